@@ -1,0 +1,290 @@
+"""The fenced processor: folds one partition's records into its signals, each event exactly once.
+
+A commit writes changed values and the new fence in one step, if the fence is still where this processor
+left it. Losing that race means that another writer was here: everything in memory is dropped, the fence
+is read again, and reading goes on behind it. Nothing here knows Faust, Redis, Kafka or SQLite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from nearline import catalogue
+from schemas import topics
+from schemas.catalogue import Item, Profile, Upsert, decode_item, decode_profile, decode_upsert, encode_view
+from schemas.codec import decode_event
+from schemas.errors import Undecodable
+from schemas.events import LoggedEvent
+from schemas.keys import Signal
+from schemas.ports import SignalStore
+from schemas.records import Fence, Record
+from signals import aggregates, users
+
+V = TypeVar("V")
+View = TypeVar("View", Item, Profile)
+
+HOT_VALUES: Final = 20_000
+"""Decoded values kept in memory a partition and signal; all clean ones are dropped past that."""
+
+
+class Refuse(Protocol):
+    """Takes what cannot be decoded or applied."""
+
+    def __call__(self, record: Record, reason: str) -> None:
+        """Blocks until the dead letter is confirmed; raises LogUnavailable otherwise."""
+
+
+class Processor(Protocol):
+    """Keeps one partition of one topic."""
+
+    def resume(self) -> int:
+        """The first offset to read, from the fences; drops all that was in memory."""
+
+    def process(self, records: Sequence[Record], now: float) -> None:
+        """Apply consecutive records and commit what is due; raises FenceMoved, StoreUnavailable."""
+
+    def tick(self, now: float) -> None:
+        """Commit what has become due without new records."""
+
+
+class SignalState(Generic[V]):
+    """One signal's values of one partition: a cache over the store, what has changed, and the fence."""
+
+    def __init__(
+        self,
+        store: SignalStore,
+        partition: int,
+        signal: Signal,
+        log_id: str,
+        decode: Callable[[str, bytes | None], V],
+        encode: Callable[[V], bytes],
+    ) -> None:
+        self._store, self._partition, self._signal, self._log_id = store, partition, signal, log_id
+        self._decode, self._encode = decode, encode
+        self._values: dict[str, V] = {}
+        self._dirty: set[str] = set()
+        self._fence: Fence | None = None
+        self.applied = -1
+
+    @property
+    def committed(self) -> int:
+        """The offset of the fence as last read or written."""
+        return self._fence.offset if self._fence else -1
+
+    def open(self) -> None:
+        """Forget what is in memory and read the fence; values that follow another log are removed."""
+        self._values.clear()
+        self._dirty.clear()
+        self._fence = self._store.fence(self._partition, self._signal)
+        if self._fence is None or self._fence.log_id != self._log_id:
+            fresh = Fence(self._log_id, -1)
+            self._store.reset(self._partition, self._signal, self._fence, fresh)
+            self._fence = fresh
+        self.applied = self.committed
+
+    def fetch(self, keys: set[str]) -> None:
+        """Bring these values into memory in one read."""
+        missing = sorted(keys - self._values.keys())
+        if missing:
+            found = self._store.load(self._partition, self._signal, missing)
+            self._values.update({k: self._decode(k, data) for k, data in zip(missing, found, strict=True)})
+
+    def __getitem__(self, key: str) -> V:
+        return self._values[key]
+
+    @property
+    def values(self) -> dict[str, V]:
+        """What is in memory, by key."""
+        return self._values
+
+    def put(self, key: str, value: V) -> None:
+        """Change a value in memory; the next commit writes it."""
+        self._values[key] = value
+        self._dirty.add(key)
+
+    def put_all(self, values: Mapping[str, V]) -> None:
+        """Change several values in memory."""
+        self._values.update(values)
+        self._dirty.update(values)
+
+    def commit(self) -> None:
+        """Write what has changed together with the fence, in one step."""
+        if self.applied == self.committed:
+            return
+        fence = Fence(self._log_id, self.applied)
+        changed = {key: self._encode(self._values[key]) for key in sorted(self._dirty)}
+        self._store.commit(self._partition, self._signal, self._fence, fence, changed)
+        self._fence = fence
+        self._dirty.clear()
+        if len(self._values) > HOT_VALUES:
+            self._values.clear()
+
+
+class Counting(NamedTuple):
+    """What one event asks of ``aggregates``: the entries it takes back, its own, and those before it."""
+
+    taken_back: tuple[users.Entry, ...]
+    entry: users.Entry | None
+    earlier: tuple[users.Entry, ...]
+
+    def touched(self) -> set[str]:
+        """The cells that it touches."""
+        keys = {aggregates.popularity_key(entry.item) for entry in self.taken_back}
+        return keys.union(aggregates.touched(self.entry, self.earlier)) if self.entry else keys
+
+
+class EventProcessor:
+    """Folds a partition of the events topic into ``users`` (every batch) and ``aggregates`` (when due)."""
+
+    def __init__(
+        self, partition: int, log_id: str, store: SignalStore, refuse: Refuse, flush_seconds: float = 1.0
+    ) -> None:
+        self._users: SignalState[users.UserValue] = SignalState(
+            store, partition, Signal.USERS, log_id, lambda _, data: users.decode(data), users.encode
+        )
+        self._cells: SignalState[aggregates.Cell] = SignalState(
+            store, partition, Signal.AGGREGATES, log_id, aggregates.decode, aggregates.encode
+        )
+        self._refuse = refuse
+        self._flush_seconds = flush_seconds
+        self._flushed_at = 0.0
+
+    def resume(self) -> int:
+        """Read both fences; the older one decides where to read from."""
+        self._users.open()
+        self._cells.open()
+        return min(self._users.applied, self._cells.applied) + 1
+
+    def process(self, records: Sequence[Record], now: float) -> None:
+        """Fold consecutive records, then commit; ``aggregates`` first where ``users`` would lose what it needs."""
+        events = [(record.offset, event) for record in records if (event := self._decoded(record)) is not None]
+        self._users.fetch({event.subject for _, event in events})
+        outrun, countings = False, []
+        for offset, event in events:
+            before, after = self._apply(event, offset)
+            outrun |= self._outruns(event, after)
+            if offset > self._cells.applied:
+                countings.append(self._counting(before, after, event, offset))
+        self._count(countings)
+        for state in (self._users, self._cells):
+            state.applied = max(state.applied, records[-1].offset if records else -1)
+        if outrun or self._due(now):
+            self._flush(now)
+        self._users.commit()
+
+    def tick(self, now: float) -> None:
+        """Flush ``aggregates`` when it is due."""
+        if self._due(now):
+            self._flush(now)
+
+    def _decoded(self, record: Record) -> LoggedEvent | None:
+        if record.offset <= min(self._users.applied, self._cells.applied):
+            return None
+        try:
+            return decode_event(record.value, record.timestamp_ms)
+        except Undecodable as error:
+            # Behind the fence of users it has been refused before.
+            if record.offset > self._users.applied:
+                self._refuse(record, str(error))
+            return None
+
+    def _apply(self, event: LoggedEvent, offset: int) -> tuple[users.UserValue, users.UserValue]:
+        before = self._users[event.subject]
+        if offset <= self._users.applied:
+            return before, before
+        after = users.fold(before, event, offset)
+        self._users.put(event.subject, after)
+        self._users.applied = offset
+        return before, after
+
+    def _outruns(self, event: LoggedEvent, after: users.UserValue) -> bool:
+        """Whether ``aggregates`` must be committed before ``users``, which is about to drop entries."""
+        late = users.entries_after(after, self._cells.committed)
+        return users.loses_history(event) or late > users.RECENT - aggregates.HISTORY
+
+    @staticmethod
+    def _counting(before: users.UserValue, after: users.UserValue, event: LoggedEvent, offset: int) -> Counting:
+        earlier = users.history(after, offset, aggregates.HISTORY)
+        return Counting(users.taken_back(before, event), users.entry_at(after, offset), earlier)
+
+    def _count(self, countings: Sequence[Counting]) -> None:
+        self._cells.fetch({key for counting in countings for key in counting.touched()})
+        for counting in countings:
+            for entry in counting.taken_back:
+                self._cells.put_all(aggregates.unfold(self._cells.values, entry))
+            if counting.entry is not None:
+                self._cells.put_all(aggregates.fold(self._cells.values, counting.entry, counting.earlier))
+
+    def _due(self, now: float) -> bool:
+        return now - self._flushed_at >= self._flush_seconds
+
+    def _flush(self, now: float) -> None:
+        self._cells.commit()
+        self._flushed_at = now
+
+
+class UpsertProcessor(Generic[View]):
+    """Keeps the catalogue's or the users' view of a partition of their topic."""
+
+    def __init__(
+        self,
+        partition: int,
+        log_id: str,
+        store: SignalStore,
+        refuse: Refuse,
+        signal: Signal,
+        decode: Callable[[bytes], View],
+        fold: Callable[[View | None, Upsert, int], View],
+    ) -> None:
+        self._views: SignalState[View | None] = SignalState(store, partition, signal, log_id, self._read, self._written)
+        self._refuse = refuse
+        self._decode: Callable[[bytes], View] = decode
+        self._fold: Callable[[View | None, Upsert, int], View] = fold
+
+    def _read(self, _: str, data: bytes | None) -> View | None:
+        return None if data is None else self._decode(data)
+
+    @staticmethod
+    def _written(view: View | None) -> bytes:
+        assert view is not None
+        return encode_view(view)
+
+    def resume(self) -> int:
+        """Read the fence."""
+        self._views.open()
+        return self._views.applied + 1
+
+    def process(self, records: Sequence[Record], now: float) -> None:  # noqa: ARG002 - the port's signature
+        """Apply consecutive upserts and commit."""
+        for record in records:
+            if record.offset > self._views.applied:
+                self._apply(record)
+                self._views.applied = record.offset
+        self._views.commit()
+
+    def tick(self, now: float) -> None:
+        """Nothing is ever left to commit."""
+
+    def _apply(self, record: Record) -> None:
+        try:
+            upsert = decode_upsert(record.value)
+            self._views.fetch({upsert.id})
+            self._views.put(upsert.id, self._fold(self._views[upsert.id], upsert, record.offset))
+        except (Undecodable, msgspec.ValidationError) as error:
+            self._refuse(record, str(error))
+
+
+def processor_for(topic: str, partition: int, log_id: str, store: SignalStore, refuse: Refuse) -> Processor:
+    """The processor of one partition of a topic of facts; raises KeyError for any other topic."""
+    if topic == topics.EVENTS:
+        return EventProcessor(partition, log_id, store, refuse)
+    if topic == topics.ITEMS:
+        return UpsertProcessor(partition, log_id, store, refuse, Signal.ITEMS, decode_item, catalogue.fold_item)
+    if topic == topics.USERS:
+        return UpsertProcessor(
+            partition, log_id, store, refuse, Signal.PROFILES, decode_profile, catalogue.fold_profile
+        )
+    raise KeyError(topic)

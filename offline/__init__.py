@@ -1,0 +1,1 @@
+"""Offline: archives the log, trains on it, gates and publishes versions."""

@@ -1,0 +1,119 @@
+"""Items and users: what a site says of them, and the view that the tiers keep."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from schemas.errors import Undecodable
+from schemas.events import Id
+
+Label = Annotated[str, Field(min_length=1, max_length=128)]
+Attributes = Annotated[dict[str, Any], Field(max_length=128)]
+
+
+class ItemFields(BaseModel):
+    """What can be said of an item; everything is optional."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    title: Annotated[str, Field(max_length=1_024)] | None = None
+    description: Annotated[str, Field(max_length=20_000)] | None = None
+    categories: Annotated[list[Label], Field(max_length=64)] | None = None
+    tags: Annotated[list[Label], Field(max_length=128)] | None = None
+    price: Annotated[float, Field(ge=0)] | None = None
+    published_at: AwareDatetime | None = None
+    hidden: bool | None = None
+    available_from: AwareDatetime | None = None
+    available_until: AwareDatetime | None = None
+    attributes: Attributes | None = None
+
+
+class ItemUpsert(ItemFields):
+    """An item with its id, as the bulk call takes it."""
+
+    item_id: Id
+
+
+class UserFields(BaseModel):
+    """What can be said of a user; ages and places are coarsened before the log."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    attributes: Attributes | None = None
+
+
+class Upsert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One change of an item or a user, as it stands on the log.
+
+    ``put`` replaces, ``patch`` is an RFC 7396 merge patch, ``delete`` removes.
+    """
+
+    id: str
+    op: Literal["put", "patch", "delete"]
+    fields: dict[str, Any] = {}
+    received_at: datetime
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The current view of an item. ``version`` is the log offset that last changed it, ``first_at`` when it came."""
+
+    item_id: str
+    title: str | None = None
+    description: str | None = None
+    categories: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    price: float | None = None
+    published_at: datetime | None = None
+    hidden: bool = False
+    available_from: datetime | None = None
+    available_until: datetime | None = None
+    attributes: dict[str, Any] = {}
+    version: int = -1
+    first_at: datetime | None = None
+    deleted: bool = False
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The current view of a user's attributes."""
+
+    user_id: str
+    attributes: dict[str, Any] = {}
+    version: int = -1
+    deleted: bool = False
+
+
+_UPSERT = msgspec.json.Decoder(Upsert)
+_ITEM = msgspec.json.Decoder(Item)
+_PROFILE = msgspec.json.Decoder(Profile)
+
+
+def encode_upsert(upsert: Upsert) -> bytes:
+    """The change as JSON."""
+    return msgspec.json.encode(upsert)
+
+
+def decode_upsert(value: bytes) -> Upsert:
+    """Read a change from the log; raises Undecodable where it is not one."""
+    try:
+        return _UPSERT.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Undecodable(f"not an item or user: {error}") from error
+
+
+def encode_view(view: Item | Profile) -> bytes:
+    """A view as JSON, as the store keeps it."""
+    return msgspec.json.encode(view)
+
+
+def decode_item(value: bytes) -> Item:
+    """Read an item's view from the store."""
+    return _ITEM.decode(value)
+
+
+def decode_profile(value: bytes) -> Profile:
+    """Read a user's view from the store."""
+    return _PROFILE.decode(value)

@@ -1,0 +1,35 @@
+"""How values become bytes: JSON on the log, packed MessagePack in the signal store."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from schemas.errors import Undecodable
+from schemas.events import MAX_AHEAD, LoggedEvent
+
+_EVENT_ENCODER: Final = msgspec.json.Encoder()
+_EVENT_DECODER: Final = msgspec.json.Decoder(LoggedEvent)
+
+
+def encode_event(event: LoggedEvent) -> bytes:
+    """The event as one line of JSON."""
+    return _EVENT_ENCODER.encode(event)
+
+
+def decode_event(value: bytes, timestamp_ms: int | None = None) -> LoggedEvent:
+    """Read an event from the log; raises Undecodable where it is not one.
+
+    ``timestamp_ms`` is when the log took it. An event from much later than that was never checked by a
+    collector, and would outweigh everything else in a decayed count.
+    """
+    try:
+        event = _EVENT_DECODER.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Undecodable(f"not an event: {error}") from error
+    if not event.partition_key:
+        raise Undecodable("not an event: it names no user_id, anonymous_id or session_id")
+    if timestamp_ms is not None and event.occurred_at.timestamp() - timestamp_ms / 1_000 > MAX_AHEAD.total_seconds():
+        raise Undecodable(f"occurred_at {event.occurred_at.isoformat()} is ahead of the log's own time")
+    return event

@@ -1,0 +1,87 @@
+"""Every failure that one part of Freshet can hand to another has a name here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from schemas.records import Fence
+
+
+class FreshetError(Exception):
+    """Base of all named failures; its text is a sentence a user can act on."""
+
+
+class LogUnavailable(FreshetError):
+    """The log did not confirm a write, or cannot be read; the caller may try again."""
+
+
+class LogBusy(LogUnavailable):
+    """The log's queue is full: slow down and try again."""
+
+
+class StoreUnavailable(FreshetError):
+    """A signal or model store did not answer in time."""
+
+
+class ModelStoreUnavailable(StoreUnavailable):
+    """The model store did not answer in time."""
+
+
+class FenceMoved(FreshetError):
+    """A commit lost its compare-and-set: another writer moved the fence, or the store went back."""
+
+    def __init__(self, partition: int, signal: str, actual: Fence | None) -> None:
+        super().__init__(f"partition {partition}: the fence of '{signal}' is at {actual}, not where it was left")
+        self.partition = partition
+        self.signal = signal
+        self.actual = actual
+
+
+class LogReplaced(FreshetError):
+    """The log under a running worker is another one than it started with."""
+
+
+class Undecodable(FreshetError):
+    """The bytes of a record are not what their topic promises."""
+
+
+class InvalidToken(FreshetError):
+    """An offset token is not of the form 'partition:offset'."""
+
+
+class PointerMoved(FreshetError):
+    """A publish or rollback lost its compare-and-set: the active version is another one by now."""
+
+    def __init__(self, expected: str | None, actual: str | None) -> None:
+        super().__init__(f"the active version is {actual or 'none'}, not {expected or 'none'}; look again and retry")
+        self.expected = expected
+        self.actual = actual
+
+
+class VersionUnknown(FreshetError):
+    """No model version of that id is in the store."""
+
+
+class FolderLocked(FreshetError):
+    """Another process is the nearline writer of this data folder."""
+
+
+class PortInUse(FreshetError):
+    """The address to listen on is taken."""
+
+
+class ServerMissing(FreshetError):
+    """A server that this command needs does not answer."""
+
+
+class DatasetUnknown(FreshetError):
+    """A folder or file is not a data set that an importer recognises."""
+
+
+class ConfigurationInvalid(FreshetError):
+    """A setting or an option has a value that cannot work."""
+
+
+class NothingToTrain(FreshetError):
+    """The log holds no interactions to train on."""

@@ -1,0 +1,147 @@
+"""The event envelope: a pydantic model at the edge, a compact struct behind it.
+
+``Event`` validates what a client sends. ``LoggedEvent`` is what stands on the log; the folds read that.
+A field may be added with a default, never removed or changed in meaning: old records must stay readable.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final, Self
+
+import msgspec
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from schemas.keys import anonymous_key, session_key, user_key
+
+SCHEMA_VERSION: Final = 1
+MAX_EVENTS: Final = 2_000
+MAX_BODY_BYTES: Final = 1_048_576
+MAX_AHEAD: Final = timedelta(minutes=5)
+EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+
+ITEM_TYPES: Final = frozenset(
+    {"click", "view", "like", "impression", "dwell", "rating", "purchase", "cart", "bookmark", "share", "comment"}
+    | {"dislike", "dismiss", "unlike"}
+)
+"""Types that are about one item (an impression may name several instead)."""
+
+TYPES: Final = ITEM_TYPES | {"search", "identify", "forget", "retract"}
+VALUED_TYPES: Final = frozenset({"rating", "dwell"})
+
+# Control characters are C0, DEL and C1; lone surrogates cannot be written as UTF-8.
+NO_CONTROL: Final = r"^[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+$"
+Id = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=NO_CONTROL)]
+EventId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=NO_CONTROL)]
+TypeName = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=r"^[a-z][a-z0-9_]*$")]
+Query = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+Scalar = str | float | bool | None
+
+
+class Event(BaseModel):
+    """One thing that a visitor did, as a frontend sends it."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, str_strip_whitespace=False)
+
+    event_id: EventId | None = Field(None, description="Made by the client; the idempotency key. Made here if missing.")
+    type: TypeName = Field(description="What happened: click, search, view, like, …")
+    user_id: Id | None = Field(None, description="A known user.")
+    anonymous_id: Id | None = Field(None, description="A guest, stable over visits.")
+    session_id: Id | None = Field(None, description="One visit.")
+    item_id: Id | None = Field(None, description="The item it happened to.")
+    value: float | None = Field(None, description="Stars of a rating, seconds of a dwell.")
+    query: Query | None = Field(None, description="What was searched for.")
+    occurred_at: AwareDatetime | None = Field(
+        None, description="Client clock, RFC 3339; any past time, at most 5 minutes ahead. Time of receipt if missing."
+    )
+    recommendation_id: Id | None = Field(None, description="The answer that led here.")
+    position: Annotated[int, Field(ge=0, le=10_000)] | None = Field(None, description="Place in that answer, from 0.")
+    impression: Annotated[list[Id], Field(max_length=500)] | None = Field(None, description="Item ids that were shown.")
+    context: Annotated[dict[str, Scalar], Field(max_length=32)] | None = Field(
+        None, description="Device, country, page, …"
+    )
+    properties: Annotated[dict[str, Any], Field(max_length=64)] | None = Field(
+        None, description="Anything else worth keeping."
+    )
+    schema_version: int = Field(SCHEMA_VERSION, ge=1, le=SCHEMA_VERSION)
+
+    @field_validator("occurred_at", mode="before")
+    @classmethod
+    def _time_is_text(cls, value: Any) -> Any:
+        # A bare number would be read as epoch seconds or milliseconds by guess.
+        if value is not None and not isinstance(value, str | datetime):
+            raise ValueError("must be an RFC 3339 time such as 2026-11-23T10:00:00Z")
+        return value
+
+    @field_validator("occurred_at")
+    @classmethod
+    def _time_is_representable(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value < EARLIEST:
+            raise ValueError("is before 1900")
+        return value
+
+    @model_validator(mode="after")
+    def _has_what_its_type_needs(self) -> Self:
+        if not (self.user_id or self.anonymous_id or self.session_id):
+            raise ValueError("one of user_id, anonymous_id and session_id is needed")
+        if self.type == "search" and not self.query:
+            raise ValueError("a search needs a query")
+        if self.type == "impression" and not (self.impression or self.item_id):
+            raise ValueError("an impression needs impression or item_id")
+        if self.type in ITEM_TYPES and self.type != "impression" and not self.item_id:
+            raise ValueError(f"a {self.type} needs an item_id")
+        if self.type in VALUED_TYPES and self.value is None:
+            raise ValueError(f"a {self.type} needs a value")
+        if self.type == "identify" and not (self.user_id and self.anonymous_id):
+            raise ValueError("identify needs user_id and anonymous_id")
+        if self.type == "retract" and not self.event_id:
+            raise ValueError("retract needs the event_id that it takes back")
+        return self
+
+
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
+_Bounded = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+
+
+class LoggedEvent(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True):
+    """An accepted event as it stands on the log, read by the folds; unknown fields are passed over."""
+
+    event_id: _Bounded
+    type: _Bounded
+    user_id: _Bounded | None = None
+    anonymous_id: _Bounded | None = None
+    session_id: _Bounded | None = None
+    item_id: _Bounded | None = None
+    value: float | None = None
+    query: Annotated[str, msgspec.Meta(max_length=512)] | None = None
+    occurred_at: _Time
+    received_at: _Time
+    recommendation_id: str | None = None
+    position: int | None = None
+    impression: list[str] | None = None
+    context: dict[str, Any] | None = None
+    properties: dict[str, Any] | None = None
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def partition_key(self) -> str:
+        """``user_id``, else ``anonymous_id``, else ``session_id``."""
+        return self.user_id or self.anonymous_id or self.session_id or ""
+
+    @property
+    def subject(self) -> str:
+        """The key of the value that this event changes in the ``users`` signal."""
+        if self.user_id:
+            return user_key(self.user_id)
+        if self.anonymous_id:
+            return anonymous_key(self.anonymous_id)
+        return session_key(self.session_id or "")
+
+
+def accept(event: Event, event_id: str, received_at: datetime) -> LoggedEvent:
+    """The record of an event that the collector takes: id and times filled in, times in UTC."""
+    occurred = (event.occurred_at or received_at).astimezone(UTC)
+    fields = event.model_dump(exclude_none=True, exclude={"event_id", "occurred_at", "schema_version"})
+    return LoggedEvent(
+        event_id=event_id, occurred_at=occurred, received_at=received_at, schema_version=SCHEMA_VERSION, **fields
+    )

@@ -1,0 +1,49 @@
+"""Key names in the signal store. One hash tag a partition, so that a commit stays in one slot."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class Signal(StrEnum):
+    """The views that nearline keeps, each with its own fence and pace."""
+
+    USERS = "users"
+    AGGREGATES = "aggregates"
+    ITEMS = "items"
+    PROFILES = "profiles"
+
+
+FOLLOWED: Final = frozenset({Signal.AGGREGATES, Signal.ITEMS})
+"""Signals whose changes every API process follows; a commit of these also records which keys changed."""
+
+
+def values_key(prefix: str, partition: int, signal: str) -> str:
+    """The hash that holds a signal's values for one partition."""
+    return f"{prefix}{{p{partition}}}:{signal}"
+
+
+def fence_key(prefix: str, partition: int, signal: str) -> str:
+    """The string that holds a signal's fence for one partition, as ``"<offset>@<log id>"``."""
+    return f"{prefix}{{p{partition}}}:fence:{signal}"
+
+
+def changes_key(prefix: str, partition: int, signal: str) -> str:
+    """The sorted set of a followed signal's keys, scored by the offset of the commit that last wrote them."""
+    return f"{prefix}{{p{partition}}}:changes:{signal}"
+
+
+def user_key(user_id: str) -> str:
+    """The key of a known user's value."""
+    return f"u:{user_id}"
+
+
+def anonymous_key(anonymous_id: str) -> str:
+    """The key of a guest's value."""
+    return f"a:{anonymous_id}"
+
+
+def session_key(session_id: str) -> str:
+    """The key of a value known by its session alone."""
+    return f"s:{session_id}"

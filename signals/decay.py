@@ -1,0 +1,40 @@
+"""Exponentially decayed counts kept in log space, so that 1997 neither vanishes nor overflows.
+
+A count with half-life h holds ``log2(sum_i 2 ** (t_i / h))`` over its events' times t_i. Its value at time
+``now`` is ``2 ** (count - now / h)``. The order of times does not matter; late events count as late ones.
+Forward decay: Cormode, Shkapenyuk, Srivastava, Xu, "Forward Decay", ICDE 2009.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+NOTHING: Final = -math.inf
+
+
+def log_add(left: float, right: float) -> float:
+    """``log2(2**left + 2**right)``."""
+    if left < right:
+        left, right = right, left
+    if right == NOTHING:
+        return left
+    return left + math.log2(1.0 + math.exp2(right - left))
+
+
+def log_subtract(left: float, right: float) -> float:
+    """``log2(2**left - 2**right)``; nothing where that is not positive."""
+    if right == NOTHING:
+        return left
+    share = math.exp2(min(right - left, 1.0))
+    return left + math.log2(1.0 - share) if share < 1.0 - 1e-12 else NOTHING
+
+
+def at_time(at: float, half_life: float, weight: float = 1.0) -> float:
+    """One event of this weight at this time (seconds), in log space."""
+    return at / half_life + math.log2(weight)
+
+
+def value_at(count: float, half_life: float, now: float) -> float:
+    """What a count is worth at ``now`` (seconds)."""
+    return math.exp2(min(count - now / half_life, 1_000.0))
