@@ -1,0 +1,69 @@
+# Freshet: everything a newcomer needs is `make demo` and `make test`; `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?=
+PORT ?= 8000
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help venv dev demo stack stack-stop cluster-demo check format test faults bench lock clean
+
+help: ## list these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/.embedded: pyproject.toml requirements/embedded.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Freshet needs Python 3.11 or newer; say which with: make PYTHON=python3.11 ...")'
+	@echo "Installing Freshet into $(VENV) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
+	@$(PIP) install -r requirements/embedded.txt
+	@$(PIP) install --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.embedded requirements/dev.txt
+	@echo "Installing the cluster's drivers and the test tools ..."
+	@$(PIP) install -r requirements/dev.txt
+	@touch $@
+
+venv: $(VENV)/.embedded ## make .venv with the freshet command (embedded set: no Spark, no JVM)
+
+dev: $(VENV)/.dev ## the same with the cluster's drivers and the test tools
+
+demo: venv ## the sample store on http://127.0.0.1:8000 (DATA=folder for another data set, PORT=...)
+	@$(BIN)/freshet demo $(DATA) --port $(PORT)
+
+stack: dev ## start real Kafka, Redis and Cassandra on loopback ports, with topics and tables
+	@$(BIN)/freshet stack start
+
+stack-stop: dev ## end exactly what `make stack` started
+	@$(BIN)/freshet stack stop
+
+cluster-demo: dev ## the demo on Kafka, Redis, Spark and Cassandra, as separate processes
+	@$(BIN)/freshet cluster-demo $(DATA) --port $(PORT)
+
+check: dev ## ruff, mypy --strict, import-linter
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: dev ## let ruff format and mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+test: dev ## every test; those that need a missing server are skipped and say what to install
+	@$(BIN)/pytest -rs
+
+faults: dev ## only the tests that kill, wipe and stop servers
+	@$(BIN)/pytest -rs tests/faults
+
+bench: dev ## measure freshness, throughput and quality; writes tests/bench/results/*.json
+	@$(BIN)/python -m tests.bench
+
+lock: ## pin the requirements anew (needs uv)
+	uv pip compile -q --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/embedded.txt
+	uv pip compile -q --no-emit-index-url --no-header --python-version 3.11 pyproject.toml --extra cluster -o requirements/cluster.txt
+	uv pip compile -q --no-emit-index-url --no-header --python-version 3.11 pyproject.toml --extra cluster --extra dev -o requirements/dev.txt
+
+clean: ## remove caches (data and .stack stay)
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
