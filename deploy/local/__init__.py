@@ -1,0 +1,1 @@
+"""Kafka, Redis and Cassandra run natively on this machine, for tests and demonstrations."""

@@ -1,0 +1,99 @@
+"""Where a local stack keeps its data and which ports its servers listen on."""
+
+import os
+import socket
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+SERVERS = ("kafka", "redis", "cassandra")
+"""What a stack runs unless told otherwise; `prometheus` can be asked for as well."""
+
+
+def repository_root() -> Path:
+    """The checkout this code runs from, or the current folder when it is installed elsewhere."""
+    root = Path(__file__).resolve().parents[2]
+    return root if (root / "pyproject.toml").exists() else Path.cwd()
+
+
+def default_folder() -> Path:
+    """`.stack` under the repository's root."""
+    return repository_root() / ".stack"
+
+
+def default_jars() -> Path:
+    """The jars' folder, shared by all stacks: $FRESHET_STACK_JARS or `.stack/jars`."""
+    chosen = os.environ.get("FRESHET_STACK_JARS")
+    return Path(chosen) if chosen else default_folder() / "jars"
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """One stack: a folder, and ports that no other running stack uses."""
+
+    folder: Path = field(default_factory=default_folder)
+    jars: Path = field(default_factory=default_jars)
+    host: str = "127.0.0.1"
+    kafka_port: int = 19092
+    kafka_controller_port: int = 19093
+    redis_port: int = 16379
+    cassandra_port: int = 19042
+    cassandra_storage_port: int = 19070
+    prometheus_port: int = 19090
+    prometheus_config: Path | None = None
+    kafka_heap_mib: int = 512
+    cassandra_heap_mib: int = 1024
+    start_timeout: float = 120.0
+    stop_timeout: float = 30.0
+
+    def __post_init__(self) -> None:
+        # The servers get these paths in their own files, where the current folder means nothing.
+        object.__setattr__(self, "folder", self.folder.resolve())
+        object.__setattr__(self, "jars", self.jars.resolve())
+
+    @classmethod
+    def with_free_ports(cls, folder: Path) -> Self:
+        """A stack in `folder` on ports that are free right now, for tests that run beside others."""
+        kafka, controller, redis, cassandra, storage, prometheus = _free_ports(6)
+        return cls(
+            folder=folder,
+            kafka_port=kafka,
+            kafka_controller_port=controller,
+            redis_port=redis,
+            cassandra_port=cassandra,
+            cassandra_storage_port=storage,
+            prometheus_port=prometheus,
+        )
+
+    def home(self, server: str) -> Path:
+        """The folder of one server: its data, its configuration, its log and its process record."""
+        return self.folder / server
+
+    def data(self, server: str) -> Path:
+        """What `wipe` removes."""
+        return self.home(server) / "data"
+
+    def log(self, server: str) -> Path:
+        """The server's output since its last start; the run before is beside it with `.1`."""
+        return self.home(server) / f"{server}.log"
+
+    def environment(self, servers: Iterable[str] = SERVERS) -> dict[str, str]:
+        """What a Freshet process needs in its environment to use these servers."""
+        addresses = {
+            "kafka": ("FRESHET_KAFKA", f"{self.host}:{self.kafka_port}"),
+            "redis": ("FRESHET_REDIS", f"redis://{self.host}:{self.redis_port}/0"),
+            "cassandra": ("FRESHET_CASSANDRA", f"{self.host}:{self.cassandra_port}"),
+        }
+        chosen = set(servers)
+        return {"FRESHET_STACK": "cluster"} | dict(address for server, address in addresses.items() if server in chosen)
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as held:
+        # All are held at once, or the system could hand out the same one twice.
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
