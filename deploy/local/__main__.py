@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from deploy.local import stack
 from deploy.local.config import SERVERS, StackConfig, default_folder
@@ -67,7 +67,7 @@ def stop(folder: Folder = None, servers: Annotated[str, typer.Option()] = "") ->
 @app.command()
 def status(folder: Folder = None) -> None:
     """Show which servers run, and where their logs are."""
-    table = Table("server", "state", "pid", "port", "log", box=None)
+    table = Table("server", "state", "pid", "port", Column("log", overflow="fold"), box=None)
     for each in stack.status(_config(folder)):
         pid = "" if each.pid is None else str(each.pid)
         table.add_row(each.server, each.state, pid, str(each.port), str(each.log))
