@@ -29,8 +29,8 @@ ITEM_TYPES: Final = frozenset(
 TYPES: Final = ITEM_TYPES | {"search", "identify", "forget", "retract"}
 VALUED_TYPES: Final = frozenset({"rating", "dwell"})
 
-# Control characters are C0, DEL and C1; lone surrogates cannot be written as UTF-8.
-NO_CONTROL: Final = r"^[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+$"
+# Control characters are C0, DEL and C1; pydantic itself refuses lone surrogates, which cannot be written as UTF-8.
+NO_CONTROL: Final = r"^[^\x00-\x1f\x7f-\x9f]+$"
 Id = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=NO_CONTROL)]
 EventId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=NO_CONTROL)]
 TypeName = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=r"^[a-z][a-z0-9_]*$")]
