@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from schemas.errors import FreshetError
 
-class StackError(Exception):
+
+class StackError(FreshetError):
     """The local stack can't do what was asked; the message says what to do."""
 
 

@@ -1,0 +1,1 @@
+"""The subcommands of ``freshet``, a module a subject."""

@@ -1,0 +1,67 @@
+"""Options and output that the commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from deploy.config import Settings
+from deploy.parts import Parts, open_parts
+
+console = Console()
+errors = Console(stderr=True)
+
+DEFAULT_FOLDER = Path("data/games")
+Data = Annotated[Path, typer.Option("--data", help="The data folder.", file_okay=False)]
+StackName = Annotated[
+    str | None,
+    typer.Option("--stack", help="embedded (one folder, no servers) or cluster (Kafka, Redis, Cassandra)."),
+]
+
+
+def settings_for(stack: str | None) -> Settings:
+    """The environment's settings, the stack overridden by the option."""
+    settings = Settings()
+    if stack is None:
+        return settings
+    if stack not in {"embedded", "cluster"}:
+        raise typer.BadParameter("is embedded or cluster", param_hint="--stack")
+    name: Literal["embedded", "cluster"] = "cluster" if stack == "cluster" else "embedded"
+    return settings.model_copy(update={"stack": name})
+
+
+@contextmanager
+def parts_for(folder: Path, stack: str | None) -> Iterator[Parts]:
+    """The parts a command works on."""
+    with open_parts(folder, settings_for(stack)) as parts:
+        yield parts
+
+
+@contextmanager
+def steps() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A progress display; call it with (step, done, total or None)."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}"))
+    with Progress(*columns, TimeElapsedColumn(), console=errors, transient=False) as progress:
+        tasks: dict[str, Any] = {}
+
+        def show(step: str, done: int, total: int | None = None) -> None:
+            if step not in tasks:
+                tasks[step] = progress.add_task(step, total=total)
+            progress.update(tasks[step], completed=done, total=total)
+
+        yield show
+
+
+def table(*columns: str, rows: list[list[str]], title: str | None = None) -> None:
+    """Print a table."""
+    shown = Table(*columns, title=title)
+    for row in rows:
+        shown.add_row(*row)
+    console.print(shown)

@@ -1,0 +1,55 @@
+"""``freshet stack``: the real servers on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.commands.common import errors, settings_for
+from deploy.local import stack
+from deploy.local.config import StackConfig, default_folder
+from deploy.parts import create_cluster
+
+Folder = Annotated[Path | None, typer.Option(help="Where the servers keep their data.", show_default=".stack")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="Real Kafka, Redis and Cassandra, run natively on this machine.", no_args_is_help=True)
+    group.command()(start)
+    group.command()(stop)
+    group.command()(status)
+    app.add_typer(group, name="stack")
+
+
+def start(folder: Folder = None) -> None:
+    """Start the servers, make topics, keyspace and tables, print the addresses."""
+    config = StackConfig(folder=folder or default_folder())
+    with errors.status("Starting Kafka, Redis and Cassandra ..."):
+        stack.start(config, report=errors.print)
+        environment = config.environment()
+        settings = settings_for("cluster").model_copy(update=_addresses(environment))
+        create_cluster(settings)
+    for name, value in environment.items():
+        typer.echo(f"{name}={value}")
+
+
+def stop(folder: Folder = None) -> None:
+    """End exactly what was started in the folder; its data stays."""
+    with errors.status("Stopping ..."):
+        ended = stack.stop(StackConfig(folder=folder or default_folder()), report=errors.print)
+    if not ended:
+        errors.print("Nothing was running.")
+
+
+def status(folder: Folder = None) -> None:
+    """Show which servers run and where their logs are."""
+    for each in stack.status(StackConfig(folder=folder or default_folder())):
+        typer.echo(f"{each.server:<10} {each.state:<10} port {each.port}  {each.log}")
+
+
+def _addresses(environment: dict[str, str]) -> dict[str, str]:
+    names = {"FRESHET_KAFKA": "kafka", "FRESHET_REDIS": "redis", "FRESHET_CASSANDRA": "cassandra"}
+    return {field: environment[name] for name, field in names.items()}

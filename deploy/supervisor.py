@@ -1,0 +1,101 @@
+"""Runs the cluster's processes on one machine: starts them, starts again what died, ends what it started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+_STOP_SECONDS = 15.0
+_RESTART_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Service:
+    """One process: a Python module with its environment."""
+
+    name: str
+    module: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Supervisor:
+    """Keeps services running; their output goes to ``<folder>/<name>.log``."""
+
+    def __init__(self, services: list[Service], folder: Path, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._services = {service.name: service for service in services}
+        self._folder, self._sleep = folder, sleep
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._logs: list[IO[bytes]] = []
+        self._watching = threading.Event()
+        self._watcher: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start every service and watch over them."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for name in self._services:
+            self._launch(name)
+        self._watching.set()
+        self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """End every service: asked first, killed when it does not go."""
+        self._watching.clear()
+        if self._watcher is not None:
+            self._watcher.join()
+        for process in self._running.values():
+            process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_SECONDS
+        for process in self._running.values():
+            _end(process, deadline)
+        for file in self._logs:
+            file.close()
+
+    def pid(self, name: str) -> int:
+        """The process id of a service, as it runs now."""
+        return self._running[name].pid
+
+    def log_of(self, name: str) -> Path:
+        """Where a service's output goes."""
+        return self._folder / f"{name}.log"
+
+    def _launch(self, name: str) -> None:
+        service = self._services[name]
+        output = self.log_of(name).open("ab")
+        self._logs.append(output)
+        self._running[name] = subprocess.Popen(
+            [sys.executable, "-m", service.module],
+            env={**os.environ, **service.environment},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def _watch(self) -> None:
+        while self._watching.is_set():
+            for name, process in list(self._running.items()):
+                if process.poll() is not None and self._watching.is_set():
+                    log.warning("a process ended and is started again", name=name, code=process.returncode)
+                    self._sleep(_RESTART_SECONDS)
+                    self._launch(name)
+            self._sleep(0.2)
+
+
+def _end(process: subprocess.Popen[bytes], deadline: float) -> None:
+    try:
+        process.wait(max(0.1, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
