@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.errors import Undecodable
-from schemas.events import Id
+from schemas.events import Id, Moment
 
 Label = Annotated[str, Field(min_length=1, max_length=128)]
 Attributes = Annotated[dict[str, Any], Field(max_length=128)]
@@ -24,11 +24,11 @@ class ItemFields(BaseModel):
     description: Annotated[str, Field(max_length=20_000)] | None = None
     categories: Annotated[list[Label], Field(max_length=64)] | None = None
     tags: Annotated[list[Label], Field(max_length=128)] | None = None
-    price: Annotated[float, Field(ge=0)] | None = None
-    published_at: AwareDatetime | None = None
-    hidden: bool | None = None
-    available_from: AwareDatetime | None = None
-    available_until: AwareDatetime | None = None
+    price: Annotated[float, Field(ge=0, strict=True)] | None = None
+    published_at: Moment | None = None
+    hidden: Annotated[bool, Field(strict=True)] | None = None
+    available_from: Moment | None = None
+    available_until: Moment | None = None
     attributes: Attributes | None = None
 
 

@@ -10,7 +10,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Self
 
 import msgspec
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from schemas.keys import anonymous_key, session_key, user_key
 
@@ -38,6 +47,26 @@ Query = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 Scalar = str | float | bool | None
 
 
+def _time_is_text(value: Any) -> Any:
+    # A bare number, in quotes or not, would be read as epoch seconds or milliseconds by guess.
+    if value is None or isinstance(value, datetime) or (isinstance(value, str) and value[4:5] == "-"):
+        return value
+    raise ValueError("must be an RFC 3339 time such as 2026-11-23T10:00:00Z")
+
+
+def _time_is_representable(value: datetime) -> datetime:
+    if value < EARLIEST:
+        raise ValueError("is before 1900")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("is after 9999") from error
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_time_is_text), AfterValidator(_time_is_representable)]
+"""An RFC 3339 time with its offset from UTC, from 1900 on; kept in UTC."""
+
+
 class Event(BaseModel):
     """One thing that a visitor did, as a frontend sends it."""
 
@@ -49,13 +78,15 @@ class Event(BaseModel):
     anonymous_id: Id | None = Field(None, description="A guest, stable over visits.")
     session_id: Id | None = Field(None, description="One visit.")
     item_id: Id | None = Field(None, description="The item it happened to.")
-    value: float | None = Field(None, description="Stars of a rating, seconds of a dwell.")
+    value: float | None = Field(None, strict=True, description="Stars of a rating, seconds of a dwell.")
     query: Query | None = Field(None, description="What was searched for.")
-    occurred_at: AwareDatetime | None = Field(
+    occurred_at: Moment | None = Field(
         None, description="Client clock, RFC 3339; any past time, at most 5 minutes ahead. Time of receipt if missing."
     )
     recommendation_id: Id | None = Field(None, description="The answer that led here.")
-    position: Annotated[int, Field(ge=0, le=10_000)] | None = Field(None, description="Place in that answer, from 0.")
+    position: Annotated[int, Field(ge=0, le=10_000, strict=True)] | None = Field(
+        None, description="Place in that answer, from 0."
+    )
     impression: Annotated[list[Id], Field(max_length=500)] | None = Field(None, description="Item ids that were shown.")
     context: Annotated[dict[str, Scalar], Field(max_length=32)] | None = Field(
         None, description="Device, country, page, …"
@@ -63,22 +94,7 @@ class Event(BaseModel):
     properties: Annotated[dict[str, Any], Field(max_length=64)] | None = Field(
         None, description="Anything else worth keeping."
     )
-    schema_version: int = Field(SCHEMA_VERSION, ge=1, le=SCHEMA_VERSION)
-
-    @field_validator("occurred_at", mode="before")
-    @classmethod
-    def _time_is_text(cls, value: Any) -> Any:
-        # A bare number would be read as epoch seconds or milliseconds by guess.
-        if value is not None and not isinstance(value, str | datetime):
-            raise ValueError("must be an RFC 3339 time such as 2026-11-23T10:00:00Z")
-        return value
-
-    @field_validator("occurred_at")
-    @classmethod
-    def _time_is_representable(cls, value: datetime | None) -> datetime | None:
-        if value is not None and value < EARLIEST:
-            raise ValueError("is before 1900")
-        return value
+    schema_version: int = Field(SCHEMA_VERSION, ge=1, le=SCHEMA_VERSION, strict=True)
 
     @model_validator(mode="after")
     def _has_what_its_type_needs(self) -> Self:
