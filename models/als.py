@@ -1,0 +1,164 @@
+"""Matrix factorization of implicit feedback by alternating least squares.
+
+Hu, Koren, Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008. An interaction of
+weight w has preference 1 and confidence c = 1 + alpha·w; everything else preference 0 and confidence 1.
+Trained by ``implicit`` or by Spark MLlib; both give this value, and its half step is exact for either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import Floats, frozen, pack, pack_ids, unpack, unpack_ids
+from models.lists import ScoredList
+
+_KIND: Final = "als"
+Doubles = NDArray[np.float64]
+
+
+class _Profile(NamedTuple):
+    """The known part of a profile: its ids, factors Y (n, d) and confidences c (n,)."""
+
+    ids: list[str]
+    factors: Doubles
+    confidences: Doubles
+
+
+@dataclass(frozen=True, eq=False)
+class Als:
+    """Factors of U users and I items in d dimensions, and what a half step needs.
+
+    ``user_factors`` (U, d) and ``item_factors`` (I, d) float32; ``regularization`` is λ; ``per_interaction``
+    says that λ counts once an interaction (Spark MLlib), not once a user (``implicit``).
+    """
+
+    user_ids: tuple[str, ...]
+    item_ids: tuple[str, ...]
+    user_factors: Floats
+    item_factors: Floats
+    regularization: float
+    alpha: float
+    per_interaction: bool = False
+
+    def __post_init__(self) -> None:
+        d = self.item_factors.shape[-1]
+        object.__setattr__(self, "user_factors", frozen(self.user_factors, np.float32, (len(self.user_ids), d)))
+        object.__setattr__(self, "item_factors", frozen(self.item_factors, np.float32, (len(self.item_ids), d)))
+
+    @cached_property
+    def _items(self) -> dict[str, int]:
+        return {item_id: i for i, item_id in enumerate(self.item_ids)}
+
+    @cached_property
+    def _users(self) -> dict[str, int]:
+        return {user_id: i for i, user_id in enumerate(self.user_ids)}
+
+    @cached_property
+    def _gram(self) -> Doubles:
+        """YᵀY, shape (d, d)."""
+        wide = self.item_factors.astype(np.float64)
+        return wide.T @ wide
+
+    @cached_property
+    def _directions(self) -> Floats:
+        """Item factors of length one; an item without any stays zero."""
+        lengths = np.linalg.norm(self.item_factors, axis=1, keepdims=True)
+        lengths[lengths == 0] = 1
+        directions: Floats = np.divide(self.item_factors, lengths, dtype=np.float32)
+        return directions
+
+    @property
+    def dimensions(self) -> int:
+        """How many factors an item or a user has."""
+        return int(self.item_factors.shape[1])
+
+    def index_of(self, item_id: str) -> int | None:
+        """The item's position, or None where it is not known."""
+        return self._items.get(item_id)
+
+    def vector(self, user_id: str) -> Floats | None:
+        """A user's factors at training, shape (d,); None where the user is not known."""
+        u = self._users.get(user_id)
+        return None if u is None else self.user_factors[u]
+
+    def score(self, vector: Floats) -> Floats:
+        """Every item's score for a user's factors (d,), shape (I,); around 0 to 1."""
+        return self.item_factors @ vector
+
+    def score_items(self, vector: Floats, item_ids: Iterable[str]) -> Floats:
+        """These items' scores in their order; NaN for an unknown item."""
+        positions = np.array([self._items.get(item_id, -1) for item_id in item_ids], dtype=np.intp)
+        scores = self.item_factors[positions] @ vector
+        return np.where(positions >= 0, scores, np.float32(np.nan))
+
+    def similar(self, item_id: str, count: int) -> ScoredList:
+        """The items nearest by cosine, without itself; none where it is not known."""
+        i = self._items.get(item_id)
+        if i is None:
+            return ScoredList()
+        scores = self._directions @ self._directions[i]
+        scores[i] = -np.inf
+        return ScoredList.best(self.item_ids, scores, count)
+
+    def fold_in(self, weights: Mapping[str, float]) -> Floats:
+        """The factors (d,) of whoever has these interactions: one exact half step, item factors fixed.
+
+        Weights are by item id; unknown items and weights that are not positive count nothing. Nobody's profile
+        is the zero vector.
+        """
+        profile = self._profile(weights)
+        if not profile.ids:
+            return np.zeros(self.dimensions, dtype=np.float32)
+        return np.linalg.solve(self._system(profile), profile.confidences @ profile.factors).astype(np.float32)
+
+    def contributions(self, weights: Mapping[str, float], item_id: str) -> dict[str, float]:
+        """What each item of a profile adds to this item's score; the sum is the score of the folded-in factors.
+
+        Section 5 of the paper. Empty for an unknown item.
+        """
+        i, profile = self._items.get(item_id), self._profile(weights)
+        if i is None or not profile.ids:
+            return {}
+        seen_from = np.linalg.solve(self._system(profile), self.item_factors[i].astype(np.float64))
+        shares = profile.confidences * (profile.factors @ seen_from)
+        return dict(zip(profile.ids, shares.tolist(), strict=True))
+
+    def without_users(self) -> Self:
+        """The same items without users' factors, for where there are more users than a process should hold."""
+        return replace(self, user_ids=(), user_factors=np.zeros((0, self.dimensions), dtype=np.float32))
+
+    def _profile(self, weights: Mapping[str, float]) -> _Profile:
+        known = {item_id: weight for item_id, weight in weights.items() if item_id in self._items and weight > 0}
+        rows = [self._items[item_id] for item_id in known]
+        confidences = 1.0 + self.alpha * np.array(list(known.values()), dtype=np.float64)
+        return _Profile(list(known), self.item_factors[rows].astype(np.float64), confidences)
+
+    def _system(self, profile: _Profile) -> Doubles:
+        """YᵀY + Σ (c - 1) y yᵀ + λ, shape (d, d)."""
+        extra = profile.factors.T @ (profile.factors * (profile.confidences - 1.0)[:, None])
+        times = len(profile.ids) if self.per_interaction else 1
+        return self._gram + extra + self.regularization * times * np.eye(self.dimensions)
+
+    def save(self) -> bytes:
+        """The model as bytes."""
+        arrays: dict[str, NDArray[Any]] = {
+            "user_factors": self.user_factors,
+            "item_factors": self.item_factors,
+            "settings": np.array([self.regularization, self.alpha, float(self.per_interaction)], dtype=np.float64),
+        }
+        return pack(_KIND, arrays | pack_ids("users", self.user_ids) | pack_ids("items", self.item_ids))
+
+    @classmethod
+    def load(cls, data: bytes) -> Self:
+        """Read what ``save`` wrote; raises Undecodable."""
+        arrays = unpack(_KIND, data)
+        regularization, alpha, per_interaction = arrays["settings"].tolist()
+        users, items = unpack_ids("users", arrays), unpack_ids("items", arrays)
+        factors = arrays["user_factors"], arrays["item_factors"]
+        return cls(users, items, *factors, regularization, alpha, bool(per_interaction))

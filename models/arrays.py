@@ -1,0 +1,82 @@
+"""How a model becomes bytes: named arrays in an uncompressed ``.npz`` without pickle, ids as UTF-8 and offsets.
+
+Equal arrays give equal bytes, so that a version can be compared with what it was built from.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import zipfile
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.errors import Undecodable
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+Arrays = Mapping[str, NDArray[Any]]
+
+_FORMAT: Final = "format"
+
+
+def pack(kind: str, arrays: Arrays) -> bytes:
+    """Named arrays, and what kind of model they make, as bytes."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **{_FORMAT: _text(kind)}, **arrays)
+    return buffer.getvalue()
+
+
+def unpack(kind: str, data: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays that ``pack`` wrote; raises Undecodable where the bytes are not of this kind of model."""
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise Undecodable(f"not a stored model: {error}") from error
+    found = arrays.pop(_FORMAT, _text("")).tobytes().decode()
+    if found != kind:
+        raise Undecodable(f"not a stored model of the kind '{kind}' but '{found}'")
+    return arrays
+
+
+def pack_ids(name: str, ids: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Ids as two arrays: their UTF-8 bytes one after the other (uint8), and n + 1 offsets into them (int64)."""
+    encoded = [each.encode() for each in ids]
+    offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
+    np.cumsum([len(each) for each in encoded], out=offsets[1:])
+    return {f"{name}_utf8": np.frombuffer(b"".join(encoded), dtype=np.uint8), f"{name}_offsets": offsets}
+
+
+def unpack_ids(name: str, arrays: Arrays) -> tuple[str, ...]:
+    """The ids that ``pack_ids`` wrote."""
+    data = arrays[f"{name}_utf8"].tobytes()
+    offsets = arrays[f"{name}_offsets"].tolist()
+    return tuple(data[begin:end].decode() for begin, end in itertools.pairwise(offsets))
+
+
+def frozen(array: NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
+    """The array as it is kept: contiguous, of this type, read-only; raises Undecodable on any other shape."""
+    kept = np.ascontiguousarray(array, dtype=dtype)
+    if kept.shape != shape:
+        raise Undecodable(f"not a stored model: an array is of shape {kept.shape}, not {shape}")
+    kept = kept.view()
+    kept.flags.writeable = False
+    return kept
+
+
+def best(scores: Floats, count: int) -> NDArray[np.intp]:
+    """Positions of the ``count`` greatest finite scores, greatest first, ties by position."""
+    count = min(count, scores.size)
+    if count <= 0:
+        return np.empty(0, dtype=np.intp)
+    chosen = np.argpartition(scores, scores.size - count)[scores.size - count :]
+    chosen = chosen[np.isfinite(scores[chosen])]
+    return chosen[np.lexsort((chosen, -scores[chosen]))]
+
+
+def _text(text: str) -> NDArray[np.uint8]:
+    return np.frombuffer(text.encode(), dtype=np.uint8)

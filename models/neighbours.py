@@ -1,0 +1,72 @@
+"""Item neighbours: for each item its N most similar ones, and what they say of a profile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Self
+
+import numpy as np
+
+from models.arrays import Floats, Ints, frozen, pack, pack_ids, unpack, unpack_ids
+from models.lists import ScoredList
+from schemas.errors import Undecodable
+
+_KIND: Final = "neighbours"
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """``indices`` (I, N) int32 and ``scores`` (I, N) float32: each row an item's neighbours, best first.
+
+    A row that has fewer than N is filled with index -1 and score 0.
+    """
+
+    item_ids: tuple[str, ...]
+    indices: Ints
+    scores: Floats
+
+    def __post_init__(self) -> None:
+        shape = (len(self.item_ids), self.indices.shape[1] if self.indices.ndim == 2 else 0)
+        object.__setattr__(self, "indices", frozen(self.indices, np.int32, shape))
+        object.__setattr__(self, "scores", frozen(self.scores, np.float32, shape))
+        if self.indices.size and not -1 <= self.indices.min() <= self.indices.max() < len(self.item_ids):
+            raise Undecodable("not a stored model: a neighbour is not among the items")
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {item_id: i for i, item_id in enumerate(self.item_ids)}
+
+    def index_of(self, item_id: str) -> int | None:
+        """The item's position, or None where it is not known."""
+        return self._index.get(item_id)
+
+    def similar(self, item_id: str, count: int) -> ScoredList:
+        """An item's best neighbours; none where it is not known."""
+        i = self._index.get(item_id)
+        if i is None or count <= 0:
+            return ScoredList()
+        width = min(count, int((self.indices[i] >= 0).sum()))
+        ids = tuple(self.item_ids[j] for j in self.indices[i, :width].tolist())
+        return ScoredList(ids, tuple(self.scores[i, :width].tolist()))
+
+    def score(self, profile: Mapping[str, float]) -> Floats:
+        """Every item's score, shape (I,): the sum over the profile of weight × similarity; unknown items add nothing."""
+        known = [(i, weight) for item_id, weight in profile.items() if (i := self._index.get(item_id)) is not None]
+        rows = np.array([i for i, _ in known], dtype=np.intp)
+        weights = np.array([weight for _, weight in known], dtype=np.float32)
+        indices, shares = self.indices[rows], self.scores[rows] * weights[:, None]
+        present = indices >= 0
+        summed = np.bincount(indices[present], weights=shares[present], minlength=len(self.item_ids))
+        return summed.astype(np.float32)
+
+    def save(self) -> bytes:
+        """The model as bytes."""
+        return pack(_KIND, {"indices": self.indices, "scores": self.scores, **pack_ids("items", self.item_ids)})
+
+    @classmethod
+    def load(cls, data: bytes) -> Self:
+        """Read what ``save`` wrote; raises Undecodable."""
+        arrays = unpack(_KIND, data)
+        return cls(unpack_ids("items", arrays), arrays["indices"], arrays["scores"])

@@ -1,0 +1,54 @@
+"""Small values of every model; what is listed in MODELS inherits the tests of ``test_every_model``."""
+
+import numpy as np
+import pytest
+
+from models.als import Als
+from models.neighbours import Neighbours
+from models.popularity import Popularity
+
+ITEM_IDS = ("plain", "with/slash", "Überraschung", "数", "e\N{COMBINING ACUTE ACCENT}", "last")
+
+
+def make_als():
+    random = np.random.default_rng(7)
+    users = tuple(f"u:{i}" for i in range(5))
+    return Als(users, ITEM_IDS, random.normal(size=(5, 4)), random.normal(size=(6, 4)), regularization=0.3, alpha=2.0)
+
+
+def make_popularity():
+    return Popularity(ITEM_IDS, np.array([3, 5, 0, 5, 1, 2]))
+
+
+def make_neighbours():
+    indices = np.array([[1, 2], [0, 3], [0, -1], [1, -1], [-1, -1], [0, 1]])
+    scores = np.array([[0.9, 0.5], [0.9, 0.25], [0.5, 0], [0.25, 0], [0, 0], [0.75, 0.125]])
+    return Neighbours(ITEM_IDS, indices, scores)
+
+
+MODELS = {"als": make_als, "popularity": make_popularity, "neighbours": make_neighbours}
+
+
+@pytest.fixture(params=MODELS)
+def model(request):
+    return MODELS[request.param]()
+
+
+@pytest.fixture
+def others(model):
+    return [made for make in MODELS.values() if type(made := make()) is not type(model)]
+
+
+@pytest.fixture
+def als():
+    return make_als()
+
+
+@pytest.fixture
+def popularity():
+    return make_popularity()
+
+
+@pytest.fixture
+def neighbours():
+    return make_neighbours()
