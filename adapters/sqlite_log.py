@@ -1,0 +1,241 @@
+"""The embedded log: one SQLite file in write-ahead mode, many requests to one synced commit.
+
+Several processes may write and read the same folder. Offsets are given out inside the transaction, so that
+they have no gaps and follow the order of commits.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import structlog
+
+from adapters import sqlite_files
+from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable
+from schemas.ports import Appended, Clock
+from schemas.records import LogEntry, OffsetToken, Record
+from schemas.topics import DEFAULT_PARTITIONS, partition_of
+
+FILE: Final = "log.sqlite"
+COMMIT_ENTRIES: Final = 10_000
+"""Entries that one commit takes at most (one request more than that goes alone)."""
+
+_INSERT: Final = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)"
+_BOUNDS: Final = """
+    SELECT coalesce((SELECT min("offset") FROM records AS r WHERE r.topic = e.topic AND r.partition = e.partition),
+                    next_offset), next_offset
+    FROM ends AS e WHERE topic = ? AND partition = ?
+"""
+_SET_END: Final = "INSERT OR REPLACE INTO ends VALUES (?, ?, ?)"
+
+log = structlog.get_logger()
+
+
+class _Request(NamedTuple):
+    topic: str
+    entries: Sequence[LogEntry]
+    future: Future[list[Appended]]
+
+
+class SqliteLogWriter:
+    """Appends through one thread that commits whatever has queued up meanwhile. Implements LogWriter.
+
+    ``partitions`` is fixed when the file is made; raises ConfigurationInvalid where the file has another
+    number, LogUnavailable where it cannot be opened. ``capacity`` is how many entries may wait.
+    ``on_append`` is called after each commit, on the writer's thread.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        partitions: int = DEFAULT_PARTITIONS,
+        capacity: int = 20_000,
+        on_append: Callable[[], None] | None = None,
+        clock: Clock = time.time,
+    ) -> None:
+        self._partitions, self._capacity, self._clock = partitions, capacity, clock
+        self._on_append = on_append or (lambda: None)
+        self._connection = _open_for_writing(folder / FILE, partitions)
+        self._queue: deque[_Request] = deque()
+        self._waiting = 0
+        self._closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self._thread.start()
+
+    def append(self, topic: str, entries: Sequence[LogEntry]) -> Future[list[Appended]]:
+        """See LogWriter; more entries at once than the whole queue holds are taken when it is empty."""
+        future: Future[list[Appended]] = Future()
+        # From here on a caller that goes away cannot cancel it: its fate is the log's to say.
+        future.set_running_or_notify_cancel()
+        with self._changed:
+            if self._closed:
+                raise LogUnavailable("the log is closed: this process is shutting down, so try again shortly")
+            if self._waiting and self._waiting + len(entries) > self._capacity:
+                raise LogBusy(f"{self._waiting} entries wait for the log already; try again in a second")
+            self._queue.append(_Request(topic, entries, future))
+            self._waiting += len(entries)
+            self._changed.notify()
+        return future
+
+    def close(self) -> None:
+        """Commit what is queued, then close the file."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+        self._connection.close()
+
+    def _run(self) -> None:
+        while requests := self._take():
+            self._settle(requests)
+
+    def _take(self) -> list[_Request]:
+        """What the next commit writes; empty only when the log is closed and all is written."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._closed)
+            taken: list[_Request] = []
+            count = 0
+            while self._queue and (not taken or count + len(self._queue[0].entries) <= COMMIT_ENTRIES):
+                taken.append(self._queue.popleft())
+                count += len(taken[-1].entries)
+            self._waiting -= count
+            return taken
+
+    def _settle(self, requests: list[_Request]) -> None:
+        try:
+            settled: list[list[Appended]] = self._write(requests)
+        except sqlite3.Error as error:
+            log.warning("log_append_failed", error=str(error), requests=len(requests))
+            settled = [[_unavailable(error)] * len(request.entries) for request in requests]
+        else:
+            self._on_append()
+        for request, fates in zip(requests, settled, strict=True):
+            request.future.set_result(fates)
+
+    def _write(self, requests: list[_Request]) -> list[list[Appended]]:
+        with sqlite_files.transaction(self._connection):
+            ends = read_ends(self._connection)
+            before = dict(ends)
+            now = int(self._clock() * 1_000)
+            rows = [
+                (request.topic, *self._place(request.topic, entry, ends), now, entry.key, entry.value)
+                for request in requests
+                for entry in request.entries
+            ]
+            self._connection.executemany(_INSERT, rows)
+            moved = [(*place, end) for place, end in ends.items() if before.get(place) != end]
+            self._connection.executemany(_SET_END, moved)
+        tokens = iter(rows)
+        return [[OffsetToken(*next(tokens)[1:3]) for _ in request.entries] for request in requests]
+
+    def _place(self, topic: str, entry: LogEntry, ends: dict[tuple[str, int], int]) -> tuple[int, int]:
+        partition = partition_of(entry.key, self._partitions)
+        offset = ends.get((topic, partition), 0)
+        ends[topic, partition] = offset + 1
+        return partition, offset
+
+
+class SqliteLogReader:
+    """Reads the embedded log, also beside a writer in another process. Implements LogReader.
+
+    Raises LogUnavailable where the folder has no log yet. ``path`` is the file, for SQL engines that read
+    it through Python's sqlite3.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE
+        if not self.path.exists():
+            raise LogUnavailable(f"there is no log in {folder}: start `freshet up` on it or import something first")
+        try:
+            self._connection = sqlite_files.connect(self.path)
+            self._log_id, self._partitions = _identity(self._connection)
+        except sqlite3.Error as error:
+            raise _unavailable(error) from error
+
+    def log_id(self, topic: str) -> str:  # noqa: ARG002 - one file holds all topics
+        """The id made with the file."""
+        return self._log_id
+
+    def partitions(self, topic: str) -> int:  # noqa: ARG002 - one file holds all topics
+        """The number that the file was made with, for every topic."""
+        return self._partitions
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """See LogReader; ``(0, 0)`` for a topic that nothing was written to."""
+        try:
+            row = self._connection.execute(_BOUNDS, (topic, partition)).fetchone()
+        except sqlite3.Error as error:
+            raise _unavailable(error) from error
+        return row or (0, 0)
+
+    def ends(self) -> dict[tuple[str, int], int]:
+        """The offset after the last, for each topic and partition that has records; one cheap query."""
+        try:
+            return read_ends(self._connection)
+        except sqlite3.Error as error:
+            raise _unavailable(error) from error
+
+    def read(self, topic: str, partition: int, offset: int, limit: int) -> list[Record]:
+        """See LogReader."""
+        query = 'SELECT * FROM records WHERE topic = ? AND partition = ? AND "offset" >= ? ORDER BY "offset" LIMIT ?'
+        try:
+            rows = self._connection.execute(query, (topic, partition, offset, limit)).fetchall()
+        except sqlite3.Error as error:
+            raise _unavailable(error) from error
+        return list(map(Record._make, rows))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+def read_ends(connection: sqlite3.Connection) -> dict[tuple[str, int], int]:
+    """The next offset of each topic and partition."""
+    rows = connection.execute("SELECT topic, partition, next_offset FROM ends")
+    return {(topic, partition): end for topic, partition, end in rows}
+
+
+def _open_for_writing(path: Path, partitions: int) -> sqlite3.Connection:
+    try:
+        sqlite_files.create(path, "log")
+        connection = sqlite_files.connect(path)
+        with sqlite_files.transaction(connection):
+            new = [("log_id", uuid.uuid4().hex), ("partitions", str(partitions))]
+            connection.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", new)
+        _, kept = _identity(connection)
+    except (sqlite3.Error, OSError) as error:
+        raise _unavailable(error) from error
+    if kept != partitions:
+        with suppress(sqlite3.Error):
+            connection.close()
+        raise ConfigurationInvalid(
+            f"the log in {path.parent} was made with {kept} partitions and keeps them: "
+            f"say {kept} instead of {partitions}, or replay it into a new folder"
+        )
+    return connection
+
+
+def _identity(connection: sqlite3.Connection) -> tuple[str, int]:
+    meta = dict(connection.execute("SELECT name, value FROM meta").fetchall())
+    return meta["log_id"], int(meta["partitions"])
+
+
+def _unavailable(error: Exception) -> LogUnavailable:
+    code = getattr(error, "sqlite_errorname", "")
+    if code.startswith("SQLITE_FULL"):
+        advice = "the disk is full: make room, then try again"
+    elif code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        advice = "another process kept it locked: try again shortly"
+    else:
+        advice = "look at its folder, then try again"
+    return LogUnavailable(f"the embedded log did not answer ({error}); {advice}")

@@ -1,0 +1,147 @@
+"""The embedded signal store: values and fences in one SQLite file, each commit one transaction.
+
+A commit is atomic but not synced: after a power cut the file may be a few commits back, whole and with the
+fence that belongs to it, and the log is folded again from there.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from adapters import sqlite_files
+from schemas.errors import FenceMoved, StoreUnavailable
+from schemas.keys import FOLLOWED
+from schemas.ports import SignalChanges, SignalValues
+from schemas.records import Fence
+
+FILE: Final = "signals.sqlite"
+KEYS_AT_ONCE: Final = 500
+"""Keys that one query names."""
+
+_FENCE: Final = 'SELECT log_id, "offset" FROM fences WHERE partition = ? AND signal = ?'
+_SET_FENCE: Final = "INSERT OR REPLACE INTO fences VALUES (?, ?, ?, ?)"
+_SET_VALUE: Final = (
+    "INSERT INTO signal_values VALUES (?, ?, ?, ?, ?) "
+    "ON CONFLICT DO UPDATE SET value = excluded.value, changed = excluded.changed"
+)
+_REMOVE_VALUE: Final = "DELETE FROM signal_values WHERE partition = ? AND signal = ? AND key = ?"
+_REMOVE_ALL: Final = "DELETE FROM signal_values WHERE partition = ? AND signal = ?"
+_ALL_VALUES: Final = "SELECT key, value FROM signal_values WHERE partition = ? AND signal = ?"
+_CHANGED_VALUES: Final = f"{_ALL_VALUES} AND changed > ?"
+
+
+class SqliteSignalStore:
+    """Implements SignalStore; makes the file where it is missing. For one thread at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        with _answering():
+            sqlite_files.create(folder / FILE, "signals")
+            self._connection = sqlite_files.connect(folder / FILE, synchronous="NORMAL")
+
+    def fence(self, partition: int, signal: str) -> Fence | None:
+        """See SignalStore."""
+        with _answering():
+            return _fence(self._connection, partition, signal)
+
+    def load(self, partition: int, signal: str, keys: Sequence[str]) -> list[bytes | None]:
+        """See SignalStore."""
+        with _answering():
+            return _load(self._connection, partition, signal, keys)
+
+    def commit(
+        self, partition: int, signal: str, expected: Fence | None, fence: Fence, values: Mapping[str, bytes | None]
+    ) -> None:
+        """See SignalStore."""
+        changed = fence.offset if signal in FOLLOWED else None
+        written = [(partition, signal, key, value, changed) for key, value in values.items() if value is not None]
+        removed = [(partition, signal, key) for key, value in values.items() if value is None]
+        with _answering(), sqlite_files.transaction(self._connection):
+            self._move_fence(partition, signal, expected, fence)
+            self._connection.executemany(_SET_VALUE, written)
+            self._connection.executemany(_REMOVE_VALUE, removed)
+
+    def reset(self, partition: int, signal: str, expected: Fence | None, fence: Fence) -> None:
+        """See SignalStore."""
+        with _answering(), sqlite_files.transaction(self._connection):
+            self._move_fence(partition, signal, expected, fence)
+            self._connection.execute(_REMOVE_ALL, (partition, signal))
+
+    def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
+        """See SignalStore; ordered by key."""
+        with _answering():
+            yield from self._connection.execute(f"{_ALL_VALUES} ORDER BY key", (partition, signal))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def _move_fence(self, partition: int, signal: str, expected: Fence | None, fence: Fence) -> None:
+        actual = _fence(self._connection, partition, signal)
+        if actual != expected:
+            raise FenceMoved(partition, signal, actual)
+        self._connection.execute(_SET_FENCE, (partition, signal, *fence))
+
+
+class SqliteSignalReader:
+    """Implements SignalReader beside the store, in this process or another.
+
+    Reads straight on the event loop's thread: a read takes microseconds, less than handing it to another
+    thread. Makes the file where it is missing, so that it may be opened before the store.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        with _answering():
+            sqlite_files.create(folder / FILE, "signals")
+            self._connection = sqlite_files.connect(folder / FILE, synchronous="NORMAL")
+
+    async def read(self, partition: int, signal: str, keys: Sequence[str]) -> SignalValues:
+        """See SignalReader."""
+        with _answering(), sqlite_files.transaction(self._connection, "DEFERRED"):
+            fence = _fence(self._connection, partition, signal)
+            return SignalValues(fence, _load(self._connection, partition, signal, keys))
+
+    async def changes(self, partition: int, signal: str, since: Fence | None) -> SignalChanges:
+        """See SignalReader."""
+        with _answering(), sqlite_files.transaction(self._connection, "DEFERRED"):
+            fence = _fence(self._connection, partition, signal)
+            if since is not None and fence == since:
+                return SignalChanges(fence, {}, whole=False)
+            whole = since is None or fence is None or fence.log_id != since.log_id or fence.offset < since.offset
+            if whole or since is None:
+                rows = self._connection.execute(_ALL_VALUES, (partition, signal))
+            else:
+                rows = self._connection.execute(_CHANGED_VALUES, (partition, signal, since.offset))
+            return SignalChanges(fence, dict(rows), whole)
+
+    async def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+def _fence(connection: sqlite3.Connection, partition: int, signal: str) -> Fence | None:
+    row = connection.execute(_FENCE, (partition, signal)).fetchone()
+    return Fence(*row) if row else None
+
+
+def _load(connection: sqlite3.Connection, partition: int, signal: str, keys: Sequence[str]) -> list[bytes | None]:
+    found: dict[str, bytes] = {}
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        some = keys[start : start + KEYS_AT_ONCE]
+        marks = ",".join("?" * len(some))
+        found.update(connection.execute(f"{_ALL_VALUES} AND key IN ({marks})", (partition, signal, *some)))
+    return [found.get(key) for key in keys]
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise StoreUnavailable(
+            f"the embedded signal store did not answer ({error}); look at the disk and at {FILE}, "
+            "which can be removed while nothing runs: it is rebuilt from the log"
+        ) from error
