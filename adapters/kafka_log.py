@@ -1,0 +1,380 @@
+"""The log on Kafka: writing with confirmation, reading by offset, and the topics' settings."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, TopicDescription  # type: ignore[attr-defined]
+
+from schemas import topics
+from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable, ServerMissing
+from schemas.ports import Appended
+from schemas.records import LogEntry, OffsetToken, Record
+
+T = TypeVar("T")
+Setting = str | int | float | bool
+
+_log = structlog.get_logger(__name__)
+
+DAY_MS: Final = 86_400_000
+EVENTS_RETENTION_DAYS: Final = 30
+MAX_RECORD_BYTES: Final = 2 * 1_048_576
+"""Twice the collector's largest body: one event and its envelope always fit."""
+_ANSWER_SECONDS: Final = 5.0
+_CONSUME_SECONDS: Final = 0.2
+_RETENTION_DAYS: Final[Mapping[str, int | None]] = {
+    topics.ITEMS: None,
+    topics.USERS: None,
+    topics.DEADLETTERS: 90,
+    topics.MODELS: 30,
+    topics.ANSWERS: 30,
+}
+"""Days kept a topic, None for ever: a new worker must find every item and user on the log."""
+
+# librdkafka writes reconnects to stderr by itself; what matters comes back as an error.
+_QUIET: Final[dict[str, Setting]] = {
+    "log_level": 0,
+    "socket.timeout.ms": 10_000,
+    "topic.metadata.refresh.interval.ms": 30_000,
+}
+
+
+def create_topics(
+    servers: str,
+    prefix: str = "freshet.",
+    partitions: int = topics.DEFAULT_PARTITIONS,
+    *,
+    events_retention_days: int = EVENTS_RETENTION_DAYS,
+    replication: int = -1,
+) -> None:
+    """Create the topics that do not exist yet; ``replication`` -1 is the brokers' own default.
+
+    Raises ServerMissing where Kafka does not answer, ConfigurationInvalid where a topic has another number
+    of partitions: keys would move between partitions, away from their values.
+    """
+    admin = _admin(servers)
+    existing = _existing(admin, servers)
+    days = {topics.EVENTS: events_retention_days, **_RETENTION_DAYS}
+    missing = [topic for topic in topics.ALL if topics.topic_name(topic, prefix) not in existing]
+    wanted = [
+        NewTopic(topics.topic_name(t, prefix), partitions, replication, config=_topic_config(days[t])) for t in missing
+    ]
+    if wanted:
+        for name, created in admin.create_topics(wanted, operation_timeout=10.0).items():
+            _created(name, created)
+        existing = _existing(admin, servers)
+    for topic in topics.ALL:
+        _check_partitions(topics.topic_name(topic, prefix), existing, partitions)
+
+
+def _admin(servers: str) -> AdminClient:
+    return AdminClient({**_QUIET, "bootstrap.servers": servers})
+
+
+def _existing(admin: AdminClient, servers: str) -> dict[str, int]:
+    try:
+        found = admin.list_topics(timeout=_ANSWER_SECONDS).topics
+    except KafkaException as error:
+        raise ServerMissing(
+            f"Kafka does not answer at {servers}: start it (make stack), or set FRESHET_KAFKA to where it runs"
+        ) from error
+    return {name: len(metadata.partitions) for name, metadata in found.items()}
+
+
+def _topic_config(days: int | None) -> dict[str, str]:
+    return {
+        "retention.ms": str(-1 if days is None else days * DAY_MS),
+        "cleanup.policy": "delete",
+        # The log's own clock: a producer's may be wrong, and latency is measured from here.
+        "message.timestamp.type": "LogAppendTime",
+        "max.message.bytes": str(MAX_RECORD_BYTES),
+    }
+
+
+def _created(name: str, created: Future[None]) -> None:
+    try:
+        created.result(timeout=3 * _ANSWER_SECONDS)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise ConfigurationInvalid(f"Kafka refused to create the topic {name}: {error.args[0].str()}") from error
+
+
+def _check_partitions(name: str, existing: Mapping[str, int], partitions: int) -> None:
+    if existing.get(name, partitions) != partitions:
+        raise ConfigurationInvalid(
+            f"the topic {name} has {existing[name]} partitions, not {partitions}: set FRESHET_PARTITIONS to "
+            f"{existing[name]}, or replay the log into a new one under another FRESHET_PREFIX"
+        )
+
+
+class KafkaLogWriter:
+    """The LogWriter on Kafka: ``acks=all``, idempotent, confirmed by delivery reports.
+
+    ``max_in_flight`` entries and ``max_bytes`` may wait for confirmation before LogBusy is raised; an entry
+    that is not confirmed within ``delivery_seconds`` is LogUnavailable.
+    """
+
+    def __init__(
+        self,
+        servers: str,
+        prefix: str = "freshet.",
+        partitions: int = topics.DEFAULT_PARTITIONS,
+        *,
+        max_in_flight: int = 100_000,
+        max_bytes: int = 256 * 1_048_576,
+        delivery_seconds: float = 10.0,
+    ) -> None:
+        self._prefix, self._partitions = prefix, partitions
+        self._max_in_flight, self._max_bytes = max_in_flight, max_bytes
+        self._settings = _producer_settings(servers, max_in_flight, max_bytes, delivery_seconds)
+        self._in_flight, self._bytes = 0, 0
+        self._counting = threading.Lock()
+        self._producing = threading.Lock()
+        self._broken = threading.Event()
+        self._closed = threading.Event()
+        self._producer = self._connect()
+        self._thread = threading.Thread(target=self._poll, name="kafka-log-writer", daemon=True)
+        self._thread.start()
+
+    def append(self, topic: str, entries: Sequence[LogEntry]) -> Future[list[Appended]]:
+        """See LogWriter: the future ends in the polling thread once Kafka has reported every entry."""
+        if self._closed.is_set():
+            raise LogUnavailable("the writer to the log has been closed")
+        size = sum(len(entry.key) + len(entry.value) for entry in entries)
+        self._reserve(len(entries), size)
+        request = _Request(len(entries), partial(self._release, len(entries), size))
+        name = topics.topic_name(topic, self._prefix)
+        with self._producing:
+            for index, entry in enumerate(entries):
+                self._produce(name, entry, partial(request.reported, index))
+        return request.future
+
+    def close(self) -> None:
+        """Wait for the confirmations under way, then end the polling thread."""
+        self._closed.set()
+        self._thread.join()
+        self._producer.flush(15.0)
+
+    def _connect(self) -> Producer:
+        return Producer({**self._settings, "error_cb": self._on_error})
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._broken.set()
+
+    def _reserve(self, entries: int, size: int) -> None:
+        with self._counting:
+            if self._in_flight + entries > self._max_in_flight or self._bytes + size > self._max_bytes:
+                raise LogBusy(f"{self._in_flight} entries wait for Kafka's confirmation; try again in a moment")
+            self._in_flight += entries
+            self._bytes += size
+
+    def _release(self, entries: int, size: int) -> None:
+        with self._counting:
+            self._in_flight -= entries
+            self._bytes -= size
+
+    def _produce(self, name: str, entry: LogEntry, report: Callable[[KafkaError | None, Message | None], None]) -> None:
+        partition = topics.partition_of(entry.key, self._partitions)
+        try:
+            self._producer.produce(name, entry.value, entry.key, partition, on_delivery=report)
+        except BufferError:
+            report(KafkaError(KafkaError._QUEUE_FULL), None)  # noqa: SLF001 - librdkafka's local codes begin so
+        except KafkaException as error:
+            report(error.args[0], None)
+
+    def _poll(self) -> None:
+        while not self._closed.is_set():
+            self._producer.poll(0.1)
+            if self._broken.is_set():
+                self._renew()
+
+    def _renew(self) -> None:
+        """An idempotent producer that met a wiped broker is broken for good; what it held is not confirmed."""
+        _log.error("kafka_producer_renewed", reason="Kafka lost the producer's state; unconfirmed entries fail")
+        with self._producing:
+            broken, self._producer = self._producer, self._connect()
+            self._broken.clear()
+        broken.purge()
+        broken.flush(5.0)
+
+
+def _producer_settings(servers: str, entries: int, size: int, delivery_seconds: float) -> dict[str, Setting]:
+    return {
+        **_QUIET,
+        "bootstrap.servers": servers,
+        "acks": "all",
+        "enable.idempotence": True,
+        "linger.ms": 2,
+        "compression.type": "lz4",
+        "delivery.timeout.ms": int(delivery_seconds * 1_000),
+        "message.max.bytes": MAX_RECORD_BYTES,
+        # Above this class's own bounds, so that an append is taken whole or not at all.
+        "queue.buffering.max.messages": 2 * entries,
+        "queue.buffering.max.kbytes": max(2 * size // 1_024, 16_384),
+    }
+
+
+class _Request:
+    """Collects the delivery reports of one append."""
+
+    def __init__(self, entries: int, done: Callable[[], None]) -> None:
+        self.future: Future[list[Appended]] = Future()
+        self._results: list[Appended | None] = [None] * entries
+        self._left, self._done = entries, done
+        self._lock = threading.Lock()
+        if not entries:
+            self._finish()
+
+    def reported(self, index: int, error: KafkaError | None, message: Message | None) -> None:
+        self._results[index] = _landed(error, message)
+        with self._lock:
+            self._left -= 1
+            last = not self._left
+        if last:
+            self._finish()
+
+    def _finish(self) -> None:
+        self._done()
+        # A caller that gave up has cancelled the future; the entries stand on the log all the same.
+        if self.future.set_running_or_notify_cancel():
+            self.future.set_result([result for result in self._results if result is not None])
+
+
+def _landed(error: KafkaError | None, message: Message | None) -> Appended:
+    if error is not None:
+        return LogUnavailable(f"Kafka did not confirm the entry: {error.str()}")
+    assert message is not None
+    partition, offset = message.partition(), message.offset()
+    assert partition is not None
+    assert offset is not None
+    return OffsetToken(partition, offset)
+
+
+class KafkaLogReader:
+    """The LogReader on Kafka: one consumer without a group, which keeps its place between reads."""
+
+    def __init__(self, servers: str, prefix: str = "freshet.", *, answer_seconds: float = _ANSWER_SECONDS) -> None:
+        self._servers, self._prefix, self._seconds = servers, prefix, answer_seconds
+        self._admin = _admin(servers)
+        self._consumer = Consumer(_consumer_settings(servers))
+        self._at: tuple[str, int, int] | None = None
+        self._end = 0
+
+    def log_id(self, topic: str) -> str:
+        """``<cluster id>/<topic id>``: another one for a wiped cluster and for a topic made anew."""
+        cluster = self._asked(lambda: self._admin.describe_cluster(request_timeout=self._seconds).result())
+        # Topic ids are base64; the log's id also names files.
+        topic_id = str(self._described(topic).topic_id).replace("/", "_").replace("+", "-")
+        return f"{cluster.cluster_id}/{topic_id}"
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions the topic has."""
+        return len(self._described(topic).partitions)
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """``[begin, end)`` as the partition's leader says now."""
+        place = TopicPartition(topics.topic_name(topic, self._prefix), partition)
+        found = self._asked(lambda: self._consumer.get_watermark_offsets(place, timeout=self._seconds, cached=False))
+        if found is None:
+            raise LogUnavailable(f"Kafka at {self._servers} does not say what partition {partition} of {topic} holds")
+        return found
+
+    def read(self, topic: str, partition: int, offset: int, limit: int) -> list[Record]:
+        """See LogReader. Reading on from where the last read ended costs no round trip while records are left."""
+        place = (topic, partition, offset)
+        if self._at != place:
+            self._leave()
+            begin, self._end = self.bounds(topic, partition)
+            offset = max(offset, begin)
+            if offset >= self._end:
+                return []
+            self._go(topic, partition, offset)
+        records = self._next(topic, offset, min(limit, self._end - offset))
+        if not records or records[-1].offset + 1 >= self._end:
+            self._leave()
+        else:
+            self._at = (topic, partition, records[-1].offset + 1)
+        return records
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._consumer.close()
+
+    def _described(self, topic: str) -> TopicDescription:
+        name = topics.topic_name(topic, self._prefix)
+
+        def describe() -> TopicDescription:
+            asked = self._admin.describe_topics(TopicCollection([name]), request_timeout=self._seconds)
+            found: TopicDescription = asked[name].result()
+            return found
+
+        return self._asked(describe)
+
+    def _asked(self, question: Callable[[], T]) -> T:
+        try:
+            return question()
+        except KafkaException as error:
+            raise LogUnavailable(f"Kafka at {self._servers} does not answer: {error.args[0].str()}") from error
+
+    def _go(self, topic: str, partition: int, offset: int) -> None:
+        place = TopicPartition(topics.topic_name(topic, self._prefix), partition, offset)
+        self._asked(lambda: self._consumer.assign([place]))
+
+    def _leave(self) -> None:
+        """Stop fetching: a fetch that waits at the end would hold up every other question to its broker."""
+        if self._at is not None or self._consumer.assignment():
+            self._at = None
+            self._asked(self._consumer.unassign)
+
+    def _next(self, topic: str, offset: int, limit: int) -> list[Record]:
+        """The next records; none where the last offsets hold none (aborted transactions)."""
+        for _ in range(max(1, int(self._seconds / _CONSUME_SECONDS))):
+            messages = self._asked(lambda: self._consumer.consume(limit, timeout=_CONSUME_SECONDS))
+            records = [_record(topic, message) for message in messages if self._is_record(message)]
+            if records or messages:
+                return records
+        self._leave()
+        raise LogUnavailable(f"Kafka at {self._servers} sent nothing from offset {offset} of {topic} on")
+
+    def _is_record(self, message: Message) -> bool:
+        error = message.error()
+        if error is None:
+            return True
+        if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's local codes begin so
+            self._leave()
+            raise LogUnavailable(f"Kafka at {self._servers} cannot be read: {error.str()}")
+        return False
+
+
+def _consumer_settings(servers: str) -> dict[str, Setting]:
+    return {
+        **_QUIET,
+        "bootstrap.servers": servers,
+        "group.id": "freshet-reader",  # librdkafka wants one; nothing is ever committed under it
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "error",
+        # As the Faust workers read, so that both see the same records.
+        "isolation.level": "read_uncommitted",
+        "fetch.wait.max.ms": 10,
+        "fetch.error.backoff.ms": 50,
+        "fetch.message.max.bytes": 4 * 1_048_576,
+        "queued.max.messages.kbytes": 16_384,
+    }
+
+
+def _record(topic: str, message: Message) -> Record:
+    value: Any = message.value()
+    key: Any = message.key()
+    partition, offset = message.partition(), message.offset()
+    assert partition is not None
+    assert offset is not None
+    return Record(topic, partition, offset, message.timestamp()[1], key or b"", value or b"")
