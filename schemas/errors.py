@@ -63,6 +63,14 @@ class VersionUnknown(FreshetError):
     """No model version of that id is in the store."""
 
 
+class VersionExists(FreshetError):
+    """A model version of that id is in the store already; versions never change."""
+
+
+class ModelRefused(FreshetError):
+    """A newly trained version did not pass the gate; it is kept, and not active."""
+
+
 class FolderLocked(FreshetError):
     """Another process is the nearline writer of this data folder."""
 
