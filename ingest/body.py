@@ -1,0 +1,134 @@
+"""Request bodies: read within bounds, unpacked within bounds, parsed into the things that they hold."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, Final
+
+from fastapi import Request
+
+from ingest.jsontext import Broken, json_kind, parse, printable
+from ingest.problems import ProblemError
+from schemas.events import MAX_BODY_BYTES, MAX_EVENTS
+
+JSON: Final = "application/json"
+MERGE_PATCH: Final = "application/merge-patch+json"
+NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
+_GZIP: Final = frozenset({"gzip", "x-gzip"})
+_GZIP_WINDOW: Final = 31
+
+
+async def read_things(request: Request) -> list[Any]:
+    """What a bulk request holds: one object, an array's members, or a line each; a line that is no JSON is Broken.
+
+    Raises ProblemError: 400 not JSON or empty, 413 too many or too large, 415 another content type or encoding.
+    """
+    media_type = _media_type(request, {JSON, *NDJSON})
+    body = await _read(request)
+    things = _lines(body) if media_type in NDJSON else _things(_parsed(body))
+    if len(things) > MAX_EVENTS:
+        raise ProblemError(413, "too-many", f"{len(things):,} in one request; send at most {MAX_EVENTS:,}")
+    if not things:
+        raise ProblemError(
+            400, "empty", "the body holds nothing to take; send one JSON object, an array of them, or NDJSON"
+        )
+    return things
+
+
+async def read_object(request: Request, *also: str) -> dict[str, Any]:
+    """The JSON object that a request holds; ``also`` are content types taken beside JSON. Raises ProblemError."""
+    _media_type(request, {JSON, *also})
+    parsed = _parsed(await _read(request))
+    if not isinstance(parsed, dict):
+        raise ProblemError(400, "not-an-object", f"the body must be a JSON object, not {json_kind(parsed)}")
+    return parsed
+
+
+def _media_type(request: Request, allowed: set[str]) -> str:
+    header = request.headers.get("content-type")
+    if header is None:
+        return JSON
+    media_type, _, parameters = header.partition(";")
+    media_type = media_type.strip().lower()
+    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
+    if media_type not in allowed or charset not in {"", "utf-8", "utf8"}:
+        named = ", ".join(sorted(allowed))
+        raise ProblemError(
+            415, "content-type", f"Content-Type {printable(header)} is not taken here; send {named} in UTF-8"
+        )
+    return media_type
+
+
+async def _read(request: Request) -> bytes:
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {*_GZIP, "identity", ""}:
+        detail = f"Content-Encoding {printable(encoding)} is not taken; send gzip or nothing"
+        raise ProblemError(415, "content-encoding", detail, headers={"Accept-Encoding": "gzip"})
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and (len(declared) > 9 or int(declared) > MAX_BODY_BYTES):
+        raise _too_large()
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise _too_large()
+        chunks.append(chunk)
+    body = b"".join(chunks)
+    return gunzip(body, MAX_BODY_BYTES) if encoding in _GZIP else body
+
+
+def _too_large() -> ProblemError:
+    return ProblemError(
+        413, "too-large", f"the body is larger than {MAX_BODY_BYTES:,} bytes (unpacked); send it in parts"
+    )
+
+
+def gunzip(data: bytes, limit: int) -> bytes:
+    """Unpack gzip, several members too, never holding more than ``limit`` bytes. Raises ProblemError (400, 413)."""
+    unpacked, size = [], 0
+    while data:
+        member = zlib.decompressobj(wbits=_GZIP_WINDOW)
+        try:
+            part = member.decompress(data, limit - size + 1)
+        except zlib.error as error:
+            raise ProblemError(400, "gzip", "the body is not the gzip that Content-Encoding promises") from error
+        size += len(part)
+        if size > limit:
+            raise _too_large()
+        if not member.eof:
+            raise ProblemError(400, "gzip", "the body's gzip ends too early; send it whole")
+        unpacked.append(part)
+        data = member.unused_data
+    return b"".join(unpacked)
+
+
+def _things(parsed: Any) -> list[Any]:
+    if isinstance(parsed, list):
+        return parsed
+    if isinstance(parsed, dict):
+        return [parsed]
+    raise ProblemError(
+        400, "not-an-object", f"the body must be a JSON object or an array of them, not {json_kind(parsed)}"
+    )
+
+
+def _lines(body: bytes) -> list[Any]:
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    # Counted before parsing, so that a flood of short lines costs nothing.
+    return [_line(line) for line in lines] if len(lines) <= MAX_EVENTS else list(lines)
+
+
+def _line(line: bytes) -> Any:
+    try:
+        return parse(line)
+    except ValueError as error:
+        return Broken(str(error))
+
+
+def _parsed(body: bytes) -> Any:
+    if not body.strip():
+        raise ProblemError(400, "empty", "the body is empty; send JSON")
+    try:
+        return parse(body)
+    except ValueError as error:
+        raise ProblemError(400, "not-json", f"the body is not JSON: {error}") from error

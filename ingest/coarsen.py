@@ -1,0 +1,152 @@
+"""Personal data made coarse before it reaches the log: what was never written need not be erased.
+
+| said by a site | kept on the log |
+|---|---|
+| ``age`` | ``age_group``: ``under-18``, ``18-24``, ``25-34``, … ``65+`` |
+| ``birth_date``, ``date_of_birth``, ``birth_year``, … | ``age_group`` |
+| ``zip``, ``zip_code``, ``postcode``, … | ``postcode_area``: its first three characters, two where it is short |
+| ``lat``, ``lon``, … | the same name, rounded to one decimal (about 11 km) |
+| ``ip``, ``ip_address``, … | ``ip_network``: its /24, or /48 of an IPv6 address |
+| ``email``, ``phone``, ``name``, ``address``, ``street``, … | nothing |
+
+Names are compared without case, ``_``, ``-``, ``.`` and blanks, at every depth. An event's ``context`` and
+``properties`` keep ``name`` and the like, where they may name a page or a product. Doing it twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+Coarse = tuple[str, Any]
+"""The name and value to keep."""
+
+_AGES: Final = ((18, "under-18"), (25, "18-24"), (35, "25-34"), (45, "35-44"), (55, "45-54"), (65, "55-64"))
+_OLDEST: Final = 130
+
+CONTACT: Final = frozenset(
+    {"email", "emailaddress", "mail", "phone", "phonenumber", "mobile", "tel", "telephone", "fax"}
+    | {"address", "streetaddress", "street", "addressline1", "addressline2", "housenumber", "homeaddress"}
+    | {"coordinates", "latlng", "latlon", "geolocation", "geohash", "gps"}
+    | {"password", "ssn", "passport", "creditcard", "cardnumber", "iban"}
+)
+"""Names whose values are dropped everywhere."""
+PERSON: Final = frozenset(
+    {"name", "firstname", "lastname", "fullname", "surname", "givenname", "familyname", "username"}
+)
+"""Names whose values are dropped from users' attributes."""
+
+
+class Rules(NamedTuple):
+    """What is dropped, as normalised names; every other rule is the same for users and events."""
+
+    dropped: frozenset[str]
+
+
+def rules_for_users(extra: Iterable[str] = ()) -> Rules:
+    """The rules of users' attributes; ``extra`` are a site's own names to drop."""
+    return Rules(CONTACT | PERSON | frozenset(map(normal, extra)))
+
+
+def rules_for_events(extra: Iterable[str] = ()) -> Rules:
+    """The rules of an event's context and properties."""
+    return Rules(CONTACT | frozenset(map(normal, extra)))
+
+
+@lru_cache(maxsize=4_096)
+def normal(name: str) -> str:
+    """The name as the rules compare it."""
+    return name.lower().translate({ord(mark): None for mark in "_-. "})
+
+
+def coarsen(values: Mapping[str, Any], rules: Rules, now: datetime) -> dict[str, Any]:
+    """The values to keep. A null stays one under its new name, so that a merge patch can remove what was kept."""
+    kept: dict[str, Any] = {}
+    for name, value in values.items():
+        key = normal(name)
+        if key in rules.dropped:
+            continue
+        rule = _RULES.get(key)
+        new_name, coarse = rule(name, value, now) if rule else (name, _below(value, rules, now))
+        if coarse is not None or kept.get(new_name) is None:
+            kept[new_name] = coarse
+    return kept
+
+
+def _below(value: Any, rules: Rules, now: datetime) -> Any:
+    if isinstance(value, dict):
+        return coarsen(value, rules, now)
+    if isinstance(value, list):
+        return [_below(each, rules, now) for each in value]
+    return value
+
+
+def age_group(age: float) -> str | None:
+    """The band of an age in years; None where that is no age."""
+    if not 0 <= age <= _OLDEST:
+        return None
+    return next((name for limit, name in _AGES if age < limit), "65+")
+
+
+def _age(_: str, value: Any, __: datetime) -> Coarse:
+    years = _number(value)
+    return "age_group", None if years is None else age_group(years)
+
+
+def _birth(_: str, value: Any, now: datetime) -> Coarse:
+    born = _birth_date(value)
+    if born is None:
+        return "age_group", None
+    had_birthday = (now.month, now.day) >= (born.month, born.day)
+    return "age_group", age_group(now.year - born.year - (not had_birthday))
+
+
+def _birth_date(value: Any) -> date | None:
+    text = str(value)[:10] if isinstance(value, str | int) else ""
+    try:
+        return date(int(text), 7, 1) if len(text) == 4 else date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _postcode(_: str, value: Any, __: datetime) -> Coarse:
+    text = "".join(str(value).split()).upper() if isinstance(value, str | int) else ""
+    return "postcode_area", text[: 3 if len(text) >= 5 else 2] or None
+
+
+def _coordinate(name: str, value: Any, __: datetime) -> Coarse:
+    degrees = _number(value)
+    return name, None if degrees is None else round(degrees, 1)
+
+
+def _address(_: str, value: Any, __: datetime) -> Coarse:
+    try:
+        address = ipaddress.ip_address(value if isinstance(value, str) else "")
+        network = ipaddress.ip_network(f"{address}/{24 if address.version == 4 else 48}", strict=False)
+    except ValueError:
+        return "ip_network", None
+    return "ip_network", str(network)
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+_Rule = Callable[[str, Any, datetime], Coarse]
+_RULES: Final[dict[str, _Rule]] = (
+    dict.fromkeys(("age",), _age)
+    | dict.fromkeys(("birthdate", "birthday", "dateofbirth", "dob", "birthyear", "yearofbirth", "born"), _birth)
+    | dict.fromkeys(("zip", "zipcode", "postcode", "postalcode", "plz"), _postcode)
+    | dict.fromkeys(("lat", "latitude", "lon", "lng", "longitude"), _coordinate)
+    | dict.fromkeys(("ip", "ipaddress", "ipaddr", "clientip", "remoteaddr"), _address)
+)

@@ -1,0 +1,49 @@
+"""The collector's settings: the only reader of the environment in this tier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from schemas.topics import DEFAULT_PARTITIONS
+
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+class IngestSettings(BaseSettings):
+    """Read from ``FRESHET_*`` variables; lists are separated by commas."""
+
+    model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore")
+
+    stack: Literal["embedded", "cluster"] = "cluster"
+    kafka: str = "127.0.0.1:19092"
+    prefix: str = "freshet"
+    """The site's name, before its topics."""
+    partitions: Annotated[int, Field(ge=1)] = DEFAULT_PARTITIONS
+    data: Path = Path("data/default")
+    """The data folder of the embedded log."""
+
+    collector_host: str = "127.0.0.1"
+    collector_port: Annotated[int, Field(ge=0, le=65_535)] = 8001
+    event_types: Names = ()
+    """Types of events that this site adds."""
+    personal_keys: Names = ()
+    """Names of attributes and context that are left out beside the usual ones."""
+    cors_origins: Names = ()
+    """Origins whose pages may call the collector; ``*`` for all."""
+    rate_limit: Annotated[float, Field(ge=0)] = 0.0
+    """Events a second that one client may send; 0 is no limit."""
+    rate_burst: Annotated[float, Field(ge=1)] = 1_000.0
+    append_seconds: Annotated[float, Field(gt=0)] = 12.0
+    """How long a request waits for the log; longer than the log's own deadline, which says more."""
+    retry_seconds: Annotated[int, Field(ge=1)] = 1
+    """What Retry-After says when the log is busy."""
+    log_level: str = "INFO"
+
+    @field_validator("event_types", "personal_keys", "cors_origins", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value

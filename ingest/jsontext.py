@@ -1,0 +1,43 @@
+"""JSON as it comes from outside: parsed forgivingly, named in words, made printable."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+_SHOWN: Final = 160
+
+
+class Broken(NamedTuple):
+    """A line of NDJSON that is not JSON, and why."""
+
+    reason: str
+
+
+def parse(data: bytes) -> Any:
+    """Parse JSON; raises ValueError with a printable reason.
+
+    What orjson refuses as a whole (NaN, Infinity, lone surrogates, a byte order mark) is read again by the
+    forgiving parser, so that validation can name the one member at fault and keep its siblings.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as strict:
+        try:
+            return json.loads(data)
+        except (ValueError, RecursionError):
+            raise ValueError(printable(str(strict))) from strict
+
+
+def json_kind(value: Any) -> str:
+    """What a JSON value is, in words."""
+    names = {dict: "an object", list: "an array", str: "text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def printable(text: str, limit: int = _SHOWN) -> str:
+    """Text that came from outside, shortened and fit for JSON: a lone surrogate cannot be written as UTF-8."""
+    shortened = text if len(text) <= limit else f"{text[:limit]}…"
+    return shortened.encode("utf-8", "replace").decode()

@@ -1,0 +1,142 @@
+"""The collector as a process of its own: ``python -m ingest.main`` (port 8001)."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import orjson
+import structlog
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.middleware.cors import CORSMiddleware
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+
+from ingest.api import IngestParts, build_router
+from ingest.config import IngestSettings
+from ingest.limits import RateLimiter
+from ingest.problems import problem
+from ingest.validate import policy
+from schemas import site, topics
+from schemas.errors import FreshetError, LogUnavailable
+from schemas.ports import LogReader, LogWriter
+
+_LOG = structlog.get_logger(__name__)
+
+
+def create_app(settings: IngestSettings, writer: LogWriter, reader: LogReader) -> FastAPI:
+    """The collector's application over a log; both ends are closed when it stops."""
+    app = FastAPI(title="Freshet collector", version="1", lifespan=_closing(writer, reader))
+    app.include_router(build_router(parts_of(settings, writer)))
+    _add_operations(app, reader)
+    app.add_exception_handler(HTTPException, _as_problem)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["Retry-After"],
+        )
+    return app
+
+
+def parts_of(settings: IngestSettings, writer: LogWriter) -> IngestParts:
+    """The write API's parts as the settings want them; raises ConfigurationInvalid."""
+    limiter = RateLimiter(settings.rate_limit, settings.rate_burst, time.monotonic) if settings.rate_limit else None
+    return IngestParts(
+        writer=writer,
+        clock=time.time,
+        new_id=lambda: str(uuid.uuid4()),
+        policy=policy(settings.event_types, settings.personal_keys),
+        limiter=limiter,
+        append_seconds=settings.append_seconds,
+        retry_seconds=settings.retry_seconds,
+    )
+
+
+def open_log(settings: IngestSettings) -> tuple[LogWriter, LogReader]:
+    """Both ends of the log that the settings name; raises LogUnavailable, ServerMissing, ConfigurationInvalid."""
+    if settings.stack == "cluster":
+        # Imported where it is wanted: the embedded install has no Kafka driver.
+        from adapters.kafka_log import KafkaLogReader, KafkaLogWriter  # noqa: PLC0415
+
+        prefix = site.topic_prefix(settings.prefix)
+        return KafkaLogWriter(settings.kafka, prefix, settings.partitions), KafkaLogReader(settings.kafka, prefix)
+    from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter  # noqa: PLC0415
+
+    settings.data.mkdir(parents=True, exist_ok=True)
+    writer = SqliteLogWriter(settings.data, settings.partitions)
+    return writer, SqliteLogReader(settings.data)
+
+
+def main() -> None:
+    """Serve until told to stop; a failure to start is one sentence on standard error."""
+    settings = IngestSettings()
+    try:
+        app = create_app(settings, *open_log(settings))
+    except FreshetError as error:
+        sys.exit(f"The collector cannot start: {error}")
+    _LOG.info("collector_starts", host=settings.collector_host, port=settings.collector_port, stack=settings.stack)
+    uvicorn.run(
+        app,
+        host=settings.collector_host,
+        port=settings.collector_port,
+        log_level=settings.log_level.lower(),
+        access_log=False,
+    )
+
+
+def _closing(writer: LogWriter, reader: LogReader) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await run_in_threadpool(writer.close)
+        await run_in_threadpool(reader.close)
+
+    return lifespan
+
+
+def _add_operations(app: FastAPI, reader: LogReader) -> None:
+    one_at_a_time = threading.Lock()
+
+    def log_answers() -> None:
+        with one_at_a_time:
+            reader.bounds(topics.EVENTS, 0)
+
+    @app.get("/health/live", tags=["operations"], summary="The process answers")
+    async def live() -> dict[str, str]:
+        return {"status": "live"}
+
+    @app.get("/health/ready", tags=["operations"], summary="The log answers")
+    async def ready() -> Response:
+        try:
+            await run_in_threadpool(log_answers)
+        except LogUnavailable as error:
+            _LOG.warning("not_ready", reason=str(error))
+            return _readiness("not ready", [f"log: {error}"])
+        return _readiness("ready", [])
+
+    @app.get("/metrics", tags=["operations"], summary="Prometheus text")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _readiness(status: str, missing: list[str]) -> Response:
+    body = orjson.dumps({"status": status, "missing": missing})
+    return Response(body, 503 if missing else 200, media_type="application/json")
+
+
+async def _as_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, "http", str(error.detail), dict(error.headers or {}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""What the write API says of itself under ``/docs``: bodies are read raw, so their schemas are written here."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from schemas.api import EventsAnswer, ItemReceipt, ItemsAnswer, Problem, UserReceipt
+from schemas.catalogue import ItemFields, ItemUpsert, UserFields
+from schemas.events import Event
+
+_VIEW: Final = {
+    "event_id": "5f0c7a52-8a49-4d5e-9f5c-2a8f7f0c1b11",
+    "type": "view",
+    "user_id": "ann",
+    "item_id": "portal-2",
+    "occurred_at": "2026-11-23T10:00:00Z",
+    "context": {"device": "phone", "page": "shop"},
+}
+_SEARCH: Final = {"type": "search", "anonymous_id": "guest-7", "query": "puzzle co-op"}
+_RATING: Final = {"type": "rating", "user_id": "ann", "item_id": "portal-2", "value": 4.5}
+_ITEM: Final = {
+    "title": "Portal 2",
+    "categories": ["Puzzle"],
+    "tags": ["co-op", "first-person"],
+    "price": 9.99,
+    "published_at": "2011-04-19T00:00:00Z",
+    "attributes": {"developer": "Valve", "platforms": ["PC"]},
+}
+_USER: Final = {"attributes": {"age": 34, "country": "SE", "postcode": "118 20"}}
+
+_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"model": Problem, "description": text}
+    for status, text in {
+        400: "Not valid: says which field",
+        413: "Too large",
+        415: "Another content type or encoding",
+        429: "Too many from this client: see Retry-After",
+        503: "The log is busy or away: see Retry-After",
+    }.items()
+}
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
+
+
+def _body(schema: dict[str, Any], examples: dict[str, Any], *media_types: str) -> dict[str, Any]:
+    shown = {name: {"value": value} for name, value in examples.items()}
+    content = {media: {"schema": schema, "examples": shown} for media in ("application/json", *media_types)}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _bulk(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
+    one = _schema(model)
+    body = _body({"oneOf": [one, {"type": "array", "maxItems": 2_000, "items": one}]}, examples)
+    lines = {"schema": {"type": "string"}, "example": "{…}\n{…}\n"}
+    body["requestBody"]["content"]["application/x-ndjson"] = lines
+    return body
+
+
+def _operation(
+    tag: str, summary: str, answers: dict[int | str, dict[str, Any]], extra: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    return {
+        "tags": [tag],
+        "summary": summary,
+        "status_code": 202,
+        "responses": {**_ERRORS, **answers},
+        "openapi_extra": extra,
+        "response_model": None,
+    }
+
+
+def _answers(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    return {
+        202: {"model": model, "description": "On the log"},
+        207: {"model": model, "description": "Some are on the log: see each result"},
+    }
+
+
+def _receipt(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    return {202: {"model": model, "description": "On the log; visible everywhere within a second"}}
+
+
+_PATCH: Final = "application/merge-patch+json"
+
+EVENTS: Final = _operation(
+    "events",
+    "Take one event, an array of them, or NDJSON; gzip allowed; at most 2,000 events and 1 MiB",
+    _answers(EventsAnswer),
+    _bulk(Event, {"a view": _VIEW, "a search": _SEARCH, "several": [_VIEW, _RATING]}),
+)
+ITEMS: Final = _operation(
+    "items",
+    "Put many items: an array, or NDJSON",
+    _answers(ItemsAnswer),
+    _bulk(ItemUpsert, {"several": [{"item_id": "portal-2", **_ITEM}]}),
+)
+PUT_ITEM: Final = _operation(
+    "items",
+    "Put an item: replaces what was said of it",
+    _receipt(ItemReceipt),
+    _body(_schema(ItemFields), {"a game": _ITEM}),
+)
+PATCH_ITEM: Final = _operation(
+    "items",
+    "Change an item by a merge patch (RFC 7396): null removes",
+    _receipt(ItemReceipt),
+    _body(_schema(ItemFields), {"a new price": {"price": 4.99}, "hide": {"hidden": True}}, _PATCH),
+)
+DELETE_ITEM: Final = _operation("items", "Delete an item", _receipt(ItemReceipt))
+PUT_USER: Final = _operation(
+    "users",
+    "Put a user's attributes; ages and places are coarsened before the log, names and addresses are left out",
+    _receipt(UserReceipt),
+    _body(_schema(UserFields), {"a user": _USER}),
+)
+PATCH_USER: Final = _operation(
+    "users",
+    "Change a user's attributes by a merge patch (RFC 7396): null removes",
+    _receipt(UserReceipt),
+    _body(_schema(UserFields), {"a move": {"attributes": {"country": "NO", "postcode": None}}}, _PATCH),
+)
+DELETE_USER: Final = _operation("users", "Delete a user's attributes", _receipt(UserReceipt))

@@ -1,0 +1,236 @@
+"""Validation: what a frontend or a file says becomes a log entry, or a rejection that names its field.
+
+Pure: time and ids are handed in. HTTP, importers and the replay of dead letters all pass through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from ingest.coarsen import Rules, coarsen, rules_for_events, rules_for_users
+from ingest.jsontext import Broken, json_kind, printable
+from schemas.catalogue import ItemFields, ItemUpsert, Upsert, UserFields, encode_upsert
+from schemas.codec import encode_event
+from schemas.errors import ConfigurationInvalid
+from schemas.events import MAX_AHEAD, TYPES, Event, Id, TypeName, accept
+from schemas.records import LogEntry
+
+MAX_RECORD_BYTES: Final = 262_144
+"""Largest record taken; Kafka's default limit for a whole batch is 1 MiB."""
+MAX_DEPTH: Final = 8
+"""Deepest nesting inside ``properties`` and ``attributes``."""
+_MAX_INT: Final = 2**63
+
+_EVENT: Final = TypeAdapter(Event)
+_ID: Final = TypeAdapter(Id)
+_TYPE_NAME: Final = TypeAdapter(TypeName)
+_NEEDS: Final = {"search": "query", "impression": "impression", "identify": "anonymous_id", "retract": "event_id"}
+
+
+class Rejection(Exception):
+    """One event, item or user that is not valid: a code for counting, the field at fault, and what to do."""
+
+    def __init__(self, code: str, detail: str, field: str | None = None) -> None:
+        super().__init__(f"{field}: {detail}" if field else detail)
+        self.code, self.detail, self.field = code, detail, printable(field) if field else None
+
+
+class Taken(NamedTuple):
+    """A valid event or upsert: its id, its type (or its operation), and the entry for the log."""
+
+    id: str
+    type: str
+    entry: LogEntry
+
+
+class Policy(NamedTuple):
+    """What a site allows: the types of events, and what of a person is left out."""
+
+    types: frozenset[str]
+    event_rules: Rules
+    user_rules: Rules
+
+
+def policy(extra_types: Iterable[str] = (), personal_keys: Iterable[str] = ()) -> Policy:
+    """The default policy and a site's additions; raises ConfigurationInvalid for a type name that cannot be one."""
+    extra, keys = frozenset(extra_types), frozenset(personal_keys)
+    for name in extra:
+        try:
+            _TYPE_NAME.validate_python(name)
+        except ValidationError as error:
+            wanted = "lower-case letters, digits and underscores, at most 32"
+            raise ConfigurationInvalid(f"'{name}' cannot be an event type: use {wanted}") from error
+    return Policy(TYPES | extra, rules_for_events(keys), rules_for_users(keys))
+
+
+def take_event(raw: Any, now: datetime, new_id: Callable[[], str], allowed: Policy) -> Taken:
+    """An event as its log entry, keyed by its partition key; raises Rejection."""
+    fields = _object(raw, "an event")
+    _check_type(fields.get("type"), allowed.types)
+    event = _validated(_EVENT.validate_python, fields)
+    if event.occurred_at is not None and event.occurred_at - now > MAX_AHEAD:
+        raise Rejection(
+            "ahead", f"is more than {MAX_AHEAD.seconds // 60} minutes ahead of the collector's clock", "occurred_at"
+        )
+    if event.properties:
+        check_nested(event.properties, "properties")
+        event.properties = coarsen(event.properties, allowed.event_rules, now)
+    if event.context:
+        event.context = coarsen(event.context, allowed.event_rules, now)
+    logged = accept(event, event.event_id or new_id(), now)
+    return Taken(logged.event_id, logged.type, _entry(logged.partition_key, encode_event(logged)))
+
+
+def take_item(raw: Any, now: datetime) -> Taken:
+    """An item of a bulk request as a ``put``; raises Rejection."""
+    item = _validated(ItemUpsert.model_validate, _object(raw, "an item"))
+    return _upsert(item.item_id, "put", item, now)
+
+
+def put_item(item_id: str, raw: Any, now: datetime) -> Taken:
+    """An item's new fields, which replace the old ones; raises Rejection."""
+    fields = _validated(ItemFields.model_validate, _object(raw, "an item"))
+    return _upsert(check_id(item_id, "item_id"), "put", fields, now)
+
+
+def patch_item(item_id: str, raw: Any, now: datetime) -> Taken:
+    """A merge patch of an item (RFC 7396: null removes); raises Rejection."""
+    fields = _validated(ItemFields.model_validate, _object(raw, "a merge patch"))
+    return _upsert(check_id(item_id, "item_id"), "patch", fields, now)
+
+
+def put_user(user_id: str, raw: Any, now: datetime, allowed: Policy) -> Taken:
+    """A user's new attributes, coarsened; raises Rejection."""
+    return _upsert(check_id(user_id, "user_id"), "put", _user_fields(raw, now, allowed), now)
+
+
+def patch_user(user_id: str, raw: Any, now: datetime, allowed: Policy) -> Taken:
+    """A merge patch of a user, coarsened; raises Rejection."""
+    return _upsert(check_id(user_id, "user_id"), "patch", _user_fields(raw, now, allowed), now)
+
+
+def delete(id_: str, field: str, now: datetime) -> Taken:
+    """The removal of an item or a user; raises Rejection where the id cannot be one."""
+    return _taken(Upsert(id=check_id(id_, field), op="delete", received_at=now))
+
+
+def check_id(value: str, field: str) -> str:
+    """The id, if it can be one; raises Rejection."""
+    return _validated(_ID.validate_python, value, field)
+
+
+def _user_fields(raw: Any, now: datetime, allowed: Policy) -> UserFields:
+    user = _validated(UserFields.model_validate, _object(raw, "a user"))
+    if user.attributes:
+        check_nested(user.attributes, "attributes")
+        user.attributes = coarsen(user.attributes, allowed.user_rules, now)
+    return user
+
+
+def _upsert(id_: str, op: Any, fields: BaseModel, now: datetime) -> Taken:
+    said = fields.model_dump(exclude={"item_id"}, exclude_unset=op == "patch", exclude_none=op == "put")
+    check_nested(said.get("attributes"), "attributes")
+    return _taken(Upsert(id=id_, op=op, fields=said, received_at=now))
+
+
+def _taken(upsert: Upsert) -> Taken:
+    return Taken(upsert.id, upsert.op, _entry(upsert.id, encode_upsert(upsert)))
+
+
+def _entry(key: str, value: bytes) -> LogEntry:
+    if len(value) > MAX_RECORD_BYTES:
+        raise Rejection("too-large", f"is {len(value):,} bytes as JSON; at most {MAX_RECORD_BYTES:,} are taken")
+    return LogEntry(key.encode(), value)
+
+
+def _object(raw: Any, what: str) -> dict[str, Any]:
+    if isinstance(raw, dict):
+        return raw
+    if isinstance(raw, Broken):
+        raise Rejection("not-json", f"this line is not JSON: {raw.reason}")
+    raise Rejection("not-an-object", f"{what} must be a JSON object, not {json_kind(raw)}")
+
+
+def _check_type(name: Any, types: frozenset[str]) -> None:
+    if isinstance(name, str) and name not in types:
+        raise Rejection(
+            "unknown-type", f"'{printable(name)}' is not known; use one of {', '.join(sorted(types))}", "type"
+        )
+
+
+_T = TypeVar("_T")
+
+
+def _validated(validate: Callable[[Any], _T], value: Any, field: str = "") -> _T:
+    try:
+        return validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise _rejection(first, field, value) from error
+
+
+def _rejection(error: ErrorDetails, field: str, value: Any) -> Rejection:
+    location = error["loc"][:2] if error["loc"][:1] == ("context",) else error["loc"]
+    named = printable(".".join(map(str, location))) or field or _needed(value)
+    if error["type"] == "extra_forbidden":
+        return Rejection(
+            "unknown-field", "is not a field here; put what else is worth keeping under properties or attributes", named
+        )
+    if len(error["loc"]) > 2 and location != error["loc"]:
+        return Rejection("scalar", "must be text, a finite number, true, false or null", named)
+    return Rejection(
+        error["type"].replace("_", "-"), printable(error["msg"].removeprefix("Value error, ")), named or None
+    )
+
+
+def _needed(value: Any) -> str:
+    """The field that an event of this type lacks, where the rule was about the whole event."""
+    if not isinstance(value, Mapping):
+        return ""
+    if not (value.get("user_id") or value.get("anonymous_id") or value.get("session_id")):
+        return "user_id"
+    kind = value.get("type")
+    if kind == "identify" and not value.get("user_id"):
+        return "user_id"
+    return _NEEDS.get(str(kind), "value" if value.get("item_id") else "item_id")
+
+
+def check_nested(value: Any, path: str, depth: int = 0) -> None:
+    """Refuse what cannot stand on the log; raises Rejection naming the place.
+
+    That is: numbers that are not finite or need more than 64 bits, text that is not Unicode, nesting past MAX_DEPTH.
+    """
+    if isinstance(value, dict | list):
+        if depth >= MAX_DEPTH:
+            raise Rejection("too-deep", f"is nested deeper than {MAX_DEPTH} levels", path)
+        for name, below in value.items() if isinstance(value, dict) else enumerate(value):
+            _check_text(name, path)
+            check_nested(below, f"{path}.{name}", depth + 1)
+    elif isinstance(value, float):
+        if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - only NaN differs from itself
+            raise Rejection("finite-number", "must be a finite number", path)
+    elif isinstance(value, int):
+        if not -_MAX_INT <= value < _MAX_INT:
+            raise Rejection("integer-size", "needs more than 64 bits; send it as text", path)
+    else:
+        _check_text(value, path)
+
+
+def _check_text(value: Any, path: str) -> None:
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise Rejection(
+                "string-unicode", "is not valid Unicode: it holds half of a surrogate pair", printable(path)
+            ) from error
+
+
+def utc(seconds: float) -> datetime:
+    """A clock's reading as a time in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)

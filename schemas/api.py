@@ -1,0 +1,73 @@
+"""What the write side of the API answers: results of events and upserts, receipts, and problem details."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Problem(BaseModel):
+    """An error as RFC 9457 has it, with ``field`` and ``index`` where one is at fault."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field("about:blank", description="Names the kind of problem: urn:freshet:problem:<code>.")
+    title: str = Field(description="The kind of problem, in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What is wrong with this request and what to do.")
+    field: str | None = Field(None, description="The field at fault, dotted: context.device")
+    index: int | None = Field(None, description="Its place in the request, from 0.")
+
+
+class Fault(BaseModel):
+    """Why one event or item of a request was not taken."""
+
+    type: str = Field(description="Names the kind of problem: urn:freshet:problem:<code>.")
+    detail: str
+    field: str | None = None
+    index: int
+
+
+class EventResult(BaseModel):
+    """What became of one event."""
+
+    event_id: str | None = Field(description="The event's id, made by the collector where the client gave none.")
+    status: Literal["accepted", "rejected"]
+    offset: str | None = Field(None, description='Where it stands on the log, as "partition:offset"; hand it to after=')
+    error: Fault | None = None
+
+
+class EventsAnswer(BaseModel):
+    """What became of every event of a request, in its order."""
+
+    results: list[EventResult]
+
+
+class ItemResult(BaseModel):
+    """What became of one item of a bulk request."""
+
+    item_id: str | None
+    status: Literal["accepted", "rejected"]
+    offset: str | None = None
+    error: Fault | None = None
+
+
+class ItemsAnswer(BaseModel):
+    """What became of every item of a bulk request, in its order."""
+
+    results: list[ItemResult]
+
+
+class ItemReceipt(BaseModel):
+    """An item's change is on the log, at this offset."""
+
+    item_id: str
+    offset: str
+
+
+class UserReceipt(BaseModel):
+    """A user's change is on the log, at this offset."""
+
+    user_id: str
+    offset: str
