@@ -1,0 +1,257 @@
+"""The signal store on Redis: values and fence change together, in one Lua script on one slot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import redis
+import structlog
+from redis import asyncio as aioredis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from schemas.errors import FenceMoved, StoreUnavailable
+from schemas.keys import FOLLOWED, changes_key, fence_key, values_key
+from schemas.ports import SignalChanges, SignalValues
+from schemas.records import Fence
+
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+
+ANSWER_SECONDS: Final = 5.0
+_CHUNK: Final = 1_000
+"""Values asked for or scanned at once, so that no single command holds Redis up for long."""
+_SCANS: Final = 5
+"""How often a first read begins anew because the partition was reset under it."""
+
+# KEYS: fence, values, changes. ARGV: expected and new fence, their offset, whether the signal is followed,
+# how many values are written, then key and value of each, then the keys that are removed.
+# Answers false, or the fence that stood there where it was not the expected one.
+_COMMIT: Final = """
+local actual = redis.call('GET', KEYS[1]) or ''
+if actual ~= ARGV[1] then return actual end
+local written = tonumber(ARGV[5])
+local last = 5 + 2 * written
+for i = 6, last, 2 do
+  redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+  if ARGV[4] == '1' then redis.call('ZADD', KEYS[3], ARGV[3], ARGV[i]) end
+end
+for i = last + 1, #ARGV do
+  redis.call('HDEL', KEYS[2], ARGV[i])
+  if ARGV[4] == '1' then redis.call('ZREM', KEYS[3], ARGV[i]) end
+end
+redis.call('SET', KEYS[1], ARGV[2])
+return false
+"""
+
+# KEYS: fence, values, changes. ARGV: expected and new fence.
+_RESET: Final = """
+local actual = redis.call('GET', KEYS[1]) or ''
+if actual ~= ARGV[1] then return actual end
+redis.call('UNLINK', KEYS[2], KEYS[3])
+redis.call('SET', KEYS[1], ARGV[2])
+return false
+"""
+
+# KEYS: fence, values. ARGV: keys of values. Answers the fence and the values.
+_READ: Final = """
+if #ARGV == 0 then return {redis.call('GET', KEYS[1]), {}} end
+return {redis.call('GET', KEYS[1]), redis.call('HMGET', KEYS[2], unpack(ARGV))}
+"""
+
+# KEYS: fence, values, changes. ARGV: offset of the last changes seen, most values to answer with.
+# Answers the fence, the changed keys, and their values unless they are too many.
+_CHANGES: Final = """
+local keys = redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. ARGV[1], '+inf')
+local fence = redis.call('GET', KEYS[1])
+if #keys == 0 or #keys > tonumber(ARGV[2]) then return {fence, keys, {}} end
+return {fence, keys, redis.call('HMGET', KEYS[2], unpack(keys))}
+"""
+
+
+class RedisSignalStore:
+    """The SignalStore on Redis; ``prefix`` is put before every key."""
+
+    def __init__(self, url: str, prefix: str = "", *, answer_seconds: float = ANSWER_SECONDS) -> None:
+        self._prefix, self._url = prefix, url
+        self._redis: redis.Redis[bytes] = redis.Redis.from_url(url, **_settings(answer_seconds), retry=_RETRY)
+        self._commit: Any = self._redis.register_script(_COMMIT)
+        self._reset: Any = self._redis.register_script(_RESET)
+
+    def fence(self, partition: int, signal: str) -> Fence | None:
+        """The fence as it stands."""
+        return _fence(self._asked(lambda: self._redis.get(fence_key(self._prefix, partition, signal))))
+
+    def load(self, partition: int, signal: str, keys: Sequence[str]) -> list[bytes | None]:
+        """The values of these keys, in their order."""
+        name, values = values_key(self._prefix, partition, signal), list[bytes | None]()
+        for start in range(0, len(keys), _CHUNK):
+            chunk = list(keys[start : start + _CHUNK])
+            values.extend(self._asked(lambda chunk=chunk: self._redis.hmget(name, chunk)))  # type: ignore[misc]
+        return values
+
+    def commit(
+        self, partition: int, signal: str, expected: Fence | None, fence: Fence, values: Mapping[str, bytes | None]
+    ) -> None:
+        """See SignalStore. A commit sent again after a lost answer finds its own fence: that is FenceMoved too."""
+        followed = "1" if signal in FOLLOWED else "0"
+        written = [part for key, value in values.items() if value is not None for part in (key, value)]
+        removed = [key for key, value in values.items() if value is None]
+        arguments = [_text(expected), _text(fence), fence.offset, followed, len(written) // 2, *written, *removed]
+        self._swap(self._commit, partition, signal, arguments)
+
+    def reset(self, partition: int, signal: str, expected: Fence | None, fence: Fence) -> None:
+        """See SignalStore."""
+        self._swap(self._reset, partition, signal, [_text(expected), _text(fence)])
+
+    def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
+        """Every value of the partition; a key may come twice while the hash grows, with its newest value last."""
+        name, cursor = values_key(self._prefix, partition, signal), 0
+        while True:
+            cursor, values = self._asked(lambda at=cursor: self._redis.hscan(name, at, count=_CHUNK))  # type: ignore[misc]
+            for key, value in values.items():
+                yield key.decode(), value
+            if not cursor:
+                return
+
+    def check(self) -> None:
+        """Ask Redis for a sign of life, and warn where it may forget values under memory pressure."""
+        self._asked(self._redis.ping)
+        try:
+            policy: Any = self._redis.config_get("maxmemory-policy")
+        except redis.ResponseError:
+            return  # a managed Redis may forbid the question
+        if policy.get("maxmemory-policy") != "noeviction":
+            _log.warning(
+                "redis_may_evict",
+                policy=policy.get("maxmemory-policy"),
+                advice="set maxmemory-policy to noeviction: an evicted value beside a live fence is lost unnoticed",
+            )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._redis.close()
+
+    def _swap(self, script: Any, partition: int, signal: str, arguments: list[Any]) -> None:
+        actual = self._asked(lambda: script(keys=_keys(self._prefix, partition, signal), args=arguments))
+        if actual is not None:
+            raise FenceMoved(partition, signal, _fence(actual or None))
+
+    def _asked(self, question: Callable[[], T]) -> T:
+        try:
+            return question()
+        except redis.RedisError as error:
+            raise _unavailable(self._url, error) from error
+
+
+class RedisSignalReader:
+    """The SignalReader on Redis, for one event loop."""
+
+    def __init__(self, url: str, prefix: str = "", *, answer_seconds: float = ANSWER_SECONDS) -> None:
+        self._prefix, self._url = prefix, url
+        self._redis: aioredis.Redis[bytes] = aioredis.Redis.from_url(
+            url, **_settings(answer_seconds), retry=_ASYNC_RETRY
+        )
+        self._read: Any = self._redis.register_script(_READ)
+        self._changes: Any = self._redis.register_script(_CHANGES)
+
+    async def read(self, partition: int, signal: str, keys: Sequence[str]) -> SignalValues:
+        """See SignalReader: one script, so one round trip and one moment."""
+        fence, values = await self._ask(self._read, _keys(self._prefix, partition, signal)[:2], list(keys))
+        return SignalValues(_fence(fence), values)
+
+    async def changes(self, partition: int, signal: str, since: Fence | None) -> SignalChanges:
+        """See SignalReader. Values newer than the fence come again with the changes after it."""
+        if since is None:
+            return await self._everything(partition, signal)
+        keys = _keys(self._prefix, partition, signal)
+        stored, changed, values = await self._ask(self._changes, keys, [since.offset, _CHUNK])
+        fence = _fence(stored)
+        if fence is None or fence.log_id != since.log_id or fence.offset < since.offset:
+            return await self._everything(partition, signal)
+        if changed and not values:
+            values = await self._values(keys[1], changed)
+        found = {key.decode(): value for key, value in zip(changed, values, strict=True) if value is not None}
+        return SignalChanges(fence, found, whole=False)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()  # type: ignore[attr-defined]  # the stubs are older than the driver
+
+    async def _everything(self, partition: int, signal: str) -> SignalChanges:
+        fence_name, values_name, _ = _keys(self._prefix, partition, signal)
+        for _ in range(_SCANS):
+            before = await self._fence(fence_name)
+            found = {key.decode(): value async for key, value in self._scan(values_name)}
+            after = await self._fence(fence_name)
+            if _follows(before, after):
+                return SignalChanges(before, found if before else {}, whole=True)
+        raise StoreUnavailable(f"partition {partition} of '{signal}' is being rebuilt; ask again in a moment")
+
+    async def _scan(self, name: str) -> Any:
+        cursor = 0
+        while True:
+            cursor, values = await self._asked(self._redis.hscan(name, cursor, count=_CHUNK))
+            for pair in values.items():
+                yield pair
+            if not cursor:
+                return
+
+    async def _values(self, name: str, keys: Sequence[bytes]) -> list[bytes | None]:
+        values: list[bytes | None] = []
+        for start in range(0, len(keys), _CHUNK):
+            values.extend(await self._asked(self._redis.hmget(name, list(keys[start : start + _CHUNK]))))
+        return values
+
+    async def _fence(self, name: str) -> Fence | None:
+        return _fence(await self._asked(self._redis.get(name)))
+
+    async def _ask(self, script: Any, keys: Sequence[str], arguments: list[Any]) -> Any:
+        return await self._asked(script(keys=keys, args=arguments))
+
+    async def _asked(self, question: Any) -> Any:
+        try:
+            return await question
+        except redis.RedisError as error:
+            raise _unavailable(self._url, error) from error
+
+
+# One try on a fresh connection, for those that a restart of Redis left dead in the pool; waiting is the caller's.
+_RETRY: Final = Retry(NoBackoff(), 1)
+_ASYNC_RETRY: Final = aioredis.retry.Retry(NoBackoff(), 1)
+
+
+def _settings(seconds: float) -> dict[str, Any]:
+    return {"socket_timeout": seconds, "socket_connect_timeout": min(seconds, 2.0), "socket_keepalive": True}
+
+
+def _keys(prefix: str, partition: int, signal: str) -> list[str]:
+    names = (fence_key, values_key, changes_key)
+    return [name(prefix, partition, signal) for name in names]
+
+
+def _follows(before: Fence | None, after: Fence | None) -> bool:
+    """Whether nothing was reset between two looks at a fence."""
+    if before is None or after is None:
+        return before is after
+    return after.log_id == before.log_id and after.offset >= before.offset
+
+
+def _text(fence: Fence | None) -> str:
+    return "" if fence is None else f"{fence.offset}@{fence.log_id}"
+
+
+def _fence(stored: Any) -> Fence | None:
+    if stored is None:
+        return None
+    offset, _, log_id = stored.decode().partition("@")
+    return Fence(log_id, int(offset))
+
+
+def _unavailable(url: str, error: redis.RedisError) -> StoreUnavailable:
+    place = url.rpartition("@")[2]
+    return StoreUnavailable(
+        f"Redis at {place} does not answer ({error}): start it, or set FRESHET_REDIS to where it runs"
+    )
