@@ -16,7 +16,7 @@ from nearline import catalogue
 from schemas import topics
 from schemas.catalogue import Item, Profile, Upsert, decode_item, decode_profile, decode_upsert, encode_view
 from schemas.codec import decode_event
-from schemas.errors import Undecodable
+from schemas.errors import FenceMoved, Undecodable
 from schemas.events import LoggedEvent
 from schemas.keys import Signal
 from schemas.ports import SignalStore
@@ -148,6 +148,7 @@ class EventProcessor:
         self._cells: SignalState[aggregates.Cell] = SignalState(
             store, partition, Signal.AGGREGATES, log_id, aggregates.decode, aggregates.encode
         )
+        self._store, self._partition = store, partition
         self._refuse = refuse
         self._flush_seconds = flush_seconds
         self._flushed_at = 0.0
@@ -161,7 +162,7 @@ class EventProcessor:
     def process(self, records: Sequence[Record], now: float) -> None:
         """Fold consecutive records, then commit; ``aggregates`` first where ``users`` would lose what it needs."""
         events = [(record.offset, event) for record in records if (event := self._decoded(record)) is not None]
-        self._users.fetch({event.subject for _, event in events})
+        self._fetch_users({event.subject for _, event in events})
         outrun, countings = False, []
         for offset, event in events:
             before, after = self._apply(event, offset)
@@ -190,6 +191,12 @@ class EventProcessor:
             if record.offset > self._users.applied:
                 self._refuse(record, str(error))
             return None
+
+    def _fetch_users(self, subjects: set[str]) -> None:
+        """Bring these users in. One past the fence is another writer's, from which ``aggregates`` would learn wrongly."""
+        self._users.fetch(subjects)
+        if any(self._users[subject].offset > self._users.applied for subject in subjects):
+            raise FenceMoved(self._partition, Signal.USERS, self._store.fence(self._partition, Signal.USERS))
 
     def _apply(self, event: LoggedEvent, offset: int) -> tuple[users.UserValue, users.UserValue]:
         before = self._users[event.subject]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +13,9 @@ from schemas.events import Id, Moment
 
 Label = Annotated[str, Field(min_length=1, max_length=128)]
 Attributes = Annotated[dict[str, Any], Field(max_length=128)]
+
+MAX_DEPTH: Final = 32
+"""Levels of objects and lists in an upsert; deeper ones could be read but not written again."""
 
 
 class ItemFields(BaseModel):
@@ -99,9 +102,19 @@ def encode_upsert(upsert: Upsert) -> bytes:
 def decode_upsert(value: bytes) -> Upsert:
     """Read a change from the log; raises Undecodable where it is not one."""
     try:
-        return _UPSERT.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        upsert = _UPSERT.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Undecodable(f"not an item or user: {error}") from error
+    if _deeper(upsert.fields, MAX_DEPTH):
+        raise Undecodable(f"not an item or user: its fields are nested deeper than {MAX_DEPTH}")
+    return upsert
+
+
+def _deeper(value: Any, limit: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    below = value.values() if isinstance(value, dict) else value
+    return limit == 0 or any(_deeper(each, limit - 1) for each in below)
 
 
 def encode_view(view: Item | Profile) -> bytes:

@@ -26,7 +26,7 @@ def decode_event(value: bytes, timestamp_ms: int | None = None) -> LoggedEvent:
     """
     try:
         event = _EVENT_DECODER.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Undecodable(f"not an event: {error}") from error
     if not event.partition_key:
         raise Undecodable("not an event: it names no user_id, anonymous_id or session_id")
