@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from datetime import datetime
+from hashlib import blake2b
 
 import msgspec
 
@@ -26,12 +27,28 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
         """The refused bytes."""
         return base64.b64decode(self.value)
 
+    @property
+    def identity(self) -> str:
+        """The same for every letter of the same refused record, and for no other."""
+        place = f"{self.topic}:{self.partition}:{self.offset}:".encode()
+        return blake2b(place + self.original(), digest_size=12).hexdigest()
+
     def original_key(self) -> bytes:
         """The refused record's key."""
         return base64.b64decode(self.key)
 
 
+class Resolution(msgspec.Struct, frozen=True, kw_only=True, tag="resolution"):
+    """Says on the dead-letter topic that a letter was replayed: the letter's ``identity`` and where it is now."""
+
+    identity: str
+    topic: str
+    token: str
+    at: datetime
+
+
 _DECODER = msgspec.json.Decoder(DeadLetter)
+_RESOLUTION = msgspec.json.Decoder(Resolution)
 
 
 def refuse(record: Record, refused_by: str, reason: str, at: datetime) -> DeadLetter:
@@ -56,3 +73,13 @@ def encode_dead_letter(letter: DeadLetter) -> bytes:
 def decode_dead_letter(value: bytes) -> DeadLetter:
     """Read a dead letter; raises msgspec.DecodeError where it is not one."""
     return _DECODER.decode(value)
+
+
+def encode_resolution(resolution: Resolution) -> bytes:
+    """The resolution as JSON."""
+    return msgspec.json.encode(resolution)
+
+
+def decode_resolution(value: bytes) -> Resolution:
+    """Read a resolution; raises msgspec.DecodeError where it is not one."""
+    return _RESOLUTION.decode(value)

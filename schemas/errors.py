@@ -93,3 +93,11 @@ class ConfigurationInvalid(FreshetError):
 
 class NothingToTrain(FreshetError):
     """The log holds no interactions to train on."""
+
+
+class LetterUnknown(FreshetError):
+    """No dead letter stands at that place."""
+
+
+class ReplayRefused(FreshetError):
+    """A dead letter, as it is or as it was mended, is still not valid."""

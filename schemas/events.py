@@ -54,17 +54,21 @@ def _time_is_text(value: Any) -> Any:
     raise ValueError("must be an RFC 3339 time such as 2026-11-23T10:00:00Z")
 
 
-def _time_is_representable(value: datetime) -> datetime:
-    if value < EARLIEST:
-        raise ValueError("is before 1900")
+def _in_utc(value: datetime) -> datetime:
     try:
         return value.astimezone(UTC)
     except OverflowError as error:
-        raise ValueError("is after 9999") from error
+        raise ValueError("is outside the years 1 to 9999") from error
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_time_is_text), AfterValidator(_time_is_representable)]
-"""An RFC 3339 time with its offset from UTC, from 1900 on; kept in UTC."""
+def _since_1900(value: datetime) -> datetime:
+    if value < EARLIEST:
+        raise ValueError("is before 1900")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_time_is_text), AfterValidator(_in_utc)]
+"""An RFC 3339 time with its offset from UTC; kept in UTC."""
 
 
 class Event(BaseModel):
@@ -80,7 +84,7 @@ class Event(BaseModel):
     item_id: Id | None = Field(None, description="The item it happened to.")
     value: float | None = Field(None, strict=True, description="Stars of a rating, seconds of a dwell.")
     query: Query | None = Field(None, description="What was searched for.")
-    occurred_at: Moment | None = Field(
+    occurred_at: Annotated[Moment, AfterValidator(_since_1900)] | None = Field(
         None, description="Client clock, RFC 3339; any past time, at most 5 minutes ahead. Time of receipt if missing."
     )
     recommendation_id: Id | None = Field(None, description="The answer that led here.")
