@@ -1,0 +1,112 @@
+"""Every adapter of a port, each behind a fixture of its own kind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import stamina
+
+from schemas.errors import LogUnavailable
+from schemas.ports import LogReader, LogWriter, SignalReader, SignalStore
+from schemas.topics import FACTS
+
+T = TypeVar("T")
+PARTITIONS = 4
+
+
+@dataclass
+class OpenLog:
+    """Opens writers and readers of one log, and closes what is left at the end of the test."""
+
+    writer: Callable[[], LogWriter]
+    reader: Callable[[], LogReader]
+    patience: float
+    """Seconds within which an append must be settled."""
+
+
+@pytest.fixture(params=["sqlite", pytest.param("kafka", marks=pytest.mark.stack)])
+def open_log(request: pytest.FixtureRequest, tmp_path: Path, site: str) -> Iterator[OpenLog]:
+    with ExitStack() as closing:
+        make = {"sqlite": _sqlite_log, "kafka": _kafka_log}[request.param]
+        writer, reader, patience = make(request, tmp_path, site)
+        yield OpenLog(_closed_with(closing, writer), _closed_with(closing, reader), patience)
+
+
+def _sqlite_log(request, folder, site):
+    from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
+
+    SqliteLogWriter(folder, PARTITIONS).close()
+    return lambda: SqliteLogWriter(folder, PARTITIONS), lambda: SqliteLogReader(folder), 10.0
+
+
+def _kafka_log(request, folder, site):
+    from adapters.kafka_log import KafkaLogReader, KafkaLogWriter, create_topics
+
+    servers = request.getfixturevalue("kafka_servers")
+    create_topics(servers, f"{site}.", PARTITIONS)
+    _wait_for_leaders(KafkaLogReader(servers, f"{site}."))
+    return (
+        lambda: KafkaLogWriter(servers, f"{site}.", PARTITIONS),
+        lambda: KafkaLogReader(servers, f"{site}."),
+        60.0,
+    )
+
+
+@stamina.retry(on=LogUnavailable, timeout=30, wait_initial=0.1, wait_max=0.5)
+def _wait_for_leaders(reader: LogReader) -> None:
+    """A topic made a moment ago may have no leader yet."""
+    for topic in FACTS:
+        for partition in range(PARTITIONS):
+            reader.bounds(topic, partition)
+    reader.close()
+
+
+@dataclass
+class OpenSignals:
+    """Opens stores and readers of one set of signals; ``run`` runs a reader's coroutine on one event loop."""
+
+    store: Callable[[], SignalStore]
+    reader: Callable[[], SignalReader]
+    run: Callable[[Coroutine[Any, Any, T]], T]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.stack)])
+def open_signals(request: pytest.FixtureRequest, tmp_path: Path, site: str) -> Iterator[OpenSignals]:
+    with asyncio.Runner() as runner, ExitStack() as closing:
+        make = {"sqlite": _sqlite_signals, "redis": _redis_signals}[request.param]
+        store, open_reader = make(request, tmp_path, site)
+
+        def reader() -> SignalReader:
+            opened = open_reader()
+            closing.callback(lambda: runner.run(opened.close()))
+            return opened
+
+        yield OpenSignals(_closed_with(closing, store), reader, runner.run)
+
+
+def _sqlite_signals(request, folder, site):
+    from adapters.sqlite_signals import SqliteSignalReader, SqliteSignalStore
+
+    return lambda: SqliteSignalStore(folder), lambda: SqliteSignalReader(folder)
+
+
+def _redis_signals(request, folder, site):
+    from adapters.redis_signals import RedisSignalReader, RedisSignalStore
+
+    url = request.getfixturevalue("redis_url")
+    return lambda: RedisSignalStore(url, f"{site}:"), lambda: RedisSignalReader(url, f"{site}:")
+
+
+def _closed_with(closing: ExitStack, opener: Callable[[], T]) -> Callable[[], T]:
+    def opened() -> T:
+        part = opener()
+        closing.callback(part.close)  # type: ignore[attr-defined]
+        return part
+
+    return opened

@@ -1,0 +1,215 @@
+"""What every signal store and its reader guarantee, embedded and Redis."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from schemas.errors import FenceMoved
+from schemas.keys import Signal
+from schemas.ports import SignalChanges, SignalValues
+from schemas.records import Fence
+
+LOG = "log-one"
+PARTITION = 3
+
+
+def fence(offset: int, log_id: str = LOG) -> Fence:
+    return Fence(log_id, offset)
+
+
+@pytest.fixture
+def store(open_signals):
+    return open_signals.store()
+
+
+@pytest.fixture
+def read(open_signals):
+    reader = open_signals.reader()
+
+    def read(*keys, signal=Signal.USERS, partition=PARTITION) -> SignalValues:
+        return open_signals.run(reader.read(partition, signal, keys))
+
+    return read
+
+
+@pytest.fixture
+def changes(open_signals):
+    reader = open_signals.reader()
+
+    def changes(since, signal=Signal.AGGREGATES, partition=PARTITION) -> SignalChanges:
+        return open_signals.run(reader.changes(partition, signal, since))
+
+    return changes
+
+
+def test_nothing_stands_in_a_new_store(store, read, changes):
+    assert store.fence(PARTITION, Signal.USERS) is None
+    assert store.load(PARTITION, Signal.USERS, ["a", "b"]) == [None, None]
+    assert list(store.scan(PARTITION, Signal.USERS)) == []
+    assert read("a") == SignalValues(None, [None])
+    assert changes(None) == SignalChanges(None, {}, whole=True)
+
+
+def test_a_commit_writes_values_and_fence_together(store, read):
+    store.commit(PARTITION, Signal.USERS, None, fence(4), {"a": b"1", "b": b"2"})
+    assert store.fence(PARTITION, Signal.USERS) == fence(4)
+    assert store.load(PARTITION, Signal.USERS, ["b", "missing", "a"]) == [b"2", None, b"1"]
+    assert read("b", "missing", "a") == SignalValues(fence(4), [b"2", None, b"1"])
+
+
+def test_reading_no_keys_still_gives_the_fence(store, read):
+    store.commit(PARTITION, Signal.USERS, None, fence(4), {})
+    assert store.load(PARTITION, Signal.USERS, []) == []
+    assert read() == SignalValues(fence(4), [])
+
+
+def test_a_later_commit_replaces_adds_and_removes(store):
+    store.commit(PARTITION, Signal.USERS, None, fence(1), {"a": b"1", "b": b"2", "c": b"3"})
+    store.commit(PARTITION, Signal.USERS, fence(1), fence(2), {"a": b"new", "b": None, "d": b"4", "gone": None})
+    assert dict(store.scan(PARTITION, Signal.USERS)) == {"a": b"new", "c": b"3", "d": b"4"}
+
+
+def test_bytes_and_keys_come_back_as_they_were(store, read):
+    values = {"u:naïve/ключ 鍵": bytes(range(256)), "u: spaces {p3} : tags": b"", "u:" + "k" * 128: b"x" * 200_000}
+    store.commit(PARTITION, Signal.USERS, None, fence(0), values)
+    assert dict(store.scan(PARTITION, Signal.USERS)) == values
+    assert read(*values).values == list(values.values())
+
+
+def test_many_values_go_in_one_commit(store):
+    values = {f"pop:{i}": str(i).encode() for i in range(3_000)}
+    store.commit(PARTITION, Signal.AGGREGATES, None, fence(0), values)
+    assert store.load(PARTITION, Signal.AGGREGATES, list(values)) == list(values.values())
+    assert dict(store.scan(PARTITION, Signal.AGGREGATES)) == values
+
+
+@pytest.mark.parametrize("signal", list(Signal))
+@pytest.mark.parametrize("expected", [None, fence(3), fence(5), Fence("another log", 4)])
+def test_a_commit_from_a_wrong_fence_writes_nothing(store, signal, expected):
+    store.commit(PARTITION, signal, None, fence(4), {"a": b"1"})
+    with pytest.raises(FenceMoved) as moved:
+        store.commit(PARTITION, signal, expected, fence(6), {"a": b"2", "b": b"2"})
+    assert moved.value.actual == fence(4)
+    assert store.fence(PARTITION, signal) == fence(4)
+    assert dict(store.scan(PARTITION, signal)) == {"a": b"1"}
+
+
+def test_a_commit_onto_a_fence_that_is_gone_says_so(store):
+    with pytest.raises(FenceMoved) as moved:
+        store.commit(PARTITION, Signal.USERS, fence(4), fence(5), {"a": b"1"})
+    assert moved.value.actual is None
+    assert list(store.scan(PARTITION, Signal.USERS)) == []
+
+
+def test_partitions_and_signals_are_apart(store, read):
+    store.commit(PARTITION, Signal.USERS, None, fence(4), {"a": b"users"})
+    store.commit(PARTITION + 1, Signal.USERS, None, fence(9), {"a": b"next door"})
+    store.commit(PARTITION, Signal.AGGREGATES, None, fence(2), {"a": b"cells"})
+    assert read("a") == SignalValues(fence(4), [b"users"])
+    assert read("a", partition=PARTITION + 1) == SignalValues(fence(9), [b"next door"])
+    assert read("a", signal=Signal.AGGREGATES) == SignalValues(fence(2), [b"cells"])
+    store.reset(PARTITION, Signal.USERS, fence(4), fence(-1))
+    assert read("a", partition=PARTITION + 1).values == [b"next door"]
+    assert read("a", signal=Signal.AGGREGATES).values == [b"cells"]
+
+
+def test_a_reset_removes_everything_and_sets_the_fence(store, read, changes):
+    store.commit(PARTITION, Signal.AGGREGATES, None, fence(4), {"a": b"1", "b": b"2"})
+    store.reset(PARTITION, Signal.AGGREGATES, fence(4), Fence("log-two", -1))
+    assert store.fence(PARTITION, Signal.AGGREGATES) == Fence("log-two", -1)
+    assert list(store.scan(PARTITION, Signal.AGGREGATES)) == []
+    assert changes(fence(4)) == SignalChanges(Fence("log-two", -1), {}, whole=True)
+    assert changes(None) == SignalChanges(Fence("log-two", -1), {}, whole=True)
+
+
+def test_a_reset_from_a_wrong_fence_removes_nothing(store):
+    store.commit(PARTITION, Signal.USERS, None, fence(4), {"a": b"1"})
+    with pytest.raises(FenceMoved) as moved:
+        store.reset(PARTITION, Signal.USERS, fence(3), Fence("log-two", -1))
+    assert moved.value.actual == fence(4)
+    assert dict(store.scan(PARTITION, Signal.USERS)) == {"a": b"1"}
+
+
+def test_changes_are_what_commits_after_a_fence_have_written(store, changes):
+    store.commit(PARTITION, Signal.AGGREGATES, None, fence(4), {"a": b"1", "b": b"1"})
+    store.commit(PARTITION, Signal.AGGREGATES, fence(4), fence(8), {"b": b"2", "c": b"2"})
+    store.commit(PARTITION, Signal.AGGREGATES, fence(8), fence(9), {"c": b"3"})
+    assert changes(None) == SignalChanges(fence(9), {"a": b"1", "b": b"2", "c": b"3"}, whole=True)
+    assert changes(fence(4)) == SignalChanges(fence(9), {"b": b"2", "c": b"3"}, whole=False)
+    assert changes(fence(8)) == SignalChanges(fence(9), {"c": b"3"}, whole=False)
+    assert changes(fence(9)) == SignalChanges(fence(9), {}, whole=False)
+
+
+def test_changes_since_a_fence_in_between_miss_nothing(store, changes):
+    store.commit(PARTITION, Signal.ITEMS, None, fence(4), {"a": b"1"})
+    store.commit(PARTITION, Signal.ITEMS, fence(4), fence(8), {"b": b"2"})
+    assert changes(fence(6), signal=Signal.ITEMS).values == {"b": b"2"}
+
+
+@pytest.mark.parametrize("since", [fence(20), Fence("another log", 2)])
+def test_a_follower_of_a_fence_that_went_back_or_of_another_log_gets_everything(store, changes, since):
+    store.commit(PARTITION, Signal.AGGREGATES, None, fence(4), {"a": b"1", "b": b"1"})
+    assert changes(since) == SignalChanges(fence(4), {"a": b"1", "b": b"1"}, whole=True)
+
+
+def test_a_follower_that_polls_ends_with_what_the_store_holds(store, changes):
+    followed: dict[str, bytes] = {}
+    since, expected = None, None
+    for offset in range(0, 120, 2):
+        values = {f"k{offset % 7}": str(offset).encode(), f"k{offset % 11}": str(-offset).encode()}
+        store.commit(PARTITION, Signal.AGGREGATES, expected, fence(offset), values)
+        expected = fence(offset)
+        if offset % 6 == 0:
+            found = changes(since)
+            followed = found.values if found.whole else {**followed, **found.values}
+            since = found.fence
+    followed.update(changes(since).values)
+    assert followed == dict(store.scan(PARTITION, Signal.AGGREGATES))
+
+
+def test_of_racing_committers_exactly_one_wins_each_step(open_signals, store):
+    def race(name: str) -> list[int]:
+        mine, won = open_signals.store(), []
+        while (at := mine.fence(PARTITION, Signal.USERS)) is None or at.offset < 40:
+            step = at.offset + 1 if at else 0
+            try:
+                mine.commit(PARTITION, Signal.USERS, at, fence(step), {f"{step}": name.encode(), "last": name.encode()})
+            except FenceMoved:
+                continue
+            won.append(step)
+        return won
+
+    with ThreadPoolExecutor(3) as pool:
+        names = ["x", "y", "z"]
+        won = dict(zip(names, pool.map(race, names), strict=True))
+    assert sorted(step for steps in won.values() for step in steps) == list(range(41))
+    values = dict(store.scan(PARTITION, Signal.USERS))
+    assert all(values[str(step)] == name.encode() for name, steps in won.items() for step in steps)
+    assert values["last"] == values["40"]
+
+
+def test_a_reader_never_sees_values_of_one_commit_with_the_fence_of_another(open_signals, store, read):
+    def commit_all() -> None:
+        mine, at = open_signals.store(), None
+        for offset in range(200):
+            data = str(offset).encode()
+            mine.commit(PARTITION, Signal.USERS, at, fence(offset), {"a": data, "b": data})
+            at = fence(offset)
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(commit_all)
+        while not done.done():
+            found = read("a", "b")
+            if found.fence is not None:
+                assert found.values == [str(found.fence.offset).encode()] * 2
+        done.result()
+
+
+def test_what_was_committed_is_there_for_a_store_opened_later(open_signals, store):
+    store.commit(PARTITION, Signal.USERS, None, fence(4), {"a": b"1"})
+    store.close()
+    later = open_signals.store()
+    assert later.fence(PARTITION, Signal.USERS) == fence(4)
+    assert later.load(PARTITION, Signal.USERS, ["a"]) == [b"1"]
