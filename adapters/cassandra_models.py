@@ -1,0 +1,213 @@
+"""Model versions in Cassandra; tables in ``schemas/cql/models.cql``.
+
+The pointer and the manifests live in one partition and change by light-weight transactions only, so that
+no version can be removed while it is made active, and the loser of a race is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from itertools import islice
+from typing import Any, Final
+from zlib import crc32
+
+from cassandra.concurrent import execute_concurrent_with_args
+
+from adapters.cassandra_ring import FAILURES, Ring, create_keyspace
+from schemas.errors import PointerMoved, VersionExists, VersionUnknown
+from schemas.manifest import Manifest, decode_manifest, encode_manifest
+
+__all__ = ["CassandraListReader", "CassandraModelStore", "create_keyspace"]
+
+CHUNK_BYTES: Final = 512 * 1024
+"""The most that one cell of a value holds."""
+BUCKETS: Final = 256
+"""Partitions of one kind of list; ten million lists of 1 KB make 40 MB a partition."""
+ABANDONED_AFTER: Final = timedelta(days=1)
+"""A version without a manifest that was begun this long before the next one is cleared away."""
+
+_CONCURRENCY: Final = 64
+_WINDOW: Final = 4_096
+_READ_SECONDS: Final = 2.0
+
+_BEGIN: Final = (
+    "INSERT INTO versions (shelf, version, begun_at, names, kinds) VALUES ('models', ?, ?, ?, ?) IF NOT EXISTS"
+)
+_FINISH: Final = "UPDATE versions SET manifest = ? WHERE shelf = 'models' AND version = ? IF manifest = null"
+_ACTIVATE: Final = (
+    "UPDATE versions SET activated = true, active = ? WHERE shelf = 'models' AND version = ?"
+    " IF manifest != null AND active = ?"
+)
+_HIDE: Final = "UPDATE versions SET manifest = null WHERE shelf = 'models' AND version = ? IF active != ?"
+_FORGET: Final = "DELETE FROM versions WHERE shelf = 'models' AND version = ? IF manifest = null"
+_ACTIVE: Final = "SELECT DISTINCT active FROM versions WHERE shelf = 'models'"
+_MANIFESTS: Final = "SELECT manifest FROM versions WHERE shelf = 'models'"
+_MANIFEST: Final = "SELECT manifest FROM versions WHERE shelf = 'models' AND version = ?"
+_CONTENTS: Final = "SELECT names, kinds FROM versions WHERE shelf = 'models' AND version = ?"
+_BEGUN: Final = "SELECT version, begun_at, manifest FROM versions WHERE shelf = 'models'"
+_WRITE_CHUNK: Final = "INSERT INTO model_values (version, name, chunk, chunks, value) VALUES (?, ?, ?, ?, ?)"
+_READ_CHUNKS: Final = "SELECT chunks, value FROM model_values WHERE version = ? AND name = ?"
+_DELETE_VALUE: Final = "DELETE FROM model_values WHERE version = ? AND name = ?"
+_WRITE_LIST: Final = "INSERT INTO lists (version, kind, bucket, key, value) VALUES (?, ?, ?, ?, ?)"
+_READ_LIST: Final = "SELECT value FROM lists WHERE version = ? AND kind = ? AND bucket = ? AND key = ?"
+_DELETE_LISTS: Final = "DELETE FROM lists WHERE version = ? AND kind = ? AND bucket = ?"
+
+
+class CassandraModelStore:
+    """A ModelStore in one keyspace (``create_keyspace`` makes it); safe to call from several threads.
+
+    ``hosts`` is ``"host:port"``, several with commas; the connection opens at first use.
+    """
+
+    def __init__(self, hosts: str, keyspace: str) -> None:
+        self._ring = Ring(hosts, keyspace)
+
+    def write(
+        self,
+        manifest: Manifest,
+        values: Mapping[str, bytes],
+        lists: Mapping[str, Iterator[tuple[str, bytes]]],
+    ) -> None:
+        """Write one version, its manifest last; what a crash leaves is cleared by a later write."""
+        self._clear_abandoned(manifest)
+        self._begin(manifest, set(values), set(lists))
+        for name, value in values.items():
+            self._concurrently(_WRITE_CHUNK, _chunks(manifest.version, name, value), concurrency=8)
+        for kind, entries in lists.items():
+            rows = ((manifest.version, kind, bucket_of(key), key, value) for key, value in entries)
+            self._concurrently(_WRITE_LIST, rows, concurrency=_CONCURRENCY)
+        if not self._applied(_FINISH, encode_manifest(manifest), manifest.version):
+            raise _exists(manifest.version)
+
+    def activate(self, version: str, expected: str | None) -> None:
+        """Compare and set the pointer."""
+        if not self._applied(_ACTIVATE, version, version, expected):
+            self.manifest(version)
+            raise PointerMoved(expected, self.active())
+
+    def active(self) -> str | None:
+        """The active version."""
+        rows = self._ring.run(_ACTIVE)
+        return rows[0][0] if rows else None
+
+    def versions(self) -> list[Manifest]:
+        """Every whole version, newest first."""
+        return [decode_manifest(manifest) for (manifest,) in self._ring.run(_MANIFESTS) if manifest is not None]
+
+    def manifest(self, version: str) -> Manifest:
+        """A version's manifest; raises VersionUnknown."""
+        rows = self._ring.run(_MANIFEST, version)
+        if not rows or rows[0][0] is None:
+            raise VersionUnknown(f"version {version} is not in the store; `freshet models list` shows those that are")
+        return decode_manifest(rows[0][0])
+
+    def value(self, version: str, name: str) -> bytes:
+        """One stored value, its chunks put together; raises VersionUnknown."""
+        self.manifest(version)
+        rows = self._ring.run(_READ_CHUNKS, version, name)
+        if not rows or len(rows) != rows[0][0]:
+            raise VersionUnknown(f"version {version} with a value '{name}' is not in the store")
+        return b"".join(value for _, value in rows)
+
+    def entry(self, version: str, kind: str, key: str) -> bytes | None:
+        """One precomputed list."""
+        rows = self._ring.run(_READ_LIST, version, kind, bucket_of(key), key)
+        return rows[0][0] if rows else None
+
+    def delete(self, version: str) -> None:
+        """Remove a version that is not active; one that is not there is no error."""
+        contents = self._ring.run(_CONTENTS, version)
+        if not self._applied(_HIDE, version, version):
+            raise PointerMoved(None, version)
+        for names, kinds in contents:
+            self._delete_contents(version, names or (), kinds or ())
+        self._applied(_FORGET, version)
+
+    def close(self) -> None:
+        """Let go of the servers."""
+        self._ring.close()
+
+    def _begin(self, manifest: Manifest, names: set[str], kinds: set[str]) -> None:
+        begun = self._applied(_BEGIN, manifest.version, manifest.created_at, names, kinds)
+        if not begun and self._ring.run(_MANIFEST, manifest.version)[0][0] is not None:
+            raise _exists(manifest.version)
+
+    def _clear_abandoned(self, manifest: Manifest) -> None:
+        limit = (manifest.created_at - ABANDONED_AFTER).replace(tzinfo=None)
+        for version, begun_at, whole in self._ring.run(_BEGUN):
+            if whole is None and version is not None and (begun_at is None or begun_at < limit):
+                self.delete(version)
+
+    def _delete_contents(self, version: str, names: Iterable[str], kinds: Iterable[str]) -> None:
+        self._concurrently(_DELETE_VALUE, ((version, name) for name in names), _CONCURRENCY)
+        buckets = ((version, kind, bucket) for kind in kinds for bucket in range(BUCKETS))
+        self._concurrently(_DELETE_LISTS, buckets, _CONCURRENCY)
+
+    def _applied(self, query: str, *parameters: Any) -> bool:
+        return bool(self._ring.run(query, *parameters)[0][0])
+
+    def _concurrently(self, query: str, rows: Iterable[tuple[Any, ...]], concurrency: int) -> None:
+        statement, session, remaining = self._ring.prepared(query), self._ring.session(), iter(rows)
+        while window := list(islice(remaining, _WINDOW)):
+            with self._ring.named():
+                execute_concurrent_with_args(session, statement, window, concurrency, raise_on_first_error=True)
+
+
+class CassandraListReader:
+    """A ListReader on the same keyspace; the first read connects, in a thread."""
+
+    def __init__(self, hosts: str, keyspace: str, timeout_seconds: float = _READ_SECONDS) -> None:
+        self._ring = Ring(hosts, keyspace)
+        self._timeout = timeout_seconds
+
+    async def read(self, version: str, kind: str, key: str) -> bytes | None:
+        """One precomputed list."""
+        if not self._ring.is_prepared(_READ_LIST):
+            await asyncio.to_thread(self._ring.prepared, _READ_LIST)
+        statement, session = self._ring.prepared(_READ_LIST), self._ring.session()
+        with self._ring.named():
+            sent = session.execute_async(statement, (version, kind, bucket_of(key), key), timeout=self._timeout)
+        rows = await self._answer(sent)
+        return rows[0][0] if rows else None
+
+    async def close(self) -> None:
+        """Let go of the servers."""
+        await asyncio.to_thread(self._ring.close)
+
+    async def _answer(self, sent: Any) -> list[tuple[bytes]]:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[list[tuple[bytes]]] = loop.create_future()
+        sent.add_callbacks(
+            lambda rows: loop.call_soon_threadsafe(_settle, answer, rows, None),
+            lambda error: loop.call_soon_threadsafe(_settle, answer, [], error),
+        )
+        try:
+            return await answer
+        except FAILURES as error:
+            raise self._ring.unavailable(error) from error
+
+
+def bucket_of(key: str) -> int:
+    """The partition of a kind of list that holds this key."""
+    return crc32(key.encode()) % BUCKETS
+
+
+def _settle(answer: asyncio.Future[list[tuple[bytes]]], rows: list[tuple[bytes]], error: Exception | None) -> None:
+    if answer.done():  # whoever asked has given up
+        return
+    if error is None:
+        answer.set_result(rows)
+    else:
+        answer.set_exception(error)
+
+
+def _chunks(version: str, name: str, value: bytes) -> Iterator[tuple[Any, ...]]:
+    starts = range(0, max(1, len(value)), CHUNK_BYTES)
+    for chunk, start in enumerate(starts):
+        yield version, name, chunk, len(starts), value[start : start + CHUNK_BYTES]
+
+
+def _exists(version: str) -> VersionExists:
+    return VersionExists(f"version {version} is already in the store, and versions never change")

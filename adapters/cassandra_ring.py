@@ -1,0 +1,138 @@
+"""A connection to Cassandra that opens when it is first needed and gives the driver's errors our names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib import resources
+from threading import Lock
+from typing import Any, Final
+
+from cassandra import ConsistencyLevel, DriverException
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
+from cassandra.connection import ConnectionException
+from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
+from cassandra.query import tuple_factory
+
+from schemas.errors import ConfigurationInvalid, ModelStoreUnavailable, ServerMissing
+
+FAILURES: Final = (DriverException, NoHostAvailable, ConnectionException, OSError)
+"""What the driver raises where a server does not do as asked."""
+
+_DEFAULT_PORT: Final = 9042
+_REQUEST_SECONDS: Final = 20.0
+_CONNECT_SECONDS: Final = 5.0
+
+
+class Ring:
+    """One session of one keyspace, opened at first use; prepares each statement once. Safe in several threads."""
+
+    def __init__(self, hosts: str, keyspace: str) -> None:
+        self._hosts, self._keyspace = hosts, keyspace
+        self._lock = Lock()
+        self._cluster: Any = None
+        self._session: Any = None
+        self._prepared: dict[str, Any] = {}
+
+    def session(self) -> Any:
+        """The session; connects where there is none yet. Raises ModelStoreUnavailable."""
+        with self._lock, self.named():
+            if self._session is None:
+                self._session = self._connect()
+            return self._session
+
+    def prepared(self, query: str) -> Any:
+        """The statement; asks the server for it the first time."""
+        found = self._prepared.get(query)
+        if found is None:
+            session = self.session()
+            with self.named():
+                found = self._prepared.setdefault(query, session.prepare(query))
+        return found
+
+    def is_prepared(self, query: str) -> bool:
+        """Whether the statement can be run without blocking."""
+        return query in self._prepared
+
+    def run(self, query: str, *parameters: Any) -> list[Any]:
+        """All rows of a statement, as tuples."""
+        statement = self.prepared(query)
+        with self.named():
+            return list(self._session.execute(statement, parameters))
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """The driver's errors as ModelStoreUnavailable."""
+        try:
+            yield
+        except FAILURES as error:
+            raise self.unavailable(error) from error
+
+    def unavailable(self, error: BaseException) -> ModelStoreUnavailable:
+        """What to say of a driver's error."""
+        return ModelStoreUnavailable(f"Cassandra at {self._hosts} (keyspace {self._keyspace}) failed: {error}")
+
+    def close(self) -> None:
+        """Let go of the servers."""
+        with self._lock:
+            if self._cluster is not None:
+                self._cluster.shutdown()
+            self._cluster = self._session = None
+            self._prepared.clear()
+
+    def _connect(self) -> Any:
+        self._cluster = _cluster(self._hosts)
+        try:
+            return self._cluster.connect(self._keyspace)
+        except FAILURES:
+            self._cluster.shutdown()
+            raise
+
+
+def create_keyspace(hosts: str, keyspace: str, replication: int = 1) -> None:
+    """Make the keyspace and its tables where they are missing; ``replication`` is the number of copies.
+
+    Raises ServerMissing where nothing answers.
+    """
+    cluster = _cluster(hosts)
+    try:
+        session = cluster.connect()
+        replicas = f"{{'class': 'NetworkTopologyStrategy', 'replication_factor': {int(replication)}}}"
+        session.execute(f'CREATE KEYSPACE IF NOT EXISTS "{keyspace}" WITH replication = {replicas}')
+        session.set_keyspace(keyspace)
+        for statement in _statements("cql/models.cql"):
+            session.execute(statement)
+    except FAILURES as error:
+        raise ServerMissing(
+            f"no Cassandra that can be used at {hosts}: start one (`make stack`) or set FRESHET_CASSANDRA ({error})"
+        ) from error
+    finally:
+        cluster.shutdown()
+
+
+def _statements(path: str) -> list[str]:
+    lines = resources.files("schemas").joinpath(path).read_text().splitlines()
+    text = "\n".join(line for line in lines if not line.startswith("--"))
+    return [statement for part in text.split(";") if (statement := part.strip())]
+
+
+def _cluster(hosts: str) -> Any:
+    profile = ExecutionProfile(
+        load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy()),
+        consistency_level=ConsistencyLevel.LOCAL_QUORUM,
+        serial_consistency_level=ConsistencyLevel.SERIAL,
+        request_timeout=_REQUEST_SECONDS,
+        row_factory=tuple_factory,
+    )
+    make = partial(Cluster, [_address(host) for host in hosts.split(",")], connect_timeout=_CONNECT_SECONDS)
+    return make(execution_profiles={EXEC_PROFILE_DEFAULT: profile})
+
+
+def _address(host: str) -> tuple[str, int]:
+    name, colon, port = host.strip().rpartition(":")
+    if not colon:
+        return port, _DEFAULT_PORT
+    if not (name and port.isdigit()):
+        raise ConfigurationInvalid(f"'{host}' is not an address of Cassandra; it looks like 127.0.0.1:9042")
+    return name, int(port)

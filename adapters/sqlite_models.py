@@ -1,0 +1,196 @@
+"""Model versions in ``models.sqlite`` of a data folder; tables in ``schemas/sql/models.sql``.
+
+A version is written in one transaction, so there are no halves to clear away. Readers are never blocked (WAL);
+a second writer waits for the first.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from threading import RLock
+from typing import Any, Final
+
+from schemas.errors import ModelStoreUnavailable, PointerMoved, VersionExists, VersionUnknown
+from schemas.manifest import Manifest, decode_manifest, encode_manifest
+
+_FILE: Final = "models.sqlite"
+_BUSY_SECONDS: Final = 30.0
+
+
+class SqliteModelStore:
+    """A ModelStore in one file; safe to call from several threads, one at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._database = _Database(folder)
+
+    def write(
+        self,
+        manifest: Manifest,
+        values: Mapping[str, bytes],
+        lists: Mapping[str, Iterator[tuple[str, bytes]]],
+    ) -> None:
+        """Write one version whole, or nothing."""
+        version = manifest.version
+        with self._database.changing() as connection:
+            if self._manifest(connection, version) is not None:
+                raise VersionExists(f"version {version} is already in the store, and versions never change")
+            rows = ((version, name, value) for name, value in values.items())
+            connection.executemany("INSERT INTO model_values VALUES (?, ?, ?)", rows)
+            for kind, entries in lists.items():
+                _insert_lists(connection, version, kind, entries)
+            connection.execute("INSERT INTO versions VALUES (?, ?)", (version, encode_manifest(manifest)))
+
+    def activate(self, version: str, expected: str | None) -> None:
+        """Compare and set the pointer."""
+        with self._database.changing() as connection:
+            if self._manifest(connection, version) is None:
+                raise _unknown(version)
+            actual = _active(connection)
+            if actual != expected:
+                raise PointerMoved(expected, actual)
+            connection.execute("INSERT OR REPLACE INTO pointer VALUES (1, ?)", (version,))
+
+    def active(self) -> str | None:
+        """The active version."""
+        with self._database.reading() as connection:
+            return _active(connection)
+
+    def versions(self) -> list[Manifest]:
+        """Every version, newest first."""
+        rows = self._database.rows("SELECT manifest FROM versions ORDER BY version DESC")
+        return [decode_manifest(manifest) for (manifest,) in rows]
+
+    def manifest(self, version: str) -> Manifest:
+        """A version's manifest; raises VersionUnknown."""
+        with self._database.reading() as connection:
+            found = self._manifest(connection, version)
+        if found is None:
+            raise _unknown(version)
+        return decode_manifest(found)
+
+    def value(self, version: str, name: str) -> bytes:
+        """One stored value; raises VersionUnknown."""
+        found = self._database.one("SELECT value FROM model_values WHERE version = ? AND name = ?", (version, name))
+        if found is None:
+            raise VersionUnknown(f"version {version} with a value '{name}' is not in the store")
+        return found
+
+    def entry(self, version: str, kind: str, key: str) -> bytes | None:
+        """One precomputed list."""
+        return self._database.one(_ENTRY, (version, kind, key))
+
+    def delete(self, version: str) -> None:
+        """Remove a version that is not active; one that is not there is no error."""
+        with self._database.changing() as connection:
+            if _active(connection) == version:
+                raise PointerMoved(None, version)
+            for table in ("versions", "model_values", "lists"):
+                connection.execute(f"DELETE FROM {table} WHERE version = ?", (version,))  # noqa: S608 - names above
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+    @staticmethod
+    def _manifest(connection: sqlite3.Connection, version: str) -> bytes | None:
+        found: bytes | None = _first(connection.execute("SELECT manifest FROM versions WHERE version = ?", (version,)))
+        return found
+
+
+class SqliteListReader:
+    """A ListReader on the same file. Reads in the event loop itself: one row takes less than handing it to a thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self._database = _Database(folder)
+
+    async def read(self, version: str, kind: str, key: str) -> bytes | None:
+        """One precomputed list."""
+        return self._database.one(_ENTRY, (version, kind, key))
+
+    async def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+
+_ENTRY: Final = "SELECT value FROM lists WHERE version = ? AND kind = ? AND key = ?"
+
+
+class _Database:
+    """The open file; every error of the driver becomes ModelStoreUnavailable."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / _FILE
+        self._lock = RLock()
+        with self._named():
+            folder.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA foreign_keys = ON")
+            self._connection.executescript(resources.files("schemas").joinpath("sql/models.sql").read_text())
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for this thread alone."""
+        with self._named(), self._lock:
+            yield self._connection
+
+    @contextmanager
+    def changing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, undone on any error."""
+        with self.reading() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    def rows(self, query: str, parameters: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        with self.reading() as connection:
+            return connection.execute(query, parameters).fetchall()
+
+    def one(self, query: str, parameters: tuple[str, ...]) -> bytes | None:
+        """The first column of the first row."""
+        with self.reading() as connection:
+            found: bytes | None = _first(connection.execute(query, parameters))
+        return found
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise ModelStoreUnavailable(f"the model store {self._path} cannot be used: {error}") from error
+
+
+def _insert_lists(
+    connection: sqlite3.Connection, version: str, kind: str, entries: Iterator[tuple[str, bytes]]
+) -> None:
+    rows = ((version, kind, key, value) for key, value in entries)
+    connection.executemany("INSERT INTO lists VALUES (?, ?, ?, ?)", rows)
+
+
+def _active(connection: sqlite3.Connection) -> str | None:
+    version: str | None = _first(connection.execute("SELECT version FROM pointer"))
+    return version
+
+
+def _first(cursor: sqlite3.Cursor) -> Any:
+    row = cursor.fetchone()
+    return None if row is None else row[0]
+
+
+def _unknown(version: str) -> VersionUnknown:
+    return VersionUnknown(f"version {version} is not in the store; `freshet models list` shows those that are")
