@@ -1,0 +1,49 @@
+"""A signal store that counts and times the commits that go through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from nearline import metrics
+from schemas.errors import FenceMoved
+from schemas.ports import SignalStore
+from schemas.records import Fence
+
+
+class MeasuredStore:
+    """The SignalStore that is handed in, with its commits measured."""
+
+    def __init__(self, store: SignalStore) -> None:
+        self._store = store
+
+    def fence(self, partition: int, signal: str) -> Fence | None:
+        """See SignalStore."""
+        return self._store.fence(partition, signal)
+
+    def load(self, partition: int, signal: str, keys: Sequence[str]) -> list[bytes | None]:
+        """See SignalStore."""
+        return self._store.load(partition, signal, keys)
+
+    def commit(
+        self, partition: int, signal: str, expected: Fence | None, fence: Fence, values: Mapping[str, bytes | None]
+    ) -> None:
+        """See SignalStore."""
+        try:
+            with metrics.COMMIT_SECONDS.time():
+                self._store.commit(partition, signal, expected, fence, values)
+        except FenceMoved:
+            metrics.FENCE_MOVED.inc()
+            raise
+        metrics.COMMITS.labels(str(signal)).inc()
+
+    def reset(self, partition: int, signal: str, expected: Fence | None, fence: Fence) -> None:
+        """See SignalStore."""
+        self._store.reset(partition, signal, expected, fence)
+
+    def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
+        """See SignalStore."""
+        return self._store.scan(partition, signal)
+
+    def close(self) -> None:
+        """See SignalStore."""
+        self._store.close()
