@@ -1,0 +1,66 @@
+-- Events read from their JSON, each with the key of whom it is about and its place in all logs' order.
+-- A log's own order is by offset; logs follow each other by their first record's time. What is not an event is left out.
+WITH parsed AS (
+    SELECT
+        log_id,
+        partition,
+        offset,
+        timestamp_ms,
+        GET_JSON_OBJECT(value, '$.event_id') AS event_id,
+        GET_JSON_OBJECT(value, '$.type') AS type,
+        GET_JSON_OBJECT(value, '$.user_id') AS user_id,
+        GET_JSON_OBJECT(value, '$.anonymous_id') AS anonymous_id,
+        GET_JSON_OBJECT(value, '$.session_id') AS session_id,
+        GET_JSON_OBJECT(value, '$.item_id') AS item_id,
+        TRY_CAST(GET_JSON_OBJECT(value, '$.value') AS DOUBLE) AS value,
+        GET_JSON_OBJECT(value, '$.occurred_at') AS occurred_at
+    FROM records
+    WHERE value IS NOT NULL
+),
+
+logs AS (
+    SELECT log_id, MIN(timestamp_ms) AS log_began
+    FROM records
+    GROUP BY log_id
+),
+
+timed AS (
+    SELECT
+        *,
+        CASE
+            WHEN
+                occurred_at RLIKE
+                '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})$'
+                THEN UNIX_MICROS(TRY_CAST(occurred_at AS TIMESTAMP))
+        END AS at_us
+    FROM parsed
+)
+
+SELECT
+    timed.log_id,
+    timed.partition,
+    timed.offset,
+    timed.timestamp_ms,
+    logs.log_began,
+    timed.event_id,
+    timed.type,
+    timed.anonymous_id,
+    timed.item_id,
+    timed.value,
+    timed.at_us,
+    CASE
+        WHEN timed.user_id IS NOT NULL THEN CONCAT('u:', timed.user_id)
+        WHEN timed.anonymous_id IS NOT NULL THEN CONCAT('a:', timed.anonymous_id)
+        ELSE CONCAT('s:', timed.session_id)
+    END AS subject
+FROM timed
+INNER JOIN logs ON timed.log_id = logs.log_id
+WHERE
+    LENGTH(timed.event_id) BETWEEN 1 AND 128
+    AND LENGTH(timed.type) BETWEEN 1 AND 128
+    AND COALESCE(timed.user_id, timed.anonymous_id, timed.session_id) IS NOT NULL
+    AND LENGTH(COALESCE(timed.user_id, '-')) BETWEEN 1 AND 128
+    AND LENGTH(COALESCE(timed.anonymous_id, '-')) BETWEEN 1 AND 128
+    AND LENGTH(COALESCE(timed.session_id, '-')) BETWEEN 1 AND 128
+    AND LENGTH(COALESCE(timed.item_id, '-')) BETWEEN 1 AND 128
+    AND timed.at_us <= timed.timestamp_ms * 1000 + :ahead_us

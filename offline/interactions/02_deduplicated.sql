@@ -1,0 +1,49 @@
+-- Each event once, and without what was taken back later: by `retract` with its id, or a `like` by an `unlike`.
+-- Ids are one person's own, as in nearline; a `forget` is always obeyed.
+WITH numbered AS (
+    SELECT
+        *,
+        SUM(CASE WHEN type IN ('retract', 'forget') THEN 0 ELSE 1 END) OVER (
+            PARTITION BY subject, event_id
+            ORDER BY log_began ASC, log_id ASC, offset ASC, partition ASC
+            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS occurrence,
+        MAX(CASE WHEN type = 'retract' THEN 1 ELSE 0 END) OVER (
+            PARTITION BY subject, event_id
+            ORDER BY log_began DESC, log_id DESC, offset DESC, partition DESC
+            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS retracted
+    FROM events
+),
+
+standing AS (
+    SELECT *
+    FROM numbered
+    WHERE type = 'forget' OR (type <> 'retract' AND occurrence = 1 AND retracted = 0)
+),
+
+compared AS (
+    SELECT
+        *,
+        MAX(CASE WHEN type = 'unlike' THEN 1 ELSE 0 END) OVER (
+            PARTITION BY subject, item_id
+            ORDER BY log_began DESC, log_id DESC, offset DESC, partition DESC
+            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS unliked
+    FROM standing
+)
+
+SELECT
+    log_id,
+    partition,
+    offset,
+    timestamp_ms,
+    log_began,
+    type,
+    subject,
+    anonymous_id,
+    item_id,
+    value,
+    at_us
+FROM compared
+WHERE type <> 'unlike' AND NOT (type = 'like' AND unliked = 1)

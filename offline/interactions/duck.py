@@ -1,0 +1,71 @@
+"""Runs the steps on DuckDB: in this process, without a server, a JVM or the network."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+import sqlglot
+
+from offline.archive import Progress, quiet
+from offline.interactions.parameters import Parameters
+from offline.interactions.steps import SqlStep, steps
+
+_WEIGHTS: Final = pa.schema(
+    [("type", pa.string()), ("at_least", pa.float64()), ("below", pa.float64()), ("weight", pa.float64())]
+)
+_RECORDS: Final = pa.schema(
+    [
+        ("log_id", pa.string()),
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("timestamp_ms", pa.int64()),
+        ("value", pa.string()),
+    ]
+)
+
+
+def run_duckdb(files: Sequence[str], parameters: Parameters, progress: Progress = quiet) -> pa.Table:
+    """The interactions in archived files of the events topic, in any order.
+
+    Columns: user (signal key: ``u:``, ``a:`` or ``s:`` and the id), item, weight, events (count), first_at and
+    at (seconds since 1970 of the first and latest event). Raises duckdb.Error where a file cannot be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="freshet-duckdb-") as spill, duckdb.connect() as connection:
+        connection.execute("SET autoinstall_known_extensions = false")
+        connection.execute("SET temp_directory = $folder", {"folder": spill})
+        _prepare(connection, files, parameters)
+        arguments, every = parameters.arguments(), steps()
+        for done, step in enumerate(every):
+            progress(f"interactions: {step.table}", done, len(every))
+            _make(connection, step, arguments)
+        return connection.table(every[-1].table).to_arrow_table()
+
+
+@cache
+def translated(step: SqlStep) -> str:
+    """The step's SQL in DuckDB's dialect."""
+    [sql] = sqlglot.transpile(step.sql, read="spark", write="duckdb", identify=True)
+    return sql
+
+
+def _make(connection: duckdb.DuckDBPyConnection, step: SqlStep, arguments: dict[str, Any]) -> None:
+    taken = {name: arguments[name] for name in step.parameters}
+    connection.execute(f'CREATE TEMP TABLE "{step.table}" AS {translated(step)}', taken)
+
+
+def _prepare(connection: duckdb.DuckDBPyConnection, files: Sequence[str], parameters: Parameters) -> None:
+    rows = [row._asdict() for row in parameters.weight_rows()]
+    connection.register("weights", pa.Table.from_pylist(rows, schema=_WEIGHTS))
+    if files:
+        # A value that is no text or no JSON is null, as Spark's side reads it.
+        records = connection.read_parquet(list(files), hive_partitioning=False).project(
+            'log_id, "partition", "offset", timestamp_ms, TRY_CAST(TRY(decode("value")) AS JSON) AS "value"'
+        )
+        records.create_view("records")
+    else:
+        connection.register("records", _RECORDS.empty_table())

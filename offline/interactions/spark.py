@@ -1,0 +1,43 @@
+"""Runs the steps on Spark, as they stand in their files. pyspark is only needed when this is called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from offline.interactions.parameters import Parameters
+from offline.interactions.steps import steps
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_WEIGHTS: Final = "type STRING, at_least DOUBLE, below DOUBLE, weight DOUBLE"
+_RECORDS: Final = "log_id STRING, partition INT, offset BIGINT, timestamp_ms BIGINT, value BINARY"
+_REUSED: Final = frozenset({"deduplicated"})
+"""Tables that several later steps read."""
+
+
+def run_spark(session: SparkSession, files: Sequence[str], parameters: Parameters) -> DataFrame:
+    """The interactions in archived files of the events topic: the columns and rows of ``run_duckdb``.
+
+    Lazy; makes temporary views in the session, named after the steps, and keeps one of them in memory or on disk.
+    """
+    weights = [tuple(row) for row in parameters.weight_rows()]
+    session.createDataFrame(weights, _WEIGHTS).createOrReplaceTempView("weights")
+    _records(session, files).createOrReplaceTempView("records")
+    arguments = parameters.arguments()
+    for step in steps():
+        frame = session.sql(step.sql, {name: arguments[name] for name in step.parameters})
+        frame = frame.persist() if step.table in _REUSED else frame
+        frame.createOrReplaceTempView(step.table)
+    return frame
+
+
+def _records(session: SparkSession, files: Sequence[str]) -> DataFrame:
+    if not files:
+        return session.createDataFrame([], _RECORDS)
+    stored = session.read.option("recursiveFileLookup", "true").schema(_RECORDS).parquet(*files)
+    place = ["log_id", "partition", "offset", "timestamp_ms"]
+    text = stored.selectExpr(*place, "try_validate_utf8(CAST(value AS STRING)) AS value")
+    # get_json_object would read the beginning of JSON that breaks off.
+    return text.selectExpr(*place, "CASE WHEN try_parse_json(value) IS NOT NULL THEN value END AS value")
