@@ -1,0 +1,91 @@
+"""The Faust worker: `python -m nearline.main`, settings from the environment (see config.py)."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from typing import Final, NoReturn
+
+import faust
+import stamina
+import structlog
+from prometheus_client import start_http_server
+
+from adapters.kafka_log import KafkaLogReader, KafkaLogWriter, create_topics
+from adapters.redis_signals import RedisSignalStore
+from nearline.app import NearlineApp
+from nearline.assignment import Assignment, Catchup, Parts, no_archive
+from nearline.config import NearlineConfig, read_config
+from nearline.measured import MeasuredStore
+from nearline.refuse import LogRefuser
+from nearline.watch import Watch
+from schemas.errors import FreshetError, ServerMissing, StoreUnavailable
+from schemas.ports import LogReader
+from schemas.records import Record
+from schemas.site import key_prefix, topic_prefix
+
+START_SECONDS: Final = 20.0
+"""How long a worker waits for servers that start beside it."""
+
+log = structlog.get_logger()
+
+
+def run() -> NoReturn:
+    """Keep signals until a signal ends the process; a failure to start is one sentence."""
+    # Folding shares the interpreter with heartbeats and deliveries: hand it on more often than every 5 ms.
+    sys.setswitchinterval(0.001)
+    try:
+        app = build(read_config())
+    except FreshetError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(1) from None
+    worker = faust.Worker(app, loglevel="WARNING", redirect_stdouts=False, quiet=True)
+    worker.execute_from_commandline()
+    raise SystemExit(0)
+
+
+def build(config: NearlineConfig) -> NearlineApp:
+    """The worker's app with real adapters; raises ServerMissing, StoreUnavailable, ConfigurationInvalid."""
+    store = RedisSignalStore(config.redis, key_prefix(config.prefix))
+    prefix = topic_prefix(config.prefix)
+    for attempt in stamina.retry_context(on=(ServerMissing, StoreUnavailable), attempts=None, timeout=START_SECONDS):
+        with attempt:
+            store.check()
+            create_topics(config.kafka, prefix, config.partitions)
+    config.worker_dir.mkdir(parents=True, exist_ok=True)
+    if config.metrics_port is not None:
+        start_http_server(config.metrics_port)
+    reader, measured = KafkaLogReader(config.kafka, prefix), MeasuredStore(store)
+    refuser = LogRefuser(KafkaLogWriter(config.kafka, prefix, config.partitions), time.time)
+    parts = Parts(reader, measured, refuser, _catchup(config, reader), time.time)
+    watch = Watch(KafkaLogReader(config.kafka, prefix), measured)
+    return NearlineApp(config, Assignment(parts), watch, _restart)
+
+
+def _catchup(config: NearlineConfig, reader: LogReader) -> Catchup:
+    if config.archive is None:
+        return no_archive
+    from adapters.parquet_archive import ParquetArchive  # noqa: PLC0415 - pyarrow only where there is an archive
+
+    archive = ParquetArchive(config.archive)
+
+    def read(topic: str, partition: int, begin: int, end: int) -> Iterator[Record]:
+        return archive.read(topic, reader.log_id(topic), partition, begin, end)
+
+    return read
+
+
+def _restart(reason: str) -> NoReturn:
+    """Begin anew as this same process: what still flies through Faust's queues is of a log that is gone.
+
+    Safe at any moment, as a ``kill -9`` is: all that counts is behind the fences.
+    """
+    log.warning("worker_restarts", reason=reason)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - this very program, no shell
+
+
+if __name__ == "__main__":
+    run()
