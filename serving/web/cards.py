@@ -1,0 +1,155 @@
+"""Cards: an item of whatever catalogue, as the page shows it, with a cover drawn from its words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlencode
+from zlib import crc32
+
+from schemas.catalogue import Item
+
+HUES: Final = 14
+MOTIFS: Final = 8
+TYPEFACES: Final = 3
+_YEAR_AT_END: Final = re.compile(r"^(.+?)\s*\((\d{4})\)$")
+_MAKERS: Final = ("developer", "author", "artist", "brand", "director", "publisher", "channel", "maker")
+_SHORT_FACTS: Final = 12
+
+
+class Cover(NamedTuple):
+    """Which drawn cover an item has: numbers of style classes."""
+
+    hue: int
+    motif: int
+    type: int
+
+
+class Face(NamedTuple):
+    """A shopper's drawn portrait."""
+
+    hue: int
+    initials: str
+
+
+class Card(NamedTuple):
+    """What one card shows. ``name`` and ``year`` stand on the cover, ``title`` is what the item is called."""
+
+    item_id: str
+    title: str
+    name: str
+    year: str
+    kicker: str
+    meta: str
+    cover: Cover
+    href: str
+    why: str = ""
+    liked: bool = False
+
+
+class Shelf(NamedTuple):
+    """A titled row or grid of cards, with what its answer says of itself."""
+
+    key: str
+    title: str
+    shape: str
+    cards: Sequence[Card]
+    sentence: str = ""
+    notes: Sequence[str] = ()
+    recommendation_id: str | None = None
+    signals_offset: str | None = None
+
+
+def card_of(item: Item, user: str, currency: str, *, why: str = "", liked: bool = False) -> Card:
+    """The card of an item; one that has an id alone is called by it."""
+    title = item.title or item.item_id
+    name, year = _name_and_year(item, title)
+    return Card(
+        item_id=item.item_id,
+        title=title,
+        name=name,
+        year=year,
+        kicker=item.categories[0] if item.categories else "",
+        meta=_meta(item, currency),
+        cover=_cover(item, title),
+        href="/shop/item?" + urlencode({"id": item.item_id, "user": user}),
+        why=why,
+        liked=liked,
+    )
+
+
+def face_of(user: str) -> Face:
+    """A shopper's portrait: a colour and up to two letters."""
+    words = re.findall(r"\w+", user)
+    initials = "".join(word[0] for word in words[:2]) if len(words) > 1 else user.strip()[:2]
+    return Face(crc32(user.encode()) % HUES, initials.upper())
+
+
+def facts_of(item: Item, currency: str) -> list[tuple[str, str]]:
+    """What else is known of an item, as names and short texts, whatever the catalogue calls them."""
+    facts = [(_label(name), _short(value)) for name, value in item.attributes.items()]
+    if item.price is not None:
+        facts.append(("Price", price(item.price, currency)))
+    if item.published_at is not None and "year" not in item.attributes:
+        facts.append(("Published", _day(item.published_at)))
+    return [(name, text) for name, text in facts if text][:_SHORT_FACTS]
+
+
+def labels_of(item: Item) -> list[str]:
+    """Genres, then tags, each once."""
+    return list(dict.fromkeys((*item.categories, *item.tags)))
+
+
+def price(amount: float, currency: str) -> str:
+    """A price as a shop writes it."""
+    return "Free" if amount == 0 else f"{currency}{amount:,.2f}"
+
+
+def _name_and_year(item: Item, title: str) -> tuple[str, str]:
+    dated = _YEAR_AT_END.match(title)
+    if dated:
+        return dated[1], dated[2]
+    year = item.attributes.get("year")
+    if isinstance(year, int | float | str) and str(year):
+        return title, str(year)
+    return title, str(item.published_at.year) if item.published_at else ""
+
+
+def _meta(item: Item, currency: str) -> str:
+    parts: list[str] = []
+    maker = next((_short(item.attributes[name]) for name in _MAKERS if item.attributes.get(name)), "")
+    if maker:
+        parts.append(maker)
+    elif item.categories:
+        parts.append(", ".join(item.categories[:3]))
+    if item.price is not None:
+        parts.append(price(item.price, currency))
+    return " · ".join(parts)
+
+
+def _cover(item: Item, title: str) -> Cover:
+    genre = item.categories[0] if item.categories else title
+    drawn = crc32(title.encode())
+    return Cover(crc32(genre.encode()) % HUES, drawn % MOTIFS, drawn // MOTIFS % TYPEFACES)
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ").strip().capitalize()
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return _joined(value)
+    return str(value) if isinstance(value, str | int | float) else ""
+
+
+def _joined(values: Iterable[Any]) -> str:
+    return ", ".join(str(value) for value in values if isinstance(value, str | int | float))
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.day} {moment:%B %Y}"

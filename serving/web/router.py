@@ -1,0 +1,189 @@
+"""The page's routes: the window, its shelves as a fragment, an item, a new name, and the static files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from hashlib import blake2b
+from importlib.resources import files
+from typing import Annotated, Any, Final, NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+from fastapi import APIRouter, Query
+from fastapi.responses import RedirectResponse, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from schemas.errors import InvalidToken
+from schemas.events import NO_CONTROL
+from serving.web.cards import face_of, facts_of, labels_of
+from serving.web.names import invented
+from serving.web.shelves import shelves_for, similar_to
+from serving.web.shop import Shop
+
+_TYPES: Final = {"page.css": "text/css", "page.js": "text/javascript", "mark.svg": "image/svg+xml"}
+_A_YEAR: Final = "public, max-age=31536000, immutable"
+_ID: Final = re.compile(NO_CONTROL)
+_MOST: Final = 128
+_QUERY: Final = 512
+
+
+class _Site(NamedTuple):
+    """What is the same on every page."""
+
+    name: str
+    events_url: str
+    currency: str
+
+
+class _File(NamedTuple):
+    content: bytes
+    version: str
+
+
+class _Pages:
+    """Renders templates with what they share, under one content security policy."""
+
+    def __init__(self, shop: Shop, site: _Site, new_name: Callable[[], str]) -> None:
+        self.shop = shop
+        self.site = site
+        self.new_name = new_name
+        self.static = {name: _static_file(name) for name in _TYPES}
+        self._headers = _headers(site.events_url)
+        self._jinja = Environment(
+            loader=PackageLoader("serving.web"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._jinja.globals.update(site=site, static=self._static_url)
+
+    def render(self, template: str, user: str, status: int = 200, **values: Any) -> Response:
+        """A page or fragment for a shopper."""
+        page = self._jinja.get_template(template)
+        html = page.render(user=user, query=values.pop("query", ""), face=face_of(user), **self._people(), **values)
+        return Response(html.encode("utf-8", "replace"), status, self._headers, "text/html; charset=utf-8")
+
+    def sorry(self, status: int, headline: str, sentence: str, user: str) -> Response:
+        """A page that says what is wrong and what to do."""
+        return self.render("sorry.html", user, status, headline=headline, sentence=sentence)
+
+    def refuse(self, user: str) -> Response | None:
+        """What to answer a shopper's name that cannot be one."""
+        if len(user) <= _MOST and _ID.match(user):
+            return None
+        sentence = f"A shopper's name has 1 to {_MOST} characters, none of them control characters. Pick another one."
+        return self.sorry(400, "That name cannot be used", sentence, self.new_name())
+
+    def file(self, name: str) -> Response:
+        """A static file; its address changes with its content."""
+        known = self.static.get(name)
+        if known is None:
+            return Response("There is no such file.", 404, media_type="text/plain")
+        return Response(known.content, headers={**self._headers, "Cache-Control": _A_YEAR}, media_type=_TYPES[name])
+
+    def _people(self) -> dict[str, Any]:
+        return {"suggestions": list(self.shop.shoppers())}
+
+    def _static_url(self, name: str) -> str:
+        return f"/shop/static/{name}?v={self.static[name].version}"
+
+
+def build_web_router(
+    shop: Shop,
+    *,
+    chance: Callable[[int], int],
+    events_url: str = "/v1/events",
+    name: str = "Freshet",
+    currency: str = "",
+) -> APIRouter:
+    """The page at ``/`` and its parts under ``/shop``.
+
+    ``chance(n)`` gives a number from 0 to n - 1 (``random.randrange``), for invented names; ``events_url`` is where
+    the browser posts events: a path on this origin, or the collector's absolute address, which must allow this
+    origin by CORS; ``currency`` is put before prices.
+    """
+    pages = _Pages(shop, _Site(name, events_url, currency), lambda: invented(chance))
+    router = APIRouter(include_in_schema=False)
+    _add_window(router, pages)
+    _add_item(router, pages)
+
+    @router.get("/shop/new-shopper")
+    async def new_shopper() -> Response:
+        return RedirectResponse("/?" + urlencode({"user": pages.new_name()}), 303, {"Cache-Control": "no-store"})
+
+    @router.get("/shop/static/{name}")
+    async def static(name: str) -> Response:
+        return pages.file(name)
+
+    return router
+
+
+def _add_window(router: APIRouter, pages: _Pages) -> None:
+    @router.get("/")
+    async def window(user: str = "", q: str = "") -> Response:
+        shopper, query = user.strip() or pages.new_name(), _query(q)
+        refused = pages.refuse(shopper)
+        if refused:
+            return refused
+        shelves = await shelves_for(pages.shop, shopper, query, None, pages.site.currency)
+        return pages.render("page.html", shopper, query=query, shelves=shelves)
+
+    @router.get("/shop/shelves")
+    async def fragment(user: str, q: str = "", after: str | None = None) -> Response:
+        refused = pages.refuse(user)
+        if refused:
+            return refused
+        try:
+            shelves = await shelves_for(pages.shop, user, _query(q), after, pages.site.currency)
+        except InvalidToken as error:
+            return pages.sorry(400, "That is no offset token", str(error), user)
+        return pages.render("shelves.html", user, shelves=shelves)
+
+
+def _add_item(router: APIRouter, pages: _Pages) -> None:
+    @router.get("/shop/item")
+    async def item(item_id: Annotated[str, Query(alias="id")], user: str = "", fragment: bool = False) -> Response:
+        shopper = user.strip() or pages.new_name()
+        refused = pages.refuse(shopper)
+        if refused:
+            return refused
+        found = pages.shop.item(item_id)
+        if found is None:
+            sentence = "Nothing is known of it, or it is no longer on sale. The shelves hold what is."
+            return pages.sorry(404, "This is not in the shop", sentence, shopper)
+        currency = pages.site.currency
+        card, similar = await similar_to(pages.shop, found, shopper, currency)
+        return pages.render(
+            "item.html" if fragment else "item_page.html",
+            shopper,
+            card=card,
+            similar=similar,
+            description=found.description or "",
+            labels=labels_of(found),
+            facts=facts_of(found, currency),
+        )
+
+
+def _query(text: str) -> str:
+    return " ".join(text.split())[:_QUERY]
+
+
+def _static_file(name: str) -> _File:
+    content = (files("serving.web") / "static" / name).read_bytes()
+    return _File(content, blake2b(content, digest_size=6).hexdigest())
+
+
+def _headers(events_url: str) -> dict[str, str]:
+    parts = urlsplit(events_url)
+    collector = f" {parts.scheme}://{parts.netloc}" if parts.netloc else ""
+    policy = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; "
+        f"base-uri 'none'; frame-ancestors 'none'; connect-src 'self'{collector}"
+    )
+    return {
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        "Cache-Control": "no-store",
+    }

@@ -1,0 +1,49 @@
+"""What the page asks of the online layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from schemas.answers import Answer
+from schemas.catalogue import Item
+
+
+class Visitor(NamedTuple):
+    """What a shopper did that the page shows: item ids now liked (newest first), and those not to be shown."""
+
+    liked: tuple[str, ...] = ()
+    unwanted: frozenset[str] = frozenset()
+    active: bool = False
+    """Whether anything at all is known of the shopper."""
+
+
+class Shop(Protocol):
+    """The online layer as the page sees it. Nothing here raises for an unknown shopper or item."""
+
+    async def recommendations(self, user_id: str, count: int, after: str | None) -> Answer:
+        """The shopper's own shelf; waits within its deadline for ``after``. Raises InvalidToken."""
+
+    async def trending(self, count: int) -> Answer:
+        """What is rising now."""
+
+    async def latest(self, count: int) -> Answer:
+        """What is new."""
+
+    async def similar(self, item_id: str, user_id: str, count: int) -> Answer:
+        """What is like an item."""
+
+    async def visitor(self, user_id: str) -> Visitor:
+        """What the shopper did; nothing where the signals cannot be read."""
+
+    def search(self, query: str, count: int) -> Sequence[Item]:
+        """Items that match, best first, as ``GET /v1/items?query=`` finds them."""
+
+    def item(self, item_id: str) -> Item | None:
+        """An item's current view; None where nothing is said of it, or it is not to be shown."""
+
+    def is_empty(self) -> bool:
+        """Whether the catalogue holds nothing."""
+
+    def shoppers(self) -> Sequence[str]:
+        """Some shoppers with a history, to try the page as."""

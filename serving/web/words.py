@@ -1,0 +1,59 @@
+"""Why an item is there and what an answer had to do without, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+from schemas.answers import Reason
+
+_PLAIN: Final = {
+    "list": "people like you enjoy this",
+    "fold_in": "fits what you have been doing",
+    "similar": "like something you looked at",
+    "next": "others went on to this",
+    "search": "matches what you searched for",
+    "trending": "trending now",
+    "popular": "popular with everyone",
+    "new": "new here",
+}
+_BY_ITEM: Final = {"similar", "fold_in", "list"}
+
+_DEGRADED: Final = {
+    "signals": "What you just did could not be read for a moment, so this shelf may be a little behind.",
+    "links": "What you did before signing in is left out for the moment.",
+    "lists": "Your prepared list could not be read for a moment; this shelf is made from what you just did.",
+    "after": "Your last click is safe, but not counted here yet. It will be with the next change.",
+    "catalogue": "The catalogue is still loading.",
+    "model": "The trained model cannot be read for a moment; this shelf follows what you and others do.",
+    "ranking": "This shelf could not be ranked just now; here is what is popular.",
+}
+_DEGRADED_OTHERWISE: Final = "One of this shelf's sources is resting ({}); the others fill in."
+
+
+def why(
+    reasons: Sequence[Reason], liked: AbstractSet[str], title_of: Callable[[str], str | None], query: str = ""
+) -> str:
+    """The reason with the largest share, as a person would say it; an item that led here is named."""
+    if not reasons:
+        return ""
+    reason = max(reasons, key=lambda each: each.share)
+    title = title_of(reason.item_id) if reason.item_id else None
+    if title and reason.source == "next":
+        return f"others went on to this from {title}"
+    if title and reason.source in _BY_ITEM and reason.item_id:
+        return f"because you {'liked' if reason.item_id in liked else 'looked at'} {title}"
+    if reason.source == "search" and query:
+        return matches(query)
+    return _PLAIN.get(reason.source, reason.source.replace("_", " "))
+
+
+def matches(query: str) -> str:
+    """The reason of a search result."""
+    return f"matches your search “{query}”"
+
+
+def calmly(degraded: Sequence[str]) -> list[str]:
+    """A sentence for each thing that an answer had to do without."""
+    return [_DEGRADED.get(code, _DEGRADED_OTHERWISE.format(code.replace("_", " "))) for code in degraded]
