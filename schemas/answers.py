@@ -1,0 +1,125 @@
+"""What the online layer answers, and the record it keeps of every answer on the ``answers`` topic."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from schemas.errors import Undecodable
+
+
+class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A source that put an item into an answer, the item that led there, and its share of the score (0 to 1)."""
+
+    source: str
+    share: float
+    item_id: str | None = None
+
+
+class AnswerItem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One recommended item; ``item`` is the catalogue's view of it, as JSON."""
+
+    item_id: str
+    score: float
+    reasons: list[Reason]
+    item: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """Recommendations with everything that they were made from."""
+
+    recommendation_id: str
+    items: list[AnswerItem]
+    model_version: str | None
+    signals_offset: str | None
+    """The user's last applied event as ``"partition:offset"``; None where there is none."""
+    aggregates_version: str
+    """The aggregates' fence offsets, partition by partition, joined by dots; ``-`` before the first read."""
+    catalogue_version: str
+    config_id: str
+    variant: str
+    degraded: list[str]
+    generated_at: datetime
+    next_cursor: str | None
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A request as it was answered: parameters with defaults filled in, the time and the seed."""
+
+    now: float
+    """Seconds since 1970, UTC."""
+    seed: int = 0
+    """0 explores nothing."""
+    count: int = 20
+    user_id: str | None = None
+    anonymous_id: str | None = None
+    session_id: str | None = None
+    item_id: str | None = None
+    exclude: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    diversity: float = 0.0
+    shown: bytes = b""
+    """CRC-32 (little-endian) of the ids on the pages before this one."""
+    context: dict[str, str] = {}
+
+
+class SourceOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one source did for an answer: ``ok``, ``skipped`` or the way it failed, and how many candidates."""
+
+    outcome: str
+    candidates: int = 0
+
+
+class DecidedItem(msgspec.Struct, frozen=True):
+    """One item of a recorded answer."""
+
+    item_id: str
+    score: float
+    reasons: list[Reason]
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Enough to make an answer again and to attribute what came of it.
+
+    ``inputs`` holds the packed values that were read for this request, by their keys in the ``users`` signal
+    (base64 in JSON); the aggregates, the catalogue and the model are named by their versions.
+    """
+
+    recommendation_id: str
+    route: str
+    generated_at: datetime
+    asked: Asked
+    items: list[DecidedItem]
+    model_version: str | None = None
+    signals_offset: str | None = None
+    aggregates_version: str
+    catalogue_version: str
+    config_id: str
+    variant: str
+    degraded: list[str] = []
+    sources: dict[str, SourceOutcome] = {}
+    inputs: dict[str, bytes] = {}
+    next_cursor: str | None = None
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(Decision)
+
+
+def encode_answer(answer: Answer) -> bytes:
+    """The answer as JSON."""
+    return _ENCODER.encode(answer)
+
+
+def encode_decision(decision: Decision) -> bytes:
+    """The record as JSON."""
+    return _ENCODER.encode(decision)
+
+
+def decode_decision(value: bytes) -> Decision:
+    """Read a record from the log; raises Undecodable where it is not one."""
+    try:
+        return _DECODER.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Undecodable(f"not a decision record: {error}") from error

@@ -1,0 +1,112 @@
+"""A deadline and a circuit breaker around one source, so that a dead one costs nobody's time.
+
+Closed: calls go through. After ``failures`` in a row it opens: calls fail at once. After ``rest`` seconds one
+call is let through as a probe; its success closes the breaker, its failure opens it for another rest.
+(Nygard, "Release It!", 2007.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import TypeVar
+
+import structlog
+
+from schemas.errors import FreshetError, StoreUnavailable
+from schemas.ports import Clock
+from serving import metrics
+
+T = TypeVar("T")
+_log = structlog.get_logger(__name__)
+
+
+class SourceDown(StoreUnavailable):
+    """A source gave nothing: it was too slow, it failed, or it is resting."""
+
+    def __init__(self, source: str, outcome: str) -> None:
+        super().__init__(f"{source}: {outcome}")
+        self.source, self.outcome = source, outcome
+
+
+class Breaker:
+    """The state of one source. ``clock`` gives seconds that only move forward."""
+
+    def __init__(self, failures: int, rest: float, clock: Clock) -> None:
+        self._limit, self._rest, self._clock = failures, rest, clock
+        self._failed = 0
+        self._retry_at = 0.0
+
+    @property
+    def open(self) -> bool:
+        """Whether calls are being refused, a probe aside."""
+        return self._failed >= self._limit
+
+    def admit(self) -> bool:
+        """Whether this call may go through; while open, true once a rest."""
+        if not self.open:
+            return True
+        now = self._clock()
+        if now < self._retry_at:
+            return False
+        # Whoever gets here is the probe; others wait for another rest.
+        self._retry_at = now + self._rest
+        return True
+
+    def succeeded(self) -> None:
+        """A call went well."""
+        self._failed = 0
+
+    def failed(self) -> None:
+        """A call failed or was too slow."""
+        self._failed += 1
+        if self.open:
+            self._retry_at = self._clock() + self._rest
+
+
+class Guard:
+    """Calls one source under a deadline and its breaker, and counts what came of it."""
+
+    def __init__(self, source: str, seconds: float, breaker: Breaker) -> None:
+        self._source, self._seconds, self._breaker = source, seconds, breaker
+        self._observe = metrics.SOURCE_SECONDS.labels(source).observe
+        self._outcomes = {kind: metrics.SOURCE_OUTCOMES.labels(source, kind) for kind in _OUTCOMES}
+        self._gauge = metrics.BREAKER_OPEN.labels(source)
+
+    async def call(self, read: Callable[[], Awaitable[T]], seconds: float | None = None) -> T:
+        """What the source answers within ``seconds`` (the guard's own by default); raises SourceDown."""
+        if not self._breaker.admit():
+            self._outcomes["open"].inc()
+            raise SourceDown(self._source, "open")
+        began = perf_counter()
+        try:
+            async with asyncio.timeout(self._seconds if seconds is None else seconds):
+                answer = await read()
+        except TimeoutError:
+            self._fail("timeout")
+            raise SourceDown(self._source, "timeout") from None
+        except (FreshetError, OSError) as error:
+            self._fail("failed", error)
+            raise SourceDown(self._source, "failed") from error
+        self._observe(perf_counter() - began)
+        self._succeed()
+        return answer
+
+    def _succeed(self) -> None:
+        self._outcomes["ok"].inc()
+        if self._breaker.open:
+            self._gauge.set(0)
+            _log.info("source_recovered", source=self._source)
+        self._breaker.succeeded()
+
+    def _fail(self, outcome: str, error: Exception | None = None) -> None:
+        was_open = self._breaker.open
+        self._outcomes[outcome].inc()
+        self._breaker.failed()
+        if self._breaker.open and not was_open:
+            self._gauge.set(1)
+            _log.warning("source_down", source=self._source, outcome=outcome, error=str(error or "too slow"))
+
+
+_OUTCOMES = ("ok", "timeout", "failed", "open")

@@ -1,0 +1,32 @@
+"""``new``: what the site has lately published, for a known person as far as it fits the person's categories."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.arrays import Ints, best
+from serving.catalogue import Catalogue, likeness, taste
+from serving.scene import NOTHING, Part, Scene, part
+from signals.aggregates import DAY
+
+
+def candidates(scene: Scene) -> Part:
+    """The newest items of known age; those that only events have named are not news."""
+    catalogue, now = scene.catalogue, scene.asked.now
+    born = catalogue.column("born")
+    # A date of its own, or an arrival well after the first load: a whole catalogue loaded today is not new.
+    dated = catalogue.column("dated") | (born > catalogue.loaded_at + DAY)
+    young = np.flatnonzero(scene.allowed & dated & (born <= now) & (born > now - scene.config.new_age))
+    if not young.size:
+        return NOTHING
+    items = young[best(born[young], scene.reach)].astype(np.int32)
+    scores = np.exp2((born[items] - now) / (scene.config.new_age / 4)).astype(np.float32)
+    spread = taste(catalogue, scene.profile.weights.items())
+    return part(items, scores * likeness(catalogue, items, spread) if spread else scores)
+
+
+def newest(catalogue: Catalogue, allowed: Ints, count: int) -> Ints:
+    """Of these positions the latest that came or were published, latest first."""
+    born = catalogue.column("born")[allowed]
+    order = np.lexsort((allowed, -born))[:count]
+    return allowed[order]

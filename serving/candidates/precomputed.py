@@ -1,0 +1,14 @@
+"""``list``: the person's precomputed list of the active model version."""
+
+from __future__ import annotations
+
+from serving.scene import NOTHING, Part, Scene, part, scaled
+
+
+def candidates(scene: Scene) -> Part:
+    """The stored list in its order, what is no longer allowed left out."""
+    stored = scene.signals.stored
+    if stored is None:
+        return NOTHING
+    allowed = scene.allowed[stored.items]
+    return part(stored.items[allowed][: scene.reach], scaled(stored.scores[allowed][: scene.reach]))

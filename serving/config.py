@@ -1,0 +1,110 @@
+"""How answers are ranked, and the settings of an online process; the only reader of the environment here."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Annotated, Any, Final
+
+import msgspec
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.site import DEFAULT_SITE
+from schemas.topics import DEFAULT_PARTITIONS
+from signals.aggregates import DAY, HOUR
+from signals.weights import DEFAULT_WEIGHTS, POPULATION_WEIGHTS
+
+_SOURCE_WEIGHTS: Final = {
+    "list": 1.0,
+    "fold_in": 1.0,
+    "similar": 0.6,
+    "next": 0.3,
+    "search": 0.8,
+    "trending": 0.5,
+    "popular": 0.3,
+    "new": 0.1,
+}
+
+
+class RankingConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything about ranking that is a choice; equal values give an equal ``config_id``.
+
+    Each source's scores are brought to 0..1 before ``sources`` weighs them; times are in seconds.
+    """
+
+    weights: dict[str, float] = dict(DEFAULT_WEIGHTS)
+    population_weights: dict[str, float] = dict(POPULATION_WEIGHTS)
+    sources: dict[str, float] = dict(_SOURCE_WEIGHTS)
+    reach: int = 200
+    """Candidates asked of each source; more where a page needs more."""
+    profile_events: int = 64
+    """Newest interactions read."""
+    anchors: int = 8
+    """Items of the profile that similar ones are looked up for."""
+    neighbours: int = 60
+    """Similar items looked up for one item."""
+    half_life: float = 7 * DAY
+    """An older event weighs half, counted from the person's newest one: a person who rests keeps the list."""
+    session_boost: float = 2.0
+    """How much more an event of the current session weighs."""
+    mix: float = 10.0
+    """Fresh evidence at which the folded-in vector counts as much as the trained one."""
+    next_window: float = DAY
+    """Co-visitation follows only what was done this recently, so that it never moves an idle person's list."""
+    next_support: float = 2.0
+    """Co-visits at which a follower is half believed."""
+    search_half_life: float = HOUR / 2
+    known_events: int = 5
+    """From this many interactions on (or with a trained vector or list), what others do no longer orders a list."""
+    new_age: float = 14 * DAY
+    """Items younger than this are new."""
+    hide_seen: bool = True
+    exploration: float = 0.1
+    """Relative spread of the noise that a request's ``seed`` adds; without a seed there is none."""
+    aversion: float = 0.5
+    """How much of an item's likeness to a disliked one is taken off its score."""
+
+    @property
+    def config_id(self) -> str:
+        """A short name of these choices."""
+        return blake2b(msgspec.json.encode(self, order="deterministic"), digest_size=5).hexdigest()
+
+
+class Settings(BaseSettings):
+    """Settings of an online process: ``FRESHET_<NAME>`` in the environment; ``FRESHET_RANKING`` is JSON."""
+
+    model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore")
+
+    host: str = Field("0.0.0.0", description="Address to listen on.")  # noqa: S104 - a server in its own container
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(8000, description="Port of the online API.")
+    site: str = Field(DEFAULT_SITE, description="Prefix of topics, keys and the keyspace.")
+    partitions: Annotated[int, Field(ge=1, le=4096)] = DEFAULT_PARTITIONS
+    kafka: str = Field("127.0.0.1:9092", description="Kafka's bootstrap servers.")
+    redis: str = Field("redis://127.0.0.1:6379/0", description="Redis: the signal store.")
+    cassandra: str = Field("127.0.0.1:9042", description="Cassandra: the model store.")
+    store_seconds: Annotated[float, Field(gt=0)] = Field(0.05, description="Deadline of one read of a store.")
+    after_seconds: Annotated[float, Field(ge=0)] = Field(1.0, description="Longest wait of a read with after=.")
+    poll_seconds: Annotated[float, Field(gt=0)] = Field(0.003, description="Pause between looks while waiting.")
+    follow_seconds: Annotated[float, Field(gt=0)] = Field(0.25, description="Pause between looks for changed items.")
+    refresh_seconds: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="Pause between looks at aggregates.")
+    model_seconds: Annotated[float, Field(gt=0)] = Field(1.0, description="Pause between looks for a new model.")
+    breaker_failures: Annotated[int, Field(ge=1)] = Field(5, description="Failures in a row that rest a source.")
+    breaker_rest: Annotated[float, Field(gt=0)] = Field(1.0, description="Seconds until a resting source is tried.")
+    cached_lists: Annotated[int, Field(ge=0)] = Field(50_000, description="Precomputed lists kept in memory.")
+    decisions: bool = Field(True, description="Whether answers are recorded on the answers topic.")
+    decision_queue: Annotated[int, Field(ge=1)] = Field(10_000, description="Answers waiting to be recorded.")
+    bare_items: bool = Field(True, description="Whether items known from events alone are recommended.")
+    ranking: dict[str, Any] = Field(default_factory=dict, description="Fields of RankingConfig that differ.")
+
+    def ranking_config(self) -> RankingConfig:
+        """The ranking configuration; raises msgspec.ValidationError where a field is not one, or of another type.
+
+        ``weights``, ``population_weights`` and ``sources`` add to the defaults; a site's own event type is one more.
+        """
+        defaults: dict[str, Any] = msgspec.to_builtins(RankingConfig())
+        for name, value in self.ranking.items():
+            if name not in defaults:
+                raise msgspec.ValidationError(f"FRESHET_RANKING: there is no '{name}'")
+            merged = isinstance(value, dict) and isinstance(defaults[name], dict)
+            defaults[name] = {**defaults[name], **value} if merged else value
+        return msgspec.convert(defaults, RankingConfig)

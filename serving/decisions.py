@@ -1,0 +1,72 @@
+"""Recording answers on the ``answers`` topic, off the request path: a full queue drops records and counts them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from concurrent.futures import Future
+from typing import Final
+
+import structlog
+
+from schemas import topics
+from schemas.answers import Decision, encode_decision
+from schemas.errors import LogUnavailable
+from schemas.ports import Appended, LogWriter
+from schemas.records import LogEntry
+from serving import metrics
+
+_log = structlog.get_logger(__name__)
+_BATCH: Final = 500
+_PAUSE_SECONDS: Final = 0.1
+
+
+class Recorder:
+    """A bounded queue of decisions and the task that writes them."""
+
+    def __init__(self, log: LogWriter, limit: int) -> None:
+        self._log, self._limit = log, limit
+        self._waiting: deque[Decision] = deque()
+
+    def record(self, decision: Decision) -> None:
+        """Queue a record, or drop it where too many wait."""
+        if len(self._waiting) >= self._limit:
+            metrics.DECISIONS.labels("dropped").inc()
+        else:
+            self._waiting.append(decision)
+
+    async def run(self) -> None:
+        """Write what waits, until cancelled."""
+        while True:
+            await self.flush()
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def flush(self) -> None:
+        """Hand all that waits to the log."""
+        while self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+            await asyncio.to_thread(self._write, batch)
+
+    def _write(self, batch: list[Decision]) -> None:
+        try:
+            written = self._log.append(topics.ANSWERS, [_entry(decision) for decision in batch])
+        except LogUnavailable as error:
+            metrics.DECISIONS.labels("failed").inc(len(batch))
+            _log.warning("decisions_not_written", records=len(batch), error=str(error))
+        else:
+            written.add_done_callback(_count)
+
+
+def _entry(decision: Decision) -> LogEntry:
+    key = decision.asked.user_id or decision.asked.anonymous_id or decision.recommendation_id
+    return LogEntry(key.encode(), encode_decision(decision))
+
+
+def _count(written: Future[list[Appended]]) -> None:
+    if written.cancelled() or (error := written.exception()) is not None:
+        metrics.DECISIONS.labels("failed").inc()
+        _log.warning("decisions_not_written", error="cancelled" if written.cancelled() else str(error))
+        return
+    failed = sum(isinstance(each, Exception) for each in written.result())
+    metrics.DECISIONS.labels("failed").inc(failed)
+    metrics.DECISIONS.labels("written").inc(len(written.result()) - failed)

@@ -1,0 +1,81 @@
+"""Following a signal in the background: its changes are read every so often and taken over between requests."""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+from typing import Final
+
+import msgspec
+import structlog
+
+from schemas.errors import FreshetError
+from schemas.keys import Signal
+from schemas.ports import Clock, SignalChanges, SignalReader
+from schemas.records import Fence
+from serving import metrics
+from serving.state import Apply
+
+_log = structlog.get_logger(__name__)
+_SLICE_SECONDS: Final = 0.002
+"""Longest stretch of taking over changes before requests get their turn."""
+_READ_SECONDS: Final = 30.0
+"""Deadline of one read; the first one brings everything."""
+
+
+class Follower:
+    """Keeps one followed signal up to date. ``clock`` gives seconds since 1970."""
+
+    def __init__(self, signal: Signal, reader: SignalReader, partitions: int, apply: Apply, clock: Clock) -> None:
+        self._signal, self._reader, self._apply, self._clock = signal, reader, apply, clock
+        self._fences: list[Fence | None] = [None] * partitions
+        self._failing = False
+        self.version = "-"
+        """The fences' offsets joined by dots; ``-`` before the first read."""
+        self.read_at: float | None = None
+        """When all partitions were last read."""
+
+    async def run(self, pause: float) -> None:
+        """Follow until cancelled."""
+        while True:
+            await self.refresh()
+            await asyncio.sleep(pause)
+
+    async def refresh(self) -> None:
+        """Read what has changed and take it over; a failure is counted and leaves the older view."""
+        try:
+            async with asyncio.timeout(_READ_SECONDS):
+                changed = await self._changed()
+            await self._take_over(changed)
+        except (TimeoutError, FreshetError, OSError, msgspec.DecodeError) as error:
+            self._failed(error)
+        else:
+            self._followed()
+
+    async def _changed(self) -> list[tuple[int, SignalChanges]]:
+        reads = (self._reader.changes(p, self._signal, fence) for p, fence in enumerate(self._fences))
+        return list(enumerate(await asyncio.gather(*reads)))
+
+    async def _take_over(self, changed: list[tuple[int, SignalChanges]]) -> None:
+        began = perf_counter()
+        for _ in self._apply([(p, changes) for p, changes in changed if changes.values or changes.whole]):
+            if perf_counter() - began > _SLICE_SECONDS:
+                await asyncio.sleep(0)
+                began = perf_counter()
+        self._fences = [changes.fence for _, changes in changed]
+
+    def _followed(self) -> None:
+        self.version = ".".join(str(fence.offset if fence else -1) for fence in self._fences)
+        self.read_at = self._clock()
+        metrics.FOLLOW_AGE_SECONDS.labels(self._signal).set(0)
+        if self._failing:
+            self._failing = False
+            _log.info("follow_recovered", signal=self._signal)
+
+    def _failed(self, error: Exception) -> None:
+        metrics.FOLLOW_FAILURES.labels(self._signal).inc()
+        if self.read_at is not None:
+            metrics.FOLLOW_AGE_SECONDS.labels(self._signal).set(self._clock() - self.read_at)
+        if not self._failing:
+            self._failing = True
+            _log.warning("follow_failed", signal=self._signal, error=str(error) or type(error).__name__)

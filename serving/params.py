@@ -1,0 +1,183 @@
+"""What requests may ask: parameters and bodies, read strictly, each fault naming its field."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+from pydantic import ValidationError
+
+from schemas.errors import InvalidToken
+from schemas.events import NO_CONTROL, Event
+from schemas.records import OffsetToken
+from serving.problems import ProblemError
+
+P = TypeVar("P", bound=msgspec.Struct)
+Params = list[tuple[str, str]]
+
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=NO_CONTROL)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=500, description="How many items.")]
+MAX_SHOWN: Final = 1_000
+"""Items on the pages before that a cursor can carry; there is no next page after them."""
+MAX_SESSION_EVENTS: Final = 200
+MAX_SCORED: Final = 1_000
+_MAX_SEED: Final = 2**32 - 1
+_REPEATED: Final = frozenset({"exclude", "category"})
+_AT: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>.*)`)?$", re.DOTALL)
+
+
+class ListAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """Parameters that every list of recommendations takes."""
+
+    count: Count = 20
+    category: Annotated[tuple[Id, ...], msgspec.Meta(max_length=64, description="Only items in any of these.")] = ()
+    filter: Annotated[str, msgspec.Meta(description="Not supported yet.")] | None = None
+
+
+class RecommendAsk(ListAsk, frozen=True, kw_only=True):
+    """Parameters of ``GET /v1/users/{user_id}/recommendations``."""
+
+    after: Annotated[str, msgspec.Meta(description="Offset token of an event that the answer must know.")] | None = None
+    anonymous_id: Annotated[Id, msgspec.Meta(description="The guest that this user was.")] | None = None
+    session_id: Annotated[Id, msgspec.Meta(description="The visit that is going on.")] | None = None
+    exclude: Annotated[tuple[Id, ...], msgspec.Meta(max_length=500, description="Items to leave out.")] = ()
+    diversity: Annotated[float, msgspec.Meta(ge=0, le=1, description="0: none; 1: as many categories as can be.")] = 0.0
+    cursor: Annotated[str, msgspec.Meta(max_length=8_192, description="next_cursor of the page before.")] | None = None
+    seed: Annotated[int, msgspec.Meta(ge=0, le=_MAX_SEED, description="Explore: the same seed, the same list.")] = 0
+    context: Annotated[dict[str, str], msgspec.Meta(description="context.<name>: device, country, page, …")] = {}
+
+
+class SessionAsk(RecommendAsk, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of ``POST /v1/sessions/recommendations``."""
+
+    events: Annotated[list[dict[str, Any]], msgspec.Meta(max_length=MAX_SESSION_EVENTS)]
+
+
+class SimilarAsk(ListAsk, frozen=True, kw_only=True):
+    """Parameters of ``GET /v1/items/{item_id}/similar``."""
+
+    user_id: Annotated[Id, msgspec.Meta(description="Leave out what this user has seen.")] | None = None
+
+
+class ScoresAsk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of ``POST /v1/users/{user_id}/scores``."""
+
+    item_ids: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=MAX_SCORED)]
+
+
+class ItemsAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """Parameters of ``GET /v1/items``."""
+
+    query: Annotated[str, msgspec.Meta(max_length=512, description="Words to look for.")] | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 50
+    cursor: Annotated[str, msgspec.Meta(max_length=64, description="next_cursor of the page before.")] | None = None
+
+
+def from_query(kind: type[P], params: Params) -> P:
+    """Read query parameters; raises ProblemError. Parameters that are not known are passed over."""
+    found: dict[str, Any] = {}
+    for name, value in params:
+        if name in _REPEATED:
+            found.setdefault(name, []).append(value)
+        elif name.startswith("context."):
+            found.setdefault("context", {})[name.removeprefix("context.")[:64]] = value[:256]
+        elif name != "context":
+            found[name] = value
+    return _supported(_convert(kind, found))
+
+
+def from_body(kind: type[P], body: bytes) -> P:
+    """Read a JSON body; raises ProblemError."""
+    try:
+        return _supported(msgspec.json.decode(body, type=kind))
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProblemError(400, "malformed", f"The body is not JSON: {error}") from error
+
+
+def valid_id(text: str, field: str) -> str:
+    """An id of a path; raises ProblemError."""
+    try:
+        return msgspec.convert(text, Id)
+    except msgspec.ValidationError as error:
+        detail = f"{field} must be 1 to 128 characters without control characters"
+        raise ProblemError(400, "invalid", detail, field=field) from error
+
+
+def token(text: str | None, partitions: int) -> OffsetToken | None:
+    """The token of ``after``; raises ProblemError."""
+    if text is None:
+        return None
+    try:
+        parsed = OffsetToken.parse(text)
+    except InvalidToken as error:
+        raise ProblemError(400, "invalid", f"after: {error}", field="after") from error
+    if parsed.partition >= partitions:
+        detail = f"after: there is no partition {parsed.partition}; this log has {partitions}"
+        raise ProblemError(400, "invalid", detail, field="after")
+    return parsed
+
+
+def session_events(raw: list[dict[str, Any]]) -> list[Event]:
+    """A guest's events; one without any id belongs to this session. Raises ProblemError with field and index."""
+    return [_event(each, index) for index, each in enumerate(raw)]
+
+
+def page(cursor: str | None) -> bytes:
+    """The hashes of the items shown before, from a cursor; raises ProblemError."""
+    if cursor is None:
+        return b""
+    try:
+        shown = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+    except (binascii.Error, ValueError) as error:
+        raise ProblemError(400, "invalid", "cursor is not one that an answer gave", field="cursor") from error
+    if len(shown) % 4 or len(shown) > 4 * (MAX_SHOWN + 500):
+        raise ProblemError(400, "invalid", "cursor is not one that an answer gave", field="cursor")
+    return shown
+
+
+def next_page(shown: bytes) -> str | None:
+    """The cursor of the page after these; None where it would grow too long."""
+    return base64.urlsafe_b64encode(shown).rstrip(b"=").decode() if len(shown) <= 4 * MAX_SHOWN else None
+
+
+def _convert(kind: type[P], found: Mapping[str, Any]) -> P:
+    try:
+        return msgspec.convert(found, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from error
+
+
+def _supported(ask: P) -> P:
+    if isinstance(ask, ListAsk) and ask.filter is not None:
+        detail = "filter expressions are not supported yet; use category and exclude instead"
+        raise ProblemError(400, "not-supported", detail, field="filter")
+    return ask
+
+
+def _invalid(error: msgspec.ValidationError) -> ProblemError:
+    found = _AT.match(str(error))
+    what, path = (found["what"], found["path"]) if found else (str(error), None)
+    field = re.sub(r"\[(?:\d+|\.\.\.)\]", "", path.removeprefix("$").lstrip(".")) if path else None
+    place = re.search(r"\[(\d+)\]", path or "")
+    if not field and (named := re.search(r"field `(\w+)`", what)):
+        field = named[1]
+    detail = f"{field}: {what}" if field else what
+    return ProblemError(400, "invalid", detail, field=field, index=int(place[1]) if place else None)
+
+
+def _event(raw: dict[str, Any], index: int) -> Event:
+    named = raw.keys() & {"user_id", "anonymous_id", "session_id"}
+    try:
+        return Event.model_validate(raw if named else {**raw, "session_id": "session"})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        field = f"events.{place}" if place else "events"
+        detail = f"events[{index}]: {place + ': ' if place else ''}{first['msg']}"
+        raise ProblemError(400, "invalid", detail, field=field, index=index) from error

@@ -1,0 +1,158 @@
+"""What everybody does, merged over partitions: counts, trends, and what follows what.
+
+A partition's changed cells are merged beside what is being read, then taken over in one step, so a request sees
+the aggregates of one version. Order under forward decay does not depend on ``now``: top lists are made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import Floats, Ints, best
+from schemas.ports import SignalChanges
+from serving.catalogue import Catalogue
+from signals import aggregates
+from signals.aggregates import HALF_LIVES, Cell, NextCell, PopularityCell
+from signals.decay import NOTHING
+
+Doubles = NDArray[np.float64]
+TOP: Final = 2_000
+"""Length of the top lists."""
+_FUSION: Final = 10.0
+"""Reciprocal rank fusion's constant: Cormack, Clarke, Büttcher, SIGIR 2009 (they use 60 on longer lists)."""
+
+
+class Followers(NamedTuple):
+    """What came after one item: positions (F,) and decayed co-visits in log space (F,), NEXT_HALF_LIFE."""
+
+    items: Ints
+    visits: Doubles
+
+
+class Merged(NamedTuple):
+    """Changed cells, merged over all partitions, ready to be taken over; by position."""
+
+    decayed: dict[int, tuple[float, ...]]
+    counts: dict[int, float]
+    followers: dict[int, Followers]
+
+    @classmethod
+    def nothing(cls) -> Self:
+        """An empty one, to merge into."""
+        return cls({}, {}, {})
+
+
+class Population:
+    """The merged aggregates, by position in the catalogue."""
+
+    def __init__(self, catalogue: Catalogue, partitions: int, weights: Mapping[str, float]) -> None:
+        self._catalogue, self._weights = catalogue, weights
+        self._cells: list[dict[str, Cell]] = [{} for _ in range(partitions)]
+        self._links: list[dict[int, Followers]] = [{} for _ in range(partitions)]
+        self._decayed = np.full((len(HALF_LIVES), 0), NOTHING)
+        self._counts = np.zeros(0)
+        self._followers: dict[int, Followers] = {}
+        self.trending: Ints = np.empty(0, np.int32)
+        """Positions, most trending first: the half-lives' orders, fused."""
+        self.popular: Ints = np.empty(0, np.int32)
+        """Positions, most popular first, by weighted counts of all time."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has happened to any item."""
+        return self.popular.size == 0
+
+    def count(self, items: Ints) -> Floats:
+        """Weighted counts of all time of these items."""
+        known = items < self._counts.size
+        found = np.zeros(items.size, np.float32)
+        found[known] = self._counts[items[known]]
+        return found
+
+    def followers(self, at: int) -> Followers | None:
+        """What people went on to after an item."""
+        return self._followers.get(at)
+
+    def merge(self, partition: int, changes: SignalChanges, into: Merged) -> Iterator[None]:
+        """Merge a partition's changed cells into what ``adopt`` takes over, a cell a step.
+
+        Stepwise, so that requests can be served in between. Merging the same changes again changes nothing.
+        """
+        for key in self._store(partition, changes):
+            kind, _, item_id = key.partition(":")
+            if kind == "pop":
+                self._merge_popularity(key, item_id, into)
+            else:
+                self._merge_followers(partition, key, item_id, into)
+            yield
+
+    def adopt(self, merged: Merged) -> None:
+        """Take over what was merged, and order the top lists anew where counts have changed."""
+        self._followers.update(merged.followers)
+        if not merged.counts:
+            return
+        self._widen()
+        changed = np.fromiter(merged.counts, np.int64, len(merged.counts))
+        self._counts[changed] = np.fromiter(merged.counts.values(), np.float64, changed.size)
+        self._decayed[:, changed] = np.array(list(merged.decayed.values())).T
+        self._order()
+
+    def _store(self, partition: int, changes: SignalChanges) -> list[str]:
+        """Keep the partition's cells, and say which keys to merge anew."""
+        cells = self._cells[partition]
+        keys = list(changes.values)
+        if changes.whole:
+            keys = list({**dict.fromkeys(cells), **dict.fromkeys(keys)})
+            cells.clear()
+        cells.update((key, aggregates.decode(key, data)) for key, data in changes.values.items())
+        return keys
+
+    def _merge_popularity(self, key: str, item_id: str, merged: Merged) -> None:
+        cells = [cell for held in self._cells if isinstance(cell := held.get(key), PopularityCell)]
+        first = min((cell.first for cell in cells), default=NOTHING)
+        at = self._catalogue.ensure(item_id, first)
+        merged.decayed[at] = aggregates.merge_popularity(cells, self._weights)
+        merged.counts[at] = aggregates.merge_count(cells, self._weights)
+
+    def _merge_followers(self, partition: int, key: str, item_id: str, merged: Merged) -> None:
+        cell = self._cells[partition].get(key)
+        visits = cell.followers if isinstance(cell, NextCell) else {}
+        at = self._catalogue.ensure(item_id)
+        ensure = self._catalogue.ensure
+        items = np.fromiter((ensure(each) for each in visits), np.int32, len(visits))
+        self._links[partition][at] = Followers(items, np.fromiter(visits.values(), np.float64, len(visits)))
+        merged.followers[at] = _summed([found for held in self._links if (found := held.get(at)) is not None])
+
+    def _widen(self) -> None:
+        missing = len(self._catalogue) - self._counts.size
+        if missing > 0:
+            # Some room to spare, so that an item at a time does not copy the columns each time.
+            missing += 1_024
+            self._counts = np.concatenate([self._counts, np.zeros(missing)])
+            self._decayed = np.concatenate([self._decayed, np.full((len(HALF_LIVES), missing), NOTHING)], axis=1)
+
+    def _order(self) -> None:
+        ranked = np.where(self._counts > 0, self._counts, -np.inf)
+        self.popular = best(ranked, TOP).astype(np.int32)
+        fused = np.zeros(self._counts.size)
+        for decayed in self._decayed:
+            order = best(decayed, TOP)
+            fused[order] += 1.0 / (_FUSION + np.arange(order.size))
+        self.trending = best(np.where(fused > 0, fused, -np.inf), TOP).astype(np.int32)
+
+
+def _summed(parts: list[Followers]) -> Followers:
+    """Several partitions' followers as one: ``aggregates.merge_next``, many at a time."""
+    if len(parts) == 1:
+        return parts[0]
+    items, inverse = np.unique(np.concatenate([part.items for part in parts]), return_inverse=True)
+    visits = np.concatenate([part.visits for part in parts])
+    if not visits.size:
+        return Followers(items, visits)
+    top = np.full(items.size, NOTHING)
+    np.maximum.at(top, inverse, visits)
+    return Followers(items, top + np.log2(np.bincount(inverse, np.exp2(visits - top[inverse]))))

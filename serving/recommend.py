@@ -1,0 +1,140 @@
+"""The pure core: a request, what is known at this moment, a model, the catalogue and choices give an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from models.arrays import Ints
+from schemas.answers import Asked, DecidedItem, Reason, SourceOutcome
+from serving import diversity, filters, profile, ranking
+from serving.bundle import Models
+from serving.candidates import fold_in, following, new, popular, precomputed, search, similar, trending
+from serving.catalogue import Bools, Catalogue
+from serving.config import RankingConfig
+from serving.ranking import Blend
+from serving.scene import NOBODY, Part, Scene, Signals
+
+SOURCES: Final[Mapping[str, Callable[[Scene], Part]]] = {
+    "list": precomputed.candidates,
+    "fold_in": fold_in.candidates,
+    "similar": similar.candidates,
+    "next": following.candidates,
+    "search": search.candidates,
+    "trending": trending.candidates,
+    "popular": popular.candidates,
+    "new": new.candidates,
+}
+_SMALLEST_SHARE: Final = 0.01
+
+
+class Ranked(NamedTuple):
+    """Items with scores and reasons, best first, their positions, and what each source did."""
+
+    items: list[DecidedItem]
+    positions: Ints
+    sources: dict[str, SourceOutcome]
+    filled: int
+    """How many items at the end no source chose."""
+
+
+def recommend(asked: Asked, signals: Signals, models: Models, catalogue: Catalogue, config: RankingConfig) -> Ranked:
+    """Up to ``asked.count`` distinct items that may be shown, scores falling; the same inputs give the same answer."""
+    scene = compose(asked, signals, models, catalogue, config)
+    weights = ranking.source_weights(scene)
+    parts = {name: source(scene) for name, source in SOURCES.items() if weights.get(name, 0.0) > 0}
+    blended = ranking.blend(scene, parts, weights, similar.averse(scene))
+    outcomes = {
+        name: SourceOutcome("ok", parts[name].items.size) if name in parts else SourceOutcome("skipped")
+        for name in SOURCES
+    }
+    return finish(scene, blended, outcomes)
+
+
+def compose(asked: Asked, signals: Signals, models: Models, catalogue: Catalogue, config: RankingConfig) -> Scene:
+    """The request with what is read once for all sources."""
+    return Scene(
+        asked=asked,
+        profile=profile.read(asked, signals.user, models, catalogue, config),
+        signals=signals,
+        models=models,
+        catalogue=catalogue,
+        config=config,
+        allowed=filters.allowed(asked, signals.user, catalogue, hide_seen=config.hide_seen),
+        reach=max(config.reach, 4 * asked.count + len(asked.shown) // 4),
+    )
+
+
+def finish(scene: Scene, blended: Blend, outcomes: dict[str, SourceOutcome]) -> Ranked:
+    """The best of the blend with their reasons, filled up where they are too few."""
+    chosen = _choose(scene, blended)
+    items = _decided(scene, blended, chosen)
+    positions = blended.items[chosen]
+    floor = items[-1].score if items else 1.0
+    more, reasons = _filling(scene, positions, scene.asked.count - len(items))
+    items += [
+        DecidedItem(scene.catalogue.ids[at], floor * 0.5 * (1.0 - place / (more.size + 1)), [Reason(reason, 1.0)])
+        for place, (at, reason) in enumerate(zip(more.tolist(), reasons, strict=True))
+    ]
+    return Ranked(items, np.concatenate([positions, more]), outcomes, int(more.size))
+
+
+def _choose(scene: Scene, blended: Blend) -> Ints:
+    """Columns of the blend to show, best first; ties by position."""
+    order = np.lexsort((blended.items, -blended.scores))
+    order = order[blended.scores[order] > 0]
+    labels = scene.catalogue.column("label")[blended.items[order]]
+    taken = diversity.capped(labels, scene.asked.count, scene.asked.diversity)
+    return order[taken].astype(np.int32)
+
+
+def _decided(scene: Scene, blended: Blend, chosen: Ints) -> list[DecidedItem]:
+    ids = scene.catalogue.ids
+    items = blended.items[chosen]
+    anchors = blended.anchors[:, chosen]
+    if "fold_in" in blended.names:
+        anchors[blended.names.index("fold_in")] = fold_in.anchors(scene, items)
+    added = blended.added[:, chosen]
+    shares = (added / added.sum(axis=0)).T.tolist()
+    rows = zip(items.tolist(), blended.scores[chosen].tolist(), shares, anchors.T.tolist(), strict=True)
+    return [DecidedItem(ids[at], score, _reasons(ids, blended.names, *why)) for at, score, *why in rows]
+
+
+def _reasons(ids: list[str], names: tuple[str, ...], shares: list[float], anchors: list[int]) -> list[Reason]:
+    found = [
+        Reason(name, round(share, 4), ids[anchor] if anchor != NOBODY else None)
+        for name, share, anchor in zip(names, shares, anchors, strict=True)
+        if share >= _SMALLEST_SHARE
+    ]
+    found.sort(key=lambda reason: -reason.share)
+    return found
+
+
+def _filling(scene: Scene, taken: Ints, count: int) -> tuple[Ints, list[str]]:
+    """Items for the places that are left: popular at training, popular now, then the newest."""
+    more: list[int] = []
+    reasons: list[str] = []
+    free = scene.allowed.copy()
+    free[taken] = False
+    orders: list[tuple[str, Callable[[], Ints]]] = [
+        ("popular", lambda: np.concatenate([scene.models.popular.items, scene.signals.population.popular])),
+        ("new", lambda: _newest(scene, free)),
+    ]
+    for reason, order in orders:
+        if len(more) < count:
+            found = _first(order(), free, count - len(more))
+            free[found] = False
+            more += found
+            reasons += [reason] * len(found)
+    return np.array(more, np.int32), reasons
+
+
+def _first(order: Ints, free: Bools, count: int) -> list[int]:
+    """The first distinct free positions of an order."""
+    return list(dict.fromkeys(order[free[order]].tolist()))[:count]
+
+
+def _newest(scene: Scene, free: Bools) -> Ints:
+    return new.newest(scene.catalogue, np.flatnonzero(free).astype(np.int32), scene.asked.count)

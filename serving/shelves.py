@@ -1,0 +1,70 @@
+"""Lists that are about everybody or about one item: popular, trending, latest, similar. Pure, as ``recommend``."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import numpy as np
+
+from models.arrays import Floats, Ints
+from schemas.answers import Asked, SourceOutcome
+from serving import ranking
+from serving.bundle import Models
+from serving.candidates import new
+from serving.candidates.following import following
+from serving.catalogue import Catalogue
+from serving.config import RankingConfig
+from serving.recommend import Ranked, compose, finish
+from serving.scene import NOTHING, Part, Scene, Signals, gathered, part, scaled
+
+Shelf = Literal["popular", "trending", "latest"]
+_SIMILAR_WEIGHTS: Final = {"similar": 1.0, "next": 0.4, "text": 0.4}
+
+
+def shelf(
+    kind: Shelf, asked: Asked, signals: Signals, models: Models, catalogue: Catalogue, config: RankingConfig
+) -> Ranked:
+    """A shelf in its own order, filled up where it is short; scores fall from 1 by rank."""
+    scene = compose(asked, signals, models, catalogue, config)
+    found = _ranked(_order(kind, scene)[: scene.reach])
+    blended = ranking.blend(scene, {kind: found}, {kind: 1.0}, NOTHING)
+    return finish(scene, blended, {kind: SourceOutcome("ok", found.items.size)})
+
+
+def similar_items(
+    at: int, asked: Asked, signals: Signals, models: Models, catalogue: Catalogue, config: RankingConfig
+) -> Ranked:
+    """What is like the item at a position: by the model, by what people went on to, by its texts; never itself."""
+    scene = compose(asked, signals, models, catalogue, config)
+    scene.allowed[at] = False
+    parts = _similar_parts(scene, at)
+    blended = ranking.blend(scene, parts, _SIMILAR_WEIGHTS, NOTHING)
+    return finish(scene, blended, {name: SourceOutcome("ok", found.items.size) for name, found in parts.items()})
+
+
+def _similar_parts(scene: Scene, at: int) -> dict[str, Part]:
+    by_model = scene.models.similar(scene.catalogue, at, max(scene.config.neighbours, scene.reach))
+    text_items, text_scores = scene.catalogue.text.alike(at, scene.reach)
+    return {
+        "similar": _near(scene, at, by_model.items, by_model.scores),
+        "next": gathered(scene, following(scene, [(at, 1.0)])),
+        "text": _near(scene, at, text_items, text_scores),
+    }
+
+
+def _near(scene: Scene, at: int, items: Ints, scores: Floats) -> Part:
+    return gathered(scene, [(at, items, scaled(scores))])
+
+
+def _order(kind: Shelf, scene: Scene) -> Ints:
+    """Allowed positions in the shelf's order."""
+    if kind == "latest":
+        return new.newest(scene.catalogue, np.flatnonzero(scene.allowed).astype(np.int32), scene.reach)
+    order = scene.signals.population.trending if kind == "trending" else scene.signals.population.popular
+    order = order if order.size else scene.models.popular.items
+    return order[scene.allowed[order]]
+
+
+def _ranked(items: Ints) -> Part:
+    scores: Floats = (1.0 - np.arange(items.size) / max(1, items.size)).astype(np.float32)
+    return part(items, scores)

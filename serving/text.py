@@ -1,0 +1,127 @@
+"""A small inverted index over what items say of themselves, ranked by BM25.
+
+Robertson, Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009. A term in a title weighs
+more than one in a description: weighted term frequencies, as in BM25F.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+
+from models.arrays import Floats, Ints
+from schemas.catalogue import Item
+
+_WORD: Final = re.compile(r"\w+")
+_K1: Final = 1.2
+_B: Final = 0.5
+_FIELDS: Final = (("title", 3.0), ("categories", 2.0), ("tags", 2.0), ("description", 1.0))
+DESCRIPTION_WORDS: Final = 120
+"""Words of a description that are indexed."""
+
+
+def terms_of(text: str) -> list[str]:
+    """The words of a text without case, accents and plural."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    words = _WORD.findall("".join(c for c in plain if not unicodedata.combining(c)))
+    return [word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word for word in words]
+
+
+@lru_cache(maxsize=20_000)
+def _label_terms(label: str) -> tuple[str, ...]:
+    return tuple(terms_of(label))
+
+
+def item_terms(item: Item) -> dict[str, float]:
+    """An item's terms with their weighted frequencies."""
+    found: dict[str, float] = {}
+    for field, weight in _FIELDS:
+        for term in _field_terms(item, field):
+            found[term] = found.get(term, 0.0) + weight
+    return found
+
+
+def _field_terms(item: Item, field: str) -> list[str]:
+    value = getattr(item, field)
+    if not value:
+        return []
+    if isinstance(value, str):
+        words = terms_of(value)
+        return words[:DESCRIPTION_WORDS] if field == "description" else words
+    return [term for label in value for term in _label_terms(label)]
+
+
+class TextIndex:
+    """Terms to items (positions in the catalogue), kept up to date item by item."""
+
+    def __init__(self) -> None:
+        self._postings: dict[str, dict[int, float]] = {}
+        self._terms: dict[int, dict[str, float]] = {}
+        self._lengths: dict[int, float] = {}
+        self._total = 0.0
+        self._arrays: dict[str, tuple[Ints, Floats, Floats]] = {}
+
+    def put(self, at: int, item: Item) -> None:
+        """Index an item in place of what stood there."""
+        self.remove(at)
+        terms = item_terms(item)
+        self._terms[at] = terms
+        self._lengths[at] = sum(terms.values())
+        self._total += self._lengths[at]
+        for term, frequency in terms.items():
+            self._postings.setdefault(term, {})[at] = frequency
+            self._arrays.pop(term, None)
+
+    def remove(self, at: int) -> None:
+        """Forget an item."""
+        for term in self._terms.pop(at, {}):
+            postings = self._postings[term]
+            del postings[at]
+            self._arrays.pop(term, None)
+            if not postings:
+                del self._postings[term]
+        self._total -= self._lengths.pop(at, 0.0)
+
+    def search(self, query: str, count: int) -> tuple[Ints, Floats]:
+        """The best matches, best first: positions (C,) and scores (C,); ties by position."""
+        return self._best(dict.fromkeys(terms_of(query), 1.0), count)
+
+    def alike(self, at: int, count: int) -> tuple[Ints, Floats]:
+        """Items that share the most telling terms with this one, itself left out."""
+        mine = self._terms.get(at, {})
+        telling = sorted(mine, key=lambda term: (-mine[term] * self._rarity(term), term))[:12]
+        items, scores = self._best({term: mine[term] for term in telling}, count + 1)
+        kept = items != at
+        return items[kept][:count], scores[kept][:count]
+
+    def _rarity(self, term: str) -> float:
+        holding = len(self._postings.get(term, ()))
+        return math.log1p((len(self._terms) - holding + 0.5) / (holding + 0.5))
+
+    def _best(self, weights: dict[str, float], count: int) -> tuple[Ints, Floats]:
+        found = [(self._scored(term), weight) for term, weight in weights.items() if term in self._postings]
+        if not found or count <= 0:
+            return np.empty(0, np.int32), np.empty(0, np.float32)
+        items, inverse = np.unique(np.concatenate([items for (items, _), _ in found]), return_inverse=True)
+        scores = np.bincount(inverse, weights=np.concatenate([scores * weight for (_, scores), weight in found]))
+        order = np.lexsort((items, -scores))[:count]
+        return items[order], scores[order].astype(np.float32)
+
+    def _scored(self, term: str) -> tuple[Ints, Floats]:
+        """A term's items and their BM25 scores."""
+        kept = self._arrays.get(term)
+        if kept is None:
+            postings = self._postings[term]
+            items = np.fromiter(postings.keys(), np.int32, len(postings))
+            frequencies = np.fromiter(postings.values(), np.float32, len(postings))
+            lengths = np.fromiter((self._lengths[at] for at in postings), np.float32, len(postings))
+            kept = self._arrays[term] = (items, frequencies, lengths)
+        items, frequencies, lengths = kept
+        norm = _K1 * (1 - _B + _B * lengths / (self._total / len(self._lengths)))
+        scores: Floats = (self._rarity(term) * frequencies * (_K1 + 1) / (frequencies + norm)).astype(np.float32)
+        return items, scores
