@@ -32,6 +32,6 @@ APPEND_SECONDS: Final = Histogram(
 )
 QUEUE_DEPTH: Final = Gauge("freshet_ingest_queue_depth", "Records handed to the log and not yet confirmed.")
 IMPORTED: Final = Counter(
-    "freshet_ingest_imported_rows_total", "Rows of imported data sets by what became of them.", ("dataset", "outcome")
+    "freshet_ingest_imported_rows_total", "Rows of imported data sets that the log confirmed.", ("topic",)
 )
 REPLAYED: Final = Counter("freshet_ingest_dead_letters_replayed_total", "Dead letters put back on their topic.")

@@ -1,0 +1,103 @@
+"""What an importer is, and how it tells of rows that it cannot read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Protocol
+
+NAMED_FAULTS: Final = 5
+"""How many malformed rows are named; the others are only counted."""
+
+
+class Faults:
+    """Malformed rows: counted, and the first few named."""
+
+    def __init__(self, count: int = 0) -> None:
+        self.count = count
+        self.named: list[str] = []
+
+    def note(self, where: str, reason: str) -> None:
+        """Count a row and keep what is wrong with it, if it is one of the first."""
+        self.count += 1
+        if len(self.named) < NAMED_FAULTS:
+            self.named.append(f"{where}: {reason}")
+
+
+class UserRow(NamedTuple):
+    """A user as a data set has it."""
+
+    user_id: str
+    attributes: dict[str, Any]
+
+
+class Importer(Protocol):
+    """A data set. Its rows come out the same, in the same order, every time: resuming counts on it.
+
+    Rows are what a client would send, so they pass the collector's validation; a file's own faults go to ``faults``.
+    Raises DatasetUnknown where a file cannot be read.
+    """
+
+    @property
+    def dataset(self) -> str:
+        """The data set's name, part of every event id."""
+
+    @property
+    def types(self) -> frozenset[str]:
+        """Types of events beyond the usual ones."""
+
+    @property
+    def paths(self) -> Sequence[Path]:
+        """The files that it reads."""
+
+    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
+        """Items as the bulk call takes them."""
+
+    def users(self, faults: Faults) -> Iterator[UserRow]:
+        """Users; their attributes are coarsened later."""
+
+    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+        """Events in order of time, each with an ``event_id`` that is the same at every import."""
+
+
+class FileImporter:
+    """An importer's usual answers: a folder, no items, no users, no types of its own."""
+
+    dataset = ""
+    needs: tuple[str, ...] = ()
+    """The files by which a folder is recognised."""
+    types: frozenset[str] = frozenset()
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def recognises(cls, folder: Path) -> bool:
+        """Whether the folder holds every file that this importer needs (packed or not)."""
+        return all(found(folder, name) is not None for name in cls.needs)
+
+    @property
+    def paths(self) -> Sequence[Path]:
+        """The files it is recognised by."""
+        return [path for name in self.needs if (path := found(self.folder, name))]
+
+    def path(self, name: str) -> Path | None:
+        """A file of the folder, packed or not."""
+        return found(self.folder, name)
+
+    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - most sets name no items
+        """None."""
+        return iter(())
+
+    def users(self, faults: Faults) -> Iterator[UserRow]:  # noqa: ARG002 - most sets say nothing of users
+        """None."""
+        return iter(())
+
+    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - a catalogue has no events
+        """None."""
+        return iter(())
+
+
+def found(folder: Path, name: str) -> Path | None:
+    """The file of that name in the folder, or the same packed with gzip."""
+    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)

@@ -1,0 +1,192 @@
+"""Any CSV, TSV or JSONL file with a map of its columns: ``user=userId,item=movieId,type=view,time=timestamp``."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from ingest.importers.base import Faults, FileImporter
+from ingest.importers.files import Row, lines, moment, rows, slug
+from ingest.importers.ordering import Timed, by_time
+from ingest.jsontext import parse
+from schemas.errors import ConfigurationInvalid, DatasetUnknown
+
+SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson")
+FIELDS: Final = {
+    "user": "user_id",
+    "anonymous": "anonymous_id",
+    "session": "session_id",
+    "item": "item_id",
+    "type": "type",
+    "value": "value",
+    "query": "query",
+    "time": "time",
+    "id": "event_id",
+}
+"""What a map can name, and the event's field that it fills."""
+
+
+def parse_map(text: str) -> dict[str, str]:
+    """Read ``user=a,item=b``; raises ConfigurationInvalid for another form or another name."""
+    mapping: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, column = (piece.strip() for piece in part.partition("="))
+        if not equals or not column or name not in FIELDS:
+            raise ConfigurationInvalid(
+                f"'{part}' is no part of a column map; write {_example()} with any of {', '.join(FIELDS)}"
+            )
+        mapping[name] = column
+    return mapping
+
+
+class Mapped(FileImporter):
+    """One file, or the only such file of a folder. Raises DatasetUnknown, ConfigurationInvalid."""
+
+    def __init__(self, path: Path, mapping: Mapping[str, str]) -> None:
+        self.file = _file(path)
+        super().__init__(self.file.parent)
+        self._mapping = dict(mapping)
+        self._json = _plain(self.file).suffix in {".jsonl", ".ndjson"}
+        self._numbered = not self._json and all(column.isdecimal() for column in self._columns().values())
+        self._delimiter = "" if self._json else _delimiter(self.file)
+        self._names = self._read_names()
+        self._check()
+        digest = blake2b(f"{self.file.name}{sorted(mapping.items())}".encode(), digest_size=4).hexdigest()
+        self.dataset = f"{slug(_plain(self.file).stem)}-{digest}"
+
+    @property
+    def paths(self) -> Sequence[Path]:
+        """The file."""
+        return [self.file]
+
+    @property
+    def types(self) -> frozenset[str]:  # type: ignore[override]
+        """The constant type, where the map names one."""
+        return frozenset(filter(None, [self._constant_type()]))
+
+    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+        """The file's rows as events; in its own order where no time is mapped."""
+        if "time" in self._mapping:
+            return by_time(self._timed(faults))
+        return (event for _, event in self._events(faults))
+
+    def _timed(self, faults: Faults) -> Iterator[Timed]:
+        for number, event in self._events(faults):
+            text = str(event.pop("time", None))
+            try:
+                yield moment(text), number, event
+            except (ValueError, OverflowError):
+                faults.note(f"{self.file.name} line {number}", f"'{text[:40]}' is no time: epoch seconds or ms, or ISO")
+
+    def _events(self, faults: Faults) -> Iterator[tuple[int, dict[str, Any]]]:
+        for number, cells in self._rows(faults):
+            event = {
+                FIELDS[name]: cells[column]
+                for name, column in self._mapping.items()
+                if cells.get(column) not in {None, ""}
+            }
+            event.setdefault("event_id", f"{self.dataset}-{number}")
+            event["type"] = self._type(event)
+            try:
+                yield number, _typed(event)
+            except ValueError as error:
+                faults.note(f"{self.file.name} line {number}", f"value: {error}")
+
+    def _type(self, event: Mapping[str, Any]) -> str:
+        default = "rating" if "value" in self._mapping else "view"
+        found = event.get("type") or self._constant_type() or default
+        return _type_name(str(found))
+
+    def _constant_type(self) -> str | None:
+        column = self._mapping.get("type")
+        return _type_name(column) if column is not None and column not in self._names else None
+
+    def _columns(self) -> dict[str, str]:
+        return {name: column for name, column in self._mapping.items() if name != "type"}
+
+    def _read_names(self) -> Sequence[str]:
+        """The file's columns: as its header or first object names them, or their numbers from 1."""
+        if self._json:
+            first = next((cells for _, cells in self._rows(Faults())), {})
+            return list(first)
+        header = next(csv.reader(lines(self.file, "utf-8", Faults()), delimiter=self._delimiter), [])
+        return [str(n) for n in range(1, len(header) + 1)] if self._numbered else header
+
+    def _check(self) -> None:
+        if not self._mapping.keys() & {"user", "anonymous", "session"}:
+            raise ConfigurationInvalid(
+                f"the column map must name who it was: user=, anonymous= or session=; write {_example()}"
+            )
+        # A JSON object may leave out what is optional, so its first line proves nothing.
+        missing = [] if self._json else [column for column in self._columns().values() if column not in self._names]
+        if missing:
+            raise ConfigurationInvalid(
+                f"{self.file.name} has no column '{missing[0]}'; it has {', '.join(self._names)}"
+            )
+
+    def _rows(self, faults: Faults) -> Iterator[Row]:
+        if self._json:
+            return _objects(self.file, faults)
+        return rows(self.file, faults, delimiter=self._delimiter, columns=self._names if self._numbered else None)
+
+
+def _objects(path: Path, faults: Faults) -> Iterator[Row]:
+    for number, line in enumerate(lines(path, "utf-8", faults), 1):
+        if not line.strip():
+            continue
+        try:
+            thing = parse(line.encode())
+        except ValueError as error:
+            faults.note(f"{path.name} line {number}", f"is not JSON: {error}")
+            continue
+        if isinstance(thing, dict):
+            yield Row(number, thing)
+        else:
+            faults.note(f"{path.name} line {number}", "is not a JSON object")
+
+
+def _type_name(text: str) -> str:
+    return slug(text, 32).replace("-", "_")
+
+
+def _typed(event: dict[str, Any]) -> dict[str, Any]:
+    for name in ("user_id", "anonymous_id", "session_id", "item_id", "event_id"):
+        if isinstance(event.get(name), int | float):
+            event[name] = str(event[name])
+    if "value" in event:
+        event["value"] = float(event["value"])
+    return event
+
+
+def _file(path: Path) -> Path:
+    if path.is_file():
+        found = [path]
+    elif path.is_dir():
+        found = [each for each in sorted(path.iterdir()) if _plain(each).suffix in SUFFIXES]
+    else:
+        raise DatasetUnknown(f"there is no {path}")
+    if len(found) != 1 or _plain(found[0]).suffix not in (*SUFFIXES, ".txt"):
+        raise DatasetUnknown(f"{path}: name one file that ends in {', '.join(SUFFIXES)} (or the same with .gz)")
+    return found[0]
+
+
+def _plain(path: Path) -> Path:
+    return path.with_suffix("") if path.suffix == ".gz" else path
+
+
+def _delimiter(path: Path) -> str:
+    if _plain(path).suffix == ".tsv":
+        return "\t"
+    sample = "".join(islice(lines(path, "utf-8", Faults()), 5))
+    try:
+        return csv.Sniffer().sniff(sample, ",;\t| ").delimiter
+    except csv.Error:
+        return ","
+
+
+def _example() -> str:
+    return "--map user=userId,item=itemId,type=view,time=timestamp"

@@ -1,0 +1,58 @@
+"""Events in order of time, however many: sorted runs on disk, then merged (external merge sort)."""
+
+from __future__ import annotations
+
+import heapq
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from operator import itemgetter
+from typing import IO, Any, Final
+
+import msgspec
+
+Timed = tuple[float, int, dict[str, Any]]
+"""Seconds since 1970, the row's number, and the event without its time."""
+
+RUN: Final = 100_000
+"""Events sorted in memory at once."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_KEY: Final = itemgetter(0, 1)
+
+
+def by_time(events: Iterable[Timed], run: int = RUN) -> Iterator[dict[str, Any]]:
+    """The events with their ``occurred_at``, by time and then by row; holds ``run`` of them at a time."""
+    source = iter(events)
+    first = sorted(islice(source, run), key=_KEY)
+    with ExitStack() as stack:
+        runs: list[Iterable[Timed]] = [first]
+        if len(first) == run:
+            # Only sets that outgrow memory pay for the disk.
+            while chunk := sorted(islice(source, run), key=_KEY):
+                runs.append(_read(_spilled(chunk, stack)))
+        for at, _, event in heapq.merge(*runs, key=_KEY):
+            event["occurred_at"] = _time(at)
+            yield event
+
+
+def _time(at: float) -> datetime | None:
+    try:
+        return _EPOCH + timedelta(seconds=at)
+    except (OverflowError, ValueError):
+        # Validation refuses it by name.
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def _spilled(chunk: list[Timed], stack: ExitStack) -> IO[bytes]:
+    file = tempfile.TemporaryFile(prefix="freshet-import-")  # noqa: SIM115 - the stack closes it
+    stack.enter_context(file)
+    file.writelines(msgspec.json.encode(each) + b"\n" for each in chunk)
+    file.seek(0)
+    return file
+
+
+def _read(file: IO[bytes]) -> Iterator[Timed]:
+    decoder = msgspec.json.Decoder(Timed)
+    return map(decoder.decode, file)

@@ -1,0 +1,59 @@
+"""The sample store as a data set: its catalogue, its shoppers and what they did until ``end``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ingest.importers.base import Faults, UserRow
+from ingest.importers.run import Imported, ImportParts, ProgressFile, Step, fingerprint, run_import
+from ingest.simulator import shop
+from ingest.validate import utc
+
+
+class SampleStore:
+    """The simulated video-game shop. Implements Importer; the same arguments give the same rows.
+
+    ``end`` is not part of its name: an import that was interrupted must be resumed with the ``end`` it began with.
+    """
+
+    types: frozenset[str] = frozenset()
+    paths: Sequence[Path] = ()
+
+    def __init__(self, seed: int, end: datetime, n_shoppers: int = 2_000, days: int = 60) -> None:
+        self._seed, self._end, self._n_shoppers, self._days = seed, end, n_shoppers, days
+        self.dataset = f"sample-{seed}-{n_shoppers}-{days}"
+
+    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - nothing here is malformed
+        """The games."""
+        return (dict(item) for item in shop.catalogue(self._end, self._days))
+
+    def users(self, faults: Faults) -> Iterator[UserRow]:  # noqa: ARG002 - nothing here is malformed
+        """The shoppers' country and device."""
+        for shopper in shop.shoppers(self._seed, self._n_shoppers):
+            yield UserRow(shopper.user_id, {"country": shopper.country, "device": shopper.device})
+
+    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - nothing here is malformed
+        """What they did, in order of time."""
+        return shop.events(self._seed, self._n_shoppers, self._days, end=self._end)
+
+
+def import_sample(
+    parts: ImportParts,
+    file: ProgressFile,
+    report: Callable[[Step], None] = lambda _: None,
+    *,
+    seed: int = 1,
+    n_shoppers: int = 2_000,
+    days: int = 60,
+) -> Imported:
+    """Import the sample store up to now; one that was interrupted goes on up to the moment it first began."""
+    began = file.load(_fingerprint(seed, n_shoppers, days), parts.clock()).began
+    store = SampleStore(seed, utc(began), n_shoppers, days)
+    return run_import(store, parts._replace(clock=lambda: began), file, report)
+
+
+def _fingerprint(seed: int, n_shoppers: int, days: int) -> str:
+    return fingerprint(SampleStore(seed, utc(0), n_shoppers, days))
