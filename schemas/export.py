@@ -1,0 +1,45 @@
+"""Writes the JSON Schemas of everything that crosses a border: ``python -m schemas.export [FOLDER]``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from pydantic import BaseModel
+
+from schemas.answers import Answer, Decision
+from schemas.catalogue import ItemFields, ItemUpsert, Upsert, UserFields
+from schemas.deadletters import DeadLetter
+from schemas.events import Event, LoggedEvent
+from schemas.manifest import Manifest
+
+FOLDER: Final = Path(__file__).parent / "json"
+
+SENT: Final[tuple[type[BaseModel], ...]] = (Event, ItemFields, ItemUpsert, UserFields)
+"""What clients send."""
+KEPT: Final[tuple[type[msgspec.Struct], ...]] = (LoggedEvent, Upsert, DeadLetter, Decision, Manifest, Answer)
+"""What stands on the log or in a store, or is answered."""
+
+
+def exported() -> dict[str, str]:
+    """Each schema's file name and text."""
+    found: dict[type, dict[str, Any]] = {model: model.model_json_schema() for model in SENT}
+    found |= {struct: msgspec.json.schema(struct) for struct in KEPT}
+    return {
+        f"{kind.__name__}.json": json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        for kind, schema in found.items()
+    }
+
+
+def main(folder: Path) -> None:
+    """Write every schema's file into the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in exported().items():
+        (folder / name).write_text(text)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)
