@@ -1,0 +1,1 @@
+"""Jobs: what a schedule or a command runs from end to end."""

@@ -1,0 +1,1 @@
+"""Training: interactions in, a model value out; a module an algorithm and engine."""
