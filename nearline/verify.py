@@ -1,0 +1,196 @@
+"""Folds the log again, single-threaded and in memory, and compares every stored value byte for byte.
+
+Works while traffic flows: each signal is compared at the fence that stands beside it. What was committed
+while the values were being read is folded on record by record, and a value is right where it is that of
+any moment in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+from nearline.loop import SIGNALS
+from nearline.memory import InMemorySignalStore
+from nearline.processor import Processor, processor_for
+from schemas import topics
+from schemas.errors import StoreUnavailable
+from schemas.ports import LogReader, SignalStore
+from schemas.records import Fence, Record
+
+_BATCH: Final = 1_000
+_ATTEMPTS: Final = 3
+_NAMED: Final = 10
+"""Differing keys that a report names."""
+
+
+class SignalCheck(NamedTuple):
+    """One signal of one partition: where its fence stood, how many values, and what differs from the fold."""
+
+    topic: str
+    partition: int
+    signal: str
+    fence: Fence | None
+    values: int
+    digest: str
+    """BLAKE2b over all stored keys and values, in order of their keys."""
+    differing: tuple[str, ...]
+    differences: int
+    problem: str | None = None
+    """Why it could not be compared at all."""
+
+    @property
+    def equal(self) -> bool:
+        """Whether every value was compared and is right."""
+        return not self.differences and self.problem is None
+
+
+class VerifyReport(NamedTuple):
+    """What was compared, signal by signal."""
+
+    checks: tuple[SignalCheck, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Whether every value of every signal is what a single-threaded fold gives."""
+        return all(check.equal for check in self.checks)
+
+    @property
+    def values(self) -> int:
+        """How many values were compared."""
+        return sum(check.values for check in self.checks)
+
+
+class _Snapshot(NamedTuple):
+    """A signal's stored values with the fences before and after they were read."""
+
+    signal: str
+    before: Fence | None
+    after: Fence | None
+    values: dict[str, bytes]
+
+    def first(self) -> int:
+        """The offset up to which every value certainly was folded."""
+        return self.before.offset if self.before else -1
+
+    def last(self) -> int:
+        """The offset up to which a value may have been folded."""
+        return self.after.offset if self.after else -1
+
+
+def verify(reader: LogReader, store: SignalStore, facts: Iterable[str] = topics.FACTS) -> VerifyReport:
+    """Compare every signal of these topics with a fold of the log from its first offset.
+
+    Raises LogUnavailable and StoreUnavailable. Values of records that retention has taken cannot be compared:
+    the report names the partition's problem.
+    """
+    checks: list[SignalCheck] = []
+    for topic in facts:
+        log_id = reader.log_id(topic)
+        for partition in range(reader.partitions(topic)):
+            checks.extend(_verify_partition(reader, store, topic, partition, log_id))
+    return VerifyReport(tuple(checks))
+
+
+def _verify_partition(
+    reader: LogReader, store: SignalStore, topic: str, partition: int, log_id: str
+) -> Iterator[SignalCheck]:
+    snapshots = [_snapshot(store, partition, signal) for signal in SIGNALS[topic]]
+    begin, _ = reader.bounds(topic, partition)
+    problems = {each.signal: _problem(each, log_id, begin) for each in snapshots}
+    fold = _Fold(reader, topic, partition, log_id)
+    wrong = fold.differing([each for each in snapshots if problems[each.signal] is None])
+    for each in snapshots:
+        differing = sorted(wrong.get(each.signal, ()))
+        yield SignalCheck(
+            topic,
+            partition,
+            each.signal,
+            each.before,
+            len(each.values),
+            _digest(each.values),
+            tuple(differing[:_NAMED]),
+            len(differing),
+            problems[each.signal],
+        )
+
+
+def _snapshot(store: SignalStore, partition: int, signal: str) -> _Snapshot:
+    for _ in range(_ATTEMPTS):
+        before = store.fence(partition, signal)
+        values = dict(store.scan(partition, signal))
+        after = store.fence(partition, signal)
+        if before == after or (before and after and before.log_id == after.log_id and before.offset <= after.offset):
+            return _Snapshot(signal, before, after, values)
+    raise StoreUnavailable(f"partition {partition} of '{signal}' is being rebuilt; verify again in a moment")
+
+
+def _problem(snapshot: _Snapshot, log_id: str, begin: int) -> str | None:
+    fence = snapshot.before
+    if fence is None:
+        return "it has values but no fence" if snapshot.values else None
+    if fence.log_id != log_id:
+        return f"it follows another log ({fence.log_id}); a running worker rebuilds it"
+    if begin and fence.offset >= 0:
+        return f"the log begins at offset {begin}; what came before cannot be folded again"
+    return None
+
+
+def _digest(values: dict[str, bytes]) -> str:
+    digest = blake2b(digest_size=16)
+    for key in sorted(values):
+        for part in (key.encode(), values[key]):
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+class _Fold:
+    """One partition's fold in memory, as far as it has come."""
+
+    def __init__(self, reader: LogReader, topic: str, partition: int, log_id: str) -> None:
+        self._reader, self._topic, self._partition = reader, topic, partition
+        self._memory = InMemorySignalStore()
+        self._processor: Processor = processor_for(topic, partition, log_id, self._memory, _pass_over)
+        self._next = self._processor.resume()
+        self._now = 0.0
+
+    def differing(self, snapshots: Iterable[_Snapshot]) -> dict[str, set[str]]:
+        """For each signal the keys whose stored value is not that of any moment between its two fences."""
+        waiting = sorted((each for each in snapshots if each.before is not None), key=_Snapshot.first)
+        wrong: dict[str, set[str]] = {}
+        begun: list[_Snapshot] = []
+        while True:
+            while waiting and waiting[0].first() < self._next:
+                begun.append(waiting.pop(0))
+                wrong[begun[-1].signal] = self._keys(begun[-1])
+            for each in begun:
+                if self._next - 1 <= each.last():
+                    wrong[each.signal] = self._compare(each, wrong[each.signal])
+            if any(wrong[each.signal] and self._next <= each.last() for each in begun):
+                self._fold_through(self._next, 1)
+            elif waiting:
+                self._fold_through(waiting[0].first(), _BATCH)
+            else:
+                return wrong
+
+    def _keys(self, snapshot: _Snapshot) -> set[str]:
+        return snapshot.values.keys() | {key for key, _ in self._memory.scan(self._partition, snapshot.signal)}
+
+    def _compare(self, snapshot: _Snapshot, keys: Iterable[str]) -> set[str]:
+        wanted = list(keys)
+        folded = self._memory.load(self._partition, snapshot.signal, wanted)
+        return {key for key, value in zip(wanted, folded, strict=True) if snapshot.values.get(key) != value}
+
+    def _fold_through(self, offset: int, batch: int) -> None:
+        while self._next <= offset:
+            records = self._reader.read(self._topic, self._partition, self._next, min(batch, offset + 1 - self._next))
+            within = [record for record in records if record.offset <= offset]
+            # Time enough between batches that each commits every signal.
+            self._now += 60.0
+            self._processor.process(within, self._now)
+            self._next = records[-1].offset + 1 if records else offset + 1
+
+
+def _pass_over(record: Record, reason: str) -> None:  # noqa: ARG001 - the port's signature
+    """Dead letters were written when the record was first met."""
