@@ -192,5 +192,5 @@ class _Fold:
             self._next = records[-1].offset + 1 if records else offset + 1
 
 
-def _pass_over(record: Record, reason: str) -> None:  # noqa: ARG001 - the port's signature
+def _pass_over(record: Record, reason: str) -> None:
     """Dead letters were written when the record was first met."""
