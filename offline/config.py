@@ -1,0 +1,46 @@
+"""Settings of offline jobs. The only reader of the environment here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Engine = Literal["auto", "single", "spark"]
+
+
+class OfflineSettings(BaseSettings):
+    """Read from ``FRESHET_*`` variables."""
+
+    model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore")
+
+    stack: Literal["embedded", "cluster"] = "embedded"
+    data: Path = Path("data/default")
+    """The data folder: the embedded stack's files, and the archive unless that is elsewhere."""
+    archive: Path | None = None
+    """Where the Parquet archive is; ``archive/`` in the data folder by default."""
+    kafka: str = "127.0.0.1:19092"
+    cassandra: str = "127.0.0.1:19042"
+    prefix: str = "freshet"
+    """The site's name: before its topics and keyspace."""
+    partitions: int = 8
+
+    engine: Engine = "auto"
+    spark_master: str = "local[2]"
+    spark_memory: str = "1g"
+    single_limit: int = Field(default=20_000_000, ge=0)
+    """Archived events up to which ``auto`` trains on this one machine."""
+    factors: int = Field(default=64, ge=1, le=1_024)
+    half_life_days: float | None = None
+    """After which an interaction counts half; never less by default."""
+    list_length: int = Field(default=100, ge=1, le=1_000)
+    similar_length: int = Field(default=50, ge=1, le=64)
+    keep_versions: int = Field(default=5, ge=1)
+    stored_users: int = Field(default=200_000, ge=0)
+    """Users whose factors are stored with the model; with more than that, all are folded in when they ask."""
+    held_out_users: int = Field(default=2_000, ge=0)
+    """People whose newest item is held out to measure a version; 0 measures nothing."""
+    threads: int = Field(default=0, ge=0)
+    """Threads of training; 0 is one a core."""

@@ -1,0 +1,91 @@
+"""Builds offline's parts from the settings, and runs a job: ``python -m offline.main train [--force] [--engine …]``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from adapters.parquet_archive import ParquetArchive
+from offline.config import OfflineSettings
+from offline.jobs.train import Skipped, TrainingParts, train
+from offline.options import TrainingOptions
+from offline.training.parameters import AlsParameters
+from schemas import site
+from schemas.errors import FreshetError
+from schemas.ports import LogReader, LogWriter, ModelStore
+
+
+@contextmanager
+def open_parts(settings: OfflineSettings) -> Iterator[TrainingParts]:
+    """The parts of the stack that the settings name, closed at the end."""
+    opened = _cluster if settings.stack == "cluster" else _embedded
+    with ExitStack() as closing:
+        reader, writer, store = opened(settings)
+        for part in (reader, writer, store):
+            closing.callback(part.close)
+        archive = ParquetArchive(settings.archive or settings.data / "archive")
+        yield TrainingParts(reader, archive, store, writer, time.time)
+
+
+def options_of(settings: OfflineSettings) -> TrainingOptions:
+    """What the settings say of a run."""
+    return TrainingOptions(
+        als=AlsParameters(factors=settings.factors),
+        half_life_days=settings.half_life_days,
+        list_length=settings.list_length,
+        similar_length=settings.similar_length,
+        stored_users=settings.stored_users,
+        held_out_users=settings.held_out_users,
+        keep_versions=settings.keep_versions,
+        single_limit=settings.single_limit,
+        threads=settings.threads,
+        spark_master=settings.spark_master,
+        spark_memory=settings.spark_memory,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a job; 1 where it fails, with one sentence that says why."""
+    asked = _parser().parse_args(arguments)
+    settings = OfflineSettings()
+    try:
+        with open_parts(settings) as parts:
+            done = train(parts, asked.engine or settings.engine, asked.force, options=options_of(settings))
+    except FreshetError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(f"{done.reason if isinstance(done, Skipped) else 'published'}: {done.version}\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m offline.main", description="Freshet's offline jobs.")
+    jobs = parser.add_subparsers(required=True)
+    job = jobs.add_parser("train", help="train on what the log holds, and publish")
+    job.add_argument("--engine", choices=("auto", "single", "spark"))
+    job.add_argument("--force", action="store_true", help="train even where nothing has happened since")
+    return parser
+
+
+def _embedded(settings: OfflineSettings) -> tuple[LogReader, LogWriter, ModelStore]:
+    from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter  # noqa: PLC0415 - one stack's drivers at a time
+    from adapters.sqlite_models import SqliteModelStore  # noqa: PLC0415
+
+    writer = SqliteLogWriter(settings.data, partitions=settings.partitions)
+    return SqliteLogReader(settings.data), writer, SqliteModelStore(settings.data)
+
+
+def _cluster(settings: OfflineSettings) -> tuple[LogReader, LogWriter, ModelStore]:
+    from adapters.cassandra_models import CassandraModelStore  # noqa: PLC0415 - embedded has no such drivers
+    from adapters.kafka_log import KafkaLogReader, KafkaLogWriter  # noqa: PLC0415
+
+    prefix = site.topic_prefix(settings.prefix)
+    store = CassandraModelStore(settings.cassandra, site.keyspace(settings.prefix))
+    return KafkaLogReader(settings.kafka, prefix), KafkaLogWriter(settings.kafka, prefix), store
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""What a training run can be told; every default is that of ``offline.config``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from offline.interactions.parameters import Parameters
+from offline.publish import KEPT
+from offline.training.parameters import AlsParameters, NeighbourParameters
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """Sizes, lengths and parameters of a run."""
+
+    als: AlsParameters = field(default_factory=AlsParameters)
+    neighbours: NeighbourParameters = field(default_factory=NeighbourParameters)
+    half_life_days: float | None = None
+    list_length: int = 100
+    similar_length: int = 50
+    stored_users: int = 200_000
+    held_out_users: int = 2_000
+    keep_versions: int = KEPT
+    single_limit: int = 20_000_000
+    """Archived events up to which ``auto`` trains on one machine: some 2 GB and ten minutes there."""
+    threads: int = 0
+    spark_master: str = "local[2]"
+    spark_memory: str = "1g"
+
+    def interactions(self, now: float) -> Parameters:
+        """How events become interactions, as of ``now`` (seconds since 1970)."""
+        return Parameters(now=now, half_life_days=self.half_life_days)
+
+    def as_dict(self, now: float) -> dict[str, Any]:
+        """What shaped a version, for its manifest."""
+        return {
+            "als": msgspec.to_builtins(self.als),
+            "neighbours": msgspec.to_builtins(self.neighbours),
+            "interactions": self.interactions(now).as_dict(),
+            "list_length": self.list_length,
+            "similar_length": self.similar_length,
+        }
