@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from signals.decay import NOTHING, at_time, log_add, log_subtract
-from signals.users import Entry
+from signals.users import TYPES, Entry
 
 HOUR: Final = 3_600.0
 DAY: Final = 24 * HOUR
@@ -42,7 +42,7 @@ class TypeCount(msgspec.Struct, array_like=True, frozen=True):
 
 
 class PopularityCell(msgspec.Struct, array_like=True, frozen=True):
-    """One item's events by type, and the time (seconds) of its first and latest."""
+    """One item's events by type (the first TYPES of them), and the time (seconds) of its first and latest."""
 
     types: dict[str, TypeCount] = {}
     first: float = float("inf")
@@ -160,6 +160,8 @@ def _linked(entry: Entry, earlier: Sequence[Entry]) -> list[tuple[str, float]]:
 
 
 def _counted(cell: PopularityCell, entry: Entry) -> PopularityCell:
+    if entry.type not in cell.types and len(cell.types) >= TYPES:
+        return cell
     old = cell.types.get(entry.type, _EMPTY_TYPE)
     decayed = tuple(log_add(d, at_time(entry.at, h)) for d, h in zip(old.decayed, HALF_LIVES, strict=True))
     types = {**cell.types, entry.type: TypeCount(old.count + 1, decayed)}
@@ -167,7 +169,9 @@ def _counted(cell: PopularityCell, entry: Entry) -> PopularityCell:
 
 
 def _uncounted(cell: PopularityCell, entry: Entry) -> PopularityCell:
-    old = cell.types.get(entry.type, _EMPTY_TYPE)
+    if entry.type not in cell.types:
+        return cell
+    old = cell.types[entry.type]
     decayed = tuple(log_subtract(d, at_time(entry.at, h)) for d, h in zip(old.decayed, HALF_LIVES, strict=True))
     types = {**cell.types, entry.type: TypeCount(max(0, old.count - 1), decayed)}
     return PopularityCell(types, cell.first, cell.last)

@@ -6,13 +6,16 @@ import os
 import signal
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from deploy.local import stack as servers
 from deploy.local.config import SERVERS, StackConfig
 from deploy.local.errors import DownloadFailed, ProgramMissing, UnsupportedSystem, WrongJava
+from schemas.events import LoggedEvent
 
 ROOT = Path(__file__).resolve().parents[1]
 CANNOT_RUN_HERE = (ProgramMissing, WrongJava, UnsupportedSystem, DownloadFailed)
@@ -94,3 +97,44 @@ def datasets() -> Path:
     if not folder.is_dir():
         pytest.skip(f"there are no data sets in {folder}; name their folder with FRESHET_DATASETS")
     return folder
+
+
+Traffic = Callable[..., list[LoggedEvent]]
+
+
+@pytest.fixture(scope="session")
+def traffic() -> Traffic:
+    """Makes events of a few people who do everything there is: repeats, retractions and forgetting too."""
+
+    def traffic(random: Random, count: int, people: int = 4, items: int = 12) -> list[LoggedEvent]:
+        kinds = ["click"] * 8 + ["view"] * 4 + ["like"] * 3 + ["unlike", "dislike", "rating", "impression"]
+        kinds += ["search", "search", "retract", "identify", "forget", "repeat"]
+        made: list[LoggedEvent] = []
+        for number in range(count):
+            kind = random.choice(kinds)
+            if kind in {"repeat", "retract"} and made:
+                old = random.choice(made)
+                kind = old.type if kind == "repeat" else kind
+                made.append(_of_kind(kind, old.event_id, old.user_id or "", old.item_id or "i0", random))
+            else:
+                person, item = f"user{random.randrange(people)}", f"i{random.randrange(items)}"
+                made.append(_of_kind(kind, f"e{number}", person, item, random))
+        return made
+
+    return traffic
+
+
+def _of_kind(kind: str, event_id: str, person: str, item: str, random: Random) -> LoggedEvent:
+    at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=random.choice([0, 60, 4_000, 90_000, 10**6, -(10**9)]))
+    return LoggedEvent(
+        event_id=event_id,
+        type=kind,
+        user_id=person,
+        anonymous_id=f"guest{random.randrange(3)}" if kind == "identify" else None,
+        session_id=random.choice([None, "s1", "s2"]),
+        item_id=None if kind in {"search", "identify", "forget"} else item,
+        value=random.choice([1.0, 4.5]) if kind == "rating" else None,
+        query=f"query {random.randrange(3)}" if kind == "search" else None,
+        occurred_at=at,
+        received_at=datetime(2026, 1, 15, tzinfo=UTC),
+    )

@@ -1,0 +1,184 @@
+"""Counts over all users: against sums made the long way round, and within their bounds."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signals import aggregates
+from signals.aggregates import NextCell, PopularityCell, TypeCount, decode, encode, fold, touched, unfold
+from signals.decay import value_at
+from signals.users import TYPES, Entry
+
+TODAY = datetime(2026, 11, 23, tzinfo=UTC).timestamp()
+DAY = 86_400.0
+
+entries = st.lists(
+    st.builds(
+        Entry,
+        offset=st.just(0),
+        type=st.sampled_from(["click", "view", "like", "dislike"]),
+        item=st.sampled_from("abcdef"),
+        at=st.floats(0, 20).map(lambda days: TODAY - days * DAY),
+        value=st.none(),
+        id_hash=st.just(b""),
+    ),
+    max_size=25,
+)
+
+
+def entry(item: str, kind: str = "click", at: float = TODAY) -> Entry:
+    return Entry(0, kind, item, at, None, b"")
+
+
+def folded(history: list[Entry], stored: bool = False) -> dict[str, aggregates.Cell]:
+    cells: dict[str, aggregates.Cell] = {}
+    for n, each in enumerate(history):
+        for key in touched(each, history[:n]):
+            cells.setdefault(key, decode(key, None))
+        cells.update(fold(cells, each, history[:n]))
+        if stored:
+            cells = {key: decode(key, encode(cell)) for key, cell in cells.items()}
+    return cells
+
+
+def brute_force_links(history: list[Entry]) -> dict[tuple[str, str], float]:
+    """Decayed co-visits at TODAY, by pair: for each interaction, the ten distinct items nearest before it."""
+    links: dict[tuple[str, str], float] = defaultdict(float)
+    for n, each in enumerate(history):
+        earlier = [e for e in reversed(history[:n]) if e.type != "dislike" and each.at - e.at <= 7 * DAY]
+        items = dict.fromkeys(e.item for e in earlier if e.item != each.item)
+        for distance, item in enumerate(list(items)[:10], start=1):
+            if each.type != "dislike":
+                links[item, each.item] += 2 ** ((each.at - TODAY) / (30 * DAY)) / distance
+    return links
+
+
+@given(entries)
+def test_popularity_is_the_decayed_sum_of_the_items_events(history):
+    cells = folded(history)
+    for item in {e.item for e in history}:
+        cell = cells[f"pop:{item}"]
+        mine = [e for e in history if e.item == item]
+        assert (cell.first, cell.last) == (min(e.at for e in mine), max(e.at for e in mine))
+        assert cell.types.keys() == {e.type for e in mine}
+        for kind, counted in cell.types.items():
+            ats = [e.at for e in mine if e.type == kind]
+            assert counted.count == len(ats)
+            for decayed, half_life in zip(counted.decayed, aggregates.HALF_LIVES, strict=True):
+                direct = math.fsum(2 ** ((at - max(ats)) / half_life) for at in ats)
+                assert value_at(decayed, half_life, max(ats)) == pytest.approx(direct, rel=1e-8)
+
+
+@given(entries)
+def test_followers_are_the_decayed_sum_of_what_came_after(history):
+    cells = folded(history)
+    found = {
+        (key.removeprefix("next:"), follower): value_at(decayed, 30 * DAY, TODAY)
+        for key, cell in cells.items()
+        if isinstance(cell, NextCell)
+        for follower, decayed in cell.followers.items()
+    }
+    assert found == pytest.approx(brute_force_links(history), rel=1e-8)
+
+
+@given(entries)
+def test_a_fold_changes_only_the_cells_it_touches(history):
+    for n, each in enumerate(history):
+        keys = touched(each, history[:n])
+        assert fold({key: decode(key, None) for key in keys}, each, history[:n]).keys() == set(keys)
+
+
+@given(entries)
+def test_folding_again_gives_the_same_bytes_wherever_it_was_stored_meanwhile(history):
+    once, again = folded(history), folded(history, stored=True)
+    assert {key: encode(cell) for key, cell in once.items()} == {key: encode(cell) for key, cell in again.items()}
+
+
+@given(entries, st.sampled_from("abcdef"))
+def test_what_is_taken_back_no_longer_counts(history, item):
+    click = entry(item)
+    cells = folded([*history, click])
+    before = folded(history).get(f"pop:{item}", PopularityCell()).types.get("click", TypeCount(0, (-math.inf,) * 3))
+    after = unfold(cells, click)[f"pop:{item}"].types["click"]
+    assert after.count == before.count
+    for mine, theirs, half_life in zip(after.decayed, before.decayed, aggregates.HALF_LIVES, strict=True):
+        worth = value_at(mine, half_life, TODAY), value_at(theirs, half_life, TODAY)
+        assert worth[0] == pytest.approx(worth[1], abs=1e-8)
+
+
+def test_taking_back_what_was_never_counted_changes_nothing():
+    cell = PopularityCell()
+    assert unfold({"pop:a": cell}, entry("a")) == {"pop:a": cell}
+
+
+def test_an_item_counts_so_many_types_and_no_more():
+    history = [entry("a", f"kind{n}") for n in range(2 * TYPES)]
+    cell = folded(history)["pop:a"]
+    assert list(cell.types) == [f"kind{n}" for n in range(TYPES)]
+    again = folded([*history, entry("a", "kind0")])["pop:a"]
+    assert again.types["kind0"].count == 2
+    assert unfold({"pop:a": cell}, history[-1]) == {"pop:a": cell}
+
+
+def test_an_item_keeps_its_strongest_followers_and_no_more():
+    history = [entry("a", at=TODAY - 60)]
+    followers = [f"f{n:03}" for n in range(aggregates.NEXT_WIDTH + 20)]
+    cells: dict[str, aggregates.Cell] = {}
+    for n, follower in enumerate(followers):
+        each = entry(follower, at=TODAY + n)
+        for key in touched(each, history):
+            cells.setdefault(key, decode(key, None))
+        cells.update(fold(cells, each, history))
+    assert sorted(cells["next:a"].followers) == followers[20:]
+
+
+def test_ten_earlier_items_are_linked_the_nearest_strongest():
+    history = [entry(f"i{n}") for n in range(15)]
+    cells = folded(history)
+    worth = {
+        k: value_at(c.followers["i14"], 30 * DAY, TODAY)
+        for k, c in cells.items()
+        if "i14" in getattr(c, "followers", ())
+    }
+    assert worth == pytest.approx({f"next:i{14 - d}": 1 / d for d in range(1, 11)})
+
+
+@given(st.lists(entries, min_size=1, max_size=4))
+def test_partitions_merged_count_what_all_their_events_count(parts):
+    weights = {"click": 1.0, "like": 3.0, "view": 0.5}
+    cells = [folded(part) for part in parts]
+    for item in "abcdef":
+        here = [part[f"pop:{item}"] for part in cells if f"pop:{item}" in part]
+        events = [e for part in parts for e in part if e.item == item]
+        assert aggregates.merge_count(here, weights) == pytest.approx(sum(weights.get(e.type, 0) for e in events))
+        merged = aggregates.merge_popularity(here, weights)
+        for decayed, half_life in zip(merged, aggregates.HALF_LIVES, strict=True):
+            direct = math.fsum(weights.get(e.type, 0) * 2 ** ((e.at - TODAY) / half_life) for e in events)
+            assert value_at(decayed, half_life, TODAY) == pytest.approx(direct, rel=1e-8, abs=1e-12)
+
+
+@given(st.lists(entries, min_size=1, max_size=4))
+def test_followers_merged_are_those_of_all_partitions(parts):
+    cells = [folded(part) for part in parts]
+    direct: dict[tuple[str, str], float] = defaultdict(float)
+    for part in parts:
+        for pair, worth in brute_force_links(part).items():
+            direct[pair] += worth
+    for item in "abcdef":
+        merged = aggregates.merge_next(part[f"next:{item}"] for part in cells if f"next:{item}" in part)
+        worth = {follower: value_at(decayed, 30 * DAY, TODAY) for follower, decayed in merged.items()}
+        assert worth == pytest.approx({pair[1]: w for pair, w in direct.items() if pair[0] == item}, rel=1e-8)
+
+
+def test_a_type_that_counts_against_takes_away_and_never_below_nothing():
+    cells = folded([entry("a"), entry("a", "like"), entry("a", "dislike")])
+    less = aggregates.merge_popularity([cells["pop:a"]], {"click": 1.0, "like": 1.0, "dislike": -1.0})
+    assert value_at(less[0], aggregates.HALF_LIVES[0], TODAY) == pytest.approx(1.0, rel=1e-6)
+    nothing = aggregates.merge_popularity([cells["pop:a"]], {"click": 1.0, "dislike": -2.0})
+    assert nothing == (-math.inf,) * 3
