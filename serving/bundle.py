@@ -10,7 +10,7 @@ import numpy as np
 
 from models.als import Als
 from models.arrays import Floats, Ints
-from models.lists import ScoredList
+from models.lists import USERS, ScoredList
 from models.neighbours import Neighbours
 from models.popularity import Popularity
 from schemas.manifest import Manifest
@@ -37,6 +37,8 @@ class Models:
     created_at: float = 0.0
     trained_to: float = -np.inf
     """Time (seconds) of the newest event that was trained on."""
+    has_lists: bool = False
+    """Whether the version holds users' precomputed lists."""
     als: Als | None = None
     neighbours: Neighbours | None = None
     popularity: Popularity | None = None
@@ -73,6 +75,7 @@ def load(manifest: Manifest, value: Callable[[str], bytes]) -> Models:
         version=manifest.version,
         created_at=manifest.created_at.timestamp(),
         trained_to=-np.inf if last is None else last.timestamp(),
+        has_lists=manifest.lists.get(USERS, 0) > 0,
         als=Als.load(value("als")) if "als" in held else None,
         neighbours=Neighbours.load(value("neighbours")) if "neighbours" in held else None,
         popularity=Popularity.load(value("popularity")) if "popularity" in held else None,

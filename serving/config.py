@@ -6,8 +6,8 @@ from hashlib import blake2b
 from typing import Annotated, Any, Final
 
 import msgspec
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from schemas.site import DEFAULT_SITE
 from schemas.topics import DEFAULT_PARTITIONS
@@ -75,26 +75,38 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore")
 
-    host: str = Field("0.0.0.0", description="Address to listen on.")  # noqa: S104 - a server in its own container
-    port: Annotated[int, Field(ge=1, le=65535)] = Field(8000, description="Port of the online API.")
-    site: str = Field(DEFAULT_SITE, description="Prefix of topics, keys and the keyspace.")
+    host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535, description="Port of the online API.")] = 8000
+    prefix: Annotated[str, Field(description="The site: before topics and keys, and the keyspace.")] = DEFAULT_SITE
     partitions: Annotated[int, Field(ge=1, le=4096)] = DEFAULT_PARTITIONS
-    kafka: str = Field("127.0.0.1:9092", description="Kafka's bootstrap servers.")
-    redis: str = Field("redis://127.0.0.1:6379/0", description="Redis: the signal store.")
-    cassandra: str = Field("127.0.0.1:9042", description="Cassandra: the model store.")
-    store_seconds: Annotated[float, Field(gt=0)] = Field(0.05, description="Deadline of one read of a store.")
-    after_seconds: Annotated[float, Field(ge=0)] = Field(1.0, description="Longest wait of a read with after=.")
-    poll_seconds: Annotated[float, Field(gt=0)] = Field(0.003, description="Pause between looks while waiting.")
-    follow_seconds: Annotated[float, Field(gt=0)] = Field(0.25, description="Pause between looks for changed items.")
-    refresh_seconds: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="Pause between looks at aggregates.")
-    model_seconds: Annotated[float, Field(gt=0)] = Field(1.0, description="Pause between looks for a new model.")
-    breaker_failures: Annotated[int, Field(ge=1)] = Field(5, description="Failures in a row that rest a source.")
-    breaker_rest: Annotated[float, Field(gt=0)] = Field(1.0, description="Seconds until a resting source is tried.")
-    cached_lists: Annotated[int, Field(ge=0)] = Field(50_000, description="Precomputed lists kept in memory.")
-    decisions: bool = Field(True, description="Whether answers are recorded on the answers topic.")
-    decision_queue: Annotated[int, Field(ge=1)] = Field(10_000, description="Answers waiting to be recorded.")
-    bare_items: bool = Field(True, description="Whether items known from events alone are recommended.")
-    ranking: dict[str, Any] = Field(default_factory=dict, description="Fields of RankingConfig that differ.")
+    kafka: Annotated[str, Field(description="Kafka's bootstrap servers.")] = "127.0.0.1:19092"
+    redis: Annotated[str, Field(description="Redis: the signal store.")] = "redis://127.0.0.1:16379/0"
+    cassandra: Annotated[str, Field(description="Cassandra: the model store.")] = "127.0.0.1:19042"
+    store_seconds: Annotated[float, Field(gt=0, description="Deadline of one read of a store.")] = 0.05
+    after_seconds: Annotated[float, Field(ge=0, description="Longest wait of a read with after=.")] = 1.0
+    poll_seconds: Annotated[float, Field(gt=0, description="Pause between looks while waiting.")] = 0.003
+    follow_seconds: Annotated[float, Field(gt=0, description="Pause between looks for changed items.")] = 0.25
+    refresh_seconds: Annotated[float, Field(gt=0, le=1, description="Pause between looks at aggregates.")] = 0.5
+    model_seconds: Annotated[float, Field(gt=0, description="Pause between looks for a new model.")] = 1.0
+    breaker_failures: Annotated[int, Field(ge=1, description="Failures in a row that rest a source.")] = 5
+    breaker_rest: Annotated[float, Field(gt=0, description="Seconds until a resting source is tried.")] = 1.0
+    cached_lists: Annotated[int, Field(ge=0, description="Precomputed lists kept in memory.")] = 50_000
+    decisions: Annotated[bool, Field(description="Whether answers are recorded on the answers topic.")] = True
+    decision_queue: Annotated[int, Field(ge=1, description="Answers waiting to be recorded.")] = 10_000
+    cors_origins: Annotated[
+        tuple[str, ...], NoDecode, Field(description="Origins whose pages may call; * for all.")
+    ] = ()
+    events_url: Annotated[
+        str, Field(description="Where the page posts events: the collector; empty for the page's own origin.")
+    ] = ""
+    log_level: Annotated[str, Field(description="DEBUG, INFO, WARNING or ERROR.")] = "INFO"
+    bare_items: Annotated[bool, Field(description="Whether items known from events alone are recommended.")] = True
+    ranking: Annotated[dict[str, Any], Field(description="Fields of RankingConfig that differ.")] = {}
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
     def ranking_config(self) -> RankingConfig:
         """The ranking configuration; raises msgspec.ValidationError where a field is not one, or of another type.

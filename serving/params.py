@@ -146,6 +146,20 @@ def next_page(shown: bytes) -> str | None:
     return base64.urlsafe_b64encode(shown).rstrip(b"=").decode() if len(shown) <= 4 * MAX_SHOWN else None
 
 
+def offset(cursor: str | None) -> int:
+    """Where a page of the catalogue begins; raises ProblemError."""
+    if cursor is None:
+        return 0
+    if not (cursor.startswith("o") and cursor[1:].isascii() and cursor[1:].isdigit() and len(cursor) < 12):
+        raise ProblemError(400, "invalid", "cursor is not one that an answer gave", field="cursor")
+    return int(cursor[1:])
+
+
+def next_offset(start: int) -> str:
+    """The cursor of the page that begins there."""
+    return f"o{start}"
+
+
 def _convert(kind: type[P], found: Mapping[str, Any]) -> P:
     try:
         return msgspec.convert(found, kind, strict=False)

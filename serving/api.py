@@ -1,0 +1,248 @@
+"""The read API. Handlers are thin: read what is asked, hand it to the service, encode what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from time import perf_counter
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote
+
+import msgspec
+import structlog
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from schemas.answers import Answer
+from serving import metrics, openapi
+from serving.params import (
+    ItemsAsk,
+    ListAsk,
+    RecommendAsk,
+    ScoresAsk,
+    SessionAsk,
+    SimilarAsk,
+    from_body,
+    from_query,
+    valid_id,
+)
+from serving.problems import ProblemError, problem
+from serving.service import ServingService
+from serving.shelves import Shelf
+
+P = TypeVar("P", bound=msgspec.Struct)
+Handler = Callable[[Request], Awaitable[Any]]
+Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
+
+_log = structlog.get_logger(__name__)
+MAX_BODY_BYTES: Final = 1_048_576
+_ENCODE: Final = msgspec.json.Encoder().encode
+
+
+def build_router(service: ServingService, *, operations: bool = True) -> APIRouter:
+    """Every read endpoint; with ``operations`` also health and metrics. The caller starts and stops the service."""
+    router = APIRouter()
+    handlers = _Handlers(service)
+    # Ids may hold slashes: what ends in a word of ours is tried before the bare resource.
+    _add_users(router, handlers)
+    _add_items(router, handlers)
+    _add_shelves(router, handlers)
+    if operations:
+        _add_operations(router, service)
+    return router
+
+
+class _Handlers:
+    """From a request to a plain value; raises ProblemError."""
+
+    def __init__(self, service: ServingService) -> None:
+        self._service = service
+
+    async def recommendations(self, request: Request) -> Any:
+        """``GET /v1/users/{user_id}/recommendations``, or a user whose id ends like that."""
+        user_id, whole = _path_id(request, "/v1/users/", "/recommendations", "user_id")
+        if whole:
+            return await self._service.user(user_id)
+        return await self._service.recommendations(user_id, _query(RecommendAsk, request))
+
+    async def session(self, request: Request) -> Any:
+        """``POST /v1/sessions/recommendations``."""
+        return await self._service.session(from_body(SessionAsk, await _body(request)))
+
+    async def scores(self, request: Request) -> Any:
+        """``POST /v1/users/{user_id}/scores``."""
+        user_id, _ = _path_id(request, "/v1/users/", "/scores", "user_id")
+        return await self._service.scores(user_id, from_body(ScoresAsk, await _body(request)).item_ids)
+
+    async def user(self, request: Request) -> Any:
+        """``GET /v1/users/{user_id}``."""
+        return await self._service.user(_path_id(request, "/v1/users/", "", "user_id")[0])
+
+    async def similar(self, request: Request) -> Any:
+        """``GET /v1/items/{item_id}/similar``, or an item whose id ends like that."""
+        item_id, whole = _path_id(request, "/v1/items/", "/similar", "item_id")
+        if whole:
+            return self._service.item(item_id)
+        return await self._service.similar(item_id, _query(SimilarAsk, request))
+
+    async def item(self, request: Request) -> Any:
+        """``GET /v1/items/{item_id}``."""
+        return self._service.item(_path_id(request, "/v1/items/", "", "item_id")[0])
+
+    async def items(self, request: Request) -> Any:
+        """``GET /v1/items``."""
+        return self._service.items(_query(ItemsAsk, request))
+
+    def shelf(self, kind: Shelf) -> Handler:
+        """``GET /v1/popular`` and its like."""
+
+        async def handle(request: Request) -> Answer:
+            return await self._service.shelf(kind, _query(ListAsk, request))
+
+        return handle
+
+
+def _add_users(router: APIRouter, handlers: _Handlers) -> None:
+    router.get(
+        "/v1/users/{user_id:path}/recommendations",
+        summary="What this user may like next",
+        tags=["recommendations"],
+        response_model=None,
+        **openapi.documented(openapi.EXAMPLE_ANSWER, RecommendAsk),
+    )(_endpoint("recommendations", handlers.recommendations))
+    router.post(
+        "/v1/sessions/recommendations",
+        summary="What a guest may like next, whose events come along",
+        tags=["recommendations"],
+        response_model=None,
+        **openapi.documented_body(openapi.EXAMPLE_ANSWER, SessionAsk),
+    )(_endpoint("session", handlers.session))
+    router.post(
+        "/v1/users/{user_id:path}/scores",
+        summary="Rank a list that you bring",
+        tags=["recommendations"],
+        response_model=None,
+        **openapi.documented_body(openapi.EXAMPLE_SCORES, ScoresAsk),
+    )(_endpoint("scores", handlers.scores))
+    router.get(
+        "/v1/users/{user_id:path}",
+        summary="The current view of a user",
+        tags=["users"],
+        response_model=None,
+        **openapi.documented(openapi.EXAMPLE_USER),
+    )(_endpoint("user", handlers.user))
+
+
+def _add_items(router: APIRouter, handlers: _Handlers) -> None:
+    router.get(
+        "/v1/items/{item_id:path}/similar",
+        summary="What is like an item",
+        tags=["recommendations"],
+        response_model=None,
+        **openapi.documented(openapi.EXAMPLE_ANSWER, SimilarAsk),
+    )(_endpoint("similar", handlers.similar))
+    router.get(
+        "/v1/items",
+        summary="The catalogue, or what matches a query",
+        tags=["items"],
+        response_model=None,
+        **openapi.documented(openapi.EXAMPLE_ITEMS, ItemsAsk),
+    )(_endpoint("items", handlers.items))
+    router.get(
+        "/v1/items/{item_id:path}",
+        summary="The current view of an item",
+        tags=["items"],
+        response_model=None,
+        **openapi.documented(openapi.EXAMPLE_ITEM),
+    )(_endpoint("item", handlers.item))
+
+
+def _add_shelves(router: APIRouter, handlers: _Handlers) -> None:
+    shelves: tuple[tuple[Shelf, str], ...] = (
+        ("popular", "What most people like"),
+        ("trending", "What more and more people turn to"),
+        ("latest", "What came last"),
+    )
+    for kind, summary in shelves:
+        router.get(
+            f"/v1/{kind}",
+            summary=summary,
+            tags=["recommendations"],
+            response_model=None,
+            **openapi.documented(openapi.EXAMPLE_ANSWER, ListAsk),
+        )(_endpoint(kind, handlers.shelf(kind)))
+
+
+def _add_operations(router: APIRouter, service: ServingService) -> None:
+    @router.get("/health/live", tags=["operations"], summary="The process answers")
+    async def live() -> dict[str, str]:
+        return {"status": "live"}
+
+    @router.get("/health/ready", tags=["operations"], summary="What is missing, if anything", response_model=None)
+    async def ready() -> Response:
+        missing = service.missing()
+        body = {"status": "not ready" if missing else "ready", "missing": missing}
+        return Response(_ENCODE(body), 503 if missing else 200, media_type="application/json")
+
+    @router.get("/metrics", tags=["operations"], summary="Prometheus text", response_model=None)
+    async def prometheus() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _endpoint(route: str, handle: Handler) -> Endpoint:
+    """The handler with its answer encoded, its problems answered, and both counted."""
+    seconds = metrics.REQUEST_SECONDS.labels(route)
+    outcomes = {outcome: metrics.REQUESTS.labels(route, outcome) for outcome in ("ok", "degraded", "invalid", "error")}
+
+    async def endpoint(request: Request) -> Response:
+        began, outcome = perf_counter(), "error"
+        try:
+            answer = await handle(request)
+            outcome = "degraded" if _degraded(answer) else "ok"
+            return Response(_ENCODE(answer), media_type="application/json")
+        except ProblemError as error:
+            outcome = "invalid"
+            return error.response()
+        except Exception:  # noqa: BLE001 - the edge: an unforeseen fault is still an answer that says what to do
+            _log.exception("request_failed", route=route)
+            return problem(500, "internal", "Something went wrong here; the log of the process says what. Try again.")
+        finally:
+            outcomes[outcome].inc()
+            seconds.observe(perf_counter() - began)
+
+    return endpoint
+
+
+def _degraded(answer: Any) -> bool:
+    return bool(answer.degraded if isinstance(answer, Answer) else answer.get("degraded"))
+
+
+def _path_id(request: Request, before: str, after: str, field: str) -> tuple[str, bool]:
+    """The id in a path, and whether ``after`` turned out to be part of it (its slash was percent-encoded).
+
+    Read from the undecoded path where the server gives it, so that an encoded slash is never a separator.
+    """
+    raw: bytes = request.scope.get("raw_path") or b""
+    path = raw.decode("latin-1")
+    begin = path.find(before)
+    if begin < 0:
+        return valid_id(request.path_params[field], field), False
+    rest = path[begin + len(before) :].partition("?")[0]
+    whole = bool(after) and not rest.endswith(after)
+    text = unquote(rest if whole or not after else rest[: -len(after)], errors="replace")
+    return valid_id(text, field), whole
+
+
+def _query(kind: type[P], request: Request) -> P:
+    return from_query(kind, request.query_params.multi_items())
+
+
+async def _body(request: Request) -> bytes:
+    """The body, read no further than what is allowed; raises ProblemError."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise ProblemError(413, "too-large", f"A body may have {MAX_BODY_BYTES} bytes; send fewer events.")
+        parts.append(part)
+    return b"".join(parts)

@@ -1,0 +1,103 @@
+"""The online API as a process of its own, on Redis, Cassandra and Kafka: ``python -m serving.main`` (port 8000)."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import structlog
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.middleware.cors import CORSMiddleware
+from msgspec import ValidationError
+from starlette.exceptions import HTTPException
+
+from schemas import site
+from schemas.errors import ConfigurationInvalid, FreshetError
+from serving.api import build_router
+from serving.config import Settings
+from serving.problems import problem
+from serving.service import ServingService, Stores
+
+_log = structlog.get_logger(__name__)
+
+
+def create_app(settings: Settings, stores: Stores | None = None) -> FastAPI:
+    """The application over the cluster's stores, or those handed in; it closes them when it stops.
+
+    Raises ConfigurationInvalid; a store that is away is no reason not to start.
+    """
+    stores = stores or open_stores(settings)
+    try:
+        service = ServingService(stores, settings)
+    except ValidationError as error:
+        raise ConfigurationInvalid(f"FRESHET_RANKING cannot be used: {error}") from error
+    app = FastAPI(title="Freshet online API", version="1", lifespan=_running(service, stores))
+    app.state.service = service
+    app.include_router(build_router(service))
+    app.add_exception_handler(HTTPException, _as_problem)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=list(settings.cors_origins), allow_methods=["*"], allow_headers=["*"]
+        )
+    return app
+
+
+def open_stores(settings: Settings) -> Stores:
+    """The cluster's stores; each connects when it is first asked."""
+    # Imported where they are wanted: the embedded install has no drivers of servers.
+    from adapters.cassandra_models import CassandraListReader, CassandraModelStore  # noqa: PLC0415
+    from adapters.kafka_log import KafkaLogWriter  # noqa: PLC0415
+    from adapters.redis_signals import RedisSignalReader  # noqa: PLC0415
+
+    keyspace = site.keyspace(settings.prefix)
+    writer = KafkaLogWriter(settings.kafka, site.topic_prefix(settings.prefix), settings.partitions)
+    return Stores(
+        signals=RedisSignalReader(settings.redis, site.key_prefix(settings.prefix)),
+        lists=CassandraListReader(settings.cassandra, keyspace),
+        models=CassandraModelStore(settings.cassandra, keyspace),
+        log=writer if settings.decisions else None,
+    )
+
+
+def main() -> None:
+    """Serve until told to stop; a failure to start is one sentence on standard error."""
+    settings = Settings()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(_level(settings.log_level)))
+    try:
+        app = create_app(settings)
+    except FreshetError as error:
+        sys.exit(f"The online API cannot start: {error}")
+    _log.info("online_api_starts", host=settings.host, port=settings.port)
+    uvicorn.run(app, host=settings.host, port=settings.port, log_level=settings.log_level.lower(), access_log=False)
+
+
+def _level(name: str) -> int:
+    return logging.getLevelNamesMapping().get(name.upper(), logging.INFO)
+
+
+def _running(service: ServingService, stores: Stores) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await service.start()
+        yield
+        await service.stop()
+        await stores.signals.close()
+        await stores.lists.close()
+        await run_in_threadpool(stores.models.close)
+        if stores.log is not None:
+            await run_in_threadpool(stores.log.close)
+
+    return lifespan
+
+
+async def _as_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, "http", str(error.detail))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""What the read API says of itself under ``/docs``: parameters are read by msgspec, so they are described here."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from schemas.answers import Answer
+from serving.params import ScoresAsk, SessionAsk
+
+_EXAMPLE_ITEM: Final = {
+    "item_id": "celeste",
+    "score": 1.214,
+    "reasons": [
+        {"source": "fold_in", "item_id": "hollow-knight", "share": 0.61},
+        {"source": "similar", "item_id": "hollow-knight", "share": 0.39},
+    ],
+    "item": {"title": "Celeste", "categories": ["Platformer"], "tags": ["indie", "pixel art"], "price": 19.99},
+}
+_MADE_OF: Final = {"model_version": "20261123T100000-als", "signals_offset": "3:4211", "degraded": []}
+EXAMPLE_ANSWER: Final[dict[str, Any]] = {
+    "recommendation_id": "0f6c2e1d9a4b4c0e8f57d2b61a3c9e70",
+    "items": [_EXAMPLE_ITEM],
+    **_MADE_OF,
+    "aggregates_version": "4210.3977.4102.4211.3866.4019.3950.4077",
+    "catalogue_version": "18.22.19.20.17.21.16.20",
+    "config_id": "5b1e4f9c02",
+    "variant": "default",
+    "generated_at": "2026-11-23T10:00:00.000000Z",
+    "next_cursor": "q1Z8pA",
+}
+EXAMPLE_SCORES: Final[dict[str, Any]] = {
+    "user_id": "ann",
+    "scores": [{"item_id": "celeste", "score": 0.84}, {"item_id": "portal-2", "score": 0.31}],
+    **_MADE_OF,
+    "generated_at": "2026-11-23T10:00:00.000000Z",
+}
+EXAMPLE_ITEM: Final[dict[str, Any]] = {"item_id": "celeste", "title": "Celeste", "hidden": False, "version": 18}
+EXAMPLE_ITEMS: Final[dict[str, Any]] = {"items": [EXAMPLE_ITEM], "next_cursor": "o50", "catalogue_version": "18.22"}
+EXAMPLE_USER: Final[dict[str, Any]] = {
+    "user_id": "ann",
+    "attributes": {"country": "SE", "age_group": "30-39"},
+    "counters": {"view": 12, "like": 2},
+    "seen": 9,
+    "last_at": "2026-11-23T09:58:11Z",
+    "signals_offset": "3:4211",
+    "degraded": [],
+}
+_EXAMPLE_SESSION: Final = {"events": [{"type": "view", "item_id": "hollow-knight"}], "count": 10}
+_EXAMPLE_SCORES_BODY: Final = {"item_ids": ["celeste", "portal-2"]}
+_PROBLEM: Final = {
+    "type": "urn:freshet:problem:invalid",
+    "title": "The request is not valid",
+    "status": 400,
+    "detail": "count: Expected `int` <= 500",
+    "field": "count",
+}
+
+
+def parameters(ask: type[msgspec.Struct]) -> list[dict[str, Any]]:
+    """The query parameters of a struct, as OpenAPI wants them."""
+    schema = msgspec.json.schema(ask, ref_template="{name}")["$defs"][ask.__name__]
+    return [
+        {"name": _shown_name(name), "in": "query", "required": False, **_described(field)}
+        for name, field in schema["properties"].items()
+    ]
+
+
+def documented(example: dict[str, Any], ask: type[msgspec.Struct] | None = None) -> dict[str, Any]:
+    """Keyword arguments of a route: its answer's example, its parameters, its problems."""
+    extra: dict[str, Any] = {"parameters": parameters(ask)} if ask else {}
+    return {"responses": _responses(example), "openapi_extra": extra}
+
+
+def documented_body(example: dict[str, Any], ask: type[SessionAsk | ScoresAsk]) -> dict[str, Any]:
+    """Keyword arguments of a route that takes a body."""
+    shown = _EXAMPLE_SESSION if ask is SessionAsk else _EXAMPLE_SCORES_BODY
+    schema = msgspec.json.schema(ask, ref_template="{name}")["$defs"][ask.__name__]
+    body = {"required": True, "content": {"application/json": {"schema": schema, "example": shown}}}
+    return {"responses": _responses(example), "openapi_extra": {"requestBody": body}}
+
+
+def _responses(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    shown: dict[str, Any] = {"example": example}
+    if "recommendation_id" in example:
+        _, definitions = msgspec.json.schema_components([Answer], ref_template="{name}")
+        shown["schema"] = {"type": "object", "title": "Answer", "properties": _flat(definitions["Answer"])}
+    problem = {
+        "description": "Says which field is at fault",
+        "content": {"application/problem+json": {"example": _PROBLEM}},
+    }
+    return {200: {"description": "The answer", "content": {"application/json": shown}}, 400: problem}
+
+
+def _flat(schema: dict[str, Any]) -> dict[str, Any]:
+    """Properties without references to other definitions; the example shows those."""
+    return {name: {} if "$ref" in str(field) else field for name, field in schema["properties"].items()}
+
+
+def _shown_name(name: str) -> str:
+    return "context.<name>" if name == "context" else name
+
+
+def _described(field: dict[str, Any]) -> dict[str, Any]:
+    schema = {name: value for name, value in field.items() if name != "description"}
+    text = field.get("description") or next(
+        (each["description"] for each in field.get("anyOf", ()) if "description" in each), ""
+    )
+    return {"schema": schema, "description": text}

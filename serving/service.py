@@ -1,0 +1,316 @@
+"""The online service: reads what a request needs within deadlines, ranks, answers, and records the answer.
+
+Nothing here fails for want of a store: what could not be read is named in ``degraded``, and under everything
+lies the popular list in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import structlog
+
+from schemas.answers import Answer, Asked
+from schemas.catalogue import decode_profile
+from schemas.events import accept
+from schemas.keys import Signal
+from schemas.ports import Clock, ListReader, LogWriter, ModelStore, SignalReader
+from schemas.topics import partition_of
+from serving import answering, metrics, params, scoring, shelves
+from serving.answering import Question, Versions
+from serving.breaker import Breaker, Guard, SourceDown
+from serving.bundle import Columns, Models
+from serving.catalogue import Catalogue
+from serving.config import Settings
+from serving.decisions import Recorder
+from serving.follow import Follower
+from serving.lists import Lists
+from serving.params import ItemsAsk, ListAsk, RecommendAsk, SessionAsk, SimilarAsk
+from serving.people import People, Person
+from serving.population import Population
+from serving.problems import ProblemError
+from serving.recommend import Ranked, compose, recommend
+from serving.scene import Signals
+from serving.shelves import Shelf
+from serving.state import Apply, State
+from serving.views import browse, item_view
+from serving.watcher import ModelWatcher
+from signals import users
+from signals.users import EMPTY
+
+_log = structlog.get_logger(__name__)
+_ASKED: Final = ("anonymous_id", "session_id", "exclude", "diversity", "seed", "context")
+_STALE_SECONDS: Final = 5.0
+"""A followed signal that has not been read for this long means that its store does not answer."""
+
+
+class Stores(NamedTuple):
+    """What the service reads and writes; whoever made them closes them."""
+
+    signals: SignalReader
+    lists: ListReader
+    models: ModelStore
+    log: LogWriter | None = None
+    """None: answers are not recorded."""
+
+
+class Sources(NamedTuple):
+    """Where time and randomness come from."""
+
+    clock: Clock = time.time
+    """Seconds since 1970, UTC."""
+    steady: Clock = time.monotonic
+    """Seconds that only move forward."""
+    new_id: Callable[[], str] = lambda: uuid.uuid4().hex
+    """Ids of answers."""
+
+
+class ServingService:
+    """Answers requests from one event loop. ``start`` it there, and ``stop`` it there."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        settings: Settings,
+        sources: Sources | None = None,
+        caught_up: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """``caught_up`` says what the signals still wait for; None once they have caught up."""
+        self.config = settings.ranking_config()
+        self.partitions = settings.partitions
+        self._config_id = self.config.config_id
+        self._settings, self._stores, self._caught_up = settings, stores, caught_up
+        self._sources = sources or Sources()
+        catalogue = Catalogue(bare_items=settings.bare_items)
+        self.state = State(catalogue, Population(catalogue, settings.partitions, self.config.population_weights))
+        self._people = People(
+            stores.signals, self._guard("signals"), settings.partitions, settings.after_seconds, settings.poll_seconds
+        )
+        self._lists = Lists(stores.lists, self._guard("lists"), catalogue, settings.cached_lists)
+        self._profiles = self._guard("profiles")
+        self._items = self._follower(Signal.ITEMS, self.state.apply_items)
+        self._cells = self._follower(Signal.AGGREGATES, self.state.apply_aggregates)
+        self._recorder = Recorder(stores.log, settings.decision_queue) if stores.log and settings.decisions else None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._watcher: ModelWatcher | None = None
+
+    async def start(self) -> None:
+        """Begin to follow signals and models; returns when each has been looked at once, or could not be."""
+        loop = asyncio.get_running_loop()
+
+        def adopt(models: Models) -> None:
+            loop.call_soon_threadsafe(self.state.adopt, models)
+
+        self._watcher = ModelWatcher(self._stores.models, adopt, self._settings.model_seconds)
+        first = (self._items.refresh(), self._cells.refresh(), asyncio.to_thread(self._watcher.check))
+        await asyncio.gather(*first)
+        self._watcher.start()
+        background = [self._items.run(self._settings.follow_seconds), self._cells.run(self._settings.refresh_seconds)]
+        background.append(self._report())
+        if self._recorder:
+            background.append(self._recorder.run())
+        self._tasks = [asyncio.create_task(each) for each in background]
+
+    async def stop(self) -> None:
+        """End what runs in the background; answers that wait to be recorded are handed to the log first."""
+        if self._watcher:
+            self._watcher.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._recorder:
+            await self._recorder.flush()
+
+    async def recommendations(self, user_id: str, ask: RecommendAsk) -> Answer:
+        """What this user may like next."""
+        after = params.token(ask.after, self.partitions)
+        asked, models = self._asked(ask, user_id=user_id), self.state.models
+        reading = self._people.read(user_id, ask.anonymous_id, after)
+        person, stored = await self._with_list(reading, user_id, models)
+        signals = Signals(person.value, self.state.population, stored)
+        rank = partial(recommend, asked, signals, models, self.state.catalogue, self.config)
+        return self._answer(Question("recommendations", asked, person, models), rank)
+
+    async def session(self, ask: SessionAsk) -> Answer:
+        """What a guest may like next whose events come with the request, in their order."""
+        asked, models = self._asked(ask), self.state.models
+        events = params.session_events(ask.events)
+        value = EMPTY
+        for offset, event in enumerate(events):
+            logged = accept(event, event.event_id or str(offset), datetime.fromtimestamp(asked.now, UTC))
+            value = users.fold(value, logged, offset)
+        person = Person(value, inputs={"session": users.encode(value)})
+        signals = Signals(value, self.state.population)
+        rank = partial(recommend, asked, signals, models, self.state.catalogue, self.config)
+        return self._answer(Question("session", asked, person, models), rank)
+
+    async def similar(self, item_id: str, ask: SimilarAsk) -> Answer:
+        """What is like an item; raises ProblemError for one that was never heard of."""
+        at = self._position(item_id)
+        person = await self._people.read(ask.user_id) if ask.user_id else Person()
+        asked, models = self._asked(ask, user_id=ask.user_id, item_id=item_id), self.state.models
+        signals = Signals(person.value, self.state.population)
+        rank = partial(shelves.similar_items, at, asked, signals, models, self.state.catalogue, self.config)
+        return self._answer(Question("similar", asked, person, models), rank)
+
+    async def shelf(self, kind: Shelf, ask: ListAsk) -> Answer:
+        """What is popular, trending or latest, for everybody."""
+        question = Question(kind, self._asked(ask), Person(), self.state.models)
+        return self._answer(question, partial(self._shelf, kind, question))
+
+    async def scores(self, user_id: str, item_ids: list[str]) -> dict[str, Any]:
+        """A score for each of these items, comparable within the answer."""
+        asked, models = self._asked(ListAsk(), user_id=user_id), self.state.models
+        person, stored = await self._with_list(self._people.read(user_id), user_id, models)
+        signals = Signals(person.value, self.state.population, stored)
+        scene = compose(asked, signals, models, self.state.catalogue, self.config)
+        found = scoring.scores(scene, item_ids)
+        return {
+            "user_id": user_id,
+            "scores": [{"item_id": each, "score": score} for each, score in zip(item_ids, found, strict=True)],
+            "model_version": models.version,
+            "signals_offset": str(person.offset) if person.offset else None,
+            "degraded": person.degraded,
+            "generated_at": datetime.fromtimestamp(asked.now, UTC),
+        }
+
+    def item(self, item_id: str) -> dict[str, Any]:
+        """The current view of an item; raises ProblemError where there is none."""
+        item = self.state.catalogue.item(self._position(item_id))
+        if item is None:
+            raise ProblemError(404, "unknown-item", f"Nothing is said of item '{item_id}'.", field="item_id")
+        return item_view(item)
+
+    def items(self, ask: ItemsAsk) -> dict[str, Any]:
+        """A page of the catalogue, or of what matches a query; hidden items are left out."""
+        start = params.offset(ask.cursor)
+        found, more = browse(self.state.catalogue, ask.query, self._sources.clock(), start, ask.limit)
+        return {
+            "items": [item_view(item) for item in found],
+            "next_cursor": params.next_offset(start + ask.limit) if more else None,
+            "catalogue_version": self._items.version,
+        }
+
+    async def user(self, user_id: str) -> dict[str, Any]:
+        """The current view of a user: attributes and what the signals hold; raises ProblemError where there is neither."""
+        person = await self._people.read(user_id)
+        attributes = await self._attributes(user_id, person)
+        if attributes is None and person.offset is None and not person.degraded:
+            raise ProblemError(404, "unknown-user", f"Nothing is known of user '{user_id}'.", field="user_id")
+        value = person.value
+        return {
+            "user_id": user_id,
+            "attributes": attributes or {},
+            "counters": value.counters,
+            "seen": len(value.seen),
+            "last_at": datetime.fromtimestamp(value.session.last, UTC) if value.session else None,
+            "signals_offset": str(person.offset) if person.offset else None,
+            "degraded": person.degraded,
+        }
+
+    async def person(self, user_id: str) -> Person:
+        """What the signals hold of a user; never raises."""
+        return await self._people.read(user_id)
+
+    def missing(self) -> list[str]:
+        """What this process still waits for before it is ready, each a sentence; empty once it is."""
+        found = [self._stale(self._items, "the catalogue"), self._stale(self._cells, "the aggregates")]
+        found.append(self._caught_up())
+        if self.state.models.version is None:
+            found.append(self._no_model())
+        return [each for each in found if each is not None]
+
+    def _stale(self, follower: Follower, name: str) -> str | None:
+        if follower.read_at is None:
+            return f"{name} has not been read yet; is the signal store running?"
+        age = self._sources.clock() - follower.read_at
+        return f"{name} was last read {age:.0f} s ago; is the signal store running?" if age > _STALE_SECONDS else None
+
+    def _no_model(self) -> str | None:
+        if self._watcher is None or not self._watcher.looked:
+            return "the model store does not answer"
+        return None if self.state.population.empty else "no model is active; run 'freshet train'"
+
+    def _guard(self, source: str) -> Guard:
+        settings = self._settings
+        breaker = Breaker(settings.breaker_failures, settings.breaker_rest, self._sources.steady)
+        return Guard(source, settings.store_seconds, breaker)
+
+    def _follower(self, signal: Signal, apply: Apply) -> Follower:
+        return Follower(signal, self._stores.signals, self.partitions, apply, self._sources.clock)
+
+    def _asked(self, ask: ListAsk, **named: str | None) -> Asked:
+        known: dict[str, Any] = {"now": self._sources.clock(), "count": ask.count, "categories": ask.category, **named}
+        if isinstance(ask, RecommendAsk):
+            known |= {name: getattr(ask, name) for name in _ASKED} | {"shown": params.page(ask.cursor)}
+        return Asked(**known)
+
+    async def _with_list(
+        self, reading: Coroutine[Any, Any, Person], user_id: str, models: Models
+    ) -> tuple[Person, Columns | None]:
+        """The person and, read at the same time, the person's precomputed list."""
+        if models.version is None or not models.has_lists:
+            return await reading, None
+        kept, stored = self._lists.kept(models.version, user_id)
+        if kept:
+            return await reading, stored
+        person, found = await asyncio.gather(reading, self._lists.read(models.version, user_id), return_exceptions=True)
+        if isinstance(person, BaseException):
+            raise person
+        if isinstance(found, SourceDown):
+            person.degraded.append("lists")
+            return person, None
+        if isinstance(found, BaseException):
+            raise found
+        return person, found
+
+    def _answer(self, question: Question, rank: Callable[[], Ranked]) -> Answer:
+        degraded = question.person.degraded
+        if self._items.read_at is None:
+            degraded.append("catalogue")
+        ranked = answering.ranked_or_nothing(rank, partial(self._shelf, "popular", question), degraded)
+        versions = Versions(self._cells.version, self._items.version, self._config_id)
+        made = answering.answer(question, ranked, versions, self.state.catalogue, self._sources.new_id())
+        answering.count(made, ranked)
+        if self._recorder:
+            answering.record(self._recorder, question, made, ranked)
+        return made
+
+    def _shelf(self, kind: Shelf, question: Question) -> Ranked:
+        signals = Signals(EMPTY, self.state.population)
+        return shelves.shelf(kind, question.asked, signals, question.models, self.state.catalogue, self.config)
+
+    def _position(self, item_id: str) -> int:
+        at = self.state.catalogue.position(item_id)
+        if at is None:
+            raise ProblemError(404, "unknown-item", f"There is no item '{item_id}'.", field="item_id")
+        return at
+
+    async def _attributes(self, user_id: str, person: Person) -> dict[str, Any] | None:
+        """A user's attributes, None where there is no profile; a failure is added to what is degraded."""
+        partition = partition_of(user_id.encode(), self.partitions)
+        try:
+            read = partial(self._stores.signals.read, partition, Signal.PROFILES, [user_id])
+            data = (await self._profiles.call(read)).values[0]
+            profile = None if data is None else decode_profile(data)
+        except (SourceDown, msgspec.DecodeError) as error:
+            _log.warning("profile_not_read", error=str(error))
+            person.degraded.append("profiles")
+            return None
+        return None if profile is None or profile.deleted else profile.attributes
+
+    async def _report(self) -> None:
+        """Keep the gauges that grow by themselves up to date."""
+        while True:
+            models, now = self.state.models, self._sources.clock()
+            metrics.CATALOGUE_ITEMS.set(len(self.state.catalogue))
+            metrics.MODEL_LOADED.set(models.version is not None)
+            metrics.MODEL_AGE_SECONDS.set(max(0.0, now - models.created_at) if models.version else 0.0)
+            await asyncio.sleep(1.0)
