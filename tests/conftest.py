@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
+import hypothesis
 import pytest
 
 from deploy.local import stack as servers
@@ -26,6 +27,9 @@ Ensure = Callable[[str], StackConfig]
 def pytest_configure() -> None:
     # A CI that gives up sends SIGTERM: as with Ctrl-C, the servers must be stopped all the same.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A busy machine is no reason to fail.
+    hypothesis.settings.register_profile("freshet", deadline=None)
+    hypothesis.settings.load_profile("freshet")
 
 
 @pytest.fixture(scope="session")

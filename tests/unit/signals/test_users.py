@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -71,7 +72,7 @@ class Retelling:
         return list(dict.fromkeys(e.anonymous_id for _, e in self.did if e.type == "identify"))
 
 
-randoms = st.randoms(use_true_random=False)
+randoms = st.integers(0, 2**32).map(Random)
 
 
 @given(randoms, st.integers(0, 60))
