@@ -21,24 +21,19 @@ errors = Console(stderr=True)
 DEFAULT_FOLDER = Path("data/games")
 Data = Annotated[Path, typer.Option("--data", help="The data folder.", file_okay=False)]
 StackName = Annotated[
-    str | None,
-    typer.Option("--stack", help="embedded (one folder, no servers) or cluster (Kafka, Redis, Cassandra)."),
+    Literal["embedded", "cluster"] | None,
+    typer.Option("--stack", help="embedded: one folder, no servers; cluster: Kafka, Redis, Cassandra."),
 ]
 
 
-def settings_for(stack: str | None) -> Settings:
+def settings_for(stack: StackName) -> Settings:
     """The environment's settings, the stack overridden by the option."""
     settings = Settings()
-    if stack is None:
-        return settings
-    if stack not in {"embedded", "cluster"}:
-        raise typer.BadParameter("is embedded or cluster", param_hint="--stack")
-    name: Literal["embedded", "cluster"] = "cluster" if stack == "cluster" else "embedded"
-    return settings.model_copy(update={"stack": name})
+    return settings if stack is None else settings.model_copy(update={"stack": stack})
 
 
 @contextmanager
-def parts_for(folder: Path, stack: str | None) -> Iterator[Parts]:
+def parts_for(folder: Path, stack: StackName) -> Iterator[Parts]:
     """The parts a command works on."""
     with open_parts(folder, settings_for(stack)) as parts:
         yield parts

@@ -1,0 +1,76 @@
+"""``freshet deadletters``: what could not be decoded or applied."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, parts_for, table
+from ingest import deadletter
+from ingest.config import IngestSettings
+from ingest.validate import Policy, policy
+from schemas.records import OffsetToken
+
+Place = Annotated[str, typer.Argument(help="Where the letter stands, as `list` shows it, such as 3:0.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="Records that could not be decoded or applied.", no_args_is_help=True)
+    group.command("list")(list_letters)
+    group.command()(show)
+    group.command()(replay)
+    app.add_typer(group, name="deadletters")
+
+
+def list_letters(
+    data: Data = DEFAULT_FOLDER,
+    stack: StackName = None,
+    every: Annotated[bool, typer.Option("--all", help="Also those that were replayed.")] = False,
+) -> None:
+    """List the letters still to be dealt with."""
+    with parts_for(data, stack) as parts:
+        found = list(deadletter.letters(parts.reader, resolved=every))
+    if not found:
+        console.print("There are no dead letters.")
+        return
+    rows = [
+        [str(each.token), f"{each.letter.topic} {each.letter.partition}:{each.letter.offset}", each.letter.reason]
+        for each in found
+    ]
+    table("letter", "record", "reason", rows=rows)
+
+
+def show(letter: Place, data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
+    """Show a letter's original bytes on standard output, its coordinates on standard error."""
+    with parts_for(data, stack) as parts:
+        found = deadletter.find(parts.reader, OffsetToken.parse(letter)).letter
+    typer.echo(
+        f"{found.topic} {found.partition}:{found.offset}, refused by {found.refused_by}: {found.reason}", err=True
+    )
+    sys.stdout.buffer.write(found.original() + b"\n")
+
+
+def replay(
+    letter: Place,
+    data: Data = DEFAULT_FOLDER,
+    stack: StackName = None,
+    mended: Annotated[Path | None, typer.Option(help="A file with the bytes to take instead of the original.")] = None,
+) -> None:
+    """Put a letter back on its topic, through the collector's validation."""
+    with parts_for(data, stack) as parts:
+        found = deadletter.find(parts.reader, OffsetToken.parse(letter))
+        value = mended.read_bytes() if mended else None
+        done = deadletter.replay(found, parts.writer, datetime.now(UTC), _policy(), value)
+    console.print(
+        f"{'It had been replayed before: it' if done.again else 'It'} stands on {done.topic} at {done.token}."
+    )
+
+
+def _policy() -> Policy:
+    settings = IngestSettings()
+    return policy(settings.event_types, settings.personal_keys)

@@ -1,0 +1,121 @@
+"""``freshet up``, ``freshet demo``, ``freshet cluster-demo``: whole systems in the foreground."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy import cluster
+from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, settings_for, steps
+from deploy.commands.data import SAMPLE, import_into
+from deploy.embedded.serve import serve
+from deploy.local import stack
+from deploy.local.config import StackConfig
+from deploy.parts import Parts, create_cluster, open_parts
+from deploy.training import train_in
+from offline.engines import EngineName
+from schemas.errors import ConfigurationInvalid
+
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65_535)]
+Dataset = Annotated[Path | None, typer.Argument(help="A data set's folder; the sample game shop without it.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(up)
+    app.command()(demo)
+    app.command("cluster-demo")(cluster_demo)
+
+
+def up(data: Data = DEFAULT_FOLDER, host: Host = "127.0.0.1", port: Port = 8000, stack: StackName = None) -> None:
+    """Run all tiers in one process in the foreground; Ctrl-C ends it."""
+    settings = settings_for(stack)
+    if settings.stack == "cluster":
+        raise ConfigurationInvalid(
+            "`freshet up` is the embedded stack; `freshet cluster-demo` runs the cluster's processes"
+        )
+    serve(
+        data,
+        host,
+        port,
+        settings.partitions,
+        settings.log_level,
+        lambda: console.print(f"Freshet on http://{host}:{port}"),
+    )
+
+
+def demo(dataset: Dataset = None, port: Port = 8000) -> None:
+    """The sample store (or a data set) with a trained model and a page to try, in the foreground."""
+    settings = settings_for("embedded")
+    folder = _folder(dataset)
+    with open_parts(folder, settings) as parts:
+        _prepare(parts, folder, dataset)
+    address = f"http://127.0.0.1:{port}"
+    serve(folder, "127.0.0.1", port, settings.partitions, "WARNING", lambda: _announce(address, address))
+
+
+def cluster_demo(
+    dataset: Dataset = None,
+    port: Port = 8000,
+    engine: Annotated[EngineName, typer.Option(help="What trains the first model.")] = "spark",
+) -> None:
+    """The demo on real Kafka, Redis, Spark and Cassandra: every tier a process of its own, in the foreground."""
+    config = StackConfig()
+    stack.start(config, report=console.print)
+    addresses = config.environment()
+    settings = settings_for("cluster").model_copy(
+        update={name: addresses[f"FRESHET_{name.upper()}"] for name in ("kafka", "redis", "cassandra")}
+    )
+    create_cluster(settings)
+    folder = Path("data") / f"cluster-{_folder(dataset).name}"
+    running = cluster.start(settings, folder, cluster.Ports(api=port, collector=port + 1))
+    try:
+        with open_parts(folder, settings) as parts:
+            _prepare(parts, folder, dataset, engine)
+        _announce(running.api, running.collector)
+        _wait_for_end()
+    finally:
+        console.print("Ending the processes; `make stack-stop` ends the servers.")
+        running.supervisor.stop()
+
+
+def _prepare(parts: Parts, folder: Path, dataset: Path | None, engine: EngineName = "auto") -> None:
+    begun = time.monotonic()
+    imported = import_into(parts, folder, SAMPLE if dataset is None else "auto", dataset)
+    if imported.appended:
+        console.print(f"{imported.appended:,} records on the log.")
+    if parts.models.active() is None:
+        with steps() as show:
+            train_in(parts, engine, force=False, progress=show)
+        console.print(f"Ready after {time.monotonic() - begun:.0f} s.")
+
+
+def _folder(dataset: Path | None) -> Path:
+    return DEFAULT_FOLDER if dataset is None else Path("data") / dataset.resolve().name
+
+
+def _announce(api: str, collector: str) -> None:
+    like = '{"type":"like","user_id":"you","item_id":"ITEM"}'
+    console.print(f"\nOpen [bold]{api}[/bold] in a browser, or ask it yourself (put a real item id for ITEM):\n")
+    for line in (
+        f"curl '{api}/v1/users/you/recommendations?count=5'",
+        f"curl -H 'Content-Type: application/json' -d '{like}' {collector}/v1/events",
+        f"curl '{api}/v1/users/you/recommendations?count=5&after=TOKEN'   # the offset that the line above printed",
+    ):
+        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+    console.print("\nCtrl-C ends it; the data stays.\n")
+
+
+def _wait_for_end() -> None:
+    ended = threading.Event()
+    end: Callable[[int, object], None] = lambda *_: ended.set()  # noqa: E731
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    ended.wait()

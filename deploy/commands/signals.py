@@ -1,0 +1,36 @@
+"""``freshet signals``: whether the store holds what the log says."""
+
+from __future__ import annotations
+
+import typer
+
+from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, parts_for, table
+from nearline.verify import verify as verify_signals
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="What nearline keeps.", no_args_is_help=True)
+    group.callback()(lambda: None)
+    group.command()(verify)
+    app.add_typer(group, name="signals")
+
+
+def verify(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
+    """Fold the log again and compare every stored value with the result; exit code 1 where one differs."""
+    with parts_for(data, stack) as parts, errors.status("Folding the log ..."):
+        report = verify_signals(parts.reader, parts.signals)
+    wrong = [check for check in report.checks if not check.equal]
+    if not wrong:
+        console.print(f"{report.values:,} values, all equal to a single-threaded fold of the log.")
+        return
+    rows = [
+        [
+            f"{check.signal} {check.partition}",
+            str(check.values),
+            check.problem or f"{check.differences} differ, such as {', '.join(check.differing)}",
+        ]
+        for check in wrong
+    ]
+    table("signal", "values", "what is wrong", rows=rows)
+    raise typer.Exit(1)

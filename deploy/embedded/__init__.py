@@ -1,0 +1,1 @@
+"""All tiers in one process on one data folder."""

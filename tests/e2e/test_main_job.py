@@ -1,0 +1,96 @@
+"""The product's main job, on both stacks: an event changes the next answer."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from tests.e2e.systems import System, call, eventually, freshet, recommendations, send
+
+USER, IDLE = "u-e2e-reader", "414"
+LIKED = "260"
+
+
+def _items(answer: dict[str, Any]) -> list[str]:
+    return [item["item_id"] for item in answer["items"]]
+
+
+def _model_answers(system: System, version: str | None = None) -> str:
+    def active() -> Any:
+        answer = recommendations(system, IDLE)
+        return (
+            answer["model_version"] if answer["model_version"] and version in {None, answer["model_version"]} else None
+        )
+
+    return str(eventually(active, 5, "the API serves the model"))
+
+
+def test_a_like_moves_another_item_up_and_leaves_an_idle_user_alone(movies: System) -> None:
+    _model_answers(movies)
+    send(movies, type="view", user_id=USER, item_id="1")
+    before = recommendations(movies, USER, count=50)
+    idle_before = _items(recommendations(movies, IDLE))
+
+    token = send(movies, type="like", user_id=USER, item_id=LIKED)
+    after = recommendations(movies, USER, count=50, after=token)
+
+    assert after["signals_offset"] == token
+    assert after["degraded"] == []
+    assert LIKED not in _items(after)
+    places = {item: place for place, item in enumerate(_items(before))}
+    risen = [
+        item
+        for place, item in enumerate(after["items"])
+        if place < places.get(item["item_id"], 10_000)
+        and any(reason.get("item_id") == LIKED for reason in item["reasons"])
+    ]
+    assert risen, "no item moved up because of the liked one"
+    time.sleep(1.5)  # long enough for aggregates to reach every API process
+    assert _items(recommendations(movies, IDLE)) == idle_before
+
+
+def test_nothing_is_lost_over_a_restart_of_everything(movies: System) -> None:
+    version = _model_answers(movies)
+    token = send(movies, type="like", user_id=USER, item_id=LIKED)
+    before = recommendations(movies, USER, after=token)
+
+    movies.stop()
+    movies.start()
+
+    assert _model_answers(movies) == version
+    after = recommendations(movies, USER)
+    assert after["signals_offset"] == token
+    assert _items(after) == _items(before)
+    assert "equal" in freshet(movies, "signals", "verify")
+
+
+def test_a_rollback_brings_the_old_version_back(movies: System) -> None:
+    first = _model_answers(movies)
+    freshet(movies, "train", "--force")
+    second = eventually(lambda: _other(movies, first), 5, "the API serves the second model")
+    assert second != first
+
+    freshet(movies, "models", "rollback")
+
+    assert _model_answers(movies, first) == first
+
+
+def test_a_training_without_new_interactions_is_left_out_unless_forced(movies: System) -> None:
+    assert "nothing new" in freshet(movies, "train").lower()
+
+
+def test_an_item_put_is_seen_within_a_second_and_hidden_when_it_says_so(movies: System) -> None:
+    status, receipt = call(
+        f"{movies.collector}/v1/items/new%2Fone", {"title": "A New One", "categories": ["Drama"]}, "PUT"
+    )
+    assert status == 202, receipt
+    url = f"{movies.api}/v1/items/new%2Fone"
+    eventually(lambda: call(url)[0] == 200, 2, "the item is seen")
+    assert call(url)[1]["title"] == "A New One"
+    call(f"{movies.collector}/v1/items/new%2Fone", {"hidden": True}, "PATCH")
+    eventually(lambda: call(url)[1].get("hidden"), 2, "the item is hidden")
+
+
+def _other(system: System, version: str) -> str | None:
+    found = recommendations(system, IDLE)["model_version"]
+    return None if found == version else str(found)
