@@ -14,9 +14,13 @@ from schemas.catalogue import Item
 HUES: Final = 14
 MOTIFS: Final = 8
 TYPEFACES: Final = 3
+_SPREAD: Final = 9
+"""Where the checksum starts: with this one the usual genres of games and films seldom share a hue."""
 _YEAR_AT_END: Final = re.compile(r"^(.+?)\s*\((\d{4})\)$")
 _MAKERS: Final = ("developer", "author", "artist", "brand", "director", "publisher", "channel", "maker")
 _SHORT_FACTS: Final = 12
+_LONG_NAME: Final = 26
+_LONG_WORD: Final = 9
 
 
 class Cover(NamedTuple):
@@ -40,9 +44,12 @@ class Card(NamedTuple):
     item_id: str
     title: str
     name: str
+    long: bool
+    """Whether the name needs smaller letters: it is long, or a word of it is."""
     year: str
     kicker: str
-    meta: str
+    maker: str
+    price: str
     cover: Cover
     href: str
     why: str = ""
@@ -70,9 +77,11 @@ def card_of(item: Item, user: str, currency: str, *, why: str = "", liked: bool 
         item_id=item.item_id,
         title=title,
         name=name,
+        long=len(name) > _LONG_NAME or max(map(len, name.split()), default=0) > _LONG_WORD,
         year=year,
         kicker=item.categories[0] if item.categories else "",
-        meta=_meta(item, currency),
+        maker=_maker(item),
+        price="" if item.price is None else price(item.price, currency),
         cover=_cover(item, title),
         href="/shop/item?" + urlencode({"id": item.item_id, "user": user}),
         why=why,
@@ -117,22 +126,16 @@ def _name_and_year(item: Item, title: str) -> tuple[str, str]:
     return title, str(item.published_at.year) if item.published_at else ""
 
 
-def _meta(item: Item, currency: str) -> str:
-    parts: list[str] = []
-    maker = next((_short(item.attributes[name]) for name in _MAKERS if item.attributes.get(name)), "")
-    if maker:
-        parts.append(maker)
-    elif item.categories:
-        parts.append(", ".join(item.categories[:3]))
-    if item.price is not None:
-        parts.append(price(item.price, currency))
-    return " · ".join(parts)
+def _maker(item: Item) -> str:
+    """Who made it; where nobody is named, what it is."""
+    named = next((_short(item.attributes[name]) for name in _MAKERS if item.attributes.get(name)), "")
+    return named or ", ".join(item.categories[:3])
 
 
 def _cover(item: Item, title: str) -> Cover:
     genre = item.categories[0] if item.categories else title
     drawn = crc32(title.encode())
-    return Cover(crc32(genre.encode()) % HUES, drawn % MOTIFS, drawn // MOTIFS % TYPEFACES)
+    return Cover(crc32(genre.encode(), _SPREAD) % HUES, drawn % MOTIFS, drawn // MOTIFS % TYPEFACES)
 
 
 def _label(name: str) -> str:

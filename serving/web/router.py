@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from hashlib import blake2b
 from importlib.resources import files
+from random import randrange
 from typing import Annotated, Any, Final, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
@@ -13,9 +14,11 @@ from fastapi import APIRouter, Query
 from fastapi.responses import RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from schemas.errors import InvalidToken
 from schemas.events import NO_CONTROL
+from serving.problems import ProblemError
+from serving.service import ServingService
 from serving.web.cards import face_of, facts_of, labels_of
+from serving.web.live import ServiceShop
 from serving.web.names import invented
 from serving.web.shelves import shelves_for, similar_to
 from serving.web.shop import Shop
@@ -90,6 +93,23 @@ class _Pages:
 
 
 def build_web_router(
+    service: ServingService,
+    *,
+    chance: Callable[[int], int] = randrange,
+    events_url: str = "/v1/events",
+    name: str = "Freshet",
+    currency: str = "",
+) -> APIRouter:
+    """The page at ``/`` and its parts under ``/shop``.
+
+    ``events_url`` is where the browser posts events: a path on this origin, or the collector's absolute address,
+    which must allow this origin by CORS. ``chance(n)`` gives a number from 0 to n - 1, for invented names;
+    ``currency`` is put before prices.
+    """
+    return page_router(ServiceShop(service), chance=chance, events_url=events_url, name=name, currency=currency)
+
+
+def page_router(
     shop: Shop,
     *,
     chance: Callable[[int], int],
@@ -97,12 +117,7 @@ def build_web_router(
     name: str = "Freshet",
     currency: str = "",
 ) -> APIRouter:
-    """The page at ``/`` and its parts under ``/shop``.
-
-    ``chance(n)`` gives a number from 0 to n - 1 (``random.randrange``), for invented names; ``events_url`` is where
-    the browser posts events: a path on this origin, or the collector's absolute address, which must allow this
-    origin by CORS; ``currency`` is put before prices.
-    """
+    """As ``build_web_router``, over any shop."""
     pages = _Pages(shop, _Site(name, events_url, currency), lambda: invented(chance))
     router = APIRouter(include_in_schema=False)
     _add_window(router, pages)
@@ -136,8 +151,8 @@ def _add_window(router: APIRouter, pages: _Pages) -> None:
             return refused
         try:
             shelves = await shelves_for(pages.shop, user, _query(q), after, pages.site.currency)
-        except InvalidToken as error:
-            return pages.sorry(400, "That is no offset token", str(error), user)
+        except ProblemError as error:
+            return pages.sorry(error.status, "These shelves cannot be shown", str(error), user)
         return pages.render("shelves.html", user, shelves=shelves)
 
 

@@ -12,9 +12,9 @@ from serving.web.cards import Card, Shelf, card_of
 from serving.web.shop import Shop, Visitor
 from serving.web.words import calmly, matches, why
 
-FOR_YOU: Final = 18
+FOR_YOU: Final = 12
 RAIL: Final = 16
-RESULTS: Final = 18
+RESULTS: Final = 12
 SIMILAR: Final = 10
 
 _EMPTY_SHOP: Final = "There is nothing on the shelves yet. Add items with PUT /v1/items/{item_id} or with freshet import; they show up here within a second."
@@ -73,7 +73,7 @@ class Window:
         return [
             self.card(
                 self._shop.item(each.item_id) or Item(item_id=each.item_id),
-                why(each.reasons, self._liked, self._title, self._query),
+                why(each.reasons, self._visitor.deeds, self._title, self._query),
             )
             for each in items
         ]
@@ -93,16 +93,16 @@ class Window:
 
 
 async def shelves_for(shop: Shop, user: str, query: str, after: str | None, currency: str) -> list[Shelf]:
-    """All shelves of the page, those without anything to show left out; raises InvalidToken."""
+    """All shelves of the page, those without anything to show left out; raises ProblemError."""
     # The personal answer waits for the event behind ``after``; what is read next has it as well.
     mine = await shop.recommendations(user, FOR_YOU, after)
     visitor, trending, latest = await asyncio.gather(shop.visitor(user), shop.trending(RAIL), shop.latest(RAIL))
     window = Window(shop, user, visitor, currency, query)
     results = [window.results()] if query else []
     rails = [
-        window.liked(),
         window.rail("trending", "Trending now", trending),
         window.rail("new", "New", latest),
+        window.liked(),
     ]
     return [*results, window.for_you(mine), *(shelf for shelf in rails if shelf.cards)]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from schemas.answers import Answer
@@ -14,15 +15,17 @@ class Visitor(NamedTuple):
 
     liked: tuple[str, ...] = ()
     unwanted: frozenset[str] = frozenset()
+    deeds: Mapping[str, str] = MappingProxyType({})
+    """What the shopper did to an item, as a verb: liked, bought, looked at."""
     active: bool = False
     """Whether anything at all is known of the shopper."""
 
 
 class Shop(Protocol):
-    """The online layer as the page sees it. Nothing here raises for an unknown shopper or item."""
+    """The online layer as the page sees it. Nothing here raises for an unknown shopper or for want of a store."""
 
     async def recommendations(self, user_id: str, count: int, after: str | None) -> Answer:
-        """The shopper's own shelf; waits within its deadline for ``after``. Raises InvalidToken."""
+        """The shopper's own shelf; waits within its deadline for ``after``. Raises ProblemError (400) where it is no token."""
 
     async def trending(self, count: int) -> Answer:
         """What is rising now."""
@@ -31,7 +34,7 @@ class Shop(Protocol):
         """What is new."""
 
     async def similar(self, item_id: str, user_id: str, count: int) -> Answer:
-        """What is like an item."""
+        """What is like an item; raises ProblemError where nobody ever heard of it."""
 
     async def visitor(self, user_id: str) -> Visitor:
         """What the shopper did; nothing where the signals cannot be read."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from schemas.answers import Reason
@@ -18,7 +17,6 @@ _PLAIN: Final = {
     "popular": "popular with everyone",
     "new": "new here",
 }
-_BY_ITEM: Final = {"similar", "fold_in", "list"}
 
 _DEGRADED: Final = {
     "signals": "What you just did could not be read for a moment, so this shelf may be a little behind.",
@@ -33,20 +31,27 @@ _DEGRADED_OTHERWISE: Final = "One of this shelf's sources is resting ({}); the o
 
 
 def why(
-    reasons: Sequence[Reason], liked: AbstractSet[str], title_of: Callable[[str], str | None], query: str = ""
+    reasons: Sequence[Reason], deeds: Mapping[str, str], title_of: Callable[[str], str | None], query: str = ""
 ) -> str:
-    """The reason with the largest share, as a person would say it; an item that led here is named."""
+    """The reason with the largest share, as a person would say it; an item that led here is named.
+
+    ``deeds`` are the person's verbs by item id: liked, bought, looked at.
+    """
     if not reasons:
         return ""
     reason = max(reasons, key=lambda each: each.share)
     title = title_of(reason.item_id) if reason.item_id else None
-    if title and reason.source == "next":
-        return f"others went on to this from {title}"
-    if title and reason.source in _BY_ITEM and reason.item_id:
-        return f"because you {'liked' if reason.item_id in liked else 'looked at'} {title}"
+    if title and reason.item_id:
+        return _by_item(reason.source, deeds.get(reason.item_id), title)
     if reason.source == "search" and query:
         return matches(query)
     return _PLAIN.get(reason.source, reason.source.replace("_", " "))
+
+
+def _by_item(source: str, verb: str | None, title: str) -> str:
+    if source == "next":
+        return f"others went on to this from {title}"
+    return f"because you {verb} {title}" if verb else f"because of {title}"
 
 
 def matches(query: str) -> str:

@@ -23,8 +23,8 @@ from selenium.webdriver.chrome.service import Service
 from ingest.simulator import shop as simulator
 from schemas.answers import Answer, AnswerItem, Reason
 from schemas.catalogue import Item
-from schemas.records import OffsetToken
-from serving.web.router import build_web_router
+from serving import params
+from serving.web.router import page_router
 from serving.web.shop import Visitor
 
 HOSTILE = '<script>window.bitten=1</script><img src=x onerror="window.bitten=1">\'"&amp;'
@@ -67,7 +67,7 @@ class DictShop:
 
     async def recommendations(self, user_id: str, count: int, after: str | None) -> Answer:
         if after:
-            OffsetToken.parse(after)
+            params.token(after, 1)
         likes = self.likes.get(user_id, [])
         gone = {*likes, *self.unwanted.get(user_id, ())}
         scored = sorted(
@@ -113,7 +113,9 @@ class DictShop:
 
     async def visitor(self, user_id: str) -> Visitor:
         liked = tuple(self.likes.get(user_id, ()))
-        return Visitor(liked, frozenset(self.unwanted.get(user_id, ())), user_id in self.touched)
+        return Visitor(
+            liked, frozenset(self.unwanted.get(user_id, ())), dict.fromkeys(liked, "liked"), user_id in self.touched
+        )
 
     def search(self, query: str, count: int) -> list[Item]:
         wanted = query.casefold()
@@ -139,7 +141,7 @@ class Page(NamedTuple):
 
 def _app(shop: DictShop) -> FastAPI:
     app = FastAPI()
-    app.include_router(build_web_router(shop, chance=lambda n: n // 2, currency="$"))
+    app.include_router(page_router(shop, chance=lambda n: n // 2, currency="$"))
 
     @app.post("/v1/events")
     async def events(request: Request) -> JSONResponse:
@@ -179,16 +181,25 @@ def page(serve: Callable[[FastAPI], str]) -> Page:
     return Page(serve(_app(shop)), shop)
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     """A headless Chromium with a new, empty profile."""
     program, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not (program and driver):
         _cannot_run("chromium and chromedriver are not installed; apt-get install chromium chromium-driver")
-    chrome = webdriver.Chrome(options=_options(program, tmp_path / "profile"), service=Service(driver))
+    chrome = webdriver.Chrome(options=_options(program, tmp_path_factory.mktemp("profile")), service=Service(driver))
     chrome.set_page_load_timeout(60)
     yield chrome
     chrome.quit()
+
+
+@pytest.fixture
+def browser(chromium: webdriver.Chrome) -> webdriver.Chrome:
+    """The browser on an empty page, at its usual size, with nothing in its log; every page has an origin of its own."""
+    chromium.get("about:blank")
+    chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    chromium.get_log("browser")
+    return chromium
 
 
 def _options(program: str, profile: Path) -> Options:

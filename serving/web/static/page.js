@@ -105,7 +105,7 @@
       const html = await fetchShelves(token);
       // Newer clicks bring newer shelves, which hold this event as well.
       if (turn !== newest) return entry.finish(null, "on the shelf together with the next");
-      const change = swap(html, token);
+      const change = swap(html, token, sent[0].item_id);
       const took = performance.now() - began;
       if (options.toTop) scrollTo({ top: 0, behavior: motionless.matches ? "auto" : "smooth" });
       entry.finish(took, `${change}; taken by the log after ${whole(acknowledged)} ms`);
@@ -151,12 +151,12 @@
   }
 
   // Puts the new shelves in place; returns in words what changed in the personal one.
-  function swap(html, token) {
+  function swap(html, token, subject) {
     const before = look();
     const arrived = fragment(html);
     shelves.replaceChildren(arrived);
     const mine = shelves.querySelector("[data-shelf=for-you]");
-    const moves = compare(before.order, order());
+    const moves = compare(before.order, order(), subject);
     animate(before.places, moves);
     putBack(before);
     if (token && !counts(mine?.dataset.offset, token)) return "Not counted yet; the next change will show it";
@@ -196,20 +196,21 @@
     return cards().map((card) => card.dataset.item);
   }
 
-  // Ranks among the items that stayed, so that a gap that closes is no "moving up".
-  function compare(before, after) {
+  // Ranks among the items that stayed, so that a gap that closes is no "moving up"; and whatever comes last because
+  // the event's own item has left its place did not come in by merit.
+  function compare(before, after, subject) {
     const was = before.filter((item) => after.includes(item));
     const is = after.filter((item) => was.includes(item));
-    const gaps = before.length - was.length;
+    const filler = before.includes(subject) && !after.includes(subject) ? after.at(-1) : null;
     const moves = new Map();
-    after.forEach((item, position) => {
+    for (const item of after) {
       const up = was.indexOf(item) - is.indexOf(item);
-      if (was.includes(item)) {
-        if (up > 0) moves.set(item, `▲ ${up}`);
-      } else if (is.some((other) => after.indexOf(other) > position) || gaps === before.length) {
-        moves.set(item, "came in");
+      if (!was.includes(item)) {
+        if (item !== filler) moves.set(item, "came in");
+      } else if (up > 0) {
+        moves.set(item, `▲ ${up}`);
       }
-    });
+    }
     return moves;
   }
 

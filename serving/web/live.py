@@ -1,0 +1,95 @@
+"""The page's shop, as the online service holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from schemas.answers import Answer
+from schemas.catalogue import Item
+from serving.params import ItemsAsk, ListAsk, RecommendAsk, SimilarAsk
+from serving.service import ServingService
+from serving.web.shop import Visitor
+from signals.users import Entry
+from signals.weights import VERDICTS, worth
+
+SUGGESTED: Final = 6
+_VERBS: Final = {"like": "liked", "purchase": "bought", "bookmark": "saved", "cart": "picked", "share": "shared"}
+_LOOKED: Final = "looked at"
+_RATED_WELL: Final = 1.5
+"""What a rating is worth from which a person would say that they liked the thing: four stars of five."""
+
+
+class ServiceShop:
+    """Shop over a ServingService of the same process, used from its event loop."""
+
+    def __init__(self, service: ServingService) -> None:
+        self._service = service
+
+    async def recommendations(self, user_id: str, count: int, after: str | None) -> Answer:
+        """As ``GET /v1/users/{user_id}/recommendations``; raises ProblemError."""
+        return await self._service.recommendations(user_id, RecommendAsk(count=count, after=after))
+
+    async def trending(self, count: int) -> Answer:
+        """As ``GET /v1/trending``."""
+        return await self._service.shelf("trending", ListAsk(count=count))
+
+    async def latest(self, count: int) -> Answer:
+        """As ``GET /v1/latest``."""
+        return await self._service.shelf("latest", ListAsk(count=count))
+
+    async def similar(self, item_id: str, user_id: str, count: int) -> Answer:
+        """As ``GET /v1/items/{item_id}/similar``; raises ProblemError."""
+        return await self._service.similar(item_id, SimilarAsk(count=count, user_id=user_id))
+
+    async def visitor(self, user_id: str) -> Visitor:
+        """What the signals hold of the shopper; nothing where they cannot be read."""
+        person = await self._service.person(user_id)
+        return visitor_of(person.value.recent, self._service.config.weights, active=person.offset is not None)
+
+    def search(self, query: str, count: int) -> Sequence[Item]:
+        """As ``GET /v1/items?query=``."""
+        page = self._service.items(ItemsAsk(query=query, limit=count))
+        found = (self.item(each["item_id"]) for each in page["items"])
+        return [item for item in found if item is not None]
+
+    def item(self, item_id: str) -> Item | None:
+        """The catalogue's view; None where nothing is said of it, or it is hidden."""
+        catalogue = self._service.state.catalogue
+        at = catalogue.position(item_id)
+        item = None if at is None else catalogue.item(at)
+        return None if item is None or item.hidden else item
+
+    def is_empty(self) -> bool:
+        """Whether the catalogue holds nothing that may be shown."""
+        return not self._service.state.catalogue.column("shown").any()
+
+    def shoppers(self) -> Sequence[str]:
+        """A few of those whom the active model was trained on, evenly drawn."""
+        als = self._service.state.models.als
+        known = als.user_ids if als else ()
+        return known[:: max(1, len(known) // SUGGESTED)][:SUGGESTED]
+
+
+def visitor_of(recent: Iterable[Entry], weights: Mapping[str, float], *, active: bool) -> Visitor:
+    """What a history (newest last) says: the newest verdict on an item holds; the weightiest deed names it."""
+    verdicts: dict[str, str] = {}
+    deeds: dict[str, tuple[float, str]] = {}
+    for entry in recent:
+        value = worth(entry, weights)
+        deeds[entry.item] = max(deeds.get(entry.item, (value, "")), (value, _verb(entry, value)))
+        if entry.type in VERDICTS:
+            verdicts.pop(entry.item, None)
+            verdicts[entry.item] = entry.type
+    return Visitor(
+        liked=tuple(item for item, verdict in reversed(verdicts.items()) if verdict == "like"),
+        unwanted=frozenset(item for item, verdict in verdicts.items() if verdict in {"dislike", "dismiss"}),
+        deeds={item: verb for item, (_, verb) in deeds.items()},
+        active=active,
+    )
+
+
+def _verb(entry: Entry, value: float) -> str:
+    if entry.type == "rating":
+        return "liked" if value >= _RATED_WELL else "rated"
+    return _VERBS.get(entry.type, _LOOKED)
