@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, TopicDescription  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, NewTopic, TopicDescription, TopicMetadata  # type: ignore[attr-defined]
 
 from schemas import topics
 from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable, ServerMissing
@@ -28,6 +29,7 @@ MAX_RECORD_BYTES: Final = 2 * 1_048_576
 """Twice the collector's largest body: one event and its envelope always fit."""
 _ANSWER_SECONDS: Final = 5.0
 _CONSUME_SECONDS: Final = 0.2
+_LOOK_SECONDS: Final = 0.1
 _RETENTION_DAYS: Final[Mapping[str, int | None]] = {
     topics.ITEMS: None,
     topics.USERS: None,
@@ -68,7 +70,7 @@ def create_topics(
     if wanted:
         for name, created in admin.create_topics(wanted, operation_timeout=10.0).items():
             _created(name, created)
-        existing = _existing(admin, servers)
+        existing = _led(admin, servers, [topics.topic_name(topic, prefix) for topic in missing])
     for topic in topics.ALL:
         _check_partitions(topics.topic_name(topic, prefix), existing, partitions)
 
@@ -77,14 +79,24 @@ def _admin(servers: str) -> AdminClient:
     return AdminClient({**_QUIET, "bootstrap.servers": servers})
 
 
-def _existing(admin: AdminClient, servers: str) -> dict[str, int]:
+def _existing(admin: AdminClient, servers: str) -> dict[str, TopicMetadata]:
     try:
-        found = admin.list_topics(timeout=_ANSWER_SECONDS).topics
+        found: dict[str, TopicMetadata] = admin.list_topics(timeout=_ANSWER_SECONDS).topics
     except KafkaException as error:
         raise ServerMissing(
             f"Kafka does not answer at {servers}: start it (make stack), or set FRESHET_KAFKA to where it runs"
         ) from error
-    return {name: len(metadata.partitions) for name, metadata in found.items()}
+    return found
+
+
+def _led(admin: AdminClient, servers: str, names: Sequence[str]) -> dict[str, TopicMetadata]:
+    """The topics, once each of these has its leaders: before that it can be neither written nor read."""
+    for _ in range(int(3 * _ANSWER_SECONDS / _LOOK_SECONDS)):
+        existing = _existing(admin, servers)
+        if all(name in existing and all(p.leader >= 0 for p in existing[name].partitions.values()) for name in names):
+            return existing
+        time.sleep(_LOOK_SECONDS)
+    raise ServerMissing(f"Kafka at {servers} found no leaders for {', '.join(names)}: see the brokers' logs")
 
 
 def _topic_config(days: int | None) -> dict[str, str]:
@@ -105,11 +117,12 @@ def _created(name: str, created: Future[None]) -> None:
             raise ConfigurationInvalid(f"Kafka refused to create the topic {name}: {error.args[0].str()}") from error
 
 
-def _check_partitions(name: str, existing: Mapping[str, int], partitions: int) -> None:
-    if existing.get(name, partitions) != partitions:
+def _check_partitions(name: str, existing: Mapping[str, TopicMetadata], partitions: int) -> None:
+    found = len(existing[name].partitions)
+    if found != partitions:
         raise ConfigurationInvalid(
-            f"the topic {name} has {existing[name]} partitions, not {partitions}: set FRESHET_PARTITIONS to "
-            f"{existing[name]}, or replay the log into a new one under another FRESHET_PREFIX"
+            f"the topic {name} has {found} partitions, not {partitions}: set FRESHET_PARTITIONS to "
+            f"{found}, or replay the log into a new one under another FRESHET_PREFIX"
         )
 
 
