@@ -32,9 +32,9 @@ class RankingConfig(msgspec.Struct, frozen=True, kw_only=True):
     Each source's scores are brought to 0..1 before ``sources`` weighs them; times are in seconds.
     """
 
-    weights: dict[str, float] = dict(DEFAULT_WEIGHTS)
-    population_weights: dict[str, float] = dict(POPULATION_WEIGHTS)
-    sources: dict[str, float] = dict(_SOURCE_WEIGHTS)
+    weights: dict[str, float] = msgspec.field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
+    population_weights: dict[str, float] = msgspec.field(default_factory=lambda: dict(POPULATION_WEIGHTS))
+    sources: dict[str, float] = msgspec.field(default_factory=lambda: dict(_SOURCE_WEIGHTS))
     reach: int = 200
     """Candidates asked of each source; more where a page needs more."""
     profile_events: int = 64

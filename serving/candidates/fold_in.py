@@ -6,11 +6,17 @@ happened since training (see ``Scene.fresh_share``).
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from models.als import Als
 from models.arrays import Floats, Ints, best
 from serving.scene import NOBODY, NOTHING, Part, Scene, part, scaled
+
+
+_ALIKE: Final = 0.25
+"""Cosine from which an interest is given as a reason."""
 
 
 def vector(scene: Scene) -> Floats | None:
@@ -43,21 +49,20 @@ def candidates(scene: Scene) -> Part:
 
 
 def anchors(scene: Scene, items: Ints) -> Ints:
-    """For each item the interest nearest to it, by weight times product of factors; shape (C,).
+    """For each item the interest that led there most, by weight times cosine of factors; shape (C,).
 
-    Stands for the exact contributions (``Als.contributions``), which take a linear solve an item.
+    Stands for the exact contributions (``Als.contributions``), which take a linear solve an item. No interest is
+    named that is hardly like the item: then it was the trained taste as a whole.
     """
-    als = scene.models.als
-    interests = [(at, weight) for at, weight in scene.profile.weights.items() if weight > 0][
-        : scene.config.profile_events
-    ]
-    if als is None or not interests or not items.size:
+    interests = list(scene.profile.weights.items())
+    if scene.models.als is None or not interests or not items.size:
         return np.full(items.size, NOBODY, np.int32)
     positions = np.array([at for at, _ in interests], np.int32)
     weights = np.array([weight for _, weight in interests], np.float32)
-    products = _factors(als, scene, items) @ (_factors(als, scene, positions) * weights[:, None]).T
-    leading = positions[products.argmax(axis=1)]
-    return np.where(products.max(axis=1) > 0, leading, NOBODY).astype(np.int32)
+    cosines = _directions(scene.models.als, scene, items) @ _directions(scene.models.als, scene, positions).T
+    leading = (cosines * weights).argmax(axis=1)
+    alike = cosines[np.arange(items.size), leading] >= _ALIKE
+    return np.where(alike, positions[leading], NOBODY).astype(np.int32)
 
 
 def _weights(scene: Scene) -> dict[str, float]:
@@ -65,9 +70,11 @@ def _weights(scene: Scene) -> dict[str, float]:
     return {ids[at]: weight for at, weight in scene.profile.weights.items()}
 
 
-def _factors(als: Als, scene: Scene, items: Ints) -> Floats:
-    """Factors of items by catalogue position (C, d); zeros for what the model does not know."""
+def _directions(als: Als, scene: Scene, items: Ints) -> Floats:
+    """Factors of length one by catalogue position (C, d); zeros for what the model does not know."""
     rows = [als.index_of(scene.catalogue.ids[at]) for at in items.tolist()]
     factors: Floats = als.item_factors[[0 if row is None else row for row in rows]]
-    factors[[row is None for row in rows]] = 0.0
-    return factors
+    lengths = np.linalg.norm(factors, axis=1, keepdims=True)
+    lengths[[row is None for row in rows]] = np.inf
+    directions: Floats = factors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return directions
