@@ -176,7 +176,9 @@ def _validated(validate: Callable[[Any], _T], value: Any, field: str = "") -> _T
 
 def _rejection(error: ErrorDetails, field: str, value: Any) -> Rejection:
     location = error["loc"][:2] if error["loc"][:1] == ("context",) else error["loc"]
-    named = printable(".".join(map(str, location))) or field or _needed(value)
+    named = (
+        printable(".".join(map(str, location))) or field or (_needed(value) if error["type"] == "value_error" else "")
+    )
     if error["type"] == "extra_forbidden":
         return Rejection(
             "unknown-field", "is not a field here; put what else is worth keeping under properties or attributes", named

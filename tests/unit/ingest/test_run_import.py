@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import pytest
+
+from ingest.importers.recognise import recognise
+from ingest.importers.run import _DELAYS, ImportParts, ProgressFile, run_import
+from ingest.importers.simulated import import_sample
+from schemas.catalogue import decode_upsert
+from schemas.codec import decode_event
+from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable
+
+COUNT = 4_500
+
+
+class Killed(Exception):
+    """Stands for a kill between two batches."""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "movies.csv").write_text("movieId,title,genres\n1,Toy Story (1995),Comedy\n2,Doom,\n")
+    ratings = "".join(f"{n % 1_000},{n % 2 + 1},4.0,{1_000_000 + n}\n" for n in range(COUNT))
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n" + ratings)
+    return tmp_path
+
+
+@pytest.fixture
+def slept():
+    return []
+
+
+@pytest.fixture
+def parts(memory_log, noon, slept):
+    return ImportParts(memory_log, noon.timestamp, slept.append)
+
+
+@pytest.fixture
+def file(tmp_path):
+    return ProgressFile(tmp_path / "progress" / "movielens.json")
+
+
+def events_on(log):
+    return [decode_event(record.value) for record in log.all("events")]
+
+
+def test_items_and_events_reach_the_log_with_their_real_times(folder, parts, file, memory_log, noon):
+    done = run_import(recognise(folder), parts, file)
+    assert done.rows == {"items": 2, "events": COUNT}
+    assert done.appended == COUNT + 2
+    assert {decode_upsert(record.value).id for record in memory_log.all("items")} == {"1", "2"}
+    events = events_on(memory_log)
+    assert len({event.event_id for event in events}) == COUNT
+    assert {event.received_at for event in events} == {noon}
+    assert min(event.occurred_at.timestamp() for event in events) == 1_000_000
+
+
+def test_doing_it_again_appends_nothing(folder, parts, file, memory_log):
+    run_import(recognise(folder), parts, file)
+    memory_log.requests.clear()
+    again = run_import(recognise(folder), parts, file)
+    assert (again.appended, again.rows["events"], memory_log.requests) == (0, COUNT, [])
+
+
+def test_another_file_is_another_import(folder, parts, file, memory_log):
+    run_import(recognise(folder), parts, file)
+    with (folder / "ratings.csv").open("a") as ratings:
+        ratings.write("7,1,5.0,2000000\n")
+    assert run_import(recognise(folder), parts, file).appended == COUNT + 3
+
+
+@pytest.mark.parametrize("batches", [1, 2, 3])
+def test_a_killed_import_goes_on_behind_its_last_batch(folder, parts, file, memory_log, batches):
+    seen = []
+
+    def kill(step):
+        seen.append(step)
+        if len(seen) == batches:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run_import(recognise(folder), parts, file, kill)
+    run_import(recognise(folder), parts, file)
+    assert sorted(event.event_id for event in events_on(memory_log)) == sorted(
+        event["event_id"] for event in recognise(folder).events(None)
+    )
+
+
+def test_a_batch_that_was_appended_but_not_noted_repeats_only_what_is_remembered(folder, parts, file, memory_log):
+    (folder / "ratings.csv").write_text(
+        "userId,movieId,rating,timestamp\n" + "".join(f"7,1,4.0,{n}\n" for n in range(1, 1_001))
+    )
+    run_import(recognise(folder), parts, file)
+    assert max(memory_log.requests) <= 128
+
+
+def test_a_full_queue_slows_the_import_down_and_loses_nothing(folder, parts, file, memory_log, slept):
+    memory_log.refusals = [LogBusy("full"), LogBusy("full"), set(), LogBusy("full")]
+    assert run_import(recognise(folder), parts, file).appended == COUNT + 2
+    assert slept == [0.05, 0.1, 0.05]
+
+
+def test_only_the_entries_that_failed_are_sent_again(folder, parts, file, memory_log):
+    memory_log.refusals = [set(), {0, 5, 6}, {1}]
+    run_import(recognise(folder), parts, file)
+    assert memory_log.requests[:4] == [2, 2_000, 3, 1]
+    assert len(events_on(memory_log)) == COUNT
+
+
+def test_a_log_that_stays_away_ends_the_import_so_that_it_can_go_on_later(folder, parts, file, memory_log, slept):
+    memory_log.refusals = [set(), set(), *[LogUnavailable("the disk is full")] * (len(_DELAYS) + 1)]
+    with pytest.raises(LogUnavailable, match="the disk is full; run the same import again"):
+        run_import(recognise(folder), parts, file)
+    assert slept == list(_DELAYS)
+    assert run_import(recognise(folder), parts, file).appended == COUNT - 2_000
+    assert len(events_on(memory_log)) == COUNT
+
+
+def test_rows_that_are_not_valid_are_counted_and_named_also_over_a_resume(folder, parts, file, memory_log):
+    with (folder / "ratings.csv").open("a") as ratings:
+        ratings.write("7,,5.0,5\n7,1,nan,6\n7,1\n")
+    steps = []
+    done = run_import(recognise(folder), parts, file, steps.append)
+    assert (done.malformed, len(events_on(memory_log))) == (3, COUNT)
+    assert any("item_id" in name for name in done.named)
+    assert any("value: Input should be a finite number" in name for name in done.named)
+    assert steps[-1].malformed == 3
+    assert run_import(recognise(folder), parts, file).malformed == 3
+
+
+def test_users_are_coarsened(tmp_path, parts, file, memory_log):
+    (tmp_path / "u.user").write_text("1|24|M|technician|85711\n")
+    for name in ("u.item", "u.data"):
+        (tmp_path / name).write_text("")
+    run_import(recognise(tmp_path), parts, file)
+    first = next(u for record in memory_log.all("users") if (u := decode_upsert(record.value)).id == "1")
+    assert first.fields["attributes"] == {
+        "age_group": "18-24",
+        "gender": "M",
+        "occupation": "technician",
+        "postcode_area": "857",
+    }
+
+
+def test_a_progress_file_that_is_damaged_is_said_to_be(folder, parts, file, tmp_path):
+    run_import(recognise(folder), parts, file)
+    (tmp_path / "progress" / "movielens.json").write_text("{")
+    with pytest.raises(ConfigurationInvalid, match="remove it"):
+        run_import(recognise(folder), parts, file)
+
+
+def test_the_sample_store_is_imported_up_to_now_and_resumed_as_it_began(parts, file, memory_log, noon):
+    memory_log.refusals = [set(), set(), set(), *[LogUnavailable("away")] * 20]
+    with pytest.raises(LogUnavailable):
+        import_sample(parts, file, seed=3, n_shoppers=250, days=10)
+    memory_log.refusals = []
+    later = parts._replace(clock=lambda: noon.timestamp() + 3_600)
+    done = import_sample(later, file, seed=3, n_shoppers=250, days=10)
+    events = events_on(memory_log)
+    assert done.malformed == 0
+    assert done.rows["items"] >= 150
+    assert len(events) == done.rows["events"] == len({event.event_id for event in events})
+    assert max(event.occurred_at for event in events) <= noon
