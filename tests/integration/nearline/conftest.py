@@ -1,0 +1,142 @@
+"""A log in memory that can be cut, replaced or silent, and lanes over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from nearline.assignment import Assignment, Parts, no_archive
+from nearline.memory import InMemorySignalStore
+from schemas import topics
+from schemas.codec import encode_event
+from schemas.errors import LogUnavailable, StoreUnavailable
+from schemas.events import LoggedEvent
+from schemas.records import Record
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class ListLog:
+    """A LogReader over lists; offsets are those of the records, so gaps can be made."""
+
+    def __init__(self) -> None:
+        self.id, self.silent = "cluster/one", False
+        self.begin: dict[tuple[str, int], int] = {}
+        self.records: dict[tuple[str, int], list[Record]] = {}
+
+    def add(self, offset: int, topic: str = topics.EVENTS, partition: int = 0) -> Record:
+        at = START + timedelta(seconds=offset)
+        event = LoggedEvent(
+            event_id=f"e{offset}",
+            type="click",
+            user_id=f"user{offset % 5}",
+            item_id=f"item{offset % 7}",
+            occurred_at=at,
+            received_at=at,
+        )
+        record = Record(topic, partition, offset, int(at.timestamp() * 1_000), b"k", encode_event(event))
+        self.records.setdefault((topic, partition), []).append(record)
+        return record
+
+    def log_id(self, topic: str) -> str:
+        self._speak()
+        return self.id
+
+    def partitions(self, topic: str) -> int:
+        return 1
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        self._speak()
+        held = self.records.get((topic, partition), [])
+        return self.begin.get((topic, partition), 0), held[-1].offset + 1 if held else 0
+
+    def read(self, topic: str, partition: int, offset: int, limit: int) -> list[Record]:
+        self._speak()
+        first = max(offset, self.begin.get((topic, partition), 0))
+        return [r for r in self.records.get((topic, partition), []) if r.offset >= first][:limit]
+
+    def close(self) -> None: ...
+
+    def _speak(self) -> None:
+        if self.silent:
+            raise LogUnavailable("silent")
+
+
+class Breakable(InMemorySignalStore):
+    """A store that can be away, and can lose all it had."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.away = False
+
+    def fence(self, partition, signal):
+        self._be_there()
+        return super().fence(partition, signal)
+
+    def commit(self, *args):
+        self._be_there()
+        super().commit(*args)
+
+    def flush(self) -> None:
+        self._values.clear()
+        self._fences.clear()
+
+    def _be_there(self) -> None:
+        if self.away:
+            raise StoreUnavailable("away")
+
+
+class Hands:
+    """A worker's assignment with everything at hand, on a clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.log, self.store, self.refused, self.now = ListLog(), Breakable(), [], 1_000.0
+        self.catchup = no_archive
+
+    def assignment(self) -> Assignment:
+        def refuse(record, reason) -> None:
+            self.refused.append((record.offset, reason))
+
+        def catchup(*args):
+            return self.catchup(*args)
+
+        return Assignment(Parts(self.log, self.store, refuse, catchup, self.time))
+
+    def time(self) -> float:
+        return self.now
+
+    def settle(self, assignment: Assignment) -> None:
+        """Turns until nothing more is to do, each some seconds after the one before."""
+        for _ in range(20):
+            self.now += 2.0
+            assignment.turn()
+
+    def applied(self, signal: str = "users") -> int:
+        fence = self.store.fence(0, signal)
+        return fence.offset if fence else -1
+
+    def clicks(self) -> int:
+        """How many clicks the popularity cells count."""
+        from signals.aggregates import decode
+
+        cells = [decode(key, data) for key, data in self.store.scan(0, "aggregates") if key.startswith("pop:")]
+        return sum(cell.types["click"].count for cell in cells)
+
+
+@pytest.fixture
+def hands() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def keeping(hands: Hands) -> Callable[[], Assignment]:
+    """An assignment that keeps partition 0 of the events."""
+
+    def keep() -> Assignment:
+        made = hands.assignment()
+        made.assign({(topics.EVENTS, 0)})
+        return made
+
+    return keep

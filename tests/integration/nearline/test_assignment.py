@@ -1,0 +1,165 @@
+"""Whatever is delivered, in whatever order: each record is applied once, in order."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from nearline.verify import verify
+from nearline.watch import Watch
+from schemas import topics
+from schemas.errors import LogReplaced
+from schemas.records import Fence
+
+
+def test_what_stands_on_the_log_before_the_worker_came_is_read_without_a_delivery(hands, keeping):
+    for offset in range(50):
+        hands.log.add(offset)
+    hands.settle(keeping())
+    assert (hands.applied(), hands.clicks()) == (49, 50)
+
+
+def test_a_worker_wants_deliveries_from_where_the_log_ended_when_it_came(hands):
+    for offset in range(9):
+        hands.log.add(offset)
+    assert hands.assignment().assign({(topics.EVENTS, 0)}) == {(topics.EVENTS, 0): 9}
+
+
+def test_repeated_late_and_missing_deliveries_change_nothing(hands, keeping):
+    lanes, chance = keeping(), random.Random(5)
+    for start in range(0, 200, 20):
+        delivered = [hands.log.add(offset) for offset in range(start, start + 20)]
+        for record in chance.choices(delivered, k=15):
+            lanes.offer(record)
+        lanes.offer(delivered[-1])
+        hands.settle(lanes)
+    assert (hands.applied(), hands.clicks()) == (199, 200)
+    assert verify(hands.log, hands.store, [topics.EVENTS]).equal
+
+
+def test_offsets_without_records_are_passed_over(hands, keeping):
+    lanes = keeping()
+    for offset in (0, 1, 5, 6, 20):
+        lanes.offer(hands.log.add(offset))
+    hands.settle(lanes)
+    assert (hands.applied(), hands.clicks()) == (20, 5)
+
+
+def test_two_workers_that_both_think_the_partition_theirs_apply_each_record_once(hands, keeping):
+    one, other = keeping(), keeping()
+    for offset in range(100):
+        record = hands.log.add(offset)
+        one.offer(record)
+        other.offer(record)
+        hands.now += 0.5
+        (one if offset % 3 else other).turn()
+    hands.settle(one)
+    hands.settle(other)
+    assert (hands.applied(), hands.clicks()) == (99, 100)
+    assert verify(hands.log, hands.store, [topics.EVENTS]).equal
+
+
+def test_a_store_that_is_away_loses_nothing(hands, keeping):
+    lanes = keeping()
+    lanes.offer(hands.log.add(0))
+    hands.settle(lanes)
+    hands.store.away = True
+    for offset in range(1, 30):
+        lanes.offer(hands.log.add(offset))
+        lanes.turn()
+    hands.store.away = False
+    hands.settle(lanes)
+    assert (hands.applied(), hands.clicks()) == (29, 30)
+
+
+def test_a_worker_that_starts_while_store_or_log_are_away_catches_up_later(hands):
+    for offset in range(5):
+        hands.log.add(offset)
+    hands.store.away = hands.log.silent = True
+    lanes = hands.assignment()
+    assert lanes.assign({(topics.EVENTS, 0)}) == {}
+    lanes.offer(hands.log.add(5))
+    hands.settle(lanes)
+    hands.store.away = hands.log.silent = False
+    hands.settle(lanes)
+    assert (hands.applied(), hands.clicks()) == (5, 6)
+
+
+def test_a_store_that_forgot_everything_is_noticed_by_the_watch_and_rebuilt(hands, keeping):
+    lanes = keeping()
+    for offset in range(10):
+        lanes.offer(hands.log.add(offset))
+    hands.settle(lanes)
+    hands.store.flush()
+    Watch(hands.log, hands.store).look(lanes.lanes)
+    hands.settle(lanes)
+    assert (hands.applied(), hands.clicks()) == (9, 10)
+
+
+def test_the_watch_leaves_a_sound_lane_alone(hands, keeping):
+    lanes = keeping()
+    for offset in range(10):
+        lanes.offer(hands.log.add(offset))
+    hands.settle(lanes)
+    Watch(hands.log, hands.store).look(lanes.lanes)
+    [lane] = lanes.lanes
+    assert not lane._doubted
+
+
+def test_another_log_is_never_followed_with_what_is_in_memory(hands, keeping):
+    lanes = keeping()
+    lanes.offer(hands.log.add(0))
+    hands.settle(lanes)
+    hands.log.id = "cluster/two"
+    with pytest.raises(LogReplaced, match="cluster/two"):
+        Watch(hands.log, hands.store).look(lanes.lanes)
+    lanes.lanes[0].doubt()
+    with pytest.raises(LogReplaced):
+        lanes.turn()
+
+
+def test_beside_the_values_of_another_log_a_new_worker_begins_anew(hands, keeping):
+    for offset in range(10):
+        hands.log.add(offset)
+    hands.settle(keeping())
+    hands.log.id, hands.log.records = "cluster/two", {}
+    for offset in range(20):
+        hands.log.add(offset)
+    hands.settle(keeping())
+    assert hands.store.fence(0, "users") == Fence("cluster/two", 19)
+    assert hands.clicks() == 20
+
+
+def test_a_log_that_has_lost_its_newest_records_is_folded_anew(hands, keeping):
+    for offset in range(10):
+        hands.log.add(offset)
+    hands.settle(keeping())
+    del hands.log.records[topics.EVENTS, 0][6:]
+    hands.settle(keeping())
+    assert (hands.applied(), hands.clicks()) == (5, 6)
+
+
+def test_records_older_than_retention_come_from_the_archive(hands, keeping):
+    archived = [hands.log.add(offset) for offset in range(30)]
+    hands.log.begin[topics.EVENTS, 0] = 12
+    hands.catchup = lambda _topic, _partition, begin, end: iter(archived[begin:end])
+    hands.settle(keeping())
+    assert (hands.applied(), hands.clicks()) == (29, 30)
+
+
+def test_without_an_archive_the_rest_is_applied_all_the_same(hands, keeping):
+    for offset in range(30):
+        hands.log.add(offset)
+    hands.log.begin[topics.EVENTS, 0] = 12
+    hands.settle(keeping())
+    assert (hands.applied(), hands.clicks()) == (29, 18)
+
+
+def test_records_of_a_partition_that_went_elsewhere_are_let_go(hands, keeping):
+    lanes = keeping()
+    lanes.release({(topics.EVENTS, 0)})
+    lanes.offer(hands.log.add(0))
+    hands.settle(lanes)
+    assert hands.applied() == -1
+    assert lanes.position(topics.EVENTS, 0) is None
