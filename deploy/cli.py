@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
+import structlog
 import typer
 
 from deploy.commands import data, deadletters, evaluate, models, run, signals, stack
 from deploy.commands.common import errors
+from deploy.config import Settings
 from schemas.errors import FreshetError
 
 app = typer.Typer(
@@ -23,6 +26,12 @@ for module in (run, data, models, signals, deadletters, evaluate, stack):
 
 def main() -> None:
     """Run the command; a named failure is one sentence on standard error and exit code 1."""
+    level = logging.getLevelNamesMapping().get(Settings().log_level.upper(), logging.INFO)
+    # Standard output is for what a command answers.
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     try:
         app()
     except FreshetError as error:

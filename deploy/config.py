@@ -22,4 +22,4 @@ class Settings(BaseSettings):
     partitions: int = 8
     archive: Path | None = None
     """Where the Parquet archive is; ``archive/`` in the data folder by default."""
-    log_level: str = "INFO"
+    log_level: str = "WARNING"

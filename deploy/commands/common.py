@@ -52,6 +52,8 @@ def steps() -> Iterator[Callable[[str, int, int | None], None]]:
             progress.update(tasks[step], completed=done, total=total)
 
         yield show
+        for task in progress.tasks:
+            progress.update(task.id, total=task.total or task.completed, completed=task.total or task.completed)
 
 
 def table(*columns: str, rows: list[list[str]], title: str | None = None) -> None:

@@ -14,7 +14,8 @@ import typer
 from deploy import cluster
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, settings_for, steps
 from deploy.commands.data import SAMPLE, import_into
-from deploy.embedded.serve import serve
+from deploy.embedded.app import nearline
+from deploy.embedded.serve import listening, serve
 from deploy.local import stack
 from deploy.local.config import StackConfig
 from deploy.parts import Parts, create_cluster, open_parts
@@ -41,24 +42,22 @@ def up(data: Data = DEFAULT_FOLDER, host: Host = "127.0.0.1", port: Port = 8000,
         raise ConfigurationInvalid(
             "`freshet up` is the embedded stack; `freshet cluster-demo` runs the cluster's processes"
         )
-    serve(
-        data,
-        host,
-        port,
-        settings.partitions,
-        settings.log_level,
-        lambda: console.print(f"Freshet on http://{host}:{port}"),
-    )
+    with listening(host, port) as taken, nearline(data, settings.partitions) as running:
+        console.print(f"Freshet on http://{host}:{port}, its data in {data}. Ctrl-C ends it.", soft_wrap=True)
+        serve(data, running, taken, settings.log_level)
 
 
 def demo(dataset: Dataset = None, port: Port = 8000) -> None:
     """The sample store (or a data set) with a trained model and a page to try, in the foreground."""
     settings = settings_for("embedded")
     folder = _folder(dataset)
-    with open_parts(folder, settings) as parts:
-        _prepare(parts, folder, dataset)
     address = f"http://127.0.0.1:{port}"
-    serve(folder, "127.0.0.1", port, settings.partitions, "WARNING", lambda: _announce(address, address))
+    # Nearline runs from the start, so that signals keep up with the import instead of following the training.
+    with listening("127.0.0.1", port) as taken, nearline(folder, settings.partitions) as running:
+        with open_parts(folder, settings) as parts:
+            _prepare(parts, folder, dataset)
+        _announce(address, address)
+        serve(folder, running, taken, "WARNING")
 
 
 def cluster_demo(

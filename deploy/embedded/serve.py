@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
 
-from deploy.embedded.app import create_app, nearline
+from deploy.embedded.app import Nearline, create_app
 from schemas.errors import PortInUse
 
 
-def serve(folder: Path, host: str, port: int, partitions: int, log_level: str, announce: Callable[[], None]) -> None:
-    """Serve the folder on an address in the foreground; raises PortInUse, FolderLocked.
-
-    ``announce`` is called once the address is taken, before the first request.
-    """
-    with listening(host, port) as taken, nearline(folder, partitions) as running:
-        config = uvicorn.Config(create_app(folder, running), log_level=log_level.lower(), access_log=False)
-        announce()
-        # uvicorn raises the signal again after an orderly stop; here that is the orderly end.
-        with suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[taken])
+def serve(folder: Path, running: Nearline, taken: socket.socket, log_level: str) -> None:
+    """Answer on a listening socket until a signal ends it in an orderly way."""
+    config = uvicorn.Config(create_app(folder, running), log_level=log_level.lower(), access_log=False)
+    # uvicorn raises the signal again after an orderly stop; here that is the orderly end.
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[taken])
 
 
 def listening(host: str, port: int) -> socket.socket:
