@@ -107,7 +107,7 @@ def _add_users(router: APIRouter, handlers: _Handlers) -> None:
         summary="What this user may like next",
         tags=["recommendations"],
         response_model=None,
-        **openapi.documented(openapi.EXAMPLE_ANSWER, RecommendAsk),
+        **openapi.documented(openapi.EXAMPLE_ANSWER, RecommendAsk, "user_id"),
     )(_endpoint("recommendations", handlers.recommendations))
     router.post(
         "/v1/sessions/recommendations",
@@ -121,14 +121,14 @@ def _add_users(router: APIRouter, handlers: _Handlers) -> None:
         summary="Rank a list that you bring",
         tags=["recommendations"],
         response_model=None,
-        **openapi.documented_body(openapi.EXAMPLE_SCORES, ScoresAsk),
+        **openapi.documented_body(openapi.EXAMPLE_SCORES, ScoresAsk, "user_id"),
     )(_endpoint("scores", handlers.scores))
     router.get(
         "/v1/users/{user_id:path}",
         summary="The current view of a user",
         tags=["users"],
         response_model=None,
-        **openapi.documented(openapi.EXAMPLE_USER),
+        **openapi.documented(openapi.EXAMPLE_USER, path="user_id"),
     )(_endpoint("user", handlers.user))
 
 
@@ -138,7 +138,7 @@ def _add_items(router: APIRouter, handlers: _Handlers) -> None:
         summary="What is like an item",
         tags=["recommendations"],
         response_model=None,
-        **openapi.documented(openapi.EXAMPLE_ANSWER, SimilarAsk),
+        **openapi.documented(openapi.EXAMPLE_ANSWER, SimilarAsk, "item_id"),
     )(_endpoint("similar", handlers.similar))
     router.get(
         "/v1/items",
@@ -152,7 +152,7 @@ def _add_items(router: APIRouter, handlers: _Handlers) -> None:
         summary="The current view of an item",
         tags=["items"],
         response_model=None,
-        **openapi.documented(openapi.EXAMPLE_ITEM),
+        **openapi.documented(openapi.EXAMPLE_ITEM, path="item_id"),
     )(_endpoint("item", handlers.item))
 
 

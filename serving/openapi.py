@@ -67,18 +67,32 @@ def parameters(ask: type[msgspec.Struct]) -> list[dict[str, Any]]:
     ]
 
 
-def documented(example: dict[str, Any], ask: type[msgspec.Struct] | None = None) -> dict[str, Any]:
-    """Keyword arguments of a route: its answer's example, its parameters, its problems."""
-    extra: dict[str, Any] = {"parameters": parameters(ask)} if ask else {}
-    return {"responses": _responses(example), "openapi_extra": extra}
+def documented(
+    example: dict[str, Any], ask: type[msgspec.Struct] | None = None, path: str | None = None
+) -> dict[str, Any]:
+    """Keyword arguments of a route: its answer's example, the id in its path, its parameters, its problems."""
+    named = [*_path_parameter(path), *(parameters(ask) if ask else [])]
+    return {"responses": _responses(example), "openapi_extra": {"parameters": named}}
 
 
-def documented_body(example: dict[str, Any], ask: type[SessionAsk | ScoresAsk]) -> dict[str, Any]:
+def documented_body(
+    example: dict[str, Any], ask: type[SessionAsk | ScoresAsk], path: str | None = None
+) -> dict[str, Any]:
     """Keyword arguments of a route that takes a body."""
     shown = _EXAMPLE_SESSION if ask is SessionAsk else _EXAMPLE_SCORES_BODY
     schema = msgspec.json.schema(ask, ref_template="{name}")["$defs"][ask.__name__]
     body = {"required": True, "content": {"application/json": {"schema": schema, "example": shown}}}
-    return {"responses": _responses(example), "openapi_extra": {"requestBody": body}}
+    return {
+        "responses": _responses(example),
+        "openapi_extra": {"parameters": _path_parameter(path), "requestBody": body},
+    }
+
+
+def _path_parameter(name: str | None) -> list[dict[str, Any]]:
+    if name is None:
+        return []
+    schema = {"type": "string", "minLength": 1, "maxLength": 128}
+    return [{"name": name, "in": "path", "required": True, "schema": schema, "description": "Slashes percent-encoded."}]
 
 
 def _responses(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:

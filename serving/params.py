@@ -133,7 +133,7 @@ def page(cursor: str | None) -> bytes:
     if cursor is None:
         return b""
     try:
-        shown = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+        shown = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
         raise ProblemError(400, "invalid", "cursor is not one that an answer gave", field="cursor") from error
     if len(shown) % 4 or len(shown) > 4 * (MAX_SHOWN + 500):

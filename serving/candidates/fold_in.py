@@ -14,7 +14,6 @@ from models.als import Als
 from models.arrays import Floats, Ints, best
 from serving.scene import NOBODY, NOTHING, Part, Scene, part, scaled
 
-
 _ALIKE: Final = 0.25
 """Cosine from which an interest is given as a reason."""
 

@@ -108,7 +108,7 @@ class World:
     catalogue: Catalogue
     population: Population
     models: Models = NO_MODELS
-    config: RankingConfig = RankingConfig()
+    config: RankingConfig = field(default_factory=RankingConfig)
 
     def train(self) -> "World":
         als, neighbours, popularity = a_model()

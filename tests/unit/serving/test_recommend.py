@@ -9,9 +9,7 @@ from models.lists import ScoredList
 NOW = 1_795_428_000.0  # 2026-11-23T10:00Z, as in conftest
 KINDS = ("view", "click", "like", "unlike", "dislike", "dismiss", "rating", "purchase")
 
-histories = st.lists(
-    st.tuples(st.sampled_from(KINDS), st.integers(0, 59), st.floats(0, 40 * 86_400)), max_size=40
-)
+histories = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 59), st.floats(0, 40 * 86_400)), max_size=40)
 asks = st.fixed_dictionaries(
     {
         "count": st.integers(1, 70),

@@ -1,0 +1,192 @@
+"""The read API over HTTP: paths, parameters, problems, what is said of it."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from schemas.catalogue import Profile, encode_view
+from schemas.keys import Signal
+from serving.api import build_router
+
+
+@pytest.fixture
+async def client(shop, say) -> AsyncIterator[httpx.AsyncClient]:
+    shop.models.publish()
+    shop.know("ann", say("view", 3), say("like", 7))
+    service = shop.serve()
+    await service.start()
+    app = FastAPI()
+    app.include_router(build_router(service))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client:
+        yield client
+    await service.stop()
+
+
+async def test_recommendations_are_an_answer(client):
+    answer = (await client.get("/v1/users/ann/recommendations?count=4&context.device=phone")).json()
+    assert len(answer["items"]) == 4
+    assert {"item_id", "score", "reasons", "item"} == answer["items"][0].keys()
+    assert answer["items"][0]["item"]["title"].startswith("Game")
+    assert answer["signals_offset"].endswith(":1")
+    assert answer["generated_at"] == "2026-11-23T10:00:00Z"
+    assert answer["degraded"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("count=0", "count"),
+        ("count=501", "count"),
+        ("count=many", "count"),
+        ("after=soon", "after"),
+        ("diversity=2", "diversity"),
+        ("diversity=nan", "diversity"),
+        ("cursor=%21", "cursor"),
+        ("cursor=abc", "cursor"),
+        ("seed=-1", "seed"),
+        ("filter=price<3", "filter"),
+        ("anonymous_id=", "anonymous_id"),
+        ("anonymous_id=a%00b", "anonymous_id"),
+        ("exclude=" + "x" * 129, "exclude"),
+    ],
+)
+async def test_a_bad_parameter_is_a_problem_that_names_it(client, query, field):
+    found = await client.get(f"/v1/users/ann/recommendations?{query}")
+    assert found.status_code == 400
+    assert found.headers["content-type"] == "application/problem+json"
+    assert found.json()["field"] == field
+    assert found.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "index"),
+    [
+        (b"{", None, None),
+        (b"\xff", None, None),
+        (b"[]", None, None),
+        (b"{}", "events", None),
+        (b'{"events": [1]}', "events", 0),
+        (b'{"events": [{"type": "view", "item_id": "a"}, {"type": "view", "item_id": 5}]}', "events.item_id", 1),
+        (b'{"events": [], "count": 0}', "count", None),
+        (b'{"events": [], "nonsense": 0}', "nonsense", None),
+    ],
+)
+async def test_a_bad_body_is_a_problem_that_names_field_and_place(client, body, field, index):
+    found = await client.post("/v1/sessions/recommendations", content=body)
+    assert found.status_code == 400
+    assert (found.json().get("field"), found.json().get("index")) == (field, index)
+
+
+async def test_a_body_that_is_too_large_is_refused(client):
+    found = await client.post("/v1/users/ann/scores", content=b" " * 1_100_000)
+    assert found.status_code == 413
+
+
+async def test_ids_may_hold_slashes_and_our_own_words(client, shop, describe):
+    odd = ["a/b", "x/similar", "ü/ö y", "recommendations", "similar"]
+    for number, each in enumerate(odd):
+        shop.say(describe(0, item_id=each, title=each), offset=number + 1)
+        shop.signals.put(Signal.PROFILES, each, encode_view(Profile(user_id=each, attributes={"is": each})), each)
+    await _caught_up(client, odd)
+    for each in odd:
+        encoded = httpx.URL("http://shop").copy_with(path="/").join(_encoded(each))
+        item = await client.get(f"/v1/items/{_encoded(each)}")
+        assert item.json()["item_id"] == each, encoded
+        assert (await client.get(f"/v1/items/{_encoded(each)}/similar")).json()["items"]
+        assert (await client.get(f"/v1/users/{_encoded(each)}")).json()["attributes"] == {"is": each}
+        assert (await client.get(f"/v1/users/{_encoded(each)}/recommendations")).json()["items"]
+    user = "x/recommendations"
+    shop.signals.put(Signal.PROFILES, user, encode_view(Profile(user_id=user)), user)
+    assert (await client.get(f"/v1/users/{_encoded(user)}")).json()["user_id"] == user
+    assert (await client.get("/v1/items/a/b")).json()["item_id"] == "a/b"
+
+
+async def test_an_id_that_is_too_long_or_empty_is_refused(client):
+    assert (await client.get(f"/v1/users/{'x' * 129}/recommendations")).json()["field"] == "user_id"
+    assert (await client.get("/v1/users//recommendations")).json()["field"] == "user_id"
+    assert (await client.get("/v1/users/a%00b/recommendations")).status_code == 400
+
+
+async def test_shelves_answer(client):
+    for shelf in ("popular", "trending", "latest"):
+        answer = (await client.get(f"/v1/{shelf}?count=3&category=Racing")).json()
+        assert len(answer["items"]) == 3
+        assert answer["items"][0]["item"]["categories"] == ["racing"]
+        assert answer["recommendation_id"]
+
+
+async def test_the_catalogue_can_be_searched_and_paged(client):
+    found = (await client.get("/v1/items?query=racing&limit=4")).json()
+    assert {each["categories"][0] for each in found["items"]} == {"racing"}
+    following = (await client.get(f"/v1/items?query=racing&limit=4&cursor={found['next_cursor']}")).json()
+    assert not {i["item_id"] for i in found["items"]} & {i["item_id"] for i in following["items"]}
+    everything = (await client.get("/v1/items?limit=500")).json()
+    assert len(everything["items"]) == 60
+    assert everything["next_cursor"] is None
+    assert (await client.get("/v1/items?cursor=x")).json()["field"] == "cursor"
+    assert (await client.get("/v1/items?query=zzz")).json()["items"] == []
+
+
+async def test_what_is_not_there_is_a_404_that_names_it(client):
+    item, user = await client.get("/v1/items/none"), await client.get("/v1/users/none")
+    assert (item.status_code, item.json()["field"]) == (404, "item_id")
+    assert (user.status_code, user.json()["field"]) == (404, "user_id")
+
+
+async def test_a_user_shows_attributes_and_counts(client, shop):
+    shop.signals.put(Signal.PROFILES, "ann", encode_view(Profile(user_id="ann", attributes={"country": "SE"})), "ann")
+    user = (await client.get("/v1/users/ann")).json()
+    assert user["attributes"] == {"country": "SE"}
+    assert user["counters"] == {"view": 1, "like": 1}
+
+
+async def test_scores_come_in_the_order_of_the_ids(client):
+    found = await client.post("/v1/users/ann/scores", json={"item_ids": ["item-1", "item-13"]})
+    assert [each["item_id"] for each in found.json()["scores"]] == ["item-1", "item-13"]
+    empty = await client.post("/v1/users/ann/scores", json={"item_ids": []})
+    assert empty.json()["field"] == "item_ids"
+
+
+async def test_health_and_metrics_answer(client):
+    assert (await client.get("/health/live")).json() == {"status": "live"}
+    ready = await client.get("/health/ready")
+    assert (ready.status_code, ready.json()["missing"]) == (200, [])
+    text = (await client.get("/metrics")).text
+    assert "freshet_requests_total" in text
+    assert "freshet_model_age_seconds" in text
+
+
+async def test_what_is_not_ready_says_why_with_503(client, shop):
+    shop.now += 60
+    shop.signals.mode = "raise"
+    ready = await client.get("/health/ready")
+    assert ready.status_code == 503
+    assert "catalogue" in ready.json()["missing"][0]
+
+
+async def test_the_openapi_document_shows_parameters_and_examples(client):
+    document = (await client.get("/openapi.json")).json()
+    operation = document["paths"]["/v1/users/{user_id}/recommendations"]["get"]
+    named = {parameter["name"] for parameter in operation["parameters"]}
+    assert {"user_id", "count", "after", "exclude", "category", "context.<name>", "seed"} <= named
+    example = operation["responses"]["200"]["content"]["application/json"]["example"]
+    assert example["items"][0]["reasons"]
+
+
+def _encoded(text: str) -> str:
+    from urllib.parse import quote
+
+    return quote(text, safe="")
+
+
+async def _caught_up(client, wanted):
+    import asyncio
+
+    for _ in range(200):
+        found = (await client.get("/v1/items?limit=500")).json()["items"]
+        if {*wanted} <= {each["item_id"] for each in found}:
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail("the catalogue did not catch up")

@@ -1,0 +1,340 @@
+"""The service on stores that hang, fail, come back and change."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from time import perf_counter
+
+import msgspec
+import pytest
+
+from models.lists import ScoredList
+from schemas.answers import decode_decision
+from schemas.errors import LogBusy
+from schemas.keys import Signal
+from schemas.topics import ANSWERS
+from serving.params import ListAsk, RecommendAsk, SessionAsk, SimilarAsk
+from serving.problems import ProblemError
+from signals import aggregates, users
+
+ASK = RecommendAsk(count=10)
+
+
+@asynccontextmanager
+async def running(shop, **settings):
+    service = shop.serve(**settings)
+    await service.start()
+    await asyncio.sleep(0)
+    try:
+        yield service
+    finally:
+        await service.stop()
+
+
+def ids(answer):
+    return [item.item_id for item in answer.items]
+
+
+async def until(holds, seconds=3.0):
+    deadline = perf_counter() + seconds
+    while not holds():
+        assert perf_counter() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.01)
+
+
+async def test_an_unknown_user_in_an_empty_store_without_a_model_gets_an_answer(shop):
+    shop.signals.values.clear()
+    async with running(shop) as service:
+        answer = await service.recommendations("nobody", ASK)
+    assert (answer.items, answer.degraded, answer.model_version) == ([], [], None)
+
+
+async def test_an_answer_names_all_that_it_was_made_from(shop, say):
+    shop.models.publish(lists={"ann": ScoredList(("item-4",), (1.0,))})
+    token = shop.know("ann", say("view", 3), say("like", 7))
+    async with running(shop) as service:
+        answer = await service.recommendations("ann", ASK)
+    assert answer.signals_offset == str(token)
+    assert answer.model_version == "v1"
+    assert answer.config_id == service.config.config_id
+    assert answer.catalogue_version.count(".") == 7
+    assert not answer.degraded
+    assert len(answer.items) == 10
+    assert b'"title":"Game' in msgspec.json.encode(answer)
+
+
+@pytest.mark.parametrize("mode", ["hang", "raise"])
+async def test_dead_signals_still_give_a_full_list_within_the_deadline_and_say_so(shop, mode):
+    shop.models.publish()
+    async with running(shop) as service:
+        shop.signals.mode = mode
+        began = perf_counter()
+        answer = await service.recommendations("ann", ASK)
+        assert perf_counter() - began < 0.2
+        assert answer.degraded == ["signals"]
+        assert len(answer.items) == 10
+        assert answer.signals_offset is None
+
+
+@pytest.mark.parametrize("mode", ["hang", "raise"])
+async def test_dead_lists_are_done_without(shop, say, mode):
+    shop.models.publish(lists={"ann": ScoredList(("item-4",), (1.0,))})
+    shop.know("ann", say("like", 7))
+    async with running(shop) as service:
+        shop.models.mode = mode
+        answer = await service.recommendations("ann", ASK)
+    assert answer.degraded == ["lists"]
+    assert len(answer.items) == 10
+
+
+async def test_a_source_that_keeps_failing_is_left_alone_until_it_recovers(shop):
+    async with running(shop, breaker_failures=2, breaker_rest=0.1) as service:
+        shop.signals.mode = "hang"
+        for _ in range(2):
+            await service.recommendations("ann", ASK)
+        reads = shop.signals.reads
+        began = perf_counter()
+        assert (await service.recommendations("ann", ASK)).degraded == ["signals"]
+        assert perf_counter() - began < 0.02
+        assert shop.signals.reads == reads
+        shop.signals.mode = "ok"
+        await asyncio.sleep(0.12)
+        assert (await service.recommendations("ann", ASK)).degraded == []
+
+
+async def test_a_start_without_any_store_still_answers(shop):
+    shop.signals.mode = shop.models.mode = "raise"
+    async with running(shop) as service:
+        answer = await service.recommendations("ann", ASK)
+        assert set(answer.degraded) == {"signals", "catalogue"}
+        assert any("catalogue" in each for each in service.missing())
+        shop.signals.mode = "ok"
+        await until(lambda: len(service.state.catalogue) == 60)
+
+
+async def test_with_a_model_alone_popular_items_are_shown(shop):
+    shop.models.publish()
+    shop.signals.mode = "raise"
+    async with running(shop) as service:
+        answer = await service.recommendations("ann", ASK)
+    assert ids(answer)[0] == "item-0"
+    assert len(answer.items) == 10
+
+
+async def test_a_fault_in_ranking_is_answered_with_the_popular_list(shop, monkeypatch):
+    shop.models.publish()
+    async with running(shop) as service:
+
+        def broken(*_):
+            raise ZeroDivisionError
+
+        monkeypatch.setattr("serving.service.recommend", broken)
+        answer = await service.recommendations("ann", ASK)
+    assert answer.degraded == ["ranking"]
+    assert len(answer.items) == 10
+
+
+async def test_after_waits_for_its_event(shop, say):
+    shop.models.publish()
+    token = shop.know("ann", say("view", 3))
+    ahead = f"{token.partition}:{token.offset + 1}"
+    async with running(shop) as service:
+
+        async def like_soon():
+            await asyncio.sleep(0.05)
+            shop.know("ann", say("view", 3), say("like", 7))
+
+        liking = asyncio.create_task(like_soon())
+        answer = await service.recommendations("ann", RecommendAsk(after=ahead))
+        await liking
+    assert answer.signals_offset == ahead
+    assert answer.degraded == []
+
+
+async def test_after_gives_up_at_its_deadline_and_says_so(shop, say):
+    token = shop.know("ann", say("view", 3))
+    async with running(shop, after_seconds=0.05) as service:
+        answer = await service.recommendations("ann", RecommendAsk(after=f"{token.partition}:99"))
+    assert answer.degraded == ["after"]
+    assert answer.signals_offset == str(token)
+
+
+@pytest.mark.parametrize("token", ["x", "1", "8:1", "99999999:1"])
+async def test_a_token_that_cannot_be_is_a_problem_that_names_after(shop, token):
+    async with running(shop) as service:
+        with pytest.raises(ProblemError) as caught:
+            await service.recommendations("ann", RecommendAsk(after=token))
+    assert (caught.value.status, caught.value.field) == (400, "after")
+
+
+async def test_a_guests_events_count_for_the_user_that_the_guest_became(shop, say):
+    shop.models.publish()
+    guest = users.fold(users.EMPTY, say("like", 1, user_id=None, anonymous_id="g-1"), 5)
+    shop.signals.put(Signal.USERS, "a:g-1", users.encode(guest), "g-1", 5)
+    token = shop.know("ann", say("view", 3), say("identify", None, anonymous_id="g-1"))
+    async with running(shop) as service:
+        linked = await service.recommendations("ann", ASK)
+        named = await service.recommendations("eve", RecommendAsk(anonymous_id="g-1"))
+        as_guest = await service.recommendations("g-1", ASK)
+    for answer in (linked, named, as_guest):
+        assert "item-1" not in ids(answer)
+        assert "item-1" in {reason.item_id for item in answer.items for reason in item.reasons}
+    assert linked.signals_offset == str(token)
+    assert named.signals_offset is None
+
+
+async def test_a_new_version_and_a_rollback_are_served_within_moments(shop):
+    shop.models.publish("v1")
+    async with running(shop) as service:
+        assert service.state.models.version == "v1"
+        shop.models.publish("v2")
+        await until(lambda: service.state.models.version == "v2")
+        shop.models.pointer = "v1"
+        await until(lambda: service.state.models.version == "v1")
+
+
+async def test_a_version_that_cannot_be_loaded_leaves_the_old_one(shop):
+    shop.models.publish("v1")
+    async with running(shop) as service:
+        shop.models.publish("v2")
+        shop.models.stored["v2"][1]["als"] = b"broken"
+        await asyncio.sleep(0.1)
+        assert service.state.models.version == "v1"
+        assert len((await service.recommendations("ann", ASK)).items) == 10
+
+
+async def test_lists_are_read_once_a_version(shop):
+    shop.models.publish(lists={"ann": ScoredList(("item-4",), (1.0,))})
+    async with running(shop) as service:
+        for _ in range(3):
+            await service.recommendations("ann", ASK)
+            await service.recommendations("eve", ASK)
+    assert shop.models.list_reads == 2
+
+
+async def test_changes_of_the_catalogue_show_at_once(shop, describe):
+    shop.models.publish()
+    async with running(shop, follow_seconds=0.02) as service:
+        assert "item-0" in ids(await service.shelf("popular", ListAsk()))
+        shop.say(describe(0, hidden=True), offset=1)
+        await asyncio.sleep(0.1)
+        assert "item-0" not in ids(await service.shelf("popular", ListAsk()))
+
+
+async def test_aggregates_are_followed_and_name_their_version(shop, say):
+    async with running(shop, refresh_seconds=0.02) as service:
+        before = (await service.shelf("trending", ListAsk())).aggregates_version
+        entry = users.entry_at(users.fold(users.EMPTY, say("like", 5), 3), 3)
+        key = aggregates.popularity_key("item-5")
+        cell = aggregates.fold({key: aggregates.decode(key, None)}, entry, ())[key]
+        shop.signals.put(Signal.AGGREGATES, key, aggregates.encode(cell), "ann", 3)
+        await asyncio.sleep(0.1)
+        answer = await service.shelf("trending", ListAsk())
+    assert ids(answer)[0] == "item-5"
+    assert before != answer.aggregates_version
+    assert "3" in answer.aggregates_version.split(".")
+
+
+async def test_a_guest_off_the_log_is_served_from_the_events_that_come_along(shop):
+    shop.models.publish()
+    async with running(shop) as service:
+        events = [{"type": "view", "item_id": "item-2"}, {"type": "like", "item_id": "item-1"}]
+        answer = await service.session(SessionAsk(events=events, count=5))
+        with pytest.raises(ProblemError) as caught:
+            await service.session(SessionAsk(events=[events[0], {"type": "like"}]))
+    assert not {"item-1", "item-2"} & set(ids(answer))
+    assert "item-1" in {reason.item_id for item in answer.items for reason in item.reasons}
+    assert (caught.value.index, caught.value.field) == (1, "events")
+
+
+async def test_similar_items_are_alike_and_leave_out_what_the_user_saw(shop, say, category):
+    shop.models.publish()
+    shop.know("ann", say("view", 12))
+    async with running(shop) as service:
+        answer = await service.similar("item-0", SimilarAsk(count=5, user_id="ann"))
+        with pytest.raises(ProblemError) as caught:
+            await service.similar("no such item", SimilarAsk())
+    assert {category(each) for each in ids(answer)} == {"puzzle"}
+    assert not {"item-0", "item-12"} & set(ids(answer))
+    assert caught.value.status == 404
+
+
+async def test_an_item_unknown_to_the_model_is_like_what_its_texts_share(shop, describe, category):
+    shop.models.publish()
+    shop.say(describe(66, title="A racing puzzle"), offset=1)
+    async with running(shop) as service:
+        answer = await service.similar("item-66", SimilarAsk(count=5))
+    assert {category(each) for each in ids(answer)} <= {"puzzle", "racing"}
+    assert answer.items[0].reasons[0].source == "text"
+
+
+async def test_scores_rank_the_list_that_is_brought(shop, say):
+    shop.models.publish()
+    shop.know("ann", say("like", 1))
+    async with running(shop) as service:
+        found = await service.scores("ann", ["item-2", "item-7", "no such item"])
+    scores = {each["item_id"]: each["score"] for each in found["scores"]}
+    assert scores["item-7"] > scores["item-2"] > -1
+    assert list(scores) == ["item-2", "item-7", "no such item"]
+
+
+async def test_every_answer_is_recorded_with_what_it_was_made_of(shop, say):
+    shop.know("ann", say("like", 1))
+    async with running(shop) as service:
+        answer = await service.recommendations("ann", RecommendAsk(seed=5))
+    ((topic, entry),) = shop.log.entries
+    decision = decode_decision(entry.value)
+    assert (topic, entry.key) == (ANSWERS, b"ann")
+    assert decision.recommendation_id == answer.recommendation_id
+    assert (decision.asked.now, decision.asked.seed) == (shop.now, 5)
+    assert users.decode(decision.inputs["u:ann"]).recent[0].item == "item-1"
+    assert [item.item_id for item in decision.items] == ids(answer)
+    assert decision.sources["similar"].outcome == "ok"
+
+
+async def test_a_recorded_answer_can_be_made_again(shop, say):
+    from schemas.answers import Decision
+    from serving.recommend import recommend
+    from serving.scene import Signals
+
+    shop.models.publish()
+    shop.know("ann", say("like", 1), say("search", None, query="sports"))
+    async with running(shop) as service:
+        await service.recommendations("ann", RecommendAsk(seed=5, count=7))
+        await service.stop()
+        decision: Decision = decode_decision(shop.log.entries[0][1].value)
+        signals = Signals(users.decode(decision.inputs["u:ann"]), service.state.population)
+        again = recommend(decision.asked, signals, service.state.models, service.state.catalogue, service.config)
+    assert [item.item_id for item in again.items] == [item.item_id for item in decision.items]
+    assert [i.score for i in again.items] == pytest.approx([i.score for i in decision.items], abs=1e-6)
+
+
+async def test_a_log_that_refuses_records_does_not_fail_answers(shop):
+    shop.log.error = LogBusy("full")
+    async with running(shop, decision_queue=1) as service:
+        for _ in range(3):
+            assert len((await service.recommendations("ann", ASK)).items) == 10
+
+
+async def test_readiness_says_what_is_missing(shop, say):
+    async with running(shop) as service:
+        assert service.missing() == []
+        entry = users.entry_at(users.fold(users.EMPTY, say("like", 5), 3), 3)
+        key = aggregates.popularity_key("item-5")
+        cell = aggregates.fold({key: aggregates.decode(key, None)}, entry, ())[key]
+        shop.signals.put(Signal.AGGREGATES, key, aggregates.encode(cell), "ann", 3)
+        await until(lambda: service.missing() == ["no model is active; run 'freshet train'"])
+        shop.models.publish()
+        await until(lambda: service.missing() == [])
+        shop.signals.mode = "raise"
+        shop.now += 60
+        assert any("catalogue" in each for each in service.missing())
+
+
+async def test_paging_goes_on_without_repeats_while_the_person_acts(shop, say):
+    shop.models.publish()
+    shop.know("ann", say("view", 3))
+    async with running(shop) as service:
+        first = await service.recommendations("ann", ASK)
+        shop.know("ann", say("view", 3), say("like", 7))
+        second = await service.recommendations("ann", RecommendAsk(count=10, cursor=first.next_cursor))
+    assert len({*ids(first), *ids(second)}) == 20
