@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
 import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 import orjson
 import structlog
@@ -24,7 +26,7 @@ from ingest.limits import RateLimiter
 from ingest.problems import problem
 from ingest.validate import policy
 from schemas import site, topics
-from schemas.errors import FreshetError, LogUnavailable
+from schemas.errors import FreshetError, LogUnavailable, PortInUse
 from schemas.ports import LogReader, LogWriter
 
 _LOG = structlog.get_logger(__name__)
@@ -80,17 +82,26 @@ def main() -> None:
     """Serve until told to stop; a failure to start is one sentence on standard error."""
     settings = IngestSettings()
     try:
+        listening = listen(settings)
         app = create_app(settings, *open_log(settings))
     except FreshetError as error:
         sys.exit(f"The collector cannot start: {error}")
-    _LOG.info("collector_starts", host=settings.collector_host, port=settings.collector_port, stack=settings.stack)
-    uvicorn.run(
-        app,
-        host=settings.collector_host,
-        port=settings.collector_port,
-        log_level=settings.log_level.lower(),
-        access_log=False,
-    )
+    _LOG.info("collector_starts", host=settings.collector_host, port=settings.collector_port, parts=settings.stack)
+    config = uvicorn.Config(app, log_level=settings.log_level.lower(), access_log=False)
+    # uvicorn raises the signal again after an orderly stop; here that is the orderly end.
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def listen(settings: IngestSettings) -> socket.socket:
+    """The collector's listening socket; raises PortInUse."""
+    try:
+        return socket.create_server((settings.collector_host, settings.collector_port), backlog=2_048)
+    except OSError as error:
+        place = f"{settings.collector_host}:{settings.collector_port}"
+        raise PortInUse(
+            f"it cannot listen on {place} ({os.strerror(error.errno or 0)}); stop what uses it, or set FRESHET_COLLECTOR_PORT"
+        ) from error
 
 
 def _closing(writer: LogWriter, reader: LogReader) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

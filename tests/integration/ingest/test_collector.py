@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from ingest.config import IngestSettings
-from schemas.errors import LogUnavailable
+from schemas.errors import LogUnavailable, PortInUse
 
 VIEW = {"type": "view", "user_id": "ann", "item_id": "portal-2"}
 NAMES = st.sampled_from(
@@ -142,3 +142,12 @@ def test_settings_that_cannot_work_are_refused(monkeypatch, name):
     monkeypatch.setenv(name, "-1")
     with pytest.raises(ValueError):
         IngestSettings()
+
+
+def test_a_port_that_is_taken_is_said_in_one_sentence():
+    from ingest.main import listen
+
+    with listen(IngestSettings(collector_port=0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortInUse, match=f"127.0.0.1:{port} .* set FRESHET_COLLECTOR_PORT"):
+            listen(IngestSettings(collector_port=port))
