@@ -1,0 +1,126 @@
+"""What the Kafka adapters promise without a broker, and of topics with one."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from schemas import topics
+from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable, ServerMissing
+from schemas.records import LogEntry
+
+NOBODY = "127.0.0.1:1"
+ENTRY = LogEntry(b"user1", b"0123456789")
+
+kafka_log = pytest.importorskip("adapters.kafka_log")
+
+
+@pytest.fixture
+def writer_of():
+    """Writers, closed at the end of the test."""
+    opened = []
+
+    def make(*args, **kwargs):
+        opened.append(kafka_log.KafkaLogWriter(*args, **kwargs))
+        return opened[-1]
+
+    yield make
+    for writer in opened:
+        writer.close()
+
+
+def test_a_full_queue_is_busy_at_once_and_takes_nothing(writer_of):
+    writer = writer_of(NOBODY, max_in_flight=3, delivery_seconds=1.0)
+    first = writer.append(topics.EVENTS, [ENTRY, ENTRY])
+    with pytest.raises(LogBusy):
+        writer.append(topics.EVENTS, [ENTRY, ENTRY])
+    third = writer.append(topics.EVENTS, [ENTRY])
+    assert len(first.result(timeout=20)) == 2
+    assert len(third.result(timeout=20)) == 1
+
+
+def test_too_many_bytes_are_busy_too(writer_of):
+    writer = writer_of(NOBODY, max_bytes=100, delivery_seconds=1.0)
+    with pytest.raises(LogBusy):
+        writer.append(topics.EVENTS, [LogEntry(b"k", b"x" * 100)])
+
+
+def test_entries_that_no_broker_confirms_are_unavailable_each_and_make_room(writer_of):
+    writer = writer_of(NOBODY, max_in_flight=2, delivery_seconds=1.0)
+    began = time.monotonic()
+    results = writer.append(topics.EVENTS, [ENTRY, ENTRY]).result(timeout=20)
+    assert [type(result) for result in results] == [LogUnavailable, LogUnavailable]
+    assert time.monotonic() - began < 10
+    assert len(writer.append(topics.EVENTS, [ENTRY, ENTRY]).result(timeout=20)) == 2
+
+
+def test_an_append_of_nothing_is_settled_at_once(writer_of):
+    assert writer_of(NOBODY).append(topics.EVENTS, []).result(timeout=1) == []
+
+
+def test_a_closed_writer_takes_nothing():
+    writer = kafka_log.KafkaLogWriter(NOBODY)
+    writer.close()
+    with pytest.raises(LogUnavailable):
+        writer.append(topics.EVENTS, [ENTRY])
+
+
+def test_an_entry_that_kafka_would_not_take_fails_alone(writer_of):
+    writer = writer_of(NOBODY, delivery_seconds=1.0)
+    too_large = LogEntry(b"k", b"x" * (kafka_log.MAX_RECORD_BYTES + 1_000))
+    [result] = writer.append(topics.EVENTS, [too_large]).result(timeout=20)
+    assert isinstance(result, LogUnavailable)
+
+
+def test_a_missing_kafka_is_one_sentence_that_names_the_setting():
+    with pytest.raises(ServerMissing, match="FRESHET_KAFKA"):
+        kafka_log.create_topics(NOBODY)
+
+
+def test_a_reader_without_kafka_is_unavailable():
+    reader = kafka_log.KafkaLogReader(NOBODY, answer_seconds=0.5)
+    with pytest.raises(LogUnavailable):
+        reader.bounds(topics.EVENTS, 0)
+    with pytest.raises(LogUnavailable):
+        reader.log_id(topics.EVENTS)
+    reader.close()
+
+
+@pytest.mark.stack
+def test_topics_are_made_once_and_their_number_of_partitions_is_held(kafka_servers, site):
+    prefix = f"{site}."
+    kafka_log.create_topics(kafka_servers, prefix, 3)
+    kafka_log.create_topics(kafka_servers, prefix, 3)
+    reader = kafka_log.KafkaLogReader(kafka_servers, prefix)
+    assert {topic: reader.partitions(topic) for topic in topics.ALL} == dict.fromkeys(topics.ALL, 3)
+    reader.close()
+    with pytest.raises(ConfigurationInvalid, match="3 partitions, not 4"):
+        kafka_log.create_topics(kafka_servers, prefix, 4)
+
+
+@pytest.mark.stack
+def test_a_topic_made_anew_is_another_log_and_the_writer_goes_on(kafka_servers, site, writer_of):
+    from confluent_kafka.admin import AdminClient
+
+    prefix = f"{site}."
+    kafka_log.create_topics(kafka_servers, prefix)
+    reader, writer = kafka_log.KafkaLogReader(kafka_servers, prefix), writer_of(kafka_servers, prefix)
+    for _ in range(3):
+        writer.append(topics.EVENTS, [ENTRY]).result(timeout=20)
+    old = reader.log_id(topics.EVENTS)
+    admin, name = AdminClient({"bootstrap.servers": kafka_servers, "log_level": 0}), f"{prefix}{topics.EVENTS}"
+    admin.delete_topics([name])[name].result(timeout=20)
+    until = time.monotonic() + 20
+    while name in admin.list_topics(timeout=5).topics and time.monotonic() < until:
+        time.sleep(0.2)
+    kafka_log.create_topics(kafka_servers, prefix)
+    assert reader.log_id(topics.EVENTS) != old
+    until = time.monotonic() + 40
+    landed = writer.append(topics.EVENTS, [ENTRY]).result(timeout=20)[0]
+    while isinstance(landed, Exception) and time.monotonic() < until:
+        landed = writer.append(topics.EVENTS, [ENTRY]).result(timeout=20)[0]
+    assert not isinstance(landed, Exception), landed
+    found = reader.read(topics.EVENTS, landed.partition, landed.offset, 10)
+    assert [record.value for record in found] == [ENTRY.value]
+    reader.close()
