@@ -64,6 +64,8 @@ class FileImporter:
     """An importer's usual answers: a folder, no items, no users, no types of its own."""
 
     dataset = ""
+    aliases: tuple[str, ...] = ()
+    """Other names under which a user may ask for it."""
     needs: tuple[str, ...] = ()
     """The files by which a folder is recognised."""
     types: frozenset[str] = frozenset()

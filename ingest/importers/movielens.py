@@ -28,6 +28,7 @@ class MovieLens(FileImporter):
     """``movies.csv`` and ``ratings.csv``, and where they are there ``tags.csv`` and ``links.csv``."""
 
     dataset = "movielens"
+    aliases = ("ml-latest-small", "ml-latest", "ml-20m", "ml-25m", "ml-32m")
     needs = ("movies.csv", "ratings.csv")
 
     @property
@@ -88,6 +89,7 @@ class MovieLens100k(FileImporter):
     """``u.data``, ``u.item`` and ``u.user``: tabs and pipes, Latin-1."""
 
     dataset = "ml-100k"
+    aliases = ("movielens-100k", "movielens")
     needs = ("u.data", "u.item", "u.user")
 
     def items(self, faults: Faults) -> Iterator[dict[str, Any]]:

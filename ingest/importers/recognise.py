@@ -23,7 +23,7 @@ def recognise(path: Path, mapping: Mapping[str, str] | None = None, dataset: str
     """The importer of a folder or file; ``dataset`` insists on one. Raises DatasetUnknown, ConfigurationInvalid."""
     if not path.exists():
         raise DatasetUnknown(f"there is no {path}")
-    candidates = [known for known in KNOWN if dataset in AUTO or known.dataset == dataset]
+    candidates = [known for known in KNOWN if dataset in {*AUTO, known.dataset, *known.aliases}]
     if not candidates:
         names = ", ".join(known.dataset for known in KNOWN)
         raise DatasetUnknown(f"no data set is called '{dataset}'; there are {names}, and auto")

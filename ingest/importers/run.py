@@ -95,6 +95,8 @@ class ImportParts(NamedTuple):
     clock: Clock
     sleep: Callable[[float], None]
     policy: Policy = validate.policy()
+    log_id: str = ""
+    """The log's own id: into another log, a data set is imported from its beginning."""
 
 
 def run_import(
@@ -105,7 +107,7 @@ def run_import(
     Raises LogUnavailable where the log stays away; the same call then goes on behind the last confirmed batch.
     Also DatasetUnknown (a file is damaged) and ConfigurationInvalid (the progress file is).
     """
-    progress = file.load(fingerprint(importer), parts.clock())
+    progress = file.load(fingerprint(importer, parts.log_id), parts.clock())
     faults, before = Faults(progress.malformed), sum(progress.rows.values())
     if not progress.done:
         for topic, things in _stages(importer, parts, faults):
@@ -117,10 +119,10 @@ def run_import(
     return Imported(importer.dataset, progress.rows, appended, faults.count, faults.named)
 
 
-def fingerprint(importer: Importer) -> str:
-    """Tells one data set from another: its name, files and their sizes."""
+def fingerprint(importer: Importer, log_id: str) -> str:
+    """Tells one import from another: the data set's name, its files and their sizes, and the log."""
     files = [(path.name, path.stat().st_size) for path in importer.paths]
-    return blake2b(f"{importer.dataset}{files}".encode(), digest_size=12).hexdigest()
+    return blake2b(f"{importer.dataset}{files}{log_id}".encode(), digest_size=12).hexdigest()
 
 
 Take = Callable[[], Taken]

@@ -126,6 +126,7 @@ class Steam(FileImporter):
     """Hours played of video games: ``plays.csv``; without times."""
 
     dataset = "steam-200k"
+    aliases = ("steam",)
     needs = ("plays.csv",)
 
     def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
@@ -159,6 +160,7 @@ class Goodbooks(FileImporter):
     """A catalogue of books: ``books.csv``; no events."""
 
     dataset = "goodbooks"
+    aliases = ("books",)
     needs = ("books.csv",)
 
     def items(self, faults: Faults) -> Iterator[dict[str, Any]]:

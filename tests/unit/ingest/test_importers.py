@@ -140,6 +140,13 @@ def test_an_unknown_folder_is_told_what_was_looked_for(tmp_path):
         recognise(tmp_path, dataset="netflix")
 
 
+@pytest.mark.parametrize("name", ["auto", "movielens", "ml-latest-small"])
+def test_a_data_set_may_be_asked_for_by_name(movielens, name):
+    assert recognise(movielens, dataset=name).dataset == "movielens"
+    with pytest.raises(DatasetUnknown, match=r"it looked for plays\.csv"):
+        recognise(movielens, dataset="steam")
+
+
 def test_another_events_csv_is_not_taken_for_deskdrop(tmp_path):
     write(tmp_path, "events.csv", "a,b\n1,2\n")
     with pytest.raises(DatasetUnknown):

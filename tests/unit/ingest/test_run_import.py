@@ -68,6 +68,11 @@ def test_another_file_is_another_import(folder, parts, file, memory_log):
     assert run_import(recognise(folder), parts, file).appended == COUNT + 3
 
 
+def test_into_another_log_it_is_imported_from_its_beginning(folder, parts, file):
+    run_import(recognise(folder), parts, file)
+    assert run_import(recognise(folder), parts._replace(log_id="made anew"), file).appended == COUNT + 2
+
+
 @pytest.mark.parametrize("batches", [1, 2, 3])
 def test_a_killed_import_goes_on_behind_its_last_batch(folder, parts, file, memory_log, batches):
     seen = []
