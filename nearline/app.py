@@ -31,8 +31,8 @@ from schemas.records import Record
 from schemas.site import topic_prefix
 
 TICK_SECONDS: Final = 0.1
-MAX_WAITING: Final = 20_000
-"""Records delivered and not yet applied; past that the streams wait, and Faust stops fetching."""
+MAX_WAITING: Final = 5_000
+"""Records of one lane delivered and not yet applied; past that the streams wait, and Faust stops fetching."""
 SESSION_SECONDS: Final = 6.0
 """How long a killed worker's partitions stand still; Kafka's brokers allow no less by default."""
 
@@ -92,7 +92,7 @@ class NearlineApp(faust.App):
         stream.enable_acks = False
         async for event in stream.events():
             message = event.message
-            self.assignment.offer(
+            lane = self.assignment.offer(
                 Record(
                     self._names[message.topic],
                     message.partition,
@@ -103,7 +103,7 @@ class NearlineApp(faust.App):
                 )
             )
             self._offered.set()
-            while self.assignment.waiting > MAX_WAITING:
+            while lane is not None and lane.waiting > MAX_WAITING and lane in self.assignment.lanes:
                 self._room.clear()
                 await self._room.wait()
 

@@ -223,7 +223,7 @@ class Lane:
 
 
 class Assignment:
-    """All lanes of one worker. ``offer`` and ``waiting`` are for the event loop, the rest for the one thread."""
+    """All lanes of one worker. ``offer``, ``position`` and ``release`` are for the event loop, the rest for the one thread."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -236,16 +236,12 @@ class Assignment:
         """The lanes as they are now."""
         return list(self._lanes.values())
 
-    @property
-    def waiting(self) -> int:
-        """Records offered and not yet applied."""
-        return sum(lane.waiting for lane in self.lanes)
-
-    def offer(self, record: Record) -> None:
+    def offer(self, record: Record) -> Lane | None:
         """Hand a delivered record to its lane; one of a partition that is kept elsewhere is let go."""
         lane = self._lanes.get((record.topic, record.partition))
         if lane is not None:
             lane.offer(record)
+        return lane
 
     def position(self, topic: str, partition: int) -> int | None:
         """All before this offset is committed; None where that is not known."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
@@ -11,6 +12,7 @@ from typing import Final, NoReturn
 import faust
 import stamina
 import structlog
+import uvloop
 from prometheus_client import start_http_server
 
 from adapters.kafka_log import KafkaLogReader, KafkaLogWriter, create_topics
@@ -41,6 +43,7 @@ def run() -> NoReturn:
     except FreshetError as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(1) from None
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     worker = faust.Worker(app, loglevel="WARNING", redirect_stdouts=False, quiet=True)
     worker.execute_from_commandline()
     raise SystemExit(0)
