@@ -141,19 +141,19 @@ def _add_window(router: APIRouter, pages: _Pages) -> None:
         refused = pages.refuse(shopper)
         if refused:
             return refused
-        shelves = await shelves_for(pages.shop, shopper, query, None, pages.site.currency)
-        return pages.render("page.html", shopper, query=query, shelves=shelves)
+        groups = await shelves_for(pages.shop, shopper, query, pages.site.currency)
+        return pages.render("page.html", shopper, query=query, groups=groups)
 
     @router.get("/shop/shelves")
-    async def fragment(user: str, q: str = "", after: str | None = None) -> Response:
+    async def fragment(user: str, q: str = "", after: str | None = None, everyone: bool = True) -> Response:
         refused = pages.refuse(user)
         if refused:
             return refused
         try:
-            shelves = await shelves_for(pages.shop, user, _query(q), after, pages.site.currency)
+            groups = await shelves_for(pages.shop, user, _query(q), pages.site.currency, after, everyone=everyone)
         except ProblemError as error:
             return pages.sorry(error.status, "These shelves cannot be shown", str(error), user)
-        return pages.render("shelves.html", user, shelves=shelves)
+        return pages.render("shelves.html", user, groups=groups)
 
 
 def _add_item(router: APIRouter, pages: _Pages) -> None:

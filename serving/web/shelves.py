@@ -92,19 +92,27 @@ class Window:
         return no_model + calmly(answer.degraded)
 
 
-async def shelves_for(shop: Shop, user: str, query: str, after: str | None, currency: str) -> list[Shelf]:
-    """All shelves of the page, those without anything to show left out; raises ProblemError."""
+async def shelves_for(
+    shop: Shop, user: str, query: str, currency: str, after: str | None = None, *, everyone: bool = True
+) -> dict[str, list[Shelf]]:
+    """The page's shelves by group: ``mine``, ``everyone`` (where asked for) and ``liked``; raises ProblemError.
+
+    Shelves with nothing to show are left out, but for the personal one, which then says why.
+    """
     # The personal answer waits for the event behind ``after``; what is read next has it as well.
-    mine = await shop.recommendations(user, FOR_YOU, after)
-    visitor, trending, latest = await asyncio.gather(shop.visitor(user), shop.trending(RAIL), shop.latest(RAIL))
-    window = Window(shop, user, visitor, currency, query)
-    results = [window.results()] if query else []
-    rails = [
-        window.rail("trending", "Trending now", trending),
-        window.rail("new", "New", latest),
-        window.liked(),
-    ]
-    return [*results, window.for_you(mine), *(shelf for shelf in rails if shelf.cards)]
+    answer = await shop.recommendations(user, FOR_YOU, after)
+    window = Window(shop, user, await shop.visitor(user), currency, query)
+    groups = {"mine": [*([window.results()] if query else []), window.for_you(answer)]}
+    if everyone:
+        trending, latest = await asyncio.gather(shop.trending(RAIL), shop.latest(RAIL))
+        groups["everyone"] = _filled(
+            window.rail("trending", "Trending now", trending), window.rail("new", "New", latest)
+        )
+    return groups | {"liked": _filled(window.liked())}
+
+
+def _filled(*shelves: Shelf) -> list[Shelf]:
+    return [shelf for shelf in shelves if shelf.cards]
 
 
 async def similar_to(shop: Shop, item: Item, user: str, currency: str) -> tuple[Card, Shelf]:

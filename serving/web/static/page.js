@@ -102,7 +102,8 @@
     if (options.undo) entry.offerUndo(sent[0]);
     if (!shelves) return entry.finish(null, `counted; taken by the log in ${whole(acknowledged)} ms`);
     try {
-      const html = await fetchShelves(token);
+      // What is the same for everyone changes here only by what this shopper does not want.
+      const html = await fetchShelves(token, sent[0].type === "dismiss" || sent[0].type === "retract");
       // Newer clicks bring newer shelves, which hold this event as well.
       if (turn !== newest) return entry.finish(null, "on the shelf together with the next");
       const change = swap(html, token, sent[0].item_id);
@@ -133,12 +134,13 @@
     return answer.results.at(-1).offset;
   }
 
-  async function fetchShelves(token) {
+  async function fetchShelves(token, everyone) {
     const address = new URL("/shop/shelves", location.href);
     address.searchParams.set("user", user);
     const query = new URLSearchParams(location.search).get("q");
     if (query) address.searchParams.set("q", query);
     if (token) address.searchParams.set("after", token);
+    if (!everyone) address.searchParams.set("everyone", "false");
     const response = await fetch(address);
     if (!response.ok) throw new Error(`the server answered ${response.status}.`);
     return response.text();
@@ -146,15 +148,16 @@
 
   async function refresh() {
     const turn = ++newest;
-    const html = await fetchShelves().catch(() => null);
+    const html = await fetchShelves(null, true).catch(() => null);
     if (html !== null && turn === newest) swap(html);
   }
 
   // Puts the new shelves in place; returns in words what changed in the personal one.
   function swap(html, token, subject) {
     const before = look();
-    const arrived = fragment(html);
-    shelves.replaceChildren(arrived);
+    for (const group of fragment(html).children) {
+      shelves.querySelector(`[data-group="${group.dataset.group}"]`).replaceChildren(...group.childNodes);
+    }
     const mine = shelves.querySelector("[data-shelf=for-you]");
     const moves = compare(before.order, order(), subject);
     animate(before.places, moves);
@@ -224,16 +227,16 @@
     return before.join() === order().join() ? "Your shelf stayed as it was" : "The rest closed the gap";
   }
 
+  // Reads all places before it writes, so that the page is laid out once.
   function animate(places, moves) {
-    for (const card of cards()) {
+    const now = cards().map((card) => [card, places.get(card.dataset.item), card.getBoundingClientRect()]);
+    for (const [card, from, to] of now) {
       const move = moves.get(card.dataset.item);
       if (move) {
         card.classList.add("moved");
         card.dataset.moved = move;
       }
-      const from = places.get(card.dataset.item);
       if (motionless.matches) continue;
-      const to = card.getBoundingClientRect();
       const frames = from
         ? [{ transform: `translate(${from.left - to.left}px, ${from.top - to.top}px)` }, { transform: "none" }]
         : [{ opacity: 0, transform: "scale(.94)" }, { opacity: 1, transform: "none" }];
