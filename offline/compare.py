@@ -86,9 +86,9 @@ def compare(
     Raises ConfigurationInvalid for an unknown protocol or algorithm, DatasetUnknown where files are missing.
     """
     chosen = algorithms or tuple(ALGORITHMS)
-    _require(protocol, PROTOCOLS, "protocol")
+    _require(protocol, PROTOCOLS, "a protocol")
     for name in chosen:
-        _require(name, ALGORITHMS, "algorithm")
+        _require(name, ALGORITHMS, "an algorithm")
     task = PROTOCOLS[protocol](path)
     rows = [_row(name, task, progress) for name in chosen]
     return CompareReport(
@@ -194,7 +194,7 @@ def _binary(pairs: Iterator[list[str]]) -> Interactions:
 
 def _require(name: str, known: Mapping[str, object], what: str) -> None:
     if name not in known:
-        raise ConfigurationInvalid(f"'{name}' is not a {what}; choose from {', '.join(known)}")
+        raise ConfigurationInvalid(f"'{name}' is not {what}; choose from {', '.join(known)}")
 
 
 ALGORITHMS: Final[Mapping[str, Callable[[Interactions], UserScores]]] = {

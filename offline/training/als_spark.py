@@ -33,6 +33,7 @@ def train(
 
     chosen = parameters or AlsParameters()
     alpha = chosen.alpha_of(interactions.matrix)
+    blocks = max(2, session.sparkContext.defaultParallelism)
     algorithm = ALS(
         rank=chosen.factors,
         maxIter=chosen.iterations,
@@ -40,6 +41,8 @@ def train(
         alpha=alpha,
         implicitPrefs=True,
         seed=chosen.seed,
+        numUserBlocks=blocks,
+        numItemBlocks=blocks,
         intermediateStorageLevel="MEMORY_AND_DISK",
     )
     progress("training als on Spark", 0, 1)
