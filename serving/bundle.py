@@ -31,7 +31,7 @@ NO_COLUMNS: Final = Columns(np.empty(0, np.int32), np.empty(0, np.float32))
 
 @dataclass(frozen=True, eq=False)
 class Models:
-    """One version's values; ``als_items`` etc. hold the catalogue position of each of the model's items."""
+    """One version's values; ``als_items`` (I,) holds the catalogue position of each of the model's items."""
 
     version: str | None = None
     created_at: float = 0.0
@@ -43,6 +43,8 @@ class Models:
     neighbours: Neighbours | None = None
     popularity: Popularity | None = None
     als_items: Ints = field(default_factory=lambda: np.empty(0, np.int32))
+    als_rows: Ints = field(default_factory=lambda: np.empty(0, np.int32))
+    """The model's row of each catalogue position (n,), -1 where it has none; shorter than a catalogue that grew."""
     popular: Columns = NO_COLUMNS
     """Most popular at training, best first."""
     _similar: dict[tuple[int, int], Columns] = field(default_factory=dict, repr=False)
@@ -84,9 +86,12 @@ def load(manifest: Manifest, value: Callable[[str], bytes]) -> Models:
 
 def place(models: Models, catalogue: Catalogue) -> Models:
     """The same values with their items' positions; items that the catalogue never heard of become bare ones."""
-    als_items, popular = NO_COLUMNS.items, NO_COLUMNS
+    als_items = als_rows = NO_COLUMNS.items
+    popular = NO_COLUMNS
     if models.als:
         als_items = np.array([catalogue.ensure(item_id) for item_id in models.als.item_ids], np.int32)
+        als_rows = np.full(len(catalogue), -1, np.int32)
+        als_rows[als_items] = np.arange(als_items.size)
     if models.neighbours:
         for item_id in models.neighbours.item_ids:
             catalogue.ensure(item_id)
@@ -94,7 +99,7 @@ def place(models: Models, catalogue: Catalogue) -> Models:
         for item_id in models.popularity.item_ids:
             catalogue.ensure(item_id)
         popular = as_columns(catalogue, models.popularity.top(len(models.popularity.item_ids)))
-    return replace(models, als_items=als_items, popular=popular, _similar={})
+    return replace(models, als_items=als_items, als_rows=als_rows, popular=popular, _similar={})
 
 
 def as_columns(catalogue: Catalogue, found: ScoredList) -> Columns:

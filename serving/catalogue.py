@@ -88,6 +88,10 @@ class Catalogue:
         visible: Bools = columns["shown"][items] & (columns["opens"][items] <= now) & (now < columns["closes"][items])
         return visible
 
+    def all_visible(self, now: float) -> Bools:
+        """Which items (n,) may be shown at ``now``; the caller may write to it."""
+        return self.column("shown") & (self.column("opens") <= now) & (now < self.column("closes"))
+
     def labels(self, at: int) -> tuple[int, ...]:
         """The codes of an item's categories."""
         return self._labels[at]

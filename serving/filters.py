@@ -11,8 +11,7 @@ from signals.users import UserValue
 
 def allowed(asked: Asked, user: UserValue, catalogue: Catalogue, *, hide_seen: bool) -> Bools:
     """Which positions (n,) may be shown: visible now, in the categories asked for, not seen, excluded or shown before."""
-    everything = np.arange(len(catalogue), dtype=np.int32)
-    may = catalogue.visible(everything, asked.now)
+    may = catalogue.all_visible(asked.now)
     if asked.categories:
         may &= catalogue.in_categories(asked.categories)
     if hide_seen:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from math import exp2
+from operator import itemgetter
 from typing import NamedTuple
 
 from schemas.answers import Asked
@@ -29,35 +31,37 @@ class Profile(NamedTuple):
     """Searches with their decayed weights, newest first."""
 
 
-class _Reading(NamedTuple):
-    newest: float
-    session_from: float
-    config: RankingConfig
-
-
 def read(asked: Asked, user: UserValue, models: Models, catalogue: Catalogue, config: RankingConfig) -> Profile:
     """The profile of a value; decay counts from the person's own newest event."""
     entries = user.recent[-config.profile_events :]
-    reading = _Reading(max((entry.at for entry in entries), default=0.0), session_start(asked, user), config)
     against = _against(entries)
     weights: dict[int, float] = {}
     recent: dict[int, float] = {}
-    fresh = 0.0
-    for entry in reversed(entries):
+    fresh, recent_from, trained_to = 0.0, asked.now - config.next_window, models.trained_to
+    for entry, weight in _weighed(entries, session_start(asked, user), config):
         at = catalogue.position(entry.item)
         if at is None or entry.item in against:
             continue
-        weight = _weight(entry, reading)
-        if weight <= 0:
-            continue
         weights[at] = weights.get(at, 0.0) + weight
-        if asked.now - entry.at <= config.next_window:
+        if entry.at >= recent_from:
             recent[at] = recent.get(at, 0.0) + weight
-        if entry.at > models.trained_to:
+        if entry.at > trained_to:
             fresh += weight
-    strongest = dict(sorted(weights.items(), key=lambda pair: -pair[1]))
+    strongest = dict(sorted(weights.items(), key=itemgetter(1), reverse=True))
     disliked = tuple(at for item in against if (at := catalogue.position(item)) is not None)
     return Profile(strongest, disliked, recent, fresh, len(user.recent), _queries(asked, user, config))
+
+
+def _weighed(entries: Sequence[Entry], session_from: float, config: RankingConfig) -> Iterator[tuple[Entry, float]]:
+    """Entries of interest with their decayed weights, newest first."""
+    newest = max((entry.at for entry in entries), default=0.0)
+    boost, half_life, by_type = config.session_boost, config.half_life, config.weights
+    for entry in reversed(entries):
+        weight = worth(entry, by_type)
+        if weight > 0:
+            at = entry.at
+            decay = exp2(max((at - newest) / half_life, -60.0))
+            yield entry, weight * decay * boost if at >= session_from else weight * decay
 
 
 def session_start(asked: Asked, user: UserValue) -> float:
@@ -68,12 +72,6 @@ def session_start(asked: Asked, user: UserValue) -> float:
     if asked.session_id is not None and session.id is not None and session.id != asked.session_id:
         return float("inf")
     return session.started
-
-
-def _weight(entry: Entry, reading: _Reading) -> float:
-    boost = reading.config.session_boost if entry.at >= reading.session_from else 1.0
-    age = (reading.newest - entry.at) / reading.config.half_life
-    return worth(entry, reading.config.weights) * boost * exp2(-min(age, 60.0))
 
 
 def _against(entries: tuple[Entry, ...]) -> dict[str, None]:

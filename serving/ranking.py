@@ -13,7 +13,7 @@ from serving.scene import NOBODY, Part, Scene
 
 
 class Blend(NamedTuple):
-    """C candidates: positions, total scores, and by source (S, C) what it added and the item that led there."""
+    """C candidates: positions, total scores, and by source (S, C) what it added and the item that led there; positions rise."""
 
     items: Ints
     scores: Floats
@@ -41,8 +41,11 @@ def source_weights(scene: Scene) -> dict[str, float]:
 def blend(scene: Scene, parts: Mapping[str, Part], weights: Mapping[str, float], averse: Part) -> Blend:
     """All candidates with their totals, in no order."""
     used = {name: found for name, found in parts.items() if found.items.size and weights.get(name, 0.0) > 0}
-    items = np.unique(np.concatenate([np.empty(0, np.int32), *(found.items for found in used.values())]))
-    column = np.zeros(len(scene.catalogue), np.int32)
+    named = np.zeros(len(scene.catalogue), np.bool_)
+    for found in used.values():
+        named[found.items] = True
+    items = np.flatnonzero(named).astype(np.int32)
+    column = np.empty(len(scene.catalogue), np.int32)
     column[items] = np.arange(items.size)
     added = np.zeros((len(used), items.size), np.float32)
     anchors = np.full((len(used), items.size), NOBODY, np.int32)
@@ -57,6 +60,8 @@ def blend(scene: Scene, parts: Mapping[str, Part], weights: Mapping[str, float],
 
 def _aversion(scene: Scene, items: Ints, averse: Part) -> Floats:
     """What is taken off each candidate's score, shape (C,)."""
+    if not averse.items.size:
+        return np.zeros(items.size, np.float32)
     taken = np.zeros(len(scene.catalogue), np.float32)
     taken[averse.items] = averse.scores * scene.config.aversion
     return taken[items]

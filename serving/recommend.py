@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from models.arrays import Ints
+from models.arrays import Ints, best
 from schemas.answers import Asked, DecidedItem, Reason, SourceOutcome
 from serving import diversity, filters, profile, ranking
 from serving.bundle import Models
@@ -83,33 +83,41 @@ def finish(scene: Scene, blended: Blend, outcomes: dict[str, SourceOutcome]) -> 
 
 def _choose(scene: Scene, blended: Blend) -> Ints:
     """Columns of the blend to show, best first; ties by position."""
-    order = np.lexsort((blended.items, -blended.scores))
+    asked = scene.asked
+    order = best(blended.scores, blended.scores.size if asked.diversity else asked.count)
     order = order[blended.scores[order] > 0]
     labels = scene.catalogue.column("label")[blended.items[order]]
-    taken = diversity.capped(labels, scene.asked.count, scene.asked.diversity)
-    return order[taken].astype(np.int32)
+    return order[diversity.capped(labels, asked.count, asked.diversity)].astype(np.int32)
 
 
 def _decided(scene: Scene, blended: Blend, chosen: Ints) -> list[DecidedItem]:
     ids = scene.catalogue.ids
     items = blended.items[chosen]
+    reasons = _reasons(scene, blended, chosen)
+    return [
+        DecidedItem(ids[at], score, why)
+        for at, score, why in zip(items.tolist(), blended.scores[chosen].tolist(), reasons, strict=True)
+    ]
+
+
+def _reasons(scene: Scene, blended: Blend, chosen: Ints) -> list[list[Reason]]:
+    """Each chosen item's reasons, largest share first; shares too small to tell are left out."""
     anchors = blended.anchors[:, chosen]
     if "fold_in" in blended.names:
-        anchors[blended.names.index("fold_in")] = fold_in.anchors(scene, items)
-    added = blended.added[:, chosen]
-    shares = (added / added.sum(axis=0)).T.tolist()
-    rows = zip(items.tolist(), blended.scores[chosen].tolist(), shares, anchors.T.tolist(), strict=True)
-    return [DecidedItem(ids[at], score, _reasons(ids, blended.names, *why)) for at, score, *why in rows]
-
-
-def _reasons(ids: list[str], names: tuple[str, ...], shares: list[float], anchors: list[int]) -> list[Reason]:
-    found = [
-        Reason(name, round(share, 4), ids[anchor] if anchor != NOBODY else None)
-        for name, share, anchor in zip(names, shares, anchors, strict=True)
-        if share >= _SMALLEST_SHARE
-    ]
-    found.sort(key=lambda reason: -reason.share)
-    return found
+        anchors[blended.names.index("fold_in")] = fold_in.anchors(scene, blended.items[chosen])
+    shares = blended.added[:, chosen]
+    shares = shares / shares.sum(axis=0)
+    rows, columns = np.nonzero(shares >= _SMALLEST_SHARE)
+    order = np.lexsort((rows, -shares[rows, columns], columns))
+    rows, columns = rows[order], columns[order]
+    told = zip(
+        rows.tolist(), columns.tolist(), shares[rows, columns].tolist(), anchors[rows, columns].tolist(), strict=True
+    )
+    ids, reasons = scene.catalogue.ids, [list[Reason]() for _ in chosen]
+    for row, column, share, anchor in told:
+        led = ids[anchor] if anchor != NOBODY else None
+        reasons[column].append(Reason(blended.names[row], round(share, 4), led))
+    return reasons
 
 
 def _filling(scene: Scene, taken: Ints, count: int) -> tuple[Ints, list[str]]:

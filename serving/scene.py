@@ -86,16 +86,18 @@ def gathered(scene: Scene, found: Iterable[tuple[int, Ints, Floats]]) -> Part:
     items = np.concatenate([items for _, items, _ in kept])
     scores = np.concatenate([scores for _, _, scores in kept])
     anchors = np.repeat([anchor for anchor, _, _ in kept], [items.size for _, items, _ in kept])
-    allowed = scene.allowed[items]
-    items, scores, anchors = items[allowed], scores[allowed], anchors[allowed]
-    distinct, inverse = np.unique(items, return_inverse=True)
-    summed = np.bincount(inverse, scores, distinct.size).astype(np.float32)
-    leading = np.empty(distinct.size, np.int32)
-    rising = np.argsort(scores, kind="stable")
-    # Of an item's anchors the strongest is written last, and stays.
-    leading[inverse[rising]] = anchors[rising]
+    order = np.lexsort((scores, items))
+    order = order[scene.allowed[items[order]]]
+    if not order.size:
+        return NOTHING
+    items, scores, anchors = items[order], scores[order], anchors[order]
+    last = np.append(items[1:] != items[:-1], True)
+    ends = np.flatnonzero(last)
+    starts = np.append(0, ends[:-1] + 1)
+    summed = np.add.reduceat(scores, starts).astype(np.float32)
     chosen = best(summed, scene.reach)
-    return Part(distinct[chosen], summed[chosen], leading[chosen])
+    # Of an item's anchors the strongest is the last of its run.
+    return Part(items[starts][chosen], summed[chosen], anchors[ends][chosen].astype(np.int32))
 
 
 def bucketed(items: Ints) -> Part:

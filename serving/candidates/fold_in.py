@@ -71,9 +71,11 @@ def _weights(scene: Scene) -> dict[str, float]:
 
 def _directions(als: Als, scene: Scene, items: Ints) -> Floats:
     """Factors of length one by catalogue position (C, d); zeros for what the model does not know."""
-    rows = [als.index_of(scene.catalogue.ids[at]) for at in items.tolist()]
-    factors: Floats = als.item_factors[[0 if row is None else row for row in rows]]
-    lengths = np.linalg.norm(factors, axis=1, keepdims=True)
-    lengths[[row is None for row in rows]] = np.inf
+    rows = np.full(items.size, -1, np.int32)
+    placed = items < scene.models.als_rows.size
+    rows[placed] = scene.models.als_rows[items[placed]]
+    factors: Floats = als.item_factors[rows]
+    lengths = np.sqrt(np.einsum("cd,cd->c", factors, factors))[:, None]
+    lengths[rows < 0] = np.inf
     directions: Floats = factors / np.maximum(lengths, np.finfo(np.float32).tiny)
     return directions

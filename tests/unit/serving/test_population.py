@@ -1,0 +1,52 @@
+"""Aggregates in memory are what signals.aggregates says, merged over partitions."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from signals import aggregates
+
+NOW = 1_795_428_000.0
+relaxed = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+followers = st.dictionaries(st.integers(0, 59).map("item-{}".format), st.floats(0, 700), max_size=20)
+
+
+def merge_next_cells(world, cells):
+    for partition, cell in enumerate(cells):
+        world.merge(partition, {aggregates.next_key("item-1"): aggregates.encode(cell)})
+
+
+@relaxed
+@given(st.lists(followers, min_size=1, max_size=8))
+def test_followers_are_summed_as_merge_next_sums_them(world, parts):
+    cells = [aggregates.NextCell(part) for part in parts]
+    merge_next_cells(world, cells)
+    for partition in range(len(parts), 8):
+        world.merge(partition, {aggregates.next_key("item-1"): aggregates.encode(aggregates.NextCell())})
+    found = world.population.followers(world.catalogue.position("item-1"))
+    ids = [world.catalogue.ids[at] for at in found.items.tolist()]
+    expected = aggregates.merge_next(cells)
+    assert dict(zip(ids, found.visits.tolist(), strict=True)) == pytest.approx(expected)
+
+
+def test_counts_of_all_partitions_order_what_is_popular(world, say):
+    world.happen(*(say("like", 4, user_id=f"u{n}") for n in range(3)), partition=0)
+    world.happen(*(say("like", 9, user_id=f"u{n}") for n in range(2)), partition=0)
+    world.happen(*(say("like", 9, user_id=f"v{n}") for n in range(2)), partition=5)
+    popular = [world.catalogue.ids[at] for at in world.population.popular.tolist()]
+    # A partition's second batch replaced its cells of item 9 only.
+    assert popular == ["item-9", "item-4"]
+
+
+def test_what_is_recent_trends_above_what_was(world, say):
+    old = [say("view", 3, NOW - 40 * 86_400, user_id=f"u{n}", event_id=f"o{n}") for n in range(20)]
+    new = [say("view", 8, NOW - 60, user_id=f"u{n}", event_id=f"n{n}") for n in range(5)]
+    world.happen(*old, *new)
+    assert world.catalogue.ids[world.population.trending[0]] == "item-8"
+    assert world.catalogue.ids[world.population.popular[0]] == "item-3"
+
+
+def test_a_partition_that_began_anew_takes_its_old_counts_back(world, say):
+    world.happen(*(say("like", 4, user_id=f"u{n}") for n in range(3)))
+    world.merge(0, {}, whole=True)
+    assert world.population.empty

@@ -1,0 +1,68 @@
+"""A user and the guests that the user was, read as one; and what events are worth."""
+
+import pytest
+
+from signals.merge import merge
+from signals.users import EMPTY, SEEN, Entry, Session, Term, UserValue
+from signals.weights import worth
+
+
+def entry(offset, item, at, kind="view", value=None):
+    return Entry(offset, kind, item, at, value, f"{item}-{at}".encode())
+
+
+def test_without_guests_the_value_is_the_users_own():
+    value = UserValue(offset=4, recent=(entry(4, "a", 1.0),))
+    assert merge(value, []) is value
+    assert merge(value, [EMPTY]) is value
+
+
+def test_histories_are_put_in_order_of_time_and_keep_the_users_offset():
+    user = UserValue(offset=9, recent=(entry(2, "a", 10.0), entry(9, "b", 30.0)), counters={"view": 2}, links=("g",))
+    guest = UserValue(offset=70, recent=(entry(70, "c", 20.0),), counters={"view": 1, "like": 3})
+    merged = merge(user, [guest])
+    assert [each.item for each in merged.recent] == ["a", "c", "b"]
+    assert merged.counters == {"view": 3, "like": 3}
+    assert (merged.offset, merged.links) == (9, ("g",))
+
+
+def test_an_event_in_both_histories_counts_once():
+    shared = entry(3, "a", 10.0)
+    merged = merge(UserValue(offset=3, recent=(shared,)), [UserValue(offset=3, recent=(shared,))])
+    assert merged.recent == (shared,)
+
+
+def test_the_latest_session_the_newest_terms_and_what_was_seen_last_remain():
+    many = {f"i{n}": float(n) for n in range(SEEN)}
+    user = UserValue(offset=1, session=Session("s", 0.0, 50.0, 2), seen=many, terms=(Term(1, "x", 5.0),))
+    guest = UserValue(offset=1, session=Session("t", 60.0, 70.0, 1), seen={"new": 5_000.0}, terms=(Term(1, "y", 9.0),))
+    merged = merge(user, [guest])
+    assert merged.session == guest.session
+    assert len(merged.seen) == SEEN
+    assert "new" in merged.seen
+    assert "i0" not in merged.seen
+    assert [term.query for term in merged.terms] == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "sign"),
+    [
+        ("rating", 5.0, 1),
+        ("rating", 1.0, -1),
+        ("rating", 2.5, 0),
+        ("dislike", None, -1),
+        ("dismiss", None, -1),
+        ("unlike", None, 0),
+        ("like", None, 1),
+        ("dwell", 0.0, 0),
+        ("dwell", 90.0, 1),
+        ("nobody knows", None, 0),
+    ],
+)
+def test_events_speak_for_or_against_an_item(kind, value, sign):
+    weight = worth(entry(0, "a", 0.0, kind, value))
+    assert (weight > 0) - (weight < 0) == sign
+
+
+def test_a_sites_own_type_has_the_weight_that_the_site_gives_it():
+    assert worth(entry(0, "a", 0.0, "wished"), {"wished": 2.5}) == 2.5
