@@ -96,14 +96,14 @@ def build_web_router(
     service: ServingService,
     *,
     chance: Callable[[int], int] = randrange,
-    events_url: str = "/v1/events",
+    events_url: str = "",
     name: str = "Freshet",
     currency: str = "",
 ) -> APIRouter:
     """The page at ``/`` and its parts under ``/shop``.
 
-    ``events_url`` is where the browser posts events: a path on this origin, or the collector's absolute address,
-    which must allow this origin by CORS. ``chance(n)`` gives a number from 0 to n - 1, for invented names;
+    ``events_url`` is where the browser posts events: the whole address of the collector's ``/v1/events``, which must
+    allow this origin by CORS; empty for ``/v1/events`` of this origin. ``chance(n)`` gives a number from 0 to n - 1, for invented names;
     ``currency`` is put before prices.
     """
     return page_router(ServiceShop(service), chance=chance, events_url=events_url, name=name, currency=currency)
@@ -113,12 +113,12 @@ def page_router(
     shop: Shop,
     *,
     chance: Callable[[int], int],
-    events_url: str = "/v1/events",
+    events_url: str = "",
     name: str = "Freshet",
     currency: str = "",
 ) -> APIRouter:
     """As ``build_web_router``, over any shop."""
-    pages = _Pages(shop, _Site(name, events_url, currency), lambda: invented(chance))
+    pages = _Pages(shop, _Site(name, events_url or "/v1/events", currency), lambda: invented(chance))
     router = APIRouter(include_in_schema=False)
     _add_window(router, pages)
     _add_item(router, pages)

@@ -119,7 +119,7 @@ async def similar_to(shop: Shop, item: Item, user: str, currency: str) -> tuple[
     """One item's card and the shelf of what is like it."""
     visitor, answer = await asyncio.gather(shop.visitor(user), shop.similar(item.item_id, user, SIMILAR))
     window = Window(shop, user, visitor, currency)
-    shelf = window.rail("similar", f"Like {item.title or item.item_id}", answer)
+    shelf = window.rail("similar", f"More like {item.title or item.item_id}", answer)
     plain = [card._replace(why="") for card in shelf.cards]
     nothing = "Nothing like it is known yet; that takes a few more visits."
     return window.card(item), shelf._replace(cards=plain, sentence="" if plain else nothing)

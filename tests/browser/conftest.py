@@ -8,6 +8,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 import uvicorn
 from fastapi import FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
@@ -28,6 +30,9 @@ from serving.web.router import page_router
 from serving.web.shop import Visitor
 
 HOSTILE = '<script>window.bitten=1</script><img src=x onerror="window.bitten=1">\'"&amp;'
+
+
+Serve = Callable[[FastAPI], AbstractContextManager[str]]
 
 
 class DictShop:
@@ -139,9 +144,14 @@ class Page(NamedTuple):
     shop: DictShop
 
 
-def _app(shop: DictShop) -> FastAPI:
+def _app(shop: DictShop, events_url: str = "") -> FastAPI:
+    app = _collector(shop)
+    app.include_router(page_router(shop, chance=lambda n: n // 2, currency="$", events_url=events_url))
+    return app
+
+
+def _collector(shop: DictShop) -> FastAPI:
     app = FastAPI()
-    app.include_router(page_router(shop, chance=lambda n: n // 2, currency="$"))
 
     @app.post("/v1/events")
     async def events(request: Request) -> JSONResponse:
@@ -154,31 +164,40 @@ def _app(shop: DictShop) -> FastAPI:
     return app
 
 
-@pytest.fixture
-def serve() -> Iterator[Callable[[FastAPI], str]]:
-    """Serves an app on a free loopback port and gives its address."""
-    running: list[tuple[uvicorn.Server, threading.Thread]] = []
-
-    def start(app: FastAPI) -> str:
-        listening = socket.socket()
+@contextmanager
+def _running(app: FastAPI) -> Iterator[str]:
+    with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])), daemon=True)
         thread.start()
-        running.append((server, thread))
-        return f"http://127.0.0.1:{listening.getsockname()[1]}"
-
-    yield start
-    for server, thread in running:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         server.should_exit = True
         thread.join(timeout=10)
 
 
+@pytest.fixture(scope="session")
+def serving_at() -> Serve:
+    """Serves an app on a free loopback port, while its context lasts, and gives its address."""
+    return _running
+
+
 @pytest.fixture
-def page(serve: Callable[[FastAPI], str]) -> Page:
+def page(serving_at: Serve) -> Iterator[Page]:
     """The page over a shop of real games."""
     shop = DictShop()
-    return Page(serve(_app(shop)), shop)
+    with serving_at(_app(shop)) as url:
+        yield Page(url, shop)
+
+
+@pytest.fixture
+def page_with_a_collector_elsewhere(serving_at: Serve) -> Iterator[Page]:
+    """As in a cluster: events go to another origin, which allows the page's."""
+    shop = DictShop()
+    collector = _collector(shop)
+    collector.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
+    with serving_at(collector) as events, serving_at(_app(shop, f"{events}/v1/events")) as url:
+        yield Page(url, shop)
 
 
 @pytest.fixture(scope="session")

@@ -197,3 +197,12 @@ def test_a_name_is_invented_for_whoever_has_none_and_stays_in_the_address(page, 
     name = one(browser, "body").get_attribute("data-user")
     assert re.fullmatch(r"[a-z]+-[a-z]+-\d{4}", name)
     assert f"user={name}" in browser.current_url
+
+
+def test_events_may_go_to_a_collector_on_another_origin(page_with_a_collector_elsewhere, browser):
+    page = page_with_a_collector_elsewhere
+    browser.get(f"{page.url}/?user=robin")
+    like_first(browser)
+    milliseconds(browser)
+    assert [event["type"] for event in page.shop.received] == ["like"]
+    assert browser.get_log("browser") == []
