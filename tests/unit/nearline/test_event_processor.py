@@ -112,15 +112,24 @@ def test_deaths_around_any_commit_leave_the_bytes_of_one_fold(
 
 
 @settings(max_examples=40)
-@given(randoms, st.integers(150, 400))
+@given(randoms, st.integers(250, 500))
 def test_a_user_who_outruns_the_bound_is_counted_exactly(traffic, records, faulty_store, folded_once, random, count):
-    events = [
-        e for e in traffic(random, count, people=1) if random.random() < 0.05 or e.type not in {"forget", "retract"}
-    ]
+    events = [e for e in traffic(random, count, people=1) if not users.loses_history(e) or random.random() < 0.02]
     log, store = records(events), faulty_store()
     store.error = StoreUnavailable
-    store.fate = lambda: random.choice(["before", "after", *[None] * 8])
+    store.fate = lambda: random.choice(["before", "after", *[None] * 20])
     follow(store, log, random)
+    assert store.everything() == folded_once(log)
+
+
+def test_a_restart_far_behind_users_applies_nothing_to_them_again(records, faulty_store, folded_once):
+    searches = [event(n, "search") for n in range(1, users.DEDUPLICATION + 10)]
+    log, store = records([event(0), *searches, event(len(searches) + 1)]), faulty_store()
+    worker = processor(store)
+    worker.resume()
+    worker.process(log[:-1], now=1.0)
+    assert processor(store).resume() == 0
+    flush(store, log)
     assert store.everything() == folded_once(log)
 
 
