@@ -78,12 +78,12 @@ def start(
     supervisor = Supervisor(services(settings, ports, workers, folder), folder / "logs")
     cluster = Cluster(supervisor, _address(ports.api), _address(ports.collector))
     for address in (cluster.api, cluster.collector):
-        if _alive(address):
+        if alive(address):
             raise PortInUse(f"something answers at {address} already; stop it or choose other ports")
     supervisor.start()
     deadline = clock() + seconds
     for name, address in (("collector", cluster.collector), ("api", cluster.api)):
-        while not _alive(address):
+        while not alive(address):
             if clock() > deadline:
                 supervisor.stop()
                 raise ServerMissing(f"the {name} did not answer within {seconds:g} s; see {supervisor.log_of(name)}")
@@ -112,7 +112,8 @@ def _address(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def _alive(address: str) -> bool:
+def alive(address: str) -> bool:
+    """Whether a process answers at all."""
     return _answers(f"{address}/health/live")
 
 

@@ -18,6 +18,7 @@ from ingest.importers.run import Imported, ImportParts, ProgressFile, Step, run_
 from ingest.importers.simulated import import_sample
 from ingest.validate import policy
 from offline.engines import EngineName
+from schemas import topics
 from schemas.manifest import Manifest
 
 SAMPLE = "games"
@@ -50,7 +51,10 @@ def import_(
 def import_into(parts: Parts, folder: Path, dataset: str, path: Path | None, mapping: str = "") -> Imported:
     """Import a data set with a progress display."""
     settings = IngestSettings()
-    taking = ImportParts(parts.writer, time.time, time.sleep, policy(settings.event_types, settings.personal_keys))
+    allowed = policy(settings.event_types, settings.personal_keys)
+    # Opened writer first: that makes an embedded log where there is none.
+    writer = parts.writer
+    taking = ImportParts(writer, time.time, time.sleep, allowed, parts.reader.log_id(topics.EVENTS))
     with steps() as show:
 
         def report(step: Step) -> None:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from deploy.config import Settings
-from deploy.local.config import StackConfig
+from deploy.local.config import SERVERS, StackConfig
 from deploy.parts import create_cluster
-from tests.e2e.systems import ClusterSystem, EmbeddedSystem, System, freshet
+from tests.e2e.systems import ClusterSystem, EmbeddedSystem, System, freshet, wait_until_ready
+
+Ensure = Callable[[str], StackConfig]
 
 
-def cluster_settings(stack: StackConfig, site: str, folder: Path) -> Settings:
-    addresses = stack.environment()
+def cluster_settings(ensure_server: Ensure, site: str, folder: Path) -> Settings:
+    """Settings of a site of its own on the tests' real servers."""
+    for server in SERVERS:
+        config = ensure_server(server)
+    addresses = config.environment()
     settings = Settings(
         stack="cluster",
         kafka=addresses["FRESHET_KAFKA"],
@@ -27,23 +33,26 @@ def cluster_settings(stack: StackConfig, site: str, folder: Path) -> Settings:
     return settings
 
 
-@pytest.fixture(params=["embedded", pytest.param("cluster", marks=pytest.mark.stack)])
-def system(request: pytest.FixtureRequest, tmp_path: Path, site: str) -> Iterator[System]:
+@pytest.fixture(scope="module", params=["embedded", pytest.param("cluster", marks=pytest.mark.stack)])
+def system(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, ensure_server: Ensure
+) -> Iterator[System]:
     """A Freshet that is not started yet, with an empty log."""
-    folder = tmp_path / "data"
+    folder = tmp_path_factory.mktemp("freshet") / "data"
     folder.mkdir()
     if request.param == "embedded":
         found: System = EmbeddedSystem(folder)
     else:
-        found = ClusterSystem(folder, cluster_settings(request.getfixturevalue("stack"), site, folder))
+        found = ClusterSystem(folder, cluster_settings(ensure_server, f"e{uuid.uuid4().hex[:10]}", folder))
     yield found
     found.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def movies(system: System, datasets: Path) -> System:
     """The system with MovieLens' small set imported and a model trained, running."""
     freshet(system, "import", "movielens", str(datasets / "ml-latest-small"))
     system.start()
     freshet(system, "train")
+    wait_until_ready(system)
     return system

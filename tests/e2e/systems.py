@@ -82,15 +82,12 @@ class EmbeddedSystem:
         command = [sys.executable, "-m", "deploy.cli", "up", "--data", str(self.folder), "--port", str(port)]
         output = (self.folder.parent / "up.log").open("ab")
         self._process = subprocess.Popen(command, env=self.environment(), stdout=output, stderr=output)
-        self._wait()
+        eventually(self._lives, READY_SECONDS, "freshet up answers")
 
-    def _wait(self) -> None:
-        def looked() -> bool:
-            assert self._process is not None
-            assert self._process.poll() is None, (self.folder.parent / "up.log").read_text()
-            return cluster.ready(self.api)
-
-        eventually(looked, READY_SECONDS, "freshet up is ready")
+    def _lives(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.folder.parent / "up.log").read_text()
+        return cluster.alive(self.api)
 
     def stop(self) -> None:
         if self._process is not None:
@@ -117,12 +114,16 @@ class ClusterSystem:
         ports = cluster.Ports(free_port(), free_port(), free_port())
         self.running = cluster.start(self.settings, self.folder, ports, self._workers)
         self.api, self.collector = self.running.api, self.running.collector
-        eventually(lambda: cluster.ready(self.api), READY_SECONDS, "the online API is ready")
 
     def stop(self) -> None:
         if self.running is not None:
             self.running.supervisor.stop()
             self.running = None
+
+
+def wait_until_ready(system: System) -> None:
+    """Signals have caught up and a model is active."""
+    eventually(lambda: cluster.ready(system.api), READY_SECONDS, "the online API is ready")
 
 
 def freshet(system: System, *arguments: str, seconds: float = 300) -> str:

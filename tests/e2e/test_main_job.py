@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from tests.e2e.systems import System, call, eventually, freshet, recommendations, send
+from tests.e2e.systems import System, call, eventually, freshet, recommendations, send, wait_until_ready
 
-USER, IDLE = "u-e2e-reader", "414"
+IDLE = "414"
 LIKED = "260"
+SETTLED_SECONDS = 3.0
+"""Longer than aggregates need to be flushed and to reach every API process."""
 
 
 def _items(answer: dict[str, Any]) -> list[str]:
@@ -27,12 +29,13 @@ def _model_answers(system: System, version: str | None = None) -> str:
 
 def test_a_like_moves_another_item_up_and_leaves_an_idle_user_alone(movies: System) -> None:
     _model_answers(movies)
-    send(movies, type="view", user_id=USER, item_id="1")
-    before = recommendations(movies, USER, count=50)
+    user = "a reader"
+    seen = send(movies, type="view", user_id=user, item_id="1")
+    before = recommendations(movies, user, count=50, after=seen)
     idle_before = _items(recommendations(movies, IDLE))
 
-    token = send(movies, type="like", user_id=USER, item_id=LIKED)
-    after = recommendations(movies, USER, count=50, after=token)
+    token = send(movies, type="like", user_id=user, item_id=LIKED)
+    after = recommendations(movies, user, count=50, after=token)
 
     assert after["signals_offset"] == token
     assert after["degraded"] == []
@@ -45,20 +48,24 @@ def test_a_like_moves_another_item_up_and_leaves_an_idle_user_alone(movies: Syst
         and any(reason.get("item_id") == LIKED for reason in item["reasons"])
     ]
     assert risen, "no item moved up because of the liked one"
-    time.sleep(1.5)  # long enough for aggregates to reach every API process
+    time.sleep(SETTLED_SECONDS)
     assert _items(recommendations(movies, IDLE)) == idle_before
 
 
 def test_nothing_is_lost_over_a_restart_of_everything(movies: System) -> None:
     version = _model_answers(movies)
-    token = send(movies, type="like", user_id=USER, item_id=LIKED)
-    before = recommendations(movies, USER, after=token)
+    user = "somebody/else"
+    token = send(movies, type="like", user_id=user, item_id=LIKED)
+    recommendations(movies, user, after=token)
+    time.sleep(SETTLED_SECONDS)
+    before = recommendations(movies, user)
 
     movies.stop()
     movies.start()
+    wait_until_ready(movies)
 
     assert _model_answers(movies) == version
-    after = recommendations(movies, USER)
+    after = recommendations(movies, user)
     assert after["signals_offset"] == token
     assert _items(after) == _items(before)
     assert "equal" in freshet(movies, "signals", "verify")
