@@ -7,9 +7,11 @@ lies the popular list in memory.
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -109,8 +111,11 @@ class ServingService:
             loop.call_soon_threadsafe(self.state.adopt, models)
 
         self._watcher = ModelWatcher(self._stores.models, adopt, self._settings.model_seconds)
-        first = (self._items.refresh(), self._cells.refresh(), asyncio.to_thread(self._watcher.check))
-        await asyncio.gather(*first)
+        with _long_lived():
+            first = (self._items.refresh(), self._cells.refresh(), asyncio.to_thread(self._watcher.check))
+            await asyncio.gather(*first)
+            # Lets what the watcher handed over be taken over before the first request.
+            await asyncio.sleep(0)
         self._watcher.start()
         background = [self._items.run(self._settings.follow_seconds), self._cells.run(self._settings.refresh_seconds)]
         background.append(self._report())
@@ -314,3 +319,14 @@ class ServingService:
             metrics.MODEL_LOADED.set(models.version is not None)
             metrics.MODEL_AGE_SECONDS.set(max(0.0, now - models.created_at) if models.version else 0.0)
             await asyncio.sleep(1.0)
+
+
+@contextmanager
+def _long_lived() -> Iterator[None]:
+    """Tell the garbage collector that what is made here stays, or each full collection would walk the catalogue."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
