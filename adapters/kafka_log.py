@@ -261,12 +261,12 @@ class _Request:
 
 
 def _landed(error: KafkaError | None, message: Message | None) -> Appended:
+    partition, offset = (message.partition(), message.offset()) if message is not None else (None, None)
     if error is not None:
         return LogUnavailable(f"Kafka did not confirm the entry: {error.str()}")
-    assert message is not None
-    partition, offset = message.partition(), message.offset()
-    assert partition is not None
-    assert offset is not None
+    if partition is None or offset is None or offset < 0:
+        # A retry that Kafka knew as a duplicate: the entry stands, but only the lost answer said where.
+        return LogUnavailable("Kafka took the entry but did not say where; send it again under the same event_id")
     return OffsetToken(partition, offset)
 
 

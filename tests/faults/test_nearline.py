@@ -14,7 +14,7 @@ from schemas import topics
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_ten_killed_workers_and_others_joining_and_leaving_neither_lose_nor_double_an_event(
     cluster, traffic, in_background
 ):
@@ -34,7 +34,7 @@ def test_ten_killed_workers_and_others_joining_and_leaving_neither_lose_nor_doub
     assert report.equal, f"while traffic flows: {wrong}"
     sending.join()
     assert traffic.confirmed() == 24_000 + 24_000 / 50
-    cluster.wait_until_applied(seconds=90)
+    cluster.wait_until_applied(seconds=120)
     report, wrong = cluster.verified()
     assert report.equal, wrong
     assert report.values > 700
@@ -78,7 +78,7 @@ def test_kafka_wiped_and_made_anew_beside_an_old_redis_is_noticed_and_nothing_of
     fresh.send(3_000, per_second=3_000)
     fresh.confirmed()
 
-    cluster.wait_until_applied(seconds=90)
+    cluster.wait_until_applied(seconds=120)
     report, wrong = cluster.verified()
     assert report.equal, wrong
     assert cluster.store().fence(0, "users").log_id != old.log_id

@@ -73,6 +73,24 @@ def test_an_entry_that_kafka_would_not_take_fails_alone(writer_of):
     assert isinstance(result, LogUnavailable)
 
 
+class WithoutPlace:
+    """A delivery report as it comes for a retry that the broker knew as a duplicate."""
+
+    def partition(self):
+        return 3
+
+    def offset(self):
+        return None
+
+
+def test_an_entry_whose_place_kafka_does_not_tell_is_not_confirmed():
+    request = kafka_log._Request(1, lambda: None)
+    request.reported(0, None, WithoutPlace())
+    [result] = request.future.result(timeout=1)
+    assert isinstance(result, LogUnavailable)
+    assert "same event_id" in str(result)
+
+
 def test_a_missing_kafka_is_one_sentence_that_names_the_setting():
     with pytest.raises(ServerMissing, match="FRESHET_KAFKA"):
         kafka_log.create_topics(NOBODY)
