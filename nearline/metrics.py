@@ -6,6 +6,8 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from schemas import topics
+
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3_600)
 
 EVENT_TO_SIGNAL: Final = Histogram(
@@ -22,6 +24,9 @@ EVENTS: Final = Counter(
     ["topic", "outcome"],
 )
 DEAD_LETTERS: Final = Counter("freshet_dead_letters_total", "Records that could not be decoded or applied.", ["topic"])
+for _topic in topics.FACTS:
+    # Counted from 0: an alert on an increase would miss the first of a series that begins at 1.
+    DEAD_LETTERS.labels(_topic)
 RETRIES: Final = Counter(
     "freshet_nearline_retries_total", "Times a partition was taken up again at its fence, by reason.", ["reason"]
 )
