@@ -155,4 +155,6 @@ def _joined(values: Iterable[Any]) -> str:
 
 
 def _day(moment: datetime) -> str:
-    return f"{moment.day} {moment:%B %Y}"
+    # The first of January is how catalogues write that they know the year alone.
+    whole_year = (moment.month, moment.day) == (1, 1)
+    return f"{moment.year}" if whole_year else f"{moment.day} {moment:%B %Y}"

@@ -102,8 +102,8 @@ def build_web_router(
 ) -> APIRouter:
     """The page at ``/`` and its parts under ``/shop``.
 
-    ``events_url`` is where the browser posts events: the whole address of the collector's ``/v1/events``, which must
-    allow this origin by CORS; empty for ``/v1/events`` of this origin. ``chance(n)`` gives a number from 0 to n - 1, for invented names;
+    ``events_url`` is where the browser posts events: the collector's origin or the whole address of its
+    ``/v1/events``, which must allow this origin by CORS; empty where this origin takes events itself. ``chance(n)`` gives a number from 0 to n - 1, for invented names;
     ``currency`` is put before prices.
     """
     return page_router(ServiceShop(service), chance=chance, events_url=events_url, name=name, currency=currency)
@@ -118,7 +118,7 @@ def page_router(
     currency: str = "",
 ) -> APIRouter:
     """As ``build_web_router``, over any shop."""
-    pages = _Pages(shop, _Site(name, events_url or "/v1/events", currency), lambda: invented(chance))
+    pages = _Pages(shop, _Site(name, _endpoint(events_url), currency), lambda: invented(chance))
     router = APIRouter(include_in_schema=False)
     _add_window(router, pages)
     _add_item(router, pages)
@@ -178,6 +178,12 @@ def _add_item(router: APIRouter, pages: _Pages) -> None:
             labels=labels_of(found),
             facts=facts_of(found, currency),
         )
+
+
+def _endpoint(events_url: str) -> str:
+    """The address to post events to; a collector's bare origin is enough."""
+    whole = urlsplit(events_url).path.strip("/")
+    return events_url if whole else events_url.rstrip("/") + "/v1/events"
 
 
 def _query(text: str) -> str:

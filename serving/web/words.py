@@ -16,6 +16,8 @@ _PLAIN: Final = {
     "trending": "trending now",
     "popular": "popular with everyone",
     "new": "new here",
+    "latest": "new here",
+    "text": "reads much like it",
 }
 
 _DEGRADED: Final = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from serving.web.router import _headers
+from serving.web.router import _endpoint, _headers
 
 
 @pytest.fixture
@@ -39,6 +39,19 @@ def test_only_this_origin_is_allowed_by_the_policy(get):
 def test_a_collector_elsewhere_is_the_one_more_origin_that_is_allowed():
     policy = _headers("https://events.example.org:8001/v1/events")["Content-Security-Policy"]
     assert policy.endswith("connect-src 'self' https://events.example.org:8001")
+
+
+@pytest.mark.parametrize(
+    ("given", "posted_to"),
+    [
+        ("", "/v1/events"),
+        ("http://collector:8001", "http://collector:8001/v1/events"),
+        ("http://collector:8001/", "http://collector:8001/v1/events"),
+        ("https://shop.example.org/in/events", "https://shop.example.org/in/events"),
+    ],
+)
+def test_the_collector_s_origin_is_enough_to_know_where_events_go(given, posted_to):
+    assert _endpoint(given) == posted_to
 
 
 def test_there_is_no_inline_script_or_style(get):

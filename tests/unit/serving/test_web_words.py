@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from schemas.answers import Reason
@@ -90,6 +92,12 @@ def test_facts_leave_out_what_a_page_cannot_show():
         item_id="2", price=0.0, attributes={"platforms": ["PC", "Switch"], "nested": {"a": 1}, "multi_player": True}
     )
     assert facts_of(item, "$") == [("Platforms", "PC, Switch"), ("Multi player", "yes"), ("Price", "Free")]
+
+
+@pytest.mark.parametrize(("day", "told"), [("1979-01-01", "1979"), ("2023-02-09", "9 February 2023")])
+def test_a_day_that_stands_for_a_year_is_told_as_one(day, told):
+    item = Item(item_id="2", published_at=datetime.fromisoformat(f"{day}T00:00:00+00:00"))
+    assert facts_of(item, "") == [("Published", told)]
 
 
 def test_a_face_has_the_initials_of_a_name():
