@@ -14,30 +14,39 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.middleware.cors import CORSMiddleware
 from msgspec import ValidationError
 from starlette.exceptions import HTTPException
+from threadpoolctl import threadpool_limits
 
 from schemas import site
 from schemas.errors import ConfigurationInvalid, FreshetError
 from serving.api import build_router
 from serving.config import Settings
 from serving.problems import problem
-from serving.service import ServingService, Stores
+from serving.service import ServingService, Sources, Stores
+from serving.web.router import build_web_router
 
 _log = structlog.get_logger(__name__)
 
 
-def create_app(settings: Settings, stores: Stores | None = None) -> FastAPI:
-    """The application over the cluster's stores, or those handed in; it closes them when it stops.
+def create_app(
+    settings: Settings,
+    stores: Stores | None = None,
+    sources: Sources | None = None,
+    caught_up: Callable[[], str | None] = lambda: None,
+) -> FastAPI:
+    """The application and the page over the cluster's stores, or those handed in; it closes them when it stops.
 
-    Raises ConfigurationInvalid; a store that is away is no reason not to start.
+    ``caught_up`` says what the signals still wait for, None once they have caught up. Raises ConfigurationInvalid; a store that is away is no reason not to start.
     """
     stores = stores or open_stores(settings)
     try:
-        service = ServingService(stores, settings)
+        service = ServingService(stores, settings, sources, caught_up)
     except ValidationError as error:
         raise ConfigurationInvalid(f"FRESHET_RANKING cannot be used: {error}") from error
     app = FastAPI(title="Freshet online API", version="1", lifespan=_running(service, stores))
     app.state.service = service
+    app.include_router(build_web_router(service, events_url=settings.events_url))
     app.include_router(build_router(service))
+    app.include_router(build_web_router(service, events_url=settings.events_url))
     app.add_exception_handler(HTTPException, _as_problem)
     if settings.cors_origins:
         app.add_middleware(
@@ -71,6 +80,8 @@ def main() -> None:
         app = create_app(settings)
     except FreshetError as error:
         sys.exit(f"The online API cannot start: {error}")
+    # One request's products are small: more threads of BLAS would only get into each other's way.
+    threadpool_limits(limits=1, user_api="blas")
     _log.info("online_api_starts", host=settings.host, port=settings.port)
     uvicorn.run(app, host=settings.host, port=settings.port, log_level=settings.log_level.lower(), access_log=False)
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from fastapi import FastAPI, Request, Response
-from fastapi.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI
 
 from adapters.folder_lock import folder_lock
 from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
@@ -23,11 +21,9 @@ from ingest.main import parts_of
 from nearline.loop import EmbeddedLoop
 from nearline.refuse import LogRefuser
 from schemas.ports import LogWriter
-from serving.api import build_router as build_read_router
 from serving.config import Settings as ServingSettings
-from serving.problems import problem
-from serving.service import ServingService, Stores
-from serving.web.router import build_web_router
+from serving.main import create_app as create_serving_app
+from serving.service import Stores
 
 
 class Nearline(NamedTuple):
@@ -71,28 +67,7 @@ def create_app(folder: Path, running: Nearline) -> FastAPI:
         models=SqliteModelStore(folder),
         log=running.writer if settings.decisions else None,
     )
-    service = ServingService(stores, settings, caught_up=running.missing)
-    app = FastAPI(title="Freshet", version="1", lifespan=_serving(service, stores))
+    app = create_serving_app(settings, stores, caught_up=running.missing)
+    app.title = "Freshet"
     app.include_router(build_write_router(parts_of(IngestSettings(), running.writer)))
-    app.include_router(build_web_router(service))
-    app.include_router(build_read_router(service))
-    app.add_exception_handler(HTTPException, _as_problem)
     return app
-
-
-def _serving(service: ServingService, stores: Stores) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await service.start()
-        yield
-        await service.stop()
-        await stores.signals.close()
-        await stores.lists.close()
-        await run_in_threadpool(stores.models.close)
-
-    return lifespan
-
-
-async def _as_problem(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return problem(error.status_code, "http", str(error.detail))

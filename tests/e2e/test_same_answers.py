@@ -1,0 +1,96 @@
+"""From the same log, the embedded set and the real servers give the same lists."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from pathlib import Path
+
+import httpx
+import pytest
+
+from adapters.kafka_log import KafkaLogWriter
+from adapters.sqlite_log import SqliteLogReader
+from adapters.sqlite_models import SqliteListReader, SqliteModelStore
+from adapters.sqlite_signals import SqliteSignalReader
+from deploy import cluster
+from deploy.config import Settings
+from deploy.parts import open_parts
+from schemas import site, topics
+from schemas.records import LogEntry
+from serving.config import Settings as ServingSettings
+from serving.main import create_app, open_stores
+from serving.service import Sources, Stores
+from tests.e2e.conftest import Ensure, cluster_settings
+from tests.e2e.systems import EmbeddedSystem, eventually, free_port, freshet, running, wait_until_ready
+
+USERS = 200
+COUNT = 20
+NOW = 1_800_000_000.0
+"""A fixed moment after every rating."""
+
+
+def _copy(folder: Path, settings: Settings) -> None:
+    """Append the embedded log's facts to Kafka: the same bytes, in the same order of each partition."""
+    reader, writer = SqliteLogReader(folder), KafkaLogWriter(settings.kafka, site.topic_prefix(settings.prefix))
+    for topic in topics.FACTS:
+        for partition in range(reader.partitions(topic)):
+            offset, end = reader.bounds(topic, partition)
+            while offset < end:
+                records = reader.read(topic, partition, offset, 2_000)
+                landed = writer.append(topic, [LogEntry(each.key, each.value) for each in records]).result(60)
+                assert [str(each) for each in landed] == [f"{partition}:{record.offset}" for record in records]
+                offset = records[-1].offset + 1
+    writer.close()
+    reader.close()
+
+
+async def _lists(stores: Stores, settings: ServingSettings) -> dict[str, list[str]]:
+    """The first items of so many users at the fixed moment, asked of an online API over these stores."""
+    app = create_app(settings, stores, Sources(clock=lambda: NOW))
+    transport = httpx.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://api") as client,
+    ):
+        lists = {}
+        for user in range(1, USERS + 1):
+            answer = (await client.get(f"/v1/users/{user}/recommendations?count={COUNT}")).json()
+            assert answer["degraded"] == []
+            assert answer["model_version"]
+            lists[str(user)] = [item["item_id"] for item in answer["items"]]
+        return lists
+
+
+@pytest.mark.stack
+def test_both_stacks_give_200_users_the_same_top_20(tmp_path: Path, datasets: Path, ensure_server: Ensure) -> None:
+    embedded = EmbeddedSystem(tmp_path / "data")
+    freshet(embedded, "import", "movielens", str(datasets / "ml-latest-small"))
+    settings = cluster_settings(ensure_server, f"s{uuid.uuid4().hex[:10]}", tmp_path / "cluster")
+    _copy(embedded.folder, settings)
+    processes = cluster.start(settings, tmp_path / "cluster", cluster.Ports(free_port(), free_port(), free_port()))
+    try:
+        with running(embedded):
+            freshet(embedded, "train", "--engine", "single")
+            wait_until_ready(embedded)
+        _train(tmp_path / "cluster", settings)
+        eventually(lambda: cluster.ready(processes.api), 120, "the cluster is ready")
+    finally:
+        processes.supervisor.stop()
+
+    plain = ServingSettings(decisions=False, store_seconds=5.0, kafka=settings.kafka, redis=settings.redis)
+    real = plain.model_copy(update={"cassandra": settings.cassandra, "prefix": settings.prefix})
+    folder = embedded.folder
+    of_files = Stores(SqliteSignalReader(folder), SqliteListReader(folder), SqliteModelStore(folder))
+    on_files = asyncio.run(_lists(of_files, plain))
+    on_servers = asyncio.run(_lists(open_stores(real), real))
+
+    assert on_servers == on_files
+    assert len({tuple(items) for items in on_files.values()}) > USERS / 2, "the lists are hardly personal"
+
+
+def _train(folder: Path, settings: Settings) -> None:
+    from deploy.training import train_in
+
+    with open_parts(folder, settings) as parts:
+        train_in(parts, "single", force=False, progress=lambda *_: None)
