@@ -1,0 +1,30 @@
+"""``python -m tests.bench [name …]``: measures, prints, and writes tests/bench/results/<name>.json."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from tests.bench import collector, freshness, quality, serving
+from tests.bench.results import Figures, write
+
+BENCHMARKS: dict[str, Callable[[], Figures]] = {
+    "collector": collector.measure,
+    "serving": serving.measure,
+    "freshness": freshness.measure,
+    "quality": quality.measure,
+}
+
+
+def main(names: list[str]) -> Any:
+    unknown = sorted(set(names) - BENCHMARKS.keys())
+    if unknown:
+        return f"there is no benchmark called {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}"
+    for name in names or BENCHMARKS:
+        write(name, BENCHMARKS[name]())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

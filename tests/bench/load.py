@@ -1,0 +1,53 @@
+"""HTTP load from one event loop: closed loop over so many connections, or open loop at a fixed rate."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import aiohttp
+
+
+class Load(NamedTuple):
+    """Requests a second, and each request's seconds."""
+
+    rate: float
+    seconds: list[float]
+
+
+Request = Callable[[aiohttp.ClientSession, int], Awaitable[None]]
+
+
+async def closed_loop(request: Request, connections: int, duration: float) -> Load:
+    """Each connection sends its next request when the last is answered, for so many seconds."""
+    taken: list[float] = []
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        numbers = iter(range(1_000_000_000))
+        begun = time.perf_counter()
+
+        async def connection() -> None:
+            while (sent := time.perf_counter()) - begun < duration:
+                await request(session, next(numbers))
+                taken.append(time.perf_counter() - sent)
+
+        await asyncio.gather(*(connection() for _ in range(connections)))
+        elapsed = time.perf_counter() - begun
+    return Load(len(taken) / elapsed, taken)
+
+
+async def open_loop(
+    request: Callable[[aiohttp.ClientSession, int, float], Awaitable[None]], rate: float, duration: float
+) -> None:
+    """Start requests at their intended times, whether or not earlier ones were answered.
+
+    ``request`` is handed the intended time (``time.perf_counter``), so that waiting to be sent counts as latency.
+    """
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session, asyncio.TaskGroup() as group:
+        begun = time.perf_counter() + 0.1
+        for number in range(int(rate * duration)):
+            intended = begun + number / rate
+            if (ahead := intended - time.perf_counter()) > 0:
+                await asyncio.sleep(ahead)
+            group.create_task(request(session, number, intended))

@@ -1,0 +1,54 @@
+"""How figures are kept: with the commit, machine and configuration that they belong to."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from deploy.commands.evaluate import commit
+from serving.config import RankingConfig
+
+FOLDER = Path(__file__).parent / "results"
+console = Console()
+
+
+class Figures(NamedTuple):
+    """What a benchmark found, by name, and on which stack."""
+
+    stack: str
+    figures: dict[str, Any]
+
+
+def percentiles(seconds: list[float]) -> dict[str, float]:
+    """Median and 99th percentile in milliseconds, and how many there were."""
+    found = np.asarray(seconds) * 1_000
+    return {
+        "count": len(found),
+        "p50_ms": round(float(np.percentile(found, 50)), 2),
+        "p99_ms": round(float(np.percentile(found, 99)), 2),
+        "max_ms": round(float(found.max()), 2),
+    }
+
+
+def write(name: str, measured: Figures) -> None:
+    """Print the figures and put them in ``results/<name>.json``."""
+    FOLDER.mkdir(exist_ok=True)
+    whole = {
+        "commit": commit(),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}",
+        "config_id": RankingConfig().config_id,
+        "stack": measured.stack,
+        "figures": measured.figures,
+    }
+    (FOLDER / f"{name}.json").write_bytes(orjson.dumps(whole, option=orjson.OPT_INDENT_2) + b"\n")
+    table = Table("figure", "value", title=name)
+    for figure, value in measured.figures.items():
+        table.add_row(figure, str(value))
+    console.print(table)
