@@ -35,7 +35,8 @@ def create_app(
 ) -> FastAPI:
     """The application and the page over the cluster's stores, or those handed in; it closes them when it stops.
 
-    ``caught_up`` says what the signals still wait for, None once they have caught up. Raises ConfigurationInvalid; a store that is away is no reason not to start.
+    ``caught_up`` says what the signals still wait for, None once they have caught up.
+    Raises ConfigurationInvalid; a store that is away is no reason not to start.
     """
     stores = stores or open_stores(settings)
     try:
@@ -46,7 +47,6 @@ def create_app(
     app.state.service = service
     app.include_router(build_web_router(service, events_url=settings.events_url))
     app.include_router(build_router(service))
-    app.include_router(build_web_router(service, events_url=settings.events_url))
     app.add_exception_handler(HTTPException, _as_problem)
     if settings.cors_origins:
         app.add_middleware(
@@ -80,8 +80,6 @@ def main() -> None:
         app = create_app(settings)
     except FreshetError as error:
         sys.exit(f"The online API cannot start: {error}")
-    # One request's products are small: more threads of BLAS would only get into each other's way.
-    threadpool_limits(limits=1, user_api="blas")
     _log.info("online_api_starts", host=settings.host, port=settings.port)
     uvicorn.run(app, host=settings.host, port=settings.port, log_level=settings.log_level.lower(), access_log=False)
 
@@ -93,9 +91,11 @@ def _level(name: str) -> int:
 def _running(service: ServingService, stores: Stores) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await service.start()
-        yield
-        await service.stop()
+        # One request's products are small: more threads of BLAS would only get into each other's way.
+        with threadpool_limits(limits=1, user_api="blas"):
+            await service.start()
+            yield
+            await service.stop()
         await stores.signals.close()
         await stores.lists.close()
         await run_in_threadpool(stores.models.close)

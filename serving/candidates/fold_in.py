@@ -43,7 +43,8 @@ def candidates(scene: Scene) -> Part:
     if factors is None:
         return NOTHING
     scores = als.score(factors)
-    chosen = best(np.where(scene.allowed[scene.models.als_items], scores, -np.inf), scene.reach)
+    scores[~scene.allowed[scene.models.als_items]] = -np.inf
+    chosen = best(scores, scene.reach)
     return part(scene.models.als_items[chosen], scaled(scores[chosen]))
 
 
