@@ -13,7 +13,7 @@ import pytest
 import stamina
 
 from schemas.errors import LogUnavailable
-from schemas.ports import LogReader, LogWriter, SignalReader, SignalStore
+from schemas.ports import Archive, ListReader, LogReader, LogWriter, ModelStore, SignalReader, SignalStore
 from schemas.topics import FACTS
 
 T = TypeVar("T")
@@ -101,6 +101,50 @@ def _redis_signals(request, folder, site):
 
     url = request.getfixturevalue("redis_url")
     return lambda: RedisSignalStore(url, f"{site}:"), lambda: RedisSignalReader(url, f"{site}:")
+
+
+@dataclass
+class OpenModels:
+    """Opens stores and readers of one set of model versions; ``run`` runs a reader's coroutine on one event loop."""
+
+    store: Callable[[], ModelStore]
+    reader: Callable[[], ListReader]
+    run: Callable[[Coroutine[Any, Any, T]], T]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("cassandra", marks=pytest.mark.stack)])
+def open_models(request: pytest.FixtureRequest, tmp_path: Path, site: str) -> Iterator[OpenModels]:
+    with asyncio.Runner() as runner, ExitStack() as closing:
+        make = {"sqlite": _sqlite_models, "cassandra": _cassandra_models}[request.param]
+        store, open_reader = make(request, tmp_path, site)
+
+        def reader() -> ListReader:
+            opened = open_reader()
+            closing.callback(lambda: runner.run(opened.close()))
+            return opened
+
+        yield OpenModels(_closed_with(closing, store), reader, runner.run)
+
+
+def _sqlite_models(request, folder, site):
+    from adapters.sqlite_models import SqliteListReader, SqliteModelStore
+
+    return lambda: SqliteModelStore(folder), lambda: SqliteListReader(folder)
+
+
+def _cassandra_models(request, folder, site):
+    from adapters.cassandra_models import CassandraListReader, CassandraModelStore, create_keyspace
+
+    hosts = request.getfixturevalue("cassandra_hosts")
+    create_keyspace(hosts, site)
+    return lambda: CassandraModelStore(hosts, site), lambda: CassandraListReader(hosts, site)
+
+
+@pytest.fixture(params=["parquet"])
+def archive(tmp_path: Path) -> Archive:
+    from adapters.parquet_archive import ParquetArchive
+
+    return ParquetArchive(tmp_path / "archive")
 
 
 def _closed_with(closing: ExitStack, opener: Callable[[], T]) -> Callable[[], T]:
