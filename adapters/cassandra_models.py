@@ -13,7 +13,8 @@ from itertools import islice
 from typing import Any, Final
 from zlib import crc32
 
-from cassandra.concurrent import execute_concurrent_with_args
+from cassandra.concurrent import execute_concurrent, execute_concurrent_with_args
+from cassandra.query import BatchStatement, BatchType
 
 from adapters.cassandra_ring import FAILURES, Ring, create_keyspace
 from schemas.errors import PointerMoved, VersionExists, VersionUnknown
@@ -29,7 +30,8 @@ ABANDONED_AFTER: Final = timedelta(days=1)
 """A version without a manifest that was begun this long before the next one is cleared away."""
 
 _CONCURRENCY: Final = 64
-_WINDOW: Final = 4_096
+_BATCHES_AT_ONCE: Final = 16
+_WINDOW: Final = 16_384
 _READ_SECONDS: Final = 2.0
 
 _BEGIN: Final = (
@@ -76,8 +78,7 @@ class CassandraModelStore:
         for name, value in values.items():
             self._concurrently(_WRITE_CHUNK, _chunks(manifest.version, name, value), concurrency=8)
         for kind, entries in lists.items():
-            rows = ((manifest.version, kind, bucket_of(key), key, value) for key, value in entries)
-            self._concurrently(_WRITE_LIST, rows, concurrency=_CONCURRENCY)
+            self._write_lists(manifest.version, kind, entries)
         if not self._applied(_FINISH, encode_manifest(manifest), manifest.version):
             raise _exists(manifest.version)
 
@@ -139,6 +140,18 @@ class CassandraModelStore:
         for version, begun_at, whole in self._ring.run(_BEGUN):
             if whole is None and version is not None and (begun_at is None or begun_at < limit):
                 self.delete(version)
+
+    def _write_lists(self, version: str, kind: str, entries: Iterator[tuple[str, bytes]]) -> None:
+        """A bucket's rows go together: a batch of one partition is a single write."""
+        statement, session = self._ring.prepared(_WRITE_LIST), self._ring.session()
+        while window := list(islice(entries, _WINDOW)):
+            batches: dict[int, BatchStatement] = {}
+            for key, value in window:
+                batch = batches.setdefault(bucket_of(key), BatchStatement(BatchType.UNLOGGED))
+                batch.add(statement, (version, kind, bucket_of(key), key, value))
+            with self._ring.named():
+                sent = [(batch, None) for batch in batches.values()]
+                execute_concurrent(session, sent, concurrency=_BATCHES_AT_ONCE, raise_on_first_error=True)
 
     def _delete_contents(self, version: str, names: Iterable[str], kinds: Iterable[str]) -> None:
         self._concurrently(_DELETE_VALUE, ((version, name) for name in names), _CONCURRENCY)

@@ -122,6 +122,7 @@ def test_items_without_neighbours_have_no_list(interactions_of):
 
 @pytest.mark.slow
 @pytest.mark.stack
+@pytest.mark.timeout(600)
 def test_spark_gives_the_same_kind_of_model(two_tastes):
     pytest.importorskip("pyspark")
     from offline.spark import session

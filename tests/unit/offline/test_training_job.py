@@ -17,7 +17,7 @@ from offline.jobs.train import Skipped, TrainingParts, train, version_of
 from offline.metrics import TRAININGS
 from schemas import topics
 from schemas.codec import encode_event
-from schemas.errors import ConfigurationInvalid, ModelRefused, NothingToTrain
+from schemas.errors import ConfigurationInvalid, ModelRefused, NothingToTrain, ServerMissing
 from schemas.events import LoggedEvent
 from schemas.models import decode_hint
 from schemas.records import LogEntry
@@ -172,3 +172,21 @@ def test_versions_sort_by_time_and_differ_by_what_they_are_about(now):
     ids = [version_of(now + seconds, {"a": 1}) for seconds in (0, 0.001, 1, 86_400)]
     assert ids == sorted(ids)
     assert version_of(now, {"a": 1}) == version_of(now, {"a": 1}) != version_of(now, {"a": 2})
+
+
+@pytest.mark.slow
+@pytest.mark.stack
+@pytest.mark.timeout(600)
+def test_spark_publishes_the_same_kind_of_version(parts, some, small):
+    pytest.importorskip("pyspark")
+    try:
+        manifest = train(parts, engine="spark", options=replace(small, held_out_users=0))
+    except ServerMissing as error:
+        pytest.skip(str(error))
+    assert manifest.engine == "spark"
+    assert manifest.lists == {USERS: 40, ITEMS: 30}
+    assert manifest.window.interactions == 402
+    als = Als.load(parts.store.value(manifest.version, "als"))
+    assert als.per_interaction
+    read = ScoredList.load(parts.store.entry(manifest.version, USERS, "u07"))
+    assert read.scores == pytest.approx(als.score_items(als.vector("u07"), read.item_ids).tolist(), rel=1e-5)
