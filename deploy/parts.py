@@ -98,7 +98,9 @@ class ClusterParts:
         """Appends to Kafka."""
         from adapters.kafka_log import KafkaLogWriter
 
-        writer = KafkaLogWriter(self._settings.kafka, site.topic_prefix(self._settings.prefix))
+        writer = KafkaLogWriter(
+            self._settings.kafka, site.topic_prefix(self._settings.prefix), self._settings.partitions
+        )
         self._closing.callback(writer.close)
         return writer
 

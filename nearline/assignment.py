@@ -16,8 +16,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from nearline import metrics
-from nearline.loop import SIGNALS
-from nearline.processor import Processor, Refuse, processor_for
+from nearline.processor import SIGNALS, Processor, Refuse, processor_for
 from schemas.errors import FenceMoved, LogReplaced, LogUnavailable, StoreUnavailable
 from schemas.ports import Clock, LogReader, SignalStore
 from schemas.records import Fence, Record

@@ -13,10 +13,9 @@ from typing import Final, Protocol
 import structlog
 
 from nearline import metrics
-from nearline.processor import Processor, Refuse, processor_for
+from nearline.processor import SIGNALS, Processor, Refuse, processor_for
 from schemas import topics
 from schemas.errors import FenceMoved, FreshetError, LogUnavailable, StoreUnavailable
-from schemas.keys import Signal
 from schemas.ports import Clock, LogReader, SignalStore
 from schemas.records import Fence, Record
 
@@ -25,13 +24,6 @@ BATCH: Final = 1_000
 POLL_SECONDS: Final = 0.025
 FIRST_BACKOFF_SECONDS: Final = 0.05
 LAST_BACKOFF_SECONDS: Final = 2.0
-
-SIGNALS: Final = {
-    topics.EVENTS: (Signal.USERS, Signal.AGGREGATES),
-    topics.ITEMS: (Signal.ITEMS,),
-    topics.USERS: (Signal.PROFILES,),
-}
-"""The signals that each topic's partitions keep."""
 
 log = structlog.get_logger()
 

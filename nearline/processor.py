@@ -30,6 +30,14 @@ HOT_VALUES: Final = 20_000
 """Decoded values kept in memory a partition and signal; all clean ones are dropped past that."""
 
 
+SIGNALS: Final = {
+    topics.EVENTS: (Signal.USERS, Signal.AGGREGATES),
+    topics.ITEMS: (Signal.ITEMS,),
+    topics.USERS: (Signal.PROFILES,),
+}
+"""The signals that each topic's partitions keep."""
+
+
 class Refuse(Protocol):
     """Takes what cannot be decoded or applied."""
 

@@ -11,9 +11,8 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from nearline.loop import SIGNALS
 from nearline.memory import InMemorySignalStore
-from nearline.processor import Processor, processor_for
+from nearline.processor import SIGNALS, Processor, processor_for
 from schemas import topics
 from schemas.errors import StoreUnavailable
 from schemas.ports import LogReader, SignalStore

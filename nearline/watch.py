@@ -12,7 +12,7 @@ import structlog
 
 from nearline import metrics
 from nearline.assignment import Lane
-from nearline.loop import SIGNALS
+from nearline.processor import SIGNALS
 from schemas.errors import LogReplaced, LogUnavailable, StoreUnavailable
 from schemas.keys import Signal
 from schemas.ports import LogReader, SignalStore

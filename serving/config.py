@@ -99,6 +99,7 @@ class Settings(BaseSettings):
     events_url: Annotated[
         str, Field(description="Where the page posts events: the collector; empty for the page's own origin.")
     ] = ""
+    currency: Annotated[str, Field(description="Put before prices on the page.")] = ""
     log_level: Annotated[str, Field(description="DEBUG, INFO, WARNING or ERROR.")] = "INFO"
     bare_items: Annotated[bool, Field(description="Whether items known from events alone are recommended.")] = True
     ranking: Annotated[dict[str, Any], Field(description="Fields of RankingConfig that differ.")] = {}

@@ -45,7 +45,7 @@ def create_app(
         raise ConfigurationInvalid(f"FRESHET_RANKING cannot be used: {error}") from error
     app = FastAPI(title="Freshet online API", version="1", lifespan=_running(service, stores))
     app.state.service = service
-    app.include_router(build_web_router(service, events_url=settings.events_url))
+    app.include_router(build_web_router(service, events_url=settings.events_url, currency=settings.currency))
     app.include_router(build_router(service))
     app.add_exception_handler(HTTPException, _as_problem)
     if settings.cors_origins:

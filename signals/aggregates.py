@@ -24,7 +24,9 @@ NEXT_HALF_LIFE: Final = 30 * DAY
 NEXT_REACH: Final = 10
 """How many distinct earlier items an interaction is linked to."""
 NEXT_WIDTH: Final = 64
-"""Followers kept an item and partition, weakest dropped first."""
+"""Followers that outlive a trimming, an item and partition; the weakest go first."""
+NEXT_SLACK: Final = 32
+"""Followers taken in beyond that before the next trimming: so most co-visits cost no search for the weakest."""
 NEXT_WINDOW_SECONDS: Final = 7 * DAY
 """Earlier interactions older than this, by event time, are not linked."""
 
@@ -180,6 +182,8 @@ def _uncounted(cell: PopularityCell, entry: Entry) -> PopularityCell:
 def _followed(cell: NextCell, entry: Entry, weight: float) -> NextCell:
     added = at_time(entry.at, NEXT_HALF_LIFE, weight)
     followers = {**cell.followers, entry.item: log_add(cell.followers.get(entry.item, NOTHING), added)}
-    if len(followers) > NEXT_WIDTH:
-        del followers[min(followers, key=lambda item: (followers[item], item))]
+    if len(followers) > NEXT_WIDTH + NEXT_SLACK:
+        weakest = sorted(followers, key=lambda item: (followers[item], item))[:-NEXT_WIDTH]
+        for item in weakest:
+            del followers[item]
     return NextCell(followers)

@@ -22,6 +22,7 @@ from deploy.parts import Parts, create_cluster, open_parts
 from deploy.training import train_in
 from offline.engines import EngineName
 from schemas.errors import ConfigurationInvalid
+from serving.config import Settings as ServingSettings
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65_535)]
@@ -44,7 +45,7 @@ def up(data: Data = DEFAULT_FOLDER, host: Host = "127.0.0.1", port: Port = 8000,
         )
     with listening(host, port) as taken, nearline(data, settings.partitions) as running:
         console.print(f"Freshet on http://{host}:{port}, its data in {data}. Ctrl-C ends it.", soft_wrap=True)
-        serve(data, running, taken, settings.log_level)
+        serve(data, running, taken, ServingSettings())
 
 
 def demo(dataset: Dataset = None, port: Port = 8000) -> None:
@@ -57,7 +58,7 @@ def demo(dataset: Dataset = None, port: Port = 8000) -> None:
         with open_parts(folder, settings) as parts:
             _prepare(parts, folder, dataset)
         _announce(address, address)
-        serve(folder, running, taken, "WARNING")
+        serve(folder, running, taken, ServingSettings(log_level="WARNING", currency="$" if dataset is None else ""))
 
 
 def cluster_demo(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.commands.common import errors, settings_for
+from deploy.commands.common import console, errors, settings_for
 from deploy.local import stack
 from deploy.local.config import StackConfig, default_folder
 from deploy.parts import create_cluster
@@ -22,6 +22,10 @@ def register(app: typer.Typer) -> None:
     group.command()(stop)
     group.command()(status)
     app.add_typer(group, name="stack")
+    cluster = typer.Typer(help="Your own Kafka, Redis and Cassandra.", no_args_is_help=True)
+    cluster.callback()(lambda: None)
+    cluster.command()(init)
+    app.add_typer(cluster, name="cluster")
 
 
 def start(folder: Folder = None) -> None:
@@ -48,6 +52,13 @@ def status(folder: Folder = None) -> None:
     """Show which servers run and where their logs are."""
     for each in stack.status(StackConfig(folder=folder or default_folder())):
         typer.echo(f"{each.server:<10} {each.state:<10} port {each.port}  {each.log}")
+
+
+def init() -> None:
+    """Make topics, keyspace and tables where they are missing, on the servers that FRESHET_KAFKA and the like name."""
+    settings = settings_for("cluster")
+    create_cluster(settings)
+    console.print(f"Topics, keyspace and tables of '{settings.prefix}' are there.")
 
 
 def _addresses(environment: dict[str, str]) -> dict[str, str]:

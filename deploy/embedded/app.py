@@ -58,9 +58,8 @@ def nearline(folder: Path, partitions: int) -> Iterator[Nearline]:
             thread.join()
 
 
-def create_app(folder: Path, running: Nearline) -> FastAPI:
+def create_app(folder: Path, running: Nearline, settings: ServingSettings) -> FastAPI:
     """The application of both APIs and the page, on one origin."""
-    settings = ServingSettings()
     stores = Stores(
         signals=SqliteSignalReader(folder),
         lists=SqliteListReader(folder),

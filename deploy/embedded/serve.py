@@ -10,11 +10,13 @@ import uvicorn
 
 from deploy.embedded.app import Nearline, create_app
 from schemas.errors import PortInUse
+from serving.config import Settings as ServingSettings
 
 
-def serve(folder: Path, running: Nearline, taken: socket.socket, log_level: str) -> None:
+def serve(folder: Path, running: Nearline, taken: socket.socket, settings: ServingSettings) -> None:
     """Answer on a listening socket until a signal ends it in an orderly way."""
-    config = uvicorn.Config(create_app(folder, running), log_level=log_level.lower(), access_log=False)
+    app = create_app(folder, running, settings)
+    config = uvicorn.Config(app, log_level=settings.log_level.lower(), access_log=False)
     # uvicorn raises the signal again after an orderly stop; here that is the orderly end.
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[taken])

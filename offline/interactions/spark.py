@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from offline.archive import Progress, quiet
 from offline.interactions.parameters import Parameters
 from offline.interactions.steps import steps
 
@@ -13,22 +14,26 @@ if TYPE_CHECKING:
 
 _WEIGHTS: Final = "type STRING, at_least DOUBLE, below DOUBLE, weight DOUBLE"
 _RECORDS: Final = "log_id STRING, partition INT, offset BIGINT, timestamp_ms BIGINT, value BINARY"
-_REUSED: Final = frozenset({"deduplicated"})
-"""Tables that several later steps read."""
+_REUSED: Final = frozenset({"deduplicated", "interactions"})
+"""Tables that later steps read several times."""
 
 
-def run_spark(session: SparkSession, files: Sequence[str], parameters: Parameters) -> DataFrame:
+def run_spark(
+    session: SparkSession, files: Sequence[str], parameters: Parameters, progress: Progress = quiet
+) -> DataFrame:
     """The interactions in archived files of the events topic: the columns and rows of ``run_duckdb``.
 
-    Lazy; makes temporary views in the session, named after the steps, and keeps one of them in memory or on disk.
+    Makes temporary views in the session, named after the steps; executors keep two of them while the result is held.
     """
     weights = [tuple(row) for row in parameters.weight_rows()]
     session.createDataFrame(weights, _WEIGHTS).createOrReplaceTempView("weights")
     _records(session, files).createOrReplaceTempView("records")
-    arguments = parameters.arguments()
-    for step in steps():
+    arguments, every = parameters.arguments(), steps()
+    for done, step in enumerate(every):
+        progress(f"interactions: {step.table}", done, len(every))
         frame = session.sql(step.sql, {name: arguments[name] for name in step.parameters})
-        frame = frame.persist() if step.table in _REUSED else frame
+        # persist() would not do: Spark does not recognise a cached query with a WITH inside another that has one.
+        frame = frame.localCheckpoint() if step.table in _REUSED else frame
         frame.createOrReplaceTempView(step.table)
     return frame
 

@@ -22,6 +22,7 @@ from deploy.parts import EmbeddedParts
 from deploy.training import train_in
 from ingest.simulator import shop
 from schemas.manifest import Manifest
+from serving.config import Settings as ServingSettings
 
 pytestmark = pytest.mark.browser
 
@@ -33,7 +34,10 @@ SHOPPERS, DAYS, BATCH = 300, 20, 2_000
 def embedded(tmp_path_factory: pytest.TempPathFactory, serving_at: Serve) -> Iterator[str]:
     """The address of an embedded Freshet that serves a small sample store, trained."""
     folder = tmp_path_factory.mktemp("embedded")
-    with nearline(folder, Settings().partitions) as running, serving_at(create_app(folder, running)) as url:
+    with (
+        nearline(folder, Settings().partitions) as running,
+        serving_at(create_app(folder, running, ServingSettings())) as url,
+    ):
         _fill(url)
         with ExitStack() as closing:
             parts = EmbeddedParts(folder, Settings(), closing)
@@ -103,6 +107,9 @@ def test_a_search_finds_and_the_picker_offers_shoppers_with_a_history(embedded: 
 
 
 def test_an_empty_store_is_friendly(tmp_path: Path, serving_at: Serve, browser: WebDriver) -> None:
-    with nearline(tmp_path, Settings().partitions) as running, serving_at(create_app(tmp_path, running)) as url:
+    with (
+        nearline(tmp_path, Settings().partitions) as running,
+        serving_at(create_app(tmp_path, running, ServingSettings())) as url,
+    ):
         browser.get(url)
         assert "freshet import" in browser.find_element(By.CSS_SELECTOR, "[data-shelf=for-you]").text

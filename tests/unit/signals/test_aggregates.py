@@ -126,16 +126,18 @@ def test_an_item_counts_so_many_types_and_no_more():
     assert unfold({"pop:a": cell}, history[-1]) == {"pop:a": cell}
 
 
-def test_an_item_keeps_its_strongest_followers_and_no_more():
+def test_an_item_keeps_its_strongest_followers_and_trims_the_others_together():
     history = [entry("a", at=TODAY - 60)]
-    followers = [f"f{n:03}" for n in range(aggregates.NEXT_WIDTH + 20)]
+    most = aggregates.NEXT_WIDTH + aggregates.NEXT_SLACK
+    followers = [f"f{n:03}" for n in range(most + 5)]
     cells: dict[str, aggregates.Cell] = {}
     for n, follower in enumerate(followers):
         each = entry(follower, at=TODAY + n)
         for key in touched(each, history):
             cells.setdefault(key, decode(key, None))
         cells.update(fold(cells, each, history))
-    assert sorted(cells["next:a"].followers) == followers[20:]
+        assert len(cells["next:a"].followers) <= most
+    assert sorted(cells["next:a"].followers) == followers[-aggregates.NEXT_WIDTH - 4 :]
 
 
 def test_ten_earlier_items_are_linked_the_nearest_strongest():
