@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 _WEIGHTS: Final = "type STRING, at_least DOUBLE, below DOUBLE, weight DOUBLE"
 _RECORDS: Final = "log_id STRING, partition INT, offset BIGINT, timestamp_ms BIGINT, value BINARY"
-_REUSED: Final = frozenset({"deduplicated", "interactions"})
-"""Tables that later steps read several times."""
+_REUSED: Final = frozenset({"fields", "deduplicated", "interactions"})
+"""Tables that later steps read several times, or whose expressions Spark would copy into each place that reads them."""
 
 
 def run_spark(
@@ -23,7 +23,7 @@ def run_spark(
 ) -> DataFrame:
     """The interactions in archived files of the events topic: the columns and rows of ``run_duckdb``.
 
-    Makes temporary views in the session, named after the steps; executors keep two of them while the result is held.
+    Makes temporary views in the session, named after the steps; executors keep some of them while the result is held.
     """
     weights = [tuple(row) for row in parameters.weight_rows()]
     session.createDataFrame(weights, _WEIGHTS).createOrReplaceTempView("weights")

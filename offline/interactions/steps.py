@@ -22,7 +22,7 @@ class SqlStep(NamedTuple):
 
 @cache
 def steps() -> tuple[SqlStep, ...]:
-    """Every step, in the order of the files' numbers; the first reads ``records``, the fifth ``weights`` too."""
+    """Every step, in the order of the files' numbers; the first reads ``records``, a later one ``weights`` too."""
     found = sorted(files("offline.interactions").iterdir(), key=lambda file: file.name)
     return tuple(_step(match[1], file.read_text()) for file in found if (match := _FILE.match(file.name)))
 

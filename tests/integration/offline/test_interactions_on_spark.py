@@ -16,7 +16,7 @@ from schemas.events import LoggedEvent
 from schemas.records import Record
 from schemas.topics import partition_of
 
-pytestmark = [pytest.mark.stack, pytest.mark.slow]
+pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(900)]
 
 START = 1_699_920_000
 DAYS = 86_400

@@ -1,26 +1,8 @@
--- Events read from their JSON, each with the key of whom it is about and its place in all logs' order.
+-- Events, each with the key of whom it is about and its place in all logs' order.
 -- A log's own order is by offset; logs follow each other by their first record's time. What is not an event is left out.
-WITH parsed AS (
-    SELECT
-        log_id,
-        partition,
-        offset,
-        timestamp_ms,
-        GET_JSON_OBJECT(value, '$.event_id') AS event_id,
-        GET_JSON_OBJECT(value, '$.type') AS type,
-        GET_JSON_OBJECT(value, '$.user_id') AS user_id,
-        GET_JSON_OBJECT(value, '$.anonymous_id') AS anonymous_id,
-        GET_JSON_OBJECT(value, '$.session_id') AS session_id,
-        GET_JSON_OBJECT(value, '$.item_id') AS item_id,
-        TRY_CAST(GET_JSON_OBJECT(value, '$.value') AS DOUBLE) AS value,
-        GET_JSON_OBJECT(value, '$.occurred_at') AS occurred_at
-    FROM records
-    WHERE value IS NOT NULL
-),
-
-logs AS (
+WITH logs AS (
     SELECT log_id, MIN(timestamp_ms) AS log_began
-    FROM records
+    FROM fields
     GROUP BY log_id
 ),
 
@@ -33,7 +15,7 @@ timed AS (
                 '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})$'
                 THEN UNIX_MICROS(TRY_CAST(occurred_at AS TIMESTAMP))
         END AS at_us
-    FROM parsed
+    FROM fields
 )
 
 SELECT
@@ -46,7 +28,7 @@ SELECT
     timed.type,
     timed.anonymous_id,
     timed.item_id,
-    timed.value,
+    TRY_CAST(timed.value AS DOUBLE) AS value,
     timed.at_us,
     CASE
         WHEN timed.user_id IS NOT NULL THEN CONCAT('u:', timed.user_id)
