@@ -83,7 +83,9 @@ def test_a_rollback_brings_the_old_version_back(movies: System) -> None:
 
 
 def test_a_training_without_new_interactions_is_left_out_unless_forced(movies: System) -> None:
-    assert "nothing new" in freshet(movies, "train").lower()
+    freshet(movies, "train")
+    assert "Not trained: nothing has happened" in " ".join(freshet(movies, "train").split())
+    assert "is active" in freshet(movies, "train", "--force")
 
 
 def test_an_item_put_is_seen_within_a_second_and_hidden_when_it_says_so(movies: System) -> None:
