@@ -26,6 +26,7 @@ from ingest.limits import RateLimiter
 from ingest.problems import problem
 from ingest.validate import policy
 from schemas import site, topics
+from schemas.api import KEEP_ALIVE_SECONDS
 from schemas.errors import FreshetError, LogUnavailable, PortInUse
 from schemas.ports import LogReader, LogWriter
 
@@ -87,7 +88,9 @@ def main() -> None:
     except FreshetError as error:
         sys.exit(f"The collector cannot start: {error}")
     _LOG.info("collector_starts", host=settings.collector_host, port=settings.collector_port, parts=settings.stack)
-    config = uvicorn.Config(app, log_level=settings.log_level.lower(), access_log=False)
+    config = uvicorn.Config(
+        app, log_level=settings.log_level.lower(), access_log=False, timeout_keep_alive=KEEP_ALIVE_SECONDS
+    )
     # uvicorn raises the signal again after an orderly stop; here that is the orderly end.
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+KEEP_ALIVE_SECONDS: Final = 75
+"""How long a server keeps an idle connection: longer than clients' pools do, so that they close it, not we."""
 
 
 class Problem(BaseModel):

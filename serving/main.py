@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from threadpoolctl import threadpool_limits
 
 from schemas import site
+from schemas.api import KEEP_ALIVE_SECONDS
 from schemas.errors import ConfigurationInvalid, FreshetError
 from serving.api import build_router
 from serving.config import Settings
@@ -81,7 +82,14 @@ def main() -> None:
     except FreshetError as error:
         sys.exit(f"The online API cannot start: {error}")
     _log.info("online_api_starts", host=settings.host, port=settings.port)
-    uvicorn.run(app, host=settings.host, port=settings.port, log_level=settings.log_level.lower(), access_log=False)
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level=settings.log_level.lower(),
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
 
 
 def _level(name: str) -> int:

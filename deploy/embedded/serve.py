@@ -9,6 +9,7 @@ from pathlib import Path
 import uvicorn
 
 from deploy.embedded.app import Nearline, create_app
+from schemas.api import KEEP_ALIVE_SECONDS
 from schemas.errors import PortInUse
 from serving.config import Settings as ServingSettings
 
@@ -16,7 +17,9 @@ from serving.config import Settings as ServingSettings
 def serve(folder: Path, running: Nearline, taken: socket.socket, settings: ServingSettings) -> None:
     """Answer on a listening socket until a signal ends it in an orderly way."""
     app = create_app(folder, running, settings)
-    config = uvicorn.Config(app, log_level=settings.log_level.lower(), access_log=False)
+    config = uvicorn.Config(
+        app, log_level=settings.log_level.lower(), access_log=False, timeout_keep_alive=KEEP_ALIVE_SECONDS
+    )
     # uvicorn raises the signal again after an orderly stop; here that is the orderly end.
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[taken])

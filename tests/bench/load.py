@@ -23,7 +23,7 @@ Request = Callable[[aiohttp.ClientSession, int], Awaitable[None]]
 async def closed_loop(request: Request, connections: int, duration: float) -> Load:
     """Each connection sends its next request when the last is answered, for so many seconds."""
     taken: list[float] = []
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30)) as session:
         numbers = iter(range(1_000_000_000))
         begun = time.perf_counter()
 
@@ -44,7 +44,7 @@ async def open_loop(
 
     ``request`` is handed the intended time (``time.perf_counter``), so that waiting to be sent counts as latency.
     """
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session, asyncio.TaskGroup() as group:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30)) as session, asyncio.TaskGroup() as group:
         begun = time.perf_counter() + 0.1
         for number in range(int(rate * duration)):
             intended = begun + number / rate
