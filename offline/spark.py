@@ -35,9 +35,13 @@ def session(
     for key, value in {**_settings(jars, memory), **(settings or {})}.items():
         builder = builder.config(key, value)
     try:
-        return builder.getOrCreate()
+        started: SparkSession = builder.getOrCreate()
     except (PySparkRuntimeError, FileNotFoundError) as error:
         raise ServerMissing(f"Spark did not start; it needs Java 17 or newer: {error}") from error
+    if master.startswith("local"):
+        # Its workers would take the first python3 of the PATH, which is not this environment's.
+        started.sparkContext.pythonExec = sys.executable
+    return started
 
 
 def _settings(jars: Sequence[str], memory: str) -> dict[str, str]:
@@ -48,7 +52,6 @@ def _settings(jars: Sequence[str], memory: str) -> dict[str, str]:
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logging}",
-        "spark.pyspark.python": sys.executable,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "ERROR",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _WEIGHTS: Final = "type STRING, at_least DOUBLE, below DOUBLE, weight DOUBLE"
-_RECORDS: Final = "log_id STRING, partition INT, offset BIGINT, timestamp_ms BIGINT, value BINARY"
+_STORED: Final = "log_id STRING, partition INT, offset BIGINT, timestamp_ms BIGINT, value BINARY"
 _REUSED: Final = frozenset({"fields", "deduplicated", "interactions"})
 """Tables that later steps read several times, or whose expressions Spark would copy into each place that reads them."""
 
@@ -39,9 +39,8 @@ def run_spark(
 
 
 def _records(session: SparkSession, files: Sequence[str]) -> DataFrame:
-    if not files:
-        return session.createDataFrame([], _RECORDS)
-    stored = session.read.option("recursiveFileLookup", "true").schema(_RECORDS).parquet(*files)
+    reader = session.read.option("recursiveFileLookup", "true").schema(_STORED)
+    stored = reader.parquet(*files) if files else session.createDataFrame([], _STORED)
     place = ["log_id", "partition", "offset", "timestamp_ms"]
     text = stored.selectExpr(*place, "try_validate_utf8(CAST(value AS STRING)) AS value")
     # get_json_object would read the beginning of JSON that breaks off.

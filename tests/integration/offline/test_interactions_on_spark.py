@@ -116,7 +116,7 @@ def _raw_values():
 def _nasty(drawn, number):
     """A record's key and value: few people and items, so that everything meets everything."""
     kinds = ["view", "like", "unlike", "rating", "dwell", "dislike", "own_type", "identify", "retract", "search"]
-    kind = drawn.choice(kinds) if drawn.random() > 0.01 else "forget"
+    kind = drawn.choice(kinds) if drawn.random() > 0.002 else "forget"
     body = {
         "event_id": f"e{drawn.randrange(3_000)}",
         "type": kind,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import socket
+import subprocess
+import sys
 
 import pytest
 import sqlglot
@@ -277,3 +279,11 @@ def test_a_step_reads_only_the_tables_before_it(step):
 def test_every_parameter_that_the_steps_take_is_given_and_taken():
     taken = frozenset().union(*(step.parameters for step in steps()))
     assert taken == set(Parameters(now=NOW).arguments())
+
+
+def test_the_embedded_way_never_loads_spark():
+    code = (
+        "import sys, adapters.parquet_archive, offline.archive, offline.dataset, offline.interactions, offline.spark\n"
+    )
+    code += "sys.exit('pyspark' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
