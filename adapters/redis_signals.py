@@ -162,6 +162,14 @@ class RedisSignalReader:
         fence, values = await self._ask(self._read, _keys(self._prefix, partition, signal)[:2], list(keys))
         return SignalValues(_fence(fence), values)
 
+    async def fences(self, signal: str, partitions: Sequence[int]) -> dict[int, Fence]:
+        """See SignalReader: a pipeline, because the keys lie in several slots."""
+        asked = self._redis.pipeline(transaction=False)
+        for partition in partitions:
+            asked.get(fence_key(self._prefix, partition, signal))
+        found = [_fence(each) for each in await self._asked(asked.execute())]
+        return {partition: fence for partition, fence in zip(partitions, found, strict=True) if fence is not None}
+
     async def changes(self, partition: int, signal: str, since: Fence | None) -> SignalChanges:
         """See SignalReader. Values newer than the fence come again with the changes after it."""
         if since is None:

@@ -104,6 +104,12 @@ class SqliteSignalReader:
             fence = _fence(self._connection, partition, signal)
             return SignalValues(fence, _load(self._connection, partition, signal, keys))
 
+    async def fences(self, signal: str, partitions: Sequence[int]) -> dict[int, Fence]:
+        """See SignalReader."""
+        with _answering():
+            found = {partition: _fence(self._connection, partition, signal) for partition in partitions}
+        return {partition: fence for partition, fence in found.items() if fence is not None}
+
     async def changes(self, partition: int, signal: str, since: Fence | None) -> SignalChanges:
         """See SignalReader."""
         with _answering(), sqlite_files.transaction(self._connection, "DEFERRED"):

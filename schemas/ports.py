@@ -109,6 +109,9 @@ class SignalReader(Protocol):
     async def read(self, partition: int, signal: str, keys: Sequence[str]) -> SignalValues:
         """The values of these keys and the fence, in one round trip, as of one moment."""
 
+    async def fences(self, signal: str, partitions: Sequence[int]) -> dict[int, Fence]:
+        """The fences of these partitions that have one, in one round trip."""
+
     async def changes(self, partition: int, signal: str, since: Fence | None) -> SignalChanges:
         """What a followed signal's commits have written after ``since``; everything where that is None."""
 

@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     cassandra: Annotated[str, Field(description="Cassandra: the model store.")] = "127.0.0.1:19042"
     store_seconds: Annotated[float, Field(gt=0, description="Deadline of one read of a store.")] = 0.05
     after_seconds: Annotated[float, Field(ge=0, description="Longest wait of a read with after=.")] = 1.0
-    poll_seconds: Annotated[float, Field(gt=0, description="Pause between looks while waiting.")] = 0.003
+    poll_seconds: Annotated[float, Field(gt=0, description="Pause between looks while reads wait.")] = 0.002
     follow_seconds: Annotated[float, Field(gt=0, description="Pause between looks for changed items.")] = 0.25
     refresh_seconds: Annotated[float, Field(gt=0, le=1, description="Pause between looks at aggregates.")] = 0.5
     model_seconds: Annotated[float, Field(gt=0, description="Pause between looks for a new model.")] = 1.0

@@ -14,6 +14,7 @@ from schemas.records import OffsetToken
 from schemas.topics import partition_of
 from serving import metrics
 from serving.breaker import Guard, SourceDown
+from serving.waiting import FenceWatch
 from signals import users
 from signals.merge import merge
 from signals.users import EMPTY, UserValue
@@ -38,7 +39,8 @@ class People:
         self, reader: SignalReader, guard: Guard, partitions: int, after_seconds: float, poll_seconds: float
     ) -> None:
         self._reader, self._guard, self._partitions = reader, guard, partitions
-        self._after_seconds, self._poll_seconds = after_seconds, poll_seconds
+        self._after_seconds = after_seconds
+        self._watch = FenceWatch(reader, guard, poll_seconds)
 
     async def read(self, user_id: str, anonymous_id: str | None = None, after: OffsetToken | None = None) -> Person:
         """The person's value; never raises: what could not be read is in ``degraded``."""
@@ -77,18 +79,16 @@ class People:
     async def _wait(self, after: OffsetToken, keys: Sequence[str], person: Person) -> SignalValues:
         """These values, once the fence of the event's partition has reached it or the time is up."""
         began = perf_counter()
-        while True:
-            try:
-                found = await self._values(after.partition, keys)
-            except SourceDown:
-                person.degraded.append("after")
-                raise
-            waited = perf_counter() - began
+        try:
+            found = await self._values(after.partition, keys)
             reached = found.fence is not None and found.fence.offset >= after.offset
-            if reached or waited >= self._after_seconds:
-                break
-            await asyncio.sleep(self._poll_seconds)
-        metrics.AFTER_WAIT_SECONDS.observe(waited)
+            if not reached:
+                reached = await self._watch.reached(after, self._after_seconds)
+                found = await self._values(after.partition, keys)
+        except SourceDown:
+            person.degraded.append("after")
+            raise
+        metrics.AFTER_WAIT_SECONDS.observe(perf_counter() - began)
         if not reached:
             person.degraded.append("after")
         return found

@@ -213,3 +213,11 @@ def test_what_was_committed_is_there_for_a_store_opened_later(open_signals, stor
     later = open_signals.store()
     assert later.fence(PARTITION, Signal.USERS) == fence(4)
     assert later.load(PARTITION, Signal.USERS, ["a"]) == [b"1"]
+
+
+def test_fences_of_several_partitions_are_read_together_and_those_without_one_left_out(store, open_signals):
+    reader = open_signals.reader()
+    for partition in (1, 4):
+        store.commit(partition, Signal.USERS, None, fence(partition), {"a": b"1"})
+    store.commit(2, Signal.ITEMS, None, fence(9), {"a": b"1"})
+    assert open_signals.run(reader.fences(Signal.USERS, (1, 2, 4))) == {1: fence(1), 4: fence(4)}

@@ -154,25 +154,29 @@ class FakeSignals:
 
     def __init__(self) -> None:
         self.values: dict[tuple[int, str], dict[str, bytes]] = {}
-        self.fences: dict[tuple[int, str], Fence] = {}
+        self.held_fences: dict[tuple[int, str], Fence] = {}
         self.mode = "ok"
         self.reads = 0
 
     def put(self, signal: str, key: str, value: bytes, owner: str, offset: int = 0) -> OffsetToken:
         place = partition_of(owner.encode()), signal
         self.values.setdefault(place, {})[key] = value
-        self.fences[place] = Fence(LOG, offset)
+        self.held_fences[place] = Fence(LOG, offset)
         return OffsetToken(place[0], offset)
 
     async def read(self, partition: int, signal: str, keys: Sequence[str]) -> SignalValues:
         self.reads += 1
         await self._as_told()
         held = self.values.get((partition, signal), {})
-        return SignalValues(self.fences.get((partition, signal)), [held.get(key) for key in keys])
+        return SignalValues(self.held_fences.get((partition, signal)), [held.get(key) for key in keys])
+
+    async def fences(self, signal: str, partitions: Sequence[int]) -> dict[int, Fence]:
+        await self._as_told()
+        return {each: self.held_fences[each, signal] for each in partitions if (each, signal) in self.held_fences}
 
     async def changes(self, partition: int, signal: str, since: Fence | None) -> SignalChanges:
         await self._as_told()
-        fence = self.fences.get((partition, signal))
+        fence = self.held_fences.get((partition, signal))
         if since is not None and since == fence:
             return SignalChanges(fence, {}, whole=False)
         return SignalChanges(fence, dict(self.values.get((partition, signal), {})), whole=True)
