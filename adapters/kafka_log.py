@@ -75,6 +75,12 @@ def create_topics(
         _check_partitions(topics.topic_name(topic, prefix), existing, partitions)
 
 
+def topic_partitions(servers: str, prefix: str = "freshet.") -> dict[str, int]:
+    """How many partitions each of our topics has that exists; raises ServerMissing where Kafka does not answer."""
+    existing = _existing(_admin(servers), servers)
+    return {t: len(found.partitions) for t in topics.ALL if (found := existing.get(topics.topic_name(t, prefix)))}
+
+
 def _admin(servers: str) -> AdminClient:
     return AdminClient({**_QUIET, "bootstrap.servers": servers})
 

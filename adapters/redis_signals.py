@@ -119,16 +119,25 @@ class RedisSignalStore:
     def check(self) -> None:
         """Ask Redis for a sign of life, and warn where it may forget values under memory pressure."""
         self._asked(self._redis.ping)
-        try:
-            policy: Any = self._redis.config_get("maxmemory-policy")
-        except redis.ResponseError:
-            return  # a managed Redis may forbid the question
-        if policy.get("maxmemory-policy") != "noeviction":
+        policy = self.eviction_policy()
+        if policy not in ("noeviction", None):
             _log.warning(
                 "redis_may_evict",
-                policy=policy.get("maxmemory-policy"),
+                policy=policy,
                 advice="set maxmemory-policy to noeviction: an evicted value beside a live fence is lost unnoticed",
             )
+
+    def eviction_policy(self) -> str | None:
+        """Redis's ``maxmemory-policy``; None where it does not tell, as a managed one may not."""
+
+        def asked() -> Any:
+            try:
+                return self._redis.config_get("maxmemory-policy")
+            except redis.ResponseError:
+                return {}
+
+        policy: str | None = self._asked(asked).get("maxmemory-policy")
+        return policy
 
     def close(self) -> None:
         """Close the connections."""

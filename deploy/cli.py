@@ -8,7 +8,7 @@ import sys
 import structlog
 import typer
 
-from deploy.commands import data, deadletters, evaluate, models, run, signals, stack
+from deploy.commands import answers, data, deadletters, doctor, evaluate, models, run, signals, stack
 from deploy.commands.common import errors
 from deploy.config import Settings
 from schemas.errors import FreshetError
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (run, data, models, signals, deadletters, evaluate, stack):
+for module in (run, data, answers, models, signals, deadletters, evaluate, doctor, stack):
     module.register(app)
 
 

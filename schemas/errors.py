@@ -101,3 +101,7 @@ class LetterUnknown(FreshetError):
 
 class ReplayRefused(FreshetError):
     """A dead letter, as it is or as it was mended, is still not valid."""
+
+
+class AnswerUnknown(FreshetError):
+    """No decision record of that id is within reach."""

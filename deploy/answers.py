@@ -1,0 +1,84 @@
+"""Finding the record of a past answer on the ``answers`` topic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+from schemas import topics
+from schemas.answers import Decision, decode_decision
+from schemas.errors import AnswerUnknown, Undecodable
+from schemas.ports import LogReader
+from schemas.records import OffsetToken, Record
+
+_WINDOW: Final = 1_000
+
+
+class Found(NamedTuple):
+    """A decision record and where it stands."""
+
+    token: OffsetToken
+    decision: Decision
+
+
+def find(reader: LogReader, recommendation_id: str, limit: int, report: Callable[[int, int], None]) -> Found:
+    """The record of this answer, looked for among the newest ``limit``; ``report`` is told how many were looked at.
+
+    Raises AnswerUnknown, LogUnavailable.
+    """
+    wanted = recommendation_id.encode()
+    spans = _spans(reader)
+    total, looked = min(limit, sum(end - begin for begin, end in spans.values())), 0
+    for records in _windows(reader, spans):
+        for record in reversed(records):
+            # Decoded only where the bytes hold the id: an answer takes longer to decode than to look through.
+            if wanted in record.value and (found := _decision(record, recommendation_id)):
+                return found
+        looked += len(records)
+        report(min(looked, total), total)
+        if looked >= limit:
+            break
+    raise AnswerUnknown(_unknown(recommendation_id, looked))
+
+
+def _spans(reader: LogReader) -> dict[int, tuple[int, int]]:
+    return {p: reader.bounds(topics.ANSWERS, p) for p in range(reader.partitions(topics.ANSWERS))}
+
+
+def _windows(reader: LogReader, spans: dict[int, tuple[int, int]]) -> Iterator[list[Record]]:
+    """Stretches of records, the partitions in turn, each from its end backwards."""
+    left = {partition: end for partition, (begin, end) in spans.items() if end > begin}
+    while left:
+        for partition, end in list(left.items()):
+            begin = max(spans[partition][0], end - _WINDOW)
+            yield _between(reader, partition, begin, end)
+            left[partition] = begin
+            if begin <= spans[partition][0]:
+                del left[partition]
+
+
+def _between(reader: LogReader, partition: int, begin: int, end: int) -> list[Record]:
+    found: list[Record] = []
+    while begin < end and (records := reader.read(topics.ANSWERS, partition, begin, end - begin)):
+        found += records
+        begin = records[-1].offset + 1
+    return found
+
+
+def _decision(record: Record, recommendation_id: str) -> Found | None:
+    try:
+        decision = decode_decision(record.value)
+    except Undecodable:
+        # Another version's record; what is wanted is named, so passing over this one hides nothing.
+        return None
+    matches = decision.recommendation_id == recommendation_id
+    return Found(OffsetToken(record.partition, record.offset), decision) if matches else None
+
+
+def _unknown(recommendation_id: str, looked: int) -> str:
+    if not looked:
+        return "no answer has been recorded yet: ask for recommendations over HTTP, then explain one of those"
+    return (
+        f"there is no answer '{recommendation_id}' among the newest {looked:,}: copy the recommendation_id of an "
+        "answer as it is, look further back with --last, or it is older than the log keeps answers"
+    )

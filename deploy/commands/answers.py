@@ -1,0 +1,168 @@
+"""``freshet recommend``, ``freshet explain``: a list now, and why a list of the past was as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.markup import escape
+
+from deploy import words
+from deploy.answers import Found, find
+from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, settings_for, steps, table
+from deploy.config import Settings
+from deploy.parts import open_parts
+from deploy.serving import ranking_config, service_for, serving_settings, settled, stores_for
+from replay.explain import Explanation, World, explain, person, read_world
+from schemas.answers import Answer, DecidedItem, Decision
+from serving import params
+from serving.catalogue import Catalogue
+from serving.params import RecommendAsk
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(recommend)
+    app.command("explain")(explain_)
+
+
+def recommend(
+    user: Annotated[str, typer.Argument(help="Whom for.")],
+    count: Annotated[int, typer.Option(help="How many items.", min=1, max=500)] = 10,
+    data: Data = DEFAULT_FOLDER,
+    stack: StackName = None,
+) -> None:
+    """Print what a user would be shown now, and why; needs no running process and records nothing."""
+    settings = settled(data, settings_for(stack))
+    try:
+        msgspec.convert(user, params.Id)
+    except msgspec.ValidationError as error:
+        raise typer.BadParameter("1 to 128 characters, none of them control characters", param_hint="USER") from error
+    asyncio.run(_recommend(user, count, data, settings))
+
+
+async def _recommend(user: str, count: int, data: Path, settings: Settings) -> None:
+    async with service_for(data, settings) as service:
+        answer = await service.recommendations(user, RecommendAsk(count=count))
+        missing, catalogue = service.missing(), service.state.catalogue
+    _remark(answer, missing)
+    if not answer.items:
+        errors.print(
+            "There is nothing to recommend: the catalogue is empty, or everything in it was seen or is hidden."
+        )
+        raise typer.Exit(1)
+    items = [DecidedItem(each.item_id, each.score, each.reasons) for each in answer.items]
+    _table(items, catalogue, f"What {user} may like next")
+    _say(f"model {answer.model_version or 'none'}, signals at {answer.signals_offset or 'none'}")
+
+
+def _remark(answer: Answer, missing: list[str]) -> None:
+    """Say what the list had to do without."""
+    if answer.model_version is None:
+        errors.print(
+            "[yellow]There is no trained model:[/yellow] `freshet train` makes one; until then lists are simpler."
+        )
+    if answer.signals_offset is None and "signals" not in answer.degraded:
+        errors.print("[yellow]Nothing is known of this user yet:[/yellow] the list is the same as any newcomer's.")
+    for each in dict.fromkeys((*missing, *(f"without {name}" for name in answer.degraded))):
+        errors.print(f"[yellow]Note:[/yellow] {escape(each)}")
+
+
+def explain_(
+    recommendation_id: Annotated[str, typer.Argument(help="An answer's recommendation_id.")],
+    data: Data = DEFAULT_FOLDER,
+    stack: StackName = None,
+    last: Annotated[int, typer.Option(help="How many of the newest answers to look through.", min=1)] = 500_000,
+) -> None:
+    """Explain a past answer: who asked, what was known, why each item; and make it again to see that it holds."""
+    settings = settled(data, settings_for(stack))
+    with open_parts(data, settings) as parts, steps() as show:
+        found = find(parts.reader, recommendation_id, last, lambda done, total: show("answers", done, total))
+    world = asyncio.run(_world(found.decision, data, settings))
+    _tell(found, world.state.catalogue)
+    _verdict(explain(found.decision, world))
+
+
+async def _world(decision: Decision, data: Path, settings: Settings) -> World:
+    online = serving_settings(settings)
+    async with stores_for(data, settings) as stores:
+        return await read_world(
+            decision,
+            stores.signals,
+            stores.models,
+            partitions=settings.partitions,
+            config=ranking_config(online),
+            bare_items=online.bare_items,
+            clock=time.time,
+        )
+
+
+def _tell(found: Found, catalogue: Catalogue) -> None:
+    """Everything that the record itself says."""
+    decision, named = found.decision, partial(_named, catalogue)
+    _say(f"[bold]{escape(words.question(decision, named))}[/bold]")
+    _say(f"asked for {escape(words.asker(decision))} at {decision.generated_at:%Y-%m-%d %H:%M:%S} UTC")
+    _say(f"recorded at {found.token} of the answers, variant {escape(decision.variant)}, {len(decision.items)} items")
+    _say(f"model {decision.model_version or 'none'}, settings {decision.config_id}")
+    _say(f"aggregates {decision.aggregates_version}, catalogue {decision.catalogue_version}")
+    if decision.degraded:
+        _say(f"[yellow]made without:[/yellow] {escape(', '.join(decision.degraded))}")
+    _tell_person(decision, named)
+    rows = [[name, words.outcome(each)] for name, each in decision.sources.items()]
+    table("source", "what it did", rows=rows)
+    _table(decision.items, catalogue, "What was shown")
+
+
+def _tell_person(decision: Decision, named: words.Naming) -> None:
+    value, now = person(decision), decision.asked.now
+    _say(f"\nsignals at {decision.signals_offset or 'none'}: what the person had done until then")
+    lines = [*words.deeds(value, now, named), *words.searches(value, now)]
+    for line in lines or ["nothing that was known"]:
+        _say(f"  {escape(line)}")
+    if value.counters:
+        counts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(value.counters.items()))
+        _say(f"  in all: {escape(counts)}; {len(value.seen):,} items seen\n")
+
+
+def _verdict(explanation: Explanation) -> None:
+    """Whether the answer could be made again, and what stands in the way where it could not."""
+    _say(f"\n[bold]Made again:[/bold] {escape(words.verdict(explanation))}")
+    if explanation.moved:
+        _say("Not as it was then:")
+    for each in explanation.moved:
+        _say(f"  {escape(each)}")
+
+
+def _table(items: Sequence[DecidedItem], catalogue: Catalogue, title: str) -> None:
+    rows = [
+        [
+            str(place),
+            escape(each.item_id),
+            escape(_title(catalogue, each.item_id)),
+            f"{each.score:.3f}",
+            escape(words.why(each.reasons, partial(_named, catalogue))),
+        ]
+        for place, each in enumerate(items, 1)
+    ]
+    table("", "item", "title", "score", "why", rows=rows, title=escape(title))
+
+
+def _named(catalogue: Catalogue, item_id: str) -> str:
+    """What people call an item."""
+    return _title(catalogue, item_id) or item_id
+
+
+def _title(catalogue: Catalogue, item_id: str) -> str:
+    at = catalogue.position(item_id)
+    item = None if at is None else catalogue.item(at)
+    return "" if item is None else item.title or ""
+
+
+def _say(line: str) -> None:
+    console.print(line, highlight=False, soft_wrap=True)

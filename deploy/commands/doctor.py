@@ -1,0 +1,54 @@
+"""``freshet doctor``: whether a setup has what it needs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import typer
+from rich.markup import escape
+
+from deploy import doctor as checks
+from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, settings_for
+from deploy.config import Settings
+from deploy.doctor import Check, State
+from deploy.doctor_cluster import of_cluster
+from deploy.parts import open_parts
+
+_MARKS: Final[dict[State, str]] = {"ok": "[green]✓[/green]", "note": "[yellow]![/yellow]", "broken": "[red]✗[/red]"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(doctor)
+
+
+def doctor(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
+    """Check what a setup needs, a line each: ✓ works, ! works with something to do, ✗ is broken (exit code 1)."""
+    wrong = 0
+    for check in examined(data, settings_for(stack)):
+        wrong += check.state == "broken"
+        advice = f" → {check.advice}" if check.advice else ""
+        line = escape(f"{check.name}: {check.found}{advice}")
+        console.print(f"{_MARKS[check.state]} {line}", highlight=False, soft_wrap=True)
+    if wrong:
+        console.print(f"{wrong} of these {'is' if wrong == 1 else 'are'} broken.")
+        raise typer.Exit(1)
+
+
+def examined(folder: Path, settings: Settings) -> Iterator[Check]:
+    """Every check that applies, as it is done."""
+    yield checks.python(sys.version_info[:2])
+    before = of_cluster(settings) if settings.stack == "cluster" else checks.of_folder(folder)
+    fit = True
+    for check in before:
+        fit = fit and check.state != "broken"
+        yield check
+    if not fit:
+        # What stands on it would only repeat the same.
+        return
+    followed = settings.stack == "cluster" or checks.holder(folder) is not None
+    with open_parts(folder, settings) as parts:
+        yield from checks.of_parts(parts, followed=followed)

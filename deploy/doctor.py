@@ -1,0 +1,222 @@
+"""Checks of what a setup needs: each a small function that looks at one thing and says what to do about it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from adapters import folder_lock, sqlite_log
+from deploy.local import programs
+from deploy.parts import Parts
+from ingest import deadletter
+from nearline.processor import SIGNALS
+from schemas import topics
+from schemas.errors import FreshetError
+from schemas.ports import LogReader, ModelStore, SignalStore
+from serving import bundle
+
+OLDEST_PYTHON: Final = (3, 11)
+OLDEST_JAVA: Final = 17
+"""What Spark 4 runs on."""
+LITTLE_DISK: Final = 1024**3
+NO_DISK: Final = 64 * 1024**2
+MANY_LETTERS: Final = 1_000
+"""Dead letters counted at most."""
+
+State = Literal["ok", "note", "broken"]
+
+
+class Check(NamedTuple):
+    """What one check found. A ``note`` works, and yet there is something to do; ``advice`` says what."""
+
+    name: str
+    state: State
+    found: str
+    advice: str = ""
+
+
+Look = Callable[[], Check]
+
+
+def ok(name: str, found: str) -> Check:
+    """Nothing to do."""
+    return Check(name, "ok", found)
+
+
+def note(name: str, found: str, advice: str) -> Check:
+    """It works, and yet there is something to do."""
+    return Check(name, "note", found, advice)
+
+
+def broken(name: str, found: str, advice: str) -> Check:
+    """It does not work."""
+    return Check(name, "broken", found, advice)
+
+
+def looked(name: str, look: Look) -> Check:
+    """The check, or, where what it looks at does not answer, that."""
+    try:
+        return look()
+    except FreshetError as error:
+        return Check(name, "broken", str(error))
+    except ImportError as error:
+        return broken(name, f"{error.name} is not installed", "pip install 'freshet[cluster]'")
+
+
+def python(version: tuple[int, int]) -> Check:
+    """Whether this Python is new enough."""
+    found = ".".join(map(str, version))
+    if version < OLDEST_PYTHON:
+        return broken("Python", found, f"install Python {'.'.join(map(str, OLDEST_PYTHON))} or newer")
+    return ok("Python", found)
+
+
+def folder(path: Path) -> Check:
+    """Whether the data folder is there and may be written to."""
+    if not path.is_dir():
+        return broken(
+            "data folder", f"{path} does not exist", "name it with --data, or make it: `freshet demo`, `freshet import`"
+        )
+    if not os.access(path, os.W_OK | os.X_OK):
+        return broken("data folder", f"{path} cannot be written to", f"make it yours: chown or chmod u+rwx {path}")
+    return ok("data folder", str(path))
+
+
+def disk(path: Path) -> Check:
+    """Whether there is room for the log to grow."""
+    free = shutil.disk_usage(path).free
+    found = f"{free / 1024**3:.1f} GiB free"
+    if free < NO_DISK:
+        return broken("disk", found, "make room: the log takes nothing more once the disk is full")
+    return note("disk", found, "make room soon") if free < LITTLE_DISK else ok("disk", found)
+
+
+def holder(path: Path) -> str | None:
+    """The pid of the process that follows the folder's log, None where there is none."""
+    try:
+        with (path / folder_lock.FILE).open() as handle:
+            try:
+                # Shared and let go at once, so that looking keeps nobody from starting.
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return handle.read().strip() or "unknown"
+    except FileNotFoundError:
+        pass
+    return None
+
+
+def running(pid: str | None) -> Check:
+    """Who follows the log."""
+    if pid is None:
+        return note("running", "nothing runs on this folder", "`freshet up` takes events and answers over HTTP")
+    return ok("running", f"a process with pid {pid} follows the log")
+
+
+def log(reader: LogReader) -> Check:
+    """Whether the log can be read, and what is on it."""
+    counts = {topic: sum(end - begin for begin, end in _bounds(reader, topic)) for topic in topics.FACTS}
+    found = ", ".join(f"{count:,} {topic}" for topic, count in counts.items())
+    log_id = reader.log_id(topics.EVENTS)
+    if not any(counts.values()):
+        return note("log", f"empty (log {log_id})", "`freshet import` something, or send events to `freshet up`")
+    return ok("log", f"{found} (log {log_id})")
+
+
+def signals(topic: str, reader: LogReader, store: SignalStore, *, followed: bool) -> Check:
+    """How far a topic's signals are behind, and whether they follow this very log; ``followed``: by a process."""
+    name = f"signals of {topic}"
+    log_id, lag, strange, ahead = reader.log_id(topic), 0, 0, 0
+    for partition, (begin, end) in enumerate(_bounds(reader, topic)):
+        for signal in SIGNALS[topic]:
+            fence = store.fence(partition, signal)
+            strange += fence is not None and fence.log_id != log_id
+            ahead += fence is not None and fence.log_id == log_id and fence.offset >= end
+            applied = begin if fence is None else max(begin, fence.offset + 1)
+            lag = max(lag, end - applied)
+    if strange or ahead:
+        what = "follow another log" if strange else "are ahead of the log, of which an older copy was put back"
+        return broken(name, f"{strange or ahead} of them {what}", _follow(followed, "they are rebuilt from this log"))
+    if lag:
+        return note(name, f"up to {lag:,} records behind in a partition", _follow(followed, "they catch up"))
+    return ok(name, "up to date with the log")
+
+
+def model(store: ModelStore, now: datetime) -> Check:
+    """Whether a version is active and can be loaded as serving does."""
+    version = store.active()
+    if version is None:
+        return note("model", "none is active, lists are popular items only", "`freshet train` makes one")
+    manifest = store.manifest(version)
+    age = (now - manifest.created_at).total_seconds() / 86_400
+    try:
+        bundle.load(manifest, partial(store.value, version))
+    except (ValueError, KeyError, OSError) as error:
+        return broken("model", f"{version} cannot be loaded ({error})", "`freshet models rollback`, or `freshet train`")
+    return ok("model", f"{version}, {age:.1f} days old, its values ({', '.join(manifest.values)}) can be read")
+
+
+def letters(reader: LogReader) -> Check:
+    """Whether records wait that could not be decoded or applied."""
+    found = list(islice(deadletter.letters(reader), MANY_LETTERS))
+    if not found:
+        return ok("dead letters", "none wait")
+    many = f"{len(found):,}{' or more' if len(found) == MANY_LETTERS else ''} wait"
+    return note("dead letters", f"{many}, the first: {found[0].letter.reason}", "`freshet deadletters list`")
+
+
+def java(find: Callable[[], str] = programs.java) -> Check:
+    """Whether Spark finds the Java that it needs; models can be trained without."""
+    advice = f"for training on Spark install Java {OLDEST_JAVA} or newer; `--engine single` does without"
+    try:
+        answer = subprocess.run([find(), "-version"], capture_output=True, text=True, check=False)
+    except (FreshetError, OSError) as error:
+        return note("Java", f"not found ({error})", advice)
+    major = programs.major_version(answer.stderr)
+    if not major.isdigit() or int(major) < OLDEST_JAVA:
+        return note("Java", major, advice)
+    return ok("Java", major)
+
+
+def of_parts(parts: Parts, *, followed: bool) -> Iterator[Check]:
+    """The checks that are the same on every stack: log, signals, model, dead letters."""
+    yield looked("log", lambda: log(parts.reader))
+    for topic in topics.FACTS:
+        look = partial(_signals_of, topic, parts, followed=followed)
+        yield looked(f"signals of {topic}", look)
+    yield looked("model", lambda: model(parts.models, datetime.now(UTC)))
+    yield looked("dead letters", lambda: letters(parts.reader))
+
+
+def of_folder(path: Path) -> Iterator[Check]:
+    """The checks of an embedded folder, its parts aside; the last one is broken where there is nothing to go on with."""
+    found = folder(path)
+    yield found
+    if found.state == "broken":
+        return
+    yield disk(path)
+    if not (path / sqlite_log.FILE).is_file():
+        yield broken(
+            "log", f"there is none in {path}", "fill it with `freshet demo` or `freshet import`, or name another"
+        )
+        return
+    yield running(holder(path))
+
+
+def _signals_of(topic: str, parts: Parts, *, followed: bool) -> Check:
+    return signals(topic, parts.reader, parts.signals, followed=followed)
+
+
+def _bounds(reader: LogReader, topic: str) -> list[tuple[int, int]]:
+    return [reader.bounds(topic, partition) for partition in range(reader.partitions(topic))]
+
+
+def _follow(followed: bool, then: str) -> str:
+    return f"wait a moment: {then}" if followed else f"start `freshet up` (or the nearline worker): {then}"

@@ -1,0 +1,128 @@
+"""Answers in plain words, for people at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from replay.explain import TOLERANCE, Comparison, Explanation
+from schemas.answers import Decision, Reason, SourceOutcome
+from signals.users import Entry, UserValue
+
+Naming = Callable[[str], str]
+"""From an item's id to what people call it."""
+
+_ALONE: Final = {
+    "list": "fits what the model learned of them",
+    "fold_in": "fits what they did lately",
+    "similar": "like something they did",
+    "next": "others went on to it",
+    "search": "matches their search",
+    "trending": "trending now",
+    "popular": "popular",
+    "new": "new",
+    "latest": "came in lately",
+    "text": "described alike",
+}
+_LED: Final = {
+    "fold_in": "fits what they did lately, above all {item}",
+    "similar": "like {item}",
+    "next": "others went on to it from {item}",
+    "text": "described like {item}",
+}
+_ROUTES: Final = {
+    "recommendations": "what {who} may like next",
+    "session": "what a visitor with their own events may like next",
+    "similar": "what is like {item}",
+    "popular": "what is popular",
+    "trending": "what is trending",
+    "latest": "what came in last",
+}
+_UNITS: Final = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
+
+
+def why(reasons: Iterable[Reason], named: Naming) -> str:
+    """Reasons in plain words, the largest share first, each with its share of the score."""
+    return ", ".join(f"{_reason(each, named)} ({each.share:.0%})" for each in reasons)
+
+
+def question(decision: Decision, named: Naming) -> str:
+    """What was asked."""
+    asked = decision.asked
+    form = _ROUTES.get(decision.route, decision.route)
+    return form.format(who=asked.user_id or asked.anonymous_id or "a visitor", item=named(asked.item_id or ""))
+
+
+def asker(decision: Decision) -> str:
+    """Who asked, with whatever else the request said of them."""
+    asked = decision.asked
+    known = {"user": asked.user_id, "guest": asked.anonymous_id, "session": asked.session_id, **asked.context}
+    named = [f"{name} {value}" for name, value in known.items() if value]
+    chosen = {"only": ", ".join(asked.categories), "seed": asked.seed, "diversity": asked.diversity}
+    return ", ".join(
+        [*(named or ["nobody in particular"]), *(f"{name} {value}" for name, value in chosen.items() if value)]
+    )
+
+
+def verdict(explanation: Explanation) -> str:
+    """Whether an answer that was made again is the recorded one."""
+    found = explanation.comparison
+    if found is None:
+        return "not possible" if explanation.moved else "not possible: the item it was about is no longer known"
+    if found.same:
+        return "the same items in the same order, scores equal to 0.000001"
+    if found.only_ties:
+        return "the same scores; only items of equal score stand in other places"
+    return f"not the same: {_differences(found)}. {_cause(explanation)}"
+
+
+def outcome(found: SourceOutcome) -> str:
+    """What a source did."""
+    if found.outcome == "ok":
+        return f"{found.candidates:,} candidates" if found.candidates else "had nothing to offer"
+    return "was not needed" if found.outcome == "skipped" else f"failed: {found.outcome}"
+
+
+def deeds(value: UserValue, now: float, named: Naming, count: int = 8) -> list[str]:
+    """The newest things a person had done by ``now``, newest first."""
+    return [f"{ago(now - entry.at)}: {_deed(entry)} {named(entry.item)}" for entry in reversed(value.recent[-count:])]
+
+
+def searches(value: UserValue, now: float, count: int = 3) -> list[str]:
+    """The newest searches by ``now``, newest first."""
+    return [f"{ago(now - term.at)}: searched for '{term.query}'" for term in reversed(value.terms[-count:])]
+
+
+def ago(seconds: float) -> str:
+    """A stretch of time before a moment, coarsely."""
+    for unit, name in _UNITS:
+        if seconds >= unit:
+            return f"{seconds / unit:.0f} {name} before"
+    return f"{max(0.0, seconds):.0f} s before"
+
+
+def _differences(found: Comparison) -> str:
+    told = []
+    if found.lost:
+        told.append(f"{len(found.lost)} items are no longer in it (such as {found.lost[0]})")
+    elif not found.same_order:
+        told.append("the order is another one")
+    if found.largest > TOLERANCE:
+        told.append(f"scores differ by up to {found.largest:.6f}")
+    return ", ".join(told) or f"{len(found.gained)} items are new in it"
+
+
+def _cause(explanation: Explanation) -> str:
+    if explanation.moved:
+        return "What it was made from is no longer as it was"
+    return "All its inputs are as they were, so the ranking code itself has changed since"
+
+
+def _reason(reason: Reason, named: Naming) -> str:
+    if reason.item_id is not None and reason.source in _LED:
+        return _LED[reason.source].format(item=named(reason.item_id))
+    return _ALONE.get(reason.source, reason.source)
+
+
+def _deed(entry: Entry) -> str:
+    return entry.type if entry.value is None else f"{entry.type} ({entry.value:g})"

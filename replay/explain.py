@@ -1,0 +1,200 @@
+"""A past answer made again from its decision record, and how the two compare.
+
+The record holds the request, its time and seed and the person's packed values; the model, the catalogue and the
+aggregates are named by their versions, and are read as they stand now. What has moved on since is named, so that
+a difference is never put down to chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final, NamedTuple
+
+from threadpoolctl import threadpool_limits
+
+from models.lists import USERS, ScoredList
+from schemas.answers import DecidedItem, Decision
+from schemas.errors import StoreUnavailable, VersionUnknown
+from schemas.keys import Signal, anonymous_key, session_key, user_key
+from schemas.ports import Clock, ModelStore, SignalReader
+from serving import bundle, shelves
+from serving.bundle import NO_MODELS, Columns, as_columns
+from serving.catalogue import Catalogue
+from serving.config import RankingConfig
+from serving.follow import Follower
+from serving.population import Population
+from serving.recommend import Ranked, recommend
+from serving.scene import Signals
+from serving.state import Apply, State
+from signals import users
+from signals.merge import merge
+from signals.users import EMPTY, UserValue
+
+TOLERANCE: Final = 1e-6
+"""Scores this close are equal: sums of 32-bit floats depend on their order."""
+_SHELVES: Final[tuple[shelves.Shelf, ...]] = ("popular", "trending", "latest")
+
+
+class World(NamedTuple):
+    """What an answer is made from beside its record, as it stands now."""
+
+    state: State
+    """The catalogue, the aggregates, and the model version of the record."""
+    config: RankingConfig
+    stored: Columns | None
+    """The person's precomputed list in that version."""
+    catalogue_version: str
+    aggregates_version: str
+    gone: bool = False
+    """Whether the record's model version is no longer in the store."""
+
+
+class Comparison(NamedTuple):
+    """A recorded list against the one made now."""
+
+    same_items: bool
+    same_order: bool
+    largest: float
+    """Largest difference between the two scores of an item that is in both."""
+    only_ties: bool
+    """Whether all that differs is the choice among items of equal score."""
+    lost: tuple[str, ...]
+    """Items that only the record has."""
+    gained: tuple[str, ...]
+    """Items that only the list made now has."""
+
+    @property
+    def same(self) -> bool:
+        """Same items, same order, same scores."""
+        return self.same_items and self.same_order and self.largest <= TOLERANCE
+
+
+class Explanation(NamedTuple):
+    """An answer made again. ``comparison`` is None where it could not be made; ``moved`` says what is not as it was."""
+
+    items: list[DecidedItem]
+    comparison: Comparison | None
+    moved: tuple[str, ...]
+
+
+async def read_world(
+    decision: Decision,
+    reader: SignalReader,
+    models: ModelStore,
+    *,
+    partitions: int,
+    config: RankingConfig,
+    bare_items: bool,
+    clock: Clock,
+) -> World:
+    """Read what the record names by version; raises StoreUnavailable, ModelStoreUnavailable and Undecodable."""
+    catalogue = Catalogue(bare_items=bare_items)
+    state = State(catalogue, Population(catalogue, partitions, config.population_weights))
+    items = await _followed(Signal.ITEMS, reader, partitions, state.apply_items, clock)
+    cells = await _followed(Signal.AGGREGATES, reader, partitions, state.apply_aggregates, clock)
+    try:
+        stored = _adopt(decision, models, state)
+    except VersionUnknown:
+        return World(state, config, None, items, cells, gone=True)
+    return World(state, config, stored, items, cells)
+
+
+def explain(decision: Decision, world: World) -> Explanation:
+    """Make the answer again and compare; nothing is made where the model version is gone."""
+    moved = moved_on(decision, world)
+    # As an online process does: the number of threads changes the last bits of products.
+    with threadpool_limits(limits=1, user_api="blas"):
+        ranked = None if world.gone else reproduce(decision, world)
+    if ranked is None:
+        return Explanation([], None, moved)
+    return Explanation(ranked.items, compare(decision.items, ranked.items), moved)
+
+
+def reproduce(decision: Decision, world: World) -> Ranked | None:
+    """The answer by the very code that made it; None where its item is no longer known, or its route."""
+    asked, state = decision.asked, world.state
+    rest = state.models, state.catalogue, world.config
+    nobody = Signals(EMPTY, state.population)
+    if "ranking" in decision.degraded:
+        return shelves.shelf("popular", asked, nobody, *rest)
+    for kind in _SHELVES:
+        if decision.route == kind:
+            return shelves.shelf(kind, asked, nobody, *rest)
+    if decision.route == "similar":
+        at = state.catalogue.position(asked.item_id or "")
+        signals = Signals(person(decision), state.population)
+        return None if at is None else shelves.similar_items(at, asked, signals, *rest)
+    if decision.route in ("recommendations", "session"):
+        return recommend(asked, Signals(person(decision), state.population, world.stored), *rest)
+    return None
+
+
+def person(decision: Decision) -> UserValue:
+    """The person as the answer saw them: their own value with those of the guests that they were."""
+    own, guests = EMPTY, list[UserValue]()
+    name = decision.asked.user_id or ""
+    for key, data in decision.inputs.items():
+        if key in ("session", user_key(name), anonymous_key(name), session_key(name)):
+            own = users.decode(data)
+        else:
+            guests.append(users.decode(data))
+    return merge(own, guests)
+
+
+def compare(recorded: Sequence[DecidedItem], made: Sequence[DecidedItem]) -> Comparison:
+    """How far two lists agree, best first each."""
+    then, now = ({item.item_id: item.score for item in items} for items in (recorded, made))
+    largest = max((abs(score - now[item_id]) for item_id, score in then.items() if item_id in now), default=0.0)
+    lost, gained = tuple(i for i in then if i not in now), tuple(i for i in now if i not in then)
+    return Comparison(
+        same_items=not (lost or gained),
+        same_order=list(then) == list(now),
+        largest=largest,
+        only_ties=largest <= TOLERANCE and _tied(list(then.values()), list(now.values())),
+        lost=lost,
+        gained=gained,
+    )
+
+
+def moved_on(decision: Decision, world: World) -> tuple[str, ...]:
+    """What the answer was made from that is not as it was, each a phrase."""
+    found: list[str] = []
+    if world.gone:
+        found.append(f"model version {decision.model_version} is no longer in the store")
+    if decision.config_id != world.config.config_id:
+        found.append(f"the ranking settings are other ones ({world.config.config_id}, then {decision.config_id})")
+    if decision.catalogue_version != world.catalogue_version:
+        found.append("the catalogue has changed")
+    if decision.aggregates_version != world.aggregates_version:
+        found.append("what everybody does (trending, popular, what follows what) has moved on")
+    if "links" in decision.degraded or "catalogue" in decision.degraded:
+        found.append(f"the answer was made without all its inputs ({', '.join(decision.degraded)})")
+    return tuple(found)
+
+
+async def _followed(signal: Signal, reader: SignalReader, partitions: int, apply: Apply, clock: Clock) -> str:
+    """Read a followed signal whole; its version."""
+    follower = Follower(signal, reader, partitions, apply, clock)
+    await follower.refresh()
+    if follower.read_at is None:
+        raise StoreUnavailable(f"the signal '{signal}' cannot be read; is the signal store running?")
+    return follower.version
+
+
+def _adopt(decision: Decision, models: ModelStore, state: State) -> Columns | None:
+    """Take over the record's model version; the person's list in it, where the answer had it. Raises VersionUnknown."""
+    version = decision.model_version
+    if version is None:
+        state.adopt(NO_MODELS)
+        return None
+    state.adopt(bundle.load(models.manifest(version), partial(models.value, version)))
+    user_id = decision.asked.user_id
+    listed = decision.route == "recommendations" and state.models.has_lists and "lists" not in decision.degraded
+    data = models.entry(version, USERS, user_id) if listed and user_id else None
+    return None if data is None else as_columns(state.catalogue, ScoredList.load(data))
+
+
+def _tied(then: Sequence[float], now: Sequence[float]) -> bool:
+    """Whether two falling rows of scores are one: then lists differ only in which of equal ones stands where."""
+    return len(then) == len(now) and all(abs(a - b) <= TOLERANCE for a, b in zip(then, now, strict=True))
