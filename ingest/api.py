@@ -17,11 +17,12 @@ from fastapi.routing import APIRoute
 from ingest import metrics, openapi, validate
 from ingest.body import MERGE_PATCH, read_object, read_things
 from ingest.limits import RateLimiter
-from ingest.problems import ProblemError, problem_type
+from ingest.problems import as_response
 from ingest.validate import Policy, Rejection, Taken
 from schemas import topics
 from schemas.errors import LogUnavailable
 from schemas.ports import Appended, Clock, LogWriter
+from schemas.problems import ProblemError, problem_type
 from schemas.records import OffsetToken
 
 _LOG = structlog.get_logger(__name__)
@@ -58,7 +59,7 @@ class IngestRoute(APIRoute):
             try:
                 response = await inner(request)
             except ProblemError as error:
-                response = error.response()
+                response = as_response(error)
             metrics.REQUESTS.labels(self.name, response.status_code).inc()
             return response
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from schemas.settings import comma_separated
 from schemas.topics import DEFAULT_PARTITIONS
 
-Names = Annotated[tuple[str, ...], NoDecode]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)]
 
 
 class IngestSettings(BaseSettings):
@@ -42,8 +43,3 @@ class IngestSettings(BaseSettings):
     retry_seconds: Annotated[int, Field(ge=1)] = 1
     """What Retry-After says when the log is busy."""
     log_level: str = "INFO"
-
-    @field_validator("event_types", "personal_keys", "cors_origins", mode="before")
-    @classmethod
-    def _listed(cls, value: Any) -> Any:
-        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value

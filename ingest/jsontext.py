@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
-_SHOWN: Final = 160
+from schemas.problems import printable
 
 
 class Broken(NamedTuple):
@@ -35,9 +35,3 @@ def json_kind(value: Any) -> str:
     """What a JSON value is, in words."""
     names = {dict: "an object", list: "an array", str: "text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")
-
-
-def printable(text: str, limit: int = _SHOWN) -> str:
-    """Text that came from outside, shortened and fit for JSON: a lone surrogate cannot be written as UTF-8."""
-    shortened = text if len(text) <= limit else f"{text[:limit]}…"
-    return shortened.encode("utf-8", "replace").decode()

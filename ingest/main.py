@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import orjson
 import structlog
-import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.middleware.cors import CORSMiddleware
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
+from adapters import http_server
 from ingest.api import IngestParts, build_router
 from ingest.config import IngestSettings
 from ingest.limits import RateLimiter
-from ingest.problems import problem
+from ingest.problems import as_response
 from ingest.validate import policy
 from schemas import site, topics
-from schemas.api import KEEP_ALIVE_SECONDS
-from schemas.errors import FreshetError, LogUnavailable, PortInUse
+from schemas.errors import FreshetError, LogUnavailable
 from schemas.ports import LogReader, LogWriter
+from schemas.problems import ProblemError
+from schemas.settings import read_settings
 
 _LOG = structlog.get_logger(__name__)
 
@@ -81,30 +81,19 @@ def open_log(settings: IngestSettings) -> tuple[LogWriter, LogReader]:
 
 def main() -> None:
     """Serve until told to stop; a failure to start is one sentence on standard error."""
-    settings = IngestSettings()
     try:
+        settings = read_settings(IngestSettings)
         listening = listen(settings)
         app = create_app(settings, *open_log(settings))
     except FreshetError as error:
         sys.exit(f"The collector cannot start: {error}")
     _LOG.info("collector_starts", host=settings.collector_host, port=settings.collector_port, parts=settings.stack)
-    config = uvicorn.Config(
-        app, log_level=settings.log_level.lower(), access_log=False, timeout_keep_alive=KEEP_ALIVE_SECONDS
-    )
-    # uvicorn raises the signal again after an orderly stop; here that is the orderly end.
-    with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listening])
+    http_server.serve(app, listening, settings.log_level)
 
 
 def listen(settings: IngestSettings) -> socket.socket:
     """The collector's listening socket; raises PortInUse."""
-    try:
-        return socket.create_server((settings.collector_host, settings.collector_port), backlog=2_048)
-    except OSError as error:
-        place = f"{settings.collector_host}:{settings.collector_port}"
-        raise PortInUse(
-            f"it cannot listen on {place} ({os.strerror(error.errno or 0)}); stop what uses it, or set FRESHET_COLLECTOR_PORT"
-        ) from error
+    return http_server.listen(settings.collector_host, settings.collector_port, "set FRESHET_COLLECTOR_PORT")
 
 
 def _closing(writer: LogWriter, reader: LogReader) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
@@ -149,7 +138,7 @@ def _readiness(status: str, missing: list[str]) -> Response:
 
 async def _as_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return problem(error.status_code, "http", str(error.detail), dict(error.headers or {}))
+    return as_response(ProblemError(error.status_code, "http", str(error.detail), headers=dict(error.headers or {})))
 
 
 if __name__ == "__main__":

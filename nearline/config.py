@@ -6,10 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from schemas.errors import ConfigurationInvalid
 from schemas.site import DEFAULT_SITE
 from schemas.topics import DEFAULT_PARTITIONS
 
@@ -19,8 +18,8 @@ class NearlineConfig(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore")
 
-    kafka: Annotated[str, Field(description="Kafka's brokers: host:port, comma-separated.")] = "127.0.0.1:9092"
-    redis: Annotated[str, Field(description="Redis, as a URL.")] = "redis://127.0.0.1:6379/0"
+    kafka: Annotated[str, Field(description="Kafka's brokers: host:port, comma-separated.")] = "127.0.0.1:19092"
+    redis: Annotated[str, Field(description="Redis, as a URL.")] = "redis://127.0.0.1:16379/0"
     prefix: Annotated[str, Field(min_length=1, description="The site: before topics and keys.")] = DEFAULT_SITE
     partitions: Annotated[int, Field(ge=1, le=10_000, description="As the topics have them.")] = DEFAULT_PARTITIONS
     archive: Annotated[Path | None, Field(description="The archive: records older than retention come from it.")] = None
@@ -28,13 +27,3 @@ class NearlineConfig(BaseSettings):
     worker_dir: Annotated[Path, Field(description="Faust's data folder.")] = (
         Path(tempfile.gettempdir()) / "freshet-worker"
     )
-
-
-def read_config() -> NearlineConfig:
-    """The settings of this process; raises ConfigurationInvalid that names the variable."""
-    try:
-        return NearlineConfig()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        raise ConfigurationInvalid(f"FRESHET_{name}: {first['msg']}") from error

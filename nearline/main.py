@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 import time
@@ -19,13 +20,14 @@ from adapters.kafka_log import KafkaLogReader, KafkaLogWriter, create_topics
 from adapters.redis_signals import RedisSignalStore
 from nearline.app import NearlineApp
 from nearline.assignment import Assignment, Catchup, Parts, no_archive
-from nearline.config import NearlineConfig, read_config
+from nearline.config import NearlineConfig
 from nearline.measured import MeasuredStore
 from nearline.refuse import LogRefuser
 from nearline.watch import Watch
 from schemas.errors import FreshetError, ServerMissing, StoreUnavailable
 from schemas.ports import LogReader
 from schemas.records import Record
+from schemas.settings import read_settings
 from schemas.site import key_prefix, topic_prefix
 
 START_SECONDS: Final = 20.0
@@ -39,11 +41,14 @@ def run() -> NoReturn:
     # Folding shares the interpreter with heartbeats and deliveries: hand it on more often than every 5 ms.
     sys.setswitchinterval(0.001)
     try:
-        app = build(read_config())
+        app = build(read_settings(NearlineConfig))
     except FreshetError as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(1) from None
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    # Their debug records are made, and thrown away, several times an event unless their own level says no.
+    for name in ("aiokafka", "faust", "mode"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     worker = faust.Worker(app, loglevel="WARNING", redirect_stdouts=False, quiet=True)
     worker.execute_from_commandline()
     raise SystemExit(0)

@@ -16,6 +16,7 @@ from offline.training.parameters import AlsParameters
 from schemas import site
 from schemas.errors import FreshetError
 from schemas.ports import LogReader, LogWriter, ModelStore
+from schemas.settings import read_settings
 
 
 @contextmanager
@@ -50,8 +51,8 @@ def options_of(settings: OfflineSettings) -> TrainingOptions:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a job; 1 where it fails, with one sentence that says why."""
     asked = _parser().parse_args(arguments)
-    settings = OfflineSettings()
     try:
+        settings = read_settings(OfflineSettings)
         with open_parts(settings) as parts:
             done = train(parts, asked.engine or settings.engine, asked.force, options=options_of(settings))
     except FreshetError as error:

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from schemas.answers import Answer
+from schemas.problems import ProblemError
 from serving import metrics, openapi
 from serving.params import (
     ItemsAsk,
@@ -25,7 +26,7 @@ from serving.params import (
     from_query,
     valid_id,
 )
-from serving.problems import ProblemError, problem
+from serving.problems import as_response
 from serving.service import ServingService
 from serving.shelves import Shelf
 
@@ -201,10 +202,12 @@ def _endpoint(route: str, handle: Handler) -> Endpoint:
             return Response(_ENCODE(answer), media_type="application/json")
         except ProblemError as error:
             outcome = "invalid"
-            return error.response()
+            return as_response(error)
         except Exception:  # noqa: BLE001 - the edge: an unforeseen fault is still an answer that says what to do
             _log.exception("request_failed", route=route)
-            return problem(500, "internal", "Something went wrong here; the log of the process says what. Try again.")
+            return as_response(
+                ProblemError(500, "internal", "Something went wrong here; the log of the process says what. Try again.")
+            )
         finally:
             outcomes[outcome].inc()
             seconds.observe(perf_counter() - began)

@@ -6,9 +6,10 @@ from hashlib import blake2b
 from typing import Annotated, Any, Final
 
 import msgspec
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from schemas.settings import comma_separated
 from schemas.site import DEFAULT_SITE
 from schemas.topics import DEFAULT_PARTITIONS
 from signals.aggregates import DAY, HOUR
@@ -94,7 +95,10 @@ class Settings(BaseSettings):
     decisions: Annotated[bool, Field(description="Whether answers are recorded on the answers topic.")] = True
     decision_queue: Annotated[int, Field(ge=1, description="Answers waiting to be recorded.")] = 10_000
     cors_origins: Annotated[
-        tuple[str, ...], NoDecode, Field(description="Origins whose pages may call; * for all.")
+        tuple[str, ...],
+        NoDecode,
+        BeforeValidator(comma_separated),
+        Field(description="Origins whose pages may call; * for all."),
     ] = ()
     events_url: Annotated[
         str, Field(description="Where the page posts events: the collector; empty for the page's own origin.")
@@ -103,11 +107,6 @@ class Settings(BaseSettings):
     log_level: Annotated[str, Field(description="DEBUG, INFO, WARNING or ERROR.")] = "INFO"
     bare_items: Annotated[bool, Field(description="Whether items known from events alone are recommended.")] = True
     ranking: Annotated[dict[str, Any], Field(description="Fields of RankingConfig that differ.")] = {}
-
-    @field_validator("cors_origins", mode="before")
-    @classmethod
-    def _listed(cls, value: Any) -> Any:
-        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
     def ranking_config(self) -> RankingConfig:
         """The ranking configuration; raises msgspec.ValidationError where a field is not one, or of another type.

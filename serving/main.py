@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import structlog
-import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.middleware.cors import CORSMiddleware
@@ -16,12 +15,14 @@ from msgspec import ValidationError
 from starlette.exceptions import HTTPException
 from threadpoolctl import threadpool_limits
 
+from adapters import http_server
 from schemas import site
-from schemas.api import KEEP_ALIVE_SECONDS
 from schemas.errors import ConfigurationInvalid, FreshetError
+from schemas.problems import ProblemError
+from schemas.settings import read_settings
 from serving.api import build_router
 from serving.config import Settings
-from serving.problems import problem
+from serving.problems import as_response
 from serving.service import ServingService, Sources, Stores
 from serving.web.router import build_web_router
 
@@ -75,21 +76,15 @@ def open_stores(settings: Settings) -> Stores:
 
 def main() -> None:
     """Serve until told to stop; a failure to start is one sentence on standard error."""
-    settings = Settings()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(_level(settings.log_level)))
     try:
+        settings = read_settings(Settings)
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(_level(settings.log_level)))
+        listening = http_server.listen(settings.host, settings.port, "set FRESHET_PORT")
         app = create_app(settings)
     except FreshetError as error:
         sys.exit(f"The online API cannot start: {error}")
     _log.info("online_api_starts", host=settings.host, port=settings.port)
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_level=settings.log_level.lower(),
-        access_log=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-    )
+    http_server.serve(app, listening, settings.log_level)
 
 
 def _level(name: str) -> int:
@@ -115,7 +110,7 @@ def _running(service: ServingService, stores: Stores) -> Callable[[FastAPI], Abs
 
 async def _as_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return problem(error.status_code, "http", str(error.detail))
+    return as_response(ProblemError(error.status_code, "http", str(error.detail)))
 
 
 if __name__ == "__main__":

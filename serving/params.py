@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from schemas.errors import InvalidToken
 from schemas.events import NO_CONTROL, Event
+from schemas.problems import ProblemError
 from schemas.records import OffsetToken
-from serving.problems import ProblemError
 
 P = TypeVar("P", bound=msgspec.Struct)
 Params = list[tuple[str, str]]

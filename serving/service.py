@@ -24,6 +24,7 @@ from schemas.catalogue import decode_profile
 from schemas.events import accept
 from schemas.keys import Signal
 from schemas.ports import Clock, ListReader, LogWriter, ModelStore, SignalReader
+from schemas.problems import ProblemError
 from schemas.topics import partition_of
 from serving import answering, metrics, params, scoring, shelves
 from serving.answering import Question, Versions
@@ -37,7 +38,6 @@ from serving.lists import Lists
 from serving.params import ItemsAsk, ListAsk, RecommendAsk, SessionAsk, SimilarAsk
 from serving.people import People, Person
 from serving.population import Population
-from serving.problems import ProblemError
 from serving.recommend import Ranked, compose, recommend
 from serving.scene import Signals
 from serving.shelves import Shelf

@@ -15,7 +15,7 @@ from fastapi.responses import RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from schemas.events import NO_CONTROL
-from serving.problems import ProblemError
+from schemas.problems import ProblemError
 from serving.service import ServingService
 from serving.web.cards import face_of, facts_of, labels_of
 from serving.web.live import ServiceShop

@@ -11,9 +11,9 @@ from models.lists import ScoredList
 from schemas.answers import decode_decision
 from schemas.errors import LogBusy
 from schemas.keys import Signal
+from schemas.problems import ProblemError
 from schemas.topics import ANSWERS
 from serving.params import ListAsk, RecommendAsk, SessionAsk, SimilarAsk
-from serving.problems import ProblemError
 from signals import aggregates, users
 
 ASK = RecommendAsk(count=10)
