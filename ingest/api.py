@@ -57,6 +57,7 @@ class IngestRoute(APIRoute):
 
         async def handler(request: Request) -> Response:
             try:
+                _refuse_line_end(request)
                 response = await inner(request)
             except ProblemError as error:
                 response = as_response(error)
@@ -64,6 +65,12 @@ class IngestRoute(APIRoute):
             return response
 
         return handler
+
+
+def _refuse_line_end(request: Request) -> None:
+    """A pattern's ``$`` stands before a last line end too: without this, ``/v1/items/7%0A`` would be item ``7``."""
+    if request.scope["path"].endswith("\n"):
+        raise ProblemError(400, "string-pattern-mismatch", "the path ends with a control character; no id has one")
 
 
 def build_router(parts: IngestParts) -> APIRouter:

@@ -72,6 +72,13 @@ async def test_any_path_is_an_id_or_refused(client, id_):
         assert answer.json()["item_id"] == id_
 
 
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+async def test_an_id_with_a_line_end_is_refused_and_not_taken_for_the_one_without(client, method):
+    answer = await client.request(method, "/v1/items/7%0A", json={})
+    assert answer.status_code == 400
+    assert "control character" in answer.json()["detail"]
+
+
 async def test_health_says_whether_the_log_answers(app_with, connect, monkeypatch):
     from adapters.sqlite_log import SqliteLogReader
 

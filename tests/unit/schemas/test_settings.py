@@ -13,7 +13,7 @@ from serving.config import Settings
 @pytest.mark.parametrize("settings", [IngestSettings, NearlineConfig, OfflineSettings, Settings])
 def test_a_setting_that_cannot_be_used_is_named_in_one_sentence(monkeypatch, settings):
     monkeypatch.setenv("FRESHET_PARTITIONS", "some")
-    with pytest.raises(ConfigurationInvalid, match="^FRESHET_PARTITIONS: [^\n]+$"):
+    with pytest.raises(ConfigurationInvalid, match=r"^FRESHET_PARTITIONS: [^\n]+$"):
         read_settings(settings)
 
 
