@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from deploy.config import Settings
 from deploy.doctor import Check, broken, java, looked, note, ok
 from schemas import site, topics
+from schemas.errors import ModelStoreUnavailable
 
 _INIT: Final = "`freshet cluster init` makes what is missing"
 
@@ -73,8 +74,13 @@ def cassandra(settings: Settings) -> Check:
     from adapters.cassandra_ring import Ring
 
     keyspace = site.keyspace(settings.prefix)
-    with closing(Ring(settings.cassandra, "system")) as ring:
-        rows = ring.run("SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", keyspace)
+    try:
+        with closing(Ring(settings.cassandra, "system")) as ring:
+            rows = ring.run("SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", keyspace)
+    except ModelStoreUnavailable:
+        # The driver's own words name every host and socket, and not what to do.
+        advice = "start it (`make stack`), or set FRESHET_CASSANDRA to where it runs"
+        return broken("Cassandra", f"does not answer at {settings.cassandra}", advice)
     return tables_right({name for (name,) in rows}, keyspace, settings.cassandra)
 
 

@@ -115,7 +115,7 @@ def _differences(found: Comparison) -> str:
 def _cause(explanation: Explanation) -> str:
     if explanation.moved:
         return "What it was made from is no longer as it was"
-    return "All its inputs are as they were, so the ranking code itself has changed since"
+    return "Its inputs have the same versions: items that tie stood in another order, or the ranking code has changed since"
 
 
 def _reason(reason: Reason, named: Naming) -> str:

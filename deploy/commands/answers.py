@@ -13,13 +13,14 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from deploy import words
+from deploy import doctor, words
 from deploy.answers import Found, find
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, settings_for, steps, table
 from deploy.config import Settings
 from deploy.parts import open_parts
 from deploy.serving import ranking_config, service_for, serving_settings, settled, stores_for
 from replay.explain import Explanation, World, explain, person, read_world
+from schemas import topics
 from schemas.answers import Answer, DecidedItem, Decision
 from serving import params
 from serving.catalogue import Catalogue
@@ -44,6 +45,7 @@ def recommend(
         msgspec.convert(user, params.Id)
     except msgspec.ValidationError as error:
         raise typer.BadParameter("1 to 128 characters, none of them control characters", param_hint="USER") from error
+    _remark_lag(data, settings)
     asyncio.run(_recommend(user, count, data, settings))
 
 
@@ -60,6 +62,18 @@ async def _recommend(user: str, count: int, data: Path, settings: Settings) -> N
     items = [DecidedItem(each.item_id, each.score, each.reasons) for each in answer.items]
     _table(items, catalogue, f"What {user} may like next")
     _say(f"model {answer.model_version or 'none'}, signals at {answer.signals_offset or 'none'}")
+
+
+def _remark_lag(data: Path, settings: Settings) -> None:
+    """Say where signals do not hold what the log says; a cluster's workers always run, and `freshet doctor` asks."""
+    if settings.stack == "cluster":
+        return
+    followed = doctor.holder(data) is not None
+    with open_parts(data, settings) as parts:
+        for topic in topics.FACTS:
+            check = doctor.signals(topic, parts.reader, parts.signals, followed=followed)
+            if check.state != "ok":
+                errors.print(f"[yellow]Note:[/yellow] {check.name}: {check.found} → {check.advice}", soft_wrap=True)
 
 
 def _remark(answer: Answer, missing: list[str]) -> None:

@@ -44,7 +44,10 @@ async def open_loop(
 
     ``request`` is handed the intended time (``time.perf_counter``), so that waiting to be sent counts as latency.
     """
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30)) as session, asyncio.TaskGroup() as group:
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30)) as session,
+        asyncio.TaskGroup() as group,
+    ):
         begun = time.perf_counter() + 0.1
         for number in range(int(rate * duration)):
             intended = begun + number / rate

@@ -38,6 +38,9 @@ class Kafka:
         return [
             *java[:1],
             f"-Xmx{config.kafka_heap_mib}m",
+            # On a small machine the optimising compiler and a parallel collector cost more than they give back.
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+UseSerialGC",
             "-XX:+ExitOnOutOfMemoryError",
             *java[1:],
             "kafka.Kafka",
