@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing

@@ -1,0 +1,137 @@
+"""A small simulated shop in a data folder: imported, folded, trained, as a user's own would be."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
+from adapters.sqlite_models import SqliteListReader, SqliteModelStore
+from adapters.sqlite_signals import SqliteSignalReader
+from deploy.cli import app
+from deploy.config import Settings
+from deploy.embedded.app import nearline
+from deploy.parts import open_parts
+from deploy.training import train_in
+from ingest.importers.run import ImportParts, ProgressFile
+from ingest.importers.simulated import import_sample
+from ingest.validate import policy
+from schemas import topics
+from schemas.answers import Answer
+from schemas.records import LogEntry
+from serving.config import Settings as ServingSettings
+from serving.params import RecommendAsk, SimilarAsk
+from serving.service import ServingService, Stores
+
+Run = Callable[..., Result]
+
+
+class Shop(NamedTuple):
+    """A data folder, and what may be asked of it."""
+
+    folder: Path
+
+    def answer(self, user: str | None, count: int = 10, **fields) -> Answer:
+        """What the online layer answers, recorded on the log."""
+
+        async def ask(service: ServingService) -> Answer:
+            if user is None:
+                return await service.shelf("trending", RecommendAsk(count=count))
+            return await service.recommendations(user, RecommendAsk(count=count, **fields))
+
+        return asyncio.run(self._with_service(ask))
+
+    def similar(self, item: str, user: str) -> Answer:
+        """What is like an item, recorded on the log."""
+        return asyncio.run(self._with_service(lambda service: service.similar(item, SimilarAsk(user_id=user))))
+
+    def append(self, topic: str, key: bytes, value: bytes) -> None:
+        """One record straight onto the log."""
+        with closing(SqliteLogWriter(self.folder)) as writer:
+            writer.append(topic, [LogEntry(key, value)]).result(10)
+
+    def recorded(self) -> int:
+        """How many answers are recorded."""
+        with closing(SqliteLogReader(self.folder)) as reader:
+            return sum(end for (topic, _), end in reader.ends().items() if topic == topics.ANSWERS)
+
+    def follow(self) -> None:
+        """Fold the log until the signals have caught up."""
+        with nearline(self.folder, Settings().partitions) as running:
+            deadline = time.monotonic() + 60
+            while running.missing():
+                assert time.monotonic() < deadline, running.missing()
+                time.sleep(0.02)
+
+    async def _with_service(self, ask):
+        writer = SqliteLogWriter(self.folder)
+        stores = Stores(
+            SqliteSignalReader(self.folder), SqliteListReader(self.folder), SqliteModelStore(self.folder), writer
+        )
+        service = ServingService(stores, ServingSettings(store_seconds=5.0))
+        await service.start()
+        try:
+            return await ask(service)
+        finally:
+            await service.stop()
+            await stores.signals.close()
+            await stores.lists.close()
+            stores.models.close()
+            writer.close()
+
+
+@pytest.fixture(scope="session")
+def trained_shop(tmp_path_factory) -> Shop:
+    """A shop of 150 shoppers with a model; several tests read it, so none may change more than add answers to it."""
+    shop = Shop(tmp_path_factory.mktemp("shop"))
+    fill(shop.folder)
+    shop.follow()
+    train(shop.folder)
+    return shop
+
+
+@pytest.fixture
+def empty_shop(tmp_path) -> Shop:
+    """A shop with a catalogue and events, followed, without a model."""
+    shop = Shop(tmp_path / "shop")
+    fill(shop.folder, n_shoppers=20, days=10)
+    shop.follow()
+    return shop
+
+
+@pytest.fixture
+def freshet() -> Run:
+    """Runs the command with wide output."""
+
+    def run(*arguments: object) -> Result:
+        return CliRunner().invoke(app, [str(each) for each in arguments], env={"COLUMNS": "200"})
+
+    return run
+
+
+@pytest.fixture
+def shopper(trained_shop) -> str:
+    """Somebody the model knows."""
+    with closing(SqliteModelStore(trained_shop.folder)) as store, closing(SqliteLogReader(trained_shop.folder)) as log:
+        assert store.active()
+        return next(log.read(topics.USERS, p, 0, 1)[0].key.decode() for p in range(8) if log.bounds(topics.USERS, p)[1])
+
+
+def fill(folder: Path, n_shoppers: int = 150, days: int = 20) -> None:
+    with open_parts(folder, Settings()) as parts:
+        writer = parts.writer
+        log_id = parts.reader.log_id(topics.EVENTS)
+        taking = ImportParts(writer, time.time, time.sleep, policy((), ()), log_id)
+        import_sample(taking, ProgressFile(folder / "import.json"), n_shoppers=n_shoppers, days=days)
+
+
+def train(folder: Path) -> None:
+    with open_parts(folder, Settings()) as parts:
+        train_in(parts, "single", force=True, progress=lambda *_: None)
