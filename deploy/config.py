@@ -7,19 +7,27 @@ from typing import Literal
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.topics import DEFAULT_PARTITIONS
+
 
 class Settings(BaseSettings):
     """Read from ``FRESHET_*`` variables; the addresses are those of ``make stack`` unless said otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore", use_attribute_docstrings=True)
 
     stack: Literal["embedded", "cluster"] = "embedded"
+    """Kafka, Redis and Cassandra (cluster), or SQLite in the data folder (embedded)."""
     kafka: str = "127.0.0.1:19092"
+    """Kafka's bootstrap servers: host:port, comma-separated."""
     redis: str = "redis://127.0.0.1:16379/0"
+    """Redis, the signal store, as a URL."""
     cassandra: str = "127.0.0.1:19042"
+    """Cassandra, the model store: host:port, comma-separated."""
     prefix: str = "freshet"
     """The site's name: before its topics, keys and keyspace."""
-    partitions: int = 8
+    partitions: int = DEFAULT_PARTITIONS
+    """Partitions of every topic; fixed for the life of a log."""
     archive: Path | None = None
     """Where the Parquet archive is; ``archive/`` in the data folder by default."""
     log_level: str = "WARNING"
+    """DEBUG, INFO, WARNING or ERROR."""

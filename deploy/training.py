@@ -1,17 +1,59 @@
-"""Runs the training job on the parts of a stack."""
+"""Runs offline's jobs on the parts of a stack."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
+import structlog
+
+from deploy.config import Settings
+from deploy.local import jars
+from deploy.local.config import StackConfig
+from deploy.local.errors import StackError
 from deploy.parts import Parts
+from offline.archive import Archived, Progress, archive_log
 from offline.config import OfflineSettings
 from offline.engines import EngineName
 from offline.jobs.train import Skipped, TrainingParts, train
 from offline.main import options_of
+from schemas import site
 from schemas.manifest import Manifest
+
+_log = structlog.get_logger(__name__)
+
+
+def archive_in(parts: Parts, settings: Settings, engine: EngineName, progress: Progress) -> Archived:
+    """Archive what the log holds and the archive does not: by Spark where it is asked for and the log is Kafka.
+
+    Without Spark's Kafka connector (it comes by Maven) this process archives the log itself; the files are the same.
+    """
+    if engine == "spark" and settings.stack == "cluster":
+        try:
+            connector = _connector()
+        except StackError as error:
+            _log.warning("archived_without_spark", reason=str(error))
+        else:
+            return _archive_by_spark(parts, settings, connector, progress)
+    return archive_log(parts.reader, parts.archive, progress=progress)
+
+
+def _connector() -> list[str]:
+    """Paths of the jars by which Spark reads Kafka, downloaded the first time; raises StackError."""
+    folder = jars.classpath("spark", StackConfig().jars, lambda message: _log.info("jars", message=message))
+    return sorted(str(jar) for jar in Path(folder).parent.glob("*.jar"))
+
+
+def _archive_by_spark(parts: Parts, settings: Settings, connector: list[str], progress: Progress) -> Archived:
+    from offline.jobs.archive import archive_log_with_spark
+    from offline.spark import session
+
+    options = options_of(OfflineSettings())
+    spark = session("freshet-archive", connector, options.spark_master, options.spark_memory)
+    prefix = site.topic_prefix(settings.prefix)
+    return archive_log_with_spark(spark, settings.kafka, prefix, parts.reader, parts.archive, progress=progress)
 
 
 def train_in(

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import orjson
 import typer
 
-from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, parts_for, steps
+from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, parts_for, settings_for, steps
 from deploy.parts import Parts
-from deploy.training import train_in
+from deploy.training import archive_in, train_in
 from ingest.config import IngestSettings
 from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import recognise
 from ingest.importers.run import Imported, ImportParts, ProgressFile, Step, run_import
 from ingest.importers.simulated import import_sample
+from ingest.simulator import shop
 from ingest.validate import policy
 from offline.engines import EngineName
 from schemas import topics
+from schemas.errors import ServerMissing
 from schemas.manifest import Manifest
 
 SAMPLE = "games"
@@ -27,7 +35,9 @@ SAMPLE = "games"
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("import")(import_)
+    app.command()(archive)
     app.command()(train)
+    app.command()(simulate)
 
 
 def import_(
@@ -68,6 +78,55 @@ def import_into(parts: Parts, folder: Path, dataset: str, path: Path | None, map
         return run_import(importer, taking, ProgressFile(folder / f"import-{importer.dataset}.json"), report)
 
 
+def archive(
+    data: Data = DEFAULT_FOLDER,
+    stack: StackName = None,
+    engine: Annotated[EngineName, typer.Option(help="spark reads Kafka's partitions side by side.")] = "auto",
+) -> None:
+    """Copy what is new on the log into the Parquet archive (`freshet train` does it too)."""
+    with parts_for(data, stack) as parts, steps() as show:
+        done = archive_in(parts, settings_for(stack), engine, show)
+    console.print(f"{done.records:,} records archived.")
+    if done.missed:
+        console.print(f"[yellow]{done.missed:,} were gone before: archive more often than the log forgets.[/yellow]")
+
+
+def simulate(
+    url: Annotated[str, typer.Option(help="The collector.")] = "http://127.0.0.1:8000",
+    rate: Annotated[float, typer.Option(help="Events a second.", min=0.1, max=2_000)] = 10.0,
+    seconds: Annotated[float, typer.Option(help="How long; until Ctrl-C without it.", min=1)] = float("inf"),
+    seed: Annotated[int, typer.Option(help="Which shoppers do what.")] = 1,
+) -> None:
+    """Send what the sample store's shoppers do, live, to a running collector."""
+    begun = time.monotonic()
+    sent = rejected = 0
+    happening = shop.live(seed, rate, lambda: datetime.now(UTC), time.sleep)
+    with suppress(KeyboardInterrupt), errors.status("") as shown:
+        for event in happening:
+            if time.monotonic() - begun > seconds:
+                break
+            accepted = post(url, event)
+            sent, rejected = sent + accepted, rejected + (not accepted)
+            shown.update(f"{sent:,} events sent, {rejected:,} not taken; Ctrl-C ends it")
+    console.print(f"{sent:,} events sent, {rejected:,} not taken.")
+
+
+def post(url: str, event: Any) -> bool:
+    """Whether the collector took one event; raises ServerMissing where there is none."""
+    request = urllib.request.Request(  # noqa: S310 - the address is the user's own
+        f"{url}/v1/events", orjson.dumps(event), {"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            return bool(answer.status == HTTPStatus.ACCEPTED)
+    except urllib.error.HTTPError:
+        return False
+    except OSError as error:
+        raise ServerMissing(
+            f"no collector answers at {url} ({error}): start `freshet up`, or say where with --url"
+        ) from error
+
+
 def train(
     data: Data = DEFAULT_FOLDER,
     stack: StackName = None,
@@ -76,6 +135,7 @@ def train(
 ) -> None:
     """Archive the log, train on it and publish a new version where it is good enough."""
     with parts_for(data, stack) as parts, steps() as show:
+        archive_in(parts, settings_for(stack), engine, show)
         outcome = train_in(parts, engine, force=force, progress=show)
     if isinstance(outcome, Manifest):
         window = outcome.window

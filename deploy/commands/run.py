@@ -14,12 +14,13 @@ import typer
 from deploy import cluster
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, settings_for, steps
 from deploy.commands.data import SAMPLE, import_into
+from deploy.config import Settings
 from deploy.embedded.app import nearline
 from deploy.embedded.serve import listening, serve
 from deploy.local import stack
 from deploy.local.config import StackConfig
 from deploy.parts import Parts, create_cluster, open_parts
-from deploy.training import train_in
+from deploy.training import archive_in, train_in
 from offline.engines import EngineName
 from schemas.errors import ConfigurationInvalid
 from serving.config import Settings as ServingSettings
@@ -56,7 +57,7 @@ def demo(dataset: Dataset = None, port: Port = 8000) -> None:
     # Nearline runs from the start, so that signals keep up with the import instead of following the training.
     with listening("127.0.0.1", port) as taken, nearline(folder, settings.partitions) as running:
         with open_parts(folder, settings) as parts:
-            _prepare(parts, folder, dataset)
+            _prepare(parts, settings, folder, dataset)
         _announce(address, address)
         serve(folder, running, taken, ServingSettings(log_level="WARNING", currency="$" if dataset is None else ""))
 
@@ -78,7 +79,7 @@ def cluster_demo(
     running = cluster.start(settings, folder, cluster.Ports(api=port, collector=port + 1))
     try:
         with open_parts(folder, settings) as parts:
-            _prepare(parts, folder, dataset, engine)
+            _prepare(parts, settings, folder, dataset, engine)
         _announce(running.api, running.collector)
         _wait_for_end()
     finally:
@@ -86,13 +87,14 @@ def cluster_demo(
         running.supervisor.stop()
 
 
-def _prepare(parts: Parts, folder: Path, dataset: Path | None, engine: EngineName = "auto") -> None:
+def _prepare(parts: Parts, settings: Settings, folder: Path, dataset: Path | None, engine: EngineName = "auto") -> None:
     begun = time.monotonic()
     imported = import_into(parts, folder, SAMPLE if dataset is None else "auto", dataset)
     if imported.appended:
         console.print(f"{imported.appended:,} records on the log.")
     if parts.models.active() is None:
         with steps() as show:
+            archive_in(parts, settings, engine, show)
             train_in(parts, engine, force=False, progress=show)
         console.print(f"Ready after {time.monotonic() - begun:.0f} s.")
 

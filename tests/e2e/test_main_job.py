@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import pytest
+
 from tests.e2e.systems import System, call, eventually, freshet, recommendations, send, wait_until_ready
 
 IDLE = "414"
@@ -86,6 +88,15 @@ def test_a_training_without_new_interactions_is_left_out_unless_forced(movies: S
     freshet(movies, "train")
     assert "Not trained: nothing has happened" in " ".join(freshet(movies, "train").split())
     assert "is active" in freshet(movies, "train", "--force")
+
+
+def test_spark_archives_trains_and_publishes_on_the_cluster(movies: System) -> None:
+    if movies.stack == "embedded":
+        pytest.skip("the embedded set has no Spark")
+    before = _model_answers(movies)
+    assert "als by spark" in " ".join(freshet(movies, "train", "--engine", "spark", "--force", seconds=600).split())
+    assert eventually(lambda: _other(movies, before), 5, "the API serves Spark's model")
+    assert recommendations(movies, IDLE)["degraded"] == []
 
 
 def test_an_item_put_is_seen_within_a_second_and_hidden_when_it_says_so(movies: System) -> None:
