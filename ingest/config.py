@@ -17,18 +17,23 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)]
 class IngestSettings(BaseSettings):
     """Read from ``FRESHET_*`` variables; lists are separated by commas."""
 
-    model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore", use_attribute_docstrings=True)
 
     stack: Literal["embedded", "cluster"] = "cluster"
+    """Kafka (cluster), or SQLite in the data folder (embedded)."""
     kafka: str = "127.0.0.1:19092"
+    """Kafka's bootstrap servers: host:port, comma-separated."""
     prefix: str = "freshet"
-    """The site's name, before its topics."""
+    """The site's name: before its topics, keys and keyspace."""
     partitions: Annotated[int, Field(ge=1)] = DEFAULT_PARTITIONS
+    """Partitions of every topic; fixed for the life of a log."""
     data: Path = Path("data/default")
     """The data folder of the embedded log."""
 
     collector_host: str = "127.0.0.1"
+    """Address the collector listens on."""
     collector_port: Annotated[int, Field(ge=0, le=65_535)] = 8001
+    """Port of the collector."""
     event_types: Names = ()
     """Types of events that this site adds."""
     personal_keys: Names = ()
@@ -38,8 +43,10 @@ class IngestSettings(BaseSettings):
     rate_limit: Annotated[float, Field(ge=0)] = 0.0
     """Events a second that one client may send; 0 is no limit."""
     rate_burst: Annotated[float, Field(ge=1)] = 1_000.0
+    """Events that one client may send at once before the limit bites."""
     append_seconds: Annotated[float, Field(gt=0)] = 12.0
     """How long a request waits for the log; longer than the log's own deadline, which says more."""
     retry_seconds: Annotated[int, Field(ge=1)] = 1
     """What Retry-After says when the log is busy."""
     log_level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""

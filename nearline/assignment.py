@@ -17,6 +17,7 @@ import structlog
 
 from nearline import metrics
 from nearline.processor import SIGNALS, Processor, Refuse, processor_for
+from schemas import topics
 from schemas.errors import FenceMoved, LogReplaced, LogUnavailable, StoreUnavailable
 from schemas.ports import Clock, LogReader, SignalStore
 from schemas.records import Fence, Record
@@ -189,9 +190,10 @@ class Lane:
         processor.process(records, now)
         self.next = records[-1].offset + 1
         metrics.EVENTS.labels(self.topic, "applied").inc(len(records))
-        done = self._parts.clock()
-        for record in records:
-            metrics.EVENT_TO_SIGNAL.observe(max(0.0, done - record.timestamp_ms / 1_000))
+        if self.topic == topics.EVENTS:
+            done = self._parts.clock()
+            for record in records:
+                metrics.EVENT_TO_SIGNAL.observe(max(0.0, done - record.timestamp_ms / 1_000))
 
     def _from_archive(self) -> list[Record]:
         """The next records that retention has taken; where the archive ends, reading goes on at the log's begin."""

@@ -112,8 +112,9 @@ class Follower:
 
     def _count(self, records: Sequence[Record], now: float) -> None:
         self._taken.inc(len(records))
-        if records and self.topic == topics.EVENTS:
-            metrics.EVENT_TO_SIGNAL.observe(max(0.0, now - records[0].timestamp_ms / 1_000))
+        if self.topic == topics.EVENTS:
+            for record in records:
+                metrics.EVENT_TO_SIGNAL.observe(max(0.0, now - record.timestamp_ms / 1_000))
 
 
 class EmbeddedLoop:

@@ -12,7 +12,7 @@ SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.
 
 EVENT_TO_SIGNAL: Final = Histogram(
     "freshet_event_to_signal_seconds",
-    "From the log's taking of an event to the commit that made it count; one observation a commit, its oldest event.",
+    "From the log's taking of an event to the commit that made it count.",
     buckets=SECONDS,
 )
 LAG: Final = Gauge(
@@ -20,7 +20,7 @@ LAG: Final = Gauge(
 )
 EVENTS: Final = Counter(
     "freshet_nearline_events_total",
-    "Records that nearline took from the log: applied, or skipped as applied before.",
+    "Records that nearline took from the log: applied, or skipped as applied before; taken in the embedded loop.",
     ["topic", "outcome"],
 )
 DEAD_LETTERS: Final = Counter("freshet_dead_letters_total", "Records that could not be decoded or applied.", ["topic"])

@@ -8,36 +8,49 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.topics import DEFAULT_PARTITIONS
+
 Engine = Literal["auto", "single", "spark"]
 
 
 class OfflineSettings(BaseSettings):
     """Read from ``FRESHET_*`` variables."""
 
-    model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore", use_attribute_docstrings=True)
 
     stack: Literal["embedded", "cluster"] = "embedded"
+    """Kafka and Cassandra (cluster), or SQLite in the data folder (embedded)."""
     data: Path = Path("data/default")
     """The data folder: the embedded stack's files, and the archive unless that is elsewhere."""
     archive: Path | None = None
     """Where the Parquet archive is; ``archive/`` in the data folder by default."""
     kafka: str = "127.0.0.1:19092"
+    """Kafka's bootstrap servers: host:port, comma-separated."""
     cassandra: str = "127.0.0.1:19042"
+    """Cassandra, the model store: host:port, comma-separated."""
     prefix: str = "freshet"
-    """The site's name: before its topics and keyspace."""
-    partitions: int = 8
+    """The site's name: before its topics, keys and keyspace."""
+    partitions: int = DEFAULT_PARTITIONS
+    """Partitions of every topic; fixed for the life of a log."""
 
     engine: Engine = "auto"
+    """What trains: ``single`` is DuckDB and implicit, ``spark`` is Spark; ``auto`` decides by size."""
     spark_master: str = "local[2]"
+    """Spark's master."""
     spark_memory: str = "1g"
+    """Memory of Spark's driver; a local Spark runs in it as a whole."""
     single_limit: int = Field(default=20_000_000, ge=0)
     """Archived events up to which ``auto`` trains on this one machine."""
     factors: int = Field(default=64, ge=1, le=1_024)
+    """Dimensions of the ALS model."""
     half_life_days: float | None = None
     """After which an interaction counts half; never less by default."""
     list_length: int = Field(default=100, ge=1, le=1_000)
+    """Items of a user's precomputed list."""
     similar_length: int = Field(default=50, ge=1, le=64)
+    """Similar items stored for one item."""
     keep_versions: int = Field(default=5, ge=1)
+    """Model versions kept for a rollback."""
     stored_users: int = Field(default=200_000, ge=0)
     """Users whose factors are stored with the model; with more than that, all are folded in when they ask."""
     held_out_users: int = Field(default=2_000, ge=0)

@@ -98,7 +98,9 @@ class Event(BaseModel):
     properties: Annotated[dict[str, Any], Field(max_length=64)] | None = Field(
         None, description="Anything else worth keeping."
     )
-    schema_version: int = Field(SCHEMA_VERSION, ge=1, le=SCHEMA_VERSION, strict=True)
+    schema_version: int = Field(
+        SCHEMA_VERSION, ge=1, le=SCHEMA_VERSION, strict=True, description="Version of this envelope; 1 so far."
+    )
 
     @model_validator(mode="after")
     def _has_what_its_type_needs(self) -> Self:

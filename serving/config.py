@@ -78,11 +78,17 @@ class Settings(BaseSettings):
 
     host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535, description="Port of the online API.")] = 8000
-    prefix: Annotated[str, Field(description="The site: before topics and keys, and the keyspace.")] = DEFAULT_SITE
-    partitions: Annotated[int, Field(ge=1, le=4096)] = DEFAULT_PARTITIONS
-    kafka: Annotated[str, Field(description="Kafka's bootstrap servers.")] = "127.0.0.1:19092"
-    redis: Annotated[str, Field(description="Redis: the signal store.")] = "redis://127.0.0.1:16379/0"
-    cassandra: Annotated[str, Field(description="Cassandra: the model store.")] = "127.0.0.1:19042"
+    prefix: Annotated[str, Field(description="The site's name: before its topics, keys and keyspace.")] = DEFAULT_SITE
+    partitions: Annotated[
+        int, Field(ge=1, le=4096, description="Partitions of every topic; fixed for the life of a log.")
+    ] = DEFAULT_PARTITIONS
+    kafka: Annotated[str, Field(description="Kafka's bootstrap servers: host:port, comma-separated.")] = (
+        "127.0.0.1:19092"
+    )
+    redis: Annotated[str, Field(description="Redis, the signal store, as a URL.")] = "redis://127.0.0.1:16379/0"
+    cassandra: Annotated[str, Field(description="Cassandra, the model store: host:port, comma-separated.")] = (
+        "127.0.0.1:19042"
+    )
     store_seconds: Annotated[float, Field(gt=0, description="Deadline of one read of a store.")] = 0.05
     after_seconds: Annotated[float, Field(ge=0, description="Longest wait of a read with after=.")] = 1.0
     poll_seconds: Annotated[float, Field(gt=0, description="Pause between looks while reads wait.")] = 0.002

@@ -83,6 +83,13 @@ class Breakable(InMemorySignalStore):
         self._values.clear()
         self._fences.clear()
 
+    def copy(self) -> tuple[dict, dict]:
+        """All it holds now, for ``put_back`` later: what a failover to a replica that lags does."""
+        return {place: dict(values) for place, values in self._values.items()}, dict(self._fences)
+
+    def put_back(self, copied: tuple[dict, dict]) -> None:
+        self._values, self._fences = copied
+
     def _be_there(self) -> None:
         if self.away:
             raise StoreUnavailable("away")

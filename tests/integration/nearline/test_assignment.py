@@ -97,6 +97,27 @@ def test_a_store_that_forgot_everything_is_noticed_by_the_watch_and_rebuilt(hand
     assert (hands.applied(), hands.clicks()) == (9, 10)
 
 
+@pytest.mark.parametrize("noticed_by", ["the next event", "the watch"])
+def test_a_store_that_went_back_in_time_is_brought_forward_again_exactly(hands, keeping, noticed_by):
+    lanes = keeping()
+    for offset in range(10):
+        lanes.offer(hands.log.add(offset))
+    hands.settle(lanes)
+    older = hands.store.copy()
+    for offset in range(10, 20):
+        lanes.offer(hands.log.add(offset))
+    hands.settle(lanes)
+    hands.store.put_back(older)
+    assert (hands.applied(), hands.clicks()) == (9, 10)
+    if noticed_by == "the watch":
+        Watch(hands.log, hands.store).look(lanes.lanes)
+    else:
+        lanes.offer(hands.log.add(20))
+    hands.settle(lanes)
+    count = 20 if noticed_by == "the watch" else 21
+    assert (hands.applied(), hands.clicks()) == (count - 1, count)
+
+
 def test_the_watch_leaves_a_sound_lane_alone(hands, keeping):
     lanes = keeping()
     for offset in range(10):
