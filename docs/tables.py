@@ -1,0 +1,250 @@
+"""Writes the tables of these pages from the code that they describe: `python docs/tables.py`; a test holds them equal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from prometheus_client.metrics import MetricWrapperBase
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+HERE: Final = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import ingest.metrics  # noqa: E402 - from the checkout that these pages belong to
+import nearline.metrics  # noqa: E402
+import offline.metrics  # noqa: E402
+import serving.metrics  # noqa: E402
+from deploy.config import Settings as CommandSettings  # noqa: E402
+from ingest import coarsen, validate  # noqa: E402
+from ingest.config import IngestSettings  # noqa: E402
+from nearline.config import NearlineConfig  # noqa: E402
+from offline.config import OfflineSettings  # noqa: E402
+from schemas import events  # noqa: E402
+from serving.config import Settings as ServingSettings  # noqa: E402
+from signals import users  # noqa: E402
+from signals.weights import DEFAULT_WEIGHTS, POPULATION_WEIGHTS  # noqa: E402
+
+Row = Sequence[Any]
+
+METRICS: Final = {
+    "ingest": ingest.metrics,
+    "nearline": nearline.metrics,
+    "serving": serving.metrics,
+    "offline": offline.metrics,
+}
+SETTINGS: Final = {
+    "command": CommandSettings,
+    "ingest": IngestSettings,
+    "nearline": NearlineConfig,
+    "offline": OfflineSettings,
+    "serving": ServingSettings,
+}
+MEANINGS: Final = {
+    "bookmark": "Kept the item for later.",
+    "cart": "Put the item in the cart.",
+    "click": "Clicked on the item, in a list say.",
+    "comment": "Wrote about the item.",
+    "dislike": "Said no to the item; items like it sink.",
+    "dismiss": "Removed the item from a list; items like it sink a little.",
+    "dwell": "Stayed with the item; `value` is seconds.",
+    "forget": "Asks that all that is kept of the person be dropped.",
+    "identify": "Says that the guest `anonymous_id` is the user `user_id`.",
+    "impression": "Was shown the items in `impression`, or `item_id`.",
+    "like": "Said yes to the item.",
+    "purchase": "Bought the item.",
+    "rating": "Gave stars; `value` is how many.",
+    "retract": "Takes back the event with the same `event_id`.",
+    "search": "Searched for `query`.",
+    "share": "Sent the item to somebody.",
+    "unlike": "Takes back a `like` of the item.",
+    "view": "Opened the item's page.",
+}
+NEEDS: Final = {
+    "impression": "`impression` or `item_id`",
+    "search": "`query`",
+    "identify": "`user_id` and `anonymous_id`",
+    "retract": "`event_id`",
+}
+EXAMPLES: Final = {
+    "_age": 37,
+    "_birth": "1989-03-02",
+    "_postcode": "10115",
+    "_coordinate": 52.5163,
+    "_address": "203.0.113.77",
+}
+"""One value for each rule of coarsening, so that the table shows what the code makes of it."""
+LIMITS: Final = {
+    "maxLength": "at most {:,} characters",
+    "maxItems": "at most {:,} items",
+    "maxProperties": "at most {:,} members",
+    "minimum": "from {:,}",
+    "maximum": "to {:,}",
+}
+"""Words for what JSON Schema says of a field."""
+NOW: Final = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def envelope() -> list[str]:
+    """The fields of an event."""
+    schema = events.Event.model_json_schema()["properties"]
+    rows = (
+        (f"`{name}`", field.description, _limits(schema[name])) for name, field in events.Event.model_fields.items()
+    )
+    return _table(("field", "meaning", "limits"), rows)
+
+
+def types() -> list[str]:
+    """The types of events and what they are worth."""
+    rows = (
+        (f"`{name}`", MEANINGS[name], _needs(name), _weight(DEFAULT_WEIGHTS, name), _weight(POPULATION_WEIGHTS, name))
+        for name in sorted(events.TYPES)
+    )
+    return _table(("type", "meaning", "needs", "weight for the person", "weight in popularity"), rows)
+
+
+def limits() -> list[str]:
+    """What is taken at most, and how much is remembered of a person."""
+    rows = [
+        ("Events in one request", f"{events.MAX_EVENTS:,}"),
+        ("Body of a request, unpacked", f"{events.MAX_BODY_BYTES:,} bytes"),
+        ("One event, item or user as JSON", f"{validate.MAX_RECORD_BYTES:,} bytes"),
+        ("Nesting inside `properties` and `attributes`", f"{validate.MAX_DEPTH} levels"),
+        ("`occurred_at` ahead of the collector's clock", f"{events.MAX_AHEAD.seconds // 60} minutes"),
+        ("Earliest `occurred_at`", f"{events.EARLIEST:%Y-%m-%d}"),
+        ("Interactions remembered of a person", f"{users.RECENT:,} newest"),
+        ("Items remembered as seen", f"{users.SEEN:,} last touched"),
+        ("Searches remembered", f"{users.TERMS:,} newest"),
+        ("Guests linked to a user", f"{users.LINKS:,} newest"),
+        ("Event ids remembered of a person, against repeats", f"{users.DEDUPLICATION:,} newest"),
+        ("Pause that ends a session where the client names none", f"{users.SESSION_GAP_SECONDS / 60:g} minutes"),
+    ]
+    return _table(("limit", "value"), rows)
+
+
+def coarsening() -> list[str]:
+    """What is kept of personal data, with an example that the code itself has coarsened."""
+    by_rule: dict[str, list[str]] = {}
+    for name, rule in coarsen._RULES.items():  # noqa: SLF001 - the page is about them
+        by_rule.setdefault(rule.__name__, []).append(name)
+    rows = [(_names(names), _coarse(names[0], EXAMPLES[rule])) for rule, names in by_rule.items()]
+    rows += [
+        (_names(coarsen.CONTACT), "nothing"),
+        (_names(coarsen.PERSON), "nothing of a user's attributes; an event's context and properties keep them"),
+    ]
+    return _table(("said by a site", "kept on the log"), rows)
+
+
+def metrics() -> list[str]:
+    """Every metric that some process has."""
+    rows = (
+        (f"`{_sample(metric)}`", metric._type, ", ".join(metric._labelnames), metric._documentation, tier)  # noqa: SLF001
+        for tier, module in METRICS.items()
+        for metric in declared(module)
+    )
+    return _table(("metric", "kind", "labels", "meaning", "tier"), rows)
+
+
+def settings() -> list[str]:
+    """Every variable that some process reads."""
+    names = sorted({name for each in SETTINGS.values() for name in each.model_fields})
+    return _table(("variable", "default", "meaning", "read by"), map(_setting, names))
+
+
+def declared(module: ModuleType) -> list[MetricWrapperBase]:
+    """The metrics of a module, in its order."""
+    return [each for each in vars(module).values() if isinstance(each, MetricWrapperBase)]
+
+
+TABLES: Final[dict[str, Callable[[], list[str]]]] = {
+    "envelope": envelope,
+    "types": types,
+    "limits": limits,
+    "coarsening": coarsening,
+    "metrics": metrics,
+    "settings": settings,
+}
+
+
+def filled(page: str) -> str:
+    """The page with every table between its marks written anew."""
+    for name, table in TABLES.items():
+        begin, end = f"<!-- table: {name} -->\n", f"<!-- end: {name} -->"
+        if begin in page:
+            head, _, rest = page.partition(begin)
+            page = "\n".join([head + begin.rstrip(), *table(), end + rest.partition(end)[2]])
+    return page
+
+
+def _table(head: Row, rows: Iterable[Row]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return [
+        "| " + " | ".join(str(cell).replace("|", "\\|").replace("``", "`") for cell in line) + " |" for line in lines
+    ]
+
+
+def _limits(schema: dict[str, Any]) -> str:
+    said = {key: value for each in (schema, *schema.get("anyOf", ())) for key, value in each.items()}
+    return ", ".join(words.format(said[key]) for key, words in LIMITS.items() if key in said)
+
+
+def _needs(name: str) -> str:
+    if name in NEEDS:
+        return NEEDS[name]
+    fields = ["item_id"] * (name in events.ITEM_TYPES) + ["value"] * (name in events.VALUED_TYPES)
+    return ", ".join(f"`{field}`" for field in fields)
+
+
+def _weight(weights: Any, name: str) -> str:
+    per = {"rating": " a star above the middle", "dwell": " a minute"} if weights is DEFAULT_WEIGHTS else {}
+    return f"{weights[name]:g}{per.get(name, '')}" if name in weights else "–"
+
+
+def _coarse(name: str, said: Any) -> str:
+    (kept, value), *_ = coarsen.coarsen({name: said}, coarsen.rules_for_users(), NOW).items()
+    return f"`{kept}`, as `{value}` of `{said}`"
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))
+
+
+def _sample(metric: MetricWrapperBase) -> str:
+    return metric._name + ("_total" if metric._type == "counter" else "")  # noqa: SLF001
+
+
+def _setting(name: str) -> Row:
+    fields = {reader: each.model_fields[name] for reader, each in SETTINGS.items() if name in each.model_fields}
+    defaults: dict[str, list[str]] = {}
+    for reader, field in fields.items():
+        defaults.setdefault(_default(field), []).append(reader)
+    if len(defaults) == 1:
+        default = next(iter(defaults))
+    else:
+        default = "; ".join(f"{value} ({', '.join(readers)})" for value, readers in defaults.items())
+    meanings = list(dict.fromkeys(field.description or "" for field in fields.values()))
+    return f"`FRESHET_{name.upper()}`", default, " / ".join(meanings), ", ".join(fields)
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if value is PydanticUndefined or value is None or value in ("", (), {}):
+        return "none"
+    if isinstance(value, Path) and value.is_absolute():
+        return f"`{value.name}` in the system's folder for temporary files"
+    return f"`{value}`"
+
+
+def main() -> None:
+    """Fill the tables of every page here."""
+    for path in sorted(HERE.glob("*.md")):
+        path.write_text(filled(path.read_text()))
+
+
+if __name__ == "__main__":
+    main()
