@@ -7,11 +7,13 @@ import sys
 
 import structlog
 import typer
+from rich.markup import escape
 
 from deploy.commands import answers, data, deadletters, doctor, evaluate, models, run, signals, stack
 from deploy.commands.common import errors
 from deploy.config import Settings
 from schemas.errors import FreshetError
+from schemas.settings import read_settings
 
 app = typer.Typer(
     name="freshet",
@@ -26,19 +28,23 @@ for module in (run, data, answers, models, signals, deadletters, evaluate, docto
 
 def main() -> None:
     """Run the command; a named failure is one sentence on standard error and exit code 1."""
-    level = logging.getLevelNamesMapping().get(Settings().log_level.upper(), logging.INFO)
-    # Standard output is for what a command answers.
+    try:
+        _log_to_standard_error(read_settings(Settings).log_level)
+        app()
+    except FreshetError as error:
+        errors.print(f"[red]freshet:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _log_to_standard_error(name: str) -> None:
+    """Standard output is for what a command answers."""
+    level = logging.getLevelNamesMapping().get(name.upper(), logging.INFO)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    try:
-        app()
-    except FreshetError as error:
-        errors.print(f"[red]freshet:[/red] {error}", highlight=False, markup=True, soft_wrap=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -15,6 +14,7 @@ from adapters.sqlite_log import SqliteLogReader
 from deploy.config import Settings
 from schemas import topics
 from schemas.errors import ConfigurationInvalid
+from schemas.settings import read_settings
 from serving.config import RankingConfig
 from serving.config import Settings as ServingSettings
 from serving.main import open_stores
@@ -28,7 +28,7 @@ def serving_settings(settings: Settings) -> ServingSettings:
     """Settings of the online layer on the stack that the command works on; nothing is recorded."""
     shared = ("kafka", "redis", "cassandra", "prefix", "partitions")
     named = {name: getattr(settings, name) for name in shared}
-    return ServingSettings().model_copy(update={**named, "decisions": False, "store_seconds": _PATIENCE})
+    return read_settings(ServingSettings).model_copy(update={**named, "decisions": False, "store_seconds": _PATIENCE})
 
 
 def ranking_config(settings: ServingSettings) -> RankingConfig:
@@ -79,8 +79,6 @@ async def service_for(folder: Path, settings: Settings) -> AsyncIterator[Serving
             yield service
         finally:
             await service.stop()
-            # What the start put out of the collector's sight would count as leaked when this process ends.
-            gc.unfreeze()
 
 
 def _open(folder: Path, settings: Settings) -> Stores:

@@ -21,6 +21,7 @@ from offline.jobs.train import Skipped, TrainingParts, train
 from offline.main import options_of
 from schemas import site
 from schemas.manifest import Manifest
+from schemas.settings import read_settings
 
 _log = structlog.get_logger(__name__)
 
@@ -50,7 +51,7 @@ def _archive_by_spark(parts: Parts, settings: Settings, connector: list[str], pr
     from offline.jobs.archive import archive_log_with_spark
     from offline.spark import session
 
-    options = options_of(OfflineSettings())
+    options = options_of(read_settings(OfflineSettings))
     spark = session("freshet-archive", connector, options.spark_master, options.spark_memory)
     prefix = site.topic_prefix(settings.prefix)
     return archive_log_with_spark(spark, settings.kafka, prefix, parts.reader, parts.archive, progress=progress)
@@ -67,4 +68,4 @@ def train_in(
     """Train and publish; raises what ``offline.jobs.train.train`` raises."""
     working = TrainingParts(parts.reader, parts.archive, parts.models, parts.writer, time.time)
     at = None if now is None else now.timestamp()
-    return train(working, engine, force, at, progress, options_of(OfflineSettings()))
+    return train(working, engine, force, at, progress, options_of(read_settings(OfflineSettings)))

@@ -50,7 +50,7 @@ class Catalogue:
         self._columns: dict[str, NDArray[Any]] = {
             name: np.full(_START, blank, dtype) for name, (blank, dtype) in _COLUMNS.items()
         }
-        self.text = TextIndex()
+        self.text = TextIndex(lambda: self.column("hash"))
         self.loaded_at = np.inf
         """When the oldest item came (seconds): the first load."""
 

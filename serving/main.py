@@ -65,12 +65,12 @@ def open_stores(settings: Settings) -> Stores:
     from adapters.redis_signals import RedisSignalReader  # noqa: PLC0415
 
     keyspace = site.keyspace(settings.prefix)
-    writer = KafkaLogWriter(settings.kafka, site.topic_prefix(settings.prefix), settings.partitions)
+    prefix = site.topic_prefix(settings.prefix)
     return Stores(
         signals=RedisSignalReader(settings.redis, site.key_prefix(settings.prefix)),
         lists=CassandraListReader(settings.cassandra, keyspace),
         models=CassandraModelStore(settings.cassandra, keyspace),
-        log=writer if settings.decisions else None,
+        log=KafkaLogWriter(settings.kafka, prefix, settings.partitions) if settings.decisions else None,
     )
 
 

@@ -12,9 +12,10 @@ from typing import Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Floats, Ints, best
+from models.arrays import Floats, Ints
 from schemas.ports import SignalChanges
 from serving.catalogue import Catalogue
+from serving.ordering import strongest
 from signals import aggregates
 from signals.aggregates import HALF_LIVES, Cell, NextCell, PopularityCell
 from signals.decay import NOTHING
@@ -136,13 +137,14 @@ class Population:
             self._decayed = np.concatenate([self._decayed, np.full((len(HALF_LIVES), missing), NOTHING)], axis=1)
 
     def _order(self) -> None:
-        ranked = np.where(self._counts > 0, self._counts, -np.inf)
-        self.popular = best(ranked, TOP).astype(np.int32)
-        fused = np.zeros(self._counts.size)
-        for decayed in self._decayed:
-            order = best(decayed, TOP)
+        ties = self._catalogue.column("hash")
+        counts = self._counts[: ties.size]
+        self.popular = strongest(np.where(counts > 0, counts, -np.inf), TOP, ties).astype(np.int32)
+        fused = np.zeros(ties.size)
+        for decayed in self._decayed[:, : ties.size]:
+            order = strongest(decayed, TOP, ties)
             fused[order] += 1.0 / (_FUSION + np.arange(order.size))
-        self.trending = best(np.where(fused > 0, fused, -np.inf), TOP).astype(np.int32)
+        self.trending = strongest(np.where(fused > 0, fused, -np.inf), TOP, ties).astype(np.int32)
 
 
 def _summed(parts: list[Followers]) -> Followers:

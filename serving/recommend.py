@@ -7,13 +7,14 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from models.arrays import Ints, best
+from models.arrays import Ints
 from schemas.answers import Asked, DecidedItem, Reason, SourceOutcome
 from serving import diversity, filters, profile, ranking
 from serving.bundle import Models
 from serving.candidates import fold_in, following, new, popular, precomputed, search, similar, trending
 from serving.catalogue import Bools, Catalogue
 from serving.config import RankingConfig
+from serving.ordering import strongest
 from serving.ranking import Blend
 from serving.scene import NOBODY, Part, Scene, Signals
 
@@ -82,9 +83,10 @@ def finish(scene: Scene, blended: Blend, outcomes: dict[str, SourceOutcome]) -> 
 
 
 def _choose(scene: Scene, blended: Blend) -> Ints:
-    """Columns of the blend to show, best first; ties by position."""
+    """Columns of the blend to show, best first."""
     asked = scene.asked
-    order = best(blended.scores, blended.scores.size if asked.diversity else asked.count)
+    ties = scene.catalogue.column("hash")[blended.items]
+    order = strongest(blended.scores, blended.scores.size if asked.diversity else asked.count, ties)
     order = order[blended.scores[order] > 0]
     labels = scene.catalogue.column("label")[blended.items[order]]
     return order[diversity.capped(labels, asked.count, asked.diversity)].astype(np.int32)

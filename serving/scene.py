@@ -7,11 +7,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from models.arrays import Floats, Ints, best
+from models.arrays import Floats, Ints
 from schemas.answers import Asked
 from serving.bundle import Columns, Models
 from serving.catalogue import Bools, Catalogue
 from serving.config import RankingConfig
+from serving.ordering import strongest
 from serving.population import Population
 from serving.profile import Profile
 from signals.users import UserValue
@@ -95,7 +96,7 @@ def gathered(scene: Scene, found: Iterable[tuple[int, Ints, Floats]]) -> Part:
     ends = np.flatnonzero(last)
     starts = np.append(0, ends[:-1] + 1)
     summed = np.add.reduceat(scores, starts).astype(np.float32)
-    chosen = best(summed, scene.reach)
+    chosen = strongest(summed, scene.reach, scene.catalogue.column("hash")[items[starts]])
     # Of an item's anchors the strongest is the last of its run.
     return Part(items[starts][chosen], summed[chosen], anchors[ends][chosen].astype(np.int32))
 

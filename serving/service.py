@@ -132,6 +132,8 @@ class ServingService:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._recorder:
             await self._recorder.flush()
+        # What ``start`` froze would otherwise never be let go of.
+        gc.unfreeze()
 
     async def recommendations(self, user_id: str, ask: RecommendAsk) -> Answer:
         """What this user may like next."""

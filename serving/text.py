@@ -9,13 +9,16 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.arrays import Floats, Ints
 from schemas.catalogue import Item
+from serving.ordering import strongest
 
 _WORD: Final = re.compile(r"\w+")
 _K1: Final = 1.2
@@ -59,7 +62,9 @@ def _field_terms(item: Item, field: str) -> list[str]:
 class TextIndex:
     """Terms to items (positions in the catalogue), kept up to date item by item."""
 
-    def __init__(self) -> None:
+    def __init__(self, ties: Callable[[], NDArray[np.uint32]]) -> None:
+        """``ties`` gives, by position, what orders equal matches."""
+        self._ties = ties
         self._postings: dict[str, dict[int, float]] = {}
         self._terms: dict[int, dict[str, float]] = {}
         self._lengths: dict[int, float] = {}
@@ -88,7 +93,7 @@ class TextIndex:
         self._total -= self._lengths.pop(at, 0.0)
 
     def search(self, query: str, count: int) -> tuple[Ints, Floats]:
-        """The best matches, best first: positions (C,) and scores (C,); ties by position."""
+        """The best matches, best first: positions (C,) and scores (C,)."""
         return self._best(dict.fromkeys(terms_of(query), 1.0), count)
 
     def alike(self, at: int, count: int) -> tuple[Ints, Floats]:
@@ -109,7 +114,7 @@ class TextIndex:
             return np.empty(0, np.int32), np.empty(0, np.float32)
         items, inverse = np.unique(np.concatenate([items for (items, _), _ in found]), return_inverse=True)
         scores = np.bincount(inverse, weights=np.concatenate([scores * weight for (_, scores), weight in found]))
-        order = np.lexsort((items, -scores))[:count]
+        order = strongest(scores, count, self._ties()[items])
         return items[order], scores[order].astype(np.float32)
 
     def _scored(self, term: str) -> tuple[Ints, Floats]:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from deploy.config import Settings
 from deploy.parts import Parts, open_parts
+from schemas.settings import read_settings
 
 console = Console()
 errors = Console(stderr=True)
@@ -28,7 +29,7 @@ StackName = Annotated[
 
 def settings_for(stack: StackName) -> Settings:
     """The environment's settings, the stack overridden by the option."""
-    settings = Settings()
+    settings = read_settings(Settings)
     return settings if stack is None else settings.model_copy(update={"stack": stack})
 
 

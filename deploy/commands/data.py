@@ -28,6 +28,7 @@ from offline.engines import EngineName
 from schemas import topics
 from schemas.errors import ServerMissing
 from schemas.manifest import Manifest
+from schemas.settings import read_settings
 
 SAMPLE = "games"
 
@@ -60,7 +61,7 @@ def import_(
 
 def import_into(parts: Parts, folder: Path, dataset: str, path: Path | None, mapping: str = "") -> Imported:
     """Import a data set with a progress display."""
-    settings = IngestSettings()
+    settings = read_settings(IngestSettings)
     allowed = policy(settings.event_types, settings.personal_keys)
     # Opened writer first: that makes an embedded log where there is none.
     writer = parts.writer

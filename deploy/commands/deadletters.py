@@ -14,6 +14,7 @@ from ingest import deadletter
 from ingest.config import IngestSettings
 from ingest.validate import Policy, policy
 from schemas.records import OffsetToken
+from schemas.settings import read_settings
 
 Place = Annotated[str, typer.Argument(help="Where the letter stands, as `list` shows it, such as 3:0.")]
 
@@ -72,5 +73,5 @@ def replay(
 
 
 def _policy() -> Policy:
-    settings = IngestSettings()
+    settings = read_settings(IngestSettings)
     return policy(settings.event_types, settings.personal_keys)

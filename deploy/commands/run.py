@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from deploy import cluster
-from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, settings_for, steps
+from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, settings_for, steps
 from deploy.commands.data import SAMPLE, import_into
 from deploy.config import Settings
 from deploy.embedded.app import nearline
@@ -23,6 +23,7 @@ from deploy.parts import Parts, create_cluster, open_parts
 from deploy.training import archive_in, train_in
 from offline.engines import EngineName
 from schemas.errors import ConfigurationInvalid
+from schemas.settings import read_settings
 from serving.config import Settings as ServingSettings
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
@@ -44,9 +45,10 @@ def up(data: Data = DEFAULT_FOLDER, host: Host = "127.0.0.1", port: Port = 8000,
         raise ConfigurationInvalid(
             "`freshet up` is the embedded stack; `freshet cluster-demo` runs the cluster's processes"
         )
+    serving = read_settings(ServingSettings)
     with listening(host, port) as taken, nearline(data, settings.partitions) as running:
         console.print(f"Freshet on http://{host}:{port}, its data in {data}. Ctrl-C ends it.", soft_wrap=True)
-        serve(data, running, taken, ServingSettings())
+        serve(data, running, taken, serving)
 
 
 def demo(dataset: Dataset = None, port: Port = 8000) -> None:
@@ -59,7 +61,8 @@ def demo(dataset: Dataset = None, port: Port = 8000) -> None:
         with open_parts(folder, settings) as parts:
             _prepare(parts, settings, folder, dataset)
         _announce(address, address)
-        serve(folder, running, taken, ServingSettings(log_level="WARNING", currency="$" if dataset is None else ""))
+        shown = {"log_level": "WARNING", "currency": "$" if dataset is None else ""}
+        serve(folder, running, taken, read_settings(ServingSettings).model_copy(update=shown))
 
 
 def cluster_demo(
@@ -80,6 +83,7 @@ def cluster_demo(
     try:
         with open_parts(folder, settings) as parts:
             _prepare(parts, settings, folder, dataset, engine)
+        _wait_until_ready(running.api)
         _announce(running.api, running.collector)
         _wait_for_end()
     finally:
@@ -113,6 +117,13 @@ def _announce(api: str, collector: str) -> None:
     ):
         console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
     console.print("\nCtrl-C ends it; the data stays.\n")
+
+
+def _wait_until_ready(api: str, seconds: float = 120.0) -> None:
+    deadline = time.monotonic() + seconds
+    with errors.status("Waiting until signals have caught up ..."):
+        while not cluster.ready(api) and time.monotonic() < deadline:
+            time.sleep(0.2)
 
 
 def _wait_for_end() -> None:

@@ -21,6 +21,7 @@ from ingest.main import parts_of
 from nearline.loop import EmbeddedLoop
 from nearline.refuse import LogRefuser
 from schemas.ports import LogWriter
+from schemas.settings import read_settings
 from serving.config import Settings as ServingSettings
 from serving.main import create_app as create_serving_app
 from serving.service import Stores
@@ -68,5 +69,5 @@ def create_app(folder: Path, running: Nearline, settings: ServingSettings) -> Fa
     )
     app = create_serving_app(settings, stores, caught_up=running.missing)
     app.title = "Freshet"
-    app.include_router(build_write_router(parts_of(IngestSettings(), running.writer)))
+    app.include_router(build_write_router(parts_of(read_settings(IngestSettings), running.writer)))
     return app

@@ -55,7 +55,13 @@ def translated(step: SqlStep) -> str:
 
 def _make(connection: duckdb.DuckDBPyConnection, step: SqlStep, arguments: dict[str, Any]) -> None:
     taken = {name: arguments[name] for name in step.parameters}
-    connection.execute(f'CREATE TEMP TABLE "{step.table}" AS {translated(step)}', taken)
+    try:
+        connection.execute(f'CREATE TEMP TABLE "{step.table}" AS {translated(step)}', taken)
+    except RuntimeError as error:
+        # This is how DuckDB says that Ctrl-C came while it worked.
+        if "interrupted" in str(error).lower():
+            raise KeyboardInterrupt from error
+        raise
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection, files: Sequence[str], parameters: Parameters) -> None:

@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 
 from models.als import Als
-from models.arrays import Floats, Ints, best
+from models.arrays import Floats, Ints
+from serving.ordering import strongest
 from serving.scene import NOBODY, NOTHING, Part, Scene, part, scaled
 
 _ALIKE: Final = 0.25
@@ -44,7 +45,7 @@ def candidates(scene: Scene) -> Part:
         return NOTHING
     scores = als.score(factors)
     scores[~scene.allowed[scene.models.als_items]] = -np.inf
-    chosen = best(scores, scene.reach)
+    chosen = strongest(scores, scene.reach, scene.catalogue.column("hash")[scene.models.als_items])
     return part(scene.models.als_items[chosen], scaled(scores[chosen]))
 
 

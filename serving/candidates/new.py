@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.arrays import Ints, best
+from models.arrays import Ints
 from serving.catalogue import Catalogue, likeness, taste
+from serving.ordering import strongest
 from serving.scene import NOTHING, Part, Scene, part
 from signals.aggregates import DAY
 
@@ -19,7 +20,7 @@ def candidates(scene: Scene) -> Part:
     young = np.flatnonzero(scene.allowed & dated & (born <= now) & (born > now - scene.config.new_age))
     if not young.size:
         return NOTHING
-    items = young[best(born[young], scene.reach)].astype(np.int32)
+    items = young[strongest(born[young], scene.reach, catalogue.column("hash")[young])].astype(np.int32)
     scores = np.exp2((born[items] - now) / (scene.config.new_age / 4)).astype(np.float32)
     spread = taste(catalogue, scene.profile.weights.items())
     return part(items, scores * likeness(catalogue, items, spread) if spread else scores)
@@ -27,6 +28,5 @@ def candidates(scene: Scene) -> Part:
 
 def newest(catalogue: Catalogue, allowed: Ints, count: int) -> Ints:
     """Of these positions the latest that came or were published, latest first."""
-    born = catalogue.column("born")[allowed]
-    order = np.lexsort((allowed, -born))[:count]
-    return allowed[order]
+    born, ties = catalogue.column("born")[allowed], catalogue.column("hash")[allowed]
+    return allowed[strongest(born, count, ties)]
