@@ -71,7 +71,7 @@ def _refuse_line_end(request: Request) -> None:
     """A pattern's ``$`` stands before a last line end too: without this, ``/v1/items/7%0A`` would be item ``7``."""
     if request.scope["path"].endswith("\n"):
         named = next(iter(request.path_params), None)
-        raise ProblemError(400, "string-pattern-mismatch", "must not end with a line end; no id does", field=named)
+        raise ProblemError(400, "string-pattern-mismatch", "ends with a control character; no id has one", field=named)
 
 
 def build_router(parts: IngestParts) -> APIRouter:
