@@ -90,9 +90,8 @@ def test_a_training_without_new_interactions_is_left_out_unless_forced(movies: S
     assert "is active" in freshet(movies, "train", "--force")
 
 
+@pytest.mark.parametrize("system", [pytest.param("cluster", marks=pytest.mark.stack)], indirect=True)
 def test_spark_archives_trains_and_publishes_on_the_cluster(movies: System) -> None:
-    if movies.stack == "embedded":
-        pytest.skip("the embedded set has no Spark")
     before = _model_answers(movies)
     assert "als by spark" in " ".join(freshet(movies, "train", "--engine", "spark", "--force", seconds=600).split())
     assert eventually(lambda: _other(movies, before), 5, "the API serves Spark's model")
