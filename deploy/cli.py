@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import NoReturn
 
+import stamina
 import structlog
 import typer
 from rich.markup import escape
@@ -12,6 +14,7 @@ from rich.markup import escape
 from deploy.commands import answers, data, deadletters, doctor, evaluate, models, run, signals, stack
 from deploy.commands.common import errors
 from deploy.config import Settings
+from deploy.failures import as_sentence
 from schemas.errors import FreshetError
 from schemas.settings import read_settings
 
@@ -32,10 +35,19 @@ def main() -> None:
         _log_to_standard_error(read_settings(Settings).log_level)
         app()
     except FreshetError as error:
-        errors.print(f"[red]freshet:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
-        sys.exit(1)
+        _fail(str(error))
+    except (ImportError, OSError) as error:
+        sentence = as_sentence(error)
+        if sentence is None:
+            raise
+        _fail(sentence)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _fail(sentence: str) -> NoReturn:
+    errors.print(f"[red]freshet:[/red] {escape(sentence)}", highlight=False, soft_wrap=True)
+    sys.exit(1)
 
 
 def _log_to_standard_error(name: str) -> None:
@@ -45,6 +57,8 @@ def _log_to_standard_error(name: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    if level > logging.DEBUG:
+        stamina.instrumentation.set_on_retry_hooks([])
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def looked(name: str, look: Look) -> Check:
     except FreshetError as error:
         return Check(name, "broken", str(error))
     except ImportError as error:
-        return broken(name, f"{error.name} is not installed", "pip install 'freshet[cluster]'")
+        return broken(name, f"{error.name} is not installed", "run `make dev`")
 
 
 def python(version: tuple[int, int]) -> Check:

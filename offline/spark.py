@@ -28,9 +28,7 @@ def session(
         from pyspark.errors import PySparkRuntimeError  # noqa: PLC0415 - embedded has no pyspark
         from pyspark.sql import SparkSession  # noqa: PLC0415
     except ImportError as error:
-        raise ServerMissing(
-            "Spark is not installed: pip install 'freshet[cluster]', or choose --engine single"
-        ) from error
+        raise ServerMissing("Spark is not installed: run `make dev`, or choose --engine single") from error
     builder = SparkSession.builder.appName(name).master(master)
     for key, value in {**_settings(jars, memory), **(settings or {})}.items():
         builder = builder.config(key, value)

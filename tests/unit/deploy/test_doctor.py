@@ -26,7 +26,7 @@ def test_a_driver_that_is_not_installed_says_how_to_get_it():
 
     check = doctor.looked("Kafka", look)
     assert (check.state, check.found) == ("broken", "confluent_kafka is not installed")
-    assert "freshet[cluster]" in check.advice
+    assert "make dev" in check.advice
 
 
 def test_no_java_is_a_note_for_models_can_be_trained_without(tmp_path):

@@ -1,0 +1,32 @@
+"""Failures of Python and of the operating system that a user can mend, as one sentence."""
+
+from __future__ import annotations
+
+import errno
+from typing import Final
+
+DRIVERS: Final = frozenset({"cassandra", "confluent_kafka", "cramjam", "faust", "pandas", "pyspark", "redis"})
+"""The import names of the optional set of packages that a cluster needs."""
+
+DISK_ADVICE: Final = {
+    errno.ENOSPC: "make room on that disk, or choose another folder with --data",
+    errno.EDQUOT: "make room in your quota, or choose another folder with --data",
+    errno.EROFS: "choose a folder that can be written with --data",
+    errno.EACCES: "give yourself the right to it, or choose another folder with --data",
+}
+
+
+def as_sentence(error: ImportError | OSError) -> str | None:
+    """What happened and what to do, or None where the failure is none that a user can mend."""
+    if isinstance(error, ImportError):
+        return _driver(error)
+    advice = DISK_ADVICE.get(error.errno or 0)
+    if advice is None:
+        return None
+    return f"{error.filename or 'the data folder'}: {error.strerror}; {advice}"
+
+
+def _driver(error: ImportError) -> str | None:
+    if (error.name or "").partition(".")[0] not in DRIVERS:
+        return None
+    return f"the cluster's drivers are not installed ({error.name} is missing): run `make dev`"
