@@ -14,7 +14,7 @@ help: ## list these targets
 
 $(VENV)/.embedded: pyproject.toml requirements/embedded.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Freshet needs Python 3.11 or newer; say which with: make PYTHON=python3.11 ...")'
-	@echo "Installing Freshet into $(VENV) ..."
+	@echo "Installing Freshet into $(VENV) (about a minute) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
 	@$(PIP) install -r requirements/embedded.txt
 	@$(PIP) install --no-deps --editable .

@@ -15,7 +15,17 @@ from rich.markup import escape
 
 from deploy import doctor, words
 from deploy.answers import Found, find
-from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, settings_for, steps, table
+from deploy.commands.common import (
+    DEFAULT_FOLDER,
+    Data,
+    StackName,
+    console,
+    errors,
+    require_data,
+    settings_for,
+    steps,
+    table,
+)
 from deploy.config import Settings
 from deploy.parts import open_parts
 from deploy.serving import ranking_config, service_for, serving_settings, settled, stores_for
@@ -40,6 +50,7 @@ def recommend(
     stack: StackName = None,
 ) -> None:
     """Print what a user would be shown now, and why; needs no running process and records nothing."""
+    require_data(data, settings_for(stack))
     settings = settled(data, settings_for(stack))
     try:
         msgspec.convert(user, params.Id)
@@ -95,6 +106,7 @@ def explain_(
     last: Annotated[int, typer.Option(help="How many of the newest answers to look through.", min=1)] = 500_000,
 ) -> None:
     """Explain a past answer: who asked, what was known, why each item; and make it again to see that it holds."""
+    require_data(data, settings_for(stack))
     settings = settled(data, settings_for(stack))
     with open_parts(data, settings) as parts, steps() as show:
         found = find(parts.reader, recommendation_id, last, lambda done, total: show("answers", done, total))

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from deploy.config import Settings
 from deploy.parts import Parts, open_parts
+from schemas.errors import ConfigurationInvalid
 from schemas.settings import read_settings
 
 console = Console()
@@ -37,6 +38,22 @@ def settings_for(stack: StackName) -> Settings:
 def parts_for(folder: Path, stack: StackName) -> Iterator[Parts]:
     """The parts a command works on."""
     with open_parts(folder, settings_for(stack)) as parts:
+        yield parts
+
+
+def require_data(folder: Path, settings: Settings) -> None:
+    """Raise ConfigurationInvalid where an embedded folder holds nothing: reading must not make it."""
+    if settings.stack != "cluster" and not any(folder.glob("*.sqlite")):
+        raise ConfigurationInvalid(
+            f"there is no Freshet data in {folder}: say where it is with --data, or `freshet import` some"
+        )
+
+
+@contextmanager
+def existing_parts(folder: Path, stack: StackName) -> Iterator[Parts]:
+    """The parts a command only reads; raises ConfigurationInvalid where there is no data."""
+    require_data(folder, settings_for(stack))
+    with parts_for(folder, stack) as parts:
         yield parts
 
 

@@ -24,6 +24,7 @@ from ingest.importers.run import Imported, ImportParts, ProgressFile, Step, run_
 from ingest.importers.simulated import import_sample
 from ingest.simulator import shop
 from ingest.validate import policy
+from offline import gate
 from offline.engines import EngineName
 from schemas import topics
 from schemas.errors import ServerMissing
@@ -49,6 +50,7 @@ def import_(
     mapping: Annotated[str, typer.Option("--map", help="Columns: user=…,item=…,type=…,value=…,time=…")] = "",
 ) -> None:
     """Append a data set's items, users and events to the log; run again, it goes on where it stopped."""
+    _check(dataset, path, mapping)
     with parts_for(data, stack) as parts:
         done = import_into(parts, data, dataset, path, mapping)
     counts = ", ".join(f"{count:,} {topic}" for topic, count in done.rows.items())
@@ -57,6 +59,17 @@ def import_(
         console.print(f"[yellow]{done.malformed:,} rows were malformed and left out[/yellow], such as:")
         for name in done.named:
             console.print(f"  {name}", markup=False)
+
+
+def _check(dataset: str, path: Path | None, mapping: str) -> None:
+    """Refuse what cannot be imported before a data folder is made for it."""
+    if dataset == SAMPLE:
+        if path is not None:
+            raise typer.BadParameter(f"'{SAMPLE}' is the built-in sample and takes no path", param_hint="PATH")
+    elif path is None:
+        raise typer.BadParameter("say where the data set is: a folder or a file", param_hint="PATH")
+    else:
+        recognise(path, parse_map(mapping) if mapping else None, dataset)
 
 
 def import_into(parts: Parts, folder: Path, dataset: str, path: Path | None, mapping: str = "") -> Imported:
@@ -146,5 +159,18 @@ def train(
         )
         for name, value in outcome.metrics.items():
             console.print(f"  {name} {value:.4f}")
+        _warn_of_quality(outcome)
     else:
         console.print(f"Not trained: {outcome.reason}")
+
+
+def _warn_of_quality(manifest: Manifest) -> None:
+    for name in ("NDCG@10", "HR@10"):
+        own, popular = manifest.metrics.get(name), manifest.metrics.get(gate.BASELINE + name)
+        if own is not None and popular is not None and own < popular:
+            console.print(
+                f"[yellow]Warning: its {name} of {own:.4f} is below popularity's {popular:.4f}: "
+                "on this data, showing what is popular does better.[/yellow]",
+                soft_wrap=True,
+            )
+            return

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, parts_for, table
+from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, existing_parts, table
 from ingest import deadletter
 from ingest.config import IngestSettings
 from ingest.validate import Policy, policy
@@ -34,7 +34,7 @@ def list_letters(
     every: Annotated[bool, typer.Option("--all", help="Also those that were replayed.")] = False,
 ) -> None:
     """List the letters still to be dealt with."""
-    with parts_for(data, stack) as parts:
+    with existing_parts(data, stack) as parts:
         found = list(deadletter.letters(parts.reader, resolved=every))
     if not found:
         console.print("There are no dead letters.")
@@ -48,7 +48,7 @@ def list_letters(
 
 def show(letter: Place, data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """Show a letter's original bytes on standard output, its coordinates on standard error."""
-    with parts_for(data, stack) as parts:
+    with existing_parts(data, stack) as parts:
         found = deadletter.find(parts.reader, OffsetToken.parse(letter)).letter
     typer.echo(
         f"{found.topic} {found.partition}:{found.offset}, refused by {found.refused_by}: {found.reason}", err=True
@@ -63,7 +63,7 @@ def replay(
     mended: Annotated[Path | None, typer.Option(help="A file with the bytes to take instead of the original.")] = None,
 ) -> None:
     """Put a letter back on its topic, through the collector's validation."""
-    with parts_for(data, stack) as parts:
+    with existing_parts(data, stack) as parts:
         found = deadletter.find(parts.reader, OffsetToken.parse(letter))
         value = mended.read_bytes() if mended else None
         done = deadletter.replay(found, parts.writer, datetime.now(UTC), _policy(), value)

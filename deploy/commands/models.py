@@ -8,10 +8,13 @@ from typing import Annotated
 import msgspec
 import typer
 
-from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, parts_for, table
-from offline import publish
+from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, existing_parts
+from offline import gate, publish
+from schemas.errors import VersionUnknown
+from schemas.manifest import Manifest
+from schemas.ports import ModelStore
 
-Version = Annotated[str, typer.Argument(help="A version, as `list` shows it.")]
+Version = Annotated[str, typer.Argument(help="A version, as `list` shows it, or how only one begins.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,40 +29,57 @@ def register(app: typer.Typer) -> None:
 
 def list_versions(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """List the versions, newest first; the active one is marked."""
-    with parts_for(data, stack) as parts:
+    with existing_parts(data, stack) as parts:
         active, versions = parts.models.active(), parts.models.versions()
     if not versions:
         console.print("There is no model yet; `freshet train` makes one.")
         return
-    rows = [
-        [
-            "active" if each.version == active else "",
-            each.version,
-            f"{each.algorithm} by {each.engine}",
-            f"{each.window.interactions:,}",
-            ", ".join(f"{name} {value:.3f}" for name, value in each.metrics.items()),
-        ]
-        for each in versions
-    ]
-    table("", "version", "made", "interactions", "metrics", rows=rows)
+    for each in versions:
+        mark = "*" if each.version == active else " "
+        made = f"{each.algorithm} by {each.engine}, {each.window.interactions:,} interactions"
+        typer.echo(f"{mark} {each.version}  {made}{_quality(each)}")
+    typer.echo("* answers now" if active else "None is active.")
+
+
+def _quality(manifest: Manifest) -> str:
+    """The main metrics, each beside popularity's."""
+    known = [name for name in ("HR@10", "NDCG@10") if name in manifest.metrics]
+    return "".join(f", {name} {manifest.metrics[name]:.3f}{_baseline(manifest, name)}" for name in known)
+
+
+def _baseline(manifest: Manifest, name: str) -> str:
+    popular = manifest.metrics.get(gate.BASELINE + name)
+    return "" if popular is None else f" (popularity {popular:.3f})"
+
+
+def _whole(models: ModelStore, begin: str) -> str:
+    """The one version that is, or begins, so; raises VersionUnknown."""
+    found = [each.version for each in models.versions() if each.version.startswith(begin)]
+    if begin in found:
+        return begin
+    if len(found) != 1:
+        how = "more than one version begins" if found else "no version begins"
+        raise VersionUnknown(f"{how} with {begin!r}: `freshet models list` shows them")
+    return found[0]
 
 
 def show(version: Version, data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """Show a version's manifest as JSON."""
-    with parts_for(data, stack) as parts:
-        manifest = parts.models.manifest(version)
+    with existing_parts(data, stack) as parts:
+        manifest = parts.models.manifest(_whole(parts.models, version))
     console.print_json(msgspec.json.encode(manifest).decode())
 
 
 def promote(version: Version, data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """Make a version the active one."""
-    with parts_for(data, stack) as parts:
+    with existing_parts(data, stack) as parts:
+        version = _whole(parts.models, version)
         publish.promote(parts.models, parts.writer, version, time.time())
     console.print(f"{version} is active.")
 
 
 def rollback(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """Go back to the version before the active one."""
-    with parts_for(data, stack) as parts:
+    with existing_parts(data, stack) as parts:
         manifest = publish.rollback(parts.models, parts.writer, time.time())
     console.print(f"{manifest.version} is active again.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, parts_for, table
+from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, existing_parts, table
 from nearline.verify import verify as verify_signals
 
 
@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 def verify(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """Fold the log again and compare every stored value with the result; exit code 1 where one differs."""
-    with parts_for(data, stack) as parts, errors.status("Folding the log ..."):
+    with existing_parts(data, stack) as parts, errors.status("Folding the log ..."):
         report = verify_signals(parts.reader, parts.signals)
     wrong = [check for check in report.checks if not check.equal]
     if not wrong:

@@ -40,7 +40,7 @@ def test_without_a_model_it_says_how_to_get_one_and_still_lists(empty_shop, fres
 def test_a_folder_that_is_not_there_is_named_and_not_made(tmp_path, freshet):
     done = freshet("recommend", "anybody", "--data", tmp_path / "nowhere")
     assert done.exit_code == 1
-    assert "does not exist" in str(done.exception)
+    assert "there is no Freshet data" in str(done.exception)
     assert not (tmp_path / "nowhere").exists()
 
 
