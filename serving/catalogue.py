@@ -28,6 +28,7 @@ _COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
     "closes": (np.inf, np.float64),
     "born": (-np.inf, np.float64),
     "dated": (False, np.bool_),
+    "described": (False, np.bool_),
     "label": (-1, np.int32),
     "hash": (0, np.uint32),
 }
@@ -79,7 +80,7 @@ class Catalogue:
         return kept
 
     def column(self, name: str) -> NDArray[Any]:
-        """A column (n,): shown, opens, closes, born (seconds), dated, label (of the first category, or -1), hash."""
+        """A column (n,): shown, opens, closes, born (seconds), dated, described, label (of the first category, or -1), hash."""
         return self._columns[name][: len(self.ids)]
 
     def visible(self, items: Ints, now: float) -> Bools:
@@ -139,6 +140,7 @@ class Catalogue:
         columns["closes"][at] = _seconds(item.available_until, np.inf)
         columns["born"][at] = _seconds(item.published_at or item.first_at, -np.inf)
         columns["dated"][at] = item.published_at is not None
+        columns["described"][at] = not item.deleted
         self.loaded_at = min(self.loaded_at, _seconds(item.first_at, np.inf))
         self._label(at, () if item.deleted else item.categories)
         columns["label"][at] = self._labels[at][0] if self._labels[at] else -1

@@ -102,6 +102,7 @@ class ServingService:
         self._recorder = Recorder(stores.log, settings.decision_queue) if stores.log and settings.decisions else None
         self._tasks: list[asyncio.Task[None]] = []
         self._watcher: ModelWatcher | None = None
+        self._began_empty = False
 
     async def start(self) -> None:
         """Begin to follow signals and models; returns when each has been looked at once, or could not be."""
@@ -231,7 +232,7 @@ class ServingService:
         found = [self._stale(self._items, "the catalogue"), self._stale(self._cells, "the aggregates")]
         found.append(self._caught_up())
         if self.state.models.version is None:
-            found.append(self._no_model())
+            found.append(self._no_model(otherwise_ready=not any(found)))
         return [each for each in found if each is not None]
 
     def _stale(self, follower: Follower, name: str) -> str | None:
@@ -240,10 +241,12 @@ class ServingService:
         age = self._sources.clock() - follower.read_at
         return f"{name} was last read {age:.0f} s ago; is the signal store running?" if age > _STALE_SECONDS else None
 
-    def _no_model(self) -> str | None:
+    def _no_model(self, *, otherwise_ready: bool) -> str | None:
         if self._watcher is None or not self._watcher.looked:
             return "the model store does not answer"
-        return None if self.state.population.empty else "no model is active; run 'freshet train'"
+        # A new shop that serves without a model goes on serving when its first event comes.
+        self._began_empty |= otherwise_ready and self.state.population.empty
+        return None if self._began_empty else "no model is active; run 'freshet train'"
 
     def _guard(self, source: str) -> Guard:
         settings = self._settings

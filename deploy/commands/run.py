@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
+import orjson
 import typer
 
 from deploy import cluster
@@ -22,7 +23,10 @@ from deploy.local.config import StackConfig
 from deploy.parts import Parts, create_cluster, open_parts
 from deploy.training import archive_in, train_in
 from offline.engines import EngineName
+from schemas import topics
+from schemas.catalogue import decode_upsert
 from schemas.errors import ConfigurationInvalid
+from schemas.ports import LogReader
 from schemas.settings import read_settings
 from serving.config import Settings as ServingSettings
 
@@ -60,7 +64,8 @@ def demo(dataset: Dataset = None, port: Port = 8000) -> None:
     with listening("127.0.0.1", port) as taken, nearline(folder, settings.partitions) as running:
         with open_parts(folder, settings) as parts:
             _prepare(parts, settings, folder, dataset)
-        _announce(address, address)
+            item = _some_item(parts.reader)
+        _announce(address, address, item)
         shown = {"log_level": "WARNING", "currency": "$" if dataset is None else ""}
         serve(folder, running, taken, read_settings(ServingSettings).model_copy(update=shown))
 
@@ -83,8 +88,9 @@ def cluster_demo(
     try:
         with open_parts(folder, settings) as parts:
             _prepare(parts, settings, folder, dataset, engine)
+            item = _some_item(parts.reader)
         _wait_until_ready(running.api)
-        _announce(running.api, running.collector)
+        _announce(running.api, running.collector, item)
         _wait_for_end()
     finally:
         console.print("Ending the processes; `make stack-stop` ends the servers.")
@@ -107,13 +113,21 @@ def _folder(dataset: Path | None) -> Path:
     return DEFAULT_FOLDER if dataset is None else Path("data") / dataset.resolve().name
 
 
-def _announce(api: str, collector: str) -> None:
-    like = '{"type":"like","user_id":"you","item_id":"ITEM"}'
-    console.print(f"\nOpen [bold]{api}[/bold] in a browser, or ask it yourself (put a real item id for ITEM):\n")
+def _some_item(reader: LogReader) -> str:
+    """An item that the log says something of."""
+    for partition in range(reader.partitions(topics.ITEMS)):
+        for record in reader.read(topics.ITEMS, partition, 0, 1):
+            return decode_upsert(record.value).id
+    return "an-item"
+
+
+def _announce(api: str, collector: str, item: str) -> None:
+    like = orjson.dumps({"type": "like", "user_id": "you", "item_id": item}).decode()
+    console.print(f"\nOpen [bold]{api}[/bold] in a browser, or ask it yourself:\n")
     for line in (
         f"curl '{api}/v1/users/you/recommendations?count=5'",
         f"curl -H 'Content-Type: application/json' -d '{like}' {collector}/v1/events",
-        f"curl '{api}/v1/users/you/recommendations?count=5&after=TOKEN'   # the offset that the line above printed",
+        f"curl '{api}/v1/users/you/recommendations?count=5&after=TOKEN'   # put the offset that it printed for TOKEN",
     ):
         console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
     console.print("\nCtrl-C ends it; the data stays.\n")

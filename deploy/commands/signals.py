@@ -5,7 +5,9 @@ from __future__ import annotations
 import typer
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, existing_parts, table
+from nearline.verify import SignalCheck
 from nearline.verify import verify as verify_signals
+from schemas.ports import LogReader
 
 
 def register(app: typer.Typer) -> None:
@@ -20,6 +22,9 @@ def verify(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """Fold the log again and compare every stored value with the result; exit code 1 where one differs."""
     with existing_parts(data, stack) as parts, errors.status("Folding the log ..."):
         report = verify_signals(parts.reader, parts.signals)
+        behind = sum(_behind(parts.reader, check) for check in report.checks)
+    if behind:
+        console.print(f"[yellow]The signals are {behind:,} records behind the log[/yellow]; `freshet up` folds them.")
     wrong = [check for check in report.checks if not check.equal]
     if not wrong:
         console.print(f"{report.values:,} values, all equal to a single-threaded fold of the log.")
@@ -34,3 +39,8 @@ def verify(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     ]
     table("signal", "values", "what is wrong", rows=rows)
     raise typer.Exit(1)
+
+
+def _behind(reader: LogReader, check: SignalCheck) -> int:
+    _, end = reader.bounds(check.topic, check.partition)
+    return max(0, end - 1 - (check.fence.offset if check.fence else -1))

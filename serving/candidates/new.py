@@ -27,6 +27,11 @@ def candidates(scene: Scene) -> Part:
 
 
 def newest(catalogue: Catalogue, allowed: Ints, count: int) -> Ints:
-    """Of these positions the latest that came or were published, latest first."""
+    """Of these positions the latest that came or were published, latest first.
+
+    Items that only events have named stand back while there are others: a mistyped id is no news.
+    """
+    described = allowed[catalogue.column("described")[allowed]]
+    allowed = described if described.size else allowed
     born, ties = catalogue.column("born")[allowed], catalogue.column("hash")[allowed]
     return allowed[strongest(born, count, ties)]

@@ -315,19 +315,30 @@ async def test_a_log_that_refuses_records_does_not_fail_answers(shop):
             assert len((await service.recommendations("ann", ASK)).items) == 10
 
 
-async def test_readiness_says_what_is_missing(shop, say):
+async def test_a_new_shop_that_is_ready_without_a_model_stays_ready_when_its_first_event_comes(shop, say):
     async with running(shop) as service:
         assert service.missing() == []
-        entry = users.entry_at(users.fold(users.EMPTY, say("like", 5), 3), 3)
-        key = aggregates.popularity_key("item-5")
-        cell = aggregates.fold({key: aggregates.decode(key, None)}, entry, ())[key]
-        shop.signals.put(Signal.AGGREGATES, key, aggregates.encode(cell), "ann", 3)
-        await until(lambda: service.missing() == ["no model is active; run 'freshet train'"])
+        _count_a_like(shop, say)
+        await until(lambda: not service.state.population.empty)
+        assert service.missing() == []
+
+
+async def test_readiness_says_what_is_missing(shop, say):
+    _count_a_like(shop, say)
+    async with running(shop) as service:
+        assert service.missing() == ["no model is active; run 'freshet train'"]
         shop.models.publish()
         await until(lambda: service.missing() == [])
         shop.signals.mode = "raise"
         shop.now += 60
         assert any("catalogue" in each for each in service.missing())
+
+
+def _count_a_like(shop, say):
+    entry = users.entry_at(users.fold(users.EMPTY, say("like", 5), 3), 3)
+    key = aggregates.popularity_key("item-5")
+    cell = aggregates.fold({key: aggregates.decode(key, None)}, entry, ())[key]
+    shop.signals.put(Signal.AGGREGATES, key, aggregates.encode(cell), "ann", 3)
 
 
 async def test_paging_goes_on_without_repeats_while_the_person_acts(shop, say):
