@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, existing_parts, table
-from nearline.verify import SignalCheck
+from nearline.verify import VerifyReport
 from nearline.verify import verify as verify_signals
 from schemas.ports import LogReader
 
@@ -22,7 +22,7 @@ def verify(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """Fold the log again and compare every stored value with the result; exit code 1 where one differs."""
     with existing_parts(data, stack) as parts, errors.status("Folding the log ..."):
         report = verify_signals(parts.reader, parts.signals)
-        behind = sum(_behind(parts.reader, check) for check in report.checks)
+        behind = _behind(parts.reader, report)
     if behind:
         console.print(f"[yellow]The signals are {behind:,} records behind the log[/yellow]; `freshet up` folds them.")
     wrong = [check for check in report.checks if not check.equal]
@@ -41,6 +41,12 @@ def verify(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     raise typer.Exit(1)
 
 
-def _behind(reader: LogReader, check: SignalCheck) -> int:
-    _, end = reader.bounds(check.topic, check.partition)
-    return max(0, end - 1 - (check.fence.offset if check.fence else -1))
+def _behind(reader: LogReader, report: VerifyReport) -> int:
+    """Records that some signal of their partition has not applied."""
+    left: dict[tuple[str, int], int] = {}
+    for check in report.checks:
+        _, end = reader.bounds(check.topic, check.partition)
+        applied = check.fence.offset if check.fence else -1
+        place = check.topic, check.partition
+        left[place] = max(left.get(place, 0), end - 1 - applied)
+    return sum(left.values())
