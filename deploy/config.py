@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -31,3 +32,9 @@ class Settings(BaseSettings):
     """Where the Parquet archive is; ``archive/`` in the data folder by default."""
     log_level: str = "WARNING"
     """DEBUG, INFO, WARNING or ERROR."""
+
+    def at(self, addresses: Mapping[str, str]) -> Self:
+        """The same for the cluster at these addresses, as a started stack names them: ``FRESHET_KAFKA`` and the like."""
+        servers = {name: addresses.get(f"FRESHET_{name.upper()}") for name in ("kafka", "redis", "cassandra")}
+        found = {name: address for name, address in servers.items() if address is not None}
+        return self.model_copy(update={"stack": "cluster", **found})

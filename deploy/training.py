@@ -14,7 +14,7 @@ from deploy.local import jars
 from deploy.local.config import StackConfig
 from deploy.local.errors import StackError
 from deploy.parts import Parts
-from offline.archive import Archived, Progress, archive_log
+from offline.archive import Archived, Progress
 from offline.config import OfflineSettings
 from offline.engines import EngineName
 from offline.jobs.train import Skipped, TrainingParts, train
@@ -26,19 +26,19 @@ from schemas.settings import read_settings
 _log = structlog.get_logger(__name__)
 
 
-def archive_in(parts: Parts, settings: Settings, engine: EngineName, progress: Progress) -> Archived:
-    """Archive what the log holds and the archive does not: by Spark where it is asked for and the log is Kafka.
+def archive_by_spark(parts: Parts, settings: Settings, engine: EngineName, progress: Progress) -> Archived | None:
+    """Archive by Spark what is new on Kafka; None where Spark is not asked for or the log is not Kafka.
 
-    Without Spark's Kafka connector (it comes by Maven) this process archives the log itself; the files are the same.
+    None too without Spark's Kafka connector (it comes by Maven): what is left, ``archive_log`` takes, into the same files.
     """
-    if engine == "spark" and settings.stack == "cluster":
-        try:
-            connector = _connector()
-        except StackError as error:
-            _log.warning("archived_without_spark", reason=str(error))
-        else:
-            return _archive_by_spark(parts, settings, connector, progress)
-    return archive_log(parts.reader, parts.archive, progress=progress)
+    if engine != "spark" or settings.stack != "cluster":
+        return None
+    try:
+        connector = _connector()
+    except StackError as error:
+        _log.warning("archived_without_spark", reason=str(error))
+        return None
+    return _run_on_spark(parts, settings, connector, progress)
 
 
 def _connector() -> list[str]:
@@ -47,7 +47,7 @@ def _connector() -> list[str]:
     return sorted(str(jar) for jar in Path(folder).parent.glob("*.jar"))
 
 
-def _archive_by_spark(parts: Parts, settings: Settings, connector: list[str], progress: Progress) -> Archived:
+def _run_on_spark(parts: Parts, settings: Settings, connector: list[str], progress: Progress) -> Archived:
     from offline.jobs.archive import archive_log_with_spark
     from offline.spark import session
 

@@ -107,11 +107,6 @@ _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(Decision)
 
 
-def encode_answer(answer: Answer) -> bytes:
-    """The answer as JSON."""
-    return _ENCODER.encode(answer)
-
-
 def encode_decision(decision: Decision) -> bytes:
     """The record as JSON."""
     return _ENCODER.encode(decision)

@@ -16,7 +16,7 @@ import typer
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, parts_for, settings_for, steps
 from deploy.parts import Parts
-from deploy.training import archive_in, train_in
+from deploy.training import archive_by_spark, train_in
 from ingest.config import IngestSettings
 from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import recognise
@@ -25,6 +25,7 @@ from ingest.importers.simulated import import_sample
 from ingest.simulator import shop
 from ingest.validate import policy
 from offline import gate
+from offline.archive import archive_log
 from offline.engines import EngineName
 from schemas import topics
 from schemas.errors import ServerMissing
@@ -99,7 +100,8 @@ def archive(
 ) -> None:
     """Copy what is new on the log into the Parquet archive (`freshet train` does it too)."""
     with parts_for(data, stack) as parts, steps() as show:
-        done = archive_in(parts, settings_for(stack), engine, show)
+        done = archive_by_spark(parts, settings_for(stack), engine, show)
+        done = done or archive_log(parts.reader, parts.archive, progress=show)
     console.print(f"{done.records:,} records archived.")
     if done.missed:
         console.print(f"[yellow]{done.missed:,} were gone before: archive more often than the log forgets.[/yellow]")
@@ -149,7 +151,7 @@ def train(
 ) -> None:
     """Archive the log, train on it and publish a new version where it is good enough."""
     with parts_for(data, stack) as parts, steps() as show:
-        archive_in(parts, settings_for(stack), engine, show)
+        archive_by_spark(parts, settings_for(stack), engine, show)
         outcome = train_in(parts, engine, force=force, progress=show)
     if isinstance(outcome, Manifest):
         window = outcome.window

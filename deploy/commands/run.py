@@ -21,7 +21,7 @@ from deploy.embedded.serve import listening, serve
 from deploy.local import stack
 from deploy.local.config import StackConfig
 from deploy.parts import Parts, create_cluster, open_parts
-from deploy.training import archive_in, train_in
+from deploy.training import archive_by_spark, train_in
 from offline.engines import EngineName
 from schemas import topics
 from schemas.catalogue import decode_upsert
@@ -78,10 +78,7 @@ def cluster_demo(
     """The demo on real Kafka, Redis, Spark and Cassandra: every tier a process of its own, in the foreground."""
     config = StackConfig()
     stack.start(config, report=console.print)
-    addresses = config.environment()
-    settings = settings_for("cluster").model_copy(
-        update={name: addresses[f"FRESHET_{name.upper()}"] for name in ("kafka", "redis", "cassandra")}
-    )
+    settings = settings_for("cluster").at(config.environment())
     create_cluster(settings)
     folder = Path("data") / f"cluster-{_folder(dataset).name}"
     running = cluster.start(settings, folder, cluster.Ports(api=port, collector=port + 1))
@@ -104,7 +101,7 @@ def _prepare(parts: Parts, settings: Settings, folder: Path, dataset: Path | Non
         console.print(f"{imported.appended:,} records on the log.")
     if parts.models.active() is None:
         with steps() as show:
-            archive_in(parts, settings, engine, show)
+            archive_by_spark(parts, settings, engine, show)
             train_in(parts, engine, force=False, progress=show)
         console.print(f"Ready after {time.monotonic() - begun:.0f} s.")
 

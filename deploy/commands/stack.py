@@ -34,8 +34,7 @@ def start(folder: Folder = None) -> None:
     with errors.status("Starting Kafka, Redis and Cassandra ..."):
         stack.start(config, report=errors.print)
         environment = config.environment()
-        settings = settings_for("cluster").model_copy(update=_addresses(environment))
-        create_cluster(settings)
+        create_cluster(settings_for("cluster").at(environment))
     for name, value in environment.items():
         typer.echo(f"{name}={value}")
 
@@ -59,8 +58,3 @@ def init() -> None:
     settings = settings_for("cluster")
     create_cluster(settings)
     console.print(f"Topics, keyspace and tables of '{settings.prefix}' are there.")
-
-
-def _addresses(environment: dict[str, str]) -> dict[str, str]:
-    names = {"FRESHET_KAFKA": "kafka", "FRESHET_REDIS": "redis", "FRESHET_CASSANDRA": "cassandra"}
-    return {field: environment[name] for name, field in names.items()}

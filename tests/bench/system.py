@@ -23,10 +23,7 @@ def servers(names: tuple[str, ...] = SERVERS) -> Iterator[tuple[Settings, Path]]
         folder = Path(name)
         config = StackConfig.with_free_ports(folder / "stack")
         with console.status("Starting servers ..."), stack.running(config, names) as addresses:
-            fields = {key: addresses.get(f"FRESHET_{key.upper()}") for key in ("kafka", "redis", "cassandra")}
-            settings = Settings(stack="cluster", prefix="bench").model_copy(
-                update={k: v for k, v in fields.items() if v}
-            )
+            settings = Settings(prefix="bench").at(addresses)
             if set(names) >= set(SERVERS):
                 create_cluster(settings)
             yield settings, folder

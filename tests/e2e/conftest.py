@@ -20,15 +20,7 @@ def cluster_settings(ensure_server: Ensure, site: str, folder: Path) -> Settings
     """Settings of a site of its own on the tests' real servers."""
     for server in SERVERS:
         config = ensure_server(server)
-    addresses = config.environment()
-    settings = Settings(
-        stack="cluster",
-        kafka=addresses["FRESHET_KAFKA"],
-        redis=addresses["FRESHET_REDIS"],
-        cassandra=addresses["FRESHET_CASSANDRA"],
-        prefix=site,
-        archive=folder / "archive",
-    )
+    settings = Settings(prefix=site, archive=folder / "archive").at(config.environment())
     create_cluster(settings)
     return settings
 
