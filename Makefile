@@ -63,7 +63,7 @@ bench: dev ## measure freshness, throughput and quality; writes tests/bench/resu
 lock: ## pin the requirements anew (needs uv)
 	uv pip compile -q --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/embedded.txt
 	uv pip compile -q --no-emit-index-url --no-header --python-version 3.11 pyproject.toml --extra cluster -o requirements/cluster.txt
-	uv pip compile -q --no-emit-index-url --no-header --python-version 3.11 pyproject.toml --extra cluster --extra dev -o requirements/dev.txt
+	uv pip compile -q --no-emit-index-url --no-header --python-version 3.11 pyproject.toml --extra cluster --extra ranker --extra dev -o requirements/dev.txt
 
 clean: ## remove caches (data and .stack stay)
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

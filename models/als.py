@@ -2,7 +2,7 @@
 
 Hu, Koren, Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008. An interaction of
 weight w has preference 1 and confidence c = 1 + alpha·w; everything else preference 0 and confidence 1.
-Trained by ``implicit`` or by Spark MLlib; both give this value, and its half step is exact for either.
+Trained by ``implicit``, by our own solver or by Spark MLlib; all give this value, and its half step is exact for each.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Floats, frozen, pack, pack_ids, unpack, unpack_ids
 from models.lists import ScoredList
+from models.recommender import Histories
 
-_KIND: Final = "als"
 Doubles = NDArray[np.float64]
 
 
@@ -34,9 +34,12 @@ class _Profile(NamedTuple):
 class Als:
     """Factors of U users and I items in d dimensions, and what a half step needs.
 
-    ``user_factors`` (U, d) and ``item_factors`` (I, d) float32; ``regularization`` is λ; ``per_interaction``
-    says that λ counts once an interaction (Spark MLlib), not once a user (``implicit``).
+    ``user_factors`` (U, d) and ``item_factors`` (I, d) float32. Someone with n interactions is regularized by
+    λ = ``regularization`` + n · ``per_interaction``: the first is all there is to ``implicit``, the second to
+    Spark MLlib; Rendle et al. ("Revisiting the Performance of iALS", RecSys 2022) have both.
     """
+
+    kind: ClassVar[str] = "als"
 
     user_ids: tuple[str, ...]
     item_ids: tuple[str, ...]
@@ -44,7 +47,7 @@ class Als:
     item_factors: Floats
     regularization: float
     alpha: float
-    per_interaction: bool = False
+    per_interaction: float = 0.0
 
     def __post_init__(self) -> None:
         d = self.item_factors.shape[-1]
@@ -91,6 +94,12 @@ class Als:
         """Every item's score for a user's factors (d,), shape (I,); around 0 to 1."""
         return self.item_factors @ vector
 
+    def score_histories(self, histories: Histories) -> Floats:
+        """Every item's score for each person, shape (n, I): by trained factors, for a stranger by folded-in ones."""
+        vectors = [self._vector_of(histories, row, user_id) for row, user_id in enumerate(histories.user_ids)]
+        scores: Floats = np.array(vectors, dtype=np.float32).reshape(-1, self.dimensions) @ self.item_factors.T
+        return scores
+
     def score_items(self, vector: Floats, item_ids: Iterable[str]) -> Floats:
         """These items' scores in their order; NaN for an unknown item."""
         positions = np.array([self._items.get(item_id, -1) for item_id in item_ids], dtype=np.intp)
@@ -133,6 +142,15 @@ class Als:
         """The same items without users' factors, for where there are more users than a process should hold."""
         return replace(self, user_ids=(), user_factors=np.zeros((0, self.dimensions), dtype=np.float32))
 
+    def _vector_of(self, histories: Histories, row: int, user_id: str) -> Floats:
+        trained = self.vector(user_id)
+        if trained is not None:
+            return trained
+        items, weights = histories.row(row)
+        return self.fold_in(
+            {self.item_ids[i]: weight for i, weight in zip(items.tolist(), weights.tolist(), strict=True)}
+        )
+
     def _profile(self, weights: Mapping[str, float]) -> _Profile:
         known = {item_id: weight for item_id, weight in weights.items() if item_id in self._items and weight > 0}
         rows = [self._items[item_id] for item_id in known]
@@ -142,23 +160,23 @@ class Als:
     def _system(self, profile: _Profile) -> Doubles:
         """YᵀY + Σ (c - 1) y yᵀ + λ, shape (d, d)."""
         extra = profile.factors.T @ (profile.factors * (profile.confidences - 1.0)[:, None])
-        times = len(profile.ids) if self.per_interaction else 1
-        return self._gram + extra + self.regularization * times * np.eye(self.dimensions)
+        penalty = self.regularization + len(profile.ids) * self.per_interaction
+        return self._gram + extra + penalty * np.eye(self.dimensions)
 
     def save(self) -> bytes:
         """The model as bytes."""
         arrays: dict[str, NDArray[Any]] = {
             "user_factors": self.user_factors,
             "item_factors": self.item_factors,
-            "settings": np.array([self.regularization, self.alpha, float(self.per_interaction)], dtype=np.float64),
+            "settings": np.array([self.regularization, self.alpha, self.per_interaction], dtype=np.float64),
         }
-        return pack(_KIND, arrays | pack_ids("users", self.user_ids) | pack_ids("items", self.item_ids))
+        return pack(self.kind, arrays | pack_ids("users", self.user_ids) | pack_ids("items", self.item_ids))
 
     @classmethod
     def load(cls, data: bytes) -> Self:
         """Read what ``save`` wrote; raises Undecodable."""
-        arrays = unpack(_KIND, data)
+        arrays = unpack(cls.kind, data)
         regularization, alpha, per_interaction = arrays["settings"].tolist()
         users, items = unpack_ids("users", arrays), unpack_ids("items", arrays)
         factors = arrays["user_factors"], arrays["item_factors"]
-        return cls(users, items, *factors, regularization, alpha, bool(per_interaction))
+        return cls(users, items, *factors, regularization, alpha, per_interaction)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import io
 import itertools
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import numpy as np
@@ -32,15 +33,27 @@ def pack(kind: str, arrays: Arrays) -> bytes:
 
 def unpack(kind: str, data: bytes) -> dict[str, NDArray[Any]]:
     """The arrays that ``pack`` wrote; raises Undecodable where the bytes are not of this kind of model."""
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise Undecodable(f"not a stored model: {error}") from error
+    with _stored(data) as stored:
+        arrays = {name: stored[name] for name in stored.files}
     found = arrays.pop(_FORMAT, _text("")).tobytes().decode()
     if found != kind:
         raise Undecodable(f"not a stored model of the kind '{kind}' but '{found}'")
     return arrays
+
+
+def kind_of(data: bytes) -> str:
+    """Which kind of model the bytes are; raises Undecodable where they are none."""
+    with _stored(data) as stored:
+        return bytes(stored[_FORMAT].tobytes()).decode()
+
+
+@contextmanager
+def _stored(data: bytes) -> Iterator[Any]:
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+            yield stored
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise Undecodable(f"not a stored model: {error}") from error
 
 
 def pack_ids(name: str, ids: Sequence[str]) -> dict[str, NDArray[Any]]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
 from models.arrays import Floats, Ints, frozen, pack, pack_ids, unpack, unpack_ids
 from models.lists import ScoredList
+from models.recommender import Histories
 from schemas.errors import Undecodable
-
-_KIND: Final = "neighbours"
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +21,8 @@ class Neighbours:
 
     A row that has fewer than N is filled with index -1 and score 0.
     """
+
+    kind: ClassVar[str] = "neighbours"
 
     item_ids: tuple[str, ...]
     indices: Ints
@@ -53,20 +54,28 @@ class Neighbours:
 
     def score(self, profile: Mapping[str, float]) -> Floats:
         """Every item's score, shape (I,): the sum over the profile of weight × similarity; unknown items add nothing."""
-        known = [(i, weight) for item_id, weight in profile.items() if (i := self._index.get(item_id)) is not None]
-        rows = np.array([i for i, _ in known], dtype=np.intp)
-        weights = np.array([weight for _, weight in known], dtype=np.float32)
-        indices, shares = self.indices[rows], self.scores[rows] * weights[:, None]
+        known = {i: weight for item_id, weight in profile.items() if (i := self._index.get(item_id)) is not None}
+        return self._summed(np.array(list(known), dtype=np.int32), np.array(list(known.values()), dtype=np.float32))
+
+    def score_histories(self, histories: Histories) -> Floats:
+        """Every item's score for each person, shape (n, I), from the history alone."""
+        scores = np.empty((len(histories.user_ids), len(self.item_ids)), dtype=np.float32)
+        for row in range(scores.shape[0]):
+            scores[row] = self._summed(*histories.row(row))
+        return scores
+
+    def _summed(self, items: Ints, weights: Floats) -> Floats:
+        indices, shares = self.indices[items], self.scores[items] * weights[:, None]
         present = indices >= 0
         summed = np.bincount(indices[present], weights=shares[present], minlength=len(self.item_ids))
         return summed.astype(np.float32)
 
     def save(self) -> bytes:
         """The model as bytes."""
-        return pack(_KIND, {"indices": self.indices, "scores": self.scores, **pack_ids("items", self.item_ids)})
+        return pack(self.kind, {"indices": self.indices, "scores": self.scores, **pack_ids("items", self.item_ids)})
 
     @classmethod
     def load(cls, data: bytes) -> Self:
         """Read what ``save`` wrote; raises Undecodable."""
-        arrays = unpack(_KIND, data)
+        arrays = unpack(cls.kind, data)
         return cls(unpack_ids("items", arrays), arrays["indices"], arrays["scores"])

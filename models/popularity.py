@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
 from models.arrays import Floats, frozen, pack, pack_ids, unpack, unpack_ids
 from models.lists import ScoredList
-
-_KIND: Final = "popularity"
+from models.recommender import Histories
 
 
 @dataclass(frozen=True, eq=False)
 class Popularity:
     """Scores of I items: ``item_ids`` (I), ``scores`` (I,) float32, summed weights of interactions."""
+
+    kind: ClassVar[str] = "popularity"
 
     item_ids: tuple[str, ...]
     scores: Floats
@@ -37,6 +38,10 @@ class Popularity:
         """Every item's score, shape (I,)."""
         return self.scores
 
+    def score_histories(self, histories: Histories) -> Floats:
+        """The same scores for everyone, shape (n, I)."""
+        return np.tile(self.scores, (len(histories.user_ids), 1))
+
     def score_items(self, item_ids: Iterable[str]) -> Floats:
         """These items' scores in their order; 0 for an unknown one, which nobody has touched."""
         found = (self._index.get(item_id) for item_id in item_ids)
@@ -48,10 +53,10 @@ class Popularity:
 
     def save(self) -> bytes:
         """The model as bytes."""
-        return pack(_KIND, {"scores": self.scores, **pack_ids("items", self.item_ids)})
+        return pack(self.kind, {"scores": self.scores, **pack_ids("items", self.item_ids)})
 
     @classmethod
     def load(cls, data: bytes) -> Self:
         """Read what ``save`` wrote; raises Undecodable."""
-        arrays = unpack(_KIND, data)
+        arrays = unpack(cls.kind, data)
         return cls(unpack_ids("items", arrays), arrays["scores"])

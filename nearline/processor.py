@@ -12,7 +12,6 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from nearline import catalogue
 from schemas import topics
 from schemas.catalogue import Item, Profile, Upsert, decode_item, decode_profile, decode_upsert, encode_view
 from schemas.codec import decode_event
@@ -21,7 +20,7 @@ from schemas.events import LoggedEvent
 from schemas.keys import Signal
 from schemas.ports import SignalStore
 from schemas.records import Fence, Record
-from signals import aggregates, users
+from signals import aggregates, catalogue, users
 
 V = TypeVar("V")
 View = TypeVar("View", Item, Profile)

@@ -13,17 +13,17 @@ import msgspec
 import numpy as np
 import scipy.sparse as sp
 
+from models.recommender import Recommender
 from offline.archive import Progress, quiet
 from offline.dataset import Interactions
-from offline.evaluation import Scores, rank_among, summary
+from offline.evaluation import rank_among, summary
 from offline.memory import peak_mib, reset_peak
-from offline.training import als_single, neighbours, popularity
+from offline.training.algorithm import Context
+from offline.training.registry import algorithm, algorithms
 from schemas.errors import ConfigurationInvalid, DatasetUnknown
 from schemas.manifest import DataWindow
 
 CUTOFFS: Final = (10,)
-UserScores = Callable[[str], Scores]
-"""A user's scores of all items, in the order of the training's columns."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -75,20 +75,20 @@ class Task:
 def compare(
     path: Path,
     protocol: str,
-    algorithms: Sequence[str] = (),
+    names: Sequence[str] = (),
     progress: Progress = quiet,
     *,
     config_id: str = "default",
     commit: str = "unknown",
 ) -> CompareReport:
-    """Trains each algorithm (all of ALGORITHMS by default) with its default parameters and asks the protocol's questions.
+    """Trains each algorithm (all there are by default) with its default parameters and asks the protocol's questions.
 
     Raises ConfigurationInvalid for an unknown protocol or algorithm, DatasetUnknown where files are missing.
     """
-    chosen = algorithms or tuple(ALGORITHMS)
+    chosen = names or tuple(algorithms())
     _require(protocol, PROTOCOLS, "a protocol")
     for name in chosen:
-        _require(name, ALGORITHMS, "an algorithm")
+        algorithm(name)
     task = PROTOCOLS[protocol](path)
     rows = [_row(name, task, progress) for name in chosen]
     return CompareReport(
@@ -118,56 +118,23 @@ def _row(name: str, task: Task, progress: Progress) -> Row:
     progress(f"training {name}", 0, 1)
     reset_peak()
     begun = time.perf_counter()
-    scores_of = ALGORITHMS[name](task.training)
+    using = algorithm(name)
+    model = using.train(task.training, using.parameters(), Context(progress=progress))
     seconds = time.perf_counter() - begun
-    metrics = summary(_ranks(task, scores_of), CUTOFFS)
+    metrics = summary(_ranks(task, model), CUTOFFS)
     progress(f"training {name}", 1, 1)
     return Row(name, metrics, seconds, peak_mib())
 
 
-def _ranks(task: Task, scores_of: UserScores) -> Iterator[np.ndarray[Any, np.dtype[np.float64]]]:
+def _ranks(task: Task, model: Recommender) -> Iterator[np.ndarray[Any, np.dtype[np.float64]]]:
     index = {item_id: i for i, item_id in enumerate(task.training.item_ids)}
+    rows = {user_id: row for row, user_id in enumerate(task.training.user_ids)}
     for question in task.questions:
+        history = task.training.histories(np.array([rows[question.user_id]]))
         # One place more than there are items: unknown ones are below all.
-        scores = np.append(scores_of(question.user_id), np.float32(-np.inf))
+        scores = np.append(model.score_histories(history)[0], np.float32(-np.inf))
         others = np.array([index.get(other, -1) for other in question.others], dtype=np.intp)
         yield np.array([rank_among(float(scores[index.get(question.item_id, -1)]), scores[others])])
-
-
-def _popularity(training: Interactions) -> UserScores:
-    model = popularity.train(training)
-    return lambda _: model.score()
-
-
-def _neighbours(training: Interactions) -> UserScores:
-    model, profiles = neighbours.train(training), _profiles(training)
-    return lambda user_id: model.score(profiles(user_id))
-
-
-def _als(training: Interactions) -> UserScores:
-    model = als_single.train(training)
-    nobody = np.zeros(model.dimensions, dtype=np.float32)
-
-    def scores_of(user_id: str) -> Scores:
-        vector = model.vector(user_id)
-        return model.score(nobody if vector is None else vector)
-
-    return scores_of
-
-
-def _profiles(training: Interactions) -> Callable[[str], dict[str, float]]:
-    rows = {user_id: row for row, user_id in enumerate(training.user_ids)}
-    matrix = training.matrix
-
-    def profile(user_id: str) -> dict[str, float]:
-        row = rows.get(user_id)
-        if row is None:
-            return {}
-        place = slice(matrix.indptr[row], matrix.indptr[row + 1])
-        ids = (training.item_ids[column] for column in matrix.indices[place].tolist())
-        return dict(zip(ids, matrix.data[place].tolist(), strict=True))
-
-    return profile
 
 
 def _read(path: Path) -> Iterator[list[str]]:
@@ -197,11 +164,6 @@ def _require(name: str, known: Mapping[str, object], what: str) -> None:
         raise ConfigurationInvalid(f"'{name}' is not {what}; choose from {', '.join(known)}")
 
 
-ALGORITHMS: Final[Mapping[str, Callable[[Interactions], UserScores]]] = {
-    "popularity": _popularity,
-    "neighbours": _neighbours,
-    "als": _als,
-}
 PROTOCOLS: Final[Mapping[str, Callable[[Path], Task]]] = {"ncf": load_ncf}
 
 

@@ -11,7 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
+from models.recommender import Histories
 from schemas import topics
 from schemas.errors import NothingToTrain
 from schemas.manifest import DataWindow
@@ -34,6 +36,18 @@ class Interactions:
     window: DataWindow
     offsets: dict[str, int]
     """The archived end of each ``"<log id>/<topic>/<partition>"`` it was read from."""
+    times: NDArray[np.float64] | None = None
+    """Seconds since 1970 of each stored weight's latest event, in the matrix's order; None where nothing is known."""
+
+    def histories(self, rows: NDArray[np.intp]) -> Histories:
+        """What these people had to do with, oldest first."""
+        chosen = self.matrix[rows]
+        counts = np.diff(chosen.indptr)
+        times = np.zeros(chosen.nnz) if self.times is None else self.times[_places(self.matrix, rows)]
+        order = np.lexsort((chosen.indices, times, np.repeat(np.arange(rows.size), counts)))
+        user_ids = tuple(self.user_ids[row] for row in rows.tolist())
+        items, weights = chosen.indices[order].astype(np.int32), chosen.data[order]
+        return Histories(user_ids, chosen.indptr.astype(np.int64), items, weights, times[order])
 
 
 def is_guest(user_id: str) -> bool:
@@ -52,9 +66,11 @@ def from_arrow(table: pa.Table, offsets: Mapping[str, int]) -> Interactions:
     items, columns = _numbered(table["item"], str)
     # The smallest float32 above 0: what has decayed to nothing has still happened.
     weights = np.maximum(table["weight"].to_numpy().astype(np.float32), np.finfo(np.float32).tiny)
-    matrix = sp.csr_matrix((weights, (rows, columns)), shape=(len(users), len(items)), dtype=np.float32)
-    matrix.sort_indices()
-    return Interactions(users, items, matrix, _window(table, len(users), len(items)), dict(offsets))
+    order = np.lexsort((columns, rows))
+    starts = np.concatenate(([0], np.cumsum(np.bincount(rows, minlength=len(users)))))
+    matrix = sp.csr_matrix((weights[order], columns[order], starts), shape=(len(users), len(items)))
+    times = table["at"].to_numpy().astype(np.float64)[order]
+    return Interactions(users, items, matrix, _window(table, len(users), len(items)), dict(offsets), times)
 
 
 def ends(archive: Archive, topic: str = topics.EVENTS) -> dict[str, int]:
@@ -74,6 +90,14 @@ def since(archive: Archive, offsets: Mapping[str, int]) -> int:
         count += max(0, found.end - max(found.begin, reached.get(key, 0)))
         reached[key] = max(found.end, reached.get(key, 0))
     return count
+
+
+def _places(matrix: sp.csr_matrix, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Where these rows' stored weights are, one row after the other."""
+    starts, counts = matrix.indptr[rows], np.diff(matrix.indptr)[rows]
+    begins = np.cumsum(counts) - counts
+    places: NDArray[np.intp] = np.repeat(starts - begins, counts) + np.arange(int(counts.sum()))
+    return places
 
 
 def _user_id(key: str) -> str:

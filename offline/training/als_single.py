@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from models.als import Als
 from offline.archive import Progress, quiet
 from offline.dataset import Interactions
+from offline.training.algorithm import Algorithm, Choice, Context, Floats
 from offline.training.parameters import AlsParameters
 
 _BLOCK: Final = 65_536
@@ -71,3 +72,17 @@ def _users(solver: Any, confidences: sp.csr_matrix) -> np.ndarray[Any, np.dtype[
     starts = range(0, count, _BLOCK)
     blocks = [np.arange(start, min(start + _BLOCK, count)) for start in starts]
     return np.concatenate([solver.recalculate_user(block, confidences[block]) for block in blocks])
+
+
+def _train(interactions: Interactions, parameters: AlsParameters, context: Context) -> Als:
+    return train(interactions, parameters, context.threads, context.progress)
+
+
+ALGORITHM: Final = Algorithm(
+    name="als",
+    about="matrix factorization by alternating least squares, by the library implicit",
+    parameters=AlsParameters,
+    train=_train,
+    space={"factors": Choice((32, 64, 128, 192, 256)), "strength": Floats(0.01, 1.0), "alpha": Floats(1.0, 32.0)},
+    kind=Als.kind,
+)

@@ -50,7 +50,7 @@ def train(
     users = _dense(model.userFactors, len(interactions.user_ids), chosen.factors)
     items = _dense(model.itemFactors, len(interactions.item_ids), chosen.factors)
     progress("training als on Spark", 1, 1)
-    return Als(interactions.user_ids, interactions.item_ids, users, items, chosen.strength, alpha, per_interaction=True)
+    return Als(interactions.user_ids, interactions.item_ids, users, items, 0.0, alpha, chosen.strength)
 
 
 def _ratings(session: SparkSession, interactions: Interactions) -> DataFrame:

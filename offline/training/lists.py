@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
-import scipy.sparse as sp
 from threadpoolctl import threadpool_limits
 
-from models.als import Als
 from models.lists import ScoredList
 from models.neighbours import Neighbours
+from models.recommender import Recommender
 from offline.archive import Progress, quiet
 from offline.dataset import Interactions, is_guest
 
@@ -24,20 +23,20 @@ CELLS: Final = 8_000_000
 
 
 def user_lists(
-    als: Als, interactions: Interactions, count: int, progress: Progress = quiet
+    model: Recommender, interactions: Interactions, count: int, progress: Progress = quiet
 ) -> Iterator[tuple[str, bytes]]:
     """``(user_id, packed ScoredList)`` of everyone known by a user_id, without what they have interacted with.
 
     Each is as long as ``count`` or as there are items left.
     """
     known = known_users(interactions)
-    step = max(1, CELLS // max(1, len(als.item_ids)))
+    step = max(1, CELLS // max(1, len(model.item_ids)))
     for start in range(0, known.size, step):
         progress("lists of users", start, known.size)
         rows = known[start : start + step]
-        scores = _unseen_scores(als, interactions.matrix[rows], rows)
+        scores = _unseen_scores(model, interactions, rows)
         for row, line in zip(rows.tolist(), scores, strict=True):
-            yield interactions.user_ids[row], ScoredList.best(als.item_ids, line, count).save()
+            yield interactions.user_ids[row], ScoredList.best(model.item_ids, line, count).save()
 
 
 def item_lists(neighbours: Neighbours, count: int, progress: Progress = quiet) -> Iterator[tuple[str, bytes]]:
@@ -55,11 +54,12 @@ def known_users(interactions: Interactions) -> np.ndarray[Any, np.dtype[np.intp]
 
 
 def _unseen_scores(
-    als: Als, seen: sp.csr_matrix, rows: np.ndarray[Any, np.dtype[np.intp]]
+    model: Recommender, interactions: Interactions, rows: np.ndarray[Any, np.dtype[np.intp]]
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
     # One BLAS thread, whose sums do not depend on the machine's cores.
     with threadpool_limits(1, user_api="blas"):
-        scores: np.ndarray[Any, np.dtype[np.float32]] = als.user_factors[rows] @ als.item_factors.T
+        scores = model.score_histories(interactions.histories(rows))
+    seen = interactions.matrix[rows]
     lines = np.repeat(np.arange(seen.shape[0]), np.diff(seen.indptr))
     scores[lines, seen.indices] = -np.inf
     return scores

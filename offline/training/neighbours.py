@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from models.neighbours import Neighbours
 from offline.archive import Progress, quiet
 from offline.dataset import Interactions
+from offline.training.algorithm import Algorithm, Context, Floats, Integers
 from offline.training.parameters import NeighbourParameters
 
 _BLOCK: Final = 256
@@ -51,3 +52,17 @@ def _nearest(
     similarity = (both / (np.sqrt(people[item] * people[others]) + parameters.shrinkage)).astype(np.float32)
     best = np.lexsort((others, -similarity))[: parameters.width]
     return others[best], similarity[best]
+
+
+def _train(interactions: Interactions, parameters: NeighbourParameters, context: Context) -> Neighbours:
+    return train(interactions, parameters, context.progress)
+
+
+ALGORITHM: Final = Algorithm(
+    name="neighbours",
+    about="item neighbours by the shrunk cosine of who interacted with them",
+    parameters=NeighbourParameters,
+    train=_train,
+    space={"width": Integers(16, 256, log=True), "shrinkage": Floats(0.1, 200.0)},
+    kind=Neighbours.kind,
+)

@@ -13,21 +13,21 @@ def half_step(als, weights):
     y = als.item_factors.astype(np.float64)
     w = np.array([weights.get(item_id, 0.0) for item_id in als.item_ids])
     c, p = np.diag(1 + als.alpha * w), (w > 0).astype(float)
-    times = int(p.sum()) if als.per_interaction else 1
-    return np.linalg.solve(y.T @ c @ y + als.regularization * times * np.eye(als.dimensions), y.T @ c @ p)
+    penalty = als.regularization + als.per_interaction * p.sum()
+    return np.linalg.solve(y.T @ c @ y + penalty * np.eye(als.dimensions), y.T @ c @ p)
 
 
 PROFILE = {"plain": 1.0, "数": 3.5, "last": 0.25}
 
 
-@pytest.mark.parametrize("per_interaction", [False, True])
+@pytest.mark.parametrize("per_interaction", [0.0, 0.7])
 def test_folding_in_is_the_exact_half_step(als, per_interaction):
     als = replace(als, per_interaction=per_interaction)
     np.testing.assert_allclose(als.fold_in(PROFILE), half_step(als, PROFILE), rtol=1e-5)
 
 
 def test_how_often_regularization_counts_matters(als):
-    assert not np.allclose(als.fold_in(PROFILE), replace(als, per_interaction=True).fold_in(PROFILE))
+    assert not np.allclose(als.fold_in(PROFILE), replace(als, per_interaction=0.7).fold_in(PROFILE))
 
 
 def test_unknown_items_and_weights_that_are_not_positive_count_nothing(als):

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearline.catalogue import fold_item, fold_profile, merge_patch
 from nearline.processor import processor_for
 from schemas.catalogue import Upsert, decode_item, decode_profile, encode_upsert
 from schemas.errors import StoreUnavailable
 from schemas.keys import Signal
 from schemas.topics import ANSWERS, ITEMS, USERS
+from signals.catalogue import fold_item, fold_profile, merge_patch
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = datetime(2026, 2, 1, tzinfo=UTC)

@@ -187,6 +187,6 @@ def test_spark_publishes_the_same_kind_of_version(parts, some, small):
     assert manifest.lists == {USERS: 40, ITEMS: 30}
     assert manifest.window.interactions == 402
     als = Als.load(parts.store.value(manifest.version, "als"))
-    assert als.per_interaction
+    assert als.per_interaction > 0
     read = ScoredList.load(parts.store.entry(manifest.version, USERS, "u07"))
     assert read.scores == pytest.approx(als.score_items(als.vector("u07"), read.item_ids).tolist(), rel=1e-5)

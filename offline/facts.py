@@ -1,0 +1,45 @@
+"""What the archive says of items and users: their newest upserts, folded as the online catalogue folds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from schemas import topics
+from schemas.catalogue import Item, Profile, Upsert, decode_upsert
+from schemas.errors import Undecodable
+from schemas.ports import Archive
+from schemas.records import Record
+from signals.catalogue import fold_item, fold_profile
+
+View = TypeVar("View", Item, Profile)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Items and users by id, those that were deleted left out."""
+
+    items: dict[str, Item] = field(default_factory=dict)
+    users: dict[str, Profile] = field(default_factory=dict)
+
+
+def read_facts(archive: Archive) -> Facts:
+    """All that is archived of items and users; what cannot be decoded is a dead letter already and is left out."""
+    return Facts(_views(archive, topics.ITEMS, fold_item), _views(archive, topics.USERS, fold_profile))
+
+
+def _views(archive: Archive, topic: str, fold: Callable[[View | None, Upsert, int], View]) -> dict[str, View]:
+    views: dict[str, View] = {}
+    for record in _records(archive, topic):
+        try:
+            upsert = decode_upsert(record.value or b"")
+        except Undecodable:
+            continue
+        views[upsert.id] = fold(views.get(upsert.id), upsert, record.offset)
+    return {each: view for each, view in views.items() if not view.deleted}
+
+
+def _records(archive: Archive, topic: str) -> Iterator[Record]:
+    for found in archive.ranges(topic):
+        yield from archive.read(topic, found.log_id, found.partition, found.begin, found.end)
