@@ -10,7 +10,7 @@ import itertools
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ Ints = NDArray[np.int32]
 Arrays = Mapping[str, NDArray[Any]]
 
 _FORMAT: Final = "format"
+_GROUP: Final = 64
+"""Columns of which ``best_rows`` first takes the maximum."""
 
 
 def pack(kind: str, arrays: Arrays) -> bytes:
@@ -89,6 +91,49 @@ def best(scores: Floats, count: int) -> NDArray[np.intp]:
     chosen = np.argpartition(scores, scores.size - count)[scores.size - count :]
     chosen = chosen[np.isfinite(scores[chosen])]
     return chosen[np.lexsort((chosen, -scores[chosen]))]
+
+
+class Best(NamedTuple):
+    """The best of each of n rows: positions (n, count), and how many of a row's are valid (n,)."""
+
+    positions: NDArray[np.intp]
+    lengths: NDArray[np.intp]
+
+
+def best_rows(scores: Floats, count: int) -> Best:
+    """``best`` of every row of ``scores`` (n, I) at once; a row with fewer finite scores has fewer valid positions.
+
+    The columns are dealt into groups of which each gives its maximum; the ``count``-th greatest maximum is a floor
+    that at least ``count`` scores reach, so that two cheap passes leave few to sort.
+    """
+    rows, width = scores.shape
+    count = min(count, width)
+    if count <= 0 or not rows:
+        return Best(np.empty((rows, 0), dtype=np.intp), np.zeros(rows, dtype=np.intp))
+    row, column = np.divmod(np.flatnonzero(scores >= _floors(scores, count)[:, None]), width)
+    value = scores[row, column]
+    finite = np.isfinite(value)
+    row, column, value = row[finite], column[finite], value[finite]
+    order = np.lexsort((column, -value, row))
+    row, column = row[order], column[order]
+    begins = np.searchsorted(row, np.arange(rows + 1))
+    place = np.arange(row.size) - begins[row]
+    positions = np.zeros((rows, count), dtype=np.intp)
+    kept = place < count
+    positions[row[kept], place[kept]] = column[kept]
+    return Best(positions, np.minimum(np.diff(begins), count))
+
+
+def _floors(scores: Floats, count: int) -> Floats:
+    """For each row a score that at least ``count`` of it reach, near the ``count``-th greatest."""
+    rows, width = scores.shape
+    tops, groups = scores, width // _GROUP
+    if groups >= 2 * count:
+        # Columns of one group lie apart, so that the maximum runs along contiguous memory.
+        tops = scores[:, : groups * _GROUP].reshape(rows, _GROUP, groups).max(axis=1)
+    at = tops.shape[1] - count
+    floors: Floats = np.partition(tops, at, axis=1)[:, at]
+    return floors
 
 
 def _text(text: str) -> NDArray[np.uint8]:

@@ -94,7 +94,8 @@ def since(archive: Archive, offsets: Mapping[str, int]) -> int:
 
 def _places(matrix: sp.csr_matrix, rows: NDArray[np.intp]) -> NDArray[np.intp]:
     """Where these rows' stored weights are, one row after the other."""
-    starts, counts = matrix.indptr[rows], np.diff(matrix.indptr)[rows]
+    starts = matrix.indptr[rows]
+    counts = matrix.indptr[rows + 1] - starts
     begins = np.cumsum(counts) - counts
     places: NDArray[np.intp] = np.repeat(starts - begins, counts) + np.arange(int(counts.sum()))
     return places

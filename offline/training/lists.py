@@ -6,24 +6,34 @@ thousands of lists, and a store is written from one place; executors would ship 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Final, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from models.arrays import best_rows
 from models.lists import ScoredList
 from models.neighbours import Neighbours
 from models.recommender import Recommender
 from offline.archive import Progress, quiet
 from offline.dataset import Interactions, is_guest
 
-CELLS: Final = 8_000_000
-"""Scores held at once: 32 MB of float32."""
+CELLS: Final = 4_000_000
+"""Scores that a thread holds at once: 16 MB of float32."""
+
+Rows = NDArray[np.intp]
+In = TypeVar("In")
+Out = TypeVar("Out")
 
 
 def user_lists(
-    model: Recommender, interactions: Interactions, count: int, progress: Progress = quiet
+    model: Recommender, interactions: Interactions, count: int, progress: Progress = quiet, threads: int = 0
 ) -> Iterator[tuple[str, bytes]]:
     """``(user_id, packed ScoredList)`` of everyone known by a user_id, without what they have interacted with.
 
@@ -31,12 +41,25 @@ def user_lists(
     """
     known = known_users(interactions)
     step = max(1, CELLS // max(1, len(model.item_ids)))
-    for start in range(0, known.size, step):
-        progress("lists of users", start, known.size)
-        rows = known[start : start + step]
-        scores = _unseen_scores(model, interactions, rows)
-        for row, line in zip(rows.tolist(), scores, strict=True):
-            yield interactions.user_ids[row], ScoredList.best(model.item_ids, line, count).save()
+    blocks = [known[start : start + step] for start in range(0, known.size, step)]
+    done = 0
+    with threadpool_limits(1, user_api="blas"):
+        for block in in_order(lambda rows: _block(model, interactions, rows, count), blocks, threads):
+            progress("lists of users", done, known.size)
+            done += len(block)
+            yield from block
+
+
+def in_order(work: Callable[[In], Out], given: Iterable[In], threads: int = 0) -> Iterator[Out]:
+    """``work`` of everything given, in its order, by several threads (0: one a core) that run little ahead."""
+    workers = threads or os.cpu_count() or 1
+    waiting = iter(given)
+    with ThreadPoolExecutor(workers) as pool:
+        ahead = deque(pool.submit(work, each) for each in islice(waiting, workers + 1))
+        while ahead:
+            ready = ahead.popleft().result()
+            ahead.extend(pool.submit(work, each) for each in islice(waiting, 1))
+            yield ready
 
 
 def item_lists(neighbours: Neighbours, count: int, progress: Progress = quiet) -> Iterator[tuple[str, bytes]]:
@@ -48,18 +71,25 @@ def item_lists(neighbours: Neighbours, count: int, progress: Progress = quiet) -
             yield item_id, similar.save()
 
 
-def known_users(interactions: Interactions) -> np.ndarray[Any, np.dtype[np.intp]]:
+def known_users(interactions: Interactions) -> Rows:
     """Rows of those who have a user_id."""
     return np.flatnonzero([not is_guest(user_id) for user_id in interactions.user_ids])
 
 
-def _unseen_scores(
-    model: Recommender, interactions: Interactions, rows: np.ndarray[Any, np.dtype[np.intp]]
-) -> np.ndarray[Any, np.dtype[np.float32]]:
-    # One BLAS thread, whose sums do not depend on the machine's cores.
-    with threadpool_limits(1, user_api="blas"):
-        scores = model.score_histories(interactions.histories(rows))
+def _block(model: Recommender, interactions: Interactions, rows: Rows, count: int) -> list[tuple[str, bytes]]:
+    """These people's packed lists."""
+    scores = model.score_histories(interactions.histories(rows))
     seen = interactions.matrix[rows]
-    lines = np.repeat(np.arange(seen.shape[0]), np.diff(seen.indptr))
-    scores[lines, seen.indices] = -np.inf
-    return scores
+    scores[np.repeat(np.arange(rows.size), np.diff(seen.indptr)), seen.indices] = -np.inf
+    chosen = best_rows(scores, count)
+    values = np.take_along_axis(scores, chosen.positions, axis=1)
+    ids = model.item_ids
+    return [
+        (
+            interactions.user_ids[row],
+            ScoredList(tuple(ids[at] for at in places[:length]), tuple(line[:length])).save(),
+        )
+        for row, places, line, length in zip(
+            rows.tolist(), chosen.positions.tolist(), values.tolist(), chosen.lengths.tolist(), strict=True
+        )
+    ]
