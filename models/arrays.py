@@ -85,12 +85,8 @@ def frozen(array: NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...])
 
 def best(scores: Floats, count: int) -> NDArray[np.intp]:
     """Positions of the ``count`` greatest finite scores, greatest first, ties by position."""
-    count = min(count, scores.size)
-    if count <= 0:
-        return np.empty(0, dtype=np.intp)
-    chosen = np.argpartition(scores, scores.size - count)[scores.size - count :]
-    chosen = chosen[np.isfinite(scores[chosen])]
-    return chosen[np.lexsort((chosen, -scores[chosen]))]
+    found = best_rows(scores[None, :], count)
+    return found.positions[0, : found.lengths[0]]
 
 
 class Best(NamedTuple):

@@ -9,6 +9,11 @@ from models.arrays import best, best_rows
 FEW_VALUES = st.sampled_from([-np.inf, np.nan, -2.0, -0.5, 0.0, 0.25, 0.5, 7.0])
 
 
+def sorted_best(row, count):
+    finite = [place for place, score in enumerate(row.tolist()) if np.isfinite(score)]
+    return sorted(finite, key=lambda place: (-row[place], place))[:count]
+
+
 def chosen(scores, count):
     found = best_rows(scores, count)
     return [row[:length].tolist() for row, length in zip(found.positions, found.lengths, strict=True)]
@@ -24,7 +29,9 @@ def chosen(scores, count):
 def test_the_best_of_many_rows_are_the_best_of_each(data, rows, width, count, values):
     values = values.filter(lambda value: not np.isnan(value))
     scores = data.draw(arrays(np.float32, (rows, width), elements=values.map(np.float32)))
-    assert chosen(scores, count) == [best(row, count).tolist() for row in scores]
+    expected = [sorted_best(row, count) for row in scores]
+    assert chosen(scores, count) == expected
+    assert [best(row, count).tolist() for row in scores] == expected
 
 
 @pytest.mark.parametrize("width", [10, 640, 1_000, 1_283])
