@@ -15,6 +15,8 @@ from offline.archive import Progress, quiet
 from offline.interactions.parameters import Parameters
 from offline.interactions.steps import SqlStep, steps
 
+MEMORY: Final = "3GB"
+"""What DuckDB may use by default."""
 _WEIGHTS: Final = pa.schema(
     [("type", pa.string()), ("at_least", pa.float64()), ("below", pa.float64()), ("weight", pa.float64())]
 )
@@ -29,21 +31,34 @@ _RECORDS: Final = pa.schema(
 )
 
 
-def run_duckdb(files: Sequence[str], parameters: Parameters, progress: Progress = quiet) -> pa.Table:
+def run_duckdb(
+    files: Sequence[str], parameters: Parameters, progress: Progress = quiet, memory: str = MEMORY
+) -> pa.Table:
     """The interactions in archived files of the events topic, in any order.
 
     Columns: user (signal key: ``u:``, ``a:`` or ``s:`` and the id), item, weight, events (count), first_at and
-    at (seconds since 1970 of the first and latest event). Raises duckdb.Error where a file cannot be read.
+    at (seconds since 1970 of the first and latest event). What does not fit into ``memory`` (``"4GB"``) is spilled
+    to temporary files. Raises duckdb.Error where a file cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="freshet-duckdb-") as spill, duckdb.connect() as connection:
         connection.execute("SET autoinstall_known_extensions = false")
         connection.execute("SET temp_directory = $folder", {"folder": spill})
+        connection.execute("SET memory_limit = $memory", {"memory": memory})
+        connection.execute("SET preserve_insertion_order = false")
         _prepare(connection, files, parameters)
         arguments, every = parameters.arguments(), steps()
         for done, step in enumerate(every):
             progress(f"interactions: {step.table}", done, len(every))
             _make(connection, step, arguments)
+            _drop_unread(connection, every[: done + 1], every[done + 1 :])
         return connection.table(every[-1].table).to_arrow_table()
+
+
+def _drop_unread(connection: duckdb.DuckDBPyConnection, made: Sequence[SqlStep], left: Sequence[SqlStep]) -> None:
+    """Let go of tables that no later step reads."""
+    for step in made:
+        if left and not any(step.table in later.reads for later in left):
+            connection.execute(f'DROP TABLE IF EXISTS "{step.table}"')
 
 
 @cache

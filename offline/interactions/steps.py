@@ -9,15 +9,17 @@ from typing import Final, NamedTuple
 
 _FILE: Final = re.compile(r"^\d\d_(\w+)\.sql$")
 _PARAMETER: Final = re.compile(r"(?<![:\w]):([a-z_]+)")
+_READ: Final = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
 _COMMENT: Final = re.compile(r"--[^\n]*")
 
 
 class SqlStep(NamedTuple):
-    """One step: the table it makes, its SQL in Spark's dialect, and which named parameters it takes."""
+    """One step: the table it makes, its SQL in Spark's dialect, which named parameters it takes, and what it reads."""
 
     table: str
     sql: str
     parameters: frozenset[str]
+    reads: frozenset[str]
 
 
 @cache
@@ -28,4 +30,5 @@ def steps() -> tuple[SqlStep, ...]:
 
 
 def _step(table: str, sql: str) -> SqlStep:
-    return SqlStep(table, sql, frozenset(_PARAMETER.findall(_COMMENT.sub("", sql))))
+    bare = _COMMENT.sub("", sql)
+    return SqlStep(table, sql, frozenset(_PARAMETER.findall(bare)), frozenset(_READ.findall(bare)))
