@@ -1,23 +1,23 @@
 """Precomputed lists of a trained version: each known user's best unseen items, each item's most similar ones.
 
-Made in blocks on the driver also where Spark trains: the factors are there, one matrix product makes
-thousands of lists, and a store is written from one place; executors would ship the same factors to do the same.
+Made in blocks, a matrix product and a partial sort each; ``lists_spark`` hands the same blocks to Spark's executors.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Final, TypeVar
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from models.arrays import best_rows
+from models.arrays import Floats, best_rows
 from models.lists import ScoredList
 from models.neighbours import Neighbours
 from models.recommender import Recommender
@@ -28,13 +28,15 @@ CELLS: Final = 4_000_000
 """Scores that a thread holds at once: 16 MB of float32."""
 
 Rows = NDArray[np.intp]
+Packed = tuple[str, bytes]
+"""A key and its packed ``ScoredList``."""
 In = TypeVar("In")
 Out = TypeVar("Out")
 
 
 def user_lists(
     model: Recommender, interactions: Interactions, count: int, progress: Progress = quiet, threads: int = 0
-) -> Iterator[tuple[str, bytes]]:
+) -> Iterator[Packed]:
     """``(user_id, packed ScoredList)`` of everyone known by a user_id, without what they have interacted with.
 
     Each is as long as ``count`` or as there are items left.
@@ -62,7 +64,7 @@ def in_order(work: Callable[[In], Out], given: Iterable[In], threads: int = 0) -
             yield ready
 
 
-def item_lists(neighbours: Neighbours, count: int, progress: Progress = quiet) -> Iterator[tuple[str, bytes]]:
+def item_lists(neighbours: Neighbours, count: int, progress: Progress = quiet) -> Iterator[Packed]:
     """``(item_id, packed ScoredList)`` of each item that has a neighbour."""
     for done, item_id in enumerate(neighbours.item_ids):
         if done % 1_000 == 0:
@@ -76,20 +78,21 @@ def known_users(interactions: Interactions) -> Rows:
     return np.flatnonzero([not is_guest(user_id) for user_id in interactions.user_ids])
 
 
-def _block(model: Recommender, interactions: Interactions, rows: Rows, count: int) -> list[tuple[str, bytes]]:
-    """These people's packed lists."""
+def _block(model: Recommender, interactions: Interactions, rows: Rows, count: int) -> list[Packed]:
     scores = model.score_histories(interactions.histories(rows))
-    seen = interactions.matrix[rows]
-    scores[np.repeat(np.arange(rows.size), np.diff(seen.indptr)), seen.indices] = -np.inf
+    user_ids = [interactions.user_ids[row] for row in rows.tolist()]
+    return packed(model.item_ids, user_ids, scores, interactions.matrix[rows], count)
+
+
+def packed(
+    item_ids: Sequence[str], user_ids: Sequence[str], scores: Floats, seen: sp.csr_matrix, count: int
+) -> list[Packed]:
+    """These people's lists of ``scores`` (n, I), which are overwritten where ``seen`` (n, I) has a value."""
+    scores[np.repeat(np.arange(len(user_ids)), np.diff(seen.indptr)), seen.indices] = -np.inf
     chosen = best_rows(scores, count)
     values = np.take_along_axis(scores, chosen.positions, axis=1)
-    ids = model.item_ids
+    lines = zip(user_ids, chosen.positions.tolist(), values.tolist(), chosen.lengths.tolist(), strict=True)
     return [
-        (
-            interactions.user_ids[row],
-            ScoredList(tuple(ids[at] for at in places[:length]), tuple(line[:length])).save(),
-        )
-        for row, places, line, length in zip(
-            rows.tolist(), chosen.positions.tolist(), values.tolist(), chosen.lengths.tolist(), strict=True
-        )
+        (user_id, ScoredList(tuple(item_ids[at] for at in places[:length]), tuple(line[:length])).save())
+        for user_id, places, line, length in lines
     ]
