@@ -6,8 +6,9 @@ import gzip
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,18 +17,17 @@ import scipy.sparse as sp
 from models.recommender import Recommender
 from offline.archive import Progress, quiet
 from offline.dataset import Interactions
-from offline.evaluation import rank_among, summary
+from offline.evaluation import Ranks, rank_among, ranks, summary
 from offline.memory import peak_mib, reset_peak
+from offline.splits import HoldOut, held_out
 from offline.training.algorithm import Context
 from offline.training.registry import algorithm, algorithms
 from schemas.errors import ConfigurationInvalid, DatasetUnknown
 from schemas.manifest import DataWindow
 
-CUTOFFS: Final = (10,)
-
 
 class Row(msgspec.Struct, frozen=True):
-    """One algorithm's figures; ``seconds`` are of training alone, ``peak_mib`` is the process's largest memory."""
+    """One algorithm's figures; ``seconds`` are of training alone, ``peak_mib`` is the process's largest memory in it."""
 
     name: str
     metrics: dict[str, float]
@@ -62,13 +62,18 @@ class Question(NamedTuple):
     others: tuple[str, ...]
 
 
+Asked = Callable[[Recommender, Progress], Iterator[Ranks]]
+"""Asks a model all of a protocol's questions: the ranks of each one's right items."""
+
+
 @dataclass(frozen=True)
 class Task:
-    """A data set's training part and its questions."""
+    """A data set's training part, its questions and the metrics that are published for them."""
 
     dataset: str
     training: Interactions
-    questions: Sequence[Question]
+    ask: Asked
+    cutoffs: tuple[int, ...] = (10,)
     published: Sequence[Published] = field(default=())
 
 
@@ -106,12 +111,19 @@ def load_ncf(folder: Path) -> Task:
 
     A user's own test item is left out of the others, where it stands among them by mistake.
     """
-    training = _binary(_read(folder / "train.tsv.gz"))
+    training = _binary((line[0], line[1]) for line in _read(folder / "train.tsv.gz"))
     questions = []
     for line in _read(folder / "test.negative.gz"):
         user_id, item_id = line[0].strip("()").split(",")
         questions.append(Question(user_id, item_id, tuple(other for other in line[1:] if other != item_id)))
-    return Task(folder.name, training, questions, NCF_PUBLISHED)
+    return Task(folder.name, training, partial(_ask_sampled, training, questions), published=NCF_PUBLISHED)
+
+
+def load_lightgcn(folder: Path) -> Task:
+    """Gowalla as He et al. split it ("LightGCN", SIGIR 2020): all items but a user's training items are ranked."""
+    training, test = _binary(_lines(folder, "train.txt")), _binary(_lines(folder, "test.txt"))
+    ask = partial(_ask_fully, training, held_out(training, test))
+    return Task(folder.name, training, ask, (20,), LIGHTGCN_PUBLISHED)
 
 
 def _row(name: str, task: Task, progress: Progress) -> Row:
@@ -120,41 +132,63 @@ def _row(name: str, task: Task, progress: Progress) -> Row:
     begun = time.perf_counter()
     using = algorithm(name)
     model = using.train(task.training, using.parameters(), Context(progress=progress))
-    seconds = time.perf_counter() - begun
-    metrics = summary(_ranks(task, model), CUTOFFS)
+    seconds, peak = time.perf_counter() - begun, peak_mib()
     progress(f"training {name}", 1, 1)
-    return Row(name, metrics, seconds, peak_mib())
+
+    def asking(_: str, done: int, total: int) -> None:
+        progress(f"asking {name}", done, total)
+
+    return Row(name, summary(task.ask(model, asking), task.cutoffs), seconds, peak)
 
 
-def _ranks(task: Task, model: Recommender) -> Iterator[np.ndarray[Any, np.dtype[np.float64]]]:
-    index = {item_id: i for i, item_id in enumerate(task.training.item_ids)}
-    rows = {user_id: row for row, user_id in enumerate(task.training.user_ids)}
-    for question in task.questions:
-        history = task.training.histories(np.array([rows[question.user_id]]))
+def _ask_sampled(
+    training: Interactions, questions: Sequence[Question], model: Recommender, progress: Progress
+) -> Iterator[Ranks]:
+    index = {item_id: i for i, item_id in enumerate(training.item_ids)}
+    rows = {user_id: row for row, user_id in enumerate(training.user_ids)}
+    for done, question in enumerate(questions, start=1):
+        history = training.histories(np.array([rows[question.user_id]]))
         # One place more than there are items: unknown ones are below all.
         scores = np.append(model.score_histories(history)[0], np.float32(-np.inf))
         others = np.array([index.get(other, -1) for other in question.others], dtype=np.intp)
         yield np.array([rank_among(float(scores[index.get(question.item_id, -1)]), scores[others])])
+        progress("", done, len(questions))
+
+
+def _ask_fully(training: Interactions, held: HoldOut, model: Recommender, progress: Progress) -> Iterator[Ranks]:
+    for done, found in enumerate(ranks(held, lambda rows: model.score_histories(training.histories(rows))), start=1):
+        yield found
+        progress("", done, held.rows.size)
+
+
+def _lines(folder: Path, name: str) -> Iterator[tuple[str, str]]:
+    """Pairs of a file of one line a user: the user, then the items."""
+    packed = folder / f"{name}.gz"
+    for user_id, *item_ids in _read(packed if packed.exists() else folder / name):
+        for item_id in item_ids:
+            yield user_id, item_id
 
 
 def _read(path: Path) -> Iterator[list[str]]:
+    opened = gzip.open if path.suffix == ".gz" else open
     try:
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
+        with opened(path, "rt", encoding="utf-8") as lines:
             for line in lines:
                 yield line.split()
     except (FileNotFoundError, gzip.BadGzipFile) as error:
         raise DatasetUnknown(f"{path.parent} is not a data set of this protocol: {error}") from error
 
 
-def _binary(pairs: Iterator[list[str]]) -> Interactions:
-    """Interactions of weight 1, ids sorted."""
-    users, items = zip(*((user, item) for user, item, *_ in pairs), strict=True)
+def _binary(pairs: Iterator[tuple[str, str]]) -> Interactions:
+    """Interactions of weight 1, ids sorted; a pair that is there twice counts once."""
+    users, items = zip(*pairs, strict=True)
     user_ids, rows = np.unique(np.array(users), return_inverse=True)
     item_ids, columns = np.unique(np.array(items), return_inverse=True)
     matrix = sp.csr_matrix(
         (np.ones(rows.size, dtype=np.float32), (rows, columns)), shape=(user_ids.size, item_ids.size)
     )
-    matrix.sort_indices()
+    matrix.sum_duplicates()
+    matrix.data[:] = 1
     window = DataWindow(interactions=int(matrix.nnz), users=int(user_ids.size), items=int(item_ids.size))
     return Interactions(tuple(user_ids.tolist()), tuple(item_ids.tolist()), matrix, window, {})
 
@@ -164,11 +198,15 @@ def _require(name: str, known: Mapping[str, object], what: str) -> None:
         raise ConfigurationInvalid(f"'{name}' is not {what}; choose from {', '.join(known)}")
 
 
-PROTOCOLS: Final[Mapping[str, Callable[[Path], Task]]] = {"ncf": load_ncf}
+PROTOCOLS: Final[Mapping[str, Callable[[Path], Task]]] = {"ncf": load_ncf, "lightgcn": load_lightgcn}
 
 
 def _published(name: str, hits: float, ndcg: float) -> Published:
     return Published(name, {"HR@10": hits, "NDCG@10": ndcg})
+
+
+def _published_fully(name: str, recall: float, ndcg: float) -> Published:
+    return Published(name, {"Recall@20": recall, "NDCG@20": ndcg})
 
 
 NCF_PUBLISHED: Final = (
@@ -179,3 +217,14 @@ NCF_PUBLISHED: Final = (
     _published("iALS d=192 (Rendle 2020)", 0.7294, 0.4523),
 )
 """Ferrari Dacrema et al., "A Troubling Analysis of Reproducibility", TOIS 2021; Rendle et al., RecSys 2020."""
+
+LIGHTGCN_PUBLISHED: Final = (
+    _published_fully("popularity", 0.0416, 0.0317),
+    _published_fully("ItemCF", 0.157, 0.1214),
+    _published_fully("MF-BPR", 0.1627, 0.1378),
+    _published_fully("EASE", 0.1765, 0.1467),
+    _published_fully("LightGCN", 0.182, 0.1547),
+    _published_fully("UltraGCN", 0.1862, 0.158),
+    _published_fully("SimpleX", 0.1872, 0.1557),
+)
+"""He et al., "LightGCN", SIGIR 2020; Mao et al., "UltraGCN" and "SimpleX", CIKM 2021; Zhu et al., "BARS", SIGIR 2022."""

@@ -7,7 +7,7 @@ the same. An item that the system does not know has no rank: a miss.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -39,9 +39,9 @@ def rank_among(target: float, others: Scores) -> float:
     return 1.0 + float((others > target).sum()) + float((others == target).sum()) / 2
 
 
-def summary(ranks: Iterable[Ranks], cutoffs: Sequence[int] = (10,)) -> dict[str, float]:
-    """Means over users of each metric at each cutoff; ``ranks`` has the ranks of a user's relevant items, at least one."""
-    every = list(ranks)
+def summary(found: Iterable[Ranks], cutoffs: Sequence[int] = (10,)) -> dict[str, float]:
+    """Means over users of each metric at each cutoff; ``found`` has the ranks of a user's relevant items, at least one."""
+    every = list(found)
     if not every:
         return {}
     metrics = {}
@@ -53,10 +53,11 @@ def summary(ranks: Iterable[Ranks], cutoffs: Sequence[int] = (10,)) -> dict[str,
 
 def full_ranking(held: HoldOut, scorer: Scorer, cutoffs: Sequence[int] = (10,)) -> dict[str, float]:
     """Every user's held-out items ranked among all items but those seen in training."""
-    return summary(_ranks(held, scorer), cutoffs)
+    return summary(ranks(held, scorer), cutoffs)
 
 
-def _ranks(held: HoldOut, scorer: Scorer) -> Iterable[Ranks]:
+def ranks(held: HoldOut, scorer: Scorer) -> Iterator[Ranks]:
+    """The ranks of each asked user's held-out items, users in the order of ``held.rows``."""
     step = max(1, _CELLS // max(1, held.seen.shape[1]))
     for start in range(0, held.rows.size, step):
         rows = held.rows[start : start + step]

@@ -1,9 +1,10 @@
-"""Splits by time: what is learned from, and what is held out to be foreseen."""
+"""Splits: what is learned from, and what is held out to be foreseen."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +13,10 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from offline.dataset import Interactions, from_arrow
+from schemas.errors import NothingToTrain
+from schemas.manifest import DataWindow
+
+Mask = NDArray[np.bool_]
 
 NEEDED: Final = 5
 """Items that a user must have before the newest of them is held out."""
@@ -45,7 +50,85 @@ def newest_of_each(
     kept = np.ones(table.num_rows, dtype=bool)
     kept[last] = False
     training = from_arrow(table.filter(pa.array(kept)), {})
-    return training, _held_out(training, from_arrow(table.take(pa.array(last)), {}))
+    return training, held_out(training, from_arrow(table.take(pa.array(last)), {}))
+
+
+def inner(
+    interactions: Interactions, *, users: int = 2_000, seed: int = 0, needed: int = NEEDED
+) -> tuple[Interactions, HoldOut]:
+    """A validation slice of a training part: what parameters and weights are chosen on, so that no test needs to be seen.
+
+    Of a seeded sample of at most ``users`` people with ``needed`` items or more, one item each is held out: the
+    newest where times are known (equal times go by id), else one at random. Raises NothingToTrain where nobody has enough.
+    """
+    random = np.random.default_rng(seed)
+    matrix = interactions.matrix
+    counts = np.diff(matrix.indptr)
+    people = np.flatnonzero(counts >= needed)
+    if not people.size:
+        raise NothingToTrain(f"no one can be held out for validation: nobody has {needed} items or more")
+    if people.size > users:
+        people = np.sort(random.choice(people, users, replace=False))
+    if interactions.times is None:
+        places = matrix.indptr[people] + random.integers(0, counts[people])
+    else:
+        places = _newest_first(interactions)[matrix.indptr[people]]
+    held = np.zeros(matrix.nnz, dtype=bool)
+    held[places] = True
+    return apart(interactions, held)
+
+
+def apart(interactions: Interactions, held: Mask) -> tuple[Interactions, HoldOut]:
+    """The interactions without those that are held, and what the people left in training came to among the held.
+
+    ``held`` is in the matrix's order. Users and items without anything left are not in the training part. Raises
+    NothingToTrain where that is nothing.
+    """
+    training = chosen(interactions, ~held)
+    return training, held_out(training, chosen(interactions, held, training.user_ids))
+
+
+def chosen(interactions: Interactions, kept: Mask, among: tuple[str, ...] | None = None) -> Interactions:
+    """Only these interactions (and of these users, where ``among`` names them), without users and items that are empty.
+
+    ``kept`` is in the matrix's order. Raises NothingToTrain where nothing is left.
+    """
+    matrix = interactions.matrix
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    if among is not None:
+        known = set(among)
+        kept = kept & np.array([user_id in known for user_id in interactions.user_ids], dtype=bool)[rows]
+    if not kept.any():
+        raise NothingToTrain("nothing is left to train on or to ask for after the split: the data is too small for it")
+    users, new_rows = np.unique(rows[kept], return_inverse=True)
+    items, new_columns = np.unique(matrix.indices[kept], return_inverse=True)
+    starts = np.concatenate(([0], np.cumsum(np.bincount(new_rows, minlength=users.size))))
+    smaller = sp.csr_matrix((matrix.data[kept], new_columns.astype(np.int32), starts), shape=(users.size, items.size))
+    times = None if interactions.times is None else interactions.times[kept]
+    return Interactions(
+        tuple(interactions.user_ids[row] for row in users.tolist()),
+        tuple(interactions.item_ids[column] for column in items.tolist()),
+        smaller,
+        _window(smaller, times),
+        interactions.offsets,
+        times,
+    )
+
+
+def _newest_first(interactions: Interactions) -> NDArray[np.intp]:
+    """Places of stored interactions, each person's newest first; rows stay where they are."""
+    matrix = interactions.matrix
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    times = np.zeros(matrix.nnz) if interactions.times is None else interactions.times
+    order: NDArray[np.intp] = np.lexsort((-matrix.indices, -times, rows))
+    return order
+
+
+def _window(matrix: sp.csr_matrix, times: NDArray[np.float64] | None) -> DataWindow:
+    users, items = matrix.shape
+    bounds = (None, None) if times is None else (float(times.min()), float(times.max()))
+    first, last = (None if bound is None else datetime.fromtimestamp(bound, UTC) for bound in bounds)
+    return DataWindow(interactions=int(matrix.nnz), users=users, items=items, first_at=first, last_at=last)
 
 
 def _last_of_each(table: pa.Table, needed: int) -> NDArray[np.intp]:
@@ -60,7 +143,8 @@ def _last_of_each(table: pa.Table, needed: int) -> NDArray[np.intp]:
     return np.sort(positions)
 
 
-def _held_out(training: Interactions, held: Interactions) -> HoldOut:
+def held_out(training: Interactions, held: Interactions) -> HoldOut:
+    """What people of the training part (and nobody else) came to in ``held``."""
     columns = _positions(held.item_ids, training.item_ids)
     rows = _positions(held.user_ids, training.user_ids)
     known: dict[int, NDArray[Any]] = {}

@@ -25,7 +25,9 @@ def register(app: typer.Typer) -> None:
 
 def compare_(
     data: Annotated[Path, typer.Argument(help="A data set's folder.")],
-    protocol: Annotated[Literal["ncf"], typer.Option(help="ncf: the last item against 99 others.")] = "ncf",
+    protocol: Annotated[
+        Literal["ncf", "lightgcn"], typer.Option(help="ncf: the last item against 99 others; lightgcn: among all.")
+    ] = "ncf",
     algorithms: Annotated[str, typer.Option(help="Comma-separated; all without it.")] = "",
     json: Annotated[Path | None, typer.Option(help="Also write the figures here.")] = None,
 ) -> None:
