@@ -101,7 +101,7 @@ def create_keyspace(hosts: str, keyspace: str, replication: int = 1) -> None:
         replicas = f"{{'class': 'NetworkTopologyStrategy', 'replication_factor': {int(replication)}}}"
         session.execute(f'CREATE KEYSPACE IF NOT EXISTS "{keyspace}" WITH replication = {replicas}')
         session.set_keyspace(keyspace)
-        for statement in _statements("cql/models.cql"):
+        for statement in (*_statements("cql/models.cql"), *_statements("cql/jobs.cql")):
             session.execute(statement)
     except FAILURES as error:
         raise ServerMissing(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from schemas.records import Fence
 
 
@@ -105,3 +107,37 @@ class ReplayRefused(FreshetError):
 
 class AnswerUnknown(FreshetError):
     """No decision record of that id is within reach."""
+
+
+class JobStoreUnavailable(StoreUnavailable):
+    """What is kept of jobs (leases, runs, documents) cannot be read or written."""
+
+
+class LeaseTaken(FreshetError):
+    """Another process does this job now."""
+
+    def __init__(self, name: str, holder: str, since: datetime) -> None:
+        super().__init__(
+            f"'{name}' runs already: {holder}, since {since:%Y-%m-%d %H:%M:%S} UTC; "
+            "wait for it (`freshet jobs list` shows how far it is), or end that process"
+        )
+        self.name = name
+        self.holder = holder
+        self.since = since
+
+
+class LeaseLost(FreshetError):
+    """The process stood still for so long that another one may do its job by now."""
+
+
+class JobUnknown(FreshetError):
+    """No run of that id is recorded."""
+
+
+class NotDelivered(FreshetError):
+    """A webhook's receiver did not take a message."""
+
+    def __init__(self, reason: str, *, final: bool = False) -> None:
+        super().__init__(reason)
+        self.final = final
+        """Whether another try would end the same."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple, Protocol
 
+from schemas.jobs import Run
 from schemas.manifest import Manifest
 from schemas.records import Fence, LogEntry, OffsetToken, Record
 
@@ -196,4 +197,77 @@ class Archive(Protocol):
         """Paths of the topic's Parquet files, for SQL engines.
 
         Columns: log_id, topic, partition, offset, timestamp_ms, key, value.
+        """
+
+
+class Held(NamedTuple):
+    """A lease that somebody holds."""
+
+    holder: str
+    since: float
+    """Seconds since 1970."""
+    token: int
+
+
+class Lease(Protocol):
+    """Lets one process at a time do a job. Blocking; safe to call from several threads; raises JobStoreUnavailable."""
+
+    seconds: float
+    """A lease that is not renewed for this long is lost; infinite where it dies with its process alone."""
+
+    def acquire(self, name: str, holder: str, now: float) -> int:
+        """Take the lease; returns its fencing token, larger than every earlier one of that name.
+
+        Raises LeaseTaken, with who holds it and since when, where it is held.
+        """
+
+    def renew(self, name: str, token: int) -> None:
+        """Keep the lease; raises LeaseLost where it is no longer held under this token."""
+
+    def release(self, name: str, token: int) -> None:
+        """Give the lease back; one that is no longer held under this token is left alone."""
+
+    def held(self, name: str) -> Held | None:
+        """Who holds the lease, or None. A look only: the answer may be old when it arrives."""
+
+    def close(self) -> None:
+        """Give back every lease that was taken here, and let go of the store."""
+
+
+class RunStore(Protocol):
+    """Keeps the records of jobs' runs. Blocking; safe to call from several threads; raises JobStoreUnavailable."""
+
+    def put(self, run: Run) -> None:
+        """Write a run's record, over the one of the same id."""
+
+    def runs(self, limit: int = 50) -> list[Run]:
+        """The newest runs, newest first."""
+
+    def expire(self, keep: int) -> int:
+        """Remove all records but the newest ``keep``; returns how many were removed."""
+
+    def close(self) -> None:
+        """Let go of the store."""
+
+
+class Documents(Protocol):
+    """What jobs leave for others to read. Blocking; safe to call from several threads; raises JobStoreUnavailable."""
+
+    def write(self, name: str, value: bytes) -> None:
+        """Put a document in the place of the one of that name, whole or not at all."""
+
+    def read(self, name: str) -> bytes | None:
+        """The document, or None where there is none."""
+
+    def close(self) -> None:
+        """Let go of the store."""
+
+
+class Poster(Protocol):
+    """Sends a message by HTTP. Blocking; safe to call from several threads."""
+
+    def __call__(self, url: str, headers: Mapping[str, str], body: bytes, seconds: float) -> None:
+        """POST once, within so many seconds; any 2xx will do.
+
+        Raises NotDelivered, which says whether another try makes sense. Redirects are not followed.
         """

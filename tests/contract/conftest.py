@@ -13,7 +13,18 @@ import pytest
 import stamina
 
 from schemas.errors import LogUnavailable
-from schemas.ports import Archive, ListReader, LogReader, LogWriter, ModelStore, SignalReader, SignalStore
+from schemas.ports import (
+    Archive,
+    Documents,
+    Lease,
+    ListReader,
+    LogReader,
+    LogWriter,
+    ModelStore,
+    RunStore,
+    SignalReader,
+    SignalStore,
+)
 from schemas.topics import FACTS
 
 T = TypeVar("T")
@@ -154,3 +165,39 @@ def _closed_with(closing: ExitStack, opener: Callable[[], T]) -> Callable[[], T]
         return part
 
     return opened
+
+
+@dataclass
+class OpenJobs:
+    """Opens what is kept of jobs, each time as another process would."""
+
+    lease: Callable[[], Lease]
+    runs: Callable[[], RunStore]
+    documents: Callable[[], Documents]
+
+
+@pytest.fixture(params=["file", pytest.param("cassandra", marks=pytest.mark.stack)])
+def open_jobs(request: pytest.FixtureRequest, tmp_path: Path, site: str) -> Iterator[OpenJobs]:
+    with ExitStack() as closing:
+        make = {"file": _file_jobs, "cassandra": _cassandra_jobs}[request.param]
+        yield OpenJobs(*(_closed_with(closing, each) for each in make(request, tmp_path, site)))
+
+
+def _file_jobs(request, folder, site):
+    from adapters.file_lease import FileLease
+    from adapters.sqlite_jobs import SqliteDocuments, SqliteRuns
+
+    return lambda: FileLease(folder), lambda: SqliteRuns(folder), lambda: SqliteDocuments(folder)
+
+
+def _cassandra_jobs(request, folder, site):
+    from adapters.cassandra_jobs import CassandraDocuments, CassandraLease, CassandraRuns
+    from adapters.cassandra_models import create_keyspace
+
+    hosts = request.getfixturevalue("cassandra_hosts")
+    create_keyspace(hosts, site)
+    return (
+        lambda: CassandraLease(hosts, site),
+        lambda: CassandraRuns(hosts, site),
+        lambda: CassandraDocuments(hosts, site),
+    )
