@@ -11,7 +11,7 @@ from typing import Protocol
 from adapters.parquet_archive import ParquetArchive
 from deploy.config import Settings
 from schemas import site
-from schemas.ports import Archive, LogReader, LogWriter, ModelStore, SignalStore
+from schemas.ports import Archive, Documents, Lease, LogReader, LogWriter, ModelStore, RunStore, SignalStore
 
 
 class Parts(Protocol):
@@ -36,6 +36,18 @@ class Parts(Protocol):
     @property
     def archive(self) -> Archive:
         """The Parquet archive."""
+
+    @property
+    def lease(self) -> Lease:
+        """Who does a job."""
+
+    @property
+    def runs(self) -> RunStore:
+        """The records of jobs' runs."""
+
+    @property
+    def documents(self) -> Documents:
+        """What jobs leave for others to read."""
 
 
 class EmbeddedParts:
@@ -86,6 +98,33 @@ class EmbeddedParts:
         """``archive/`` in the data folder, or where the settings say."""
         return ParquetArchive(self._settings.archive or self._folder / "archive")
 
+    @cached_property
+    def lease(self) -> Lease:
+        """Locked files in the data folder."""
+        from adapters.file_lease import FileLease
+
+        lease = FileLease(self._folder)
+        self._closing.callback(lease.close)
+        return lease
+
+    @cached_property
+    def runs(self) -> RunStore:
+        """``jobs.sqlite``."""
+        from adapters.sqlite_jobs import SqliteRuns
+
+        runs = SqliteRuns(self._folder)
+        self._closing.callback(runs.close)
+        return runs
+
+    @cached_property
+    def documents(self) -> Documents:
+        """``jobs.sqlite``."""
+        from adapters.sqlite_jobs import SqliteDocuments
+
+        documents = SqliteDocuments(self._folder)
+        self._closing.callback(documents.close)
+        return documents
+
 
 class ClusterParts:
     """Kafka, Redis and Cassandra at the addresses of the settings; the archive in a folder."""
@@ -135,6 +174,33 @@ class ClusterParts:
     def archive(self) -> Archive:
         """``archive/`` in the data folder, or where the settings say."""
         return ParquetArchive(self._settings.archive or self._folder / "archive")
+
+    @cached_property
+    def lease(self) -> Lease:
+        """Cassandra."""
+        from adapters.cassandra_jobs import CassandraLease
+
+        lease = CassandraLease(self._settings.cassandra, site.keyspace(self._settings.prefix))
+        self._closing.callback(lease.close)
+        return lease
+
+    @cached_property
+    def runs(self) -> RunStore:
+        """Cassandra."""
+        from adapters.cassandra_jobs import CassandraRuns
+
+        runs = CassandraRuns(self._settings.cassandra, site.keyspace(self._settings.prefix))
+        self._closing.callback(runs.close)
+        return runs
+
+    @cached_property
+    def documents(self) -> Documents:
+        """Cassandra."""
+        from adapters.cassandra_jobs import CassandraDocuments
+
+        documents = CassandraDocuments(self._settings.cassandra, site.keyspace(self._settings.prefix))
+        self._closing.callback(documents.close)
+        return documents
 
 
 @contextmanager

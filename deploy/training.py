@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from adapters import webhook
 from deploy.config import Settings
 from deploy.local import jars
 from deploy.local.config import StackConfig
@@ -17,12 +18,15 @@ from deploy.parts import Parts
 from offline.archive import Archived, Progress
 from offline.config import OfflineSettings
 from offline.engines import EngineName
+from offline.jobs.runs import Jobs, publishing
 from offline.jobs.train import Skipped, TrainingParts, train
 from offline.main import options_of
+from offline.notify import Notice, Webhooks
 from schemas import site
 from schemas.manifest import Manifest
 from schemas.settings import read_settings
 
+BY_HAND = "asked for by hand"
 _log = structlog.get_logger(__name__)
 
 
@@ -64,8 +68,25 @@ def train_in(
     force: bool,
     progress: Callable[[str, int, int], None],
     now: datetime | None = None,
+    reason: str = BY_HAND,
 ) -> Manifest | Skipped:
-    """Train and publish; raises what ``offline.jobs.train.train`` raises."""
+    """Train and publish, one at a time; raises LeaseTaken, and what ``offline.jobs.train.train`` raises."""
     working = TrainingParts(parts.reader, parts.archive, parts.models, parts.writer, time.time)
     at = None if now is None else now.timestamp()
-    return train(working, engine, force, at, progress, options_of(read_settings(OfflineSettings)))
+
+    def work(show: Progress) -> Manifest | Skipped:
+        return train(working, engine, force, at, show, options_of(read_settings(OfflineSettings)))
+
+    return publishing(jobs_of(parts), parts.models, "train", reason, work, progress)
+
+
+def tell(parts: Parts, notice: Notice) -> None:
+    """Tell systems by webhook; those that could not be told are counted and logged."""
+    jobs_of(parts).tell(notice)
+
+
+def jobs_of(parts: Parts) -> Jobs:
+    """Leases, records and webhooks of a stack; raises ConfigurationInvalid."""
+    settings = read_settings(OfflineSettings)
+    told = Webhooks(webhook.post, settings.webhooks, settings.webhook_secret.get_secret_value(), time.time)
+    return Jobs(parts.lease, parts.runs, time.time, told.tell)

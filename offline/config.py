@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from schemas.settings import comma_separated
 from schemas.topics import DEFAULT_PARTITIONS
 
 Engine = Literal["auto", "single", "spark"]
@@ -57,3 +58,8 @@ class OfflineSettings(BaseSettings):
     """People whose newest item is held out to measure a version; 0 measures nothing."""
     threads: int = Field(default=0, ge=0)
     """Threads of training; 0 is one a core."""
+
+    webhooks: Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)] = ()
+    """Addresses that are told of new models and of failed trainings."""
+    webhook_secret: SecretStr = SecretStr("")
+    """What webhooks are signed with: `whsec_` and base64."""

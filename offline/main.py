@@ -6,16 +6,20 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 
+from adapters import webhook
 from adapters.parquet_archive import ParquetArchive
 from offline.config import OfflineSettings
+from offline.jobs.runs import Jobs, publishing
 from offline.jobs.train import Skipped, TrainingParts, train
+from offline.notify import Webhooks
 from offline.options import TrainingOptions
 from offline.training.parameters import AlsParameters
 from schemas import site
 from schemas.errors import FreshetError
-from schemas.ports import LogReader, LogWriter, ModelStore
+from schemas.ports import Lease, LogReader, LogWriter, ModelStore, RunStore
 from schemas.settings import read_settings
 
 
@@ -23,12 +27,22 @@ from schemas.settings import read_settings
 def open_parts(settings: OfflineSettings) -> Iterator[TrainingParts]:
     """The parts of the stack that the settings name, closed at the end."""
     opened = _cluster if settings.stack == "cluster" else _embedded
-    with ExitStack() as closing:
+    with ExitStack() as opened_parts:
         reader, writer, store = opened(settings)
         for part in (reader, writer, store):
-            closing.callback(part.close)
+            opened_parts.callback(part.close)
         archive = ParquetArchive(settings.archive or settings.data / "archive")
         yield TrainingParts(reader, archive, store, writer, time.time)
+
+
+@contextmanager
+def open_jobs(settings: OfflineSettings) -> Iterator[Jobs]:
+    """Leases, records of runs and webhooks of that stack, closed at the end; raises ConfigurationInvalid."""
+    opened = _cluster_jobs if settings.stack == "cluster" else _embedded_jobs
+    told = Webhooks(webhook.post, settings.webhooks, settings.webhook_secret.get_secret_value(), time.time)
+    lease, runs = opened(settings)
+    with closing(lease), closing(runs):
+        yield Jobs(lease, runs, time.time, told.tell)
 
 
 def options_of(settings: OfflineSettings) -> TrainingOptions:
@@ -53,8 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     try:
         settings = read_settings(OfflineSettings)
-        with open_parts(settings) as parts:
-            done = train(parts, asked.engine or settings.engine, asked.force, options=options_of(settings))
+        with open_parts(settings) as parts, open_jobs(settings) as jobs:
+            work = partial(
+                train, parts, asked.engine or settings.engine, asked.force, None, options=options_of(settings)
+            )
+            done = publishing(jobs, parts.store, "train", "asked for by hand", work)
     except FreshetError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -86,6 +103,20 @@ def _cluster(settings: OfflineSettings) -> tuple[LogReader, LogWriter, ModelStor
     prefix = site.topic_prefix(settings.prefix)
     store = CassandraModelStore(settings.cassandra, site.keyspace(settings.prefix))
     return KafkaLogReader(settings.kafka, prefix), KafkaLogWriter(settings.kafka, prefix), store
+
+
+def _embedded_jobs(settings: OfflineSettings) -> tuple[Lease, RunStore]:
+    from adapters.file_lease import FileLease  # noqa: PLC0415 - one stack's drivers at a time
+    from adapters.sqlite_jobs import SqliteRuns  # noqa: PLC0415
+
+    return FileLease(settings.data), SqliteRuns(settings.data)
+
+
+def _cluster_jobs(settings: OfflineSettings) -> tuple[Lease, RunStore]:
+    from adapters.cassandra_jobs import CassandraLease, CassandraRuns  # noqa: PLC0415 - embedded has no such drivers
+
+    keyspace = site.keyspace(settings.prefix)
+    return CassandraLease(settings.cassandra, keyspace), CassandraRuns(settings.cassandra, keyspace)
 
 
 if __name__ == "__main__":

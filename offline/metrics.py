@@ -24,3 +24,27 @@ MODEL_QUALITY: Final = Gauge(
 HINTS_LOST: Final = Counter(
     "freshet_model_hints_lost", "Moves of the pointer that could not be told on the models topic; it is polled anyway."
 )
+WEBHOOKS: Final = Counter(
+    "freshet_webhooks", "Webhooks by what became of them: delivered, or failed after every try.", ["outcome"]
+)
+JOB_RUNS: Final = Counter(
+    "freshet_job_runs",
+    "Runs of jobs by how they ended (done, skipped, refused, failed, stopped, lost), as the schedule reads them.",
+    ["job", "outcome"],
+)
+JOB_RUNNING: Final = Gauge("freshet_job_running", "1 while a job runs, as the schedule reads it.", ["job"])
+JOB_SECONDS: Final = Gauge("freshet_job_last_seconds", "How long a job's last run took.", ["job"])
+JOB_SUCCEEDED_AT: Final = Gauge(
+    "freshet_job_last_success_timestamp_seconds", "When a job last did its work, or found that there was none.", ["job"]
+)
+JOB_UNDELIVERED: Final = Counter(
+    "freshet_job_webhooks_undelivered", "Webhooks that runs could not deliver, as the schedule reads their records."
+)
+JOBS_DUE: Final = Counter(
+    "freshet_jobs_due", "Jobs that the schedule began, by why: first, new, age, drift, time.", ["job", "cause"]
+)
+SCHEDULE_LOOKED_AT: Final = Gauge(
+    "freshet_schedule_looked_timestamp_seconds", "When the schedule last looked whether a job is due."
+)
+for _outcome in ("delivered", "failed"):
+    WEBHOOKS.labels(_outcome)

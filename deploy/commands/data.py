@@ -16,7 +16,7 @@ import typer
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, parts_for, settings_for, steps
 from deploy.parts import Parts
-from deploy.training import archive_by_spark, train_in
+from deploy.training import BY_HAND, archive_by_spark, train_in
 from ingest.config import IngestSettings
 from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import recognise
@@ -148,11 +148,12 @@ def train(
     stack: StackName = None,
     engine: Annotated[EngineName, typer.Option(help="single is this process.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Also without new interactions.")] = False,
+    reason: Annotated[str, typer.Option(hidden=True)] = BY_HAND,
 ) -> None:
     """Archive the log, train on it and publish a new version where it is good enough."""
     with parts_for(data, stack) as parts, steps() as show:
         archive_by_spark(parts, settings_for(stack), engine, show)
-        outcome = train_in(parts, engine, force=force, progress=show)
+        outcome = train_in(parts, engine, force=force, progress=show, reason=reason)
     if isinstance(outcome, Manifest):
         window = outcome.window
         console.print(

@@ -9,7 +9,9 @@ import msgspec
 import typer
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, existing_parts
+from deploy.training import tell
 from offline import gate, publish
+from offline.notify import Notice
 from schemas.errors import VersionUnknown
 from schemas.manifest import Manifest
 from schemas.ports import ModelStore
@@ -73,13 +75,16 @@ def show(version: Version, data: Data = DEFAULT_FOLDER, stack: StackName = None)
 def promote(version: Version, data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """Make a version the active one."""
     with existing_parts(data, stack) as parts:
-        version = _whole(parts.models, version)
+        version, before = _whole(parts.models, version), parts.models.active()
         publish.promote(parts.models, parts.writer, version, time.time())
+        tell(parts, Notice.of("model.promoted", version, before, time.time()))
     console.print(f"{version} is active.")
 
 
 def rollback(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """Go back to the version before the active one."""
     with existing_parts(data, stack) as parts:
+        before = parts.models.active()
         manifest = publish.rollback(parts.models, parts.writer, time.time())
+        tell(parts, Notice.of("model.rolled_back", manifest.version, before, time.time()))
     console.print(f"{manifest.version} is active again.")
