@@ -97,6 +97,10 @@ class NothingToTrain(FreshetError):
     """The log holds no interactions to train on."""
 
 
+class TrainingTooLarge(FreshetError):
+    """A training would need more memory than it may take."""
+
+
 class LetterUnknown(FreshetError):
     """No dead letter stands at that place."""
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from models.als import Als
+from models.ease import Ease
 from models.neighbours import Neighbours
 from models.popularity import Popularity
 
@@ -26,7 +27,12 @@ def make_neighbours():
     return Neighbours(ITEM_IDS, indices, scores)
 
 
-MODELS = {"als": make_als, "popularity": make_popularity, "neighbours": make_neighbours}
+def make_ease():
+    indptr, indices = np.array([0, 2, 4, 4, 5, 6, 7]), np.array([1, 5, 0, 2, 1, 3, 0])
+    return Ease(ITEM_IDS, indptr, indices, np.array([0.75, 0.5, 0.5, -0.125, 1.0, 0.5, 0.25]))
+
+
+MODELS = {"als": make_als, "popularity": make_popularity, "neighbours": make_neighbours, "ease": make_ease}
 
 
 @pytest.fixture(params=MODELS)
@@ -52,3 +58,8 @@ def popularity():
 @pytest.fixture
 def neighbours():
     return make_neighbours()
+
+
+@pytest.fixture
+def ease():
+    return make_ease()

@@ -1,0 +1,161 @@
+"""Item weights of a linear autoencoder: what each item of a history adds to the score of every other item.
+
+Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019: column j of the matrix B foresees item j from
+all others, so that a history x scores x·B. Unlike a similarity, B is directed and may be negative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import Floats, Ints, frozen, pack, pack_ids, unpack, unpack_ids
+from models.lists import ScoredList
+from models.recommender import Histories
+from schemas.errors import Undecodable
+
+_AT_ONCE: Final = 1_000_000
+"""Weights that are summed in one step of ``score_histories``: some 30 MB of temporary arrays."""
+
+Places = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Ease:
+    """Weights between I items as rows of a sparse matrix: row i is what having item i adds to others' scores.
+
+    ``indptr`` (I + 1,) int64, ``indices`` (m,) int32 ascending within a row, ``values`` (m,) float32.
+    """
+
+    kind: ClassVar[str] = "ease"
+
+    item_ids: tuple[str, ...]
+    indptr: NDArray[np.int64]
+    indices: Ints
+    values: Floats
+    weighted: bool = False
+    """Whether it was trained on interactions' weights; where not, each item of a stored history counts 1."""
+
+    def __post_init__(self) -> None:
+        entries = (self.values.size,)
+        object.__setattr__(self, "indptr", frozen(self.indptr, np.int64, (len(self.item_ids) + 1,)))
+        object.__setattr__(self, "indices", frozen(self.indices, np.int32, entries))
+        object.__setattr__(self, "values", frozen(self.values, np.float32, entries))
+        if not _are_rows(self.indptr, self.indices, len(self.item_ids)):
+            raise Undecodable("not a stored model: its weights are not rows over its items")
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {item_id: i for i, item_id in enumerate(self.item_ids)}
+
+    @cached_property
+    def _lengths(self) -> NDArray[np.int64]:
+        return np.diff(self.indptr)
+
+    @cached_property
+    def _whole(self) -> Floats | None:
+        """The matrix (I, I) where none of its weights was left out, so that products need no positions."""
+        count = len(self.item_ids)
+        return self.values.reshape(count, count) if self.values.size == count * count else None
+
+    def index_of(self, item_id: str) -> int | None:
+        """The item's position, or None where it is not known."""
+        return self._index.get(item_id)
+
+    def similar(self, item_id: str, count: int) -> ScoredList:
+        """The items that having this one speaks for most, without itself; none where it is not known."""
+        i = self._index.get(item_id)
+        if i is None:
+            return ScoredList()
+        row = slice(self.indptr[i], self.indptr[i + 1])
+        speaking = np.where((self.values[row] > 0) & (self.indices[row] != i), self.values[row], np.float32(-np.inf))
+        return ScoredList.best([self.item_ids[j] for j in self.indices[row].tolist()], speaking, count)
+
+    def score(self, profile: Mapping[str, float]) -> Floats:
+        """Every item's score, shape (I,): the profile's weights times the rows of its items; unknown ones add nothing."""
+        known = {i: weight for item_id, weight in profile.items() if (i := self._index.get(item_id)) is not None}
+        weights = np.array(list(known.values()), dtype=np.float32)
+        return self._summed(np.array([0, weights.size]), np.array(list(known), dtype=np.intp), weights)[0]
+
+    def score_histories(self, histories: Histories) -> Floats:
+        """Every item's score for each person, shape (n, I), from the history alone."""
+        weights = histories.weights if self.weighted else np.ones_like(histories.weights)
+        scores = np.empty((len(histories.user_ids), len(self.item_ids)), dtype=np.float32)
+        for rows in self._steps(histories):
+            own = histories.indptr[rows.start : rows.stop + 1]
+            entries = slice(own[0], own[-1])
+            scores[rows] = self._summed(own - own[0], histories.items[entries], weights[entries])
+        return scores
+
+    def contributions(self, profile: Mapping[str, float], item_id: str) -> dict[str, float]:
+        """What each known item of a profile adds to this item's score; the sum is the score. Empty for an unknown item."""
+        j = self._index.get(item_id)
+        if j is None:
+            return {}
+        known = ((each, i, weight) for each, weight in profile.items() if (i := self._index.get(each)) is not None)
+        return {each: weight * self._weight(i, j) for each, i, weight in known}
+
+    def _weight(self, i: int, j: int) -> float:
+        """How much having item i adds to item j."""
+        begin, end = self.indptr[i : i + 2].tolist()
+        at = begin + int(np.searchsorted(self.indices[begin:end], j))
+        return float(self.values[at]) if at < end and self.indices[at] == j else 0.0
+
+    def _steps(self, histories: Histories) -> Iterator[slice]:
+        """Runs of people whose items have some ``_AT_ONCE`` weights together, at least one person each."""
+        ends = np.concatenate(([0], np.cumsum(self._lengths[histories.items])))[histories.indptr]
+        start, count = 0, len(histories.user_ids)
+        while start < count:
+            stop = max(start + 1, int(np.searchsorted(ends, ends[start] + _AT_ONCE, side="right")) - 1)
+            yield slice(start, stop)
+            start = stop
+
+    def _summed(self, indptr: NDArray[Any], items: NDArray[Any], weights: Floats) -> Floats:
+        """Scores (n, I) of n histories given as rows of items and weights."""
+        rows, count = indptr.size - 1, len(self.item_ids)
+        people = np.repeat(np.arange(rows), np.diff(indptr))
+        if self._whole is not None:
+            profiles = np.zeros((rows, count), dtype=np.float32)
+            profiles[people, items] = weights
+            return profiles @ self._whole if rows > 1 else weights[None, :] @ self._whole[items]
+        lengths = self._lengths[items]
+        places = _places(self.indptr[items], lengths)
+        at = self.indices[places] if rows == 1 else self.indices[places] + np.repeat(people * count, lengths)
+        shares = self.values[places] * np.repeat(weights, lengths)
+        return np.bincount(at, weights=shares, minlength=rows * count).astype(np.float32).reshape(rows, count)
+
+    def save(self) -> bytes:
+        """The model as bytes."""
+        arrays: dict[str, NDArray[Any]] = {"indptr": self.indptr, "indices": self.indices, "values": self.values}
+        return pack(self.kind, arrays | {"weighted": np.array([self.weighted])} | pack_ids("items", self.item_ids))
+
+    @classmethod
+    def load(cls, data: bytes) -> Self:
+        """Read what ``save`` wrote; raises Undecodable."""
+        arrays = unpack(cls.kind, data)
+        weights = arrays["indptr"], arrays["indices"], arrays["values"]
+        return cls(unpack_ids("items", arrays), *weights, bool(arrays["weighted"][0]))
+
+
+def _places(begins: NDArray[np.int64], lengths: NDArray[np.int64]) -> Places:
+    """Positions of the entries of rows, one row after the other."""
+    before = np.cumsum(lengths) - lengths
+    places: Places = np.repeat(begins - before, lengths) + np.arange(int(lengths.sum()))
+    return places
+
+
+def _are_rows(indptr: NDArray[np.int64], indices: Ints, count: int) -> bool:
+    """Whether these are rows of positions among ``count`` items, ascending and each once."""
+    if indptr[0] != 0 or indptr[-1] != indices.size or (np.diff(indptr) < 0).any():
+        return False
+    if not indices.size:
+        return True
+    begins = np.zeros(indices.size, dtype=bool)
+    begins[indptr[:-1][np.diff(indptr) > 0]] = True
+    within = (np.diff(indices) > 0) | begins[1:]
+    return bool(within.all()) and int(indices.min()) >= 0 and int(indices.max()) < count
