@@ -21,7 +21,7 @@ from models.ease import Ease
 from offline.archive import Progress, quiet
 from offline.dataset import Interactions
 from offline.training.algorithm import Algorithm, Context, Floats, Integers
-from offline.training.lists import in_order
+from offline.training.blocks import in_order
 from schemas.errors import ConfigurationInvalid, TrainingTooLarge
 
 _BLOCK: Final = 256

@@ -5,12 +5,8 @@ Made in blocks, a matrix product and a partial sort each; ``lists_spark`` hands 
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
-from typing import Final, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 import numpy as np
 import scipy.sparse as sp
@@ -23,6 +19,7 @@ from models.neighbours import Neighbours
 from models.recommender import Recommender
 from offline.archive import Progress, quiet
 from offline.dataset import Interactions, is_guest
+from offline.training.blocks import in_order
 
 CELLS: Final = 4_000_000
 """Scores that a thread holds at once: 16 MB of float32."""
@@ -30,8 +27,6 @@ CELLS: Final = 4_000_000
 Rows = NDArray[np.intp]
 Packed = tuple[str, bytes]
 """A key and its packed ``ScoredList``."""
-In = TypeVar("In")
-Out = TypeVar("Out")
 
 
 def user_lists(
@@ -50,18 +45,6 @@ def user_lists(
             progress("lists of users", done, known.size)
             done += len(block)
             yield from block
-
-
-def in_order(work: Callable[[In], Out], given: Iterable[In], threads: int = 0) -> Iterator[Out]:
-    """``work`` of everything given, in its order, by several threads (0: one a core) that run little ahead."""
-    workers = threads or os.cpu_count() or 1
-    waiting = iter(given)
-    with ThreadPoolExecutor(workers) as pool:
-        ahead = deque(pool.submit(work, each) for each in islice(waiting, workers + 1))
-        while ahead:
-            ready = ahead.popleft().result()
-            ahead.extend(pool.submit(work, each) for each in islice(waiting, 1))
-            yield ready
 
 
 def item_lists(neighbours: Neighbours, count: int, progress: Progress = quiet) -> Iterator[Packed]:
