@@ -1,8 +1,8 @@
 """Implicit ALS on one machine, each half step solved exactly, with regularization that grows with frequency.
 
 Hu, Koren, Volinsky, ICDM 2008, as revisited by Rendle, Krichene, Zhang, Koren, "Revisiting the Performance of iALS on
-Item Recommendation Benchmarks", RecSys 2022: every pair counts ``unobserved``, an interaction 1 more (times its weight),
-and someone with n interactions is regularized by strength · (n + unobserved · items), an item likewise.
+Item Recommendation Benchmarks", RecSys 2022: every pair counts α₀, an interaction 1 more (times its weight), and
+someone with n interactions is regularized by strength · (n + α₀ · items), an item likewise.
 
 A half step solves (G + λ + Σ v zzᵀ) x = Σ (1 + v) z for every row, G = YᵀY. In the eigenbasis of G that is a diagonal
 plus one rank an interaction, so a row with n < d interactions costs n²·d by Woodbury's identity, not d³; rows of like
@@ -42,8 +42,8 @@ class IalsParameters:
     """d."""
     strength: float = 0.007
     """λ of one interaction."""
-    unobserved: float = 0.3
-    """α₀: what a pair that nobody has seen counts, next to 1 for an interaction of mean weight."""
+    unobserved: float = 7.0
+    """What all pairs count together, next to 1 for all interactions: α₀ = unobserved · density of the matrix."""
     spread: float = 0.1
     """σ: factors begin normally distributed with σ/√d."""
     iterations: int = 12
@@ -57,9 +57,14 @@ class IalsParameters:
         ):
             raise ConfigurationInvalid("factors, iterations, strength and unobserved of iALS must be above 0")
 
+    def pair_weight(self, matrix: sp.csr_matrix) -> float:
+        """α₀ for this matrix, so that the size and density of the data do not matter."""
+        users, items = matrix.shape
+        return self.unobserved * float(matrix.nnz) / (users * items)
+
 
 class _Side(NamedTuple):
-    """One side's rows of interactions, with what each row is regularized by, in units of ``unobserved``."""
+    """One side's rows of interactions, with what each row is regularized by, in units of α₀."""
 
     extra: sp.csr_matrix
     """c - 1 of each interaction."""
@@ -81,10 +86,11 @@ def train(
     version of another d is not gone on from.
     """
     chosen = parameters or IalsParameters()
-    alpha = 1 / (chosen.unobserved * float(np.mean(interactions.matrix.data, dtype=np.float64)))
+    pair = chosen.pair_weight(interactions.matrix)
+    alpha = 1 / (pair * float(np.mean(interactions.matrix.data, dtype=np.float64)))
     extra = interactions.matrix.copy()
     extra.data = (np.float32(alpha) * extra.data).astype(np.float32)
-    per_interaction = chosen.strength / chosen.unobserved
+    per_interaction = chosen.strength / pair
     users, items = _side(extra, per_interaction, chosen), _side(extra.T.tocsr(), per_interaction, chosen)
     warm = previous if previous is not None and previous.dimensions == chosen.factors else None
     epochs = chosen.iterations if warm is None else chosen.warm_iterations
@@ -203,7 +209,7 @@ ALGORITHM: Final = Algorithm(
     space={
         "factors": Choice((32, 64, 128, 192, 256)),
         "strength": FloatRange(0.0005, 0.1),
-        "unobserved": FloatRange(0.003, 1.0),
+        "unobserved": FloatRange(1.0, 60.0),
     },
     kind=Als.kind,
 )
