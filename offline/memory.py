@@ -10,6 +10,7 @@ from typing import Final
 
 _CLEAR: Final = Path("/proc/self/clear_refs")
 _STATUS: Final = Path("/proc/self/status")
+_FREE: Final = Path("/proc/meminfo")
 
 
 def reset_peak() -> None:
@@ -26,3 +27,12 @@ def peak_mib() -> float:
         unit = 1024**2 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def available_mib() -> float:
+    """Memory that can be had without swapping, in MiB; endless where the system does not say."""
+    try:
+        lines = _FREE.read_text().splitlines()
+    except OSError:
+        return float("inf")
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("MemAvailable")), float("inf"))

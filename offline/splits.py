@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -78,6 +78,87 @@ def inner(
     return apart(interactions, held)
 
 
+def last_of_each(interactions: Interactions, count: int, needed: int = NEEDED, seed: int = 0) -> Mask:
+    """The ``count`` newest interactions of everyone with ``needed`` items or more, in the matrix's order.
+
+    Drawn at random where times are not known. Raises NothingToTrain where nobody has enough.
+    """
+    matrix = interactions.matrix
+    counts = np.diff(matrix.indptr)
+    people = np.flatnonzero(counts >= needed)
+    if not people.size:
+        raise NothingToTrain(f"no one can be held out: nobody has {needed} items or more")
+    places = _newest_first(interactions) if interactions.times is not None else _shuffled(matrix, seed)
+    held = np.zeros(matrix.nnz, dtype=bool)
+    held[places[(matrix.indptr[people][:, None] + np.arange(count)).ravel()]] = True
+    return held
+
+
+def people(interactions: Interactions, share: float, needed: int = NEEDED, seed: int = 0) -> NDArray[np.intp]:
+    """A random share of the rows with ``needed`` items or more; raises NothingToTrain where there is none."""
+    enough = np.flatnonzero(np.diff(interactions.matrix.indptr) >= needed)
+    count = round(share * enough.size)
+    if not count:
+        raise NothingToTrain(f"no one can be held out: too few people have {needed} items or more")
+    drawn: NDArray[np.intp] = np.sort(np.random.default_rng(seed).choice(enough, count, replace=False))
+    return drawn
+
+
+def by_people(
+    interactions: Interactions, rows: NDArray[np.intp], shown: float, seed: int = 0
+) -> tuple[Interactions, Interactions, HoldOut]:
+    """Training without these people; what they show of themselves, over training's items; what they are asked for.
+
+    The newest part of each one's items is asked for, a random part where times are not known.
+    """
+    matrix = interactions.matrix
+    person = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    out = np.isin(person, rows)
+    training = chosen(interactions, ~out)
+    known = np.isin(np.asarray(interactions.item_ids, dtype=object), np.asarray(training.item_ids, dtype=object))
+    counts = np.diff(matrix.indptr)
+    asked = np.ceil(counts * (1 - shown)).astype(np.intp)
+    places = _newest_first(interactions) if interactions.times is not None else _shuffled(matrix, seed)
+    newest = np.zeros(matrix.nnz, dtype=bool)
+    newest[places[np.arange(matrix.nnz) - matrix.indptr[person] < asked[person]]] = True
+    visible = over(chosen(interactions, out & ~newest & known[matrix.indices]), training.item_ids)
+    return training, visible, held_out(visible, chosen(interactions, out & newest, visible.user_ids))
+
+
+def over(interactions: Interactions, item_ids: tuple[str, ...]) -> Interactions:
+    """The same interactions with these items as columns, which must contain all of theirs and be sorted like them."""
+    columns = _positions(interactions.item_ids, item_ids)
+    old = interactions.matrix
+    parts = old.data, columns[old.indices].astype(np.int32), old.indptr
+    return replace(interactions, item_ids=item_ids, matrix=sp.csr_matrix(parts, shape=(old.shape[0], len(item_ids))))
+
+
+def thinned(interactions: Interactions, share: float, seed: int = 0) -> Interactions:
+    """A random share of each person's interactions, one at least; everyone stays."""
+    matrix = interactions.matrix
+    counts = np.diff(matrix.indptr)
+    person = np.repeat(np.arange(matrix.shape[0]), counts)
+    kept = np.zeros(matrix.nnz, dtype=bool)
+    places = np.arange(matrix.nnz) - matrix.indptr[person]
+    kept[_shuffled(matrix, seed)[places < np.ceil(share * counts)[person]]] = True
+    return chosen(interactions, kept)
+
+
+def rebased(held: HoldOut, training: Interactions, smaller: Interactions) -> HoldOut:
+    """The same hold-out seen from a part of its training that has the same people; what that lacks is unknown."""
+    columns = _positions(training.item_ids, smaller.item_ids)
+    known = {row: columns[items] for row, items in held.known.items()}
+    unknown = {row: held.unknown.get(row, 0) + int((items < 0).sum()) for row, items in known.items()}
+    return HoldOut(smaller.matrix, held.rows, {row: items[items >= 0] for row, items in known.items()}, unknown)
+
+
+def _shuffled(matrix: sp.csr_matrix, seed: int) -> NDArray[np.intp]:
+    """Places of stored interactions, each person's in random order; rows stay where they are."""
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    order: NDArray[np.intp] = np.lexsort((np.random.default_rng(seed).random(matrix.nnz), rows))
+    return order
+
+
 def apart(interactions: Interactions, held: Mask) -> tuple[Interactions, HoldOut]:
     """The interactions without those that are held, and what the people left in training came to among the held.
 
@@ -149,10 +230,11 @@ def held_out(training: Interactions, held: Interactions) -> HoldOut:
     rows = _positions(held.user_ids, training.user_ids)
     known: dict[int, NDArray[Any]] = {}
     unknown: dict[int, int] = {}
-    for at, row in enumerate(rows.tolist()):
+    for at in np.flatnonzero(rows >= 0).tolist():
+        row = int(rows[at])
         found = columns[held.matrix.indices[held.matrix.indptr[at] : held.matrix.indptr[at + 1]]]
         known[row], unknown[row] = found[found >= 0], int((found < 0).sum())
-    return HoldOut(training.matrix, rows, known, unknown)
+    return HoldOut(training.matrix, rows[rows >= 0], known, unknown)
 
 
 def _positions(ids: tuple[str, ...], among: tuple[str, ...]) -> NDArray[np.intp]:

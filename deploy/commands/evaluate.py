@@ -1,44 +1,117 @@
-"""``freshet evaluate``: algorithms side by side."""
+"""``freshet evaluate``: algorithms side by side, and their parameters searched."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import typer
 
 from deploy.commands.common import console, steps, table
-from offline.compare import CompareReport, compare
+from deploy.gathering import gathered
+from ingest.importers.mapped import parse_map
+from ingest.importers.recognise import recognise
+from offline.archive import Progress
+from offline.compare import QUICK, CompareReport, Plan, compare_on, wanted
+from offline.evaluate.one import Row
+from offline.evaluate.protocols import PUBLISHED, SplitOptions, load, recognised, split
+from offline.evaluate.task import Task
+from offline.training.registry import algorithm
+from schemas.errors import ConfigurationInvalid
 from serving.config import RankingConfig
+
+Protocol = Literal["auto", "ncf", "lightgcn", "sessions", "time", "leave-last", "users"]
+DataSet = Annotated[Path, typer.Argument(help="A data set's folder, or any CSV, TSV or JSONL file with --map.")]
+How = Annotated[
+    Protocol,
+    typer.Option(
+        help="ncf, lightgcn, sessions: the published splits. time: what came after a moment. leave-last: each person's"
+        " last items. users: people never met in training. auto: the published split where there is one, else time."
+    ),
+]
+Mapping = Annotated[str, typer.Option("--map", help="Columns: user=…,item=…,type=…,value=…,time=…")]
+Threads = Annotated[int, typer.Option(help="0: one a core.", min=0)]
+Share = Annotated[float, typer.Option(help="Of interactions (time) or people (users) that is the test.")]
+Last = Annotated[int, typer.Option(help="Items of each person that are held out (leave-last).", min=1, max=4)]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Algorithms measured side by side.", no_args_is_help=True)
+    group = typer.Typer(help="Algorithms measured side by side, their parameters searched.", no_args_is_help=True)
     group.callback()(lambda: None)
     group.command("compare")(compare_)
+    group.command("tune")(tune_)
     app.add_typer(group, name="evaluate")
 
 
 def compare_(
-    data: Annotated[Path, typer.Argument(help="A data set's folder.")],
-    protocol: Annotated[
-        Literal["ncf", "lightgcn"], typer.Option(help="ncf: the last item against 99 others; lightgcn: among all.")
-    ] = "ncf",
-    algorithms: Annotated[str, typer.Option(help="Comma-separated; all without it.")] = "",
+    data: DataSet,
+    protocol: How = "auto",
+    algorithms: Annotated[str, typer.Option(help=f"Comma-separated, or all; {', '.join(QUICK)} without it.")] = "",
+    parameters: Annotated[Path | None, typer.Option(help='JSON: {"als": {"factors": 128}}; as tune writes it.')] = None,
+    segments: Annotated[bool, typer.Option("--segments", help="Also by kinds of people and items.")] = False,
+    curves: Annotated[str, typer.Option(help="Algorithms to draw a learning curve of.")] = "",
     json: Annotated[Path | None, typer.Option(help="Also write the figures here.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write a report with charts here.")] = None,
+    mapping: Mapping = "",
+    share: Share = 0.2,
+    last: Last = 1,
+    threads: Threads = 0,
 ) -> None:
-    """Train algorithms on a published split and print their figures beside the published ones."""
-    names = [name.strip() for name in algorithms.split(",") if name.strip()]
-    with steps() as show:
-        report = compare(data, protocol, names, show, config_id=RankingConfig().config_id, commit=commit())
+    """Train algorithms, ask each the test once, and print their figures beside the published ones."""
+    plan = Plan(
+        names=_names(algorithms),
+        parameters=_read(parameters),
+        segments=segments or html is not None,
+        curves=_names(curves),
+        threads=threads,
+        config_id=RankingConfig().config_id,
+        commit=commit(),
+    )
+    wanted(plan)
+    with steps() as show, _task(data, protocol, mapping, SplitOptions(share=share, last=last), show) as task:
+        report = compare_on(task, plan, show)
     _print(report)
+    _write(report, json, html)
+
+
+def tune_(
+    data: DataSet,
+    name: Annotated[str, typer.Option("--algorithm", help="What to search parameters for.")],
+    trials: Annotated[int, typer.Option(help="Sets of parameters in all, with those of earlier runs.", min=1)] = 20,
+    study: Annotated[Path | None, typer.Option(help="A file to keep the search in; run again, it goes on.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the best parameters here, for compare --parameters.")] = None,
+    protocol: How = "auto",
+    mapping: Mapping = "",
+    seed: Annotated[int, typer.Option(help="Which people are the validation slice.")] = 0,
+    share: Share = 0.2,
+    last: Last = 1,
+    threads: Threads = 0,
+) -> None:
+    """Search an algorithm's parameters on a slice of the training part; the test is not touched."""
+    from offline.evaluate.tuning import tune
+
+    using = algorithm(name)
+    with steps() as show, _task(data, protocol, mapping, SplitOptions(share=share, last=last), show) as task:
+        found = tune(task.part, using, task.goal, trials, study, seed=seed, threads=threads, progress=show)
+    rows = [
+        [str(each.number), _text(each.parameters), each.failed or f"{each.value:.4f}", f"{each.seconds:.1f}"]
+        for each in sorted(found.trials, key=lambda each: -(each.value or 0.0))
+    ]
+    table("trial", "parameters", found.metric, "seconds", rows=rows, title=f"{name} on {found.slice}")
+    if found.best is None:
+        raise ConfigurationInvalid(f"no set of parameters of {name} could be trained on this data: see the table")
+    console.print(f"Best: {_text(found.best.parameters)}", markup=False)
     if json is not None:
-        json.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-        console.print(f"Written to {json}.")
+        json.write_bytes(msgspec.json.format(msgspec.json.encode(_read(json) | {name: found.best.parameters})))
+        console.print(f"Written to {json}: `freshet evaluate compare {data} --parameters {json}`", markup=False)
+    else:
+        console.print("With --json FILE they are written for `freshet evaluate compare --parameters FILE`.")
 
 
 def commit() -> str:
@@ -52,15 +125,101 @@ def commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
+@contextmanager
+def _task(data: Path, protocol: Protocol, mapping: str, options: SplitOptions, progress: Progress) -> Iterator[Task]:
+    chosen = (recognised(data) if protocol == "auto" and not mapping else None) or protocol
+    if chosen in PUBLISHED:
+        yield load(data, chosen)
+        return
+    importer = recognise(data, parse_map(mapping) if mapping else None)
+    with gathered(importer, progress) as found:
+        yield split(found, ("time" if found.timed else "leave-last") if chosen == "auto" else chosen, options)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _read(path: Path | None) -> dict[str, dict[str, Any]]:
+    """Parameters by algorithm; none where there is no such file yet."""
+    if path is None or not path.exists():
+        return {}
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, dict[str, Any]])
+    except msgspec.DecodeError as error:
+        raise ConfigurationInvalid(f'{path} is not JSON like {{"als": {{"factors": 128}}}}: {error}') from error
+
+
+def _write(report: CompareReport, json: Path | None, html: Path | None) -> None:
+    if json is not None:
+        json.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+        console.print(f"Written to {json}.")
+    if html is not None:
+        from offline.evaluate.report import page
+
+        html.write_text(page(report), encoding="utf-8")
+        console.print(f"Written to {html}.")
+
+
 def _print(report: CompareReport) -> None:
-    found = [row.metrics for row in report.rows] + [row.metrics for row in report.published]
-    names = list(dict.fromkeys(name for metrics in found for name in metrics))
-    rows = [
-        [row.name, *_figures(row.metrics, names), f"{row.seconds:.1f}", f"{row.peak_mib:.0f}"] for row in report.rows
+    shown = report.headline
+    ours = [[row.name, *_figures(row, shown), f"{row.seconds:.1f}", f"{row.peak_mib:.0f}"] for row in report.rows]
+    theirs = [
+        [f"{row.name} (published)", *(_figure(row.metrics.get(name)) for name in shown), "", ""]
+        for row in report.published
     ]
-    rows += [[f"{row.name} (published)", *_figures(row.metrics, names), "", ""] for row in report.published]
-    table("algorithm", *names, "seconds", "peak MiB", rows=rows, title=f"{report.dataset}, protocol {report.protocol}")
+    title = f"{report.dataset}, protocol {report.protocol}, {report.questions:,} questions"
+    table("algorithm", *shown, "seconds", "peak MiB", rows=ours + theirs, title=title)
+    for row in report.rows:
+        if row.failed:
+            console.print(f"{row.name} has no figures: {row.failed}", markup=False, soft_wrap=True)
+    for subject, note in report.notes.items():
+        console.print(f"{subject}: {note}", markup=False, soft_wrap=True)
+    _print_differences(report)
+    _print_segments(report)
 
 
-def _figures(metrics: dict[str, float], names: list[str]) -> list[str]:
-    return [f"{metrics[name]:.4f}" if name in metrics else "" for name in names]
+def _print_differences(report: CompareReport) -> None:
+    rows = [
+        [
+            f"{each.name} − {each.other}",
+            f"{each.difference:+.4f}",
+            f"{each.low:+.4f} to {each.high:+.4f}",
+            f"{each.p:.3f}",
+        ]
+        for each in report.differences
+    ]
+    if rows:
+        title = f"{report.headline[0]}, the same questions asked of both"
+        table("the best against", "difference", "95 % interval", "p (Holm)", rows=rows, title=title)
+
+
+def _print_segments(report: CompareReport) -> None:
+    worked = [row for row in report.rows if row.segments]
+    if not worked:
+        return
+    metric = report.headline[0]
+    rows = [
+        [name, f"{segment.questions:,}", *(_figure(row.segments[name].metrics[metric]) for row in worked)]
+        for name, segment in worked[0].segments.items()
+    ]
+    table("segment", "questions", *(row.name for row in worked), rows=rows, title=f"{metric} by segment")
+
+
+def _figures(row: Row, names: tuple[str, ...]) -> list[str]:
+    """Each metric with half the width of its interval."""
+    found = []
+    for name in names:
+        low, high = row.intervals.get(name, (0.0, 0.0))
+        found.append(f"{_figure(row.metrics[name])} ±{(high - low) / 2:.4f}" if name in row.metrics else "")
+    return found
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _text(parameters: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in parameters.items()
+    )

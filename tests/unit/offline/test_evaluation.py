@@ -38,6 +38,7 @@ def test_metrics_are_as_defined():
             "NDCG@10": (1 / ideal + 1 / math.log2(4) + 0) / 3,
             "Recall@10": (1 / 3 + 1 + 0) / 3,
             "MRR@10": (1 + 1 / 3 + 0) / 3,
+            "MAP@10": (1 / 3 + 1 / 3 + 0) / 3,
         }
     )
 
@@ -86,7 +87,7 @@ def test_where_nobody_has_enough_nothing_is_held_out():
 
 @pytest.mark.parametrize("cells", [1, 8_000_000])
 def test_full_ranking_leaves_out_what_was_seen(monkeypatch, cells):
-    monkeypatch.setattr(evaluation, "_CELLS", cells)
+    monkeypatch.setattr(evaluation, "CELLS", cells)
     rows = [(f"u:{user}", f"{item}", float(item)) for user in range(3) for item in range(3)]
     _, held = newest_of_each(table(*rows, ("u:9", "2", 1.0), ("u:9", "3", 2.0)), users=10, needed=3)
 

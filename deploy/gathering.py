@@ -1,0 +1,109 @@
+"""A data set as interactions without a log: the importers' rows through the same archive and the same SQL as training."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from adapters.parquet_archive import ParquetArchive
+from ingest.importers.base import Importer
+from ingest.importers.run import ImportParts, ProgressFile, Step, run_import
+from ingest.validate import policy
+from offline.archive import BATCH, Progress, quiet
+from offline.evaluate.earlier import earlier
+from offline.evaluate.protocols import Gathered
+from offline.facts import read_facts
+from offline.interactions.duck import run_duckdb
+from offline.interactions.parameters import Parameters
+from schemas import topics
+from schemas.errors import ConfigurationInvalid
+from schemas.ports import Appended, Archive
+from schemas.records import LogEntry, OffsetToken, Record
+
+_LOG_ID: Final = "evaluation"
+
+
+@contextmanager
+def gathered(importer: Importer, progress: Progress = quiet) -> Iterator[Gathered]:
+    """A data set's interactions and facts, in a folder that is gone afterwards.
+
+    Raises DatasetUnknown where a file is damaged, ConfigurationInvalid where it holds no events about items.
+    """
+    with tempfile.TemporaryDirectory(prefix="freshet-evaluate-") as place:
+        folder, began = Path(place), time.time()
+        archive = ParquetArchive(folder / "archive")
+        _import(importer, archive, folder, progress)
+        files = archive.files(topics.EVENTS)
+        table = run_duckdb(files, Parameters(now=began), _in_one(progress))
+        if not table.num_rows:
+            raise ConfigurationInvalid(
+                f"{importer.dataset} holds no events about items, so there is nothing to compare on"
+            )
+        facts = read_facts(archive)
+        yield Gathered(importer.dataset, table, facts, _until(files, folder, began), _timed(table, began))
+
+
+def _import(importer: Importer, archive: Archive, folder: Path, progress: Progress) -> None:
+    writer = _ArchiveWriter(archive, time.time)
+
+    def report(step: Step) -> None:
+        progress(f"reading {step.topic}", step.rows, step.rows)
+
+    parts = ImportParts(writer, time.time, time.sleep, policy(), _LOG_ID)
+    run_import(importer, parts, ProgressFile(folder / "progress.json"), report)
+    writer.close()
+
+
+def _in_one(progress: Progress) -> Progress:
+    """Shows the steps of the interactions' SQL as one."""
+    return lambda what, done, total: progress(what.partition(":")[0], done, total)
+
+
+def _until(files: Sequence[str], folder: Path, now: float) -> Callable[[float], pa.Table]:
+    def until(moment: float) -> pa.Table:
+        return run_duckdb([earlier(files, moment, folder / "earlier.parquet")], Parameters(now=now))
+
+    return until
+
+
+def _timed(table: pa.Table, began: float) -> bool:
+    """Whether events came with their times: without, each has that of the import."""
+    return bool((table["first_at"].to_numpy() < began - 1).any())
+
+
+class _ArchiveWriter:
+    """A log writer whose log is the archive itself, in one partition."""
+
+    def __init__(self, archive: Archive, clock: Callable[[], float]) -> None:
+        self._archive, self._clock = archive, clock
+        self._waiting: dict[str, list[Record]] = {}
+        self._ends: dict[str, int] = {}
+
+    def append(self, topic: str, entries: Sequence[LogEntry]) -> Future[list[Appended]]:
+        """Keep the entries, and write them once there are enough for a file."""
+        begin, now = self._ends.get(topic, 0), int(self._clock() * 1_000)
+        records = [Record(topic, 0, begin + place, now, *entry) for place, entry in enumerate(entries)]
+        self._ends[topic] = begin + len(records)
+        waiting = self._waiting.setdefault(topic, [])
+        waiting += records
+        if len(waiting) >= BATCH:
+            self._flush(topic)
+        done: Future[list[Appended]] = Future()
+        done.set_result([OffsetToken(0, record.offset) for record in records])
+        return done
+
+    def close(self) -> None:
+        """Write what is left."""
+        for topic in list(self._waiting):
+            self._flush(topic)
+
+    def _flush(self, topic: str) -> None:
+        if waiting := self._waiting.pop(topic, []):
+            self._archive.write(_LOG_ID, waiting)

@@ -1,0 +1,1 @@
+"""Evaluation that a sceptic would trust: sealed tests, metrics, segments, intervals, tuning and the report."""

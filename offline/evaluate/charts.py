@@ -1,0 +1,119 @@
+"""Charts as SVG text that stands in a page: no file, no font, no script, and readable on light and dark ground."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+_INK: Final = "#010203"
+"""Stands for the page's own text colour, which a chart cannot know."""
+_COLOURS: Final = ("#3b82c4", "#d9742b", "#3f9e6e", "#c2517a", "#8a6fc8", "#a5892f", "#4aa3a8", "#8c8c8c")
+_STYLE: Final[Any] = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+class Point(NamedTuple):
+    """One algorithm's place on a chart."""
+
+    name: str
+    x: float
+    y: float
+
+
+class Bar(NamedTuple):
+    """One figure with its interval; without one where low and high are None."""
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+def bars(found: Sequence[Bar], label: str) -> str:
+    """Figures as dots with their intervals, the best on top."""
+    with mpl.rc_context(_STYLE):
+        figure, axes = _drawn(7.2, 0.6 + 0.3 * len(found))
+        for place, bar in enumerate(sorted(found, key=lambda each: each.value)):
+            measured = bar.low is not None and bar.high is not None
+            if bar.low is not None and bar.high is not None:
+                axes.plot([bar.low, bar.high], [place, place], color=_COLOURS[0], linewidth=2)
+            axes.plot(bar.value, place, "o", color=_COLOURS[0], fillstyle="full" if measured else "none")
+        axes.set_yticks(range(len(found)), [each.name for each in sorted(found, key=lambda each: each.value)])
+        axes.set_xlabel(label)
+        axes.grid(axis="x", alpha=0.2, color=_INK)
+        return _svg(figure, f"bars {label}")
+
+
+def scatter(points: Sequence[Point], across: str, up: str) -> str:
+    """Quality against cost; cost in powers of ten."""
+    with mpl.rc_context(_STYLE):
+        figure, axes = _drawn(5.2, 3.4)
+        for number, point in enumerate(points):
+            axes.plot(point.x, point.y, "o", color=_COLOURS[number % len(_COLOURS)])
+            axes.annotate(point.name, (point.x, point.y), xytext=(5, 4), textcoords="offset points", fontsize=9)
+        axes.set_xscale("log")
+        axes.set_xlabel(across)
+        axes.set_ylabel(up)
+        axes.margins(x=0.2)
+        axes.grid(alpha=0.2, color=_INK)
+        return _svg(figure, f"scatter {across}")
+
+
+def lines(series: Mapping[str, Sequence[tuple[float, float]]], across: str, up: str) -> str:
+    """One line an algorithm."""
+    with mpl.rc_context(_STYLE):
+        figure, axes = _drawn(5.2, 3.4)
+        for number, (name, points) in enumerate(series.items()):
+            axes.plot(*zip(*points, strict=True), "o-", color=_COLOURS[number % len(_COLOURS)], label=name)
+        _named(axes, across, up)
+        return _svg(figure, f"lines {across}")
+
+
+def groups(series: Mapping[str, Mapping[str, float]], label: str) -> str:
+    """One row a segment, one dot an algorithm; ``series`` is by algorithm, then by segment."""
+    names = list(dict.fromkeys(name for each in series.values() for name in each))[::-1]
+    with mpl.rc_context(_STYLE):
+        figure, axes = _drawn(7.2, 0.9 + 0.24 * len(names))
+        for number, (name, values) in enumerate(series.items()):
+            places = [names.index(each) for each in values]
+            axes.plot(
+                list(values.values()), places, "o", color=_COLOURS[number % len(_COLOURS)], label=name, alpha=0.85
+            )
+        axes.set_yticks(range(len(names)), names)
+        _named(axes, label, "")
+        return _svg(figure, f"groups {label}")
+
+
+def _drawn(width: float, height: float) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _named(axes: Any, across: str, up: str) -> None:
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    axes.grid(alpha=0.2, color=_INK)
+    axes.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4)
+
+
+def _svg(figure: Figure, salt: str) -> str:
+    """The chart's ``svg`` element; the salt keeps the ids of several charts on one page apart."""
+    file = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": salt}):
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = file.getvalue()
+    return text[text.index("<svg") :].replace(_INK, "currentColor")
