@@ -80,7 +80,8 @@ class Ease:
         """Every item's score, shape (I,): the profile's weights times the rows of its items; unknown ones add nothing."""
         known = {i: weight for item_id, weight in profile.items() if (i := self._index.get(item_id)) is not None}
         weights = np.array(list(known.values()), dtype=np.float32)
-        return self._summed(np.array([0, weights.size]), np.array(list(known), dtype=np.intp), weights)[0]
+        scores: Floats = self._summed(np.array([0, weights.size]), np.array(list(known), dtype=np.intp), weights)[0]
+        return scores
 
     def score_histories(self, histories: Histories) -> Floats:
         """Every item's score for each person, shape (n, I), from the history alone."""
@@ -127,7 +128,8 @@ class Ease:
         places = _places(self.indptr[items], lengths)
         at = self.indices[places] if rows == 1 else self.indices[places] + np.repeat(people * count, lengths)
         shares = self.values[places] * np.repeat(weights, lengths)
-        return np.bincount(at, weights=shares, minlength=rows * count).astype(np.float32).reshape(rows, count)
+        scores: Floats = np.bincount(at, weights=shares, minlength=rows * count).astype(np.float32)
+        return scores.reshape(rows, count)
 
     def save(self) -> bytes:
         """The model as bytes."""

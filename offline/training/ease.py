@@ -173,7 +173,8 @@ def _equations(interactions: Interactions, parameters: EaseParameters) -> _Equat
     data = (np.repeat(np.sqrt(person), counts) * amounts).astype(np.float32)
     rows = sp.csr_matrix((data, matrix.indices, matrix.indptr), shape=matrix.shape)
     diagonal = np.bincount(matrix.indices, weights=np.square(data, dtype=np.float64), minlength=matrix.shape[1])
-    penalty = parameters.regularization * np.power(diagonal, parameters.item_power)
+    # An item that nobody had gets a weight of 0 whatever its penalty, which must be above 0.
+    penalty = parameters.regularization * np.power(np.where(diagonal > 0, diagonal, 1.0), parameters.item_power)
     return _Equations(rows, rows.tocsc(), diagonal.astype(np.float32), penalty.astype(np.float32))
 
 
