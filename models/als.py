@@ -23,7 +23,7 @@ Doubles = NDArray[np.float64]
 
 
 class _Profile(NamedTuple):
-    """The known part of a profile: its ids, factors Y (n, d) and confidences c (n,)."""
+    """The known part of a profile (an item's: of the people it had): ids, factors Y (n, d) and confidences c (n,)."""
 
     ids: list[str]
     factors: Doubles
@@ -36,7 +36,8 @@ class Als:
 
     ``user_factors`` (U, d) and ``item_factors`` (I, d) float32. Someone with n interactions is regularized by
     λ = ``regularization`` + n · ``per_interaction``: the first is all there is to ``implicit``, the second to
-    Spark MLlib; Rendle et al. ("Revisiting the Performance of iALS", RecSys 2022) have both.
+    Spark MLlib; Rendle et al. ("Revisiting the Performance of iALS", RecSys 2022) have both. An item has
+    ``item_regularization`` in place of the first.
     """
 
     kind: ClassVar[str] = "als"
@@ -48,6 +49,7 @@ class Als:
     regularization: float
     alpha: float
     per_interaction: float = 0.0
+    item_regularization: float = 0.0
 
     def __post_init__(self) -> None:
         d = self.item_factors.shape[-1]
@@ -66,6 +68,12 @@ class Als:
     def _gram(self) -> Doubles:
         """YᵀY, shape (d, d)."""
         wide = self.item_factors.astype(np.float64)
+        return wide.T @ wide
+
+    @cached_property
+    def _user_gram(self) -> Doubles:
+        """XᵀX, shape (d, d)."""
+        wide = self.user_factors.astype(np.float64)
         return wide.T @ wide
 
     @cached_property
@@ -121,20 +129,27 @@ class Als:
         Weights are by item id; unknown items and weights that are not positive count nothing. Nobody's profile
         is the zero vector.
         """
-        profile = self._profile(weights)
-        if not profile.ids:
-            return np.zeros(self.dimensions, dtype=np.float32)
-        return np.linalg.solve(self._system(profile), profile.confidences @ profile.factors).astype(np.float32)
+        profile = self._profile(weights, self._items, self.item_factors)
+        return self._half_step(profile, self._gram, self.regularization)
+
+    def fold_in_item(self, weights: Mapping[str, float]) -> Floats:
+        """The factors (d,) of an item that these users had to do with: one exact half step, user factors fixed.
+
+        As ``fold_in``, with weights by user id; so a new item can be scored by its first users before the next training.
+        """
+        profile = self._profile(weights, self._users, self.user_factors)
+        return self._half_step(profile, self._user_gram, self.item_regularization)
 
     def contributions(self, weights: Mapping[str, float], item_id: str) -> dict[str, float]:
         """What each item of a profile adds to this item's score; the sum is the score of the folded-in factors.
 
         Section 5 of the paper. Empty for an unknown item.
         """
-        i, profile = self._items.get(item_id), self._profile(weights)
+        i, profile = self._items.get(item_id), self._profile(weights, self._items, self.item_factors)
         if i is None or not profile.ids:
             return {}
-        seen_from = np.linalg.solve(self._system(profile), self.item_factors[i].astype(np.float64))
+        system = self._system(profile, self._gram, self.regularization)
+        seen_from = np.linalg.solve(system, self.item_factors[i].astype(np.float64))
         shares = profile.confidences * (profile.factors @ seen_from)
         return dict(zip(profile.ids, shares.tolist(), strict=True))
 
@@ -151,24 +166,31 @@ class Als:
             {self.item_ids[i]: weight for i, weight in zip(items.tolist(), weights.tolist(), strict=True)}
         )
 
-    def _profile(self, weights: Mapping[str, float]) -> _Profile:
-        known = {item_id: weight for item_id, weight in weights.items() if item_id in self._items and weight > 0}
-        rows = [self._items[item_id] for item_id in known]
+    def _profile(self, weights: Mapping[str, float], positions: Mapping[str, int], factors: Floats) -> _Profile:
+        known = {each: weight for each, weight in weights.items() if each in positions and weight > 0}
+        rows = [positions[each] for each in known]
         confidences = 1.0 + self.alpha * np.array(list(known.values()), dtype=np.float64)
-        return _Profile(list(known), self.item_factors[rows].astype(np.float64), confidences)
+        return _Profile(list(known), factors[rows].astype(np.float64), confidences)
 
-    def _system(self, profile: _Profile) -> Doubles:
+    def _half_step(self, profile: _Profile, gram: Doubles, regularization: float) -> Floats:
+        if not profile.ids:
+            return np.zeros(self.dimensions, dtype=np.float32)
+        system = self._system(profile, gram, regularization)
+        return np.linalg.solve(system, profile.confidences @ profile.factors).astype(np.float32)
+
+    def _system(self, profile: _Profile, gram: Doubles, regularization: float) -> Doubles:
         """YᵀY + Σ (c - 1) y yᵀ + λ, shape (d, d)."""
         extra = profile.factors.T @ (profile.factors * (profile.confidences - 1.0)[:, None])
-        penalty = self.regularization + len(profile.ids) * self.per_interaction
-        return self._gram + extra + penalty * np.eye(self.dimensions)
+        penalty = regularization + len(profile.ids) * self.per_interaction
+        return gram + extra + penalty * np.eye(self.dimensions)
 
     def save(self) -> bytes:
         """The model as bytes."""
+        settings = [self.regularization, self.alpha, self.per_interaction, self.item_regularization]
         arrays: dict[str, NDArray[Any]] = {
             "user_factors": self.user_factors,
             "item_factors": self.item_factors,
-            "settings": np.array([self.regularization, self.alpha, self.per_interaction], dtype=np.float64),
+            "settings": np.array(settings, dtype=np.float64),
         }
         return pack(self.kind, arrays | pack_ids("users", self.user_ids) | pack_ids("items", self.item_ids))
 
@@ -176,7 +198,5 @@ class Als:
     def load(cls, data: bytes) -> Self:
         """Read what ``save`` wrote; raises Undecodable."""
         arrays = unpack(cls.kind, data)
-        regularization, alpha, per_interaction = arrays["settings"].tolist()
-        users, items = unpack_ids("users", arrays), unpack_ids("items", arrays)
         factors = arrays["user_factors"], arrays["item_factors"]
-        return cls(users, items, *factors, regularization, alpha, per_interaction)
+        return cls(unpack_ids("users", arrays), unpack_ids("items", arrays), *factors, *arrays["settings"].tolist())

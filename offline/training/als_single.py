@@ -43,7 +43,7 @@ def train(
         )
         users = _users(solver, confidences)
     factors = np.asarray(solver.item_factors)
-    return Als(interactions.user_ids, interactions.item_ids, users, factors, regularization, alpha)
+    return Als(interactions.user_ids, interactions.item_ids, users, factors, regularization, alpha, 0.0, regularization)
 
 
 def regularization_of(matrix: sp.csr_matrix, parameters: AlsParameters) -> float:

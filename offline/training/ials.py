@@ -102,9 +102,16 @@ def train(
             item_factors = half_step(user_factors, items, threads)
             user_factors = half_step(item_factors, users, threads)
     progress("training ials", epochs, epochs)
-    constant = chosen.strength * len(interactions.item_ids)
+    constants = chosen.strength * len(interactions.item_ids), chosen.strength * len(interactions.user_ids)
     return Als(
-        interactions.user_ids, interactions.item_ids, user_factors, item_factors, constant, alpha, per_interaction
+        interactions.user_ids,
+        interactions.item_ids,
+        user_factors,
+        item_factors,
+        regularization=constants[0],
+        alpha=alpha,
+        per_interaction=per_interaction,
+        item_regularization=constants[1],
     )
 
 

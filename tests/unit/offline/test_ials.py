@@ -49,6 +49,15 @@ def test_a_users_factors_are_what_fold_in_gives(two_tastes):
         )
 
 
+def test_an_items_factors_solve_what_fold_in_of_an_item_solves(two_tastes):
+    als = ials.train(two_tastes, SMALL)
+    side = ials._side((two_tastes.matrix * np.float32(als.alpha)).T.tocsr(), als.per_interaction, SMALL)
+    column = two_tastes.matrix[:, 3].tocoo()
+    first = {two_tastes.user_ids[row]: w for row, w in zip(column.row.tolist(), column.data.tolist(), strict=True)}
+    solved = ials.half_step(als.user_factors, side)[3]
+    np.testing.assert_allclose(als.fold_in_item(first), solved, rtol=1e-3, atol=1e-5)
+
+
 def test_what_people_like_is_learned(two_tastes):
     als = ials.train(two_tastes, replace(SMALL, factors=2))
     scores = als.user_factors @ als.item_factors.T
