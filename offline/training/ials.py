@@ -60,7 +60,7 @@ class IalsParameters:
     def pair_weight(self, matrix: sp.csr_matrix) -> float:
         """α₀ for this matrix, so that the size and density of the data do not matter."""
         users, items = matrix.shape
-        return self.unobserved * float(matrix.nnz) / (users * items)
+        return self.unobserved * int(matrix.nnz) / int(users * items)
 
 
 class _Side(NamedTuple):
