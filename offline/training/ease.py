@@ -286,6 +286,16 @@ def _train_sparse(interactions: Interactions, parameters: SparseEaseParameters, 
     return train_sparse(interactions, parameters, context.threads, context.progress)
 
 
+def _train_auto(interactions: Interactions, parameters: SparseEaseParameters, context: Context) -> Ease:
+    fits = needs_mib(interactions, parameters) <= parameters.limit_mib
+    return (_train if fits else _train_sparse)(interactions, parameters, context)
+
+
+def _needs_mib_auto(interactions: Interactions, parameters: SparseEaseParameters) -> float:
+    whole = needs_mib(interactions, parameters)
+    return whole if whole <= parameters.limit_mib else needs_mib_sparse(interactions, parameters)
+
+
 ALGORITHMS: Final = (
     Algorithm(
         name="ease",
@@ -307,6 +317,14 @@ ALGORITHMS: Final = (
             "nearest": Integers(50, 400, log=True),
         },
         needs_mib=needs_mib_sparse,
+        kind=Ease.kind,
+    ),
+    Algorithm(
+        name="ease-auto",
+        about="ease where its memory is within its limit, else ease-sparse",
+        parameters=SparseEaseParameters,
+        train=_train_auto,
+        needs_mib=_needs_mib_auto,
         kind=Ease.kind,
     ),
 )

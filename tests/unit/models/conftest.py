@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from models.als import Als
+from models.blend import Blend, Component
 from models.ease import Ease
 from models.neighbours import Neighbours
 from models.popularity import Popularity
@@ -32,7 +33,18 @@ def make_ease():
     return Ease(ITEM_IDS, indptr, indices, np.array([0.75, 0.5, 0.5, -0.125, 1.0, 0.5, 0.25]))
 
 
-MODELS = {"als": make_als, "popularity": make_popularity, "neighbours": make_neighbours, "ease": make_ease}
+def make_blend():
+    components = (Component("ease", make_ease()), Component("popularity", make_popularity()))
+    return Blend(components, np.array([0.75, 0.25]))
+
+
+MODELS = {
+    "als": make_als,
+    "popularity": make_popularity,
+    "neighbours": make_neighbours,
+    "ease": make_ease,
+    "blend": make_blend,
+}
 
 
 @pytest.fixture(params=MODELS)
@@ -63,3 +75,8 @@ def neighbours():
 @pytest.fixture
 def ease():
     return make_ease()
+
+
+@pytest.fixture
+def blend():
+    return make_blend()
