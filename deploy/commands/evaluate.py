@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import typer
@@ -38,6 +38,10 @@ Mapping = Annotated[str, typer.Option("--map", help="Columns: user=…,item=…,
 Threads = Annotated[int, typer.Option(help="0: one a core.", min=0)]
 Share = Annotated[float, typer.Option(help="Of interactions (time) or people (users) that is the test.")]
 Last = Annotated[int, typer.Option(help="Items of each person that are held out (leave-last).", min=1, max=4)]
+
+
+_WIDE: Final = 5
+"""Algorithms that a table by segment has room for."""
 
 
 def register(app: typer.Typer) -> None:
@@ -76,7 +80,7 @@ def compare_(
     wanted(plan)
     with steps() as show, _task(data, protocol, mapping, SplitOptions(share=share, last=last), show) as task:
         report = compare_on(task, plan, show)
-    _print(report)
+    _print(report, by_segment=segments)
     _write(report, json, html)
 
 
@@ -161,7 +165,7 @@ def _write(report: CompareReport, json: Path | None, html: Path | None) -> None:
         console.print(f"Written to {html}.")
 
 
-def _print(report: CompareReport) -> None:
+def _print(report: CompareReport, *, by_segment: bool) -> None:
     shown = report.headline
     ours = [[row.name, *_figures(row, shown), f"{row.seconds:.1f}", f"{row.peak_mib:.0f}"] for row in report.rows]
     theirs = [
@@ -176,7 +180,8 @@ def _print(report: CompareReport) -> None:
     for subject, note in report.notes.items():
         console.print(f"{subject}: {note}", markup=False, soft_wrap=True)
     _print_differences(report)
-    _print_segments(report)
+    if by_segment:
+        _print_segments(report)
 
 
 def _print_differences(report: CompareReport) -> None:
@@ -195,15 +200,18 @@ def _print_differences(report: CompareReport) -> None:
 
 
 def _print_segments(report: CompareReport) -> None:
-    worked = [row for row in report.rows if row.segments]
-    if not worked:
-        return
     metric = report.headline[0]
+    best = sorted((row for row in report.rows if row.segments), key=lambda row: -row.metrics[metric])[:_WIDE]
+    if not best:
+        return
     rows = [
-        [name, f"{segment.questions:,}", *(_figure(row.segments[name].metrics[metric]) for row in worked)]
-        for name, segment in worked[0].segments.items()
+        [name, f"{part.questions:,}", *(_figure(row.segments[name].metrics[metric]).lstrip("0") for row in best)]
+        for name, part in best[0].segments.items()
     ]
-    table("segment", "questions", *(row.name for row in worked), rows=rows, title=f"{metric} by segment")
+    title = f"{metric} by segment" + (
+        f", the best {_WIDE}; --json and --html have all" if len(report.rows) > _WIDE else ""
+    )
+    table("segment", "asked", *(row.name for row in best), rows=rows, title=title)
 
 
 def _figures(row: Row, names: tuple[str, ...]) -> list[str]:

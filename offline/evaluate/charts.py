@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import matplotlib as mpl
@@ -43,29 +43,35 @@ class Bar(NamedTuple):
     high: float | None = None
 
 
+def palette(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each algorithm, the same on every chart."""
+    return {name: _COLOURS[number % len(_COLOURS)] for number, name in enumerate(names)}
+
+
 def bars(found: Sequence[Bar], label: str) -> str:
     """Figures as dots with their intervals, the best on top."""
     with mpl.rc_context(_STYLE):
-        figure, axes = _drawn(7.2, 0.6 + 0.3 * len(found))
+        figure, axes = _drawn(7.2, 0.8 + 0.3 * len(found))
         for place, bar in enumerate(sorted(found, key=lambda each: each.value)):
             measured = bar.low is not None and bar.high is not None
             if bar.low is not None and bar.high is not None:
                 axes.plot([bar.low, bar.high], [place, place], color=_COLOURS[0], linewidth=2)
             axes.plot(bar.value, place, "o", color=_COLOURS[0], fillstyle="full" if measured else "none")
         axes.set_yticks(range(len(found)), [each.name for each in sorted(found, key=lambda each: each.value)])
+        axes.set_ylim(-0.6, len(found) - 0.4)
         axes.set_xlabel(label)
         axes.grid(axis="x", alpha=0.2, color=_INK)
         return _svg(figure, f"bars {label}")
 
 
-def scatter(points: Sequence[Point], across: str, up: str) -> str:
-    """Quality against cost; cost in powers of ten."""
+def scatter(points: Sequence[Point], across: str, up: str, colours: Mapping[str, str], *, powers: bool) -> str:
+    """Quality against cost, in powers of ten where the costs lie far apart."""
     with mpl.rc_context(_STYLE):
         figure, axes = _drawn(5.2, 3.4)
-        for number, point in enumerate(points):
-            axes.plot(point.x, point.y, "o", color=_COLOURS[number % len(_COLOURS)])
+        for point in points:
+            axes.plot(point.x, point.y, "o", color=colours[point.name])
             axes.annotate(point.name, (point.x, point.y), xytext=(5, 4), textcoords="offset points", fontsize=9)
-        axes.set_xscale("log")
+        axes.set_xscale("log" if powers else "linear")
         axes.set_xlabel(across)
         axes.set_ylabel(up)
         axes.margins(x=0.2)
@@ -73,28 +79,27 @@ def scatter(points: Sequence[Point], across: str, up: str) -> str:
         return _svg(figure, f"scatter {across}")
 
 
-def lines(series: Mapping[str, Sequence[tuple[float, float]]], across: str, up: str) -> str:
+def lines(series: Mapping[str, Sequence[tuple[float, float]]], across: str, up: str, colours: Mapping[str, str]) -> str:
     """One line an algorithm."""
     with mpl.rc_context(_STYLE):
         figure, axes = _drawn(5.2, 3.4)
-        for number, (name, points) in enumerate(series.items()):
-            axes.plot(*zip(*points, strict=True), "o-", color=_COLOURS[number % len(_COLOURS)], label=name)
-        _named(axes, across, up)
+        for name, points in series.items():
+            axes.plot(*zip(*points, strict=True), "o-", color=colours[name], label=name)
+        _named(figure, axes, across, up)
         return _svg(figure, f"lines {across}")
 
 
-def groups(series: Mapping[str, Mapping[str, float]], label: str) -> str:
+def groups(series: Mapping[str, Mapping[str, float]], label: str, colours: Mapping[str, str]) -> str:
     """One row a segment, one dot an algorithm; ``series`` is by algorithm, then by segment."""
     names = list(dict.fromkeys(name for each in series.values() for name in each))[::-1]
     with mpl.rc_context(_STYLE):
         figure, axes = _drawn(7.2, 0.9 + 0.24 * len(names))
-        for number, (name, values) in enumerate(series.items()):
+        for name, values in series.items():
             places = [names.index(each) for each in values]
-            axes.plot(
-                list(values.values()), places, "o", color=_COLOURS[number % len(_COLOURS)], label=name, alpha=0.85
-            )
+            axes.plot(list(values.values()), places, "o", color=colours[name], label=name, alpha=0.85)
         axes.set_yticks(range(len(names)), names)
-        _named(axes, label, "")
+        axes.set_ylim(-0.6, len(names) - 0.4)
+        _named(figure, axes, label, "")
         return _svg(figure, f"groups {label}")
 
 
@@ -103,11 +108,11 @@ def _drawn(width: float, height: float) -> tuple[Figure, Any]:
     return figure, figure.add_subplot()
 
 
-def _named(axes: Any, across: str, up: str) -> None:
+def _named(figure: Figure, axes: Any, across: str, up: str) -> None:
     axes.set_xlabel(across)
     axes.set_ylabel(up)
     axes.grid(alpha=0.2, color=_INK)
-    axes.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4)
+    figure.legend(frameon=False, fontsize=9, loc="outside lower center", ncols=4)
 
 
 def _svg(figure: Figure, salt: str) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 import jinja2
 
 from offline.compare import CompareReport
 from offline.evaluate import charts
 from offline.evaluate.one import Row
+
+_FAR: Final = 10.0
+"""Costs that differ by more than this factor are shown in powers of ten."""
 
 
 def page(report: CompareReport) -> str:
@@ -38,24 +41,27 @@ def _charts(report: CompareReport, worked: list[Row]) -> list[tuple[str, str, st
     metric = report.headline[0]
     if not worked:
         return []
+    colours = charts.palette(row.name for row in worked)
     found = [
         (
             f"{metric} with 95 % intervals",
             "Hollow dots are published figures.",
             charts.bars(_bars(report, worked), metric),
         ),
-        (f"{metric} against training time", "Up and to the left is better.", _cost(worked, metric, "seconds")),
-        (f"{metric} against memory", "The process's peak while training.", _cost(worked, metric, "MiB")),
+        (f"{metric} against training time", "Up and to the left is better.", _cost(worked, metric, "seconds", colours)),
+        (f"{metric} against memory", "The process's peak while training.", _cost(worked, metric, "MiB", colours)),
     ]
     curves = {row.name: [(each.share, each.metrics["NDCG@10"]) for each in row.curve] for row in worked if row.curve}
     if curves:
         note = "On a validation slice of the training part; everyone keeps this share of their interactions."
-        found.append(("Learning curves", note, charts.lines(curves, "share of the training data", "NDCG@10")))
+        found.append(("Learning curves", note, charts.lines(curves, "share of the training data", "NDCG@10", colours)))
     by_segment = {
         row.name: {name: each.metrics[metric] for name, each in row.segments.items()} for row in worked if row.segments
     }
     if by_segment:
-        found.append((f"{metric} by segment", "Each of its own right items alone.", charts.groups(by_segment, metric)))
+        found.append(
+            (f"{metric} by segment", "Each of its own right items alone.", charts.groups(by_segment, metric, colours))
+        )
     return found
 
 
@@ -66,13 +72,14 @@ def _bars(report: CompareReport, worked: list[Row]) -> list[charts.Bar]:
     return ours + theirs
 
 
-def _cost(worked: list[Row], metric: str, unit: str) -> str:
+def _cost(worked: list[Row], metric: str, unit: str, colours: dict[str, str]) -> str:
     # A training of a few milliseconds has no place of its own on an axis of powers of ten.
     points = [
         charts.Point(row.name, max(row.seconds, 0.01) if unit == "seconds" else row.peak_mib, row.metrics[metric])
         for row in worked
     ]
-    return charts.scatter(points, unit, metric)
+    costs = [point.x for point in points]
+    return charts.scatter(points, unit, metric, colours, powers=max(costs) > _FAR * min(costs))
 
 
 def _segments(report: CompareReport, worked: list[Row]) -> list[dict[str, Any]]:
