@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -33,9 +35,26 @@ def listen(host: str, port: int, otherwise: str) -> socket.socket:
         raise PortInUse(f"cannot listen on {host}:{port} ({reason}): stop what uses it, or {otherwise}") from error
 
 
-def serve(app: Any, listening: socket.socket, log_level: str) -> None:
-    """Answer on a listening socket until a signal ends it in an orderly way; ``app`` is an ASGI application."""
+class _Server(uvicorn.Server):
+    """Says that it stops before it waits for requests to end, so that endless ones can be ended."""
+
+    def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop in an orderly way."""
+        self._stopping()
+        await super().shutdown(sockets)
+
+
+def serve(app: Any, listening: socket.socket, log_level: str, stopping: Callable[[], None] = lambda: None) -> None:
+    """Answer on a listening socket until a signal ends it in an orderly way; ``app`` is an ASGI application.
+
+    ``stopping`` is called on the event loop when the end begins: it ends the answers that would go on for ever.
+    """
     config = uvicorn.Config(app, log_level=log_level.lower(), access_log=False, timeout_keep_alive=KEEP_ALIVE_SECONDS)
-    # uvicorn raises the signal again after an orderly stop; here that is the orderly end.
+    # uvicorn raises the signal again after an orderly stop; here that is the orderly end, so that callers can clean up.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listening])
+        _Server(config, stopping).run(sockets=[listening])

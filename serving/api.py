@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from time import perf_counter
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote
@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import msgspec
 import structlog
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from schemas.answers import Answer
@@ -78,6 +79,12 @@ class _Handlers:
         """``GET /v1/users/{user_id}``."""
         return await self._service.user(_path_id(request, "/v1/users/", "", "user_id")[0])
 
+    def notifications(self, request: Request) -> AsyncIterator[bytes] | None:
+        """``GET /v1/users/{user_id}/notifications``; None for a user whose id ends like that."""
+        user_id, whole = _path_id(request, "/v1/users/", "/notifications", "user_id")
+        last_event_id = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
+        return None if whole else self._service.notifications.open(user_id, last_event_id)
+
     async def similar(self, request: Request) -> Any:
         """``GET /v1/items/{item_id}/similar``, or an item whose id ends like that."""
         item_id, whole = _path_id(request, "/v1/items/", "/similar", "item_id")
@@ -124,6 +131,7 @@ def _add_users(router: APIRouter, handlers: _Handlers) -> None:
         response_model=None,
         **openapi.documented_body(openapi.EXAMPLE_SCORES, ScoresAsk, "user_id"),
     )(_endpoint("scores", handlers.scores))
+    _add_notifications(router, handlers)
     router.get(
         "/v1/users/{user_id:path}",
         summary="The current view of a user",
@@ -131,6 +139,30 @@ def _add_users(router: APIRouter, handlers: _Handlers) -> None:
         response_model=None,
         **openapi.documented(openapi.EXAMPLE_USER, path="user_id"),
     )(_endpoint("user", handlers.user))
+
+
+def _add_notifications(router: APIRouter, handlers: _Handlers) -> None:
+    user = _endpoint("user", handlers.user)
+
+    async def notifications(request: Request) -> Response:
+        try:
+            stream = handlers.notifications(request)
+        except ProblemError as error:
+            metrics.REQUESTS.labels("notifications", "invalid").inc()
+            return as_response(error)
+        if stream is None:
+            return await user(request)
+        metrics.REQUESTS.labels("notifications", "ok").inc()
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+    router.get(
+        "/v1/users/{user_id:path}/notifications",
+        summary="Says when a new model has changed this user's list (server-sent events)",
+        tags=["recommendations"],
+        response_model=None,
+        **openapi.DOCUMENTED_NOTIFICATIONS,
+    )(notifications)
 
 
 def _add_items(router: APIRouter, handlers: _Handlers) -> None:

@@ -98,6 +98,9 @@ class Settings(BaseSettings):
     breaker_failures: Annotated[int, Field(ge=1, description="Failures in a row that rest a source.")] = 5
     breaker_rest: Annotated[float, Field(gt=0, description="Seconds until a resting source is tried.")] = 1.0
     cached_lists: Annotated[int, Field(ge=0, description="Precomputed lists kept in memory.")] = 50_000
+    notification_streams: Annotated[
+        int, Field(ge=0, description="Clients that may wait at once to be told that their list has changed.")
+    ] = 1_000
     decisions: Annotated[bool, Field(description="Whether answers are recorded on the answers topic.")] = True
     decision_queue: Annotated[int, Field(ge=1, description="Answers waiting to be recorded.")] = 10_000
     cors_origins: Annotated[

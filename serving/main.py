@@ -84,7 +84,7 @@ def main() -> None:
     except FreshetError as error:
         sys.exit(f"The online API cannot start: {error}")
     _log.info("online_api_starts", host=settings.host, port=settings.port)
-    http_server.serve(app, listening, settings.log_level)
+    http_server.serve(app, listening, settings.log_level, app.state.service.notifications.close)
 
 
 def _level(name: str) -> int:

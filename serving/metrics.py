@@ -51,6 +51,12 @@ FOLLOW_AGE_SECONDS: Final = Gauge(
 FOLLOW_FAILURES: Final = Counter(
     "freshet_follow_failures_total", "Reads of a followed signal that failed; the older view stays.", ("signal",)
 )
+NOTIFICATION_STREAMS: Final = Gauge(
+    "freshet_notification_streams", "Clients that wait to be told that their list has changed."
+)
+NOTIFICATIONS: Final = Counter(
+    "freshet_notifications_total", "Times that a client was told that a new model changed its list."
+)
 DECISIONS: Final = Counter(
     "freshet_decisions_total",
     "Decision records by outcome: written, dropped (the queue was full), failed (the log did not take it).",

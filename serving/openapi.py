@@ -88,6 +88,18 @@ def documented_body(
     }
 
 
+_EXAMPLE_STREAM: Final = """retry: 3000
+id: 20261124T100000000Z-1c2d3e4f.q83vEjRWeJA
+
+: still here
+
+event: recommendations
+id: 20261124T104500000Z-5a6b7c8d.vMzd7g8QEjQ
+data: {"model_version":"20261124T104500000Z-5a6b7c8d","changed":2,"generated_at":"2026-11-24T10:45:02Z"}
+
+"""
+
+
 def _path_parameter(name: str | None) -> list[dict[str, Any]]:
     if name is None:
         return []
@@ -122,3 +134,28 @@ def _described(field: dict[str, Any]) -> dict[str, Any]:
         (each["description"] for each in field.get("anyOf", ()) if "description" in each), ""
     )
     return {"schema": schema, "description": text}
+
+
+DOCUMENTED_NOTIFICATIONS: Final[dict[str, Any]] = {
+    "responses": {
+        200: {
+            "description": "Stays open; comments keep it alive. An event for each version that really changes the list.",
+            "content": {"text/event-stream": {"example": _EXAMPLE_STREAM}},
+        },
+        503: {"description": "Too many streams are open", "content": {"application/problem+json": {}}},
+    },
+    "openapi_extra": {
+        "parameters": [
+            *_path_parameter("user_id"),
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string"},
+                "description": "Sent by browsers that reconnect: what changed meanwhile is told at once. "
+                "`last_event_id` in the query does the same.",
+            },
+        ]
+    },
+}
+"""Keyword arguments of the route of notifications."""

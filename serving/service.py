@@ -10,7 +10,7 @@ import asyncio
 import gc
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -35,6 +35,7 @@ from serving.config import Settings
 from serving.decisions import Recorder
 from serving.follow import Follower
 from serving.lists import Lists
+from serving.notifications import Notifications
 from serving.params import ItemsAsk, ListAsk, RecommendAsk, SessionAsk, SimilarAsk
 from serving.people import People, Person
 from serving.population import Population
@@ -100,6 +101,9 @@ class ServingService:
         self._items = self._follower(Signal.ITEMS, self.state.apply_items)
         self._cells = self._follower(Signal.AGGREGATES, self.state.apply_aggregates)
         self._recorder = Recorder(stores.log, settings.decision_queue) if stores.log and settings.decisions else None
+        self.notifications = Notifications(
+            self._lists_by, self._sources.clock, self.state.models, settings.notification_streams
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._watcher: ModelWatcher | None = None
         self._began_empty = False
@@ -109,7 +113,7 @@ class ServingService:
         loop = asyncio.get_running_loop()
 
         def adopt(models: Models) -> None:
-            loop.call_soon_threadsafe(self.state.adopt, models)
+            loop.call_soon_threadsafe(self._adopt, models)
 
         self._watcher = ModelWatcher(self._stores.models, adopt, self._settings.model_seconds)
         with _long_lived():
@@ -128,6 +132,7 @@ class ServingService:
         """End what runs in the background; answers that wait to be recorded are handed to the log first."""
         if self._watcher:
             self._watcher.stop()
+        self.notifications.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -227,6 +232,23 @@ class ServingService:
         """What the signals hold of a user; never raises."""
         return await self._people.read(user_id)
 
+    async def _lists_by(self, user_id: str, count: int, versions: Sequence[Models]) -> list[list[str]]:
+        """The person's list by each of these models, all of one moment; nothing is recorded."""
+        person = await self._people.read(user_id)
+        asked, lists = self._asked(RecommendAsk(count=count), user_id=user_id), []
+        for models in versions:
+            _, stored = await self._with_list(_known(person), user_id, models)
+            signals = Signals(person.value, self.state.population, stored)
+            rank = partial(recommend, asked, signals, models, self.state.catalogue, self.config)
+            question = Question("notifications", asked, person, models)
+            ranked = answering.ranked_or_nothing(rank, partial(self._shelf, "popular", question), [])
+            lists.append([item.item_id for item in ranked.items])
+        return lists
+
+    def _adopt(self, models: Models) -> None:
+        self.state.adopt(models)
+        self.notifications.model_changed(self.state.models)
+
     def missing(self) -> list[str]:
         """What this process still waits for before it is ready, each a sentence; empty once it is."""
         found = [self._stale(self._items, "the catalogue"), self._stale(self._cells, "the aggregates")]
@@ -324,6 +346,10 @@ class ServingService:
             metrics.MODEL_LOADED.set(models.version is not None)
             metrics.MODEL_AGE_SECONDS.set(max(0.0, now - models.created_at) if models.version else 0.0)
             await asyncio.sleep(1.0)
+
+
+async def _known(person: Person) -> Person:
+    return person
 
 
 @contextmanager

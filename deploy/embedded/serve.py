@@ -12,7 +12,8 @@ from serving.config import Settings as ServingSettings
 
 def serve(folder: Path, running: Nearline, taken: socket.socket, settings: ServingSettings) -> None:
     """Answer on a listening socket until a signal ends it in an orderly way."""
-    http_server.serve(create_app(folder, running, settings), taken, settings.log_level)
+    app = create_app(folder, running, settings)
+    http_server.serve(app, taken, settings.log_level, app.state.service.notifications.close)
 
 
 def listening(host: str, port: int) -> socket.socket:

@@ -78,13 +78,13 @@ class EmbeddedShop:
             for partition in range(PARTITIONS):
                 self._fold(topic, partition)
 
-    def train(self, version: str) -> None:
-        """Factors in which a group of items is an axis, user n likes group n; published as offline does."""
+    def train(self, version: str, shift: int = 0) -> None:
+        """Factors in which a group of items is an axis, user n likes group n + shift; published as offline does."""
         rng = np.random.default_rng(3)
         item_ids = tuple(f"game/{n}" for n in range(ITEMS))
         user_ids = tuple(f"user-{n}" for n in range(USERS_COUNT))
         items = np.eye(GROUPS)[[n % GROUPS for n in range(ITEMS)]] + 0.05 * rng.random((ITEMS, GROUPS))
-        likes = np.eye(GROUPS)[[n % GROUPS for n in range(USERS_COUNT)]]
+        likes = np.eye(GROUPS)[[(n + shift) % GROUPS for n in range(USERS_COUNT)]]
         als = Als(user_ids, item_ids, likes, items, regularization=0.1, alpha=1.0)
         mates = np.array([[m for m in range(ITEMS) if m != n and m % GROUPS == n % GROUPS] for n in range(ITEMS)])
         near = Neighbours(item_ids, mates, np.tile(np.linspace(0.9, 0.2, mates.shape[1]), (ITEMS, 1)))
