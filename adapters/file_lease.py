@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import math
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -14,6 +15,8 @@ import msgspec
 from schemas.errors import JobStoreUnavailable, LeaseLost, LeaseTaken
 from schemas.ports import Held
 
+_TRIES: Final = 10
+_PAUSE: Final = 0.01
 _UNKNOWN: Final = Held("unknown", 0.0, 0)
 
 
@@ -31,7 +34,7 @@ class FileLease:
         """Take the lock and write down who has it."""
         with self._lock:
             handle = self._open(name)
-            if not _locked(handle):
+            if not _locked_soon(handle):
                 found = _read(handle)
                 handle.close()
                 raise LeaseTaken(name, found.holder, datetime.fromtimestamp(found.since, UTC))
@@ -88,6 +91,15 @@ def _locked(handle: IO[bytes]) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _locked_soon(handle: IO[bytes]) -> bool:
+    """Somebody who only looks who holds the lease has the file locked for a moment."""
+    for _ in range(_TRIES):
+        if _locked(handle):
+            return True
+        time.sleep(_PAUSE)
+    return False
 
 
 def _read(handle: IO[bytes]) -> Held:

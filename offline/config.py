@@ -63,3 +63,18 @@ class OfflineSettings(BaseSettings):
     """Addresses that are told of new models and of failed trainings."""
     webhook_secret: SecretStr = SecretStr("")
     """What webhooks are signed with: `whsec_` and base64."""
+
+    schedule_new: int = Field(default=10_000, ge=1)
+    """New events after which the schedule trains in full."""
+    schedule_share: float = Field(default=0.1, gt=0)
+    """Or new events as a share of those that the last full training saw."""
+    schedule_age_hours: float = Field(default=24.0, gt=0)
+    """Or the age of the last full training, where anything is new."""
+    schedule_incremental_minutes: float = Field(default=5.0, gt=0)
+    """Pause between incremental trainings."""
+    schedule_archive_minutes: float = Field(default=10.0, gt=0)
+    """Pause between copies of the log into the archive."""
+    schedule_drift_minutes: float = Field(default=60.0, gt=0)
+    """Pause between looks whether inputs or lists have drifted."""
+    schedule_statistics_minutes: float = Field(default=60.0, gt=0)
+    """Pause between statistics."""

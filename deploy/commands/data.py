@@ -16,7 +16,7 @@ import typer
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, parts_for, settings_for, steps
 from deploy.parts import Parts
-from deploy.training import BY_HAND, archive_by_spark, train_in
+from deploy.training import BY_HAND, archive_by_spark, jobs_of, train_in
 from ingest.config import IngestSettings
 from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import recognise
@@ -27,6 +27,7 @@ from ingest.validate import policy
 from offline import gate
 from offline.archive import archive_log
 from offline.engines import EngineName
+from offline.jobs.runs import recorded
 from schemas import topics
 from schemas.errors import ServerMissing
 from schemas.manifest import Manifest
@@ -97,11 +98,17 @@ def archive(
     data: Data = DEFAULT_FOLDER,
     stack: StackName = None,
     engine: Annotated[EngineName, typer.Option(help="spark reads Kafka's partitions side by side.")] = "auto",
+    reason: Annotated[str, typer.Option(hidden=True)] = BY_HAND,
 ) -> None:
     """Copy what is new on the log into the Parquet archive (`freshet train` does it too)."""
-    with parts_for(data, stack) as parts, steps() as show:
-        done = archive_by_spark(parts, settings_for(stack), engine, show)
-        done = done or archive_log(parts.reader, parts.archive, progress=show)
+    with (
+        parts_for(data, stack) as parts,
+        steps() as show,
+        recorded(jobs_of(parts), "archive", reason, show=show) as run,
+    ):
+        done = archive_by_spark(parts, settings_for(stack), engine, run.progress)
+        done = done or archive_log(parts.reader, parts.archive, progress=run.progress)
+        run.say("done", f"{done.records:,} records archived")
     console.print(f"{done.records:,} records archived.")
     if done.missed:
         console.print(f"[yellow]{done.missed:,} were gone before: archive more often than the log forgets.[/yellow]")
@@ -161,7 +168,8 @@ def train(
             f"{window.interactions:,} interactions of {window.users:,} users and {window.items:,} items."
         )
         for name, value in outcome.metrics.items():
-            console.print(f"  {name} {value:.4f}")
+            if "[" not in name:  # those of segments are for the gate
+                console.print(f"  {name} {value:.4f}")
         _warn_of_quality(outcome)
     else:
         console.print(f"Not trained: {outcome.reason}")

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from deploy.embedded.serve import listening, serve
 from deploy.local import stack
 from deploy.local.config import StackConfig
 from deploy.parts import Parts, create_cluster, open_parts
+from deploy.schedule import scheduling
 from deploy.training import archive_by_spark, train_in
 from offline.engines import EngineName
 from schemas import topics
@@ -42,7 +44,15 @@ def register(app: typer.Typer) -> None:
     app.command("cluster-demo")(cluster_demo)
 
 
-def up(data: Data = DEFAULT_FOLDER, host: Host = "127.0.0.1", port: Port = 8000, stack: StackName = None) -> None:
+def up(
+    data: Data = DEFAULT_FOLDER,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    stack: StackName = None,
+    scheduled: Annotated[
+        bool, typer.Option("--schedule", help="Also train when it is due, as `freshet schedule`.")
+    ] = False,
+) -> None:
     """Run all tiers in one process in the foreground; Ctrl-C ends it."""
     settings = settings_for(stack)
     if settings.stack == "cluster":
@@ -50,7 +60,9 @@ def up(data: Data = DEFAULT_FOLDER, host: Host = "127.0.0.1", port: Port = 8000,
             "`freshet up` is the embedded stack; `freshet cluster-demo` runs the cluster's processes"
         )
     serving = read_settings(ServingSettings)
-    with listening(host, port) as taken, nearline(data, settings.partitions) as running:
+    with listening(host, port) as taken, nearline(data, settings.partitions) as running, ExitStack() as beside:
+        if scheduled:
+            beside.enter_context(scheduling(data, settings))
         console.print(f"Freshet on http://{host}:{port}, its data in {data}. Ctrl-C ends it.", soft_wrap=True)
         serve(data, running, taken, serving)
 

@@ -141,10 +141,26 @@ TRAINING: Final = "train"
 """The lease of every job that makes versions."""
 
 
-def dead(jobs: Jobs, run: Run, lease: str) -> bool:
-    """Whether a run that says it is under way has lost its process; raises JobStoreUnavailable."""
-    held = jobs.lease.held(lease)
-    return run.outcome == "running" and (held is None or held.token != run.token)
+def seen(jobs: Jobs, count: int = KEPT) -> list[Run]:
+    """The newest runs, newest first; one that says it runs while nobody holds its lease is lost.
+
+    Raises JobStoreUnavailable.
+    """
+    doubted = {run.run_id for run in jobs.runs.runs(count) if run.outcome == "running" and not _alive(jobs, run)}
+    # Read again: a run that ended meanwhile wrote its end before it gave back the lease.
+    return [_lost(run, jobs.clock()) if run.run_id in doubted else run for run in jobs.runs.runs(count)]
+
+
+def _alive(jobs: Jobs, run: Run) -> bool:
+    held = jobs.lease.held(lease_of(run.job))
+    return held is not None and held.token == run.token
+
+
+def _lost(run: Run, now: float) -> Run:
+    if run.outcome != "running":
+        return run
+    message = f"its process was gone at '{run.step}'; the next run goes on where the archive ends"
+    return msgspec.structs.replace(run, outcome="lost", finished_at=datetime.fromtimestamp(now, UTC), message=message)
 
 
 def lease_of(job: str) -> str:
@@ -173,8 +189,7 @@ def _clear(jobs: Jobs, own: Run, lease: str) -> None:
     try:
         for run in jobs.runs.runs(KEPT):
             if run.outcome == "running" and run.run_id != own.run_id and lease_of(run.job) == lease:
-                message = f"its process was gone at '{run.step}'; the next run begins where its archive ends"
-                jobs.runs.put(msgspec.structs.replace(run, outcome="lost", finished_at=own.started_at, message=message))
+                jobs.runs.put(_lost(run, jobs.clock()))
         jobs.runs.expire(KEPT)
     except JobStoreUnavailable as error:
         _log.warning("old_runs_not_cleared", reason=str(error))

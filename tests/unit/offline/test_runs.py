@@ -7,7 +7,7 @@ import pytest
 
 from adapters.file_lease import FileLease
 from adapters.sqlite_jobs import SqliteRuns
-from offline.jobs.runs import Jobs, dead, publishing, recorded
+from offline.jobs.runs import Jobs, publishing, recorded, seen
 from schemas.errors import JobStoreUnavailable, LeaseLost, LeaseTaken, ModelRefused, NothingToTrain
 from schemas.jobs import Run
 
@@ -101,9 +101,10 @@ def test_how_a_run_ended_is_on_record_and_the_lease_is_free(jobs, error, outcome
 def test_a_run_whose_process_is_gone_is_marked_as_lost_by_the_next(jobs):
     for run_id, job in (("a", "train-incremental"), ("b", "statistics")):
         jobs.runs.put(Run(run_id=run_id, job=job, reason="", started_at=AT, holder="", token=1, step="training"))
-    assert dead(jobs, jobs.runs.runs()[0], "train")
+    assert {run.outcome for run in seen(jobs)} == {"lost"}
+    assert {run.outcome for run in jobs.runs.runs()} == {"running"}
     with recorded(jobs, "train", "asked"):
-        assert not dead(jobs, jobs.runs.runs()[0], "train")
+        assert {run.job: run.outcome for run in seen(jobs)}["train"] == "running"
     outcomes = {run.job: run.outcome for run in jobs.runs.runs()}
     assert outcomes == {"train": "done", "train-incremental": "lost", "statistics": "running"}
 

@@ -1,0 +1,224 @@
+"""Runs jobs when they are due, each as a process of its own and of low priority, one after the other."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from deploy.config import Settings
+from deploy.parts import Parts, open_parts
+from deploy.training import jobs_of
+from offline import metrics
+from offline.config import OfflineSettings
+from offline.jobs import inputs
+from offline.jobs.runs import Jobs, lease_of, seen
+from offline.jobs.schedule import Due, Policy, Seen, due, look
+from schemas.errors import FreshetError
+from schemas.jobs import WELL, Run
+from schemas.settings import read_settings
+
+LOOK_SECONDS: Final = 10.0
+NICE: Final = 10
+"""How far a job steps back behind serving; see nice(1)."""
+_STOP_SECONDS: Final = 20.0
+_LOG_BYTES: Final = 4_000_000
+_ENDS: Final = ("done", "skipped", "refused", "failed", "stopped", "lost")
+
+COMMANDS: Final[dict[str, tuple[str, ...]]] = {
+    "archive": ("archive",),
+    "train": ("train",),
+    "train-incremental": ("train", "--incremental"),
+    "drift": ("jobs", "drift"),
+    "statistics": ("statistics",),
+}
+"""What each job is, as arguments of ``freshet``."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Child:
+    """One process at a time; what it says goes to ``<folder>/logs/<job>.log``."""
+
+    def __init__(self, folder: Path, stack: str) -> None:
+        self._folder, self._stack = folder, stack
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = threading.Event()
+
+    def run(self, job: Due) -> int:
+        """Run a job to its end; its exit code, or minus the signal that ended it."""
+        output = self.log_of(job.job)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if output.exists() and output.stat().st_size > _LOG_BYTES:
+            output.replace(output.with_suffix(".log.1"))
+        with output.open("ab") as log:
+            self._process = subprocess.Popen(self._command(job), stdout=log, stderr=log, start_new_session=True)
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, NICE)
+            if self._stopping.is_set():
+                self._end()
+            return self._process.wait()
+
+    def stop(self) -> None:
+        """End the process that runs, if one does, and let no other one live."""
+        self._stopping.set()
+        self._end()
+
+    def log_of(self, job: str) -> Path:
+        """Where a job's output goes."""
+        return self._folder / "logs" / f"{job}.log"
+
+    def _end(self) -> None:
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(signal.SIGINT)  # which its record calls stopped
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+    def _command(self, job: Due) -> list[str]:
+        where = ["--data", str(self._folder), "--stack", self._stack, "--reason", job.reason]
+        return [sys.executable, "-m", "deploy.cli", *COMMANDS[job.job], *where]
+
+
+class Schedule:
+    """Looks what is due and runs it; ``run`` is called with a job and gives its exit code."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        jobs: Jobs,
+        policy: Policy,
+        run: Callable[[Due], int],
+        log_of: Callable[[str], Path],
+    ) -> None:
+        self._parts, self._jobs, self._policy, self._run, self._log_of = parts, jobs, policy, run, log_of
+        self._told: set[str] = set()
+        self._stopped = threading.Event()
+        for job in COMMANDS:
+            for outcome in _ENDS:
+                metrics.JOB_RUNS.labels(job, outcome)
+        self._measure(self._runs(), first=True)
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._stopped.set()
+
+    def look(self) -> None:
+        """Look once, and run what is due; a store that does not answer is looked at again next time."""
+        try:
+            now = self._seen()
+            metrics.SCHEDULE_LOOKED_AT.set(now.now)
+            for each in due(self._policy, now):
+                if self._stopped.is_set() or self._jobs.lease.held(lease_of(each.job)) is not None:
+                    continue
+                self._begin(each)
+        except (FreshetError, OSError) as error:
+            _log.warning("schedule_could_not_look", reason=str(error))
+
+    def _begin(self, each: Due) -> None:
+        _log.info("job_is_due", job=each.job, cause=each.cause, reason=each.reason)
+        metrics.JOBS_DUE.labels(each.job, each.cause).inc()
+        began = self._jobs.clock()
+        code = self._run(each)
+        if code and not self._stopped.is_set():
+            self._note_silent_failure(each, began, code)
+        self._measure(self._runs())
+
+    def _seen(self) -> Seen:
+        runs = self._runs()
+        self._measure(runs)
+        parts = self._parts
+        now = look(parts.reader, parts.archive, parts.models, runs, self._jobs.clock())
+        report = inputs.last_report(parts.documents)
+        fresh = report is not None and now.full is not None and report.at.timestamp() > now.full.at
+        return replace(now, drift=report.reasons if report is not None and fresh else ())
+
+    def _runs(self) -> list[Run]:
+        """All runs on record; those that are newly found to be lost are written down as such."""
+        found = seen(self._jobs)
+        for run in found:
+            if run.outcome == "lost" and run.run_id not in self._told:
+                self._jobs.runs.put(run)
+        return found
+
+    def _note_silent_failure(self, each: Due, began: float, code: int) -> None:
+        """A process that failed before it could write a record gets one, or it would be begun again at once."""
+        at = datetime.fromtimestamp(began, UTC)
+        if any(run.job == each.job and run.started_at >= at for run in self._jobs.runs.runs()):
+            return
+        ended = datetime.fromtimestamp(self._jobs.clock(), UTC)
+        self._jobs.runs.put(
+            Run(
+                run_id=f"{at:%Y%m%dT%H%M%S%f}-{each.job}-0",
+                job=each.job,
+                reason=each.reason,
+                started_at=at,
+                finished_at=ended,
+                holder="the schedule",
+                token=0,
+                outcome="failed",
+                message=_last_line(self._log_of(each.job)) or f"it ended with exit code {code}",
+            )
+        )
+
+    def _measure(self, runs: Sequence[Run], *, first: bool = False) -> None:
+        running = {run.job for run in runs if run.outcome == "running"}
+        for job in COMMANDS:
+            metrics.JOB_RUNNING.labels(job).set(job in running)
+        for run in sorted(runs, key=lambda run: run.run_id):
+            if run.finished_at is None or run.run_id in self._told:
+                continue
+            self._told.add(run.run_id)
+            metrics.JOB_SECONDS.labels(run.job).set((run.finished_at - run.started_at).total_seconds())
+            if run.outcome in WELL:
+                metrics.JOB_SUCCEEDED_AT.labels(run.job).set(run.finished_at.timestamp())
+            if not first:  # what ended before this process began is no increase
+                metrics.JOB_RUNS.labels(run.job, run.outcome).inc()
+                metrics.JOB_UNDELIVERED.inc(run.undelivered)
+
+
+@contextmanager
+def scheduling(folder: Path, settings: Settings, seconds: float = LOOK_SECONDS) -> Iterator[Schedule]:
+    """Look every so many seconds from a thread, until the block ends; a job under way is ended then.
+
+    Raises ConfigurationInvalid, JobStoreUnavailable.
+    """
+    # It warns whenever a look takes longer than the pause, which a look with a training always does.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    policy = Policy.of(read_settings(OfflineSettings))
+    with open_parts(folder, settings) as parts:
+        child = Child(folder, settings.stack)
+        schedule = Schedule(parts, jobs_of(parts), policy, child.run, child.log_of)
+        timer = BackgroundScheduler(timezone=UTC)
+        timer.add_job(
+            schedule.look, "interval", seconds=seconds, next_run_time=datetime.now(UTC), max_instances=1, coalesce=True
+        )
+        timer.start()
+        try:
+            yield schedule
+        finally:
+            schedule.stop()
+            child.stop()
+            timer.shutdown(wait=True)
+
+
+def _last_line(path: Path) -> str:
+    try:
+        lines = path.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from offline.jobs.schedule import LONGEST_PAUSE, RETRY_SECONDS, Policy, Seen, Trained, due
+from schemas.jobs import Run
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+POLICY = Policy(new=1_000, share=0.1, age=86_400, incremental=300, archive=600, drift=3_600, statistics=3_600)
+
+
+def seen(**fields):
+    return Seen(**({"now": NOW.timestamp(), "events": 5_000} | fields))
+
+
+def trained(new=0, ago=400.0, events=5_000):
+    return Trained(version="v1", at=NOW.timestamp() - ago, seen=events, new=new)
+
+
+def a_run(job, ago, outcome="done"):
+    at = NOW - timedelta(seconds=ago)
+    return Run(
+        run_id=f"{at:%Y%m%dT%H%M%S}", job=job, reason="", started_at=at, holder="", token=1,
+        finished_at=at, outcome=outcome,
+    )  # fmt: skip
+
+
+def rested(**more):
+    """Everything but training was done a moment ago."""
+    return {job: [a_run(job, 1)] for job in ("archive", "drift", "statistics")} | more
+
+
+def jobs(found):
+    return [each.job for each in found]
+
+
+def test_an_empty_shop_has_nothing_to_do():
+    assert due(POLICY, Seen(now=0)) == []
+
+
+def test_the_first_event_is_reason_for_the_first_model():
+    [first] = due(POLICY, seen(runs=rested()))
+    assert (first.job, first.cause) == ("train", "first")
+
+
+def test_without_news_nothing_is_trained_however_old_the_model_is():
+    assert due(POLICY, seen(active=trained(ago=1e9), full=trained(ago=1e9), runs=rested())) == []
+
+
+def test_enough_new_events_are_reason_for_a_full_training():
+    [each] = due(POLICY, seen(active=trained(1_000), full=trained(1_000, events=10**6), runs=rested()))
+    assert (each.job, each.cause) == ("train", "new")
+    assert "1,000 new events" in each.reason
+
+
+def test_a_share_of_new_events_is_reason_for_a_full_training_unless_they_are_a_handful():
+    [each] = due(POLICY, seen(active=trained(600), full=trained(600), runs=rested()))
+    assert (each.job, each.reason) == ("train", "600 new events, 12% of the 5,000 trained on")
+    assert jobs(due(POLICY, seen(active=trained(99), full=trained(99, events=10), runs=rested()))) == [
+        "train-incremental"
+    ]
+
+
+def test_an_old_model_and_one_new_event_are_reason_for_a_full_training():
+    [each] = due(POLICY, seen(active=trained(1), full=trained(1, ago=90_000), runs=rested()))
+    assert (each.job, each.cause) == ("train", "age")
+    assert "25 hours old" in each.reason
+
+
+def test_drift_is_reason_for_a_full_training_and_says_what_has_drifted():
+    [each] = due(POLICY, seen(active=trained(1), full=trained(1), drift=["a", "b"], runs=rested()))
+    assert each == ("train", "drift", "a; b")
+
+
+def test_between_full_trainings_news_are_learned_every_few_minutes():
+    assert jobs(due(POLICY, seen(active=trained(5, ago=301), full=trained(5, ago=5_000), runs=rested()))) == [
+        "train-incremental"
+    ]
+    assert due(POLICY, seen(active=trained(5, ago=299), full=trained(5, ago=5_000), runs=rested())) == []
+
+
+def test_an_incremental_training_does_not_put_off_the_full_one():
+    just_now = trained(0, ago=10)
+    assert jobs(due(POLICY, seen(active=just_now, full=trained(1_200, ago=9_000), runs=rested()))) == ["train"]
+
+
+def test_archive_drift_and_statistics_come_round_by_time():
+    runs = {"archive": [a_run("archive", 601)], "statistics": [a_run("statistics", 3_601)], "drift": []}
+    found = due(POLICY, seen(unarchived=3, active=trained(1, ago=10), full=trained(1, ago=10), runs=runs))
+    assert jobs(found) == ["archive", "drift", "statistics"]
+    assert due(POLICY, seen(unarchived=3, active=trained(ago=10), full=trained(ago=10), runs=rested())) == []
+
+
+@pytest.mark.parametrize("outcome", ["failed", "refused", "lost", "stopped"])
+def test_a_training_that_did_not_end_well_is_tried_again_after_a_pause(outcome):
+    def found(ago, failures=1):
+        failed = [a_run("train", ago + n, outcome) for n in range(failures)]
+        return jobs(due(POLICY, seen(runs=rested(train=[*failed, a_run("train", 9_999)]))))
+
+    assert found(RETRY_SECONDS - 1) == []
+    assert found(RETRY_SECONDS) == ["train"]
+    assert found(RETRY_SECONDS * 3, failures=3) == []
+    assert found(RETRY_SECONDS * 4, failures=3) == ["train"]
+    assert found(LONGEST_PAUSE, failures=40) == ["train"]
+
+
+@given(
+    new=st.integers(0, 10**6),
+    ago=st.floats(0, 1e7),
+    events=st.integers(0, 10**7),
+    drift=st.booleans(),
+    unarchived=st.integers(0, 9),
+)
+def test_at_most_one_training_is_due_and_never_without_news(new, ago, events, drift, unarchived):
+    state = trained(new, ago, events)
+    found = due(POLICY, seen(active=state, full=state, drift=["x"] if drift else [], unarchived=unarchived))
+    trainings = [each for each in found if each.job.startswith("train")]
+    assert len(trainings) <= (new > 0)
+    assert all(each.reason for each in found)
