@@ -21,18 +21,30 @@ def reset_peak() -> None:
 
 def peak_mib() -> float:
     """The largest resident memory since the last reset, or of the process's whole life; in MiB."""
-    try:
-        lines = _STATUS.read_text().splitlines()
-    except OSError:
-        unit = 1024**2 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+    found = _status("VmHWM")
+    unit = 1024**2 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit if found is None else found
+
+
+def held_mib() -> float | None:
+    """Resident memory now, in MiB; None where the system does not say."""
+    return _status("VmRSS")
 
 
 def available_mib() -> float:
     """Memory that can be had without swapping, in MiB; endless where the system does not say."""
+    found = _line(_FREE, "MemAvailable")
+    return float("inf") if found is None else found
+
+
+def _status(name: str) -> float | None:
+    return _line(_STATUS, name)
+
+
+def _line(path: Path, name: str) -> float | None:
+    """The figure of one line of a file of Linux, which counts in KiB."""
     try:
-        lines = _FREE.read_text().splitlines()
+        lines = path.read_text().splitlines()
     except OSError:
-        return float("inf")
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("MemAvailable")), float("inf"))
+        return None
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:")), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -18,7 +19,7 @@ from offline.evaluate.lists import category_matrix, of_categories, of_lists
 from offline.evaluate.segments import Segment, measured, segments
 from offline.evaluate.task import Answers, Task, TrainingPart, answer, questions_of
 from offline.evaluation import means, per_question
-from offline.memory import available_mib, peak_mib, reset_peak
+from offline.memory import available_mib, held_mib, peak_mib, reset_peak
 from offline.splits import inner, rebased, thinned
 from offline.training.algorithm import Algorithm, Context
 from schemas.errors import ConfigurationInvalid, FreshetError
@@ -44,6 +45,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, float] = {}
     seconds: float = 0.0
     peak_mib: float = 0.0
+    added_mib: float | None = None
+    """How much of that training added to what the process held before; None where the system does not say."""
     asking_seconds: float = 0.0
     """Of answering all questions of the test."""
     parameters: dict[str, Any] = {}
@@ -74,7 +77,7 @@ def run(
 
 
 def _run(using: Algorithm[Any], parameters: Any, task: Task, by_segment: bool, context: Context) -> Run:
-    model, seconds, peak = _trained(using, parameters, task.part, context)
+    model, cost = _trained(using, parameters, task.part, context)
     begun = time.perf_counter()
 
     def asking(_: str, done: int, total: int) -> None:
@@ -86,8 +89,9 @@ def _run(using: Algorithm[Any], parameters: Any, task: Task, by_segment: bool, c
     row = Row(
         name=using.name,
         metrics=means(values) | _beyond(answers, task),
-        seconds=seconds,
-        peak_mib=peak,
+        seconds=cost.seconds,
+        peak_mib=cost.peak_mib,
+        added_mib=cost.added_mib,
         asking_seconds=time.perf_counter() - begun,
         parameters=_built(parameters),
         intervals=intervals(values, described.people),
@@ -139,17 +143,23 @@ def require_memory(using: Algorithm[Any], parameters: Any, part: TrainingPart) -
         )
 
 
-def _trained(
-    using: Algorithm[Any], parameters: Any, part: TrainingPart, context: Context
-) -> tuple[Recommender, float, float]:
-    """The model, and the seconds and the peak MiB of training it."""
+class _Cost(NamedTuple):
+    seconds: float
+    peak_mib: float
+    added_mib: float | None
+
+
+def _trained(using: Algorithm[Any], parameters: Any, part: TrainingPart, context: Context) -> tuple[Recommender, _Cost]:
+    """The model, and what training it took."""
     context.progress(f"training {using.name}", 0, 1)
+    gc.collect()  # what the algorithm before left behind is not this one's
     reset_peak()
+    before = held_mib()
     begun = time.perf_counter()
     model = using.train(part.interactions, parameters, context)
     seconds, peak = time.perf_counter() - begun, peak_mib()
     context.progress(f"training {using.name}", 1, 1)
-    return model, seconds, peak
+    return model, _Cost(seconds, peak, None if before is None else max(0.0, peak - before))
 
 
 def _context(part: TrainingPart, threads: int, progress: Progress) -> Context:

@@ -49,7 +49,11 @@ def _charts(report: CompareReport, worked: list[Row]) -> list[tuple[str, str, st
             charts.bars(_bars(report, worked), metric),
         ),
         (f"{metric} against training time", "Up and to the left is better.", _cost(worked, metric, "seconds", colours)),
-        (f"{metric} against memory", "The process's peak while training.", _cost(worked, metric, "MiB", colours)),
+        (
+            f"{metric} against memory",
+            "What training added to the process's memory at its peak.",
+            _cost(worked, metric, "MiB", colours),
+        ),
     ]
     curves = {row.name: [(each.share, each.metrics["NDCG@10"]) for each in row.curve] for row in worked if row.curve}
     if curves:
@@ -75,11 +79,13 @@ def _bars(report: CompareReport, worked: list[Row]) -> list[charts.Bar]:
 def _cost(worked: list[Row], metric: str, unit: str, colours: dict[str, str]) -> str:
     # A training of a few milliseconds has no place of its own on an axis of powers of ten.
     points = [
-        charts.Point(row.name, max(row.seconds, 0.01) if unit == "seconds" else row.peak_mib, row.metrics[metric])
+        charts.Point(
+            row.name, max(row.seconds, 0.01) if unit == "seconds" else row.added_mib or 0.0, row.metrics[metric]
+        )
         for row in worked
     ]
     costs = [point.x for point in points]
-    return charts.scatter(points, unit, metric, colours, powers=max(costs) > _FAR * min(costs))
+    return charts.scatter(points, unit, metric, colours, powers=max(costs) > _FAR * min(costs) > 0)
 
 
 def _segments(report: CompareReport, worked: list[Row]) -> list[dict[str, Any]]:
