@@ -26,6 +26,8 @@ from schemas.errors import ConfigurationInvalid, TrainingTooLarge
 
 _BLOCK: Final = 256
 _MIB: Final = 2**20
+_POPULARITY: Final = 0.25
+"""Items are near by what they share over this power of their own popularity: between co-occurrence and cosine."""
 _ENTRY: Final = 8
 """Bytes of one kept weight: its position and its value."""
 
@@ -63,7 +65,7 @@ class SparseEaseParameters(EaseParameters):
     """Of EASE by neighbourhoods; raises ConfigurationInvalid where a value cannot work."""
 
     nearest: int = 200
-    """Items that may foresee an item: those with the greatest cosine."""
+    """Items that may foresee an item: those that share most people with it, for how many they have."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -229,12 +231,12 @@ def _solve_block(equations: _Equations, nearest: int, start: int) -> _Rows:
 
 
 def _nearest(others: NDArray[Any], shared: Matrix, item: int, diagonal: Matrix, count: int) -> NDArray[np.intp]:
-    """Places in ``others`` of the items with the greatest cosine, in their order; not of the item itself."""
+    """Places in ``others`` of the items that are nearest, in their order; not of the item itself."""
     places = np.flatnonzero(others != item)
     if places.size <= count:
         return places
-    cosine = shared[places] / np.sqrt(diagonal[others[places]])
-    return np.sort(places[np.argpartition(-cosine, count)[:count]])
+    nearness = shared[places] / np.power(diagonal[others[places]], _POPULARITY)
+    return np.sort(places[np.argpartition(-nearness, count)[:count]])
 
 
 def _ridge(equations: _Equations, items: NDArray[Any], shared: Matrix) -> Matrix:
@@ -299,7 +301,7 @@ def _needs_mib_auto(interactions: Interactions, parameters: SparseEaseParameters
 ALGORITHMS: Final = (
     Algorithm(
         name="ease",
-        about="a linear autoencoder in closed form, for catalogues of some 20,000 items",
+        about="a linear autoencoder in closed form, for catalogues of up to some 30,000 items",
         parameters=EaseParameters,
         train=_train,
         space={"regularization": Floats(3.0, 300.0), "user_power": Floats(0.0, 1.0, log=False)},
