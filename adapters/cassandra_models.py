@@ -42,9 +42,16 @@ _ACTIVATE: Final = (
     "UPDATE versions SET activated = true, active = ? WHERE shelf = 'models' AND version = ?"
     " IF manifest != null AND active = ?"
 )
-_HIDE: Final = "UPDATE versions SET manifest = null WHERE shelf = 'models' AND version = ? IF active != ?"
+_HIDE: Final = (
+    "UPDATE versions SET manifest = null WHERE shelf = 'models' AND version = ? IF active != ? AND challenger != ?"
+)
+_HOLD: Final = (
+    "UPDATE versions SET held = true, challenger = ? WHERE shelf = 'models' AND version = ? IF manifest != null"
+)
+_HOLD_NONE: Final = "UPDATE versions SET challenger = null WHERE shelf = 'models' IF challenger != null"
 _FORGET: Final = "DELETE FROM versions WHERE shelf = 'models' AND version = ? IF manifest = null"
 _ACTIVE: Final = "SELECT DISTINCT active FROM versions WHERE shelf = 'models'"
+_CHALLENGER: Final = "SELECT DISTINCT challenger FROM versions WHERE shelf = 'models'"
 _MANIFESTS: Final = "SELECT manifest FROM versions WHERE shelf = 'models'"
 _MANIFEST: Final = "SELECT manifest FROM versions WHERE shelf = 'models' AND version = ?"
 _CONTENTS: Final = "SELECT names, kinds FROM versions WHERE shelf = 'models' AND version = ?"
@@ -93,6 +100,18 @@ class CassandraModelStore:
         rows = self._ring.run(_ACTIVE)
         return rows[0][0] if rows else None
 
+    def hold(self, version: str | None) -> None:
+        """Hold a version ready, or none."""
+        if version is None:
+            self._applied(_HOLD_NONE)
+        elif not self._applied(_HOLD, version, version):
+            self.manifest(version)
+
+    def challenger(self) -> str | None:
+        """The version that is held ready."""
+        rows = self._ring.run(_CHALLENGER)
+        return rows[0][0] if rows else None
+
     def versions(self) -> list[Manifest]:
         """Every whole version, newest first."""
         return [decode_manifest(manifest) for (manifest,) in self._ring.run(_MANIFESTS) if manifest is not None]
@@ -118,9 +137,9 @@ class CassandraModelStore:
         return rows[0][0] if rows else None
 
     def delete(self, version: str) -> None:
-        """Remove a version that is not active; one that is not there is no error."""
+        """Remove a version that is neither active nor held ready; one that is not there is no error."""
         contents = self._ring.run(_CONTENTS, version)
-        if not self._applied(_HIDE, version, version):
+        if not self._applied(_HIDE, version, version, version):
             raise PointerMoved(None, version)
         for names, kinds in contents:
             self._delete_contents(version, names or (), kinds or ())

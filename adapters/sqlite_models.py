@@ -59,6 +59,21 @@ class SqliteModelStore:
         with self._database.reading() as connection:
             return _active(connection)
 
+    def hold(self, version: str | None) -> None:
+        """Hold a version ready, or none."""
+        with self._database.changing() as connection:
+            if version is None:
+                connection.execute("DELETE FROM challenger")
+                return
+            if self._manifest(connection, version) is None:
+                raise _unknown(version)
+            connection.execute("INSERT OR REPLACE INTO challenger VALUES (1, ?)", (version,))
+
+    def challenger(self) -> str | None:
+        """The version that is held ready."""
+        with self._database.reading() as connection:
+            return _challenger(connection)
+
     def versions(self) -> list[Manifest]:
         """Every version, newest first."""
         rows = self._database.rows("SELECT manifest FROM versions ORDER BY version DESC")
@@ -84,9 +99,9 @@ class SqliteModelStore:
         return self._database.one(_ENTRY, (version, kind, key))
 
     def delete(self, version: str) -> None:
-        """Remove a version that is not active; one that is not there is no error."""
+        """Remove a version that is neither active nor held ready; one that is not there is no error."""
         with self._database.changing() as connection:
-            if _active(connection) == version:
+            if version in (_active(connection), _challenger(connection)):
                 raise PointerMoved(None, version)
             for table in ("versions", "model_values", "lists"):
                 connection.execute(f"DELETE FROM {table} WHERE version = ?", (version,))  # noqa: S608 - names above
@@ -184,6 +199,11 @@ def _insert_lists(
 
 def _active(connection: sqlite3.Connection) -> str | None:
     version: str | None = _first(connection.execute("SELECT version FROM pointer"))
+    return version
+
+
+def _challenger(connection: sqlite3.Connection) -> str | None:
+    version: str | None = _first(connection.execute("SELECT version FROM challenger"))
     return version
 
 

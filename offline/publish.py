@@ -57,9 +57,12 @@ def rollback(store: ModelStore, hints: LogWriter, now: float) -> Manifest:
 
 
 def expire(store: ModelStore, keep: int = KEPT) -> list[str]:
-    """Remove all but the newest ``keep`` versions, never the active one nor its parent; returns what was removed."""
+    """Remove all but the newest ``keep`` versions, never the active one, its parent or the challenger.
+
+    Returns what was removed.
+    """
     active, versions = store.active(), store.versions()
-    spared = {active, *(each.parent for each in versions if each.version == active)}
+    spared = {active, store.challenger(), *(each.parent for each in versions if each.version == active)}
     gone = [each.version for each in versions[max(0, keep) :] if each.version not in spared]
     return [version for version in gone if _delete(store, version)]
 

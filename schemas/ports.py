@@ -143,6 +143,15 @@ class ModelStore(Protocol):
     def active(self) -> str | None:
         """The active version, or None before the first publish."""
 
+    def hold(self, version: str | None) -> None:
+        """Hold a whole version ready beside the active one, in place of the one held before; None holds none.
+
+        Raises VersionUnknown. The last one to say so wins: nothing answers by it before somebody promotes it.
+        """
+
+    def challenger(self) -> str | None:
+        """The version that is held ready, or None."""
+
     def versions(self) -> list[Manifest]:
         """Every whole version, newest first."""
 
@@ -156,7 +165,7 @@ class ModelStore(Protocol):
         """One precomputed list, or None where this key has none."""
 
     def delete(self, version: str) -> None:
-        """Remove a version, manifest first; raises PointerMoved where it is the active one."""
+        """Remove a version, manifest first; raises PointerMoved where it is active or held ready."""
 
     def close(self) -> None:
         """Let go of the store."""

@@ -21,6 +21,12 @@ CREATE TABLE IF NOT EXISTS lists (
     UNIQUE (version, kind, key)
 ) STRICT;
 
+-- One row at most: the version that is held ready beside the one that answers.
+CREATE TABLE IF NOT EXISTS challenger (
+    one     INTEGER PRIMARY KEY CHECK (one = 1),
+    version TEXT NOT NULL REFERENCES versions (version)
+) STRICT;
+
 -- One row at most: the version that answers.
 CREATE TABLE IF NOT EXISTS pointer (
     one     INTEGER PRIMARY KEY CHECK (one = 1),

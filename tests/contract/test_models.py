@@ -150,3 +150,54 @@ def test_the_active_version_is_not_deleted(store, write):
     with pytest.raises(PointerMoved):
         store.delete(version)
     assert store.value(version, "als") == VALUES["als"]
+
+
+def test_a_version_is_held_ready_beside_the_active_one(open_models, store, write):
+    first, second = write(1), write(2)
+    store.activate(first, None)
+    assert store.challenger() is None
+    store.hold(second)
+    assert (store.active(), open_models.store().challenger()) == (first, second)
+    store.hold(first)
+    assert store.challenger() == first
+    store.hold(None)
+    store.hold(None)
+    assert (store.active(), store.challenger()) == (first, None)
+
+
+def test_only_a_whole_version_is_held_ready(store, write):
+    store.hold(write(1))
+    with pytest.raises(VersionUnknown):
+        store.hold("unheard of")
+    assert store.challenger() is not None
+
+
+def test_what_is_held_ready_is_not_deleted(store, write):
+    version = write(1)
+    store.hold(version)
+    with pytest.raises(PointerMoved):
+        store.delete(version)
+    store.hold(None)
+    store.delete(version)
+    assert store.versions() == []
+
+
+def test_what_two_publishers_wrote_is_never_mixed(open_models, store, manifest):
+    """Each writes every list and value with its own mark while the other does; the pointer names one of them."""
+
+    def publish(number: int) -> bool:
+        own, written = open_models.store(), manifest(number)
+        mark = b"%d" % number
+        own.write(written, dict.fromkeys(VALUES, mark), {"users": ((f"u{n}", mark) for n in range(200))})
+        try:
+            own.activate(written.version, None)
+        except PointerMoved:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        won = list(pool.map(publish, (1, 2)))
+    assert sorted(won) == [False, True]
+    active, mark = store.active(), b"%d" % (won.index(True) + 1)
+    assert {store.value(active, name) for name in VALUES} == {mark}
+    assert {store.entry(active, "users", f"u{n}") for n in range(200)} == {mark}
