@@ -11,7 +11,20 @@ import structlog
 import typer
 from rich.markup import escape
 
-from deploy.commands import answers, data, deadletters, doctor, evaluate, jobs, models, run, schedule, signals, stack
+from deploy.commands import (
+    answers,
+    data,
+    deadletters,
+    doctor,
+    evaluate,
+    jobs,
+    models,
+    run,
+    schedule,
+    signals,
+    stack,
+    statistics,
+)
 from deploy.commands.common import errors
 from deploy.config import Settings
 from deploy.failures import as_sentence
@@ -25,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (run, data, answers, models, jobs, schedule, signals, deadletters, evaluate, doctor, stack):
+for module in (run, data, answers, models, jobs, schedule, statistics, signals, deadletters, evaluate, doctor, stack):
     module.register(app)
 
 

@@ -22,11 +22,15 @@ class Facts:
 
     items: dict[str, Item] = field(default_factory=dict)
     users: dict[str, Profile] = field(default_factory=dict)
+    gone: frozenset[str] = frozenset()
+    """Items that were deleted."""
 
 
 def read_facts(archive: Archive) -> Facts:
     """All that is archived of items and users; what cannot be decoded is a dead letter already and is left out."""
-    return Facts(_views(archive, topics.ITEMS, fold_item), _views(archive, topics.USERS, fold_profile))
+    items, users = _views(archive, topics.ITEMS, fold_item), _views(archive, topics.USERS, fold_profile)
+    gone = frozenset(each for each, view in items.items() if view.deleted)
+    return Facts(_standing(items), _standing(users), gone)
 
 
 def _views(archive: Archive, topic: str, fold: Callable[[View | None, Upsert, int], View]) -> dict[str, View]:
@@ -37,6 +41,10 @@ def _views(archive: Archive, topic: str, fold: Callable[[View | None, Upsert, in
         except Undecodable:
             continue
         views[upsert.id] = fold(views.get(upsert.id), upsert, record.offset)
+    return views
+
+
+def _standing(views: dict[str, View]) -> dict[str, View]:
     return {each: view for each, view in views.items() if not view.deleted}
 
 

@@ -30,6 +30,7 @@ from serving.params import (
 from serving.problems import as_response
 from serving.service import ServingService
 from serving.shelves import Shelf
+from serving.statistics import StatisticsAsk
 
 P = TypeVar("P", bound=msgspec.Struct)
 Handler = Callable[[Request], Awaitable[Any]]
@@ -48,6 +49,7 @@ def build_router(service: ServingService, *, operations: bool = True) -> APIRout
     _add_users(router, handlers)
     _add_items(router, handlers)
     _add_shelves(router, handlers)
+    _add_statistics(router, handlers)
     if operations:
         _add_operations(router, service)
     return router
@@ -99,6 +101,10 @@ class _Handlers:
     async def items(self, request: Request) -> Any:
         """``GET /v1/items``."""
         return self._service.items(_query(ItemsAsk, request))
+
+    async def statistics(self, request: Request) -> Any:
+        """``GET /v1/statistics/{kind}``."""
+        return await self._service.statistics.answer(request.path_params["kind"], _query(StatisticsAsk, request))
 
     def shelf(self, kind: Shelf) -> Handler:
         """``GET /v1/popular`` and its like."""
@@ -203,6 +209,16 @@ def _add_shelves(router: APIRouter, handlers: _Handlers) -> None:
             response_model=None,
             **openapi.documented(openapi.EXAMPLE_ANSWER, ListAsk),
         )(_endpoint(kind, handlers.shelf(kind)))
+
+
+def _add_statistics(router: APIRouter, handlers: _Handlers) -> None:
+    router.get(
+        "/v1/statistics/{kind}",
+        summary="What is best rated, most viewed or rising: best-rated, most-viewed, rising",
+        tags=["statistics"],
+        response_model=None,
+        **openapi.documented(openapi.EXAMPLE_STATISTICS, StatisticsAsk, "kind"),
+    )(_endpoint("statistics", handlers.statistics))
 
 
 def _add_operations(router: APIRouter, service: ServingService) -> None:

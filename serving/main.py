@@ -60,6 +60,7 @@ def create_app(
 def open_stores(settings: Settings) -> Stores:
     """The cluster's stores; each connects when it is first asked."""
     # Imported where they are wanted: the embedded install has no drivers of servers.
+    from adapters.cassandra_jobs import CassandraDocuments  # noqa: PLC0415
     from adapters.cassandra_models import CassandraListReader, CassandraModelStore  # noqa: PLC0415
     from adapters.kafka_log import KafkaLogWriter  # noqa: PLC0415
     from adapters.redis_signals import RedisSignalReader  # noqa: PLC0415
@@ -71,6 +72,7 @@ def open_stores(settings: Settings) -> Stores:
         lists=CassandraListReader(settings.cassandra, keyspace),
         models=CassandraModelStore(settings.cassandra, keyspace),
         log=KafkaLogWriter(settings.kafka, prefix, settings.partitions) if settings.decisions else None,
+        documents=CassandraDocuments(settings.cassandra, keyspace),
     )
 
 
@@ -102,8 +104,9 @@ def _running(service: ServingService, stores: Stores) -> Callable[[FastAPI], Abs
         await stores.signals.close()
         await stores.lists.close()
         await run_in_threadpool(stores.models.close)
-        if stores.log is not None:
-            await run_in_threadpool(stores.log.close)
+        for part in (stores.log, stores.documents):
+            if part is not None:
+                await run_in_threadpool(part.close)
 
     return lifespan
 

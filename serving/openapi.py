@@ -38,6 +38,14 @@ EXAMPLE_SCORES: Final[dict[str, Any]] = {
 }
 EXAMPLE_ITEM: Final[dict[str, Any]] = {"item_id": "celeste", "title": "Celeste", "hidden": False, "version": 18}
 EXAMPLE_ITEMS: Final[dict[str, Any]] = {"items": [EXAMPLE_ITEM], "next_cursor": "o50", "catalogue_version": "18.22"}
+EXAMPLE_STATISTICS: Final[dict[str, Any]] = {
+    "kind": "best-rated",
+    "period": "month",
+    "category": None,
+    "as_of": "2026-11-24T10:45:02Z",
+    "prior": {"mean": 3.6, "ratings": 10.0},
+    "items": [{"item_id": "celeste", "title": "Celeste", "average": 4.41, "ratings": 212.0, "mean": 4.45}],
+}
 EXAMPLE_USER: Final[dict[str, Any]] = {
     "user_id": "ann",
     "attributes": {"country": "SE", "age_group": "30-39"},

@@ -23,7 +23,7 @@ from schemas.answers import Answer, Asked
 from schemas.catalogue import decode_profile
 from schemas.events import accept
 from schemas.keys import Signal
-from schemas.ports import Clock, ListReader, LogWriter, ModelStore, SignalReader
+from schemas.ports import Clock, Documents, ListReader, LogWriter, ModelStore, SignalReader
 from schemas.problems import ProblemError
 from schemas.topics import partition_of
 from serving import answering, metrics, params, scoring, shelves
@@ -43,6 +43,7 @@ from serving.recommend import Ranked, compose, recommend
 from serving.scene import Signals
 from serving.shelves import Shelf
 from serving.state import Apply, State
+from serving.statistics import Published
 from serving.views import browse, item_view
 from serving.watcher import ModelWatcher
 from signals import users
@@ -62,6 +63,8 @@ class Stores(NamedTuple):
     models: ModelStore
     log: LogWriter | None = None
     """None: answers are not recorded."""
+    documents: Documents | None = None
+    """None: there are no statistics."""
 
 
 class Sources(NamedTuple):
@@ -104,6 +107,7 @@ class ServingService:
         self.notifications = Notifications(
             self._lists_by, self._sources.clock, self.state.models, settings.notification_streams
         )
+        self.statistics = Published(stores.documents, catalogue, self._sources.steady)
         self._tasks: list[asyncio.Task[None]] = []
         self._watcher: ModelWatcher | None = None
         self._began_empty = False

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from fastapi import FastAPI
 
 from adapters.folder_lock import folder_lock
+from adapters.sqlite_jobs import SqliteDocuments
 from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
 from adapters.sqlite_models import SqliteListReader, SqliteModelStore
 from adapters.sqlite_signals import SqliteSignalReader, SqliteSignalStore
@@ -66,6 +67,7 @@ def create_app(folder: Path, running: Nearline, settings: ServingSettings) -> Fa
         lists=SqliteListReader(folder),
         models=SqliteModelStore(folder),
         log=running.writer if settings.decisions else None,
+        documents=SqliteDocuments(folder),
     )
     app = create_serving_app(settings, stores, caught_up=running.missing)
     app.title = "Freshet"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
 
@@ -40,18 +41,29 @@ def run_duckdb(
     at (seconds since 1970 of the first and latest event). What does not fit into ``memory`` (``"4GB"``) is spilled
     to temporary files. Raises duckdb.Error where a file cannot be read.
     """
+    last = steps()[-1].table
+    with made_until(files, parameters, last, progress, memory) as connection:
+        return connection.table(last).to_arrow_table()
+
+
+@contextmanager
+def made_until(
+    files: Sequence[str], parameters: Parameters, table: str, progress: Progress = quiet, memory: str = MEMORY
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that has this step's table; those before it, only what it needs. Raises as ``run_duckdb`` does."""
     with tempfile.TemporaryDirectory(prefix="freshet-duckdb-") as spill, duckdb.connect() as connection:
         connection.execute("SET autoinstall_known_extensions = false")
         connection.execute("SET temp_directory = $folder", {"folder": spill})
         connection.execute("SET memory_limit = $memory", {"memory": memory})
         connection.execute("SET preserve_insertion_order = false")
         _prepare(connection, files, parameters)
-        arguments, every = parameters.arguments(), steps()
+        arguments = parameters.arguments()
+        every = steps()[: [step.table for step in steps()].index(table) + 1]
         for done, step in enumerate(every):
             progress(f"interactions: {step.table}", done, len(every))
             _make(connection, step, arguments)
             _drop_unread(connection, every[: done + 1], every[done + 1 :])
-        return connection.table(every[-1].table).to_arrow_table()
+        yield connection
 
 
 def _drop_unread(connection: duckdb.DuckDBPyConnection, made: Sequence[SqlStep], left: Sequence[SqlStep]) -> None:

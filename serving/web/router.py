@@ -17,7 +17,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from schemas.events import NO_CONTROL
 from schemas.problems import ProblemError
 from serving.service import ServingService
+from serving.statistics import Published
 from serving.web.cards import face_of, facts_of, labels_of
+from serving.web.figures import page_of
 from serving.web.live import ServiceShop
 from serving.web.names import invented
 from serving.web.shelves import shelves_for, similar_to
@@ -106,7 +108,10 @@ def build_web_router(
     ``/v1/events``, which must allow this origin by CORS; empty where this origin takes events itself. ``chance(n)`` gives a number from 0 to n - 1, for invented names;
     ``currency`` is put before prices.
     """
-    return page_router(ServiceShop(service), chance=chance, events_url=events_url, name=name, currency=currency)
+    shop = ServiceShop(service)
+    return page_router(
+        shop, chance=chance, events_url=events_url, name=name, currency=currency, published=service.statistics
+    )
 
 
 def page_router(
@@ -116,12 +121,16 @@ def page_router(
     events_url: str = "",
     name: str = "Freshet",
     currency: str = "",
+    published: Published | None = None,
 ) -> APIRouter:
-    """As ``build_web_router``, over any shop."""
+    """As ``build_web_router``, over any shop; with ``published`` also the page of statistics."""
     pages = _Pages(shop, _Site(name, _endpoint(events_url), currency), lambda: invented(chance))
     router = APIRouter(include_in_schema=False)
     _add_window(router, pages)
     _add_item(router, pages)
+
+    if published is not None:
+        _add_statistics(router, pages, published)
 
     @router.get("/shop/new-shopper")
     async def new_shopper() -> Response:
@@ -154,6 +163,16 @@ def _add_window(router: APIRouter, pages: _Pages) -> None:
         except ProblemError as error:
             return pages.sorry(error.status, "These shelves cannot be shown", str(error), user)
         return pages.render("shelves.html", user, groups=groups)
+
+
+def _add_statistics(router: APIRouter, pages: _Pages, published: Published) -> None:
+    @router.get("/statistics")
+    async def statistics(user: str = "", period: str = "month", category: str = "") -> Response:
+        shopper = user.strip() or pages.new_name()
+        refused = pages.refuse(shopper)
+        if refused:
+            return refused
+        return pages.render("statistics.html", shopper, **await page_of(published, period, category))
 
 
 def _add_item(router: APIRouter, pages: _Pages) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 
+from adapters.sqlite_jobs import SqliteDocuments
 from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
 from adapters.sqlite_models import SqliteListReader, SqliteModelStore
 from adapters.sqlite_signals import SqliteSignalReader, SqliteSignalStore
@@ -152,6 +153,7 @@ async def client(embedded: EmbeddedShop) -> AsyncIterator[httpx.AsyncClient]:
         SqliteListReader(folder),
         SqliteModelStore(folder),
         SqliteLogWriter(folder, PARTITIONS),
+        SqliteDocuments(folder),
     )
     app: FastAPI = create_app(Settings(partitions=PARTITIONS, store_seconds=2.0, model_seconds=0.1), stores)
     transport = httpx.ASGITransport(app)

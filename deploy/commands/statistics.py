@@ -1,0 +1,62 @@
+"""``freshet statistics``: best rated, most viewed, rising."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import pyarrow.parquet as pq
+import typer
+
+from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, existing_parts, steps, table
+from deploy.training import BY_HAND, jobs_of
+from offline import statistics as made
+from offline.jobs.runs import recorded
+from schemas.statistics import EVERY, Period, Ranked, Statistics
+
+_HEADS = {"best-rated": "Best rated", "most-viewed": "Most viewed", "rising": "Rising"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(statistics)
+
+
+def statistics(
+    data: Data = DEFAULT_FOLDER,
+    stack: StackName = None,
+    period: Annotated[Period, typer.Option(help="Counted back from the newest archived event.")] = "month",
+    category: Annotated[str, typer.Option(help="One category; all without it.")] = EVERY,
+    count: Annotated[int, typer.Option(help="Items of each table.", min=1, max=100)] = 10,
+    json: Annotated[Path | None, typer.Option(help="Write every table here as JSON.", dir_okay=False)] = None,
+    parquet: Annotated[Path | None, typer.Option(help="Write every table here as Parquet.", dir_okay=False)] = None,
+    reason: Annotated[str, typer.Option(hidden=True)] = BY_HAND,
+) -> None:
+    """Count what is archived, publish it for `/statistics` and `/v1/statistics`, and show a part of it."""
+    with ExitStack() as opened:
+        parts, show = opened.enter_context(existing_parts(data, stack)), opened.enter_context(steps())
+        running = opened.enter_context(recorded(jobs_of(parts), "statistics", reason, show=show))
+        found = made.statistics(parts.archive, time.time(), running.progress)
+        made.publish(parts.documents, found)
+        running.say("done", f"{len(found)} tables")
+    if json is not None:
+        json.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+    if parquet is not None:
+        pq.write_table(made.as_arrow(found), parquet)
+    for each, items in made.selected(found, period, category):
+        _show(each, items[:count], category)
+
+
+def _show(each: Statistics, items: list[Ranked], category: str) -> None:
+    title = f"{_HEADS[each.kind]}, {each.period}{f', {category}' if category else ''}"
+    if not items:
+        console.print(f"{title}: nothing in this period.")
+        return
+    rows = [[item.title or item.item_id, *(f"{value:,.4g}" for value in item.figures.values())] for item in items]
+    table("item", *items[0].figures, rows=rows, title=title)
+    prior = each.priors.get(category)
+    if prior is not None:
+        console.print(f"Each begins with {prior.ratings:g} ratings of {prior.mean:.2f}, the mean of all.")
