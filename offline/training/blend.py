@@ -36,8 +36,8 @@ class BlendParameters:
 
     components: tuple[str, ...] = ("ease-auto", "ials")
     """Names of algorithms, each once."""
-    settings: Settings = field(default_factory=dict)
-    """Parameters that differ from an algorithm's defaults, by its name."""
+    settings: Settings = field(default_factory=lambda: {"ials": {"factors": 256}})
+    """Parameters that differ from an algorithm's defaults, by its name; of one that is not blended they say nothing."""
     people: int = 5_000
     """At most so many are asked for an item held out of theirs."""
     depth: int = 300
