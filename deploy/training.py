@@ -69,15 +69,21 @@ def train_in(
     progress: Callable[[str, int, int], None],
     now: datetime | None = None,
     reason: str = BY_HAND,
+    algorithm: str | None = None,
+    incremental: bool = False,
 ) -> Manifest | Skipped:
     """Train and publish, one at a time; raises LeaseTaken, and what ``offline.jobs.train.train`` raises."""
+    settings = read_settings(OfflineSettings)
+    chosen = options_of(settings if algorithm is None else settings.model_copy(update={"algorithm": algorithm}))
     working = TrainingParts(parts.reader, parts.archive, parts.models, parts.writer, time.time)
     at = None if now is None else now.timestamp()
 
     def work(show: Progress) -> Manifest | Skipped:
-        return train(working, engine, force, at, show, options_of(read_settings(OfflineSettings)))
+        return train(working, engine, force, at, show, chosen, incremental)
 
-    return publishing(jobs_of(parts), parts.models, "train", reason, work, progress)
+    return publishing(
+        jobs_of(parts), parts.models, "train-incremental" if incremental else "train", reason, work, progress
+    )
 
 
 def tell(parts: Parts, notice: Notice) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -42,8 +42,18 @@ class OfflineSettings(BaseSettings):
     """Memory of Spark's driver; a local Spark runs in it as a whole."""
     single_limit: int = Field(default=20_000_000, ge=0)
     """Archived events up to which ``auto`` trains on this one machine."""
+    algorithm: str = "ials"
+    """Whose lists are precomputed and which is measured: ials or als, which then make the factors, or any other."""
+    models: Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)] = ()
+    """Further algorithms whose values are stored with every version, comma-separated."""
+    parameters: dict[str, dict[str, Any]] = {}
+    """Parameters of algorithms, as JSON by their names: what `freshet evaluate tune` finds."""
+    factorization: Literal["ials", "als"] = "ials"
+    """What makes the factors beside another algorithm's lists: Freshet's own exact solver, or implicit."""
     factors: int = Field(default=64, ge=1, le=1_024)
-    """Dimensions of the ALS model."""
+    """Dimensions of the factors."""
+    sql_memory: str = "3GB"
+    """What DuckDB may use for the interactions; what does not fit is spilled to disk."""
     half_life_days: float | None = None
     """After which an interaction counts half; never less by default."""
     list_length: int = Field(default=100, ge=1, le=1_000)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import pyarrow as pa
 
 from models.als import Als
+from models.recommender import Recommender
 from offline.archive import Progress
 from offline.dataset import Interactions
 from offline.interactions.parameters import Parameters
 from offline.options import TrainingOptions
-from offline.training.parameters import AlsParameters
+from offline.training import lists
+from offline.training.lists import Packed
 from schemas.errors import ConfigurationInvalid
 
 if TYPE_CHECKING:
@@ -29,32 +31,49 @@ class Engine(Protocol):
     def interactions(self, files: Sequence[str], parameters: Parameters, progress: Progress) -> pa.Table:
         """The interactions, as ``offline.dataset.from_arrow`` takes them."""
 
-    def als(self, interactions: Interactions, parameters: AlsParameters, progress: Progress) -> Als:
-        """The factors."""
+    def als(
+        self, interactions: Interactions, options: TrainingOptions, progress: Progress, previous: Als | None = None
+    ) -> Als:
+        """The factors; where it can, the engine goes on from those of an earlier version."""
+
+    def user_lists(
+        self, model: Recommender, interactions: Interactions, count: int, progress: Progress
+    ) -> Iterator[Packed]:
+        """Every known user's best unseen items, as ``offline.training.lists.user_lists`` gives them."""
 
     def close(self) -> None:
         """Let go of what was started."""
 
 
 class SingleEngine:
-    """DuckDB and ``implicit`` in this process."""
+    """DuckDB, and our own solver or ``implicit``, in this process."""
 
     name = "single"
 
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
+    def __init__(self, threads: int, memory: str) -> None:
+        self._threads, self._memory = threads, memory
 
     def interactions(self, files: Sequence[str], parameters: Parameters, progress: Progress) -> pa.Table:
         """By DuckDB."""
         from offline.interactions.duck import run_duckdb  # noqa: PLC0415 - Spark's side does without
 
-        return run_duckdb(files, parameters, progress)
+        return run_duckdb(files, parameters, progress, self._memory)
 
-    def als(self, interactions: Interactions, parameters: AlsParameters, progress: Progress) -> Als:
-        """By ``implicit``."""
-        from offline.training import als_single  # noqa: PLC0415
+    def als(
+        self, interactions: Interactions, options: TrainingOptions, progress: Progress, previous: Als | None = None
+    ) -> Als:
+        """By our own solver, which goes on from an earlier version, or by ``implicit``, which does not."""
+        from offline.training import als_single, ials  # noqa: PLC0415
 
-        return als_single.train(interactions, parameters, self._threads, progress)
+        if options.factorization == "ials":
+            return ials.train(interactions, options.ials, self._threads, progress, previous)
+        return als_single.train(interactions, options.als, self._threads, progress)
+
+    def user_lists(
+        self, model: Recommender, interactions: Interactions, count: int, progress: Progress
+    ) -> Iterator[Packed]:
+        """By this process's threads."""
+        return lists.user_lists(model, interactions, count, progress, self._threads)
 
     def close(self) -> None:
         """Nothing was started."""
@@ -76,11 +95,27 @@ class SparkEngine:
         progress("interactions on Spark", 0, 1)
         return run_spark(self._session(), files, parameters).toArrow()
 
-    def als(self, interactions: Interactions, parameters: AlsParameters, progress: Progress) -> Als:
-        """By MLlib."""
+    def als(
+        self,
+        interactions: Interactions,
+        options: TrainingOptions,
+        progress: Progress,
+        previous: Als | None = None,  # noqa: ARG002 - MLlib cannot go on from given factors
+    ) -> Als:
+        """By MLlib, always anew."""
         from offline.training import als_spark  # noqa: PLC0415
 
-        return als_spark.train(self._session(), interactions, parameters, progress)
+        return als_spark.train(self._session(), interactions, options.als, progress)
+
+    def user_lists(
+        self, model: Recommender, interactions: Interactions, count: int, progress: Progress
+    ) -> Iterator[Packed]:
+        """By the executors where the model is a factorization, else by the driver's threads."""
+        from offline.training import lists_spark  # noqa: PLC0415
+
+        if isinstance(model, Als):
+            return lists_spark.user_lists(self._session(), model, interactions, count, progress)
+        return lists.user_lists(model, interactions, count, progress)
 
     def close(self) -> None:
         """Stop Spark."""
@@ -104,4 +139,4 @@ def choose(name: EngineName, events: int, options: TrainingOptions) -> Engine:
         raise ConfigurationInvalid(f"'{name}' is not an engine; choose auto, single or spark")
     if name == "spark" or (name == "auto" and events > options.single_limit):
         return SparkEngine(options.spark_master, options.spark_memory)
-    return SingleEngine(options.threads)
+    return SingleEngine(options.threads, options.sql_memory)

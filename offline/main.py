@@ -8,15 +8,16 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
+from typing import Any, cast
 
 from adapters import webhook
 from adapters.parquet_archive import ParquetArchive
 from offline.config import OfflineSettings
+from offline.jobs.learning import parameters_of
 from offline.jobs.runs import Jobs, publishing
 from offline.jobs.train import Skipped, TrainingParts, train
 from offline.notify import Webhooks
-from offline.options import TrainingOptions
-from offline.training.parameters import AlsParameters
+from offline.options import Factorization, TrainingOptions
 from schemas import site
 from schemas.errors import FreshetError
 from schemas.ports import Lease, LogReader, LogWriter, ModelStore, RunStore
@@ -47,8 +48,16 @@ def open_jobs(settings: OfflineSettings) -> Iterator[Jobs]:
 
 def options_of(settings: OfflineSettings) -> TrainingOptions:
     """What the settings say of a run."""
+    factors: dict[str, Any] = {"factors": settings.factors}
+    given = {name: factors | settings.parameters.get(name, {}) for name in TrainingOptions.factorizations}
     return TrainingOptions(
-        als=AlsParameters(factors=settings.factors),
+        algorithm=settings.algorithm,
+        models=settings.models,
+        parameters=settings.parameters,
+        factorization=factorization_of(settings),
+        ials=parameters_of("ials", given),
+        als=parameters_of("als", given),
+        sql_memory=settings.sql_memory,
         half_life_days=settings.half_life_days,
         list_length=settings.list_length,
         similar_length=settings.similar_length,
@@ -60,6 +69,13 @@ def options_of(settings: OfflineSettings) -> TrainingOptions:
         spark_master=settings.spark_master,
         spark_memory=settings.spark_memory,
     )
+
+
+def factorization_of(settings: OfflineSettings) -> Factorization:
+    """What makes the factors: the chosen algorithm where it is a factorization itself."""
+    if settings.algorithm in TrainingOptions.factorizations:
+        return cast("Factorization", settings.algorithm)
+    return settings.factorization
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

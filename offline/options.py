@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
 from offline.interactions.parameters import Parameters
 from offline.publish import KEPT
-from offline.training.parameters import AlsParameters, NeighbourParameters
+from offline.training.parameters import AlsParameters, IalsParameters, NeighbourParameters
+
+Factorization = Literal["ials", "als"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
     """Sizes, lengths and parameters of a run."""
 
+    factorizations: ClassVar[tuple[str, ...]] = ("ials", "als")
+
+    algorithm: str = "ials"
+    """Whose lists are precomputed, and which is measured; a factorization is that of the engine."""
+    models: tuple[str, ...] = ()
+    """Further algorithms whose values are stored with the version."""
+    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Of algorithms by their names, where they are not the defaults."""
+    factorization: Factorization = "ials"
+    """What makes the factors on one machine: our own exact solver, or ``implicit``; Spark has its own."""
+    ials: IalsParameters = field(default_factory=IalsParameters)
     als: AlsParameters = field(default_factory=AlsParameters)
     neighbours: NeighbourParameters = field(default_factory=NeighbourParameters)
     half_life_days: float | None = None
@@ -27,6 +41,8 @@ class TrainingOptions:
     single_limit: int = 20_000_000
     """Archived events up to which ``auto`` trains on one machine: some 2 GB and ten minutes there."""
     threads: int = 0
+    sql_memory: str = "3GB"
+    """What DuckDB may use for the interactions; the rest is spilled to disk."""
     spark_master: str = "local[2]"
     spark_memory: str = "1g"
 
@@ -37,7 +53,7 @@ class TrainingOptions:
     def as_dict(self, now: float) -> dict[str, Any]:
         """What shaped a version, for its manifest."""
         return {
-            "als": msgspec.to_builtins(self.als),
+            self.factorization: msgspec.to_builtins(self.ials if self.factorization == "ials" else self.als),
             "neighbours": msgspec.to_builtins(self.neighbours),
             "interactions": self.interactions(now).as_dict(),
             "list_length": self.list_length,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -11,12 +12,10 @@ from numpy.typing import NDArray
 from models.recommender import Recommender
 from offline.archive import Progress
 from offline.dataset import Interactions
-from offline.engines import Engine
 from offline.evaluate.segments import LEAST, by_history
 from offline.evaluate.task import Questions, answer, questions_of
 from offline.evaluation import Scores, full_ranking, means, per_question
 from offline.gate import BASELINE
-from offline.options import TrainingOptions
 from offline.splits import HoldOut, last_of_each, newest_of_each
 from offline.training import popularity
 
@@ -26,21 +25,24 @@ _K: Final = 10
 _OF_SEGMENTS: Final = ("NDCG@10", "HR@10")
 
 
-def measure(table: pa.Table, engine: Engine, options: TrainingOptions, progress: Progress) -> dict[str, float]:
-    """HR, NDCG, Recall, MRR and MAP at 10 of ALS by full ranking, and ``coverage@10``.
+Learn = Callable[[Interactions], Recommender]
+
+
+def measure(table: pa.Table, learn: Learn, held_out_users: int, progress: Progress) -> dict[str, float]:
+    """HR, NDCG, Recall, MRR and MAP at 10, by full ranking, of what ``learn`` makes, and ``coverage@10``.
 
     Also by segment (``NDCG@10[new]``, ``[occasional]``, ``[long-term]``), popularity's (``popularity HR@10``) and
     ``training NDCG@10``. The newest item of each of a sample of people is held out; nothing where nobody has enough.
     """
-    split = newest_of_each(table, options.held_out_users) if options.held_out_users else None
+    split = newest_of_each(table, held_out_users) if held_out_users else None
     if split is None:
         return {}
     training, held = split
     questions = questions_of(held, training)
-    als = engine.als(training, options.als, progress)
+    model = learn(training)
     progress("evaluation", 0, 2)
-    found = measured(questions, als)
-    found |= {f"{LEARNED}NDCG@{_K}": learned(training, held.rows, als)}
+    found = measured(questions, model)
+    found |= {f"{LEARNED}NDCG@{_K}": learned(training, held.rows, model)}
     progress("evaluation", 1, 2)
     baseline = measured(questions, popularity.train(training))
     progress("evaluation", 2, 2)

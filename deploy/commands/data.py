@@ -155,12 +155,20 @@ def train(
     stack: StackName = None,
     engine: Annotated[EngineName, typer.Option(help="single is this process.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Also without new interactions.")] = False,
+    algorithm: Annotated[
+        str | None, typer.Option(help="Whose lists to precompute; FRESHET_ALGORITHM by default.")
+    ] = None,
+    incremental: Annotated[
+        bool, typer.Option("--incremental", help="Go on from the active version's factors for a few iterations.")
+    ] = False,
     reason: Annotated[str, typer.Option(hidden=True)] = BY_HAND,
 ) -> None:
     """Archive the log, train on it and publish a new version where it is good enough."""
     with parts_for(data, stack) as parts, steps() as show:
         archive_by_spark(parts, settings_for(stack), engine, show)
-        outcome = train_in(parts, engine, force=force, progress=show, reason=reason)
+        outcome = train_in(
+            parts, engine, force=force, progress=show, reason=reason, algorithm=algorithm, incremental=incremental
+        )
     if isinstance(outcome, Manifest):
         window = outcome.window
         console.print(

@@ -18,21 +18,26 @@ import structlog
 from models.als import Als
 from models.lists import ITEMS, USERS
 from models.neighbours import Neighbours
+from models.recommender import Recommender
 from offline import gate, publish
 from offline.archive import Progress, archive_log, quiet
 from offline.dataset import Interactions, ends, from_arrow, since
-from offline.engines import Engine, EngineName, choose
+from offline.engines import EngineName, choose
+from offline.facts import read_facts
+from offline.jobs.learning import Learning, parameters_of, require_known
 from offline.metrics import TRAINING_SECONDS, TRAININGS
 from offline.options import TrainingOptions
 from offline.quality import measure
 from offline.training import neighbours, popularity
-from offline.training.lists import item_lists, known_users, user_lists
+from offline.training.lists import item_lists, known_users
 from schemas import topics
-from schemas.errors import ModelRefused, VersionUnknown
+from schemas.errors import ModelRefused, Undecodable, VersionUnknown
 from schemas.manifest import Manifest
 from schemas.ports import Archive, Clock, LogReader, LogWriter, ModelStore
 
 _DISTRIBUTION: Final = "freshet"
+_ALWAYS: Final = frozenset({"als", "ials", "neighbours", "popularity"})
+"""Names that every version holds as its factorization, neighbours and popularity."""
 _log = structlog.get_logger()
 
 
@@ -59,6 +64,10 @@ class _Trained(NamedTuple):
     interactions: Interactions
     als: Als
     neighbours: Neighbours
+    listing: Recommender
+    """Whose lists are precomputed."""
+    further: dict[str, Recommender]
+    """What else is stored, by name."""
 
 
 def train(
@@ -68,17 +77,21 @@ def train(
     now: float | None = None,
     progress: Progress = quiet,
     options: TrainingOptions | None = None,
+    incremental: bool = False,
 ) -> Manifest | Skipped:
     """Train on all that the log and the archive hold, and make the result the active version.
 
     Skips where nothing was archived since the active version, unless forced. ``now`` (seconds since 1970) is the
-    clock's unless handed in. Raises NothingToTrain; ModelRefused where the gate objects (the version is kept,
-    inactive); PointerMoved where someone else published meanwhile; LogUnavailable, ModelStoreUnavailable.
+    clock's unless handed in. ``incremental`` goes on from the active version's factors for a few iterations, and
+    holds nothing out: without a second training it would be measured on what its parent has learned.
+    Raises NothingToTrain; ModelRefused where the gate objects (the version is kept, inactive); PointerMoved where
+    someone else published meanwhile; ConfigurationInvalid; LogUnavailable, ModelStoreUnavailable.
     """
     chosen, at = options or TrainingOptions(), parts.clock() if now is None else now
+    require_known(chosen)
     outcome = "failed"
     try:
-        done = _run(parts, engine, force, at, progress, chosen)
+        done = _run(parts, engine, force, at, progress, chosen, incremental)
         outcome = "skipped" if isinstance(done, Skipped) else "published"
     except ModelRefused:
         outcome = "refused"
@@ -95,7 +108,13 @@ def version_of(at: float, about: Mapping[str, Any]) -> str:
 
 
 def _run(
-    parts: TrainingParts, engine: EngineName, force: bool, at: float, progress: Progress, options: TrainingOptions
+    parts: TrainingParts,
+    engine: EngineName,
+    force: bool,
+    at: float,
+    progress: Progress,
+    options: TrainingOptions,
+    incremental: bool,
 ) -> Manifest | Skipped:
     with _step("archive"):
         archive_log(parts.log, parts.archive, progress=progress)
@@ -104,10 +123,12 @@ def _run(
         return Skipped(parent, "nothing has happened since the active version was trained; --force trains all the same")
     using = choose(engine, since(parts.archive, {}), options)
     try:
-        trained, manifest = _learn(parts, using, at, progress, options, parent)
+        previous = _previous(parts.store, parent) if incremental else None
+        learning = Learning(using, options, read_facts(parts.archive), previous, progress)
+        trained, manifest = _learn(parts, learning, at, parent)
+        written = _write(parts.store, trained, manifest, learning)
     finally:
         using.close()
-    written = _write(parts.store, trained, manifest, progress, options)
     _admit(parts.store, trained, manifest, written, options)
     publish.activate(parts.store, parts.hints, manifest.version, parent, at)
     publish.expire(parts.store, options.keep_versions)
@@ -121,36 +142,57 @@ def _unseen(parts: TrainingParts, active: str) -> int:
         return 1
 
 
-def _learn(
-    parts: TrainingParts, engine: Engine, at: float, progress: Progress, options: TrainingOptions, parent: str | None
-) -> tuple[_Trained, Manifest]:
-    offsets = ends(parts.archive)
+def _previous(store: ModelStore, parent: str | None) -> Als | None:
+    """The factors to go on from; none where there are none yet, and then training is a full one."""
+    if parent is not None:
+        try:
+            return Als.load(store.value(parent, "als"))
+        except (VersionUnknown, Undecodable) as error:
+            _log.warning("the active version's factors cannot be gone on from", version=parent, reason=str(error))
+    _log.info("there is no earlier version to go on from, so all is trained anew")
+    return None
+
+
+def _learn(parts: TrainingParts, learning: Learning, at: float, parent: str | None) -> tuple[_Trained, Manifest]:
+    offsets, options, progress = ends(parts.archive), learning.options, learning.progress
     with _step("interactions"):
-        table = engine.interactions(parts.archive.files(topics.EVENTS), options.interactions(at), progress)
+        table = learning.engine.interactions(parts.archive.files(topics.EVENTS), options.interactions(at), progress)
         interactions = from_arrow(table, offsets)
     with _step("evaluation"):
-        metrics = measure(table, engine, options, progress)
+        held_out = 0 if learning.previous is not None else options.held_out_users
+        metrics = measure(table, learning.listing, held_out, progress)
     with _step("training"):
-        als = engine.als(interactions, options.als, progress)
-        near = neighbours.train(interactions, options.neighbours, progress)
-    trained = _Trained(interactions, als, near)
-    return trained, _manifest(trained, engine.name, at, metrics, options, parent)
+        trained = _trained(learning, interactions)
+    return trained, _manifest(trained, learning, at, metrics, parent)
+
+
+def _trained(learning: Learning, interactions: Interactions) -> _Trained:
+    options = learning.options
+    als = learning.factorization(interactions)
+    near = neighbours.train(interactions, options.neighbours, learning.progress)
+    names = dict.fromkeys((options.algorithm, *options.models))
+    further = {name: learning.model(name, interactions) for name in names if name not in _ALWAYS}
+    return _Trained(interactions, als, near, further.get(options.algorithm, als), further)
 
 
 def _manifest(
-    trained: _Trained, engine: str, at: float, metrics: dict[str, float], options: TrainingOptions, parent: str | None
+    trained: _Trained, learning: Learning, at: float, metrics: dict[str, float], parent: str | None
 ) -> Manifest:
+    options, engine = learning.options, learning.engine.name
     offsets, settings = trained.interactions.offsets, options.as_dict(at)
+    settings |= {name: msgspec.to_builtins(parameters_of(name, options.parameters)) for name in trained.further}
+    about = {"offsets": offsets, "parameters": settings, "engine": engine, "parent": parent}
     with_neighbours = int((trained.neighbours.indices[:, 0] >= 0).sum())
+    made_by = {"regularization": trained.als.regularization, "alpha": trained.als.alpha}
     return Manifest(
-        version=version_of(at, {"offsets": offsets, "parameters": settings, "engine": engine, "parent": parent}),
+        version=version_of(at, about),
         created_at=datetime.fromtimestamp(at, UTC),
-        algorithm="als",
+        algorithm=_algorithm(learning),
         engine=engine,
-        parameters=settings | {"regularization": trained.als.regularization, "alpha": trained.als.alpha},
+        parameters=settings | made_by | {"incremental": learning.previous is not None},
         window=trained.interactions.window,
         offsets=offsets,
-        values=("als", "neighbours", "popularity"),
+        values=("als", "neighbours", "popularity", *trained.further),
         lists={USERS: int(known_users(trained.interactions).size), ITEMS: with_neighbours},
         metrics=metrics,
         code_version=metadata.version(_DISTRIBUTION),
@@ -158,18 +200,26 @@ def _manifest(
     )
 
 
-def _write(
-    store: ModelStore, trained: _Trained, manifest: Manifest, progress: Progress, options: TrainingOptions
-) -> dict[str, int]:
+def _algorithm(learning: Learning) -> str:
+    """Whose lists they are; what Spark factorizes by is ALS."""
+    options = learning.options
+    if options.algorithm not in options.factorizations:
+        return options.algorithm
+    return options.factorization if learning.engine.name == "single" else "als"
+
+
+def _write(store: ModelStore, trained: _Trained, manifest: Manifest, learning: Learning) -> dict[str, int]:
     """Writes the version; returns how many lists of each kind it was given."""
+    options, interactions = learning.options, trained.interactions
     values = {
-        "als": _stored(trained.als, trained.interactions, options.stored_users).save(),
+        "als": _stored(trained.als, interactions, options.stored_users).save(),
         "neighbours": trained.neighbours.save(),
-        "popularity": popularity.train(trained.interactions).save(),
+        "popularity": popularity.train(interactions).save(),
     }
+    values |= {name: model.save() for name, model in trained.further.items()}
     lists = {
-        USERS: user_lists(trained.als, trained.interactions, options.list_length, progress),
-        ITEMS: item_lists(trained.neighbours, options.similar_length, progress),
+        USERS: learning.engine.user_lists(trained.listing, interactions, options.list_length, learning.progress),
+        ITEMS: item_lists(trained.neighbours, options.similar_length, learning.progress),
     }
     written: dict[str, int] = {}
     with _step("write"):

@@ -12,7 +12,6 @@ length go together.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -27,40 +26,10 @@ from offline.dataset import Interactions
 from offline.training.algorithm import Algorithm, Choice, Context
 from offline.training.algorithm import Floats as FloatRange
 from offline.training.blocks import in_order
-from offline.training.parameters import SEED
-from schemas.errors import ConfigurationInvalid
+from offline.training.parameters import IalsParameters
 
 _CELLS: Final = 2_000_000
 """Numbers that a block of rows gathers: 8 MB a thread."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class IalsParameters:
-    """Of iALS; raises ConfigurationInvalid where a value cannot work."""
-
-    factors: int = 64
-    """d."""
-    strength: float = 0.007
-    """λ of one interaction."""
-    unobserved: float = 7.0
-    """What all pairs count together, next to 1 for all interactions: α₀ = unobserved · density of the matrix."""
-    spread: float = 0.1
-    """σ: factors begin normally distributed with σ/√d."""
-    iterations: int = 12
-    warm_iterations: int = 3
-    """Where training goes on from an earlier version."""
-    seed: int = SEED
-
-    def __post_init__(self) -> None:
-        if not (
-            min(self.factors, self.iterations, self.warm_iterations) > 0 and self.strength > 0 and self.unobserved > 0
-        ):
-            raise ConfigurationInvalid("factors, iterations, strength and unobserved of iALS must be above 0")
-
-    def pair_weight(self, matrix: sp.csr_matrix) -> float:
-        """α₀ for this matrix, so that the size and density of the data do not matter."""
-        users, items = matrix.shape
-        return self.unobserved * int(matrix.nnz) / int(users * items)
 
 
 class _Side(NamedTuple):

@@ -6,7 +6,7 @@ import scipy.sparse as sp
 
 from offline.dataset import Interactions
 from offline.options import TrainingOptions
-from offline.training.parameters import AlsParameters
+from offline.training.parameters import AlsParameters, IalsParameters
 from schemas.manifest import DataWindow
 
 NOW = 1_700_000_000.0
@@ -39,7 +39,12 @@ def two_tastes():
 @pytest.fixture
 def small():
     """Options that train in no time."""
-    return TrainingOptions(als=AlsParameters(factors=8, iterations=6), list_length=8, similar_length=5)
+    return TrainingOptions(
+        ials=IalsParameters(factors=8, iterations=6),
+        als=AlsParameters(factors=8, iterations=6),
+        list_length=8,
+        similar_length=5,
+    )
 
 
 @pytest.fixture

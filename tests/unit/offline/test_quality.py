@@ -4,12 +4,15 @@ import pytest
 
 from offline.archive import quiet
 from offline.drift import gap
-from offline.engines import SingleEngine
-from offline.options import TrainingOptions
 from offline.quality import measure
-from offline.training.parameters import AlsParameters
+from offline.training import ials
+from offline.training.parameters import IalsParameters
 
-OPTIONS = TrainingOptions(als=AlsParameters(factors=8, iterations=6))
+PEOPLE = 2_000
+
+
+def learn(interactions):
+    return ials.train(interactions, IalsParameters(factors=8, iterations=6))
 
 
 @pytest.fixture
@@ -29,7 +32,7 @@ def happened():
 
 
 def test_a_version_is_measured_as_a_whole_by_segment_and_beside_popularity(happened):
-    found = measure(happened, SingleEngine(1), OPTIONS, quiet)
+    found = measure(happened, learn, PEOPLE, quiet)
     assert found["NDCG@10"] > found["popularity NDCG@10"] > 0
     assert {"NDCG@10[new]", "NDCG@10[occasional]", "popularity NDCG@10[new]"} <= set(found)
     assert "NDCG@10[long-term]" not in found
@@ -39,11 +42,10 @@ def test_a_version_is_measured_as_a_whole_by_segment_and_beside_popularity(happe
 
 
 def test_what_was_learned_is_remembered_better_than_what_was_held_out(happened):
-    found = measure(happened, SingleEngine(1), OPTIONS, quiet)
+    found = measure(happened, learn, PEOPLE, quiet)
     assert gap(found["training NDCG@10"], found["NDCG@10"]) > 0
 
 
 def test_nothing_is_measured_where_nobody_has_enough_or_nobody_is_wanted(happened):
-    assert measure(happened.slice(0, 3), SingleEngine(1), OPTIONS, quiet) == {}
-    nobody = TrainingOptions(als=OPTIONS.als, held_out_users=0)
-    assert measure(happened, SingleEngine(1), nobody, quiet) == {}
+    assert measure(happened.slice(0, 3), learn, PEOPLE, quiet) == {}
+    assert measure(happened, learn, 0, quiet) == {}

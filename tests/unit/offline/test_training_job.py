@@ -71,7 +71,7 @@ def test_what_happened_becomes_an_active_version(parts, some, small):
     manifest = train(parts, options=small)
     assert parts.store.active() == manifest.version
     assert parts.store.manifest(manifest.version) == manifest
-    assert (manifest.engine, manifest.algorithm, manifest.parent) == ("single", "als", None)
+    assert (manifest.engine, manifest.algorithm, manifest.parent) == ("single", "ials", None)
     assert manifest.lists == {USERS: 40, ITEMS: 30}
     assert manifest.window.interactions == 402
     assert sum(manifest.offsets.values()) == 402
