@@ -1,0 +1,199 @@
+"""Models: lists for all users, ALS to equal quality, publishing; each beside the library or loop it stands against."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import scipy.sparse as sp
+from implicit.cpu.als import AlternatingLeastSquares
+from pyspark.ml.recommendation import ALS
+
+from adapters.cassandra_models import CassandraModelStore, create_keyspace
+from models.als import Als
+from models.lists import USERS, ScoredList
+from offline.compare import load_ncf
+from offline.dataset import Interactions
+from offline.evaluation import full_ranking
+from offline.spark import session
+from offline.splits import HoldOut, inner
+from offline.training import als_single, als_spark, ials
+from offline.training.lists import user_lists
+from schemas.manifest import DataWindow, Manifest
+from tests.bench.results import Figures, console
+from tests.bench.system import servers
+
+COUNT = 100
+DIMENSIONS = 64
+EPOCHS = (2, 4, 6, 8, 12, 16)
+CLOSE = 0.99
+"""Of the worst solver's best NDCG@10: what each is timed to reach."""
+
+
+def measure() -> Figures:
+    """All of them; Spark is local, with two cores."""
+    return Figures("cluster", {"lists": lists(), "als": als(), "publish": publish()})
+
+
+def lists(users: int = 20_000, items: int = 50_000, on_spark: int = 1_000) -> dict[str, Any]:
+    """Users a second that get their 100 best of 50,000 items, seen ones removed; Spark's way is asked for fewer users."""
+    model, interactions = _factors(users, items)
+    theirs = AlternatingLeastSquares(factors=DIMENSIONS)
+    theirs.user_factors, theirs.item_factors = model.user_factors, model.item_factors
+    ours, implicit = [], []
+    for _ in range(3):
+        ours.append(_seconds(lambda: sum(1 for _ in user_lists(model, interactions, COUNT))))
+        implicit.append(_seconds(lambda: theirs.recommend(np.arange(users), interactions.matrix, N=COUNT)))
+    spark = _spark_lists(model, on_spark)
+    found = {"ours": users / min(ours), "implicit": users / min(implicit), "spark": on_spark / spark}
+    return {
+        "users_a_second": {name: round(rate, 1) for name, rate in found.items()},
+        "ours_of_implicit": round(found["ours"] / found["implicit"], 2),
+        "ours_of_spark": round(found["ours"] / found["spark"], 1),
+        "rounds_seconds": {"ours": _rounded(ours), "implicit": _rounded(implicit)},
+        "note": "ours includes packing each list for the store; Spark's does not remove what was seen",
+    }
+
+
+def als() -> dict[str, Any]:
+    """Seconds until NDCG@10 on an inner slice of MovieLens 1M's training part is as good, by epochs of one rank."""
+    training, held = inner(load_ncf(_datasets() / "ncf-ml1m").training, users=2_000, seed=1)
+    chosen = {name: _curve(name, train, training, held) for name, train in _solvers().items()}
+    target = CLOSE * min(max(point["NDCG@10"] for point in curve) for curve in chosen.values())
+    reached = {name: next(p["seconds"] for p in curve if p["NDCG@10"] >= target) for name, curve in chosen.items()}
+    return {
+        "dimensions": DIMENSIONS,
+        "NDCG@10": round(target, 4),
+        "seconds_to_it": reached,
+        "implicit_of_ours": round(reached["implicit"] / reached["ours"], 2),
+        "spark_of_ours": round(reached["spark"] / reached["ours"], 2),
+        "curves": chosen,
+    }
+
+
+def publish(users: int = 50_000) -> dict[str, Any]:
+    """Lists a second into Cassandra: a version written, counted and sampled, against a bare loop of inserts."""
+    entries = [(f"u{user:06}", _list(user)) for user in range(users)]
+    ours, bare = [], []
+    with servers(("cassandra",)) as (settings, _):
+        create_keyspace(settings.cassandra, settings.prefix)
+        store = CassandraModelStore(settings.cassandra, settings.prefix)
+        for number in range(3):
+            ours.append(_seconds(lambda number=number: _publish(store, f"v{number}", entries)))
+            bare.append(
+                _seconds(lambda number=number: _bare(settings.cassandra, settings.prefix, f"b{number}", entries))
+            )
+        store.close()
+    found = {"ours": users / min(ours), "bare": users / min(bare)}
+    return {
+        "lists_a_second": {name: round(rate) for name, rate in found.items()},
+        "ours_of_bare": round(found["ours"] / found["bare"], 2),
+        "list_bytes": len(entries[0][1]),
+        "rounds_seconds": {"ours": _rounded(ours), "bare": _rounded(bare)},
+    }
+
+
+def _factors(users: int, items: int) -> tuple[Als, Interactions]:
+    random = np.random.default_rng(3)
+    seen = sp.random(users, items, 20 / items, format="csr", dtype=np.float32, random_state=3)
+    ids = tuple(f"u{row:06}" for row in range(users)), tuple(f"i{column:06}" for column in range(items))
+    interactions = Interactions(*ids, seen, DataWindow(interactions=seen.nnz, users=users, items=items), {})
+    factors = random.normal(size=(users, DIMENSIONS)), random.normal(size=(items, DIMENSIONS))
+    return Als(*ids, *factors, regularization=0.1, alpha=1.0), interactions
+
+
+def _spark_lists(model: Als, users: int) -> float:
+    """Seconds of ``recommendForAllUsers`` by a model of MLlib's own, of this size, hardly trained."""
+    spark = session("freshet-bench", memory="3g")
+    random = np.random.default_rng(1)
+    items = np.arange(len(model.item_ids))
+    met = sp.csr_matrix((np.ones(items.size, np.float32), (random.integers(0, users, items.size), items)))
+    pairs = {"user": met.tocoo().row, "item": met.tocoo().col, "rating": met.tocoo().data}
+    ratings = spark.createDataFrame(pa.table({name: pa.array(each) for name, each in pairs.items()}))
+    made = ALS(rank=DIMENSIONS, maxIter=1, implicitPrefs=True, numUserBlocks=2, numItemBlocks=2).fit(ratings)
+    seconds = _seconds(lambda: made.recommendForAllUsers(COUNT).write.format("noop").mode("overwrite").save())
+    spark.stop()
+    return seconds
+
+
+def _solvers() -> dict[str, Callable[[Interactions, int], Als]]:
+    spark = None
+
+    def by_spark(training: Interactions, epochs: int) -> Als:
+        nonlocal spark
+        spark = spark or session("freshet-bench", memory="3g")
+        return als_spark.train(spark, training, als_spark.AlsParameters(factors=DIMENSIONS, iterations=epochs))
+
+    return {
+        "ours": lambda training, epochs: ials.train(
+            training, ials.IalsParameters(factors=DIMENSIONS, iterations=epochs)
+        ),
+        "implicit": lambda training, epochs: als_single.train(
+            training, als_single.AlsParameters(factors=DIMENSIONS, iterations=epochs)
+        ),
+        "spark": by_spark,
+    }
+
+
+def _curve(
+    name: str, train: Callable[[Interactions, int], Als], training: Interactions, held: HoldOut
+) -> list[dict[str, float]]:
+    points = []
+    for epochs in EPOCHS:
+        console.print(f"{name}: {epochs} epochs")
+        begun = time.perf_counter()
+        model = train(training, epochs)
+        seconds = time.perf_counter() - begun
+        found = full_ranking(held, lambda rows, model=model: model.score_histories(training.histories(rows)))
+        points.append({"epochs": epochs, "seconds": round(seconds, 2), "NDCG@10": round(found["NDCG@10"], 4)})
+    return points
+
+
+def _publish(store: CassandraModelStore, version: str, entries: list[tuple[str, bytes]]) -> None:
+    """Writes a version, then reads a sample of it back."""
+    manifest = Manifest(
+        version=version, created_at=datetime.now(UTC), algorithm="bench", engine="single", parameters={},
+        window=DataWindow(interactions=0, users=len(entries), items=0), offsets={}, values=(), lists={USERS: len(entries)},
+    )  # fmt: skip
+    store.write(manifest, {}, {USERS: iter(entries)})
+    for key, value in entries[:: len(entries) // 50]:
+        assert store.entry(version, USERS, key) == value
+
+
+def _bare(hosts: str, keyspace: str, version: str, entries: list[tuple[str, bytes]]) -> None:
+    """The driver's own loop over single inserts into the same table."""
+    from cassandra.cluster import Cluster
+    from cassandra.concurrent import execute_concurrent_with_args
+
+    host, port = hosts.split(":")
+    with Cluster([host], port=int(port)) as cluster:
+        connection = cluster.connect(keyspace)
+        statement = connection.prepare("INSERT INTO lists (version, kind, bucket, key, value) VALUES (?, ?, ?, ?, ?)")
+        rows = ((version, USERS, place % 256, key, value) for place, (key, value) in enumerate(entries))
+        for done in execute_concurrent_with_args(connection, statement, rows, concurrency=64, results_generator=True):
+            assert done.success
+
+
+def _list(user: int) -> bytes:
+    items = np.random.default_rng(user).integers(0, 100_000, COUNT).tolist()
+    return ScoredList(tuple(f"i{item:06}" for item in items), tuple(np.linspace(1, 0, COUNT).tolist())).save()
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def _rounded(seconds: Iterator[float] | list[float]) -> list[float]:
+    return [round(each, 2) for each in seconds]
+
+
+def _datasets() -> Path:
+    return Path(os.environ.get("FRESHET_DATASETS", Path(__file__).parents[3] / "shared" / "data"))
