@@ -64,6 +64,8 @@ class OfflineSettings(BaseSettings):
     """Model versions kept for a rollback."""
     stored_users: int = Field(default=200_000, ge=0)
     """Users whose factors are stored with the model; with more than that, all are folded in when they ask."""
+    gate: Path | None = None
+    """A TOML or JSON file of what a version must show before it answers; see `offline/thresholds.py`."""
     held_out_users: int = Field(default=2_000, ge=0)
     """People whose newest item is held out to measure a version; 0 measures nothing."""
     threads: int = Field(default=0, ge=0)

@@ -18,6 +18,7 @@ from offline.jobs.runs import Jobs, publishing
 from offline.jobs.train import Skipped, TrainingParts, train
 from offline.notify import Webhooks
 from offline.options import Factorization, TrainingOptions
+from offline.thresholds import read_thresholds
 from schemas import site
 from schemas.errors import FreshetError
 from schemas.ports import Lease, LogReader, LogWriter, ModelStore, RunStore
@@ -64,6 +65,7 @@ def options_of(settings: OfflineSettings) -> TrainingOptions:
         stored_users=settings.stored_users,
         held_out_users=settings.held_out_users,
         keep_versions=settings.keep_versions,
+        gate=read_thresholds(settings.gate),
         single_limit=settings.single_limit,
         threads=settings.threads,
         spark_master=settings.spark_master,

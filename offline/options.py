@@ -10,6 +10,7 @@ import msgspec
 
 from offline.interactions.parameters import Parameters
 from offline.publish import KEPT
+from offline.thresholds import Thresholds
 from offline.training.parameters import AlsParameters, IalsParameters, NeighbourParameters
 
 Factorization = Literal["ials", "als"]
@@ -38,6 +39,7 @@ class TrainingOptions:
     stored_users: int = 200_000
     held_out_users: int = 2_000
     keep_versions: int = KEPT
+    gate: Thresholds = field(default_factory=Thresholds)
     single_limit: int = 20_000_000
     """Archived events up to which ``auto`` trains on one machine: some 2 GB and ten minutes there."""
     threads: int = 0

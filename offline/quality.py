@@ -15,7 +15,7 @@ from offline.dataset import Interactions
 from offline.evaluate.segments import LEAST, by_history
 from offline.evaluate.task import Questions, answer, questions_of
 from offline.evaluation import Scores, full_ranking, means, per_question
-from offline.gate import BASELINE
+from offline.gate import BASELINE, PEOPLE
 from offline.splits import HoldOut, last_of_each, newest_of_each
 from offline.training import popularity
 
@@ -46,19 +46,20 @@ def measure(table: pa.Table, learn: Learn, held_out_users: int, progress: Progre
     progress("evaluation", 1, 2)
     baseline = measured(questions, popularity.train(training))
     progress("evaluation", 2, 2)
-    return found | {f"{BASELINE}{name}": value for name, value in baseline.items()}
+    return found | {f"{BASELINE}{name}": value for name, value in baseline.items() if not name.startswith(PEOPLE)}
 
 
 def measured(questions: Questions, model: Recommender) -> dict[str, float]:
     """The metrics at 10, those of each segment with enough people, and the share of items that are recommended at all."""
     answers = answer(questions, model, _K)
-    found = means(per_question(answers.ranked))
+    found = means(per_question(answers.ranked)) | {PEOPLE: float(answers.ranked.questions)}
     histories = np.diff(questions.asked.matrix.indptr)[questions.rows]
     for name, mask in by_history(histories).items():
         part = answers.ranked.only(mask[answers.ranked.question])
         if part.questions >= LEAST:
             by_metric = means(per_question(part))
             found |= {f"{metric}[{name}]": by_metric[metric] for metric in _OF_SEGMENTS}
+            found[f"{PEOPLE}[{name}]"] = float(part.questions)
     if answers.tops is not None:
         shown = np.unique(answers.tops[answers.tops >= 0]).size
         found[f"coverage@{_K}"] = shown / len(model.item_ids)

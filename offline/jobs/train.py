@@ -129,7 +129,8 @@ def _run(
         written = _write(parts.store, trained, manifest, learning)
     finally:
         using.close()
-    _admit(parts.store, trained, manifest, written, options)
+    with _step("gate"):
+        gate.admit(parts.store, manifest, written, _lengths(trained, options), options.gate)
     publish.activate(parts.store, parts.hints, manifest.version, parent, at)
     publish.expire(parts.store, options.keep_versions)
     return manifest
@@ -227,20 +228,6 @@ def _write(store: ModelStore, trained: _Trained, manifest: Manifest, learning: L
     return written
 
 
-def _admit(
-    store: ModelStore, trained: _Trained, manifest: Manifest, written: Mapping[str, int], options: TrainingOptions
-) -> None:
-    with _step("gate"):
-        lengths = _lengths(trained.interactions, options.list_length)
-        objections = gate.objections(store, manifest, written, lengths)
-    if objections:
-        _log.warning("the gate refused a version", version=manifest.version, objections=objections)
-        raise ModelRefused(
-            f"version {manifest.version} was trained but is not active: {'; '.join(objections)}."
-            f" `freshet models promote {manifest.version}` makes it active all the same"
-        )
-
-
 def _stored(als: Als, interactions: Interactions, limit: int) -> Als:
     """The factors of those who have a user_id, or of nobody where they are too many: fold-in serves the others."""
     rows = known_users(interactions)
@@ -249,10 +236,20 @@ def _stored(als: Als, interactions: Interactions, limit: int) -> Als:
     return replace(als, user_ids=tuple(als.user_ids[row] for row in rows.tolist()), user_factors=als.user_factors[rows])
 
 
-def _lengths(interactions: Interactions, length: int) -> dict[str, int]:
-    """How long each known user's list must be: full, or all that is left."""
+def _lengths(trained: _Trained, options: TrainingOptions) -> gate.Lengths:
+    """How long each known user's list and each item's must be: full, or all that there is."""
+    interactions, near = trained.interactions, trained.neighbours
     unseen = len(interactions.item_ids) - np.diff(interactions.matrix.indptr)
-    return {interactions.user_ids[row]: min(length, int(unseen[row])) for row in known_users(interactions).tolist()}
+    alike = (near.indices >= 0).sum(axis=1).tolist()
+    users = known_users(interactions).tolist()
+    return {
+        USERS: {interactions.user_ids[row]: min(options.list_length, int(unseen[row])) for row in users},
+        ITEMS: {
+            item_id: min(options.similar_length, count)
+            for item_id, count in zip(near.item_ids, alike, strict=True)
+            if count
+        },
+    }
 
 
 def _counted(entries: Iterator[tuple[str, bytes]], kind: str, written: dict[str, int]) -> Iterator[tuple[str, bytes]]:

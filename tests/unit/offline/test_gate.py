@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from adapters.sqlite_models import SqliteModelStore
-from models.lists import USERS, ScoredList
+from models.lists import ITEMS, USERS, ScoredList
+from models.neighbours import Neighbours
 from offline import gate
+from offline.thresholds import Thresholds, read_thresholds
 from offline.training import als_single
 from offline.training.lists import user_lists
 from offline.training.parameters import AlsParameters
+from schemas.errors import ConfigurationInvalid, ModelRefused
 from schemas.manifest import Manifest
 
 LENGTH = 8
@@ -40,11 +43,12 @@ def manifest(two_tastes):
 def judge(store, two_tastes, als, manifest):
     """What the gate says of a version, after one thing about it was changed."""
 
-    def judge(als=als, lists=None, written=None, manifest=manifest, value=None):
+    def judge(als=als, lists=None, written=None, manifest=manifest, value=None, thresholds=None):
         made = dict(user_lists(als, two_tastes, LENGTH)) if lists is None else lists
         store.write(manifest, {"als": value or als.save()}, {USERS: iter(made.items())})
-        lengths = dict.fromkeys(two_tastes.user_ids, LENGTH)
-        return gate.objections(store, manifest, {USERS: len(made)} if written is None else written, lengths)
+        lengths = {USERS: dict.fromkeys(two_tastes.user_ids, LENGTH)}
+        counts = {USERS: len(made)} if written is None else written
+        return gate.objections(store, manifest, counts, lengths, thresholds)
 
     return judge
 
@@ -62,7 +66,7 @@ def test_factors_that_are_not_finite_are_refused(judge, als):
 
 
 def test_factors_that_are_all_zero_are_refused(judge, als):
-    assert "its item factors are all zero" in judge(als=replace(als, item_factors=np.zeros_like(als.item_factors)))
+    assert "its factors are all zero" in judge(als=replace(als, item_factors=np.zeros_like(als.item_factors)))
 
 
 def test_factors_that_cannot_be_read_back_are_refused(judge):
@@ -108,3 +112,122 @@ def test_what_is_no_better_than_popularity_is_refused_where_something_else_answe
 
 def test_without_a_champion_anything_is_better_than_nothing(judge, worse):
     assert judge(manifest=worse) == []
+
+
+@pytest.fixture
+def against(judge, store, manifest):
+    """What the gate says of a version with these metrics where one with those answers."""
+
+    def against(own, champion, thresholds=None, **more):
+        store.write(msgspec.structs.replace(manifest, metrics=champion, values=(), lists={}), {}, {})
+        store.activate(manifest.version, None)
+        challenger = msgspec.structs.replace(manifest, version="v2", metrics=own)
+        return judge(manifest=challenger, thresholds=thresholds, **more)
+
+    return against
+
+
+def test_what_is_worse_than_the_champion_by_more_than_it_may_be_is_refused(against):
+    [objection] = against({"NDCG@10": 0.26}, {"NDCG@10": 0.3})
+    assert objection == "its NDCG@10 of 0.2600 is worse than the 0.3000 of v1 by more than 10% and chance"
+
+
+def test_what_is_a_little_worse_than_the_champion_passes(against):
+    assert against({"NDCG@10": 0.28}, {"NDCG@10": 0.3}) == []
+
+
+def test_a_difference_that_may_be_chance_passes(against):
+    people = {"people": 100.0}
+    assert against({"NDCG@10": 0.2, **people}, {"NDCG@10": 0.3, **people}) == []
+
+
+def test_a_segment_that_matters_is_looked_at_by_itself_and_one_that_does_not_is_not(against):
+    fallen = {"NDCG@10": 0.3, "NDCG@10[new]": 0.1, "NDCG@10[occasional]": 0.1}
+    before = {"NDCG@10": 0.3, "NDCG@10[new]": 0.3, "NDCG@10[occasional]": 0.3}
+    [objection] = against(fallen, before)
+    assert objection.startswith("its NDCG@10[new] of 0.1000")
+
+
+def test_the_file_says_which_segments_matter_and_how_much(against):
+    limits = Thresholds(metric="HR@10", worse={"occasional": 0.0})
+    own, before = {"NDCG@10": 0.0, "HR@10[occasional]": 0.29}, {"NDCG@10": 0.9, "HR@10[occasional]": 0.3}
+    [objection] = against(own, {**before, "HR@10": 0.3}, limits)
+    assert objection.startswith("its HR@10[occasional] of 0.2900 is worse than the 0.3000 of v1 by more than 0%")
+
+
+def test_the_champion_is_the_newest_before_that_was_measured(judge, store, manifest):
+    """An incremental training holds nothing out, so the version that answers may have no figures."""
+    store.write(msgspec.structs.replace(manifest, metrics={"NDCG@10": 0.3}, values=(), lists={}), {}, {})
+    store.write(msgspec.structs.replace(manifest, version="v2", parent="v1", values=(), lists={}), {}, {})
+    store.activate("v2", None)
+    [objection] = judge(manifest=msgspec.structs.replace(manifest, version="v3", metrics={"NDCG@10": 0.1}))
+    assert "worse than the 0.3000 of v1" in objection
+
+
+def test_what_recommends_far_fewer_items_than_the_champion_is_refused(against):
+    [objection] = against({"coverage@10": 0.1}, {"coverage@10": 0.5, "NDCG@10": 0.3})
+    assert objection == "it recommends 10.00% of the items at all, less than 50% of the 50.00% of v1"
+
+
+@pytest.mark.parametrize(
+    ("limits", "metrics", "said"),
+    [
+        ({"coverage": 0.2}, {"coverage@10": 0.1}, "it recommends 10.00% of the items at all, fewer than 20.00%"),
+        ({"least": 0.2}, {"NDCG@10": 0.1}, "its NDCG@10 of 0.1000 is below the least of 0.2000"),
+        ({"measured": True}, {}, "its NDCG@10 was not measured"),
+    ],
+)
+def test_what_the_file_asks_of_every_version_is_asked_of_the_first_one_too(judge, manifest, limits, metrics, said):
+    first = msgspec.structs.replace(manifest, metrics=metrics)
+    assert judge(manifest=first, thresholds=Thresholds(**limits)) == [said]
+
+
+def test_neighbours_whose_scores_are_not_finite_are_refused(store, manifest):
+    broken = Neighbours(("a", "b"), np.array([[1], [0]]), np.array([[0.5], [np.nan]]))
+    made = msgspec.structs.replace(manifest, values=("neighbours",), lists={})
+    store.write(made, {"neighbours": broken.save()}, {})
+    assert gate.objections(store, made, {}, {}) == ["its neighbours have scores that are not finite"]
+
+
+def test_lists_of_items_are_read_back_too(store, manifest):
+    made = msgspec.structs.replace(manifest, values=(), lists={ITEMS: 1})
+    store.write(made, {}, {ITEMS: iter([("i00", ScoredList(("i01",), (1.0,)).save())])})
+    assert gate.objections(store, made, {ITEMS: 1}, {ITEMS: {"i00": 2}}) == [
+        "the list of item 'i00' has 1 items instead of 2"
+    ]
+
+
+def test_admission_raises_every_objection_and_says_how_to_publish_all_the_same(store, manifest):
+    store.write(manifest, {}, {})
+    with pytest.raises(ModelRefused, match=r"0 of 40 lists of users.*freshet models promote v1"):
+        gate.admit(store, manifest, {}, {})
+
+
+def test_thresholds_are_read_from_toml_and_from_json(tmp_path):
+    toml, json = tmp_path / "gate.toml", tmp_path / "gate.json"
+    toml.write_text('metric = "HR@10"\nleast = 0\n[worse]\nnew = 0.3\n')
+    json.write_text('{"metric": "HR@10", "least": 0, "worse": {"new": 0.3}}')
+    expected = Thresholds(metric="HR@10", least=0.0, worse={"new": 0.3})
+    assert read_thresholds(toml) == read_thresholds(json) == expected
+    assert read_thresholds(None) == Thresholds()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("worse = 3", "Expected `object`"),
+        ("sampel = 3", "unknown field `sampel`"),
+        ("sample = 0", "sample is at least 1"),
+        ("[worse]\nnew = 3.0", "worse.new is a share from 0 to 1, not 3"),
+        ("this is no TOML", "Expected '='"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named_with_what_is_wrong(tmp_path, text, said):
+    (tmp_path / "gate.toml").write_text(text)
+    with pytest.raises(ConfigurationInvalid, match=f"FRESHET_GATE.*gate.toml.*{said}"):
+        read_thresholds(tmp_path / "gate.toml")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigurationInvalid, match=r"missing\.toml cannot be read: No such file"):
+        read_thresholds(tmp_path / "missing.toml")
