@@ -83,6 +83,13 @@ def frozen(array: NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...])
     return kept
 
 
+def are_rows(indptr: NDArray[np.int64], positions: Ints, count: int) -> bool:
+    """Whether these are the rows of a sparse matrix: row r has ``positions[indptr[r]:indptr[r + 1]]``, below ``count``."""
+    if indptr[0] != 0 or indptr[-1] != positions.size or (np.diff(indptr) < 0).any():
+        return False
+    return not positions.size or (int(positions.min()) >= 0 and int(positions.max()) < count)
+
+
 def best(scores: Floats, count: int) -> NDArray[np.intp]:
     """Positions of the ``count`` greatest finite scores, greatest first, ties by position."""
     found = best_rows(scores[None, :], count)

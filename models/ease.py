@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Floats, Ints, frozen, pack, pack_ids, unpack, unpack_ids
+from models.arrays import Floats, Ints, are_rows, frozen, pack, pack_ids, unpack, unpack_ids
 from models.lists import ScoredList
 from models.recommender import Histories
 from schemas.errors import Undecodable
@@ -46,7 +46,7 @@ class Ease:
         object.__setattr__(self, "indptr", frozen(self.indptr, np.int64, (len(self.item_ids) + 1,)))
         object.__setattr__(self, "indices", frozen(self.indices, np.int32, entries))
         object.__setattr__(self, "values", frozen(self.values, np.float32, entries))
-        if not _are_rows(self.indptr, self.indices, len(self.item_ids)):
+        if not _are_ascending_rows(self.indptr, self.indices, len(self.item_ids)):
             raise Undecodable("not a stored model: its weights are not rows over its items")
 
     @cached_property
@@ -151,13 +151,10 @@ def _places(begins: NDArray[np.int64], lengths: NDArray[np.int64]) -> Places:
     return places
 
 
-def _are_rows(indptr: NDArray[np.int64], indices: Ints, count: int) -> bool:
+def _are_ascending_rows(indptr: NDArray[np.int64], indices: Ints, count: int) -> bool:
     """Whether these are rows of positions among ``count`` items, ascending and each once."""
-    if indptr[0] != 0 or indptr[-1] != indices.size or (np.diff(indptr) < 0).any():
+    if not are_rows(indptr, indices, count):
         return False
-    if not indices.size:
-        return True
     begins = np.zeros(indices.size, dtype=bool)
     begins[indptr[:-1][np.diff(indptr) > 0]] = True
-    within = (np.diff(indices) > 0) | begins[1:]
-    return bool(within.all()) and int(indices.min()) >= 0 and int(indices.max()) < count
+    return bool(((np.diff(indices) > 0) | begins[1:]).all())

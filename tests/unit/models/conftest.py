@@ -8,6 +8,7 @@ from models.blend import Blend, Component
 from models.ease import Ease
 from models.neighbours import Neighbours
 from models.popularity import Popularity
+from models.session_knn import SessionKnn, Voting
 
 ITEM_IDS = ("plain", "with/slash", "Überraschung", "数", "e\N{COMBINING ACUTE ACCENT}", "last")
 
@@ -38,12 +39,18 @@ def make_blend():
     return Blend(components, np.array([0.75, 0.25]))
 
 
+def make_session_knn():
+    indptr, items = np.array([0, 2, 5, 7]), np.array([0, 1, 1, 3, 2, 5, 1], dtype=np.int32)
+    return SessionKnn.of(ITEM_IDS, indptr, items, np.array([10.0, 20.0, 20.0]), Voting(sample=2, neighbours=2))
+
+
 MODELS = {
     "als": make_als,
     "popularity": make_popularity,
     "neighbours": make_neighbours,
     "ease": make_ease,
     "blend": make_blend,
+    "session-knn": make_session_knn,
 }
 
 
@@ -80,3 +87,8 @@ def ease():
 @pytest.fixture
 def blend():
     return make_blend()
+
+
+@pytest.fixture
+def session_knn():
+    return make_session_knn()

@@ -1,0 +1,416 @@
+"""Session neighbours: what people went on to in the recent sessions that are most like this one.
+
+VMIS-kNN of Kersbergen, Sprangers and Schelter, "Serenade", SIGMOD 2022: of the m newest sessions that share an item
+with the evolving one, the k most similar vote for their items. A vote falls with the distance of an item from the
+newest shared one, as in STAN (Garg et al., SIGIR 2019). Several indexes are asked as if they were one, so that
+sessions of this minute stand in a small ``SessionTail`` beside the index of last night.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Hashable, Sequence
+from dataclasses import astuple, dataclass, fields
+from functools import cache, cached_property
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import Floats, Ints, are_rows, frozen, pack, pack_ids, unpack, unpack_ids
+from models.lists import ScoredList
+from models.recommender import Histories
+from schemas.errors import ConfigurationInvalid, Undecodable
+
+_FAR: Final = 64
+"""Places: an item this far from the shared one or farther votes alike."""
+_PLACE_BITS: Final = 8
+LONGEST_QUERY: Final = 2**_PLACE_BITS
+"""Items of an evolving session that can count."""
+
+Doubles = NDArray[np.float64]
+Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Voting:
+    """How neighbours are found and heard; raises ConfigurationInvalid where a value cannot work."""
+
+    sample: int = 1_000
+    """m: the newest sessions with a shared item that are looked at."""
+    neighbours: int = 200
+    """k: the most similar of those, which vote."""
+    last: int = 10
+    """Newest items of the evolving session that count."""
+    age: float = 1.0
+    """An item n places before the newest counts exp(-n / age)."""
+    reach: float = 5.0
+    """In a neighbour, an item n places after the newest shared one has exp(-(n - 1) / reach) of its vote."""
+    before: float = 0.5
+    """An item n places before the newest shared one has this share of the vote of one n places after it."""
+    same: float = 4.0
+    """The share of the vote that the shared item itself has."""
+    lengths: float = 0.25
+    """A neighbour of n items has n ** -lengths of its vote: longer sessions say less of each item."""
+
+    def __post_init__(self) -> None:
+        if self.sample < 1 or self.neighbours < 1 or not 1 <= self.last <= LONGEST_QUERY:
+            raise ConfigurationInvalid(
+                f"sample and neighbours of session neighbours must be above 0, last from 1 to {LONGEST_QUERY}"
+            )
+        if not (self.age > 0 and self.reach > 0 and min(self.before, self.same, self.lengths) >= 0):
+            raise ConfigurationInvalid(
+                "age and reach of session neighbours must be above 0, before, same and lengths not below"
+            )
+
+
+class Query(NamedTuple):
+    """An evolving session: L distinct items, each at its latest place, oldest first, and how much each counts."""
+
+    items: Ints
+    """(L,) positions among the indexes' items, L at most LONGEST_QUERY."""
+    weights: Floats
+    """(L,) above 0."""
+
+
+class Votes(NamedTuple):
+    """Items that neighbours voted for, each once and by position, with scores above 0, both (n,)."""
+
+    items: Ints
+    scores: Floats
+
+
+class Sessions(Protocol):
+    """Past sessions by number: each its distinct items, ordered by their latest places."""
+
+    def holding(self, item: int) -> Ints:
+        """Numbers of sessions with this item: at least the newest m of them, in any order."""
+
+    def times_of(self, numbers: Places) -> Doubles:
+        """When these sessions ended: seconds since 1970, shape as ``numbers``."""
+
+    def items_of(self, numbers: Places) -> tuple[Places, Ints]:
+        """How many items each of these sessions has, and their items, one session after the other."""
+
+
+class _Shared(NamedTuple):
+    """Sessions that share an item with a query, all of one shape."""
+
+    numbers: Places
+    times: Doubles
+    similarities: Doubles
+    newest: Places
+    """Place in the query of the newest shared item."""
+    of: Places
+    """Which index a session is in."""
+
+    def at(self, places: Places) -> _Shared:
+        """These of them, in this order."""
+        parts: Any = (part[places] for part in self)
+        return _Shared(*parts)
+
+
+def query_of(items: Ints, voting: Voting) -> Query:
+    """The newest items of a session, given oldest first; of an item that comes again the latest place counts."""
+    newest_first = dict.fromkeys(items[::-1].tolist())
+    chosen = np.array(list(newest_first)[: voting.last][::-1], dtype=np.int32)
+    return Query(chosen, _fading(voting.age, chosen.size))
+
+
+def votes(indexes: Sequence[Sessions], query: Query, voting: Voting) -> Votes:
+    """What the neighbours of a session vote for, the session's own items included.
+
+    Exact over several indexes: as one index of all their sessions would answer, equal times in the indexes' order.
+    """
+    found = [_shared(index, at, query, voting.sample) for at, index in enumerate(indexes)]
+    nearest = _nearest(found, voting)
+    ballots = [_ballot(index, at, nearest, query, voting) for at, index in enumerate(indexes)]
+    items, shares = (np.concatenate(part) for part in zip(*ballots, strict=True))
+    if not items.size:
+        return Votes(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32))
+    order = np.argsort(items, kind="stable")
+    items = items[order]
+    begins = _begins(items)
+    scores = np.add.reduceat(shares[order], begins)
+    heard = (scores > 0) & (items[begins] >= 0)
+    return Votes(items[begins][heard], scores[heard].astype(np.float32))
+
+
+def _begins(ordered: NDArray[np.signedinteger]) -> Places:
+    """Where runs of equal values begin; ``ordered`` is not empty."""
+    first = np.empty(ordered.size, dtype=bool)
+    first[0] = True
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return np.flatnonzero(first)
+
+
+def _shared(index: Sessions, at: int, query: Query, sample: int) -> _Shared:
+    """The newest sessions of one index that share an item, oldest first."""
+    holding = [index.holding(item) for item in query.items.tolist()]
+    # One sort of whole numbers made of session and place groups the sessions, the newest shared item last.
+    keys = [(each.astype(np.int64) << _PLACE_BITS) | place for place, each in enumerate(holding)]
+    key = np.concatenate([*keys, np.empty(0, dtype=np.int64)])
+    if not key.size:
+        nothing = np.empty(0, dtype=np.int64)
+        return _Shared(nothing, np.empty(0), np.empty(0), nothing, nothing)
+    key.sort()
+    numbers, places = key >> _PLACE_BITS, key & (LONGEST_QUERY - 1)
+    begins = _begins(numbers)
+    similarities = np.add.reduceat(query.weights.astype(np.float64)[places], begins)
+    newest = places[np.append(begins[1:], key.size) - 1]
+    numbers = numbers[begins]
+    times = index.times_of(numbers)
+    everywhere = _Shared(numbers, times, similarities, newest, np.full(numbers.size, at))
+    return everywhere.at(np.argsort(times, kind="stable")[-sample:])
+
+
+def _nearest(found: Sequence[_Shared], voting: Voting) -> _Shared:
+    """The most similar of the newest over all indexes, best first; of equally similar ones the newest."""
+    every = _Shared(*(np.concatenate(part) for part in zip(*found, strict=True))) if len(found) > 1 else found[0]
+    newest_first = np.argsort(every.times, kind="stable")[: -voting.sample - 1 : -1]
+    similarities = every.similarities[newest_first]
+    best = newest_first[np.argsort(-similarities, kind="stable")[: voting.neighbours]]
+    return every.at(best)
+
+
+def _ballot(index: Sessions, at: int, nearest: _Shared, query: Query, voting: Voting) -> tuple[Ints, Doubles]:
+    """Items of the neighbours in one index and their shares of the votes, one neighbour after the other."""
+    mine = nearest.of == at
+    numbers, similarities, newest = nearest.numbers[mine], nearest.similarities[mine], nearest.newest[mine]
+    lengths, items = index.items_of(numbers)
+    if voting.lengths:
+        similarities = similarities * lengths.astype(np.float64) ** -voting.lengths
+    place = np.arange(items.size)
+    # Items of a session are distinct, so that each neighbour holds its newest shared one at one place.
+    shared = np.flatnonzero(items == np.repeat(query.items[newest], lengths))
+    distance = place - np.repeat(shared, lengths)
+    np.clip(distance, -_FAR, _FAR, out=distance)
+    return items, np.repeat(similarities, lengths) * _shares(voting)[distance + _FAR]
+
+
+@cache
+def _shares(voting: Voting) -> Doubles:
+    """Of a neighbour's vote, the share of an item by its signed distance from the shared one, from -_FAR to _FAR."""
+    after = np.exp(-np.arange(_FAR) / voting.reach)
+    return np.concatenate((voting.before * after[::-1], [voting.same], after))
+
+
+@cache
+def _fading(age: float, length: int) -> Floats:
+    """Weights of a query's items, oldest first."""
+    weights = np.exp(-np.arange(length)[::-1] / age).astype(np.float32)
+    weights.flags.writeable = False
+    return weights
+
+
+@dataclass(frozen=True, eq=False)
+class SessionKnn:
+    """An index of S sessions over I items, sessions numbered from the oldest to the newest.
+
+    Session s has the distinct items ``items[indptr[s]:indptr[s + 1]]``, ordered by their latest places, and ended at
+    ``times[s]`` (seconds since 1970). Item i is in the sessions ``postings[starts[i]:starts[i + 1]]``, newest first,
+    at most ``voting.sample`` of them.
+    """
+
+    kind: ClassVar[str] = "session-knn"
+
+    item_ids: tuple[str, ...]
+    indptr: NDArray[np.int64]
+    """(S + 1,)."""
+    items: Ints
+    times: Doubles
+    """(S,) ascending."""
+    starts: NDArray[np.int64]
+    """(I + 1,)."""
+    postings: Ints
+    voting: Voting = Voting()
+
+    def __post_init__(self) -> None:
+        sessions, entries = self.times.size, (self.items.size,)
+        object.__setattr__(self, "indptr", frozen(self.indptr, np.int64, (sessions + 1,)))
+        object.__setattr__(self, "items", frozen(self.items, np.int32, entries))
+        object.__setattr__(self, "times", frozen(self.times, np.float64, (sessions,)))
+        object.__setattr__(self, "starts", frozen(self.starts, np.int64, (len(self.item_ids) + 1,)))
+        object.__setattr__(self, "postings", frozen(self.postings, np.int32, (self.postings.size,)))
+        if not (
+            are_rows(self.indptr, self.items, len(self.item_ids)) and are_rows(self.starts, self.postings, sessions)
+        ):
+            raise Undecodable("not a stored model: its sessions are not rows over its items")
+
+    @classmethod
+    def of(
+        cls, item_ids: tuple[str, ...], indptr: NDArray[np.int64], items: Ints, times: Doubles, voting: Voting
+    ) -> Self:
+        """The index of sessions given oldest first, each its distinct items ordered by their latest places."""
+        session = np.repeat(np.arange(times.size), np.diff(indptr))
+        order = np.lexsort((-session, items))
+        counts = np.bincount(items, minlength=len(item_ids))
+        place = np.arange(items.size) - np.repeat(np.cumsum(counts) - counts, counts)
+        starts = np.concatenate(([0], np.cumsum(np.minimum(counts, voting.sample))))
+        postings = session[order][place < voting.sample]
+        return cls(item_ids, indptr, items, times, starts, postings.astype(np.int32), voting)
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {item_id: i for i, item_id in enumerate(self.item_ids)}
+
+    def index_of(self, item_id: str) -> int | None:
+        """The item's position, or None where it is not known."""
+        return self._index.get(item_id)
+
+    def holding(self, item: int) -> Ints:
+        """See ``Sessions``; none for a position beyond the index's items."""
+        if item >= len(self.item_ids):
+            return self.postings[:0]
+        return self.postings[self.starts[item] : self.starts[item + 1]]
+
+    def times_of(self, numbers: Places) -> Doubles:
+        """See ``Sessions``."""
+        return self.times[numbers]
+
+    def items_of(self, numbers: Places) -> tuple[Places, Ints]:
+        """See ``Sessions``."""
+        begins = self.indptr[numbers]
+        lengths = self.indptr[numbers + 1] - begins
+        ends = np.cumsum(lengths)
+        places = np.repeat(begins - ends + lengths, lengths) + np.arange(int(lengths.sum()))
+        return lengths, self.items[places]
+
+    def score_histories(self, histories: Histories) -> Floats:
+        """Every item's score for each person, shape (n, I), from the newest items of the history alone."""
+        scores = np.zeros((len(histories.user_ids), len(self.item_ids)), dtype=np.float32)
+        for row in range(scores.shape[0]):
+            found = votes((self,), query_of(histories.row(row)[0], self.voting), self.voting)
+            scores[row, found.items] = found.scores
+        return scores
+
+    def similar(self, item_id: str, count: int) -> ScoredList:
+        """What neighbours of a session of this one item vote for, without itself; none where it is not known."""
+        i = self._index.get(item_id)
+        if i is None:
+            return ScoredList()
+        found = votes((self,), query_of(np.array([i], dtype=np.int32), self.voting), self.voting)
+        others = found.items != i
+        return ScoredList.best([self.item_ids[j] for j in found.items[others].tolist()], found.scores[others], count)
+
+    def save(self) -> bytes:
+        """The model as bytes."""
+        arrays = {each.name: getattr(self, each.name) for each in fields(self)[1:-1]}
+        voting = np.array(astuple(self.voting), dtype=np.float64)
+        return pack(self.kind, arrays | {"voting": voting} | pack_ids("items", self.item_ids))
+
+    @classmethod
+    def load(cls, data: bytes) -> Self:
+        """Read what ``save`` wrote; raises Undecodable."""
+        arrays = unpack(cls.kind, data)
+        values = arrays["voting"].tolist()
+        read = {
+            each.name: (int(v) if each.type == "int" else v) for each, v in zip(fields(Voting), values, strict=True)
+        }
+        parts: dict[str, Any] = {each.name: arrays[each.name] for each in fields(cls)[1:-1]}
+        return cls(unpack_ids("items", arrays), **parts, voting=Voting(**read))
+
+
+class SessionTail:
+    """The newest sessions in memory, at most ``capacity`` of them: the one that was put longest ago goes first.
+
+    It stands beside a ``SessionKnn`` as another index; its items are positions of the same numbering, or of one that
+    goes on with items that the index has not met. A put must not run beside a reading in another thread.
+    """
+
+    def __init__(self, capacity: int = 10_000) -> None:
+        if capacity < 1:
+            raise ConfigurationInvalid("the tail of sessions must hold at least one")
+        self._capacity = capacity
+        self._numbers: dict[Hashable, int] = {}
+        self._items: list[Ints] = []
+        self._times = np.zeros(capacity)
+        self._postings: dict[int, array[int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def put(self, key: Hashable, items: Sequence[int], at: float) -> None:
+        """A session's items so far, oldest first, in place of what was known of it; ``at`` is when it was last active."""
+        distinct = np.array(list(dict.fromkeys(reversed(items)))[::-1], dtype=np.int32)
+        number = self._freed(key)
+        self._numbers[key] = number
+        self._times[number] = at
+        self._items[number] = distinct
+        for item in distinct.tolist():
+            self._postings.setdefault(item, array("i")).append(number)
+
+    def without(self, key: Hashable) -> Sessions:
+        """All sessions but this one: nobody is their own neighbour."""
+        number = self._numbers.get(key)
+        return self if number is None else _Others(self, number)
+
+    def holding(self, item: int) -> Ints:
+        """See ``Sessions``."""
+        return np.array(self._postings.get(item, ()), dtype=np.int32)
+
+    def times_of(self, numbers: Places) -> Doubles:
+        """See ``Sessions``."""
+        return self._times[numbers]
+
+    def items_of(self, numbers: Places) -> tuple[Places, Ints]:
+        """See ``Sessions``."""
+        found = [self._items[number] for number in numbers.tolist()]
+        lengths = np.array([each.size for each in found], dtype=np.int64)
+        return lengths, np.concatenate([*found, np.empty(0, dtype=np.int32)])
+
+    def _freed(self, key: Hashable) -> int:
+        """A number without a session: the key's own, a new one, or that of the session put longest ago."""
+        if key not in self._numbers and len(self._numbers) < self._capacity:
+            self._items.append(np.empty(0, dtype=np.int32))
+            return len(self._items) - 1
+        number = self._numbers.pop(key if key in self._numbers else next(iter(self._numbers)))
+        for item in self._items[number].tolist():
+            postings = self._postings[item]
+            postings.remove(number)
+            if not postings:
+                del self._postings[item]
+        return number
+
+
+class Renumbered(NamedTuple):
+    """Sessions whose items go by other numbers outside, such as positions in a catalogue."""
+
+    sessions: Sessions
+    outer: Ints
+    """By inner number; -1 for an item that is not there outside, which gets no votes."""
+    inner: Ints
+    """By outer number; -1 for an item that no session has."""
+
+    def holding(self, item: int) -> Ints:
+        """See ``Sessions``."""
+        inner = int(self.inner[item]) if item < self.inner.size else -1
+        return self.sessions.holding(inner) if inner >= 0 else np.empty(0, dtype=np.int32)
+
+    def times_of(self, numbers: Places) -> Doubles:
+        """See ``Sessions``."""
+        return self.sessions.times_of(numbers)
+
+    def items_of(self, numbers: Places) -> tuple[Places, Ints]:
+        """See ``Sessions``."""
+        lengths, items = self.sessions.items_of(numbers)
+        outer: Ints = self.outer[items]
+        return lengths, outer
+
+
+class _Others(NamedTuple):
+    """A tail without one of its sessions."""
+
+    tail: SessionTail
+    number: int
+
+    def holding(self, item: int) -> Ints:
+        found = self.tail.holding(item)
+        others: Ints = found[found != self.number]
+        return others
+
+    def times_of(self, numbers: Places) -> Doubles:
+        return self.tail.times_of(numbers)
+
+    def items_of(self, numbers: Places) -> tuple[Places, Ints]:
+        return self.tail.items_of(numbers)
