@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 from models.arrays import Floats, Ints, are_rows, frozen, pack, pack_ids, unpack, unpack_ids
 from models.lists import ScoredList
 from models.recommender import Histories
+from models.sparse import places
 from schemas.errors import Undecodable
 
 _AT_ONCE: Final = 1_000_000
 """Weights that are summed in one step of ``score_histories``: some 30 MB of temporary arrays."""
-
-Places = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,10 +124,10 @@ class Ease:
             profiles[people, items] = weights
             return profiles @ self._whole if rows > 1 else weights[None, :] @ self._whole[items]
         lengths = self._lengths[items]
-        places = _places(self.indptr[items], lengths)
-        at = self.indices[places] if rows == 1 else self.indices[places] + np.repeat(people * count, lengths)
-        shares = self.values[places] * np.repeat(weights, lengths)
-        scores: Floats = np.bincount(at, weights=shares, minlength=rows * count).astype(np.float32)
+        at = places(self.indptr[items], lengths)
+        columns = self.indices[at] if rows == 1 else self.indices[at] + np.repeat(people * count, lengths)
+        shares = self.values[at] * np.repeat(weights, lengths)
+        scores: Floats = np.bincount(columns, weights=shares, minlength=rows * count).astype(np.float32)
         return scores.reshape(rows, count)
 
     def save(self) -> bytes:
@@ -142,13 +141,6 @@ class Ease:
         arrays = unpack(cls.kind, data)
         weights = arrays["indptr"], arrays["indices"], arrays["values"]
         return cls(unpack_ids("items", arrays), *weights, bool(arrays["weighted"][0]))
-
-
-def _places(begins: NDArray[np.int64], lengths: NDArray[np.int64]) -> Places:
-    """Positions of the entries of rows, one row after the other."""
-    before = np.cumsum(lengths) - lengths
-    places: Places = np.repeat(begins - before, lengths) + np.arange(int(lengths.sum()))
-    return places
 
 
 def _are_ascending_rows(indptr: NDArray[np.int64], indices: Ints, count: int) -> bool:

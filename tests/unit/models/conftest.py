@@ -6,9 +6,11 @@ import pytest
 from models.als import Als
 from models.blend import Blend, Component
 from models.ease import Ease
+from models.factors import Factors
 from models.neighbours import Neighbours
 from models.popularity import Popularity
 from models.session_knn import SessionKnn, Voting
+from models.user_neighbours import UserNeighbours
 
 ITEM_IDS = ("plain", "with/slash", "Überraschung", "数", "e\N{COMBINING ACUTE ACCENT}", "last")
 
@@ -44,6 +46,18 @@ def make_session_knn():
     return SessionKnn.of(ITEM_IDS, indptr, items, np.array([10.0, 20.0, 20.0]), Voting(sample=2, neighbours=2))
 
 
+def make_factors():
+    random = np.random.default_rng(5)
+    factors, biases, projection = random.normal(size=(6, 3)), random.normal(size=6), random.normal(size=(3, 3))
+    return Factors(ITEM_IDS, factors, biases, projection, 0.5, False, ("u:0", "u:1"), random.normal(size=(2, 3)))
+
+
+def make_user_neighbours():
+    indptr, indices = np.array([0, 2, 5, 5, 6]), np.array([0, 1, 0, 1, 3, 5])
+    rarities, lengths = np.array([1.0, 2.0, 1.0, 0.5, 1.0, 3.0]), np.array([2.0, 3.0, 1.0, 3.0])
+    return UserNeighbours(ITEM_IDS, indptr, indices, rarities, lengths, width=2, shrinkage=1.0)
+
+
 MODELS = {
     "als": make_als,
     "popularity": make_popularity,
@@ -51,6 +65,8 @@ MODELS = {
     "ease": make_ease,
     "blend": make_blend,
     "session-knn": make_session_knn,
+    "factors": make_factors,
+    "user_neighbours": make_user_neighbours,
 }
 
 
@@ -92,3 +108,13 @@ def blend():
 @pytest.fixture
 def session_knn():
     return make_session_knn()
+
+
+@pytest.fixture
+def factors():
+    return make_factors()
+
+
+@pytest.fixture
+def user_neighbours():
+    return make_user_neighbours()
