@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
+
+from schemas.weights import Weight
 
 NAMED_FAULTS: Final = 5
 """How many malformed rows are named; the others are only counted."""
 
 
-class Faults:
-    """Malformed rows: counted, and the first few named."""
+class Place(NamedTuple):
+    """A line of a file, counted from 1; as text, how it is named to a person."""
 
-    def __init__(self, count: int = 0) -> None:
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file} line {self.line}"
+
+
+Watch = Callable[[str, int, int], None]
+"""Told how far a file is read: its name, its bytes so far and in all."""
+
+
+class Faults:
+    """What an import notes while it reads: malformed rows, counted and the first few named, and how far a file is."""
+
+    def __init__(self, count: int = 0, watch: Watch = lambda *_: None) -> None:
         self.count = count
         self.named: list[str] = []
+        self.watch = watch
 
-    def note(self, where: str, reason: str) -> None:
+    def note(self, where: object, reason: str) -> None:
         """Count a row and keep what is wrong with it, if it is one of the first."""
         self.count += 1
         if len(self.named) < NAMED_FAULTS:
             self.named.append(f"{where}: {reason}")
+
+
+class FileRow(dict[str, Any]):
+    """An item or event that one line of a file says, with that line's place."""
+
+    __slots__ = ("where",)
+
+    def __init__(self, said: dict[str, Any], where: Place) -> None:
+        super().__init__(said)
+        self.where = where
 
 
 class UserRow(NamedTuple):
@@ -47,6 +74,10 @@ class Importer(Protocol):
         """Types of events beyond the usual ones."""
 
     @property
+    def weights(self) -> Mapping[str, Weight]:
+        """What its types of events count in training, where that is not the default."""
+
+    @property
     def paths(self) -> Sequence[Path]:
         """The files that it reads."""
 
@@ -57,7 +88,11 @@ class Importer(Protocol):
         """Users; their attributes are coarsened later."""
 
     def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
-        """Events in order of time, each with an ``event_id`` that is the same at every import."""
+        """Events in order of time, each with an ``event_id`` that is the same at every import.
+
+        A set without times comes in the order of its files: then each event's time is that of its import, so that
+        what stands later in the files counts as newer.
+        """
 
 
 class FileImporter:
@@ -68,7 +103,10 @@ class FileImporter:
     """Other names under which a user may ask for it."""
     needs: tuple[str, ...] = ()
     """The files by which a folder is recognised."""
+    uses: tuple[str, ...] = ()
+    """Further files that are read where they are there."""
     types: frozenset[str] = frozenset()
+    weights: Mapping[str, Weight] = {}
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -80,8 +118,8 @@ class FileImporter:
 
     @property
     def paths(self) -> Sequence[Path]:
-        """The files it is recognised by."""
-        return [path for name in self.needs if (path := found(self.folder, name))]
+        """The files that it needs, and those that it uses if they are there."""
+        return [path for name in (*self.needs, *self.uses) if (path := found(self.folder, name))]
 
     def path(self, name: str) -> Path | None:
         """A file of the folder, packed or not."""

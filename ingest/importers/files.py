@@ -2,49 +2,103 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import gzip
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import IO, Final, NamedTuple, cast
+from typing import IO, Any, Final, NamedTuple, TypeVar, cast
 
-from ingest.importers.base import Faults
+from ingest.importers.base import Faults, Place, found
+from ingest.jsontext import parse
 from schemas.errors import DatasetUnknown
 
 _MILLIS: Final = 1e11
 _MICROS: Final = 1e14
 _NANOS: Final = 1e17
+_PATIENCE: Final = 1_000
+"""Malformed rows before the first good one after which a file is not what it is taken for."""
+_TOLD: Final = 8_192
+"""Lines between two words on how far a file is read."""
+
+_PYTHON: Final = ("{'", "{u'", '{u"')
+
+T = TypeVar("T")
+
+
+class CellInvalid(ValueError):
+    """What a column holds is not what it should; the text names the column."""
 
 
 class Row(NamedTuple):
-    """One row: the number of the line that it ends on, from 1, and its cells by column."""
+    """One row: the line that it ends on, and its cells by column."""
 
-    number: int
-    cells: dict[str, str]
+    place: Place
+    cells: dict[str, Any]
 
+    @property
+    def number(self) -> int:
+        """The number of its line, from 1."""
+        return self.place.line
 
-def opened(path: Path) -> IO[bytes]:
-    """The file's bytes, unpacked; raises DatasetUnknown where it cannot be opened."""
-    try:
-        return cast("IO[bytes]", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
-    except OSError as error:
-        raise DatasetUnknown(f"{path} cannot be read: {error.strerror}") from error
+    def number_in(self, column: str) -> float:
+        """The number that a column holds; raises CellInvalid."""
+        return self._read(column, float, "a number")
+
+    def time_in(self, column: str) -> float:
+        """The time that a column holds, in seconds since 1970; raises CellInvalid."""
+        return self._read(column, moment, "a time: epoch seconds or ms, or ISO")
+
+    def time_as(self, column: str, form: str) -> float:
+        """The same of a time in UTC that is written in this ``strptime`` form; raises CellInvalid."""
+        return self._read(column, lambda text: datetime.strptime(text, form).replace(tzinfo=UTC).timestamp(), "a time")
+
+    def _read(self, column: str, read: Callable[[Any], T], wanted: str) -> T:
+        text = self.cells.get(column)
+        try:
+            return read(text)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise CellInvalid(f"column {column}: '{str(text)[:40]}' is not {wanted}") from error
 
 
 def lines(path: Path, encoding: str, faults: Faults) -> Iterator[str]:
     """The file's lines; one that is not in the encoding is a fault and comes as an empty line."""
-    with opened(path) as file:
+    with _opened(path, faults) as file:
         try:
             for number, line in enumerate(file, 1):
                 try:
                     yield line.decode(encoding).removeprefix("\ufeff")
                 except UnicodeDecodeError:
-                    faults.note(f"{path.name} line {number}", f"is not {encoding} text")
+                    faults.note(Place(path.name, number), f"is not {encoding} text")
                     yield "\n"
         except (EOFError, zlib.error, OSError) as error:
             raise DatasetUnknown(f"{path} is damaged ({error}); fetch it again") from error
+
+
+@contextmanager
+def _opened(path: Path, faults: Faults) -> Iterator[Iterable[bytes]]:
+    """The file's lines as bytes, unpacked; tells how far it is. Raises DatasetUnknown where it cannot be opened."""
+    try:
+        raw = path.open("rb")
+    except OSError as error:
+        raise DatasetUnknown(f"{path} cannot be read: {error.strerror}") from error
+    with raw:
+        packed = path.suffix == ".gz"
+        unpacked = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if packed else raw
+        yield _watched(unpacked, raw, path, faults)
+
+
+def _watched(unpacked: IO[bytes], raw: IO[bytes], path: Path, faults: Faults) -> Iterator[bytes]:
+    total = path.stat().st_size
+    for number, line in enumerate(unpacked):
+        if number % _TOLD == 0:
+            faults.watch(path.name, raw.tell(), total)
+        yield line
+    faults.watch(path.name, total, total)
 
 
 def rows(
@@ -53,30 +107,95 @@ def rows(
     *,
     delimiter: str = ",",
     columns: Sequence[str] | None = None,
+    needs: Sequence[str] = (),
     encoding: str = "utf-8",
     quoted: bool = True,
 ) -> Iterator[Row]:
-    """The file's rows; its first line names the columns unless they are given. Rows of another length are faults."""
+    """The file's rows; its first line names the columns unless they are given. Rows of another length are faults.
+
+    ``delimiter`` may be longer than a character where nothing is quoted. Raises DatasetUnknown where the first line
+    lacks a column that is needed.
+    """
+    text = lines(path, encoding, faults)
+    if len(delimiter) > 1:
+        # The csv module knows delimiters of one character only.
+        text = (line.replace(delimiter, "\x1f") for line in text)
     reader = csv.reader(
-        lines(path, encoding, faults),
-        delimiter=delimiter,
+        text,
+        delimiter=delimiter if len(delimiter) == 1 else "\x1f",
         quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
     )
     names = list(columns) if columns is not None else next(reader, [])
+    missing = [name for name in needs if name not in names]
+    if missing:
+        raise DatasetUnknown(f"{path} line 1 names no column '{missing[0]}': it has {', '.join(names)[:200]}")
+    return _rows(reader, names, path.name, faults)
+
+
+def _rows(reader: Any, names: Sequence[str], file: str, faults: Faults) -> Iterator[Row]:
+    width = len(names)
     while True:
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            faults.note(f"{path.name} line {reader.line_num}", str(error))
+            faults.note(Place(file, reader.line_num), str(error))
             continue
-        if not cells:
+        if len(cells) == width:
+            yield Row(Place(file, reader.line_num), dict(zip(names, cells, strict=True)))
+        elif cells:
+            faults.note(Place(file, reader.line_num), f"has {len(cells)} columns instead of {width}")
+
+
+def header(folder: Path, name: str) -> list[str]:
+    """The columns that the first line of a folder's CSV file names; none where there is no such file."""
+    path = found(folder, name)
+    return next(csv.reader(lines(path, "utf-8", Faults())), []) if path else []
+
+
+def objects(path: Path, faults: Faults) -> Iterator[Row]:
+    """The objects of a file of JSON lines; some older sets write Python's dictionaries instead."""
+    for number, line in enumerate(lines(path, "utf-8", faults), 1):
+        if not line.strip():
             continue
-        if len(cells) != len(names):
-            faults.note(f"{path.name} line {reader.line_num}", f"has {len(cells)} columns instead of {len(names)}")
+        try:
+            thing = _python(line) if line.startswith(_PYTHON) else parse(line.encode())
+        except ValueError as error:
+            faults.note(Place(path.name, number), f"is not JSON: {error}")
             continue
-        yield Row(reader.line_num, dict(zip(names, cells, strict=True)))
+        if isinstance(thing, dict):
+            yield Row(Place(path.name, number), thing)
+        else:
+            faults.note(Place(path.name, number), "is not a JSON object")
+
+
+def _python(line: str) -> Any:
+    try:
+        return ast.literal_eval(line)
+    except (SyntaxError, MemoryError, RecursionError) as error:
+        raise ValueError(f"nor a Python dictionary: {error}") from error
+
+
+def readable(source: Iterable[Row], make: Callable[[Row], T | None], faults: Faults) -> Iterator[tuple[Row, T]]:
+    """The rows and what is made of them, without those that ``make`` passes over; CellInvalid is a fault.
+
+    Raises DatasetUnknown where none of the first rows can be read: it is another file than was thought.
+    """
+    good, before = False, faults.count
+    for row in source:
+        try:
+            made = make(row)
+        except CellInvalid as error:
+            faults.note(row.place, str(error))
+            if not good and faults.count - before >= _PATIENCE:
+                break
+            continue
+        good = True
+        if made is not None:
+            yield row, made
+    if not good and faults.count > before:
+        raise DatasetUnknown(f"no row can be read, so this is not the file that it is taken for; {faults.named[0]}")
 
 
 def moment(text: str) -> float:
@@ -95,6 +214,7 @@ def moment(text: str) -> float:
     return number
 
 
+@lru_cache(maxsize=1_024)
 def slug(text: str, limit: int = 24) -> str:
     """A name made of lower-case ASCII letters, digits and dashes."""
     kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in text.lower())

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ingest.importers.base import Faults, FileImporter
-from ingest.importers.files import Row, lines, moment, rows, slug
-from ingest.importers.ordering import Timed, by_time
-from ingest.jsontext import parse
+from ingest.importers.files import Row, lines, objects, rows, slug
+from ingest.importers.ordering import Made, events_by_time, events_in_order
 from schemas.errors import ConfigurationInvalid, DatasetUnknown
 
 SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson")
@@ -28,6 +27,8 @@ FIELDS: Final = {
     "id": "event_id",
 }
 """What a map can name, and the event's field that it fills."""
+_NAMES: Final = ("user_id", "anonymous_id", "session_id", "item_id", "event_id")
+_EMPTY: Final = (None, "")
 
 
 def parse_map(text: str) -> dict[str, str]:
@@ -50,6 +51,7 @@ class Mapped(FileImporter):
         self.file = _file(path)
         super().__init__(self.file.parent)
         self._mapping = dict(mapping)
+        self._filled = [(FIELDS[name], column) for name, column in mapping.items() if name != "time"]
         self._json = _plain(self.file).suffix in {".jsonl", ".ndjson"}
         self._numbered = not self._json and all(column.isdecimal() for column in self._columns().values())
         self._delimiter = "" if self._json else _delimiter(self.file)
@@ -71,30 +73,23 @@ class Mapped(FileImporter):
     def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
         """The file's rows as events; in its own order where no time is mapped."""
         if "time" in self._mapping:
-            return by_time(self._timed(faults))
-        return (event for _, event in self._events(faults))
+            return events_by_time(self._rows(faults), self._timed, faults)
+        return events_in_order(self._rows(faults), self._event, faults)
 
-    def _timed(self, faults: Faults) -> Iterator[Timed]:
-        for number, event in self._events(faults):
-            text = str(event.pop("time", None))
-            try:
-                yield moment(text), number, event
-            except (ValueError, OverflowError):
-                faults.note(f"{self.file.name} line {number}", f"'{text[:40]}' is no time: epoch seconds or ms, or ISO")
+    def _timed(self, row: Row) -> Made:
+        return row.time_in(self._mapping["time"]), self._event(row)
 
-    def _events(self, faults: Faults) -> Iterator[tuple[int, dict[str, Any]]]:
-        for number, cells in self._rows(faults):
-            event = {
-                FIELDS[name]: cells[column]
-                for name, column in self._mapping.items()
-                if cells.get(column) not in {None, ""}
-            }
-            event.setdefault("event_id", f"{self.dataset}-{number}")
-            event["type"] = self._type(event)
-            try:
-                yield number, _typed(event)
-            except ValueError as error:
-                faults.note(f"{self.file.name} line {number}", f"value: {error}")
+    def _event(self, row: Row) -> dict[str, Any]:
+        cells = row.cells
+        event = {field: cells[column] for field, column in self._filled if cells.get(column) not in _EMPTY}
+        event.setdefault("event_id", f"{self.dataset}-{row.number}")
+        event["type"] = self._type(event)
+        if "value" in event:
+            event["value"] = row.number_in(self._mapping["value"])
+        for name in _NAMES:
+            if isinstance(event.get(name), int | float):
+                event[name] = str(event[name])
+        return event
 
     def _type(self, event: Mapping[str, Any]) -> str:
         default = "rating" if "value" in self._mapping else "view"
@@ -111,7 +106,7 @@ class Mapped(FileImporter):
     def _read_names(self) -> Sequence[str]:
         """The file's columns: as its header or first object names them, or their numbers from 1."""
         if self._json:
-            first = next((cells for _, cells in self._rows(Faults())), {})
+            first = next((row.cells for row in self._rows(Faults())), {})
             return list(first)
         header = next(csv.reader(lines(self.file, "utf-8", Faults()), delimiter=self._delimiter), [])
         return [str(n) for n in range(1, len(header) + 1)] if self._numbered else header
@@ -130,36 +125,12 @@ class Mapped(FileImporter):
 
     def _rows(self, faults: Faults) -> Iterator[Row]:
         if self._json:
-            return _objects(self.file, faults)
+            return objects(self.file, faults)
         return rows(self.file, faults, delimiter=self._delimiter, columns=self._names if self._numbered else None)
-
-
-def _objects(path: Path, faults: Faults) -> Iterator[Row]:
-    for number, line in enumerate(lines(path, "utf-8", faults), 1):
-        if not line.strip():
-            continue
-        try:
-            thing = parse(line.encode())
-        except ValueError as error:
-            faults.note(f"{path.name} line {number}", f"is not JSON: {error}")
-            continue
-        if isinstance(thing, dict):
-            yield Row(number, thing)
-        else:
-            faults.note(f"{path.name} line {number}", "is not a JSON object")
 
 
 def _type_name(text: str) -> str:
     return slug(text, 32).replace("-", "_")
-
-
-def _typed(event: dict[str, Any]) -> dict[str, Any]:
-    for name in ("user_id", "anonymous_id", "session_id", "item_id", "event_id"):
-        if isinstance(event.get(name), int | float):
-            event[name] = str(event[name])
-    if "value" in event:
-        event["value"] = float(event["value"])
-    return event
 
 
 def _file(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""MovieLens: the CSV folders (ml-latest-small, ml-25m, …) and the 100k folder."""
+"""MovieLens: the CSV folders (ml-latest-small, ml-20m, ml-25m, …), the 1M folder and the 100k folder."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
-from ingest.importers.base import Faults, FileImporter, UserRow
+from ingest.importers.base import Faults, FileImporter, FileRow, UserRow
 from ingest.importers.files import Row, rows
-from ingest.importers.ordering import Timed, by_time
+from ingest.importers.ordering import Made, events_by_time
 
 _YEAR: Final = re.compile(r"\((\d{4})(?:[-–]\d{0,4})?\)\s*$")
 _NO_GENRES: Final = "(no genres listed)"
@@ -22,6 +21,13 @@ _GENRES: Final = (
     *("Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"),
 )
 _ITEM_COLUMNS: Final = ("item_id", "title", "released", "video_released", "url", *_GENRES)
+_OCCUPATIONS: Final = (
+    *("other", "academic/educator", "artist", "clerical/admin", "college/grad student", "customer service"),
+    *("doctor/health care", "executive/managerial", "farmer", "homemaker", "K-12 student", "lawyer", "programmer"),
+    *("retired", "sales/marketing", "scientist", "self-employed", "technician/engineer", "tradesman/craftsman"),
+    *("unemployed", "writer"),
+)
+"""Of the 1M set, by number; its ages are the youngest of each band."""
 
 
 class MovieLens(FileImporter):
@@ -30,113 +36,136 @@ class MovieLens(FileImporter):
     dataset = "movielens"
     aliases = ("ml-latest-small", "ml-latest", "ml-20m", "ml-25m", "ml-32m")
     needs = ("movies.csv", "ratings.csv")
-
-    @property
-    def paths(self) -> Sequence[Path]:
-        """The files that it needs, and those that it uses if they are there."""
-        names = (*self.needs, "tags.csv", "links.csv")
-        return [path for name in names if (path := self.path(name))]
+    uses = ("tags.csv", "links.csv")
 
     def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
         """Movies with their genres as categories, the year of their title, their most used tags and their IMDb id."""
         tags, links = self._tags(faults), self._links(faults)
-        for row in self._rows("movies.csv", faults):
-            cells = row.cells
+        for row in self._rows("movies.csv", ("movieId", "title", "genres"), faults):
+            movie, title, genres = (row.cells[name] for name in ("movieId", "title", "genres"))
             item: dict[str, Any] = {
-                "item_id": cells.get("movieId", ""),
-                "title": cells.get("title", ""),
-                "categories": [genre for genre in cells.get("genres", "").split("|") if genre not in {"", _NO_GENRES}],
-                "tags": [tag for tag, _ in tags[cells.get("movieId", "")].most_common(_TAGS)],
-                "attributes": links.get(cells.get("movieId", ""), {}),
+                "item_id": movie,
+                "title": title,
+                "categories": [genre for genre in genres.split("|") if genre not in {"", _NO_GENRES}],
+                "tags": [tag for tag, _ in tags[movie].most_common(_TAGS)],
+                "attributes": links.get(movie, {}),
             }
-            yield item | _published(item["title"])
+            yield FileRow(item | _published(title), row.place)
 
     def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
         """Ratings at their real times."""
-        return by_time(self._ratings(faults))
+        ratings = self._rows("ratings.csv", ("userId", "movieId", "rating", "timestamp"), faults)
+        return events_by_time(ratings, self._rating, faults)
 
-    def _ratings(self, faults: Faults) -> Iterator[Timed]:
-        for row in self._rows("ratings.csv", faults):
-            cells = row.cells
-            names = ("userId", "movieId", "rating", "timestamp")
-            user, movie, stars, at = (cells.get(name, "") for name in names)
-            rating = _rating(f"{self.dataset}-{user}-{movie}-{at}", user, movie, stars, at, row)
-            if isinstance(rating, str):
-                faults.note(f"ratings.csv line {row.number}", rating)
-            else:
-                yield rating
+    def _rating(self, row: Row) -> Made:
+        user, movie, at = (row.cells[name] for name in ("userId", "movieId", "timestamp"))
+        made = _rating(user, movie, row)
+        made[1]["event_id"] = f"{self.dataset}-{user}-{movie}-{at}"
+        return made
 
     def _tags(self, faults: Faults) -> defaultdict[str, Counter[str]]:
         tags: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        for row in self._rows("tags.csv", faults):
-            if tag := row.cells.get("tag", "").strip().lower():
-                tags[row.cells.get("movieId", "")][tag[:128]] += 1
+        for row in self._rows("tags.csv", ("movieId", "tag"), faults):
+            if tag := row.cells["tag"].strip().lower():
+                tags[row.cells["movieId"]][tag[:128]] += 1
         return tags
 
     def _links(self, faults: Faults) -> dict[str, dict[str, str]]:
         return {
-            row.cells.get("movieId", ""): {"imdb_id": f"tt{imdb}"}
-            for row in self._rows("links.csv", faults)
-            if (imdb := row.cells.get("imdbId"))
+            row.cells["movieId"]: {"imdb_id": f"tt{imdb}"}
+            for row in self._rows("links.csv", ("movieId", "imdbId"), faults)
+            if (imdb := row.cells["imdbId"])
         }
 
-    def _rows(self, name: str, faults: Faults) -> Iterator[Row]:
+    def _rows(self, name: str, needs: Sequence[str], faults: Faults) -> Iterator[Row]:
         path = self.path(name)
-        return rows(path, faults) if path else iter(())
+        return rows(path, faults, needs=needs) if path else iter(())
 
 
-class MovieLens100k(FileImporter):
-    """``u.data``, ``u.item`` and ``u.user``: tabs and pipes, Latin-1."""
+class _OldMovieLens(FileImporter):
+    """The sets before CSV: Latin-1, no quotes, no header."""
+
+    _delimiters: tuple[str, str] = ("", "")
+    """Of ratings, and of everything else."""
+    _columns: Final = ("userId", "movieId", "rating", "timestamp")
+
+    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+        """Ratings at their real times."""
+        ratings = self._rows(0, self._delimiters[0], self._columns, faults)
+        return events_by_time(ratings, self._rating, faults)
+
+    def _rating(self, row: Row) -> Made:
+        made = _rating(row.cells["userId"], row.cells["movieId"], row)
+        made[1]["event_id"] = f"{self.dataset}-{row.number}"
+        return made
+
+    def _rows(self, file: int, delimiter: str, columns: Sequence[str], faults: Faults) -> Iterator[Row]:
+        path = self.paths[file]
+        return rows(path, faults, delimiter=delimiter, columns=columns, encoding="latin-1", quoted=False)
+
+
+class MovieLens100k(_OldMovieLens):
+    """``u.data``, ``u.item`` and ``u.user``: tabs and pipes."""
 
     dataset = "ml-100k"
     aliases = ("movielens-100k", "movielens")
     needs = ("u.data", "u.item", "u.user")
+    _delimiters = ("\t", "|")
 
     def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
         """Movies with their genres as categories and their day of release."""
-        for row in self._rows("u.item", "|", _ITEM_COLUMNS, faults):
+        for row in self._rows(1, "|", _ITEM_COLUMNS, faults):
             cells = row.cells
-            yield {
+            item = {
                 "item_id": cells["item_id"],
                 "title": cells["title"],
                 "categories": [genre for genre in _GENRES[1:] if cells[genre] == "1"],
-                **(_released(cells["released"]) or _published(cells["title"])),
             }
+            yield FileRow(item | (_released(cells["released"]) or _published(cells["title"])), row.place)
 
     def users(self, faults: Faults) -> Iterator[UserRow]:
         """Age, gender, occupation and ZIP code, as they stand in the file."""
-        columns = ("user_id", "age", "gender", "occupation", "zip_code")
-        for row in self._rows("u.user", "|", columns, faults):
+        for row in self._rows(2, "|", ("user_id", "age", "gender", "occupation", "zip_code"), faults):
             attributes = dict(row.cells)
             yield UserRow(attributes.pop("user_id"), attributes)
 
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
-        """Ratings at their real times."""
-        return by_time(self._ratings(faults))
 
-    def _ratings(self, faults: Faults) -> Iterator[Timed]:
-        for row in self._rows("u.data", "\t", ("user", "item", "rating", "at"), faults):
-            user, movie, stars, at = row.cells.values()
-            rating = _rating(f"{self.dataset}-{row.number}", user, movie, stars, at, row)
-            if isinstance(rating, str):
-                faults.note(f"u.data line {row.number}", rating)
-            else:
-                yield rating
+class MovieLens1M(_OldMovieLens):
+    """``ratings.dat``, ``movies.dat`` and ``users.dat``, with ``::`` between columns. The 10M set has no users."""
 
-    def _rows(self, name: str, delimiter: str, columns: Sequence[str], faults: Faults) -> Iterator[Row]:
-        path = self.path(name)
-        assert path is not None
-        return rows(path, faults, delimiter=delimiter, columns=columns, encoding="latin-1", quoted=False)
+    dataset = "ml-1m"
+    aliases = ("movielens-1m", "ml-10m", "movielens")
+    needs = ("ratings.dat", "movies.dat")
+    uses = ("users.dat",)
+    _delimiters = ("::", "::")
+
+    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
+        """Movies with their genres as categories and the year of their title."""
+        for row in self._rows(1, "::", ("movieId", "title", "genres"), faults):
+            title, genres = row.cells["title"], row.cells["genres"]
+            item = {
+                "item_id": row.cells["movieId"],
+                "title": title,
+                "categories": list(filter(None, genres.split("|"))),
+            }
+            yield FileRow(item | _published(title), row.place)
+
+    def users(self, faults: Faults) -> Iterator[UserRow]:
+        """Age, gender, occupation and ZIP code."""
+        if self.path("users.dat"):
+            for row in self._rows(2, "::", ("user_id", "gender", "age", "occupation", "zip_code"), faults):
+                attributes = dict(row.cells)
+                attributes["occupation"] = _occupation(attributes["occupation"])
+                yield UserRow(attributes.pop("user_id"), attributes)
 
 
-def _rating(event_id: str, user: str, movie: str, stars: str, at: str, row: Row) -> Timed | str:
-    """The event of a rating, or what is wrong with it."""
-    try:
-        value, seconds = float(stars), float(int(at))
-    except ValueError:
-        return f"'{stars}' at '{at}' is not a rating and its time in seconds"
-    event = {"event_id": event_id, "type": "rating", "user_id": user, "item_id": movie, "value": value}
-    return seconds, row.number, event
+def _rating(user: str, movie: str, row: Row) -> Made:
+    event = {"type": "rating", "user_id": user, "item_id": movie, "value": row.number_in("rating")}
+    return row.time_in("timestamp"), event
+
+
+def _occupation(number: str) -> str:
+    return _OCCUPATIONS[int(number)] if number.isdecimal() and int(number) < len(_OCCUPATIONS) else number
 
 
 def _published(title: str) -> dict[str, Any]:

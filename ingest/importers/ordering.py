@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -13,8 +13,13 @@ from typing import IO, Any, Final
 
 import msgspec
 
-Timed = tuple[float, int, dict[str, Any]]
-"""Seconds since 1970, the row's number, and the event without its time."""
+from ingest.importers.base import Faults, FileRow, Place
+from ingest.importers.files import Row, readable
+
+Made = tuple[float, dict[str, Any]]
+"""Seconds since 1970, and the event without its time."""
+Timed = tuple[float, int, str, dict[str, Any]]
+"""Seconds since 1970, the line's number and its file, and the event without its time."""
 
 RUN: Final = 100_000
 """Events sorted in memory at once."""
@@ -22,7 +27,20 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _KEY: Final = itemgetter(0, 1)
 
 
-def by_time(events: Iterable[Timed], run: int = RUN) -> Iterator[dict[str, Any]]:
+def events_by_time(rows: Iterable[Row], make: Callable[[Row], Made | None], faults: Faults) -> Iterator[FileRow]:
+    """The events that are made of rows, in order of time; CellInvalid makes a row a fault."""
+    made = readable(rows, make, faults)
+    return by_time((at, row.place.line, row.place.file, event) for row, (at, event) in made)
+
+
+def events_in_order(
+    rows: Iterable[Row], make: Callable[[Row], dict[str, Any] | None], faults: Faults
+) -> Iterator[FileRow]:
+    """The events of rows that have no times, in the order of the file."""
+    return (FileRow(event, row.place) for row, event in readable(rows, make, faults))
+
+
+def by_time(events: Iterable[Timed], run: int = RUN) -> Iterator[FileRow]:
     """The events with their ``occurred_at``, by time and then by row; holds ``run`` of them at a time."""
     source = iter(events)
     first = sorted(islice(source, run), key=_KEY)
@@ -32,9 +50,9 @@ def by_time(events: Iterable[Timed], run: int = RUN) -> Iterator[dict[str, Any]]
             # Only sets that outgrow memory pay for the disk.
             while chunk := sorted(islice(source, run), key=_KEY):
                 runs.append(_read(_spilled(chunk, stack)))
-        for at, _, event in heapq.merge(*runs, key=_KEY):
+        for at, number, file, event in heapq.merge(*runs, key=_KEY):
             event["occurred_at"] = _time(at)
-            yield event
+            yield FileRow(event, Place(file, number))
 
 
 def _time(at: float) -> datetime | None:

@@ -7,14 +7,20 @@ from pathlib import Path
 from typing import Final
 
 from ingest.importers.base import FileImporter, Importer
+from ingest.importers.books import Goodbooks
+from ingest.importers.games import Steam, SteamReviews
 from ingest.importers.mapped import Mapped
-from ingest.importers.movielens import MovieLens, MovieLens100k
-from ingest.importers.shops import Deskdrop, Diginetica, Goodbooks, RecSys2015, Steam
+from ingest.importers.movielens import MovieLens, MovieLens1M, MovieLens100k
+from ingest.importers.news import Deskdrop, Mind
+from ingest.importers.sessions import Diginetica, DigineticaViews, RecSys2015, Yoochoose
+from ingest.importers.shops import Amazon, RetailRocket
 from schemas.errors import DatasetUnknown
 
 KNOWN: Final[tuple[type[FileImporter], ...]] = (
-    (MovieLens, MovieLens100k, Deskdrop, RecSys2015, Diginetica, Steam, Goodbooks)
-)  # fmt: skip
+    *(MovieLens, MovieLens100k, MovieLens1M, Deskdrop, RetailRocket, Mind, RecSys2015, Yoochoose),
+    *(Diginetica, DigineticaViews, Steam, SteamReviews, Amazon, Goodbooks),
+)
+"""Amazon stands late: it opens every JSON file to see what is in it."""
 AUTO: Final = frozenset({"auto", "csv", "tsv", "jsonl", "mapped"})
 """Names that stand for "look for yourself", beside the data sets' own."""
 

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from ingest import metrics, validate
-from ingest.importers.base import Faults, Importer, UserRow
+from ingest.importers.base import Faults, FileRow, Importer, UserRow
 from ingest.validate import Policy, Rejection, Taken
 from schemas import topics
 from schemas.errors import ConfigurationInvalid, LogUnavailable
@@ -128,7 +128,9 @@ def fingerprint(importer: Importer, log_id: str) -> str:
 Take = Callable[[], Taken]
 
 
-def _stages(importer: Importer, parts: ImportParts, faults: Faults) -> Iterator[tuple[str, Iterator[tuple[str, Take]]]]:
+def _stages(
+    importer: Importer, parts: ImportParts, faults: Faults
+) -> Iterator[tuple[str, Iterator[tuple[object, Take]]]]:
     now = validate.utc(parts.clock())
     allowed = parts.policy._replace(types=parts.policy.types | importer.types)
     yield topics.ITEMS, ((_named("item", raw), partial(validate.take_item, raw, now)) for raw in importer.items(faults))
@@ -136,8 +138,9 @@ def _stages(importer: Importer, parts: ImportParts, faults: Faults) -> Iterator[
     yield topics.EVENTS, ((_named("event", raw), partial(_event, raw, now, allowed)) for raw in importer.events(faults))
 
 
-def _named(what: str, raw: dict[str, Any]) -> str:
-    return f"{what} {raw.get(f'{what}_id')}"
+def _named(what: str, raw: dict[str, Any]) -> object:
+    """The row's place in its file, where it came from one."""
+    return raw.where if isinstance(raw, FileRow) else f"{what} {raw.get(f'{what}_id')}"
 
 
 def _user(row: UserRow, now: Any, allowed: Policy) -> Taken:
@@ -150,7 +153,7 @@ def _event(raw: dict[str, Any], now: Any, allowed: Policy) -> Taken:
 
 def _run_stage(
     topic: str,
-    things: Iterator[tuple[str, Take]],
+    things: Iterator[tuple[object, Take]],
     parts: ImportParts,
     progress: Progress,
     faults: Faults,
@@ -168,7 +171,7 @@ def _run_stage(
         report(Step(topic, done, faults.count))
 
 
-def _batches(things: Iterator[tuple[str, Take]], faults: Faults) -> Iterator[tuple[int, list[LogEntry]]]:
+def _batches(things: Iterator[tuple[object, Take]], faults: Faults) -> Iterator[tuple[int, list[LogEntry]]]:
     """Rows consumed and the entries of those that are valid."""
     count, entries, keys = 0, list[LogEntry](), Counter[bytes]()
     for name, take in things:

@@ -1,198 +1,145 @@
-"""Data sets of shops and news desks: Deskdrop, RecSys Challenge 2015, Diginetica, Steam and goodbooks."""
+"""Shops: Amazon's reviews and products, and RetailRocket's visitors."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.importers.base import Faults, FileImporter
-from ingest.importers.files import lines, moment, rows
-from ingest.importers.ordering import Timed, by_time
+from ingest.importers.base import Faults, FileImporter, FileRow
+from ingest.importers.files import CellInvalid, Row, header, objects, rows
+from ingest.importers.ordering import Made, events_by_time
+from schemas.errors import DatasetUnknown
 
-_PHONE: Final = re.compile(r"iphone|android.*mobile|windows phone", re.IGNORECASE)
-_TABLET: Final = re.compile(r"ipad|android|tablet", re.IGNORECASE)
-_PERIOD: Final = re.compile(r"period_(\d+)\.txt(\.gz)?$")
+_TEXT: Final = 10_000
+"""Characters kept of a product's description."""
 
 
-class Deskdrop(FileImporter):
-    """Articles on an intranet: ``events.csv`` with views, likes, bookmarks, comments and follows."""
+class Amazon(FileImporter):
+    """Reviews and products of 2014, 2018 or 2023 as JSON lines; each file is told by what its first line holds."""
 
-    dataset = "deskdrop"
-    needs = ("events.csv",)
-    types = frozenset({"follow"})
-    _columns = (
-        "timestamp",
-        "eventType",
-        "contentId",
-        "personId",
-        "sessionId",
-        "userAgent",
-        "userRegion",
-        "userCountry",
-    )
-    _kinds: Final = {
-        "VIEW": "view",
-        "LIKE": "like",
-        "BOOKMARK": "bookmark",
-        "COMMENT CREATED": "comment",
-        "FOLLOW": "follow",
-    }
+    dataset = "amazon"
+    aliases = ("amazon-reviews",)
+    needs = ("*.json or *.jsonl with reviewerID, asin and overall, or user_id, parent_asin and rating",)
+    _reviews: Final = ({"reviewerID", "asin", "overall"}, {"user_id", "parent_asin", "rating"})
 
     @classmethod
     def recognises(cls, folder: Path) -> bool:
-        """An ``events.csv`` with Deskdrop's columns."""
-        if not super().recognises(folder):
-            return False
-        first = next(lines(cls(folder).paths[0], "utf-8", Faults()), "")
-        return first.strip().split(",") == list(cls._columns)
-
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
-        """Events with their session, kind of device, country and region."""
-        return by_time(self._events(faults))
-
-    def _events(self, faults: Faults) -> Iterator[Timed]:
-        for row in rows(self.paths[0], faults):
-            cells = row.cells
-            kind = self._kinds.get(cells["eventType"])
-            if kind is None or not cells["timestamp"].isdecimal():
-                faults.note(
-                    f"events.csv line {row.number}", f"'{cells['eventType']}' at '{cells['timestamp']}' is no event"
-                )
-                continue
-            names = {
-                "device": device(cells["userAgent"]),
-                "country": cells["userCountry"],
-                "region": cells["userRegion"],
-            }
-            event = {
-                "event_id": f"{self.dataset}-{row.number}",
-                "type": kind,
-                "user_id": cells["personId"],
-                "session_id": cells["sessionId"],
-                "item_id": cells["contentId"],
-                "context": {name: value for name, value in names.items() if value},
-            }
-            yield float(cells["timestamp"]), row.number, event
-
-
-class RecSys2015(FileImporter):
-    """Clicks in sessions: ``train.tsv`` and ``test.tsv`` with SessionId, ItemId and Time."""
-
-    dataset = "rsc15"
-    needs = ("train.tsv", "test.tsv")
-
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
-        """Clicks of sessions without a known user."""
-        return by_time(self._clicks(faults))
-
-    def _clicks(self, faults: Faults) -> Iterator[Timed]:
-        for path in self.paths:
-            part = path.name.partition(".")[0]
-            for row in rows(path, faults, delimiter="\t"):
-                cells = row.cells
-                try:
-                    at = moment(cells.get("Time", ""))
-                except ValueError as error:
-                    faults.note(f"{path.name} line {row.number}", str(error))
-                    continue
-                session, item = cells.get("SessionId", ""), cells.get("ItemId", "")
-                yield at, row.number, _click(f"{self.dataset}-{part}-{row.number}", session, item)
-
-
-class Diginetica(FileImporter):
-    """Clicks in sessions, a file a week: ``period_0.txt`` and on, in order but without times."""
-
-    dataset = "diginetica"
-    needs = ("period_0.txt",)
+        """Whether there are reviews or products."""
+        return bool(cls(folder).paths)
 
     @property
     def paths(self) -> Sequence[Path]:
-        """The weeks in their order."""
-        weeks = [(int(match[1]), path) for path in self.folder.iterdir() if (match := _PERIOD.match(path.name))]
-        return [path for _, path in sorted(weeks)]
+        """Its products and reviews."""
+        return [*self._files["products"], *self._files["reviews"]]
 
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
-        """Clicks in the files' order; their time is that of the import."""
-        for week, path in enumerate(self.paths):
-            for row in rows(path, faults, delimiter=" ", columns=("session", "item")):
-                name = f"{self.dataset}-{week}-{row.number}"
-                yield _click(name, row.cells["session"], row.cells["item"])
+    @cached_property
+    def _files(self) -> dict[str, list[Path]]:
+        files: dict[str, list[Path]] = {"products": [], "reviews": []}
+        for path in sorted(self.folder.iterdir()):
+            if path.name.removesuffix(".gz").endswith((".json", ".jsonl")) and (kind := self._kind(path)):
+                files[kind].append(path)
+        return files
 
-
-class Steam(FileImporter):
-    """Hours played of video games: ``plays.csv``; without times."""
-
-    dataset = "steam-200k"
-    aliases = ("steam",)
-    needs = ("plays.csv",)
-
-    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
-        """Each game once, by its title."""
-        met: set[str] = set()
-        for row in rows(self.paths[0], faults):
-            game = row.cells.get("content_id", "")
-            if game not in met:
-                met.add(game)
-                yield {"item_id": game, "title": row.cells.get("game", "")}
-
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
-        """Hours as ``dwell`` in seconds; their time is that of the import."""
-        for row in rows(self.paths[0], faults):
-            cells = row.cells
-            try:
-                seconds = float(cells.get("hours", "")) * 3_600
-            except ValueError:
-                faults.note(f"plays.csv line {row.number}", f"'{cells.get('hours', '')}' is no number of hours")
-                continue
-            yield {
-                "event_id": f"{self.dataset}-{row.number}",
-                "type": "dwell",
-                "user_id": cells.get("user_id"),
-                "item_id": cells.get("content_id"),
-                "value": seconds,
-            }
-
-
-class Goodbooks(FileImporter):
-    """A catalogue of books: ``books.csv``; no events."""
-
-    dataset = "goodbooks"
-    aliases = ("books",)
-    needs = ("books.csv",)
+    def _kind(self, path: Path) -> str | None:
+        try:
+            names = next((set(row.cells) for row in objects(path, Faults())), set[str]())
+        except DatasetUnknown:
+            return None
+        if any(needed <= names for needed in self._reviews):
+            return "reviews"
+        return "products" if names & {"asin", "parent_asin"} and "title" in names else None
 
     def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
-        """Books with their authors, language and year."""
-        for row in rows(self.paths[0], faults):
+        """Products with their categories, price and brand."""
+        for row in chain.from_iterable(objects(path, faults) for path in self._files["products"]):
             cells = row.cells
-            year = _year(cells.get("original_publication_year", ""))
-            authors = [name.strip() for name in cells.get("authors", "").split(",") if name.strip()]
-            said = {"authors": authors, "language": cells.get("language_code"), "isbn": cells.get("isbn"), "year": year}
-            yield {
-                "item_id": cells.get("book_id", ""),
-                "title": cells.get("title", ""),
-                "attributes": {name: value for name, value in said.items() if value},
-                "published_at": datetime(year, 1, 1, tzinfo=UTC) if year and year > 0 else None,
+            said = {"brand": cells.get("brand") or cells.get("store")}
+            item = {
+                "item_id": _asin(row),
+                "title": str(cells.get("title") or ""),
+                "description": _text(cells.get("description")),
+                "categories": _categories(cells),
+                "price": _price(cells.get("price")),
+                "attributes": {name: value for name, value in said.items() if isinstance(value, str) and value},
             }
+            yield FileRow({name: value for name, value in item.items() if value not in (None, "")}, row.place)
+
+    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+        """Reviews as ratings at their times."""
+        reviews = chain.from_iterable(objects(path, faults) for path in self._files["reviews"])
+        return events_by_time(reviews, self._rating, faults)
+
+    def _rating(self, row: Row) -> Made:
+        old = "reviewerID" in row.cells
+        file = row.place.file.partition(".")[0]
+        event = {
+            "event_id": f"{file[-40:]}-{row.number}",
+            "type": "rating",
+            "user_id": str(row.cells.get("reviewerID" if old else "user_id", "")),
+            "item_id": _asin(row),
+            "value": row.number_in("overall" if old else "rating"),
+        }
+        return row.time_in("unixReviewTime" if old else "timestamp"), event
 
 
-def device(agent: str) -> str | None:
-    """The kind of device that a browser's name tells."""
-    if not agent:
-        return None
-    if _PHONE.search(agent):
-        return "phone"
-    return "tablet" if _TABLET.search(agent) else "desktop"
+class RetailRocket(FileImporter):
+    """Visitors of a shop: ``events.csv``, and ``item_properties_part1.csv`` and ``part2`` where they are there."""
+
+    dataset = "retailrocket"
+    needs = ("events.csv",)
+    uses = ("item_properties_part1.csv", "item_properties_part2.csv")
+    _columns = ("timestamp", "visitorid", "event", "itemid", "transactionid")
+    _properties: Final = ("timestamp", "itemid", "property", "value")
+    _kinds: Final = {"view": "view", "addtocart": "cart", "transaction": "purchase"}
+
+    @classmethod
+    def recognises(cls, folder: Path) -> bool:
+        """An ``events.csv`` with RetailRocket's columns."""
+        return header(folder, "events.csv") == list(cls._columns)
+
+    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
+        """Items with their last known category, the only property that is not hashed beside whether it is available."""
+        newest: dict[str, tuple[int, str]] = {}
+        for row in chain.from_iterable(rows(path, faults, needs=self._properties) for path in self.paths[1:]):
+            if row.cells["property"] == "categoryid":
+                known = (int(row.number_in("timestamp")), row.cells["value"])
+                newest[row.cells["itemid"]] = max(known, newest.get(row.cells["itemid"], known))
+        for item, (_, category) in newest.items():
+            yield {"item_id": item, "categories": [category]}
+
+    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+        """Views, cart and purchases of visitors, who are guests."""
+        return events_by_time(rows(self.paths[0], faults, needs=self._columns), self._event, faults)
+
+    def _event(self, row: Row) -> Made:
+        kind = self._kinds.get(row.cells["event"])
+        if kind is None:
+            raise CellInvalid(f"column event: '{row.cells['event'][:40]}' is none of {', '.join(self._kinds)}")
+        event = {"event_id": f"{self.dataset}-{row.number}", "type": kind, "item_id": row.cells["itemid"]}
+        return row.time_in("timestamp"), event | {"anonymous_id": row.cells["visitorid"]}
 
 
-def _click(event_id: str, session: str, item: str) -> dict[str, Any]:
-    return {"event_id": event_id, "type": "click", "session_id": session, "item_id": item}
+def _asin(row: Row) -> str:
+    """Of 2023 the product that its variants share."""
+    return str(row.cells.get("parent_asin") or row.cells.get("asin", ""))
 
 
-def _year(text: str) -> int | None:
+def _categories(cells: dict[str, Any]) -> list[str]:
+    """As flat as they come: lists of lists in 2014, one list in 2018 and 2023."""
+    said = cells.get("categories") or cells.get("category") or [cells.get("main_category") or ""]
+    flat = chain.from_iterable(each if isinstance(each, list) else [each] for each in said)
+    return list(dict.fromkeys(str(name)[:128] for name in flat if name))
+
+
+def _price(said: Any) -> float | None:
     try:
-        return int(float(text))
-    except (ValueError, OverflowError):
+        return float(str(said).lstrip("$").replace(",", ""))
+    except ValueError:
         return None
+
+
+def _text(said: Any) -> str:
+    return " ".join(map(str, said) if isinstance(said, list) else [str(said or "")])[:_TEXT]

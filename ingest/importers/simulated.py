@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from ingest.importers.base import Faults, UserRow
 from ingest.importers.run import Imported, ImportParts, ProgressFile, Step, fingerprint, run_import
 from ingest.simulator import shop
 from ingest.validate import utc
+from schemas.weights import Weight
 
 
 class SampleStore:
@@ -20,6 +21,7 @@ class SampleStore:
     """
 
     types: frozenset[str] = frozenset()
+    weights: Mapping[str, Weight] = {}
     paths: Sequence[Path] = ()
 
     def __init__(self, seed: int, end: datetime, n_shoppers: int = 2_000, days: int = 60) -> None:

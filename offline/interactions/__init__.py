@@ -5,8 +5,9 @@ bracket, NaN.
 """
 
 from offline.interactions.duck import run_duckdb
-from offline.interactions.parameters import DEFAULT_WEIGHTS, Parameters, Step, Weight
+from offline.interactions.parameters import DEFAULT_WEIGHTS, Parameters
 from offline.interactions.spark import run_spark
 from offline.interactions.steps import steps
+from schemas.weights import Step, Weight
 
 __all__ = ["DEFAULT_WEIGHTS", "Parameters", "Step", "Weight", "run_duckdb", "run_spark", "steps"]

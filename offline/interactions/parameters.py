@@ -10,18 +10,10 @@ from typing import Any, Final, NamedTuple
 
 from schemas.errors import ConfigurationInvalid
 from schemas.events import MAX_AHEAD
+from schemas.weights import Step, Weight
 
 DAY: Final = 86_400.0
 
-
-class Step(NamedTuple):
-    """From this value on (until the next step's), an event of the type has this weight."""
-
-    at_least: float
-    weight: float
-
-
-Weight = float | tuple[Step, ...]
 
 DEFAULT_WEIGHTS: Final[Mapping[str, Weight]] = MappingProxyType(
     {

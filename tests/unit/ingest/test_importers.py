@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from ingest.importers.base import Faults
 from ingest.importers.files import moment
 from ingest.importers.mapped import parse_map
+from ingest.importers.news import device
 from ingest.importers.ordering import by_time
 from ingest.importers.recognise import recognise
-from ingest.importers.shops import device
 from schemas.errors import ConfigurationInvalid, DatasetUnknown
 
 MOVIES = 'movieId,title,genres\n1,Toy Story (1995),Adventure|Comedy\n2,"Odd, The",(no genres listed)\n'
@@ -70,7 +70,7 @@ def test_malformed_rows_are_counted_and_the_first_named(movielens, faults):
     assert len(list(recognise(movielens).events(faults))) == 2
     assert faults.count == 6
     assert faults.named[0] == "ratings.csv line 4: has 2 columns instead of 4"
-    assert "line 5: 'five' at '3'" in faults.named[1]
+    assert faults.named[1] == "ratings.csv line 5: column rating: 'five' is not a number"
     assert len(faults.named) == 5
 
 
@@ -233,7 +233,7 @@ def test_a_time_is_told_by_its_size_or_form(text):
 
 @given(st.lists(st.floats(0, 1e9), max_size=40), st.integers(1, 9))
 def test_events_are_ordered_by_time_and_then_by_row_however_few_fit_in_memory(times, run):
-    timed = [(at, number, {"event_id": str(number)}) for number, at in enumerate(times)]
+    timed = [(at, number, "a.csv", {"event_id": str(number)}) for number, at in enumerate(times)]
     ordered = list(by_time(iter(timed), run))
     numbers = [int(event["event_id"]) for event in ordered]
     assert sorted(numbers) == list(range(len(times)))

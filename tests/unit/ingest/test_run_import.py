@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from ingest.importers.base import Faults
 from ingest.importers.recognise import recognise
 from ingest.importers.run import _DELAYS, ImportParts, ProgressFile, run_import
 from ingest.importers.simulated import import_sample
@@ -86,7 +87,7 @@ def test_a_killed_import_goes_on_behind_its_last_batch(folder, parts, file, memo
         run_import(recognise(folder), parts, file, kill)
     run_import(recognise(folder), parts, file)
     assert sorted(event.event_id for event in events_on(memory_log)) == sorted(
-        event["event_id"] for event in recognise(folder).events(None)
+        event["event_id"] for event in recognise(folder).events(Faults())
     )
 
 
@@ -165,3 +166,10 @@ def test_the_sample_store_is_imported_up_to_now_and_resumed_as_it_began(parts, f
     assert done.rows["items"] >= 150
     assert len(events) == done.rows["events"] == len({event.event_id for event in events})
     assert max(event.occurred_at for event in events) <= noon
+
+
+def test_a_row_that_validation_refuses_is_named_by_its_line(folder, parts, file):
+    (folder / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,4.0,1000000\n1,,3.0,1000001\n")
+    done = run_import(recognise(folder), parts, file)
+    assert (done.rows["events"], done.malformed) == (2, 1)
+    assert done.named[0].startswith("ratings.csv line 3: item_id")

@@ -1,0 +1,60 @@
+"""goodbooks-10k: books, and ratings without times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from ingest.importers.base import Faults, FileImporter, FileRow, found
+from ingest.importers.files import Row, header, rows
+from ingest.importers.ordering import events_in_order
+
+
+class Goodbooks(FileImporter):
+    """``books.csv``, ``ratings.csv`` with user_id, book_id and rating, or both."""
+
+    dataset = "goodbooks"
+    aliases = ("books", "goodbooks-10k")
+    needs = ("books.csv",)
+    uses = ("ratings.csv",)
+    _columns: Final = ("user_id", "book_id", "rating")
+
+    @classmethod
+    def recognises(cls, folder: Path) -> bool:
+        """Either file."""
+        return found(folder, "books.csv") is not None or header(folder, "ratings.csv") == list(cls._columns)
+
+    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
+        """Books with their authors, language and year."""
+        path = self.path("books.csv")
+        for row in rows(path, faults, needs=("book_id", "title")) if path else ():
+            cells = row.cells
+            year = _year(cells.get("original_publication_year", ""))
+            authors = [name.strip() for name in cells.get("authors", "").split(",") if name.strip()]
+            said = {"authors": authors, "language": cells.get("language_code"), "isbn": cells.get("isbn"), "year": year}
+            item = {
+                "item_id": cells["book_id"],
+                "title": cells["title"],
+                "attributes": {name: value for name, value in said.items() if value},
+                "published_at": datetime(year, 1, 1, tzinfo=UTC) if year and year > 0 else None,
+            }
+            yield FileRow(item, row.place)
+
+    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+        """Ratings in the order of the file; their time is that of the import."""
+        path = self.path("ratings.csv")
+        ratings = rows(path, faults, needs=self._columns) if path else iter(())
+        return events_in_order(ratings, self._rating, faults)
+
+    def _rating(self, row: Row) -> dict[str, Any]:
+        event = {"event_id": f"{self.dataset}-{row.number}", "type": "rating", "value": row.number_in("rating")}
+        return event | {"user_id": row.cells["user_id"], "item_id": row.cells["book_id"]}
+
+
+def _year(text: str) -> int | None:
+    try:
+        return int(float(text))
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,101 @@
+"""Video games on Steam: hours played, and reviews with the hours of their writers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from ingest.importers.base import Faults, FileImporter, FileRow, found
+from ingest.importers.files import Row, objects, rows
+from ingest.importers.ordering import Made, events_by_time, events_in_order
+from schemas.weights import Step, Weight
+
+_HOUR: Final = 3_600.0
+_BY_HOURS: Final[Mapping[str, Weight]] = {
+    "dwell": (Step(0.0, 0.5), Step(_HOUR, 1.0), Step(10 * _HOUR, 2.0), Step(100 * _HOUR, 3.0))
+}
+"""A game tried for minutes says half of one that was played for an hour; from there on, ten times the hours say one
+more."""
+
+
+class Steam(FileImporter):
+    """Hours played: ``plays.csv``, or ``steam-200k.csv`` without a header; without times, in the order of the file."""
+
+    dataset = "steam-200k"
+    aliases = ("steam",)
+    needs = ("plays.csv",)
+    uses = ("steam-200k.csv",)
+    weights = _BY_HOURS
+    _columns: Final = ("user_id", "game", "behaviour", "hours", "zero")
+
+    @classmethod
+    def recognises(cls, folder: Path) -> bool:
+        """Either file."""
+        return any(found(folder, name) for name in (*cls.needs, *cls.uses))
+
+    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
+        """Each game once, by its number, or by its title where the file has no numbers."""
+        met: set[str] = set()
+        for row in self._rows(faults):
+            game = _game(row)
+            if game not in met:
+                met.add(game)
+                yield FileRow({"item_id": game, "title": row.cells["game"]}, row.place)
+
+    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+        """Hours as ``dwell`` in seconds, purchases as such; their time is that of the import."""
+        return events_in_order(self._rows(faults), self._event, faults)
+
+    def _event(self, row: Row) -> dict[str, Any]:
+        event = {"event_id": f"{self.dataset}-{row.number}", "user_id": row.cells["user_id"], "item_id": _game(row)}
+        if row.cells.get("behaviour") == "purchase":
+            return event | {"type": "purchase"}
+        return event | {"type": "dwell", "value": row.number_in("hours") * _HOUR}
+
+    def _rows(self, faults: Faults) -> Iterator[Row]:
+        path = self.paths[0]
+        if path.name.startswith("plays"):
+            return rows(path, faults, needs=("user_id", "content_id", "game", "hours"))
+        return rows(path, faults, columns=self._columns)
+
+
+class SteamReviews(FileImporter):
+    """``steam_reviews.json`` (a Python or JSON object a line), and ``steam_games.json`` where it is there."""
+
+    dataset = "steam-reviews"
+    needs = ("steam_reviews.json",)
+    uses = ("steam_games.json",)
+    weights = _BY_HOURS
+
+    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
+        """Games with their genres as categories, and their tags."""
+        path = self.path("steam_games.json")
+        for row in objects(path, faults) if path else ():
+            cells = row.cells
+            item = {
+                "item_id": str(cells.get("id", "")),
+                "title": cells.get("app_name") or cells.get("title") or "",
+                "categories": cells.get("genres") or [],
+                "tags": cells.get("tags") or [],
+            }
+            yield FileRow(item, row.place)
+
+    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+        """Each review as the hours that its writer had played by then, or as a comment where it does not say."""
+        return events_by_time(objects(self.paths[0], faults), self._event, faults)
+
+    def _event(self, row: Row) -> Made:
+        event: dict[str, Any] = {
+            "event_id": f"{self.dataset}-{row.number}",
+            "type": "comment",
+            "user_id": str(row.cells.get("user_id") or row.cells.get("username", "")),
+            "item_id": str(row.cells.get("product_id", "")),
+        }
+        if row.cells.get("hours") is not None:
+            event |= {"type": "dwell", "value": row.number_in("hours") * _HOUR}
+        return row.time_in("date"), event
+
+
+def _game(row: Row) -> str:
+    return str(row.cells["content_id"] if "content_id" in row.cells else row.cells["game"])
