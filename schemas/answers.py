@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -62,6 +63,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     shown: bytes = b""
     """CRC-32 (little-endian) of the ids on the pages before this one."""
     context: dict[str, str] = {}
+    filter: str = ""
+    """An expression that the items fulfil; empty: any."""
+    attributes: dict[str, Any] = {}
+    """What the user's attributes were of those that the filters read."""
 
 
 class SourceOutcome(msgspec.Struct, frozen=True, omit_defaults=True):

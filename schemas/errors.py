@@ -109,6 +109,14 @@ class ReplayRefused(FreshetError):
     """A dead letter, as it is or as it was mended, is still not valid."""
 
 
+class FilterInvalid(FreshetError):
+    """A filter expression cannot be read; ``column`` is where, from 1."""
+
+    def __init__(self, reason: str, column: int) -> None:
+        super().__init__(f"column {column}: {reason}")
+        self.column = column
+
+
 class AnswerUnknown(FreshetError):
     """No decision record of that id is within reach."""
 

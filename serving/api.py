@@ -19,6 +19,7 @@ from serving import metrics, openapi
 from serving.params import (
     ItemsAsk,
     ListAsk,
+    NothingAsk,
     RecommendAsk,
     ScoresAsk,
     SessionAsk,
@@ -70,15 +71,18 @@ class _Handlers:
 
     async def session(self, request: Request) -> Any:
         """``POST /v1/sessions/recommendations``."""
+        _query(NothingAsk, request)
         return await self._service.session(from_body(SessionAsk, await _body(request)))
 
     async def scores(self, request: Request) -> Any:
         """``POST /v1/users/{user_id}/scores``."""
         user_id, _ = _path_id(request, "/v1/users/", "/scores", "user_id")
+        _query(NothingAsk, request)
         return await self._service.scores(user_id, from_body(ScoresAsk, await _body(request)).item_ids)
 
     async def user(self, request: Request) -> Any:
         """``GET /v1/users/{user_id}``."""
+        _query(NothingAsk, request)
         return await self._service.user(_path_id(request, "/v1/users/", "", "user_id")[0])
 
     def notifications(self, request: Request) -> AsyncIterator[bytes] | None:
@@ -96,6 +100,7 @@ class _Handlers:
 
     async def item(self, request: Request) -> Any:
         """``GET /v1/items/{item_id}``."""
+        _query(NothingAsk, request)
         return self._service.item(_path_id(request, "/v1/items/", "", "item_id")[0])
 
     async def items(self, request: Request) -> Any:

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from models.arrays import Floats, Ints
 from schemas.catalogue import Item
+from serving.fields import Bools, Fields
 from serving.text import TextIndex
 
-Bools = NDArray[np.bool_]
 _START: Final = 1_024
 _SHOWN_FIELDS: Final = ("title", "description", "categories", "tags", "price", "published_at", "attributes")
 _ENCODER: Final = msgspec.json.Encoder()
@@ -51,6 +51,7 @@ class Catalogue:
         self._columns: dict[str, NDArray[Any]] = {
             name: np.full(_START, blank, dtype) for name, (blank, dtype) in _COLUMNS.items()
         }
+        self.fields = Fields(self.ids, self._items)
         self.text = TextIndex(lambda: self.column("hash"))
         self.loaded_at = np.inf
         """When the oldest item came (seconds): the first load."""
@@ -123,6 +124,7 @@ class Catalogue:
         self._items[at] = None if item.deleted else item
         self._fragments[at] = None
         self._describe(at, item)
+        self.fields.touch(at)
         if item.deleted:
             self.text.remove(at)
         else:
@@ -162,6 +164,7 @@ class Catalogue:
         self._items.append(None)
         self._fragments.append(None)
         self._labels.append(_NO_LABELS)
+        self.fields.touch(at)
         self._columns["hash"][at] = crc32(item_id.encode("utf-8", "surrogatepass"))
         return at
 

@@ -18,7 +18,7 @@ REQUEST_SECONDS: Final = Histogram(
 )
 DEGRADED: Final = Counter(
     "freshet_degraded_total",
-    "Answers that had to do without something, by what: signals, links, lists, after, catalogue, ranking.",
+    "Answers that had to do without something, by what: signals, links, lists, profiles, after, catalogue, ranking.",
     ("reason",),
 )
 FALLBACKS: Final = Counter(

@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from pydantic import ValidationError
 
-from schemas.errors import InvalidToken
+from schemas.errors import FilterInvalid, InvalidToken
 from schemas.events import NO_CONTROL, Event
-from schemas.problems import ProblemError
+from schemas.problems import ProblemError, printable
 from schemas.records import OffsetToken
+from serving.expressions import compiled
 
 P = TypeVar("P", bound=msgspec.Struct)
 Params = list[tuple[str, str]]
@@ -35,7 +37,13 @@ class ListAsk(msgspec.Struct, frozen=True, kw_only=True):
 
     count: Count = 20
     category: Annotated[tuple[Id, ...], msgspec.Meta(max_length=64, description="Only items in any of these.")] = ()
-    filter: Annotated[str, msgspec.Meta(description="Not supported yet.")] | None = None
+    filter: Annotated[str, msgspec.Meta(description='Only items that fulfil it: genres has "RPG" and price < $max')] = (
+        ""
+    )
+    context: Annotated[
+        dict[str, str],
+        msgspec.Meta(description="context.<name>: device, country, page, …; $<name> in filters, and kept on record."),
+    ] = {}
 
 
 class RecommendAsk(ListAsk, frozen=True, kw_only=True):
@@ -48,7 +56,6 @@ class RecommendAsk(ListAsk, frozen=True, kw_only=True):
     diversity: Annotated[float, msgspec.Meta(ge=0, le=1, description="0: none; 1: as many categories as can be.")] = 0.0
     cursor: Annotated[str, msgspec.Meta(max_length=8_192, description="next_cursor of the page before.")] | None = None
     seed: Annotated[int, msgspec.Meta(ge=0, le=_MAX_SEED, description="Explore: the same seed, the same list.")] = 0
-    context: Annotated[dict[str, str], msgspec.Meta(description="context.<name>: device, country, page, …")] = {}
 
 
 class SessionAsk(RecommendAsk, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,6 +76,10 @@ class ScoresAsk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     item_ids: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=MAX_SCORED)]
 
 
+class NothingAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """The query of a call that takes none."""
+
+
 class ItemsAsk(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of ``GET /v1/items``."""
 
@@ -78,14 +89,17 @@ class ItemsAsk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def from_query(kind: type[P], params: Params) -> P:
-    """Read query parameters; raises ProblemError. Parameters that are not known are passed over."""
+    """Read query parameters; raises ProblemError, for one that there is not too."""
+    known = {field.name for field in msgspec.structs.fields(kind)}
     found: dict[str, Any] = {}
     for name, value in params:
+        if name not in known and not ("context" in known and name.startswith("context.")):
+            raise _unknown(name, known)
         if name in _REPEATED:
             found.setdefault(name, []).append(value)
         elif name.startswith("context."):
             found.setdefault("context", {})[name.removeprefix("context.")[:64]] = value[:256]
-        elif name != "context":
+        else:
             found[name] = value
     return _supported(_convert(kind, found))
 
@@ -168,10 +182,21 @@ def _convert(kind: type[P], found: Mapping[str, Any]) -> P:
 
 
 def _supported(ask: P) -> P:
-    if isinstance(ask, ListAsk) and ask.filter is not None:
-        detail = "filter expressions are not supported yet; use category and exclude instead"
-        raise ProblemError(400, "not-supported", detail, field="filter")
+    if isinstance(ask, ListAsk) and ask.filter:
+        try:
+            compiled(ask.filter)
+        except FilterInvalid as error:
+            detail = f"filter: {error}"
+            raise ProblemError(400, "invalid", detail, field="filter", column=error.column) from error
     return ask
+
+
+def _unknown(name: str, known: Collection[str]) -> ProblemError:
+    """A parameter that there is not, with the one that was probably meant."""
+    near = get_close_matches(name, known, 1)
+    taken = ", ".join(sorted(known)) or "none"
+    hint = f"did you mean '{near[0]}'?" if near else f"this address takes {taken}"
+    return ProblemError(400, "unknown-parameter", f"There is no parameter '{printable(name)}'; {hint}", field=name)
 
 
 def _invalid(error: msgspec.ValidationError) -> ProblemError:

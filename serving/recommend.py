@@ -12,8 +12,9 @@ from schemas.answers import Asked, DecidedItem, Reason, SourceOutcome
 from serving import diversity, filters, profile, ranking
 from serving.bundle import Models
 from serving.candidates import fold_in, following, new, popular, precomputed, search, similar, trending
-from serving.catalogue import Bools, Catalogue
+from serving.catalogue import Catalogue
 from serving.config import RankingConfig
+from serving.fields import Bools
 from serving.ordering import strongest
 from serving.ranking import Blend
 from serving.scene import NOBODY, Part, Scene, Signals

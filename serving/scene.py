@@ -10,8 +10,9 @@ import numpy as np
 from models.arrays import Floats, Ints
 from schemas.answers import Asked
 from serving.bundle import Columns, Models
-from serving.catalogue import Bools, Catalogue
+from serving.catalogue import Catalogue
 from serving.config import RankingConfig
+from serving.fields import Bools
 from serving.ordering import strongest
 from serving.population import Population
 from serving.profile import Profile

@@ -33,6 +33,7 @@ from serving.bundle import Columns, Models
 from serving.catalogue import Catalogue
 from serving.config import Settings
 from serving.decisions import Recorder
+from serving.expressions import compiled
 from serving.follow import Follower
 from serving.lists import Lists
 from serving.notifications import Notifications
@@ -50,7 +51,7 @@ from signals import users
 from signals.users import EMPTY
 
 _log = structlog.get_logger(__name__)
-_ASKED: Final = ("anonymous_id", "session_id", "exclude", "diversity", "seed", "context")
+_ASKED: Final = ("anonymous_id", "session_id", "exclude", "diversity", "seed")
 _STALE_SECONDS: Final = 5.0
 """A followed signal that has not been read for this long means that its store does not answer."""
 
@@ -151,6 +152,7 @@ class ServingService:
         asked, models = self._asked(ask, user_id=user_id), self.state.models
         reading = self._people.read(user_id, ask.anonymous_id, after)
         person, stored = await self._with_list(reading, user_id, models)
+        asked = await self._informed(asked, person)
         signals = Signals(person.value, self.state.population, stored)
         rank = partial(recommend, asked, signals, models, self.state.catalogue, self.config)
         return self._answer(Question("recommendations", asked, person, models), rank)
@@ -173,6 +175,7 @@ class ServingService:
         at = self._position(item_id)
         person = await self._people.read(ask.user_id) if ask.user_id else Person()
         asked, models = self._asked(ask, user_id=ask.user_id, item_id=item_id), self.state.models
+        asked = await self._informed(asked, person)
         signals = Signals(person.value, self.state.population)
         rank = partial(shelves.similar_items, at, asked, signals, models, self.state.catalogue, self.config)
         return self._answer(Question("similar", asked, person, models), rank)
@@ -283,10 +286,19 @@ class ServingService:
         return Follower(signal, self._stores.signals, self.partitions, apply, self._sources.clock)
 
     def _asked(self, ask: ListAsk, **named: str | None) -> Asked:
-        known: dict[str, Any] = {"now": self._sources.clock(), "count": ask.count, "categories": ask.category, **named}
+        known: dict[str, Any] = {"now": self._sources.clock(), "categories": ask.category, **named}
+        known |= {"count": ask.count, "filter": ask.filter, "context": ask.context}
         if isinstance(ask, RecommendAsk):
             known |= {name: getattr(ask, name) for name in _ASKED} | {"shown": params.page(ask.cursor)}
         return Asked(**known)
+
+    async def _informed(self, asked: Asked, person: Person) -> Asked:
+        """The request with those of the user's attributes that its filter reads; they are read only where it does."""
+        wanted = compiled(asked.filter).attributes if asked.filter and asked.user_id else ()
+        if not wanted or asked.user_id is None:
+            return asked
+        found = await self._attributes(asked.user_id, person) or {}
+        return msgspec.structs.replace(asked, attributes={name: found[name] for name in wanted if name in found})
 
     async def _with_list(
         self, reading: Coroutine[Any, Any, Person], user_id: str, models: Models

@@ -46,7 +46,10 @@ async def test_recommendations_are_an_answer(client):
         ("cursor=%21", "cursor"),
         ("cursor=abc", "cursor"),
         ("seed=-1", "seed"),
-        ("filter=price<3", "filter"),
+        ("filter=price<", "filter"),
+        ("filter=" + "x" * 2_001, "filter"),
+        ("context=phone", "context"),
+        ("nonsense=1", "nonsense"),
         ("anonymous_id=", "anonymous_id"),
         ("anonymous_id=a%00b", "anonymous_id"),
         ("exclude=" + "x" * 129, "exclude"),
@@ -107,6 +110,49 @@ async def test_an_id_that_is_too_long_or_empty_is_refused(client):
     assert (await client.get(f"/v1/users/{'x' * 129}/recommendations")).json()["field"] == "user_id"
     assert (await client.get("/v1/users//recommendations")).json()["field"] == "user_id"
     assert (await client.get("/v1/users/a%00b/recommendations")).status_code == 400
+
+
+async def test_a_parameter_that_there_is_not_names_the_nearest_one(client):
+    for path in ("/v1/users/ann/recommendations", "/v1/popular", "/v1/items/item-1/similar"):
+        found = await client.get(f"{path}?cuont=3")
+        assert (found.status_code, found.json()["field"]) == (400, "cuont")
+        assert "did you mean 'count'" in found.json()["detail"]
+    assert (await client.get("/v1/users/ann?count=3")).status_code == 400
+    assert (await client.get("/v1/items/item-1?count=3")).status_code == 400
+    posted = await client.post("/v1/users/ann/scores?count=3", json={"item_ids": ["item-1"]})
+    assert posted.json()["detail"] == "There is no parameter 'count'; this address takes none"
+
+
+async def test_every_list_can_be_filtered(client):
+    for path in (
+        "/v1/users/ann/recommendations",
+        "/v1/popular",
+        "/v1/trending",
+        "/v1/latest",
+        "/v1/items/item-1/similar",
+    ):
+        asked = {"filter": "categories has $wanted and not title contains 'game 1'", "context.wanted": "Story"}
+        items = (await client.get(path, params=asked | {"count": "50"})).json()["items"]
+        assert {item["item_id"] for item in items} == {f"item-{n}" for n in (5, 23, 29, 35, 41, 47, 53, 59)}
+    body = {"events": [{"type": "view", "item_id": "item-3"}], "filter": "item_id in ['item-8', 'item-9', 'ITEM-10']"}
+    items = (await client.post("/v1/sessions/recommendations", json=body)).json()["items"]
+    assert {item["item_id"] for item in items} == {"item-8", "item-9"}
+
+
+async def test_a_filter_that_cannot_be_read_says_where(client):
+    found = (await client.get("/v1/popular", params={"filter": "price < 3 and (title = )"})).json()
+    assert (found["status"], found["field"], found["column"]) == (400, "filter", 24)
+    assert found["detail"].startswith("filter: column 24: ')' cannot stand here; expected one of: ")
+
+
+async def test_a_filter_reads_the_users_attributes(client, shop):
+    shop.signals.put(
+        Signal.PROFILES, "ann", encode_view(Profile(user_id="ann", attributes={"likes": ["Racing"]})), "ann"
+    )
+    asked = {"filter": "categories has any $user.likes", "count": "5"}
+    items = (await client.get("/v1/users/ann/recommendations", params=asked)).json()["items"]
+    assert {item["item"]["categories"][0] for item in items} == {"racing"}
+    assert (await client.get("/v1/users/bob/recommendations", params=asked)).json()["items"] == []
 
 
 async def test_shelves_answer(client):
