@@ -7,8 +7,8 @@ is read again, and reading goes on behind it. Nothing here knows Faust, Redis, K
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -21,6 +21,7 @@ from schemas.keys import Signal
 from schemas.ports import SignalStore
 from schemas.records import Fence, Record
 from signals import aggregates, catalogue, users
+from signals.cells import HISTORY, Observed
 
 V = TypeVar("V")
 View = TypeVar("View", Item, Profile)
@@ -102,20 +103,10 @@ class SignalState(Generic[V]):
     def __getitem__(self, key: str) -> V:
         return self._values[key]
 
-    @property
-    def values(self) -> dict[str, V]:
-        """What is in memory, by key."""
-        return self._values
-
     def put(self, key: str, value: V) -> None:
         """Change a value in memory; the next commit writes it."""
         self._values[key] = value
         self._dirty.add(key)
-
-    def put_all(self, values: Mapping[str, V]) -> None:
-        """Change several values in memory."""
-        self._values.update(values)
-        self._dirty.update(values)
 
     def commit(self) -> None:
         """Write what has changed together with the fence, in one step."""
@@ -128,19 +119,6 @@ class SignalState(Generic[V]):
         self._dirty.clear()
         if len(self._values) > HOT_VALUES:
             self._values.clear()
-
-
-class Counting(NamedTuple):
-    """What one event asks of ``aggregates``: the entries it takes back, its own, and those before it."""
-
-    taken_back: tuple[users.Entry, ...]
-    entry: users.Entry | None
-    earlier: tuple[users.Entry, ...]
-
-    def touched(self) -> set[str]:
-        """The cells that it touches."""
-        keys = {aggregates.popularity_key(entry.item) for entry in self.taken_back}
-        return keys.union(aggregates.touched(self.entry, self.earlier)) if self.entry else keys
 
 
 class EventProcessor:
@@ -170,13 +148,13 @@ class EventProcessor:
         """Fold consecutive records, then commit; ``aggregates`` first where ``users`` would lose what it needs."""
         events = [(record.offset, event) for record in records if (event := self._decoded(record)) is not None]
         self._fetch_users({event.subject for _, event in events})
-        outrun, countings = False, []
+        outrun, observed = False, list[Observed]()
         for offset, event in events:
             before, after = self._apply(event, offset)
             outrun |= self._outruns(event, after)
             if offset > self._cells.applied:
-                countings.append(self._counting(before, after, event, offset))
-        self._count(countings)
+                observed.append(self._observed(before, after, event, offset))
+        self._count(observed)
         for state in (self._users, self._cells):
             state.applied = max(state.applied, records[-1].offset if records else -1)
         if outrun or self._due(now):
@@ -217,20 +195,18 @@ class EventProcessor:
     def _outruns(self, event: LoggedEvent, after: users.UserValue) -> bool:
         """Whether ``aggregates`` must be committed before ``users``, which is about to drop entries."""
         late = users.entries_after(after, self._cells.committed)
-        return users.loses_history(event) or late > users.RECENT - aggregates.HISTORY
+        return users.loses_history(event) or late > users.RECENT - HISTORY
 
     @staticmethod
-    def _counting(before: users.UserValue, after: users.UserValue, event: LoggedEvent, offset: int) -> Counting:
-        earlier = users.history(after, offset, aggregates.HISTORY)
-        return Counting(users.taken_back(before, event), users.entry_at(after, offset), earlier)
+    def _observed(before: users.UserValue, after: users.UserValue, event: LoggedEvent, offset: int) -> Observed:
+        entry, earlier = users.entry_at(after, offset), users.history(after, offset, HISTORY)
+        return Observed(offset, event, entry, earlier, users.taken_back(before, event))
 
-    def _count(self, countings: Sequence[Counting]) -> None:
-        self._cells.fetch({key for counting in countings for key in counting.touched()})
-        for counting in countings:
-            for entry in counting.taken_back:
-                self._cells.put_all(aggregates.unfold(self._cells.values, entry))
-            if counting.entry is not None:
-                self._cells.put_all(aggregates.fold(self._cells.values, counting.entry, counting.earlier))
+    def _count(self, observed: Sequence[Observed]) -> None:
+        changes = [change for each in observed for change in aggregates.changes(each)]
+        self._cells.fetch({change.key for change in changes})
+        for change in changes:
+            self._cells.put(change.key, change.on(self._cells[change.key]))
 
     def _due(self, now: float) -> bool:
         return now - self._flushed_at >= self._flush_seconds

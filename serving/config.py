@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from schemas.settings import comma_separated
 from schemas.site import DEFAULT_SITE
 from schemas.topics import DEFAULT_PARTITIONS
-from signals.aggregates import DAY, HOUR
+from signals.decay import DAY, HOUR
 from signals.weights import DEFAULT_WEIGHTS, POPULATION_WEIGHTS
 
 _SOURCE_WEIGHTS: Final = {

@@ -6,7 +6,7 @@ the aggregates of one version. Order under forward decay does not depend on ``no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple, Self
 
 import numpy as np
@@ -16,9 +16,13 @@ from models.arrays import Floats, Ints
 from schemas.ports import SignalChanges
 from serving.catalogue import Catalogue
 from serving.ordering import strongest
+from serving.sessions import SESSIONS, LiveSessions
 from signals import aggregates
-from signals.aggregates import HALF_LIVES, Cell, NextCell, PopularityCell
+from signals.aggregates import Cell
+from signals.covisits import NextCell
 from signals.decay import NOTHING
+from signals.popularity import HALF_LIVES, PopularityCell, merge_count, merge_popularity
+from signals.tail import TailCell
 
 Doubles = NDArray[np.float64]
 TOP: Final = 2_000
@@ -40,18 +44,29 @@ class Merged(NamedTuple):
     decayed: dict[int, tuple[float, ...]]
     counts: dict[int, float]
     followers: dict[int, Followers]
+    tails: dict[int, list[TailCell]]
+    """By partition."""
 
     @classmethod
     def nothing(cls) -> Self:
         """An empty one, to merge into."""
-        return cls({}, {}, {})
+        return cls({}, {}, {}, {})
 
 
 class Population:
     """The merged aggregates, by position in the catalogue."""
 
-    def __init__(self, catalogue: Catalogue, partitions: int, weights: Mapping[str, float]) -> None:
+    def __init__(
+        self, catalogue: Catalogue, partitions: int, weights: Mapping[str, float], sessions: int = SESSIONS
+    ) -> None:
         self._catalogue, self._weights = catalogue, weights
+        self._mergers: Mapping[str, Callable[[int, str, str, Merged], None]] = {
+            "pop": self._merge_popularity,
+            "next": self._merge_followers,
+            "tail": self._merge_tail,
+        }
+        self.sessions = LiveSessions(catalogue, sessions)
+        """The newest sessions of everybody, for session neighbours."""
         self._cells: list[dict[str, Cell]] = [{} for _ in range(partitions)]
         self._links: list[dict[int, Followers]] = [{} for _ in range(partitions)]
         self._decayed = np.full((len(HALF_LIVES), 0), NOTHING)
@@ -83,13 +98,16 @@ class Population:
 
         Stepwise, so that requests can be served in between. Merging the same changes again changes nothing.
         """
+        if changes.whole:
+            self.sessions.begin_anew(partition)
         for key in self._store(partition, changes):
-            kind, _, item_id = key.partition(":")
-            if kind == "pop":
-                self._merge_popularity(key, item_id, into)
-            else:
-                self._merge_followers(partition, key, item_id, into)
+            kind, _, about = key.partition(":")
+            self._mergers[kind](partition, key, about, into)
             yield
+
+    def follow(self, merged: Merged) -> Iterator[None]:
+        """Take over the sessions of what was merged, one a step."""
+        return self.sessions.follow(merged.tails)
 
     def adopt(self, merged: Merged) -> None:
         """Take over what was merged, and order the top lists anew where counts have changed."""
@@ -105,19 +123,19 @@ class Population:
     def _store(self, partition: int, changes: SignalChanges) -> list[str]:
         """Keep the partition's cells, and say which keys to merge anew."""
         cells = self._cells[partition]
-        keys = list(changes.values)
+        keys = [key for key in changes.values if aggregates.kind_of(key) in self._mergers]
         if changes.whole:
             keys = list({**dict.fromkeys(cells), **dict.fromkeys(keys)})
             cells.clear()
-        cells.update((key, aggregates.decode(key, data)) for key, data in changes.values.items())
+        cells.update((key, aggregates.decode(key, changes.values.get(key))) for key in keys)
         return keys
 
-    def _merge_popularity(self, key: str, item_id: str, merged: Merged) -> None:
+    def _merge_popularity(self, _: int, key: str, item_id: str, merged: Merged) -> None:
         cells = [cell for held in self._cells if isinstance(cell := held.get(key), PopularityCell)]
         first = min((cell.first for cell in cells), default=NOTHING)
         at = self._catalogue.ensure(item_id, first)
-        merged.decayed[at] = aggregates.merge_popularity(cells, self._weights)
-        merged.counts[at] = aggregates.merge_count(cells, self._weights)
+        merged.decayed[at] = merge_popularity(cells, self._weights)
+        merged.counts[at] = merge_count(cells, self._weights)
 
     def _merge_followers(self, partition: int, key: str, item_id: str, merged: Merged) -> None:
         cell = self._cells[partition].get(key)
@@ -127,6 +145,12 @@ class Population:
         items = np.fromiter((ensure(each) for each in visits), np.int32, len(visits))
         self._links[partition][at] = Followers(items, np.fromiter(visits.values(), np.float64, len(visits)))
         merged.followers[at] = _summed([found for held in self._links if (found := held.get(at)) is not None])
+
+    def _merge_tail(self, partition: int, key: str, _: str, merged: Merged) -> None:
+        # A tail is read once: what it says is kept by session.
+        cell = self._cells[partition].pop(key)
+        assert isinstance(cell, TailCell)
+        merged.tails.setdefault(partition, []).append(cell)
 
     def _widen(self) -> None:
         missing = len(self._catalogue) - self._counts.size
@@ -148,7 +172,7 @@ class Population:
 
 
 def _summed(parts: list[Followers]) -> Followers:
-    """Several partitions' followers as one: ``aggregates.merge_next``, many at a time."""
+    """Several partitions' followers as one: ``covisits.merge_next``, many at a time."""
     if len(parts) == 1:
         return parts[0]
     items, inverse = np.unique(np.concatenate([part.items for part in parts]), return_inverse=True)

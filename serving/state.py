@@ -39,10 +39,11 @@ class State:
                 yield
 
     def apply_aggregates(self, changed: Changed) -> Iterator[None]:
-        """Merge cells, one a step, and take them over together at the end."""
+        """Merge cells, one a step, and take them over together at the end; sessions one by one before that."""
         merged = Merged.nothing()
         for partition, changes in changed:
             yield from self.population.merge(partition, changes, merged)
+        yield from self.population.follow(merged)
         self.population.adopt(merged)
 
     def adopt(self, models: Models) -> None:

@@ -11,6 +11,8 @@ import math
 from typing import Final
 
 NOTHING: Final = -math.inf
+HOUR: Final = 3_600.0
+DAY: Final = 24 * HOUR
 
 
 def log_add(left: float, right: float) -> float:

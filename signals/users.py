@@ -34,7 +34,7 @@ _NOT_INTERACTIONS: Final = frozenset({"search", "identify", "forget", "retract",
 _RETRACTING: Final = {"unlike": "like"}
 
 
-class Entry(msgspec.Struct, array_like=True, frozen=True):
+class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One interaction: its offset on the partition, type, item, time (seconds since 1970), value, hashed event id."""
 
     offset: int
@@ -43,9 +43,11 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
     at: float
     value: float | None
     id_hash: bytes
+    session: bytes = b""
+    """The hash of the session that it belongs to."""
 
 
-class Term(msgspec.Struct, array_like=True, frozen=True):
+class Term(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One search: its offset, text and time (seconds since 1970)."""
 
     offset: int
@@ -53,16 +55,18 @@ class Term(msgspec.Struct, array_like=True, frozen=True):
     at: float
 
 
-class Session(msgspec.Struct, array_like=True, frozen=True):
-    """The current visit: the client's id for it (or none), its start and last event, and how many events."""
+class Session(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The current visit: the client's id for it (or none), its start and last event, how many events, and its hash."""
 
     id: str | None
     started: float
     last: float
     events: int
+    hash: bytes = b""
+    """Stands for the visit where its person must not be told: in entries, and in the tail of sessions."""
 
 
-class UserValue(msgspec.Struct, array_like=True, frozen=True):
+class UserValue(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """All that is kept of one user. ``offset`` is that of the last applied event, -1 for none."""
 
     offset: int = -1
@@ -93,6 +97,11 @@ def decode(data: bytes | None) -> UserValue:
 def id_hash(event_id: str) -> bytes:
     """The short hash that stands for an event id."""
     return blake2b(event_id.encode(), digest_size=_HASH_BYTES).digest()
+
+
+def session_hash(event: LoggedEvent, started: float) -> bytes:
+    """The short hash of the visit that began with this event at this time: of its person, its id and its start."""
+    return id_hash(f"{event.subject}\n{event.session_id or ''}\n{started!r}")
 
 
 def is_interaction(event: LoggedEvent) -> bool:
@@ -166,17 +175,19 @@ def _apply(value: UserValue, event: LoggedEvent, offset: int) -> UserValue:
     at = event.occurred_at.timestamp()
     hashed = id_hash(event.event_id)
     recent, seen = value.recent, value.seen
+    session = _visit(value.session, event, at)
     if event.type in _RETRACTING:
         gone = taken_back(value, event)
         recent = tuple(entry for entry in recent if entry not in gone)
     if is_interaction(event):
         assert event.item_id is not None
-        recent = (*recent, Entry(offset, event.type, event.item_id, at, event.value, hashed))[-RECENT:]
+        entry = Entry(offset, event.type, event.item_id, at, event.value, hashed, session.hash)
+        recent = (*recent, entry)[-RECENT:]
         seen = _touch(seen, event.item_id, at)
     return UserValue(
         offset=offset,
         recent=recent,
-        session=_visit(value.session, event.session_id, at),
+        session=session,
         seen=seen,
         links=_link(value.links, event),
         counters=_count(value.counters, event.type),
@@ -202,10 +213,11 @@ def _touch(seen: dict[str, float], item: str, at: float) -> dict[str, float]:
     return touched
 
 
-def _visit(session: Session | None, session_id: str | None, at: float) -> Session:
-    if session is None or session.id != session_id or abs(at - session.last) > SESSION_GAP_SECONDS:
-        return Session(session_id, at, at, 1)
-    return Session(session_id, session.started, max(at, session.last), session.events + 1)
+def _visit(session: Session | None, event: LoggedEvent, at: float) -> Session:
+    if session is None or session.id != event.session_id or abs(at - session.last) > SESSION_GAP_SECONDS:
+        return Session(event.session_id, at, at, 1, session_hash(event, at))
+    last = max(at, session.last)
+    return Session(session.id, session.started, last, session.events + 1, session.hash)
 
 
 def _link(links: tuple[str, ...], event: LoggedEvent) -> tuple[str, ...]:

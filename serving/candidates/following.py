@@ -9,7 +9,7 @@ import numpy as np
 
 from models.arrays import Floats, Ints
 from serving.scene import Part, Scene, gathered
-from signals.aggregates import NEXT_HALF_LIFE
+from signals.covisits import NEXT_HALF_LIFE
 
 
 def candidates(scene: Scene) -> Part:

@@ -8,7 +8,7 @@ from models.arrays import Ints
 from serving.catalogue import Catalogue, likeness, taste
 from serving.ordering import strongest
 from serving.scene import NOTHING, Part, Scene, part
-from signals.aggregates import DAY
+from signals.decay import DAY
 
 
 def candidates(scene: Scene) -> Part:

@@ -14,7 +14,8 @@ from schemas.errors import FenceMoved, LogUnavailable, StoreUnavailable
 from schemas.events import LoggedEvent
 from schemas.keys import Signal
 from schemas.records import Fence
-from signals import aggregates, users
+from signals import users
+from signals.cells import HISTORY
 
 LOG = "log-one"
 NEVER = 1e12
@@ -200,7 +201,7 @@ def test_a_user_who_outruns_the_bound_makes_the_aggregates_flush_early(records, 
     store = faulty_store()
     worker = processor(store)
     worker.resume()
-    reach = users.RECENT - aggregates.HISTORY
+    reach = users.RECENT - HISTORY
     log = records([event(n) for n in range(reach + 1)])
     for record in log[:reach]:
         worker.process([record], now=1.0)
@@ -250,7 +251,7 @@ def test_only_changed_values_are_written(records, faulty_store):
     written = {}
     store.commit = lambda p, signal, e, f, values: written.update({signal: set(values)})
     worker.process(records([event(2, user="bob", item="b")], start=2), 2.0)
-    assert written == {Signal.USERS: {"u:bob"}, Signal.AGGREGATES: {"pop:b"}}
+    assert written == {Signal.USERS: {"u:bob"}, Signal.AGGREGATES: {"pop:b", "tail:0"}}
 
 
 def test_values_that_follow_another_log_are_removed(records, faulty_store, folded_once):

@@ -31,6 +31,7 @@ from serving.recommend import Ranked, recommend
 from serving.scene import Signals
 from serving.service import ServingService, Sources, Stores
 from signals import aggregates, users
+from signals.cells import HISTORY, Observed
 from signals.users import EMPTY, UserValue
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC).timestamp()
@@ -130,16 +131,17 @@ class World:
         for offset, event in enumerate(events):
             before = values.get(event.subject, EMPTY)
             after = values[event.subject] = users.fold(before, event, offset)
-            entry = users.entry_at(after, offset)
-            earlier = users.history(after, offset, aggregates.HISTORY)
-            for key in aggregates.touched(entry, earlier):
-                cells.setdefault(key, aggregates.decode(key, None))
-            cells.update(aggregates.fold(cells, entry, earlier))
+            entry, earlier = users.entry_at(after, offset), users.history(after, offset, HISTORY)
+            cells.update(
+                aggregates.fold(cells, Observed(offset, event, entry, earlier, users.taken_back(before, event)))
+            )
         self.merge(partition, {key: aggregates.encode(cell) for key, cell in cells.items()})
 
     def merge(self, partition: int, values: Mapping[str, bytes], whole: bool = False) -> None:
         merged = Merged.nothing()
         for _ in self.population.merge(partition, SignalChanges(Fence(LOG, 1), dict(values), whole), merged):
+            pass
+        for _ in self.population.follow(merged):
             pass
         self.population.adopt(merged)
 

@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from signals import aggregates
+from signals.covisits import NextCell, merge_next, next_key
 
 NOW = 1_795_428_000.0
 relaxed = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -13,19 +14,19 @@ followers = st.dictionaries(st.integers(0, 59).map("item-{}".format), st.floats(
 
 def merge_next_cells(world, cells):
     for partition, cell in enumerate(cells):
-        world.merge(partition, {aggregates.next_key("item-1"): aggregates.encode(cell)})
+        world.merge(partition, {next_key("item-1"): aggregates.encode(cell)})
 
 
 @relaxed
 @given(st.lists(followers, min_size=1, max_size=8))
 def test_followers_are_summed_as_merge_next_sums_them(world, parts):
-    cells = [aggregates.NextCell(part) for part in parts]
+    cells = [NextCell(part) for part in parts]
     merge_next_cells(world, cells)
     for partition in range(len(parts), 8):
-        world.merge(partition, {aggregates.next_key("item-1"): aggregates.encode(aggregates.NextCell())})
+        world.merge(partition, {next_key("item-1"): aggregates.encode(NextCell())})
     found = world.population.followers(world.catalogue.position("item-1"))
     ids = [world.catalogue.ids[at] for at in found.items.tolist()]
-    expected = aggregates.merge_next(cells)
+    expected = merge_next(cells)
     assert dict(zip(ids, found.visits.tolist(), strict=True)) == pytest.approx(expected)
 
 

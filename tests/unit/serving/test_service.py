@@ -15,6 +15,8 @@ from schemas.problems import ProblemError
 from schemas.topics import ANSWERS
 from serving.params import ListAsk, RecommendAsk, SessionAsk, SimilarAsk
 from signals import aggregates, users
+from signals.cells import Observed
+from signals.popularity import popularity_key
 
 ASK = RecommendAsk(count=10)
 
@@ -223,10 +225,7 @@ async def test_changes_of_the_catalogue_show_at_once(shop, describe):
 async def test_aggregates_are_followed_and_name_their_version(shop, say):
     async with running(shop, refresh_seconds=0.02) as service:
         before = (await service.shelf("trending", ListAsk())).aggregates_version
-        entry = users.entry_at(users.fold(users.EMPTY, say("like", 5), 3), 3)
-        key = aggregates.popularity_key("item-5")
-        cell = aggregates.fold({key: aggregates.decode(key, None)}, entry, ())[key]
-        shop.signals.put(Signal.AGGREGATES, key, aggregates.encode(cell), "ann", 3)
+        _count_a_like(shop, say)
         await asyncio.sleep(0.1)
         answer = await service.shelf("trending", ListAsk())
     assert ids(answer)[0] == "item-5"
@@ -336,8 +335,8 @@ async def test_readiness_says_what_is_missing(shop, say):
 
 def _count_a_like(shop, say):
     entry = users.entry_at(users.fold(users.EMPTY, say("like", 5), 3), 3)
-    key = aggregates.popularity_key("item-5")
-    cell = aggregates.fold({key: aggregates.decode(key, None)}, entry, ())[key]
+    key = popularity_key("item-5")
+    cell = aggregates.fold({}, Observed(3, say("like", 5), entry))[key]
     shop.signals.put(Signal.AGGREGATES, key, aggregates.encode(cell), "ann", 3)
 
 

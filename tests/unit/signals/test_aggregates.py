@@ -10,13 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signals import aggregates
-from signals.aggregates import NextCell, PopularityCell, TypeCount, decode, encode, fold, touched, unfold
+from schemas.events import LoggedEvent
+from signals import aggregates, covisits, popularity
+from signals.aggregates import changes, decode, encode, fold
+from signals.cells import Observed
+from signals.covisits import NextCell
 from signals.decay import value_at
+from signals.popularity import PopularityCell, TypeCount
 from signals.users import TYPES, Entry
 
 TODAY = datetime(2026, 11, 23, tzinfo=UTC).timestamp()
 DAY = 86_400.0
+_AT = datetime(2026, 11, 23, tzinfo=UTC)
+SOMETHING = LoggedEvent(event_id="e", type="click", user_id="ann", occurred_at=_AT, received_at=_AT)
 
 entries = st.lists(
     st.builds(
@@ -36,12 +42,18 @@ def entry(item: str, kind: str = "click", at: float = TODAY) -> Entry:
     return Entry(0, kind, item, at, None, b"")
 
 
+def observed(each: Entry, earlier: list[Entry] = ()) -> Observed:
+    return Observed(each.offset, SOMETHING, each, tuple(earlier))
+
+
+def unfold(cells: dict[str, aggregates.Cell], each: Entry) -> dict[str, aggregates.Cell]:
+    return fold(cells, Observed(1, SOMETHING, None, (), (each,)))
+
+
 def folded(history: list[Entry], stored: bool = False) -> dict[str, aggregates.Cell]:
     cells: dict[str, aggregates.Cell] = {}
     for n, each in enumerate(history):
-        for key in touched(each, history[:n]):
-            cells.setdefault(key, decode(key, None))
-        cells.update(fold(cells, each, history[:n]))
+        cells.update(fold(cells, observed(each, history[:n])))
         if stored:
             cells = {key: decode(key, encode(cell)) for key, cell in cells.items()}
     return cells
@@ -70,7 +82,7 @@ def test_popularity_is_the_decayed_sum_of_the_items_events(history):
         for kind, counted in cell.types.items():
             ats = [e.at for e in mine if e.type == kind]
             assert counted.count == len(ats)
-            for decayed, half_life in zip(counted.decayed, aggregates.HALF_LIVES, strict=True):
+            for decayed, half_life in zip(counted.decayed, popularity.HALF_LIVES, strict=True):
                 direct = math.fsum(2 ** ((at - max(ats)) / half_life) for at in ats)
                 assert value_at(decayed, half_life, max(ats)) == pytest.approx(direct, rel=1e-8)
 
@@ -90,8 +102,8 @@ def test_followers_are_the_decayed_sum_of_what_came_after(history):
 @given(entries)
 def test_a_fold_changes_only_the_cells_it_touches(history):
     for n, each in enumerate(history):
-        keys = touched(each, history[:n])
-        assert fold({key: decode(key, None) for key in keys}, each, history[:n]).keys() == set(keys)
+        keys = {change.key for change in changes(observed(each, history[:n]))}
+        assert fold({key: decode(key, None) for key in keys}, observed(each, history[:n])).keys() == keys
 
 
 @given(entries)
@@ -107,14 +119,14 @@ def test_what_is_taken_back_no_longer_counts(history, item):
     before = folded(history).get(f"pop:{item}", PopularityCell()).types.get("click", TypeCount(0, (-math.inf,) * 3))
     after = unfold(cells, click)[f"pop:{item}"].types["click"]
     assert after.count == before.count
-    for mine, theirs, half_life in zip(after.decayed, before.decayed, aggregates.HALF_LIVES, strict=True):
+    for mine, theirs, half_life in zip(after.decayed, before.decayed, popularity.HALF_LIVES, strict=True):
         worth = value_at(mine, half_life, TODAY), value_at(theirs, half_life, TODAY)
         assert worth[0] == pytest.approx(worth[1], abs=1e-8)
 
 
 def test_taking_back_what_was_never_counted_changes_nothing():
     cell = PopularityCell()
-    assert unfold({"pop:a": cell}, entry("a")) == {"pop:a": cell}
+    assert unfold({"pop:a": cell}, entry("a"))["pop:a"] == cell
 
 
 def test_an_item_counts_so_many_types_and_no_more():
@@ -123,21 +135,19 @@ def test_an_item_counts_so_many_types_and_no_more():
     assert list(cell.types) == [f"kind{n}" for n in range(TYPES)]
     again = folded([*history, entry("a", "kind0")])["pop:a"]
     assert again.types["kind0"].count == 2
-    assert unfold({"pop:a": cell}, history[-1]) == {"pop:a": cell}
+    assert unfold({"pop:a": cell}, history[-1])["pop:a"] == cell
 
 
 def test_an_item_keeps_its_strongest_followers_and_trims_the_others_together():
     history = [entry("a", at=TODAY - 60)]
-    most = aggregates.NEXT_WIDTH + aggregates.NEXT_SLACK
+    most = covisits.NEXT_WIDTH + covisits.NEXT_SLACK
     followers = [f"f{n:03}" for n in range(most + 5)]
     cells: dict[str, aggregates.Cell] = {}
     for n, follower in enumerate(followers):
         each = entry(follower, at=TODAY + n)
-        for key in touched(each, history):
-            cells.setdefault(key, decode(key, None))
-        cells.update(fold(cells, each, history))
+        cells.update(fold(cells, observed(each, history)))
         assert len(cells["next:a"].followers) <= most
-    assert sorted(cells["next:a"].followers) == followers[-aggregates.NEXT_WIDTH - 4 :]
+    assert sorted(cells["next:a"].followers) == followers[-covisits.NEXT_WIDTH - 4 :]
 
 
 def test_ten_earlier_items_are_linked_the_nearest_strongest():
@@ -158,9 +168,9 @@ def test_partitions_merged_count_what_all_their_events_count(parts):
     for item in "abcdef":
         here = [part[f"pop:{item}"] for part in cells if f"pop:{item}" in part]
         events = [e for part in parts for e in part if e.item == item]
-        assert aggregates.merge_count(here, weights) == pytest.approx(sum(weights.get(e.type, 0) for e in events))
-        merged = aggregates.merge_popularity(here, weights)
-        for decayed, half_life in zip(merged, aggregates.HALF_LIVES, strict=True):
+        assert popularity.merge_count(here, weights) == pytest.approx(sum(weights.get(e.type, 0) for e in events))
+        merged = popularity.merge_popularity(here, weights)
+        for decayed, half_life in zip(merged, popularity.HALF_LIVES, strict=True):
             direct = math.fsum(weights.get(e.type, 0) * 2 ** ((e.at - TODAY) / half_life) for e in events)
             assert value_at(decayed, half_life, TODAY) == pytest.approx(direct, rel=1e-8, abs=1e-12)
 
@@ -173,14 +183,14 @@ def test_followers_merged_are_those_of_all_partitions(parts):
         for pair, worth in brute_force_links(part).items():
             direct[pair] += worth
     for item in "abcdef":
-        merged = aggregates.merge_next(part[f"next:{item}"] for part in cells if f"next:{item}" in part)
+        merged = covisits.merge_next(part[f"next:{item}"] for part in cells if f"next:{item}" in part)
         worth = {follower: value_at(decayed, 30 * DAY, TODAY) for follower, decayed in merged.items()}
         assert worth == pytest.approx({pair[1]: w for pair, w in direct.items() if pair[0] == item}, rel=1e-8)
 
 
 def test_a_type_that_counts_against_takes_away_and_never_below_nothing():
     cells = folded([entry("a"), entry("a", "like"), entry("a", "dislike")])
-    less = aggregates.merge_popularity([cells["pop:a"]], {"click": 1.0, "like": 1.0, "dislike": -1.0})
-    assert value_at(less[0], aggregates.HALF_LIVES[0], TODAY) == pytest.approx(1.0, rel=1e-6)
-    nothing = aggregates.merge_popularity([cells["pop:a"]], {"click": 1.0, "dislike": -2.0})
+    less = popularity.merge_popularity([cells["pop:a"]], {"click": 1.0, "like": 1.0, "dislike": -1.0})
+    assert value_at(less[0], popularity.HALF_LIVES[0], TODAY) == pytest.approx(1.0, rel=1e-6)
+    nothing = popularity.merge_popularity([cells["pop:a"]], {"click": 1.0, "dislike": -2.0})
     assert nothing == (-math.inf,) * 3

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signals.aggregates import HALF_LIVES
 from signals.decay import NOTHING, at_time, log_add, log_subtract, value_at
+from signals.popularity import HALF_LIVES
 
 YEAR_1997 = datetime(1997, 1, 1, tzinfo=UTC).timestamp()
 TODAY = datetime(2026, 11, 23, tzinfo=UTC).timestamp()

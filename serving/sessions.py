@@ -1,0 +1,83 @@
+"""The newest sessions of everybody, from the tails of all partitions: what session neighbours are found among."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from models.session_knn import SessionTail
+from serving.catalogue import Catalogue
+from signals.tail import TailCell, TailEntry
+
+SESSIONS: Final = 20_000
+"""Sessions kept."""
+LONGEST: Final = 64
+"""Interactions kept a session."""
+
+
+class _Live(NamedTuple):
+    """A session: its partition, and its interactions' positions in the catalogue and times, by offset."""
+
+    partition: int
+    visits: dict[int, tuple[int, float]]
+
+
+class LiveSessions:
+    """Keeps a ``SessionTail`` (by position in the catalogue) as the tails of the partitions have it."""
+
+    def __init__(self, catalogue: Catalogue, capacity: int = SESSIONS) -> None:
+        self.tail = SessionTail(capacity)
+        self._catalogue, self._capacity = catalogue, capacity
+        self._live: dict[bytes, _Live] = {}
+        self._newest: dict[int, int] = {}
+        self._due: set[bytes] = set()
+
+    def begin_anew(self, partition: int) -> None:
+        """Forget a partition's sessions, which are about to be read whole."""
+        self._newest.pop(partition, None)
+        for session in [session for session, live in self._live.items() if live.partition == partition]:
+            del self._live[session]
+            self._due.discard(session)
+            self.tail.put(session, (), 0.0)
+
+    def follow(self, tails: Mapping[int, Sequence[TailCell]]) -> Iterator[None]:
+        """Take over changed tail cells of some partitions, a cell or a session a step, the session that ended last last.
+
+        The same cells again change nothing.
+        """
+        for partition, cells in tails.items():
+            yield from self._read(partition, cells)
+        ended = {
+            session: max((at for _, at in self._live[session].visits.values()), default=0.0) for session in self._due
+        }
+        for session in sorted(ended, key=lambda each: (ended[each], each))[-self._capacity :]:
+            self._put(session, ended[session])
+            yield
+        self._due.clear()
+        for session in list(self._live)[: -self._capacity]:
+            del self._live[session]
+
+    def _read(self, partition: int, cells: Sequence[TailCell]) -> Iterator[None]:
+        """Add what is newer than what was read before, and remove what was taken back; one cell a step."""
+        for cell in sorted(cells, key=lambda cell: cell.chunk):
+            for entry in cell.entries:
+                if entry.offset > self._newest.get(partition, -1):
+                    self._add(partition, entry)
+                    self._newest[partition] = entry.offset
+            for entry in cell.gone:
+                live = self._live.get(entry.session)
+                if live is not None and live.visits.pop(entry.offset, None) is not None:
+                    self._due.add(entry.session)
+            yield
+
+    def _add(self, partition: int, entry: TailEntry) -> None:
+        visits = self._live.setdefault(entry.session, _Live(partition, {})).visits
+        visits[entry.offset] = self._catalogue.ensure(entry.item), entry.at
+        if len(visits) > LONGEST:
+            del visits[next(iter(visits))]
+        self._due.add(entry.session)
+
+    def _put(self, session: bytes, at: float) -> None:
+        live = self._live[session] = self._live.pop(session)
+        self.tail.put(session, [position for position, _ in live.visits.values()], at)
+        self._due.discard(session)

@@ -1,0 +1,93 @@
+"""``pop`` cells: one item's events by type, with a plain count and one decayed count a half-life.
+
+Weights of types come in when a cell is read; only half-lives are fixed at the fold, because a decayed sum cannot
+change its own later.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from signals.cells import Change, Kind, Observed
+from signals.decay import DAY, HOUR, NOTHING, at_time, log_add, log_subtract
+from signals.users import TYPES, Entry
+
+HALF_LIVES: Final = (HOUR, DAY, 14 * DAY)
+"""Seconds; the ladder of trending half-lives that a cell keeps."""
+
+
+class TypeCount(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Events of one type on one item: how many, and decayed counts in log space, one for each of HALF_LIVES."""
+
+    count: int
+    decayed: tuple[float, ...]
+
+
+class PopularityCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One item's events by type (the first TYPES of them), and the time (seconds) of its first and latest."""
+
+    types: dict[str, TypeCount] = {}
+    first: float = float("inf")
+    last: float = float("-inf")
+
+
+_EMPTY_TYPE: Final = TypeCount(0, (NOTHING,) * len(HALF_LIVES))
+
+
+def popularity_key(item: str) -> str:
+    """The cell of an item's own counts."""
+    return f"pop:{item}"
+
+
+def changes(observed: Observed) -> Iterator[Change]:
+    """The item of an interaction counts it; what is taken back no longer counts."""
+    for gone in observed.taken_back:
+        yield Change(popularity_key(gone.item), _uncounted, gone)
+    if (entry := observed.entry) is not None:
+        yield Change(popularity_key(entry.item), _counted, entry)
+
+
+KIND: Final = Kind("pop", PopularityCell(), changes)
+
+
+def merge_popularity(cells: Iterable[PopularityCell], weights: Mapping[str, float]) -> tuple[float, ...]:
+    """One item's cells from several partitions as one weighted decayed count (log space) a half-life.
+
+    Types without a weight count nothing; types with a negative weight take away.
+    """
+    up, down = list(_EMPTY_TYPE.decayed), list(_EMPTY_TYPE.decayed)
+    for cell in cells:
+        for kind, counted in cell.types.items():
+            weight = weights.get(kind, 0.0)
+            if weight:
+                into = up if weight > 0 else down
+                for i, decayed in enumerate(counted.decayed):
+                    into[i] = log_add(into[i], decayed + math.log2(abs(weight)))
+    return tuple(log_subtract(plus, minus) for plus, minus in zip(up, down, strict=True))
+
+
+def merge_count(cells: Iterable[PopularityCell], weights: Mapping[str, float]) -> float:
+    """One item's plain weighted count over several partitions."""
+    return sum(weights.get(kind, 0.0) * counted.count for cell in cells for kind, counted in cell.types.items())
+
+
+def _counted(cell: PopularityCell, entry: Entry) -> PopularityCell:
+    if entry.type not in cell.types and len(cell.types) >= TYPES:
+        return cell
+    old = cell.types.get(entry.type, _EMPTY_TYPE)
+    decayed = tuple([log_add(d, at_time(entry.at, h)) for d, h in zip(old.decayed, HALF_LIVES, strict=True)])
+    types = {**cell.types, entry.type: TypeCount(old.count + 1, decayed)}
+    return PopularityCell(types, min(cell.first, entry.at), max(cell.last, entry.at))
+
+
+def _uncounted(cell: PopularityCell, entry: Entry) -> PopularityCell:
+    if entry.type not in cell.types:
+        return cell
+    old = cell.types[entry.type]
+    decayed = tuple([log_subtract(d, at_time(entry.at, h)) for d, h in zip(old.decayed, HALF_LIVES, strict=True)])
+    types = {**cell.types, entry.type: TypeCount(max(0, old.count - 1), decayed)}
+    return PopularityCell(types, cell.first, cell.last)
