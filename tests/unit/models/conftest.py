@@ -5,6 +5,7 @@ import pytest
 
 from models.als import Als
 from models.blend import Blend, Component
+from models.content import Content
 from models.ease import Ease
 from models.factors import Factors
 from models.neighbours import Neighbours
@@ -58,6 +59,13 @@ def make_user_neighbours():
     return UserNeighbours(ITEM_IDS, indptr, indices, rarities, lengths, width=2, shrinkage=1.0)
 
 
+def make_content():
+    terms = ("category:tea", "colour=red", "green", "tag:new")
+    indptr, indices = np.array([0, 2, 3, 3, 5, 6, 7]), np.array([0, 2, 0, 1, 2, 3, 2])
+    values = np.array([0.6, 0.8, 1.0, 0.8, 0.6, 1.0, 1.0])
+    return Content(ITEM_IDS, terms, np.array([1.0, 2.0, 1.5, 2.0]), indptr, indices, values)
+
+
 MODELS = {
     "als": make_als,
     "popularity": make_popularity,
@@ -65,6 +73,7 @@ MODELS = {
     "ease": make_ease,
     "blend": make_blend,
     "session-knn": make_session_knn,
+    "content": make_content,
     "factors": make_factors,
     "user_neighbours": make_user_neighbours,
 }
@@ -118,3 +127,8 @@ def factors():
 @pytest.fixture
 def user_neighbours():
     return make_user_neighbours()
+
+
+@pytest.fixture
+def content():
+    return make_content()
