@@ -61,6 +61,7 @@ _READ_CHUNKS: Final = "SELECT chunks, value FROM model_values WHERE version = ? 
 _DELETE_VALUE: Final = "DELETE FROM model_values WHERE version = ? AND name = ?"
 _WRITE_LIST: Final = "INSERT INTO lists (version, kind, bucket, key, value) VALUES (?, ?, ?, ?, ?)"
 _READ_LIST: Final = "SELECT value FROM lists WHERE version = ? AND kind = ? AND bucket = ? AND key = ?"
+_READ_BUCKET: Final = "SELECT key, value FROM lists WHERE version = ? AND kind = ? AND bucket = ?"
 _DELETE_LISTS: Final = "DELETE FROM lists WHERE version = ? AND kind = ? AND bucket = ?"
 
 
@@ -135,6 +136,11 @@ class CassandraModelStore:
         """One precomputed list."""
         rows = self._ring.run(_READ_LIST, version, kind, bucket_of(key), key)
         return rows[0][0] if rows else None
+
+    def entries(self, version: str, kind: str) -> Iterator[tuple[str, bytes]]:
+        """Every list of a kind, by bucket and key."""
+        for bucket in range(BUCKETS):
+            yield from self._ring.run(_READ_BUCKET, version, kind, bucket)
 
     def delete(self, version: str) -> None:
         """Remove a version that is neither active nor held ready; one that is not there is no error."""

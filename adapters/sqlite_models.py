@@ -98,6 +98,13 @@ class SqliteModelStore:
         """One precomputed list."""
         return self._database.one(_ENTRY, (version, kind, key))
 
+    def entries(self, version: str, kind: str) -> Iterator[tuple[str, bytes]]:
+        """Every list of a kind, by key."""
+        rows = self._database.rows(_FIRST_ENTRIES, (version, kind))
+        while rows:
+            yield from rows
+            rows = self._database.rows(_NEXT_ENTRIES, (version, kind, rows[-1][0]))
+
     def delete(self, version: str) -> None:
         """Remove a version that is neither active nor held ready; one that is not there is no error."""
         with self._database.changing() as connection:
@@ -132,6 +139,8 @@ class SqliteListReader:
 
 
 _ENTRY: Final = "SELECT value FROM lists WHERE version = ? AND kind = ? AND key = ?"
+_FIRST_ENTRIES: Final = "SELECT key, value FROM lists WHERE version = ? AND kind = ? ORDER BY key LIMIT 1000"
+_NEXT_ENTRIES: Final = "SELECT key, value FROM lists WHERE version = ? AND kind = ? AND key > ? ORDER BY key LIMIT 1000"
 
 
 class _Database:

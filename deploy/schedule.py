@@ -189,6 +189,7 @@ class Schedule:
             if not first:  # what ended before this process began is no increase
                 metrics.JOB_RUNS.labels(run.job, run.outcome).inc()
                 metrics.JOB_UNDELIVERED.inc(run.undelivered)
+                metrics.JOB_UNEXPORTED.inc(len(run.unexported))
 
 
 @contextmanager

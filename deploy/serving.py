@@ -17,7 +17,7 @@ from schemas.errors import ConfigurationInvalid
 from schemas.settings import read_settings
 from serving.config import RankingConfig
 from serving.config import Settings as ServingSettings
-from serving.main import open_stores
+from serving.main import open_stores, with_lists
 from serving.service import ServingService, Stores
 
 _PATIENCE: Final = 5.0
@@ -58,12 +58,12 @@ def settled(folder: Path, settings: Settings) -> Settings:
 @asynccontextmanager
 async def stores_for(folder: Path, settings: Settings) -> AsyncIterator[Stores]:
     """The stores to read from, without the log; closed at the end."""
-    stores = _open(folder, settings)
+    stores = with_lists(_open(folder, settings), serving_settings(settings))
     try:
         yield stores
     finally:
         await stores.signals.close()
-        await stores.lists.close()
+        await stores.close_lists()
         stores.models.close()
 
 

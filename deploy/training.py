@@ -20,7 +20,7 @@ from offline.config import OfflineSettings
 from offline.engines import EngineName
 from offline.jobs.runs import Jobs, publishing
 from offline.jobs.train import Skipped, TrainingParts, train
-from offline.main import options_of
+from offline.main import exports_of, options_of
 from offline.notify import Notice, Webhooks
 from schemas import site
 from schemas.manifest import Manifest
@@ -95,4 +95,4 @@ def jobs_of(parts: Parts) -> Jobs:
     """Leases, records and webhooks of a stack; raises ConfigurationInvalid."""
     settings = read_settings(OfflineSettings)
     told = Webhooks(webhook.post, settings.webhooks, settings.webhook_secret.get_secret_value(), time.time)
-    return Jobs(parts.lease, parts.runs, time.time, told.tell)
+    return Jobs(parts.lease, parts.runs, time.time, told.tell, exports_of(settings))

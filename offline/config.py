@@ -64,6 +64,8 @@ class OfflineSettings(BaseSettings):
     """Model versions kept for a rollback."""
     stored_users: int = Field(default=200_000, ge=0)
     """Users whose factors are stored with the model; with more than that, all are folded in when they ask."""
+    export: Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)] = ()
+    """Folders or fsspec addresses that every published version is exported to as Parquet, comma-separated."""
     gate: Path | None = None
     """A TOML or JSON file of what a version must show before it answers; see `offline/thresholds.py`."""
     held_out_users: int = Field(default=2_000, ge=0)

@@ -12,7 +12,9 @@ from typing import Any, cast
 
 from adapters import webhook
 from adapters.parquet_archive import ParquetArchive
+from adapters.parquet_models import ParquetVersions
 from offline.config import OfflineSettings
+from offline.export import Exports
 from offline.jobs.learning import parameters_of
 from offline.jobs.runs import Jobs, publishing
 from offline.jobs.train import Skipped, TrainingParts, train
@@ -44,7 +46,12 @@ def open_jobs(settings: OfflineSettings) -> Iterator[Jobs]:
     told = Webhooks(webhook.post, settings.webhooks, settings.webhook_secret.get_secret_value(), time.time)
     lease, runs = opened(settings)
     with closing(lease), closing(runs):
-        yield Jobs(lease, runs, time.time, told.tell)
+        yield Jobs(lease, runs, time.time, told.tell, exports_of(settings))
+
+
+def exports_of(settings: OfflineSettings) -> Exports:
+    """What copies versions to where the settings say; raises ConfigurationInvalid."""
+    return Exports([ParquetVersions(url) for url in settings.export])
 
 
 def options_of(settings: OfflineSettings) -> TrainingOptions:

@@ -27,6 +27,9 @@ HINTS_LOST: Final = Counter(
 WEBHOOKS: Final = Counter(
     "freshet_webhooks", "Webhooks by what became of them: delivered, or failed after every try.", ["outcome"]
 )
+EXPORTS: Final = Counter(
+    "freshet_exports", "Versions exported beside the store, by target and what became of it: done, failed.", ["outcome"]
+)
 JOB_RUNS: Final = Counter(
     "freshet_job_runs",
     "Runs of jobs by how they ended (done, skipped, refused, failed, stopped, lost), as the schedule reads them.",
@@ -40,11 +43,16 @@ JOB_SUCCEEDED_AT: Final = Gauge(
 JOB_UNDELIVERED: Final = Counter(
     "freshet_job_webhooks_undelivered", "Webhooks that runs could not deliver, as the schedule reads their records."
 )
+JOB_UNEXPORTED: Final = Counter(
+    "freshet_job_exports_failed", "Exports that runs could not make, as the schedule reads their records."
+)
 JOBS_DUE: Final = Counter(
     "freshet_jobs_due", "Jobs that the schedule began, by why: first, new, age, drift, time.", ["job", "cause"]
 )
 SCHEDULE_LOOKED_AT: Final = Gauge(
     "freshet_schedule_looked_timestamp_seconds", "When the schedule last looked whether a job is due."
 )
+for _outcome in ("done", "failed"):
+    EXPORTS.labels(_outcome)
 for _outcome in ("delivered", "failed"):
     WEBHOOKS.labels(_outcome)

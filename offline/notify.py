@@ -22,7 +22,9 @@ from offline.metrics import WEBHOOKS
 from schemas.errors import ConfigurationInvalid, NotDelivered
 from schemas.ports import Clock, Poster
 
-Kind = Literal["model.published", "model.promoted", "model.rolled_back", "training.failed", "training.refused"]
+Kind = Literal[
+    "model.published", "model.promoted", "model.rolled_back", "training.failed", "training.refused", "export.failed"
+]
 
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what every secret begins with
 TRIES: Final = 5
@@ -43,7 +45,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """The version that answered before; of a training that failed or was refused, the one that still does."""
     at: datetime
     message: str = ""
-    """Why a training failed or was refused."""
+    """Why a training or an export failed, or a version was refused."""
 
     @classmethod
     def of(cls, kind: Kind, version: str | None, previous: str | None, now: float, message: str = "") -> Self:

@@ -69,6 +69,10 @@ class VersionExists(FreshetError):
     """A model version of that id is in the store already; versions never change."""
 
 
+class ExportFailed(FreshetError):
+    """A version could not be written to, or removed from, a place outside the model store."""
+
+
 class ModelRefused(FreshetError):
     """A newly trained version did not pass the gate; it is kept, and not active."""
 

@@ -39,6 +39,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """The version that it made, or a sentence that says what went wrong."""
     undelivered: int = 0
     """Webhooks that could not be told of what came of it."""
+    unexported: tuple[str, ...] = ()
+    """A sentence for each place that its version could not be exported to."""
 
 
 _DECODER = msgspec.json.Decoder(Run)

@@ -5,7 +5,7 @@ Adapters live in ``adapters/``; one contract suite (``tests/contract``) runs eve
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple, Protocol
 
@@ -164,6 +164,9 @@ class ModelStore(Protocol):
     def entry(self, version: str, kind: str, key: str) -> bytes | None:
         """One precomputed list, or None where this key has none."""
 
+    def entries(self, version: str, kind: str) -> Iterator[tuple[str, bytes]]:
+        """Every list of a kind, each once, in a fixed order; for exports and copies, not for requests."""
+
     def delete(self, version: str) -> None:
         """Remove a version, manifest first; raises PointerMoved where it is active or held ready."""
 
@@ -171,11 +174,40 @@ class ModelStore(Protocol):
         """Let go of the store."""
 
 
+class ListRow(NamedTuple):
+    """One precomputed list laid open: best first, as many scores as items."""
+
+    key: str
+    item_ids: Sequence[str]
+    scores: Sequence[float]
+
+
+class VersionTarget(Protocol):
+    """A place beside the store that whole versions are exported to. Blocking; raises ExportFailed."""
+
+    name: str
+    """The place as its operator named it."""
+
+    def write(
+        self, manifest: Manifest, values: Iterable[tuple[str, bytes]], lists: Mapping[str, Iterable[ListRow]]
+    ) -> None:
+        """Write one version so that it is there whole or not at all; one that is there already stays as it is.
+
+        May be called again after a failure. What the iterators raise is raised.
+        """
+
+    def delete(self, version: str) -> None:
+        """Remove a version; one that is not there is no error."""
+
+
 class ListReader(Protocol):
     """Reads precomputed lists for the online layer, from one event loop. Raises ModelStoreUnavailable."""
 
     async def read(self, version: str, kind: str, key: str) -> bytes | None:
-        """One precomputed list, or None where this key has none."""
+        """One precomputed list, or None where this key has none.
+
+        Raises VersionUnknown where it can tell that the version is not there.
+        """
 
     async def close(self) -> None:
         """Let go of the store."""

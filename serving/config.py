@@ -97,6 +97,16 @@ class Settings(BaseSettings):
     model_seconds: Annotated[float, Field(gt=0, description="Pause between looks for a new model.")] = 1.0
     breaker_failures: Annotated[int, Field(ge=1, description="Failures in a row that rest a source.")] = 5
     breaker_rest: Annotated[float, Field(gt=0, description="Seconds until a resting source is tried.")] = 1.0
+    lists_from: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        BeforeValidator(comma_separated),
+        Field(
+            min_length=1,
+            description="Where precomputed lists are read, in order: `store` (the model store), folders or fsspec"
+            " addresses that versions were exported to, `keyspace:NAME` (another one of the same Cassandra).",
+        ),
+    ] = ("store",)
     cached_lists: Annotated[int, Field(ge=0, description="Precomputed lists kept in memory.")] = 50_000
     notification_streams: Annotated[
         int, Field(ge=0, description="Clients that may wait at once to be told that their list has changed.")

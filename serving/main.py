@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -16,8 +17,11 @@ from starlette.exceptions import HTTPException
 from threadpoolctl import threadpool_limits
 
 from adapters import http_server
+from adapters.parquet_models import ParquetListReader
+from models.lists import ScoredList
 from schemas import site
 from schemas.errors import ConfigurationInvalid, FreshetError
+from schemas.ports import ListReader
 from schemas.problems import ProblemError
 from schemas.settings import read_settings
 from serving.api import build_router
@@ -26,6 +30,7 @@ from serving.problems import as_response
 from serving.service import ServingService, Sources, Stores
 from serving.web.router import build_web_router
 
+_STORE: Final = "store"
 _log = structlog.get_logger(__name__)
 
 
@@ -40,7 +45,7 @@ def create_app(
     ``caught_up`` says what the signals still wait for, None once they have caught up.
     Raises ConfigurationInvalid; a store that is away is no reason not to start.
     """
-    stores = stores or open_stores(settings)
+    stores = with_lists(stores or open_stores(settings), settings)
     try:
         service = ServingService(stores, settings, sources, caught_up)
     except ValidationError as error:
@@ -76,6 +81,28 @@ def open_stores(settings: Settings) -> Stores:
     )
 
 
+def with_lists(stores: Stores, settings: Settings) -> Stores:
+    """The stores with every place that lists are read from; raises ConfigurationInvalid."""
+    if settings.lists_from == (_STORE,):
+        return stores
+    readers = {
+        "lists" if where == _STORE else f"lists {place}": stores.lists
+        if where == _STORE
+        else _list_reader(where, settings)
+        for place, where in enumerate(settings.lists_from, 1)
+    }
+    return stores._replace(lists_from=readers)
+
+
+def _list_reader(where: str, settings: Settings) -> ListReader:
+    kind, _, name = where.partition(":")
+    if kind != "keyspace":
+        return ParquetListReader(where, lambda item_ids, scores: ScoredList(tuple(item_ids), tuple(scores)).save())
+    from adapters.cassandra_models import CassandraListReader  # noqa: PLC0415 - embedded has no such drivers
+
+    return CassandraListReader(settings.cassandra, name)
+
+
 def main() -> None:
     """Serve until told to stop; a failure to start is one sentence on standard error."""
     try:
@@ -102,7 +129,7 @@ def _running(service: ServingService, stores: Stores) -> Callable[[FastAPI], Abs
             yield
             await service.stop()
         await stores.signals.close()
-        await stores.lists.close()
+        await stores.close_lists()
         await run_in_threadpool(stores.models.close)
         for part in (stores.log, stores.documents):
             if part is not None:

@@ -10,7 +10,7 @@ import asyncio
 import gc
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -41,6 +41,7 @@ from serving.params import ItemsAsk, ListAsk, RecommendAsk, SessionAsk, SimilarA
 from serving.people import People, Person
 from serving.population import Population
 from serving.recommend import Ranked, compose, recommend
+from serving.repositories import Repositories
 from serving.scene import Signals
 from serving.shelves import Shelf
 from serving.state import Apply, State
@@ -66,6 +67,18 @@ class Stores(NamedTuple):
     """None: answers are not recorded."""
     documents: Documents | None = None
     """None: there are no statistics."""
+    lists_from: Mapping[str, ListReader] = {}
+    """Where lists are read, in order, by the name that metrics give it; empty: ``lists`` alone."""
+
+    @property
+    def list_readers(self) -> Mapping[str, ListReader]:
+        """Where lists are read, in order."""
+        return self.lists_from or {"lists": self.lists}
+
+    async def close_lists(self) -> None:
+        """Let go of everything that lists are read from."""
+        for reader in {id(each): each for each in (self.lists, *self.lists_from.values())}.values():
+            await reader.close()
 
 
 class Sources(NamedTuple):
@@ -100,7 +113,7 @@ class ServingService:
         self._people = People(
             stores.signals, self._guard("signals"), settings.partitions, settings.after_seconds, settings.poll_seconds
         )
-        self._lists = Lists(stores.lists, self._guard("lists"), catalogue, settings.cached_lists)
+        self._lists = Lists(self._repositories(), catalogue, settings.cached_lists)
         self._profiles = self._guard("profiles")
         self._items = self._follower(Signal.ITEMS, self.state.apply_items)
         self._cells = self._follower(Signal.AGGREGATES, self.state.apply_aggregates)
@@ -281,6 +294,10 @@ class ServingService:
         settings = self._settings
         breaker = Breaker(settings.breaker_failures, settings.breaker_rest, self._sources.steady)
         return Guard(source, settings.store_seconds, breaker)
+
+    def _repositories(self) -> Repositories:
+        readers = {name: (reader, self._guard(name)) for name, reader in self._stores.list_readers.items()}
+        return Repositories(readers, self._settings.store_seconds)
 
     def _follower(self, signal: Signal, apply: Apply) -> Follower:
         return Follower(signal, self._stores.signals, self.partitions, apply, self._sources.clock)

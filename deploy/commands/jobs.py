@@ -76,4 +76,4 @@ def _state(run: Run) -> str:
         how_far = f" {run.done:,} of {run.total:,}" if run.total else ""
         return f"running: {run.step or 'begins'}{how_far}"
     took = 0.0 if run.finished_at is None else (run.finished_at - run.started_at).total_seconds()
-    return f"{run.outcome} in {took:.0f} s: {run.message}"
+    return "; ".join([f"{run.outcome} in {took:.0f} s: {run.message}", *run.unexported])

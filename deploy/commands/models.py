@@ -9,10 +9,10 @@ import msgspec
 import typer
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, existing_parts
-from deploy.training import tell
+from deploy.training import jobs_of, tell
 from offline import gate, publish
 from offline.notify import Notice
-from schemas.errors import VersionUnknown
+from schemas.errors import ConfigurationInvalid, ExportFailed, VersionUnknown
 from schemas.manifest import Manifest
 from schemas.ports import ModelStore
 
@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     group.command()(show)
     group.command()(promote)
     group.command()(rollback)
+    group.command()(export)
     app.add_typer(group, name="models")
 
 
@@ -79,6 +80,25 @@ def promote(version: Version, data: Data = DEFAULT_FOLDER, stack: StackName = No
         publish.promote(parts.models, parts.writer, version, time.time())
         tell(parts, Notice.of("model.promoted", version, before, time.time()))
     console.print(f"{version} is active.")
+
+
+def export(
+    version: Annotated[str | None, typer.Argument(help="A version; the active one by default.")] = None,
+    data: Data = DEFAULT_FOLDER,
+    stack: StackName = None,
+) -> None:
+    """Write a version as Parquet to every place of FRESHET_EXPORT that does not have it."""
+    with existing_parts(data, stack) as parts:
+        exports = jobs_of(parts).exports
+        if not exports:
+            raise ConfigurationInvalid("FRESHET_EXPORT names no place to export to: set it to a folder or an address")
+        named = parts.models.active() if version is None else _whole(parts.models, version)
+        if named is None:
+            raise VersionUnknown("no version is active: name one, as `freshet models list` shows it")
+        failures = exports.export(parts.models, named)
+    if failures:
+        raise ExportFailed("; ".join(failures))
+    console.print(f"{named} is exported.")
 
 
 def rollback(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:

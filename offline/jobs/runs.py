@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from offline.archive import Progress, quiet
+from offline.export import Exports
 from offline.notify import Kind, Notice, Tell, nobody
 from schemas.errors import FreshetError, JobStoreUnavailable, LeaseLost, ModelRefused, NothingToTrain
 from schemas.jobs import Outcome, Run
@@ -37,6 +38,8 @@ class Jobs(NamedTuple):
     clock: Clock
     tell: Tell = nobody
     """Tells systems what became of the models; returns how many could not be told."""
+    exports: Exports = Exports()
+    """Copies versions that answer now; they answer all the same where that fails."""
 
 
 class Running:
@@ -69,6 +72,13 @@ class Running:
         """Tell systems; those that could not be told are counted on the record."""
         missed = self.run.undelivered + self._jobs.tell(notice)
         self.run = msgspec.structs.replace(self.run, undelivered=missed)
+
+    def export(self, store: ModelStore, version: str, before: str | None) -> None:
+        """Copy a version to wherever it is to be; what fails is on the record, and told."""
+        failures = self._jobs.exports.export(store, version)
+        self.run = msgspec.structs.replace(self.run, unexported=(*self.run.unexported, *failures))
+        for failure in failures:
+            self.tell(Notice.of("export.failed", version, before, self._jobs.clock(), failure))
 
     def end(self) -> None:
         """Write how it ended."""
@@ -121,7 +131,7 @@ def publishing(
 ) -> T:
     """Run what may publish a version, one at a time, and tell systems what came of it; raises what ``work`` raises."""
     with recorded(jobs, job, reason, TRAINING, show) as running:
-        before = store.active()
+        before, stored = store.active(), jobs.exports.stored(store)
         try:
             result = work(running.progress)
         except NothingToTrain:
@@ -132,6 +142,8 @@ def publishing(
         after = store.active()
         if after is not None and after != before:
             running.tell(Notice.of("model.published", after, before, jobs.clock()))
+            running.export(store, after, before)
+            jobs.exports.forget(store, stored)
         skipped = getattr(result, "reason", None)
         running.say("skipped" if skipped else "done", str(skipped or getattr(result, "version", "")))
     return result

@@ -12,12 +12,15 @@ from typing import Any, TypeVar
 import pytest
 import stamina
 
+from models.lists import ScoredList
 from schemas.errors import LogUnavailable
+from schemas.manifest import Manifest
 from schemas.ports import (
     Archive,
     Documents,
     Lease,
     ListReader,
+    ListRow,
     LogReader,
     LogWriter,
     ModelStore,
@@ -149,6 +152,59 @@ def _cassandra_models(request, folder, site):
     hosts = request.getfixturevalue("cassandra_hosts")
     create_keyspace(hosts, site)
     return lambda: CassandraModelStore(hosts, site), lambda: CassandraListReader(hosts, site)
+
+
+@dataclass
+class OpenLists:
+    """Writes versions with their lists, opens readers of them; ``run`` runs a reader's coroutine."""
+
+    write: Callable[[Manifest, dict[str, bytes], dict[str, dict[str, ScoredList]]], None]
+    reader: Callable[[], ListReader]
+    run: Callable[[Coroutine[Any, Any, T]], T]
+
+
+@pytest.fixture(params=["sqlite", "parquet", pytest.param("cassandra", marks=pytest.mark.stack)])
+def open_lists(request: pytest.FixtureRequest, tmp_path: Path, site: str) -> Iterator[OpenLists]:
+    with asyncio.Runner() as runner, ExitStack() as closing:
+        make = {"sqlite": _stored_lists, "parquet": _parquet_lists, "cassandra": _stored_lists}[request.param]
+        write, open_reader = make(request, tmp_path, site, closing)
+
+        def reader() -> ListReader:
+            opened = open_reader()
+            closing.callback(lambda: runner.run(opened.close()))
+            return opened
+
+        yield OpenLists(write, reader, runner.run)
+
+
+def _stored_lists(request, folder, site, closing):
+    make = {"sqlite": _sqlite_models, "cassandra": _cassandra_models}[request.param]
+    open_store, open_reader = make(request, folder, site)
+    store = _closed_with(closing, open_store)()
+
+    def write(manifest, values, lists):
+        packed = {kind: ((key, each.save()) for key, each in of_kind.items()) for kind, of_kind in lists.items()}
+        store.write(manifest, values, packed)
+
+    return write, open_reader
+
+
+def _parquet_lists(request, folder, site, closing):
+    from adapters.parquet_models import ParquetListReader, ParquetVersions
+
+    target = ParquetVersions(str(folder / "exports"))
+
+    def write(manifest, values, lists):
+        rows = {
+            kind: (ListRow(key, each.item_ids, each.scores) for key, each in of_kind.items())
+            for kind, of_kind in lists.items()
+        }
+        target.write(manifest, values.items(), rows)
+
+    def pack(item_ids, scores):
+        return ScoredList(tuple(item_ids), tuple(scores)).save()
+
+    return write, lambda: ParquetListReader(str(folder / "exports"), pack)
 
 
 @pytest.fixture(params=["parquet"])

@@ -84,6 +84,17 @@ def test_the_online_layer_reads_the_same_lists(open_models, write):
     assert open_models.run(reader.read(version, "users", "u:nobody")) is None
 
 
+def test_every_list_of_a_kind_is_given_once(store, manifest):
+    many = {f"u{number}": b"%d" % number for number in range(2_500)}
+    for number in (1, 2):
+        store.write(manifest(number), VALUES, {"users": iter(many.items()), "items": iter(LISTS["items"].items())})
+    given = list(store.entries(manifest(1).version, "users"))
+    assert len(given) == len(many)
+    assert dict(given) == many
+    assert list(store.entries(manifest(2).version, "items")) == list(LISTS["items"].items())
+    assert list(store.entries("unheard of", "users")) == []
+
+
 def test_versions_are_listed_newest_first(store, write, manifest):
     for number in (2, 3, 1):
         write(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -95,6 +96,12 @@ def trained_shop(tmp_path_factory) -> Shop:
     shop.follow()
     train(shop.folder)
     return shop
+
+
+@pytest.fixture
+def shop_copy(trained_shop, tmp_path) -> Shop:
+    """The same shop, for a test that changes it."""
+    return Shop(Path(shutil.copytree(trained_shop.folder, tmp_path / "copy")))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 
 from adapters.file_lease import FileLease
 from adapters.sqlite_jobs import SqliteRuns
+from offline.export import Exports
 from offline.jobs.runs import Jobs, publishing, recorded, seen
 from schemas.errors import JobStoreUnavailable, LeaseLost, LeaseTaken, ModelRefused, NothingToTrain
 from schemas.jobs import Run
@@ -151,6 +152,24 @@ def test_a_version_that_became_active_is_told_with_the_one_before(jobs, told):
     assert (notice.type, notice.version, notice.previous, notice.at) == ("model.published", "v2", "v1", AT)
     [run] = jobs.runs.runs()
     assert (run.outcome, run.message, run.undelivered) == ("done", "v2", 1)
+
+
+def test_a_version_that_cannot_be_exported_answers_all_the_same_and_the_record_and_the_notice_say_so(jobs, told):
+    store, full = Versions("v1"), "v2 is not exported to there: the disk is full"
+    exports = Exports()
+    exports.export = lambda *_: [full]
+
+    def work(_):
+        store.pointer = "v2"
+        return Made("v2")
+
+    assert publishing(jobs._replace(exports=exports), store, "train", "asked", work).version == "v2"
+    assert [(notice.type, notice.version, notice.message) for notice in told] == [
+        ("model.published", "v2", ""),
+        ("export.failed", "v2", full),
+    ]
+    [run] = jobs.runs.runs()
+    assert (run.outcome, run.message, run.unexported) == ("done", "v2", (full,))
 
 
 def test_a_version_held_ready_beside_the_champion_is_told_to_nobody(jobs, told):
