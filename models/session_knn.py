@@ -114,7 +114,7 @@ def query_of(items: Ints, voting: Voting) -> Query:
     """The newest items of a session, given oldest first; of an item that comes again the latest place counts."""
     newest_first = dict.fromkeys(items[::-1].tolist())
     chosen = np.array(list(newest_first)[: voting.last][::-1], dtype=np.int32)
-    return Query(chosen, _fading(voting.age, chosen.size))
+    return Query(chosen, faded(voting.age, chosen.size))
 
 
 def votes(indexes: Sequence[Sessions], query: Query, voting: Voting) -> Votes:
@@ -196,8 +196,8 @@ def _shares(voting: Voting) -> Doubles:
 
 
 @cache
-def _fading(age: float, length: int) -> Floats:
-    """Weights of a query's items, oldest first."""
+def faded(age: float, length: int) -> Floats:
+    """Weights of a session's items, oldest first: exp(-n / age) for the one n places before the newest."""
     weights = np.exp(-np.arange(length)[::-1] / age).astype(np.float32)
     weights.flags.writeable = False
     return weights

@@ -91,6 +91,20 @@ def _weighted(matrix: sp.csr_matrix, parameters: NeighbourParameters) -> _Weight
     return _Weighted(who, None)
 
 
+def strongest(rows: sp.csr_matrix, width: int) -> tuple[Ints, Array]:
+    """The greatest of each row of a square matrix of positive float32, greatest first, without the diagonal.
+
+    Positions and values, both (I, width), filled up as in ``Neighbours``.
+    """
+    count = rows.shape[0]
+    indices = np.full((count, width), -1, dtype=np.int32)
+    values = np.zeros((count, width), dtype=np.float32)
+    for start in range(0, count, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        _select(rows[block], start, rows[block].data, indices[block], values[block])
+    return indices, values
+
+
 def _rows(common: sp.csr_matrix) -> NDArray[np.int64]:
     return np.repeat(np.arange(common.shape[0]), np.diff(common.indptr))
 

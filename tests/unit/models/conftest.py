@@ -8,6 +8,7 @@ from models.blend import Blend, Component
 from models.content import Content
 from models.ease import Ease
 from models.factors import Factors
+from models.followers import Followers
 from models.neighbours import Neighbours
 from models.popularity import Popularity
 from models.session_knn import SessionKnn, Voting
@@ -30,6 +31,11 @@ def make_neighbours():
     indices = np.array([[1, 2], [0, 3], [0, -1], [1, -1], [-1, -1], [0, 1]])
     scores = np.array([[0.9, 0.5], [0.9, 0.25], [0.5, 0], [0.25, 0], [0, 0], [0.75, 0.125]])
     return Neighbours(ITEM_IDS, indices, scores)
+
+
+def make_followers():
+    neighbours = make_neighbours()
+    return Followers(ITEM_IDS, neighbours.indices, neighbours.scores, age=2.0, same=0.5)
 
 
 def make_ease():
@@ -70,6 +76,7 @@ MODELS = {
     "als": make_als,
     "popularity": make_popularity,
     "neighbours": make_neighbours,
+    "followers": make_followers,
     "ease": make_ease,
     "blend": make_blend,
     "session-knn": make_session_knn,
