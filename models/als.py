@@ -123,22 +123,23 @@ class Als:
         scores[i] = -np.inf
         return ScoredList.best(self.item_ids, scores, count)
 
-    def fold_in(self, weights: Mapping[str, float]) -> Floats:
+    def fold_in(self, weights: Mapping[str, float], prior: Floats | None = None) -> Floats:
         """The factors (d,) of whoever has these interactions: one exact half step, item factors fixed.
 
-        Weights are by item id; unknown items and weights that are not positive count nothing. Nobody's profile
-        is the zero vector.
+        Weights are by item id; unknown items and weights that are not positive count nothing. With ``prior`` factors
+        (d,), what was not interacted with is expected to be as they foresee it, not 0, and λ draws to them. Nobody's
+        profile is the prior, or the zero vector.
         """
         profile = self._profile(weights, self._items, self.item_factors)
-        return self._half_step(profile, self._gram, self.regularization)
+        return self._half_step(profile, self._gram, self.regularization, prior)
 
-    def fold_in_item(self, weights: Mapping[str, float]) -> Floats:
+    def fold_in_item(self, weights: Mapping[str, float], prior: Floats | None = None) -> Floats:
         """The factors (d,) of an item that these users had to do with: one exact half step, user factors fixed.
 
         As ``fold_in``, with weights by user id; so a new item can be scored by its first users before the next training.
         """
         profile = self._profile(weights, self._users, self.user_factors)
-        return self._half_step(profile, self._user_gram, self.item_regularization)
+        return self._half_step(profile, self._user_gram, self.item_regularization, prior)
 
     def contributions(self, weights: Mapping[str, float], item_id: str) -> dict[str, float]:
         """What each item of a profile adds to this item's score; the sum is the score of the folded-in factors.
@@ -161,10 +162,7 @@ class Als:
         trained = self.vector(user_id)
         if trained is not None:
             return trained
-        items, weights = histories.row(row)
-        return self.fold_in(
-            {self.item_ids[i]: weight for i, weight in zip(items.tolist(), weights.tolist(), strict=True)}
-        )
+        return self.fold_in(histories.profile(row, self.item_ids))
 
     def _profile(self, weights: Mapping[str, float], positions: Mapping[str, int], factors: Floats) -> _Profile:
         known = {each: weight for each, weight in weights.items() if each in positions and weight > 0}
@@ -172,11 +170,15 @@ class Als:
         confidences = 1.0 + self.alpha * np.array(list(known.values()), dtype=np.float64)
         return _Profile(list(known), factors[rows].astype(np.float64), confidences)
 
-    def _half_step(self, profile: _Profile, gram: Doubles, regularization: float) -> Floats:
+    def _half_step(self, profile: _Profile, gram: Doubles, regularization: float, prior: Floats | None) -> Floats:
+        begun = np.zeros(self.dimensions) if prior is None else prior.astype(np.float64)
         if not profile.ids:
-            return np.zeros(self.dimensions, dtype=np.float32)
+            return begun.astype(np.float32)
         system = self._system(profile, gram, regularization)
-        return np.linalg.solve(system, profile.confidences @ profile.factors).astype(np.float32)
+        # Only what the prior does not foresee of the profile moves it.
+        missing = profile.confidences * (1.0 - profile.factors @ begun)
+        found: Floats = (begun + np.linalg.solve(system, missing @ profile.factors)).astype(np.float32)
+        return found
 
     def _system(self, profile: _Profile, gram: Doubles, regularization: float) -> Doubles:
         """YᵀY + Σ (c - 1) y yᵀ + λ, shape (d, d)."""

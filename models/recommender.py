@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -31,6 +32,11 @@ class Histories(NamedTuple):
         """One person's items and weights."""
         place = slice(self.indptr[number], self.indptr[number + 1])
         return self.items[place], self.weights[place]
+
+    def profile(self, number: int, item_ids: Sequence[str]) -> dict[str, float]:
+        """One person's weights by item id; ``item_ids`` are the model's."""
+        items, weights = self.row(number)
+        return {item_ids[i]: weight for i, weight in zip(items.tolist(), weights.tolist(), strict=True)}
 
 
 class Recommender(Protocol):

@@ -5,6 +5,7 @@ import pytest
 
 from models.als import Als
 from models.blend import Blend, Component
+from models.clusters import Clusters
 from models.content import Content
 from models.ease import Ease
 from models.factors import Factors
@@ -72,6 +73,11 @@ def make_content():
     return Content(ITEM_IDS, terms, np.array([1.0, 2.0, 1.5, 2.0]), indptr, indices, values)
 
 
+def make_clusters():
+    popularity = np.array([[3, 5, 0, 0, 0, 0], [0, 1, 0, 2, 0, 7]])
+    return Clusters(make_als().without_users(), np.eye(4)[:2], popularity)
+
+
 MODELS = {
     "als": make_als,
     "popularity": make_popularity,
@@ -80,6 +86,7 @@ MODELS = {
     "ease": make_ease,
     "blend": make_blend,
     "session-knn": make_session_knn,
+    "clusters": make_clusters,
     "content": make_content,
     "factors": make_factors,
     "user_neighbours": make_user_neighbours,
@@ -139,3 +146,8 @@ def user_neighbours():
 @pytest.fixture
 def content():
     return make_content()
+
+
+@pytest.fixture
+def clusters():
+    return make_clusters()

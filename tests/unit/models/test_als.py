@@ -33,6 +33,21 @@ def test_folding_in_an_item_is_the_same_step_with_the_sides_changed(als):
     assert als.fold_in_item({"unheard of": 1.0}).tolist() == [0, 0, 0, 0]
 
 
+def test_a_prior_says_what_is_expected_of_everything_else(als):
+    prior = np.array([0.5, -1.0, 0.25, 2.0], dtype=np.float32)
+    y = als.item_factors.astype(np.float64)
+    w = np.array([PROFILE.get(item_id, 0.0) for item_id in als.item_ids])
+    target = np.where(w > 0, 1.0, y @ prior)
+    c = np.diag(1 + als.alpha * w)
+    wanted = np.linalg.solve(y.T @ c @ y + 0.3 * np.eye(4), y.T @ c @ target + 0.3 * prior)
+    np.testing.assert_allclose(als.fold_in(PROFILE, prior), wanted, rtol=1e-4)
+
+
+def test_a_profile_of_nothing_is_its_prior(als):
+    prior = np.array([0.5, -1.0, 0.25, 2.0], dtype=np.float32)
+    assert als.fold_in({}, prior).tolist() == als.fold_in_item({}, prior).tolist() == prior.tolist()
+
+
 def test_how_often_regularization_counts_matters(als):
     assert not np.allclose(als.fold_in(PROFILE), replace(als, per_interaction=0.7).fold_in(PROFILE))
 

@@ -8,10 +8,15 @@ import pytest
 from schemas.errors import Undecodable
 
 
+def plain(value):
+    """A model within a model as its bytes, all else as it is."""
+    return value.save() if hasattr(value, "save") else value
+
+
 def test_what_is_saved_is_what_is_loaded(model):
     loaded = type(model).load(model.save())
     for field in fields(model):
-        np.testing.assert_array_equal(getattr(loaded, field.name), getattr(model, field.name))
+        np.testing.assert_array_equal(plain(getattr(loaded, field.name)), plain(getattr(model, field.name)))
 
 
 def test_equal_models_are_equal_bytes(model):
