@@ -10,6 +10,7 @@ from models.content import Content
 from models.ease import Ease
 from models.factors import Factors
 from models.followers import Followers
+from models.hybrid import Hybrid
 from models.neighbours import Neighbours
 from models.popularity import Popularity
 from models.session_knn import SessionKnn, Voting
@@ -78,6 +79,13 @@ def make_clusters():
     return Clusters(make_als().without_users(), np.eye(4)[:2], popularity)
 
 
+def make_hybrid():
+    random = np.random.default_rng(11)
+    items, users = (random.normal(size=4), random.normal(size=(4, 4))), (random.normal(size=4), np.eye(4)[:2])
+    cold = ("cold 1", "cold 2"), np.array([[0.5, 0, 0, 0], [3.0, 1, 0, 0]])
+    return Hybrid(make_als(), make_content(), *items, ("age=25", "region=north"), *users, *cold)
+
+
 MODELS = {
     "als": make_als,
     "popularity": make_popularity,
@@ -89,6 +97,7 @@ MODELS = {
     "clusters": make_clusters,
     "content": make_content,
     "factors": make_factors,
+    "hybrid": make_hybrid,
     "user_neighbours": make_user_neighbours,
 }
 
@@ -151,3 +160,8 @@ def content():
 @pytest.fixture
 def clusters():
     return make_clusters()
+
+
+@pytest.fixture
+def hybrid():
+    return make_hybrid()
