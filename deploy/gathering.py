@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,11 +21,12 @@ from offline.evaluate.earlier import earlier
 from offline.evaluate.protocols import Gathered
 from offline.facts import read_facts
 from offline.interactions.duck import run_duckdb
-from offline.interactions.parameters import Parameters
+from offline.interactions.parameters import DEFAULT_WEIGHTS, Parameters
 from schemas import topics
 from schemas.errors import ConfigurationInvalid
 from schemas.ports import Appended, Archive
 from schemas.records import LogEntry, OffsetToken, Record
+from schemas.weights import Weight
 
 _LOG_ID: Final = "evaluation"
 
@@ -41,20 +42,21 @@ def gathered(importer: Importer, progress: Progress = quiet) -> Iterator[Gathere
         archive = ParquetArchive(folder / "archive")
         _import(importer, archive, folder, progress)
         files = archive.files(topics.EVENTS)
-        table = run_duckdb(files, Parameters(now=began), _in_one(progress))
+        weights = {**DEFAULT_WEIGHTS, **importer.weights}
+        table = run_duckdb(files, Parameters(now=began, weights=weights), _in_one(progress))
         if not table.num_rows:
             raise ConfigurationInvalid(
                 f"{importer.dataset} holds no events about items, so there is nothing to compare on"
             )
         facts = read_facts(archive)
-        yield Gathered(importer.dataset, table, facts, _until(files, folder, began), _timed(table, began))
+        yield Gathered(importer.dataset, table, facts, _until(files, folder, began, weights), _timed(table, began))
 
 
 def _import(importer: Importer, archive: Archive, folder: Path, progress: Progress) -> None:
     writer = _ArchiveWriter(archive, time.time)
 
     def report(step: Step) -> None:
-        progress(f"reading {step.topic}", step.rows, step.rows)
+        progress(f"reading {step.topic}", step.rows, step.expected or step.rows)
 
     parts = ImportParts(writer, time.time, time.sleep, policy(), _LOG_ID)
     run_import(importer, parts, ProgressFile(folder / "progress.json"), report)
@@ -66,9 +68,11 @@ def _in_one(progress: Progress) -> Progress:
     return lambda what, done, total: progress(what.partition(":")[0], done, total)
 
 
-def _until(files: Sequence[str], folder: Path, now: float) -> Callable[[float], pa.Table]:
+def _until(
+    files: Sequence[str], folder: Path, now: float, weights: Mapping[str, Weight]
+) -> Callable[[float], pa.Table]:
     def until(moment: float) -> pa.Table:
-        return run_duckdb([earlier(files, moment, folder / "earlier.parquet")], Parameters(now=now))
+        return run_duckdb([earlier(files, moment, folder / "earlier.parquet")], Parameters(now=now, weights=weights))
 
     return until
 

@@ -27,6 +27,7 @@ from schemas.manifest import Manifest
 from schemas.settings import read_settings
 
 BY_HAND = "asked for by hand"
+_WEIGHTS = "event-weights"
 _log = structlog.get_logger(__name__)
 
 
@@ -74,7 +75,8 @@ def train_in(
 ) -> Manifest | Skipped:
     """Train and publish, one at a time; raises LeaseTaken, and what ``offline.jobs.train.train`` raises."""
     settings = read_settings(OfflineSettings)
-    chosen = options_of(settings if algorithm is None else settings.model_copy(update={"algorithm": algorithm}))
+    changed = {"weights": settings.weights or noted_weights(parts)} | ({"algorithm": algorithm} if algorithm else {})
+    chosen = options_of(settings.model_copy(update=changed))
     working = TrainingParts(parts.reader, parts.archive, parts.models, parts.writer, time.time)
     at = None if now is None else now.timestamp()
 
@@ -84,6 +86,16 @@ def train_in(
     return publishing(
         jobs_of(parts), parts.models, "train-incremental" if incremental else "train", reason, work, progress
     )
+
+
+def note_weights(parts: Parts, weights: str) -> None:
+    """Keep what types of events count beside the data, for every training to come."""
+    parts.documents.write(_WEIGHTS, weights.encode())
+
+
+def noted_weights(parts: Parts) -> str:
+    """What was noted with an import; nothing where nothing was."""
+    return (parts.documents.read(_WEIGHTS) or b"").decode()
 
 
 def tell(parts: Parts, notice: Notice) -> None:

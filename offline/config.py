@@ -56,6 +56,8 @@ class OfflineSettings(BaseSettings):
     """What DuckDB may use for the interactions; what does not fit is spilled to disk."""
     half_life_days: float | None = None
     """After which an interaction counts half; never less by default."""
+    weights: str = ""
+    """What events count in training beside the defaults: view=1,rating=3:1/4:3; as `freshet import --weights` notes it."""
     list_length: int = Field(default=100, ge=1, le=1_000)
     """Items of a user's precomputed list."""
     similar_length: int = Field(default=50, ge=1, le=64)

@@ -25,6 +25,7 @@ from schemas import site
 from schemas.errors import FreshetError
 from schemas.ports import Lease, LogReader, LogWriter, ModelStore, RunStore
 from schemas.settings import read_settings
+from schemas.weights import parse_weights
 
 
 @contextmanager
@@ -67,6 +68,7 @@ def options_of(settings: OfflineSettings) -> TrainingOptions:
         als=parameters_of("als", given),
         sql_memory=settings.sql_memory,
         half_life_days=settings.half_life_days,
+        weights=parse_weights(settings.weights),
         list_length=settings.list_length,
         similar_length=settings.similar_length,
         stored_users=settings.stored_users,

@@ -8,10 +8,11 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from offline.interactions.parameters import Parameters
+from offline.interactions.parameters import DEFAULT_WEIGHTS, Parameters
 from offline.publish import KEPT
 from offline.thresholds import Thresholds
 from offline.training.parameters import AlsParameters, IalsParameters, NeighbourParameters
+from schemas.weights import Weight
 
 Factorization = Literal["ials", "als"]
 
@@ -34,6 +35,8 @@ class TrainingOptions:
     als: AlsParameters = field(default_factory=AlsParameters)
     neighbours: NeighbourParameters = field(default_factory=NeighbourParameters)
     half_life_days: float | None = None
+    weights: Mapping[str, Weight] = field(default_factory=dict)
+    """Of types of events, beside the defaults."""
     list_length: int = 100
     similar_length: int = 50
     stored_users: int = 200_000
@@ -50,7 +53,8 @@ class TrainingOptions:
 
     def interactions(self, now: float) -> Parameters:
         """How events become interactions, as of ``now`` (seconds since 1970)."""
-        return Parameters(now=now, half_life_days=self.half_life_days)
+        weights = {**DEFAULT_WEIGHTS, **self.weights}
+        return Parameters(now=now, weights=weights, half_life_days=self.half_life_days)
 
     def as_dict(self, now: float) -> dict[str, Any]:
         """What shaped a version, for its manifest."""

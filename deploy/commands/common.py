@@ -9,8 +9,18 @@ from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 from deploy.config import Settings
 from deploy.parts import Parts, open_parts
@@ -57,11 +67,21 @@ def existing_parts(folder: Path, stack: StackName) -> Iterator[Parts]:
         yield parts
 
 
+class _Pace(ProgressColumn):
+    """How many a second, lately."""
+
+    def render(self, task: Task) -> Text:
+        """The speed, once it is known."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed else "")
+
+
 @contextmanager
-def steps() -> Iterator[Callable[[str, int, int | None], None]]:
-    """A progress display; call it with (step, done, total or None)."""
+def steps(*, pace: bool = False) -> Iterator[Callable[[str, int, int | None], None]]:
+    """A progress display; call it with (step, done, total or None). ``pace`` shows the speed and the time left."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}"))
-    with Progress(*columns, TimeElapsedColumn(), console=errors, transient=False) as progress:
+    times = (_Pace(), TimeRemainingColumn(elapsed_when_finished=True)) if pace else (TimeElapsedColumn(),)
+    with Progress(*columns, *times, console=errors, transient=False) as progress:
         tasks: dict[str, Any] = {}
 
         def show(step: str, done: int, total: int | None = None) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import orjson
@@ -16,8 +18,11 @@ import typer
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, parts_for, settings_for, steps
 from deploy.parts import Parts
-from deploy.training import BY_HAND, archive_by_spark, jobs_of, train_in
+from deploy.training import BY_HAND, archive_by_spark, jobs_of, note_weights, train_in
 from ingest.config import IngestSettings
+from ingest.importers.base import Importer
+from ingest.importers.filtered import Filtered
+from ingest.importers.kept import parse_filter
 from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import recognise
 from ingest.importers.run import Imported, ImportParts, ProgressFile, Step, run_import
@@ -32,6 +37,7 @@ from schemas import topics
 from schemas.errors import ServerMissing
 from schemas.manifest import Manifest
 from schemas.settings import read_settings
+from schemas.weights import Weight, describe, parse_weights
 
 SAMPLE = "games"
 
@@ -50,48 +56,61 @@ def import_(
     data: Data = DEFAULT_FOLDER,
     stack: StackName = None,
     mapping: Annotated[str, typer.Option("--map", help="Columns: user=…,item=…,type=…,value=…,time=…")] = "",
+    weights: Annotated[
+        str, typer.Option(help="What types of events count in training from now on: view=1,purchase=5,rating=3:1/5:4.")
+    ] = "",
+    rules: Annotated[
+        str, typer.Option("--filter", help="Whom and what to keep: k-core=5,min-user=N,min-item=N,top-items=N.")
+    ] = "",
 ) -> None:
     """Append a data set's items, users and events to the log; run again, it goes on where it stopped."""
-    _check(dataset, path, mapping)
+    importer = _importer(dataset, path, mapping, rules)
+    weighed = parse_weights(weights)
     with parts_for(data, stack) as parts:
-        done = import_into(parts, data, dataset, path, mapping)
+        done = import_into(parts, data, importer, weighed)
     counts = ", ".join(f"{count:,} {topic}" for topic, count in done.rows.items())
-    console.print(f"{done.dataset}: {counts} on the log ({done.appended:,} of them now).")
+    console.print(f"{done.dataset}: {counts} read ({done.appended:,} of them now), and on the log.")
     if done.malformed:
         console.print(f"[yellow]{done.malformed:,} rows were malformed and left out[/yellow], such as:")
         for name in done.named:
             console.print(f"  {name}", markup=False)
 
 
-def _check(dataset: str, path: Path | None, mapping: str) -> None:
-    """Refuse what cannot be imported before a data folder is made for it."""
+def _importer(dataset: str, path: Path | None, mapping: str, rules: str = "") -> Importer | None:
+    """What reads the data set, before a data folder is made for it; None for the built-in sample."""
     if dataset == SAMPLE:
         if path is not None:
             raise typer.BadParameter(f"'{SAMPLE}' is the built-in sample and takes no path", param_hint="PATH")
-    elif path is None:
+        return None
+    if path is None:
         raise typer.BadParameter("say where the data set is: a folder or a file", param_hint="PATH")
-    else:
-        recognise(path, parse_map(mapping) if mapping else None, dataset)
+    wanted = parse_filter(rules)
+    importer = recognise(path, parse_map(mapping) if mapping else None, dataset)
+    return Filtered(importer, wanted) if str(wanted) else importer
 
 
-def import_into(parts: Parts, folder: Path, dataset: str, path: Path | None, mapping: str = "") -> Imported:
-    """Import a data set with a progress display."""
+def import_into(
+    parts: Parts, folder: Path, importer: Importer | None, weights: Mapping[str, Weight] = MappingProxyType({})
+) -> Imported:
+    """Import a data set, or the sample store, with a progress display; notes what its types of events count."""
+    if noted := weights or (importer.weights if importer else {}):
+        note_weights(parts, describe(noted))
     settings = read_settings(IngestSettings)
     allowed = policy(settings.event_types, settings.personal_keys)
     # Opened writer first: that makes an embedded log where there is none.
     writer = parts.writer
     taking = ImportParts(writer, time.time, time.sleep, allowed, parts.reader.log_id(topics.EVENTS))
-    with steps() as show:
+    with steps(pace=True) as show:
 
         def report(step: Step) -> None:
-            show(f"importing {step.topic}", step.rows, None)
+            show(f"writing {step.topic} to the log", step.rows, step.expected)
 
-        if dataset == SAMPLE and path is None:
+        def watch(name: str, done: int, total: int) -> None:
+            show(f"reading {name} (bytes)", done, total)
+
+        if importer is None:
             return import_sample(taking, ProgressFile(folder / "import-games.json"), report)
-        if path is None:
-            raise typer.BadParameter("say where the data set is: a folder or a file", param_hint="PATH")
-        importer = recognise(path, parse_map(mapping) if mapping else None, dataset)
-        return run_import(importer, taking, ProgressFile(folder / f"import-{importer.dataset}.json"), report)
+        return run_import(importer, taking, ProgressFile(folder / f"import-{importer.dataset}.json"), report, watch)
 
 
 def archive(

@@ -15,7 +15,7 @@ import typer
 
 from deploy import cluster
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, settings_for, steps
-from deploy.commands.data import SAMPLE, import_into
+from deploy.commands.data import import_into
 from deploy.config import Settings
 from deploy.embedded.app import nearline
 from deploy.embedded.serve import listening, serve
@@ -24,6 +24,7 @@ from deploy.local.config import StackConfig
 from deploy.parts import Parts, create_cluster, open_parts
 from deploy.schedule import scheduling
 from deploy.training import archive_by_spark, train_in
+from ingest.importers.recognise import recognise
 from offline.engines import EngineName
 from schemas import topics
 from schemas.catalogue import decode_upsert
@@ -108,7 +109,7 @@ def cluster_demo(
 
 def _prepare(parts: Parts, settings: Settings, folder: Path, dataset: Path | None, engine: EngineName = "auto") -> None:
     begun = time.monotonic()
-    imported = import_into(parts, folder, SAMPLE if dataset is None else "auto", dataset)
+    imported = import_into(parts, folder, None if dataset is None else recognise(dataset))
     if imported.appended:
         console.print(f"{imported.appended:,} records on the log.")
     if parts.models.active() is None:

@@ -26,13 +26,19 @@ Watch = Callable[[str, int, int], None]
 """Told how far a file is read: its name, its bytes so far and in all."""
 
 
+def unwatched(_name: str, _done: int, _total: int) -> None:
+    """Nobody watches."""
+
+
 class Faults:
     """What an import notes while it reads: malformed rows, counted and the first few named, and how far a file is."""
 
-    def __init__(self, count: int = 0, watch: Watch = lambda *_: None) -> None:
+    def __init__(self, count: int = 0, watch: Watch = unwatched) -> None:
         self.count = count
         self.named: list[str] = []
         self.watch = watch
+        self.expected: int | None = None
+        """Events in all, once they have all been read."""
 
     def note(self, where: object, reason: str) -> None:
         """Count a row and keep what is wrong with it, if it is one of the first."""

@@ -84,7 +84,7 @@ class Mind(FileImporter):
 
     def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
         """What was shown, each followed by the clicks on it; the history column has no times and is left out."""
-        return by_time(self._events(faults))
+        return by_time(self._events(faults), faults)
 
     def _events(self, faults: Faults) -> Iterator[Timed]:
         shown = rows(self.paths[0], faults, delimiter="\t", columns=self._shown, quoted=False)

@@ -30,7 +30,7 @@ _KEY: Final = itemgetter(0, 1)
 def events_by_time(rows: Iterable[Row], make: Callable[[Row], Made | None], faults: Faults) -> Iterator[FileRow]:
     """The events that are made of rows, in order of time; CellInvalid makes a row a fault."""
     made = readable(rows, make, faults)
-    return by_time((at, row.place.line, row.place.file, event) for row, (at, event) in made)
+    return by_time(((at, row.place.line, row.place.file, event) for row, (at, event) in made), faults)
 
 
 def events_in_order(
@@ -40,16 +40,19 @@ def events_in_order(
     return (FileRow(event, row.place) for row, event in readable(rows, make, faults))
 
 
-def by_time(events: Iterable[Timed], run: int = RUN) -> Iterator[FileRow]:
+def by_time(events: Iterable[Timed], faults: Faults, run: int = RUN) -> Iterator[FileRow]:
     """The events with their ``occurred_at``, by time and then by row; holds ``run`` of them at a time."""
     source = iter(events)
     first = sorted(islice(source, run), key=_KEY)
     with ExitStack() as stack:
         runs: list[Iterable[Timed]] = [first]
-        if len(first) == run:
+        count = len(first)
+        if count == run:
             # Only sets that outgrow memory pay for the disk.
             while chunk := sorted(islice(source, run), key=_KEY):
                 runs.append(_read(_spilled(chunk, stack)))
+                count += len(chunk)
+        faults.expected = count
         for at, number, file, event in heapq.merge(*runs, key=_KEY):
             event["occurred_at"] = _time(at)
             yield FileRow(event, Place(file, number))

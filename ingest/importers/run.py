@@ -15,7 +15,8 @@ import msgspec
 import structlog
 
 from ingest import metrics, validate
-from ingest.importers.base import Faults, FileRow, Importer, UserRow
+from ingest.importers.base import Faults, FileRow, Importer, UserRow, Watch, unwatched
+from ingest.plain import take_plain
 from ingest.validate import Policy, Rejection, Taken
 from schemas import topics
 from schemas.errors import ConfigurationInvalid, LogUnavailable
@@ -81,11 +82,12 @@ class Imported(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Told to the progress callback after each batch."""
+    """Told to the progress callback after each batch; ``expected`` is how many rows there are, once that is known."""
 
     topic: str
     rows: int
     malformed: int
+    expected: int | None = None
 
 
 class ImportParts(NamedTuple):
@@ -100,7 +102,11 @@ class ImportParts(NamedTuple):
 
 
 def run_import(
-    importer: Importer, parts: ImportParts, file: ProgressFile, report: Callable[[Step], None] = lambda _: None
+    importer: Importer,
+    parts: ImportParts,
+    file: ProgressFile,
+    report: Callable[[Step], None] = lambda _: None,
+    watch: Watch = unwatched,
 ) -> Imported:
     """Append a data set's items, users and events, in this order; one that is done already appends nothing.
 
@@ -108,9 +114,10 @@ def run_import(
     Also DatasetUnknown (a file is damaged) and ConfigurationInvalid (the progress file is).
     """
     progress = file.load(fingerprint(importer, parts.log_id), parts.clock())
-    faults, before = Faults(progress.malformed), sum(progress.rows.values())
+    faults, before = Faults(progress.malformed, watch), sum(progress.rows.values())
     if not progress.done:
         for topic, things in _stages(importer, parts, faults):
+            faults.expected = None
             _run_stage(topic, things, parts, progress, faults, file, report)
         progress.done = True
         file.save(progress)
@@ -148,7 +155,7 @@ def _user(row: UserRow, now: Any, allowed: Policy) -> Taken:
 
 
 def _event(raw: dict[str, Any], now: Any, allowed: Policy) -> Taken:
-    return validate.take_event(raw, now, lambda: "", allowed)
+    return take_plain(raw, now, allowed) or validate.take_event(raw, now, lambda: "", allowed)
 
 
 def _run_stage(
@@ -168,7 +175,7 @@ def _run_stage(
         done += count
         progress.rows[topic], progress.malformed = done, faults.count
         file.save(progress)
-        report(Step(topic, done, faults.count))
+        report(Step(topic, done, faults.count, faults.expected))
 
 
 def _batches(things: Iterator[tuple[object, Take]], faults: Faults) -> Iterator[tuple[int, list[LogEntry]]]:

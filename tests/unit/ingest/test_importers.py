@@ -234,7 +234,7 @@ def test_a_time_is_told_by_its_size_or_form(text):
 @given(st.lists(st.floats(0, 1e9), max_size=40), st.integers(1, 9))
 def test_events_are_ordered_by_time_and_then_by_row_however_few_fit_in_memory(times, run):
     timed = [(at, number, "a.csv", {"event_id": str(number)}) for number, at in enumerate(times)]
-    ordered = list(by_time(iter(timed), run))
+    ordered = list(by_time(iter(timed), Faults(), run))
     numbers = [int(event["event_id"]) for event in ordered]
     assert sorted(numbers) == list(range(len(times)))
     assert all((times[a], a) < (times[b], b) for a, b in pairwise(numbers))

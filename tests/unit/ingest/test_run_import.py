@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 
 from ingest.importers.base import Faults
+from ingest.importers.filtered import Filtered
+from ingest.importers.kept import parse_filter
 from ingest.importers.recognise import recognise
 from ingest.importers.run import _DELAYS, ImportParts, ProgressFile, run_import
 from ingest.importers.simulated import import_sample
@@ -173,3 +175,30 @@ def test_a_row_that_validation_refuses_is_named_by_its_line(folder, parts, file)
     done = run_import(recognise(folder), parts, file)
     assert (done.rows["events"], done.malformed) == (2, 1)
     assert done.named[0].startswith("ratings.csv line 3: item_id")
+
+
+def test_progress_says_how_many_events_there_are_and_how_far_the_files_are(folder, parts, file):
+    steps, told = [], []
+    run_import(recognise(folder), parts, file, steps.append, lambda *each: told.append(each))
+    assert [(step.topic, step.rows, step.expected) for step in steps] == [
+        ("items", 2, None),
+        ("events", 2_000, COUNT),
+        ("events", 4_000, COUNT),
+        ("events", COUNT, COUNT),
+    ]
+    assert {name for name, _, _ in told} == {"movies.csv", "ratings.csv"}
+
+
+def test_a_killed_import_of_a_filtered_set_goes_on_too(folder, parts, file, memory_log):
+    def kill(step):
+        if step.topic == "events":
+            raise Killed
+
+    def filtered():
+        return Filtered(recognise(folder), parse_filter("min-item=2"))
+
+    with pytest.raises(Killed):
+        run_import(filtered(), parts, file, kill)
+    again = run_import(filtered(), parts, file)
+    assert again.appended == COUNT - 2_000
+    assert len({event.event_id for event in events_on(memory_log)}) == len(events_on(memory_log)) == COUNT

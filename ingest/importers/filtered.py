@@ -1,0 +1,92 @@
+"""A data set without the people and items that a filter leaves out; its events are read twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ingest.importers.base import Faults, Importer, UserRow, Watch
+from ingest.importers.files import slug
+from ingest.importers.kept import Filter, Kept
+from schemas.errors import ConfigurationInvalid
+from schemas.weights import Weight
+
+
+class Filtered:
+    """Implements Importer. Who had what is counted in a reading of its own, before the first row.
+
+    People without a name count as their guest or their session. Being shown an item is not having it. What names no item (a search) stays with its person. Raises
+    ConfigurationInvalid where the filter leaves nothing.
+    """
+
+    def __init__(self, importer: Importer, rules: Filter) -> None:
+        self._importer, self._rules = importer, rules
+        self._decided: Kept | None = None
+        self.dataset = f"{importer.dataset}-{slug(str(rules), 64)}"
+
+    @property
+    def types(self) -> frozenset[str]:
+        """Those of the whole."""
+        return self._importer.types
+
+    @property
+    def weights(self) -> Mapping[str, Weight]:
+        """Those of the whole."""
+        return self._importer.weights
+
+    @property
+    def paths(self) -> Sequence[Path]:
+        """Those of the whole."""
+        return self._importer.paths
+
+    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
+        """The items that are kept."""
+        kept = self._kept(faults)
+        return (item for item in self._importer.items(faults) if kept.has_item(item["item_id"]))
+
+    def users(self, faults: Faults) -> Iterator[UserRow]:
+        """The people who are kept."""
+        kept = self._kept(faults)
+        return (user for user in self._importer.users(faults) if kept.has_person(f"u{user.user_id}"))
+
+    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+        """The events of people who are kept about items that are."""
+        kept = self._kept(faults)
+        return (left for event in self._importer.events(faults) if (left := _left(event, kept)) is not None)
+
+    def _kept(self, faults: Faults) -> Kept:
+        if self._decided is None:
+            self._decided = self._count(faults.watch)
+        return self._decided
+
+    def _count(self, watch: Watch) -> Kept:
+        kept = Kept()
+        # Its faults are noted when the events are read for good.
+        for event in self._importer.events(Faults(watch=watch)):
+            if event["type"] != "impression" and event.get("item_id"):
+                kept.count(_person(event), event["item_id"])
+        kept.decide(self._rules)
+        if not kept.any():
+            raise ConfigurationInvalid(
+                f"--filter {self._rules} leaves nothing of {self._importer.dataset}: ask for less"
+            )
+        return kept
+
+
+def _left(event: dict[str, Any], kept: Kept) -> dict[str, Any] | None:
+    """The event, without shown items that are not kept; None where nothing is left of it."""
+    if not kept.has_person(_person(event)) or ("item_id" in event and not kept.has_item(event["item_id"])):
+        return None
+    if "impression" in event:
+        event["impression"] = [item for item in event["impression"] if kept.has_item(item)]
+        return event if event["impression"] or "item_id" in event else None
+    return event
+
+
+def _person(event: Mapping[str, Any]) -> str:
+    """Whose event it is, as the log's partition key says it, told apart by the kind of name."""
+    for kind, field in (("u", "user_id"), ("a", "anonymous_id"), ("s", "session_id")):
+        if name := event.get(field):
+            return f"{kind}{name}"
+    return ""

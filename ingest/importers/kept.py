@@ -1,0 +1,122 @@
+"""Who and what is kept of a data set: minimums, the most popular items, and the k-core.
+
+Pure, on arrays: 8 bytes a row and the ids themselves are all that is held, so a set of 20 million rows takes some 200 MB.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.errors import ConfigurationInvalid
+
+Codes = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """What a person or an item needs in order to be kept; 0 asks for nothing. Counts are of different ones.
+
+    Applied in this order: ``top_items``, ``min_item``, ``min_user``, each once; then ``k_core`` until nothing changes.
+    """
+
+    top_items: int = 0
+    """The items that most people had, so many of them; of equal ones those that stand first in the data."""
+    min_item: int = 0
+    """People that an item must have."""
+    min_user: int = 0
+    """Items that a person must have."""
+    k_core: int = 0
+    """Both, among those that are left: the largest part of the data where everybody has k (Seidman 1983)."""
+
+    def __str__(self) -> str:
+        """As ``parse_filter`` reads it."""
+        asked = ((field.name.replace("_", "-"), getattr(self, field.name)) for field in fields(self))
+        return ",".join(f"{name}={value}" for name, value in asked if value)
+
+
+def parse_filter(text: str) -> Filter:
+    """Read ``k-core=5,min-item=10``; raises ConfigurationInvalid for another form."""
+    names = [field.name.replace("_", "-") for field in fields(Filter)]
+    asked: dict[str, int] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = (piece.strip() for piece in part.partition("="))
+        if name not in names or not value.isdecimal():
+            raise ConfigurationInvalid(
+                f"'{part}' is no filter; write --filter with any of {', '.join(f'{each}=N' for each in names)}"
+            )
+        asked[name.replace("-", "_")] = int(value)
+    return Filter(**asked)
+
+
+class Kept:
+    """People and items by their ids, met while counting; afterwards, whether each is kept."""
+
+    def __init__(self) -> None:
+        self._people: dict[str, int] = {}
+        self._items: dict[str, int] = {}
+        self._rows = (array("i"), array("i"))
+        self._kept = (np.zeros(0, bool), np.zeros(0, bool))
+
+    def count(self, person: str, item: str) -> None:
+        """Note that a person had an item; twice is once."""
+        self._rows[0].append(self._people.setdefault(person, len(self._people)))
+        self._rows[1].append(self._items.setdefault(item, len(self._items)))
+
+    def decide(self, rules: Filter) -> None:
+        """Apply the rules to what was counted, and forget the rows."""
+        users, items = (np.frombuffer(column, dtype=np.int32) for column in self._rows)
+        self._kept = kept(*_distinct(users, items), rules, len(self._people), len(self._items))
+        self._rows = (array("i"), array("i"))
+
+    def any(self) -> bool:
+        """Whether anything is kept at all."""
+        return bool(self._kept[0].any())
+
+    def has_person(self, person: str) -> bool:
+        """Whether this person is kept."""
+        return self._has(0, self._people.get(person))
+
+    def has_item(self, item: str) -> bool:
+        """Whether this item is kept."""
+        return self._has(1, self._items.get(item))
+
+    def _has(self, side: int, code: int | None) -> bool:
+        return code is not None and bool(self._kept[side][code])
+
+
+def kept(
+    users: Codes, items: Codes, rules: Filter, n_users: int, n_items: int
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Whether each user (of n_users) and each item is kept, given the distinct pairs of them."""
+    if rules.top_items:
+        popular = np.argsort(-np.bincount(items, minlength=n_items), kind="stable")[: rules.top_items]
+        users, items = _where(np.isin(items, popular), users, items)
+    users, items = _where(_enough(items, n_items, rules.min_item)[items], users, items)
+    users, items = _where(_enough(users, n_users, rules.min_user)[users], users, items)
+    users, items = _core(users, items, rules.k_core, n_users, n_items)
+    return np.bincount(users, minlength=n_users) > 0, np.bincount(items, minlength=n_items) > 0
+
+
+def _core(users: Codes, items: Codes, k: int, n_users: int, n_items: int) -> tuple[Codes, Codes]:
+    while True:
+        enough = _enough(users, n_users, k)[users] & _enough(items, n_items, k)[items]
+        if enough.all():
+            return users, items
+        users, items = _where(enough, users, items)
+
+
+def _enough(codes: Codes, count: int, minimum: int) -> npt.NDArray[np.bool_]:
+    return np.bincount(codes, minlength=count) >= minimum
+
+
+def _where(chosen: npt.NDArray[np.bool_], users: Codes, items: Codes) -> tuple[Codes, Codes]:
+    return users[chosen], items[chosen]
+
+
+def _distinct(users: Codes, items: Codes) -> tuple[Codes, Codes]:
+    pairs = np.unique(users.astype(np.int64) << 32 | items)
+    return (pairs >> 32).astype(np.int32), (pairs & 0xFFFFFFFF).astype(np.int32)
