@@ -121,11 +121,11 @@ def reproduce(decision: Decision, world: World) -> Ranked | None:
     for kind in _SHELVES:
         if decision.route == kind:
             return shelves.shelf(kind, asked, nobody, *rest)
-    if decision.route == "similar":
+    if decision.route in shelves.NEAR:
         at = state.catalogue.position(asked.item_id or "")
         signals = Signals(person(decision), state.population)
-        return None if at is None else shelves.similar_items(at, asked, signals, *rest)
-    if decision.route in ("recommendations", "session"):
+        return None if at is None else shelves.NEAR[decision.route](at, asked, signals, *rest)
+    if decision.route in ("recommendations", "rank", "session"):
         return recommend(asked, Signals(person(decision), state.population, world.stored), *rest)
     return None
 
@@ -190,7 +190,9 @@ def _adopt(decision: Decision, models: ModelStore, state: State) -> Columns | No
         return None
     state.adopt(bundle.load(models.manifest(version), partial(models.value, version)))
     user_id = decision.asked.user_id
-    listed = decision.route == "recommendations" and state.models.has_lists and "lists" not in decision.degraded
+    listed = (
+        decision.route in ("recommendations", "rank") and state.models.has_lists and "lists" not in decision.degraded
+    )
     data = models.entry(version, USERS, user_id) if listed and user_id else None
     return None if data is None else as_columns(state.catalogue, ScoredList.load(data))
 

@@ -45,6 +45,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
+class Boost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A rule: scores of what fulfils a filter expression are multiplied, by less than 1 to move it down."""
+
+    filter: str
+    factor: float
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A request as it was answered: parameters with defaults filled in, the time and the seed."""
 
@@ -65,6 +72,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     context: dict[str, str] = {}
     filter: str = ""
     """An expression that the items fulfil; empty: any."""
+    include: tuple[str, ...] = ()
+    """Only these items; empty: any."""
+    pins: dict[str, int] = {}
+    """Items at fixed places, from 1."""
+    boosts: tuple[Boost, ...] = ()
+    seen: bool = False
+    """Whether what was seen may be shown."""
     attributes: dict[str, Any] = {}
     """What the user's attributes were of those that the filters read."""
 

@@ -17,13 +17,16 @@ from schemas.answers import Answer
 from schemas.problems import ProblemError
 from serving import metrics, openapi
 from serving.params import (
+    ItemAsk,
     ItemsAsk,
     ListAsk,
     NothingAsk,
+    RankAsk,
     RecommendAsk,
     ScoresAsk,
     SessionAsk,
     SimilarAsk,
+    UsersAsk,
     from_body,
     from_query,
     valid_id,
@@ -74,11 +77,38 @@ class _Handlers:
         _query(NothingAsk, request)
         return await self._service.session(from_body(SessionAsk, await _body(request)))
 
+    async def rank(self, request: Request) -> Any:
+        """``POST /v1/users/{user_id}/rank``."""
+        user_id, _ = _path_id(request, "/v1/users/", "/rank", "user_id")
+        _query(NothingAsk, request)
+        return await self._service.rank(user_id, from_body(RankAsk, await _body(request)))
+
+    async def because(self, request: Request) -> Any:
+        """``GET /v1/users/{user_id}/because``, or a user whose id ends like that."""
+        user_id, whole = _path_id(request, "/v1/users/", "/because", "user_id")
+        if whole:
+            return await self._service.user(user_id)
+        return await self._service.relations.because(user_id, _query(ItemAsk, request).item_id)
+
+    async def compatibility(self, request: Request) -> Any:
+        """``GET /v1/users/{user_id}/compatibility``, or a user whose id ends like that."""
+        user_id, whole = _path_id(request, "/v1/users/", "/compatibility", "user_id")
+        if whole:
+            return await self._service.user(user_id)
+        return await self._service.relations.compatibility(user_id, _query(ItemAsk, request).item_id)
+
+    async def similar_users(self, request: Request) -> Any:
+        """``GET /v1/users/{user_id}/similar``, or a user whose id ends like that."""
+        user_id, whole = _path_id(request, "/v1/users/", "/similar", "user_id")
+        if whole:
+            return await self._service.user(user_id)
+        return await self._service.relations.similar_users(user_id, _query(UsersAsk, request).count)
+
     async def scores(self, request: Request) -> Any:
         """``POST /v1/users/{user_id}/scores``."""
         user_id, _ = _path_id(request, "/v1/users/", "/scores", "user_id")
         _query(NothingAsk, request)
-        return await self._service.scores(user_id, from_body(ScoresAsk, await _body(request)).item_ids)
+        return await self._service.relations.scores(user_id, from_body(ScoresAsk, await _body(request)).item_ids)
 
     async def user(self, request: Request) -> Any:
         """``GET /v1/users/{user_id}``."""
@@ -97,6 +127,13 @@ class _Handlers:
         if whole:
             return self._service.item(item_id)
         return await self._service.similar(item_id, _query(SimilarAsk, request))
+
+    async def together(self, request: Request) -> Any:
+        """``GET /v1/items/{item_id}/together``, or an item whose id ends like that."""
+        item_id, whole = _path_id(request, "/v1/items/", "/together", "item_id")
+        if whole:
+            return self._service.item(item_id)
+        return await self._service.together(item_id, _query(SimilarAsk, request))
 
     async def item(self, request: Request) -> Any:
         """``GET /v1/items/{item_id}``."""
@@ -133,15 +170,23 @@ def _add_users(router: APIRouter, handlers: _Handlers) -> None:
         summary="What a guest may like next, whose events come along",
         tags=["recommendations"],
         response_model=None,
-        **openapi.documented_body(openapi.EXAMPLE_ANSWER, SessionAsk),
+        **openapi.documented_body(openapi.EXAMPLE_ANSWER, SessionAsk, openapi.EXAMPLE_SESSION_BODY),
     )(_endpoint("session", handlers.session))
     router.post(
         "/v1/users/{user_id:path}/scores",
-        summary="Rank a list that you bring",
+        summary="Scores of a list that you bring, in its order",
         tags=["recommendations"],
         response_model=None,
-        **openapi.documented_body(openapi.EXAMPLE_SCORES, ScoresAsk, "user_id"),
+        **openapi.documented_body(openapi.EXAMPLE_SCORES, ScoresAsk, openapi.EXAMPLE_LIST_BODY, "user_id"),
     )(_endpoint("scores", handlers.scores))
+    router.post(
+        "/v1/users/{user_id:path}/rank",
+        summary="Rank a list that you bring, best first",
+        tags=["recommendations"],
+        response_model=None,
+        **openapi.documented_body(openapi.EXAMPLE_ANSWER, RankAsk, openapi.EXAMPLE_LIST_BODY, "user_id"),
+    )(_endpoint("rank", handlers.rank))
+    _add_relations(router, handlers)
     _add_notifications(router, handlers)
     router.get(
         "/v1/users/{user_id:path}",
@@ -150,6 +195,28 @@ def _add_users(router: APIRouter, handlers: _Handlers) -> None:
         response_model=None,
         **openapi.documented(openapi.EXAMPLE_USER, path="user_id"),
     )(_endpoint("user", handlers.user))
+
+
+def _add_relations(router: APIRouter, handlers: _Handlers) -> None:
+    shown: tuple[tuple[str, str, Handler, dict[str, Any], type[msgspec.Struct]], ...] = (
+        ("because", "Which of a user's items led to this one", handlers.because, openapi.EXAMPLE_BECAUSE, ItemAsk),
+        (
+            "compatibility",
+            "How well an item suits a user, and why",
+            handlers.compatibility,
+            openapi.EXAMPLE_COMPATIBILITY,
+            ItemAsk,
+        ),
+        ("similar", "Who is like a user", handlers.similar_users, openapi.EXAMPLE_USERS, UsersAsk),
+    )
+    for name, summary, handler, example, ask in shown:
+        router.get(
+            f"/v1/users/{{user_id:path}}/{name}",
+            summary=summary,
+            tags=["users"],
+            response_model=None,
+            **openapi.documented(example, ask, "user_id"),
+        )(_endpoint("similar_users" if name == "similar" else name, handler))
 
 
 def _add_notifications(router: APIRouter, handlers: _Handlers) -> None:
@@ -184,6 +251,13 @@ def _add_items(router: APIRouter, handlers: _Handlers) -> None:
         response_model=None,
         **openapi.documented(openapi.EXAMPLE_ANSWER, SimilarAsk, "item_id"),
     )(_endpoint("similar", handlers.similar))
+    router.get(
+        "/v1/items/{item_id:path}/together",
+        summary="What people go on to after an item",
+        tags=["recommendations"],
+        response_model=None,
+        **openapi.documented(openapi.EXAMPLE_ANSWER, SimilarAsk, "item_id"),
+    )(_endpoint("together", handlers.together))
     router.get(
         "/v1/items",
         summary="The catalogue, or what matches a query",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Annotated, Any, Final
 
@@ -9,9 +10,12 @@ import msgspec
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from schemas.answers import Boost
+from schemas.errors import FilterInvalid
 from schemas.settings import comma_separated
 from schemas.site import DEFAULT_SITE
 from schemas.topics import DEFAULT_PARTITIONS
+from serving.expressions import compiled
 from signals.decay import DAY, HOUR
 from signals.weights import DEFAULT_WEIGHTS, POPULATION_WEIGHTS
 
@@ -60,6 +64,15 @@ class RankingConfig(msgspec.Struct, frozen=True, kw_only=True):
     new_age: float = 14 * DAY
     """Items younger than this are new."""
     hide_seen: bool = True
+    seen_for: dict[str, float | None] = {}
+    """By event type, how long after it an item stays away (seconds): ``{"view": 86400, "rating": null}``.
+
+    Forever for null and for a type that is not named; ``*`` stands for what was seen too long ago to know its type.
+    """
+    boosts: tuple[Boost, ...] = ()
+    """The site's rules: ``{"filter": "promoted = true", "factor": 1.3}``."""
+    pins: dict[str, int] = {}
+    """Items at fixed places of everybody's list, from 1."""
     exploration: float = 0.1
     """Relative spread of the noise that a request's ``seed`` adds; without a seed there is none."""
     aversion: float = 0.5
@@ -69,6 +82,17 @@ class RankingConfig(msgspec.Struct, frozen=True, kw_only=True):
     def config_id(self) -> str:
         """A short name of these choices."""
         return blake2b(msgspec.json.encode(self, order="deterministic"), digest_size=5).hexdigest()
+
+
+def check_boosts(boosts: Sequence[Boost], where: str) -> None:
+    """Raises msgspec.ValidationError where a boost's filter cannot be read or its factor is not above 0."""
+    for place, boost in enumerate(boosts):
+        try:
+            compiled(boost.filter)
+        except FilterInvalid as error:
+            raise msgspec.ValidationError(f"{where}[{place}]: {error}") from error
+        if not 0 < boost.factor < float("inf"):
+            raise msgspec.ValidationError(f"{where}[{place}]: a factor is greater than 0")
 
 
 class Settings(BaseSettings):
@@ -111,6 +135,7 @@ class Settings(BaseSettings):
     notification_streams: Annotated[
         int, Field(ge=0, description="Clients that may wait at once to be told that their list has changed.")
     ] = 1_000
+    similar_users: Annotated[bool, Field(description="Whether the API tells who is like whom, by user id.")] = True
     decisions: Annotated[bool, Field(description="Whether answers are recorded on the answers topic.")] = True
     decision_queue: Annotated[int, Field(ge=1, description="Answers waiting to be recorded.")] = 10_000
     cors_origins: Annotated[
@@ -138,4 +163,6 @@ class Settings(BaseSettings):
                 raise msgspec.ValidationError(f"FRESHET_RANKING: there is no '{name}'")
             merged = isinstance(value, dict) and isinstance(defaults[name], dict)
             defaults[name] = {**defaults[name], **value} if merged else value
-        return msgspec.convert(defaults, RankingConfig)
+        found = msgspec.convert(defaults, RankingConfig)
+        check_boosts(found.boosts, "FRESHET_RANKING: boosts")
+        return found

@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+from typing import Final
+
 import numpy as np
 
 from schemas.answers import Asked
 from serving.catalogue import Catalogue
+from serving.config import RankingConfig
 from serving.expressions import compiled
 from serving.fields import Bools
 from signals.users import UserValue
 
+_ANY: Final = "*"
 
-def allowed(asked: Asked, user: UserValue, catalogue: Catalogue, *, hide_seen: bool) -> Bools:
-    """Which positions (n,) may be shown: visible now, in the categories asked for, as the filter says, not seen, excluded or shown before."""
+
+def allowed(asked: Asked, user: UserValue, catalogue: Catalogue, config: RankingConfig) -> Bools:
+    """Which positions (n,) may be shown: visible now, as was asked for, not seen, excluded or shown before."""
     may = catalogue.all_visible(asked.now)
+    if asked.include:
+        included = np.zeros_like(may)
+        included[catalogue.positions(asked.include)] = True
+        may &= included
     if asked.categories:
         may &= catalogue.in_categories(asked.categories)
     if asked.filter:
         may &= compiled(asked.filter).holds(asked, catalogue.fields)
-    if hide_seen:
-        may[catalogue.positions(user.seen)] = False
+    if config.hide_seen and not asked.seen:
+        may[catalogue.positions(_stay_away(asked, user, config))] = False
     if asked.exclude:
         may[catalogue.positions(asked.exclude)] = False
     if asked.shown:
         may &= ~np.isin(catalogue.column("hash"), np.frombuffer(asked.shown, "<u4"))
     return may
+
+
+def _stay_away(asked: Asked, user: UserValue, config: RankingConfig) -> Iterable[str]:
+    """The items seen that may not be shown again yet, by what was done and how long ago."""
+    if not config.seen_for:
+        return user.seen
+    limits = {kind: math.inf if limit is None else limit for kind, limit in config.seen_for.items()}
+    typed = {entry.item for entry in user.recent}
+    recent = {entry.item for entry in user.recent if asked.now - entry.at < limits.get(entry.type, math.inf)}
+    older = limits.get(_ANY, math.inf)
+    return recent.union(item for item, at in user.seen.items() if item not in typed and asked.now - at < older)

@@ -7,7 +7,6 @@ from typing import Any, Final
 import msgspec
 
 from schemas.answers import Answer
-from serving.params import ScoresAsk, SessionAsk
 
 _EXAMPLE_ITEM: Final = {
     "item_id": "celeste",
@@ -36,6 +35,26 @@ EXAMPLE_SCORES: Final[dict[str, Any]] = {
     **_MADE_OF,
     "generated_at": "2026-11-23T10:00:00.000000Z",
 }
+_LED: Final = [{"item_id": "hollow-knight", "share": 0.71}, {"item_id": "portal-2", "share": 0.29}]
+EXAMPLE_BECAUSE: Final[dict[str, Any]] = {
+    "user_id": "ann",
+    "item_id": "celeste",
+    "because": _LED,
+    **_MADE_OF,
+    "generated_at": "2026-11-23T10:00:00.000000Z",
+}
+EXAMPLE_COMPATIBILITY: Final[dict[str, Any]] = {
+    **EXAMPLE_BECAUSE,
+    "score": 0.84,
+    "percentile": 0.97,
+    "reasons": _EXAMPLE_ITEM["reasons"],
+}
+EXAMPLE_USERS: Final[dict[str, Any]] = {
+    "user_id": "ann",
+    "users": [{"user_id": "bob", "score": 0.93}],
+    **_MADE_OF,
+    "generated_at": "2026-11-23T10:00:00.000000Z",
+}
 EXAMPLE_ITEM: Final[dict[str, Any]] = {"item_id": "celeste", "title": "Celeste", "hidden": False, "version": 18}
 EXAMPLE_ITEMS: Final[dict[str, Any]] = {"items": [EXAMPLE_ITEM], "next_cursor": "o50", "catalogue_version": "18.22"}
 EXAMPLE_STATISTICS: Final[dict[str, Any]] = {
@@ -55,8 +74,8 @@ EXAMPLE_USER: Final[dict[str, Any]] = {
     "signals_offset": "3:4211",
     "degraded": [],
 }
-_EXAMPLE_SESSION: Final = {"events": [{"type": "view", "item_id": "hollow-knight"}], "count": 10}
-_EXAMPLE_SCORES_BODY: Final = {"item_ids": ["celeste", "portal-2"]}
+EXAMPLE_SESSION_BODY: Final[dict[str, Any]] = {"events": [{"type": "view", "item_id": "hollow-knight"}], "count": 10}
+EXAMPLE_LIST_BODY: Final[dict[str, Any]] = {"item_ids": ["celeste", "portal-2"]}
 _PROBLEM: Final = {
     "type": "urn:freshet:problem:invalid",
     "title": "The request is not valid",
@@ -84,12 +103,11 @@ def documented(
 
 
 def documented_body(
-    example: dict[str, Any], ask: type[SessionAsk | ScoresAsk], path: str | None = None
+    example: dict[str, Any], ask: type[msgspec.Struct], sent: dict[str, Any], path: str | None = None
 ) -> dict[str, Any]:
-    """Keyword arguments of a route that takes a body."""
-    shown = _EXAMPLE_SESSION if ask is SessionAsk else _EXAMPLE_SCORES_BODY
+    """Keyword arguments of a route that takes a body; ``sent`` is one."""
     schema = msgspec.json.schema(ask, ref_template="{name}")["$defs"][ask.__name__]
-    body = {"required": True, "content": {"application/json": {"schema": schema, "example": shown}}}
+    body = {"required": True, "content": {"application/json": {"schema": schema, "example": sent}}}
     return {
         "responses": _responses(example),
         "openapi_extra": {"parameters": _path_parameter(path), "requestBody": body},

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from pydantic import ValidationError
 
+from schemas.answers import Boost
 from schemas.errors import FilterInvalid, InvalidToken
 from schemas.events import NO_CONTROL, Event
 from schemas.problems import ProblemError, printable
@@ -28,7 +29,9 @@ MAX_SHOWN: Final = 1_000
 MAX_SESSION_EVENTS: Final = 200
 MAX_SCORED: Final = 1_000
 _MAX_SEED: Final = 2**32 - 1
-_REPEATED: Final = frozenset({"exclude", "category"})
+_REPEATED: Final = frozenset({"exclude", "include", "category", "pin", "boost"})
+_LAST_PLACE: Final = 1_000
+_FACTOR: Final = re.compile(r"\d{1,6}(?:\.\d{1,6})?")
 _AT: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>.*)`)?$", re.DOTALL)
 
 
@@ -55,6 +58,17 @@ class RecommendAsk(ListAsk, frozen=True, kw_only=True):
     exclude: Annotated[tuple[Id, ...], msgspec.Meta(max_length=500, description="Items to leave out.")] = ()
     diversity: Annotated[float, msgspec.Meta(ge=0, le=1, description="0: none; 1: as many categories as can be.")] = 0.0
     cursor: Annotated[str, msgspec.Meta(max_length=8_192, description="next_cursor of the page before.")] | None = None
+    include: Annotated[tuple[Id, ...], msgspec.Meta(max_length=1_000, description="Rank these items alone.")] = ()
+    pin: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(
+            max_length=50, description="item:place, from 1: an item that stands at this place, come what may."
+        ),
+    ] = ()
+    boost: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(max_length=10, description='factor:filter, as 1.5:genres has "RPG": multiplies scores.'),
+    ] = ()
     seed: Annotated[int, msgspec.Meta(ge=0, le=_MAX_SEED, description="Explore: the same seed, the same list.")] = 0
 
 
@@ -62,6 +76,13 @@ class SessionAsk(RecommendAsk, frozen=True, kw_only=True, forbid_unknown_fields=
     """Body of ``POST /v1/sessions/recommendations``."""
 
     events: Annotated[list[dict[str, Any]], msgspec.Meta(max_length=MAX_SESSION_EVENTS)]
+
+
+class RankAsk(RecommendAsk, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of ``POST /v1/users/{user_id}/rank``."""
+
+    item_ids: Annotated[tuple[Id, ...], msgspec.Meta(min_length=1, max_length=500, description="The list to order.")]
+    count: Count = 500
 
 
 class SimilarAsk(ListAsk, frozen=True, kw_only=True):
@@ -78,6 +99,18 @@ class ScoresAsk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 class NothingAsk(msgspec.Struct, frozen=True, kw_only=True):
     """The query of a call that takes none."""
+
+
+class ItemAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """Parameters of calls about a user and an item."""
+
+    item_id: Annotated[Id, msgspec.Meta(description="The item in question.")]
+
+
+class UsersAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """Parameters of ``GET /v1/users/{user_id}/similar``."""
+
+    count: Count = 20
 
 
 class ItemsAsk(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +193,32 @@ def next_page(shown: bytes) -> str | None:
     return base64.urlsafe_b64encode(shown).rstrip(b"=").decode() if len(shown) <= 4 * MAX_SHOWN else None
 
 
+def pins(texts: Sequence[str]) -> dict[str, int]:
+    """Places by item; raises ProblemError."""
+    found: dict[str, int] = {}
+    for index, text in enumerate(texts):
+        item_id, _, place = text.rpartition(":")
+        if not (item_id and place.isascii() and place.isdigit() and 1 <= int(place[:4]) <= _LAST_PLACE):
+            detail = f"pin: '{printable(text)}' is not item:place, with a place from 1 to {_LAST_PLACE}"
+            raise ProblemError(400, "invalid", detail, field="pin", index=index)
+        found[item_id] = int(place)
+    return found
+
+
+def boosts(texts: Sequence[str]) -> tuple[Boost, ...]:
+    """Rules of a request; raises ProblemError."""
+    return tuple(_boost(text, index) for index, text in enumerate(texts))
+
+
+def _boost(text: str, index: int) -> Boost:
+    factor, colon, expression = text.partition(":")
+    if not colon or not _FACTOR.fullmatch(factor) or not float(factor):
+        detail = f"boost: '{printable(text)}' is not factor:filter, with a factor greater than 0"
+        raise ProblemError(400, "invalid", detail, field="boost", index=index)
+    _readable(expression, "boost", index)
+    return Boost(filter=expression, factor=float(factor))
+
+
 def offset(cursor: str | None) -> int:
     """Where a page of the catalogue begins; raises ProblemError."""
     if cursor is None:
@@ -183,12 +242,16 @@ def _convert(kind: type[P], found: Mapping[str, Any]) -> P:
 
 def _supported(ask: P) -> P:
     if isinstance(ask, ListAsk) and ask.filter:
-        try:
-            compiled(ask.filter)
-        except FilterInvalid as error:
-            detail = f"filter: {error}"
-            raise ProblemError(400, "invalid", detail, field="filter", column=error.column) from error
+        _readable(ask.filter, "filter")
     return ask
+
+
+def _readable(expression: str, field: str, index: int | None = None) -> None:
+    try:
+        compiled(expression)
+    except FilterInvalid as error:
+        detail = f"{field}: {error}"
+        raise ProblemError(400, "invalid", detail, field=field, index=index, column=error.column) from error
 
 
 def _unknown(name: str, known: Collection[str]) -> ProblemError:

@@ -9,7 +9,7 @@ import numpy as np
 
 from models.arrays import Ints
 from schemas.answers import Asked, DecidedItem, Reason, SourceOutcome
-from serving import diversity, filters, profile, ranking
+from serving import diversity, filters, profile, ranking, rules
 from serving.bundle import Models
 from serving.candidates import fold_in, following, new, popular, precomputed, search, similar, trending
 from serving.catalogue import Catalogue
@@ -47,12 +47,14 @@ def recommend(asked: Asked, signals: Signals, models: Models, catalogue: Catalog
     scene = compose(asked, signals, models, catalogue, config)
     weights = ranking.source_weights(scene)
     parts = {name: source(scene) for name, source in SOURCES.items() if weights.get(name, 0.0) > 0}
-    blended = ranking.blend(scene, parts, weights, similar.averse(scene))
+    blended = rules.boosted(scene, ranking.blend(scene, parts, weights, similar.averse(scene)))
     outcomes = {
         name: SourceOutcome("ok", parts[name].items.size) if name in parts else SourceOutcome("skipped")
         for name in SOURCES
     }
-    return finish(scene, blended, outcomes)
+    ranked = finish(scene, blended, outcomes)
+    items, positions = rules.pinned(scene, ranked.items, ranked.positions.tolist())
+    return ranked._replace(items=items, positions=np.array(positions, np.int32))
 
 
 def compose(asked: Asked, signals: Signals, models: Models, catalogue: Catalogue, config: RankingConfig) -> Scene:
@@ -64,7 +66,7 @@ def compose(asked: Asked, signals: Signals, models: Models, catalogue: Catalogue
         models=models,
         catalogue=catalogue,
         config=config,
-        allowed=filters.allowed(asked, signals.user, catalogue, hide_seen=config.hide_seen),
+        allowed=filters.allowed(asked, signals.user, catalogue, config),
         reach=max(config.reach, 4 * asked.count + len(asked.shown) // 4),
     )
 

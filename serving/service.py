@@ -26,23 +26,23 @@ from schemas.keys import Signal
 from schemas.ports import Clock, Documents, ListReader, LogWriter, ModelStore, SignalReader
 from schemas.problems import ProblemError
 from schemas.topics import partition_of
-from serving import answering, metrics, params, scoring, shelves
+from serving import answering, metrics, params, rules, shelves
 from serving.answering import Question, Versions
 from serving.breaker import Breaker, Guard, SourceDown
 from serving.bundle import Columns, Models
 from serving.catalogue import Catalogue
 from serving.config import Settings
 from serving.decisions import Recorder
-from serving.expressions import compiled
 from serving.follow import Follower
 from serving.lists import Lists
 from serving.notifications import Notifications
-from serving.params import ItemsAsk, ListAsk, RecommendAsk, SessionAsk, SimilarAsk
+from serving.params import ItemsAsk, ListAsk, RankAsk, RecommendAsk, SessionAsk, SimilarAsk
 from serving.people import People, Person
 from serving.population import Population
 from serving.recommend import Ranked, compose, recommend
+from serving.relations import Relations
 from serving.repositories import Repositories
-from serving.scene import Signals
+from serving.scene import Scene, Signals
 from serving.shelves import Shelf
 from serving.state import Apply, State
 from serving.statistics import Published
@@ -52,7 +52,7 @@ from signals import users
 from signals.users import EMPTY
 
 _log = structlog.get_logger(__name__)
-_ASKED: Final = ("anonymous_id", "session_id", "exclude", "diversity", "seed")
+_ASKED: Final = ("anonymous_id", "session_id", "exclude", "include", "diversity", "seed")
 _STALE_SECONDS: Final = 5.0
 """A followed signal that has not been read for this long means that its store does not answer."""
 
@@ -122,6 +122,7 @@ class ServingService:
             self._lists_by, self._sources.clock, self.state.models, settings.notification_streams
         )
         self.statistics = Published(stores.documents, catalogue, self._sources.steady)
+        self.relations = Relations(self._scene, similar_users=settings.similar_users)
         self._tasks: list[asyncio.Task[None]] = []
         self._watcher: ModelWatcher | None = None
         self._began_empty = False
@@ -159,16 +160,18 @@ class ServingService:
         # What ``start`` froze would otherwise never be let go of.
         gc.unfreeze()
 
-    async def recommendations(self, user_id: str, ask: RecommendAsk) -> Answer:
-        """What this user may like next."""
+    async def recommendations(
+        self, user_id: str, ask: RecommendAsk, *, route: str = "recommendations", **named: Any
+    ) -> Answer:
+        """What this user may like next; ``named`` are further fields of ``Asked``."""
         after = params.token(ask.after, self.partitions)
-        asked, models = self._asked(ask, user_id=user_id), self.state.models
+        asked, models = self._asked(ask, user_id=user_id, **named), self.state.models
         reading = self._people.read(user_id, ask.anonymous_id, after)
         person, stored = await self._with_list(reading, user_id, models)
         asked = await self._informed(asked, person)
         signals = Signals(person.value, self.state.population, stored)
         rank = partial(recommend, asked, signals, models, self.state.catalogue, self.config)
-        return self._answer(Question("recommendations", asked, person, models), rank)
+        return self._answer(Question(route, asked, person, models), rank)
 
     async def session(self, ask: SessionAsk) -> Answer:
         """What a guest may like next whose events come with the request, in their order."""
@@ -183,36 +186,34 @@ class ServingService:
         rank = partial(recommend, asked, signals, models, self.state.catalogue, self.config)
         return self._answer(Question("session", asked, person, models), rank)
 
-    async def similar(self, item_id: str, ask: SimilarAsk) -> Answer:
-        """What is like an item; raises ProblemError for one that was never heard of."""
+    async def similar(self, item_id: str, ask: SimilarAsk, kind: shelves.Near = "similar") -> Answer:
+        """What is like an item, or goes together with it; raises ProblemError for one that was never heard of."""
         at = self._position(item_id)
         person = await self._people.read(ask.user_id) if ask.user_id else Person()
         asked, models = self._asked(ask, user_id=ask.user_id, item_id=item_id), self.state.models
         asked = await self._informed(asked, person)
         signals = Signals(person.value, self.state.population)
-        rank = partial(shelves.similar_items, at, asked, signals, models, self.state.catalogue, self.config)
-        return self._answer(Question("similar", asked, person, models), rank)
+        rank = partial(shelves.NEAR[kind], at, asked, signals, models, self.state.catalogue, self.config)
+        return self._answer(Question(kind, asked, person, models), rank)
 
     async def shelf(self, kind: Shelf, ask: ListAsk) -> Answer:
         """What is popular, trending or latest, for everybody."""
         question = Question(kind, self._asked(ask), Person(), self.state.models)
         return self._answer(question, partial(self._shelf, kind, question))
 
-    async def scores(self, user_id: str, item_ids: list[str]) -> dict[str, Any]:
-        """A score for each of these items, comparable within the answer."""
+    async def rank(self, user_id: str, ask: RankAsk) -> Answer:
+        """The list that the caller brings, best first, what the person has seen included."""
+        return await self.recommendations(user_id, ask, route="rank", include=ask.item_ids, seen=True)
+
+    async def together(self, item_id: str, ask: SimilarAsk) -> Answer:
+        """What people go on to after an item; raises ProblemError for one that was never heard of."""
+        return await self.similar(item_id, ask, "together")
+
+    async def _scene(self, user_id: str) -> tuple[Scene, Person]:
         asked, models = self._asked(ListAsk(), user_id=user_id), self.state.models
         person, stored = await self._with_list(self._people.read(user_id), user_id, models)
         signals = Signals(person.value, self.state.population, stored)
-        scene = compose(asked, signals, models, self.state.catalogue, self.config)
-        found = scoring.scores(scene, item_ids)
-        return {
-            "user_id": user_id,
-            "scores": [{"item_id": each, "score": score} for each, score in zip(item_ids, found, strict=True)],
-            "model_version": models.version,
-            "signals_offset": str(person.offset) if person.offset else None,
-            "degraded": person.degraded,
-            "generated_at": datetime.fromtimestamp(asked.now, UTC),
-        }
+        return compose(asked, signals, models, self.state.catalogue, self.config), person
 
     def item(self, item_id: str) -> dict[str, Any]:
         """The current view of an item; raises ProblemError where there is none."""
@@ -302,16 +303,17 @@ class ServingService:
     def _follower(self, signal: Signal, apply: Apply) -> Follower:
         return Follower(signal, self._stores.signals, self.partitions, apply, self._sources.clock)
 
-    def _asked(self, ask: ListAsk, **named: str | None) -> Asked:
-        known: dict[str, Any] = {"now": self._sources.clock(), "categories": ask.category, **named}
+    def _asked(self, ask: ListAsk, **named: Any) -> Asked:
+        known: dict[str, Any] = {"now": self._sources.clock(), "categories": ask.category}
         known |= {"count": ask.count, "filter": ask.filter, "context": ask.context}
         if isinstance(ask, RecommendAsk):
             known |= {name: getattr(ask, name) for name in _ASKED} | {"shown": params.page(ask.cursor)}
-        return Asked(**known)
+            known |= {"pins": params.pins(ask.pin), "boosts": params.boosts(ask.boost)}
+        return Asked(**(known | named))
 
     async def _informed(self, asked: Asked, person: Person) -> Asked:
-        """The request with those of the user's attributes that its filter reads; they are read only where it does."""
-        wanted = compiled(asked.filter).attributes if asked.filter and asked.user_id else ()
+        """The request with those of the user's attributes that its filters read; they are read only where one does."""
+        wanted = rules.attributes_of(asked, self.config.boosts)
         if not wanted or asked.user_id is None:
             return asked
         found = await self._attributes(asked.user_id, person) or {}

@@ -18,6 +18,7 @@ from serving.recommend import Ranked, compose, finish
 from serving.scene import NOTHING, Part, Scene, Signals, gathered, part, scaled
 
 Shelf = Literal["popular", "trending", "latest"]
+Near = Literal["similar", "together"]
 _SIMILAR_WEIGHTS: Final = {"similar": 1.0, "next": 0.4, "text": 0.4}
 
 
@@ -40,6 +41,21 @@ def similar_items(
     parts = _similar_parts(scene, at)
     blended = ranking.blend(scene, parts, _SIMILAR_WEIGHTS, NOTHING)
     return finish(scene, blended, {name: SourceOutcome("ok", found.items.size) for name, found in parts.items()})
+
+
+def together(
+    at: int, asked: Asked, signals: Signals, models: Models, catalogue: Catalogue, config: RankingConfig
+) -> Ranked:
+    """What the people who were at this item went on to, those first of which that is truest; never itself."""
+    scene = compose(asked, signals, models, catalogue, config)
+    scene.allowed[at] = False
+    parts = {"next": gathered(scene, following(scene, [(at, 1.0)]))}
+    blended = ranking.blend(scene, parts, {"next": 1.0}, NOTHING)
+    return finish(scene, blended, {"next": SourceOutcome("ok", parts["next"].items.size)})
+
+
+NEAR: Final = {"similar": similar_items, "together": together}
+"""What is near an item, by route."""
 
 
 def _similar_parts(scene: Scene, at: int) -> dict[str, Part]:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from schemas.catalogue import Profile, encode_view
 from schemas.keys import Signal
+from schemas.problems import ProblemError
 from serving.api import build_router
 
 
@@ -50,6 +51,14 @@ async def test_recommendations_are_an_answer(client):
         ("filter=" + "x" * 2_001, "filter"),
         ("context=phone", "context"),
         ("nonsense=1", "nonsense"),
+        ("pin=item-1", "pin"),
+        ("pin=item-1:0", "pin"),
+        ("pin=:3", "pin"),
+        ("boost=2", "boost"),
+        ("boost=0:price<3", "boost"),
+        ("boost=-1:price<3", "boost"),
+        ("boost=2:price<", "boost"),
+        ("include=", "include"),
         ("anonymous_id=", "anonymous_id"),
         ("anonymous_id=a%00b", "anonymous_id"),
         ("exclude=" + "x" * 129, "exclude"),
@@ -153,6 +162,58 @@ async def test_a_filter_reads_the_users_attributes(client, shop):
     items = (await client.get("/v1/users/ann/recommendations", params=asked)).json()["items"]
     assert {item["item"]["categories"][0] for item in items} == {"racing"}
     assert (await client.get("/v1/users/bob/recommendations", params=asked)).json()["items"] == []
+
+
+async def test_a_request_can_allow_pin_and_boost(client):
+    asked = [("include", f"item-{n}") for n in range(10, 20)] + [("pin", "item-50:2"), ("count", "5")]
+    asked += [("boost", '3:categories has "sports"')]
+    items = (await client.get("/v1/users/ann/recommendations", params=asked)).json()["items"]
+    assert items[1]["item_id"] == "item-50"
+    assert {item["item_id"] for item in items} - {"item-50"} <= {f"item-{n}" for n in range(10, 20)}
+    told = {
+        reason["source"] for item in items if item["item"]["categories"] == ["sports"] for reason in item["reasons"]
+    }
+    assert "boost" in told
+
+
+async def test_a_list_is_ranked_as_it_was_brought_what_was_seen_included(client):
+    brought = ["item-2", "item-7", "item-13", "item-3", "none such"]
+    answer = (await client.post("/v1/users/ann/rank", json={"item_ids": brought})).json()
+    assert {item["item_id"] for item in answer["items"]} == {*brought} - {"none such"}
+    assert answer["items"][0]["item_id"] in {"item-7", "item-13"}
+    scores = [item["score"] for item in answer["items"]]
+    assert scores == sorted(scores, reverse=True)
+    filtered = await client.post("/v1/users/ann/rank", json={"item_ids": brought, "filter": "categories = 'racing'"})
+    assert {item["item_id"] for item in filtered.json()["items"]} == {"item-7", "item-13"}
+    for wrong in ({}, {"item_ids": []}, {"item_ids": ["a"], "filter": "("}):
+        assert (await client.post("/v1/users/ann/rank", json=wrong)).status_code == 400
+
+
+async def test_why_an_item_suits_a_user_is_told(client):
+    because = (await client.get("/v1/users/ann/because?item_id=item-13")).json()
+    assert because["because"][0]["item_id"] == "item-7"
+    assert because["signals_offset"].endswith(":1")
+    suits = (await client.get("/v1/users/ann/compatibility?item_id=item-13")).json()
+    assert suits["percentile"] > 0.7
+    assert {"source", "share", "item_id"} == suits["reasons"][0].keys()
+    for path in ("because", "compatibility"):
+        assert (await client.get(f"/v1/users/ann/{path}")).json()["field"] == "item_id"
+        missing = await client.get(f"/v1/users/ann/{path}?item_id=none")
+        assert (missing.status_code, missing.json()["field"]) == (404, "item_id")
+
+
+async def test_similar_users_are_told_by_id_or_not_at_all(client, shop):
+    assert (await client.get("/v1/users/bob/similar")).json()["users"] == []
+    assert (await client.get("/v1/users/ann/similar?count=3")).json()["users"][0].keys() == {"user_id", "score"}
+    private = shop.serve(similar_users=False)
+    with pytest.raises(ProblemError, match="does not tell"):
+        await private.relations.similar_users("ann", 3)
+
+
+async def test_what_goes_together_is_what_people_went_on_to(client, shop, say):
+    answer = (await client.get("/v1/items/item-3/together?count=2")).json()
+    assert len(answer["items"]) == 2
+    assert (await client.get("/v1/items/none/together")).status_code == 404
 
 
 async def test_shelves_answer(client):

@@ -270,7 +270,7 @@ async def test_scores_rank_the_list_that_is_brought(shop, say):
     shop.models.publish()
     shop.know("ann", say("like", 1))
     async with running(shop) as service:
-        found = await service.scores("ann", ["item-2", "item-7", "no such item"])
+        found = await service.relations.scores("ann", ["item-2", "item-7", "no such item"])
     scores = {each["item_id"]: each["score"] for each in found["scores"]}
     assert scores["item-7"] > scores["item-2"] > -1
     assert list(scores) == ["item-2", "item-7", "no such item"]
