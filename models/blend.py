@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models.arrays import Floats, frozen, pack, pack_ids, unpack, unpack_ids
+from models.arrays import Arrays, Floats, frozen, pack, pack_ids, unpack, unpack_ids
 from models.kinds import load_model
 from models.lists import ScoredList
 from models.recommender import Histories, Recommender
@@ -97,22 +98,25 @@ class Blend:
 
     def save(self) -> bytes:
         """The model as bytes: its components' bytes one after the other."""
-        packed = {
-            _part(at): np.frombuffer(each.model.save(), dtype=np.uint8) for at, each in enumerate(self.components)
-        }
-        return pack(self.kind, {"weights": self.weights, **packed, **pack_ids("names", self._names)})
+        return pack(self.kind, {"weights": self.weights, **pack_components(self.components)})
 
     @classmethod
     def load(cls, data: bytes) -> Self:
         """Read what ``save`` wrote; raises Undecodable."""
         arrays = unpack(cls.kind, data)
-        names = unpack_ids("names", arrays)
-        models = [load_model(arrays[_part(at)].tobytes()) for at in range(len(names))]
-        return cls(tuple(map(Component, names, models)), arrays["weights"])
+        return cls(unpack_components(arrays), arrays["weights"])
 
-    @property
-    def _names(self) -> Sequence[str]:
-        return [each.name for each in self.components]
+
+def pack_components(components: Sequence[Component]) -> dict[str, NDArray[Any]]:
+    """Components as arrays: their names, and the bytes of each one's model."""
+    packed = {_part(at): np.frombuffer(each.model.save(), dtype=np.uint8) for at, each in enumerate(components)}
+    return packed | pack_ids("names", [each.name for each in components])
+
+
+def unpack_components(arrays: Arrays) -> tuple[Component, ...]:
+    """The components that ``pack_components`` wrote; raises Undecodable."""
+    names = unpack_ids("names", arrays)
+    return tuple(Component(name, load_model(arrays[_part(at)].tobytes())) for at, name in enumerate(names))
 
 
 def standard(scores: Floats) -> Floats:

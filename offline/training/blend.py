@@ -53,7 +53,7 @@ class BlendParameters:
             raise ConfigurationInvalid("people and depth of a blend must be above 0")
 
 
-class _Using(NamedTuple):
+class Using(NamedTuple):
     """An algorithm with its parameters."""
 
     algorithm: Algorithm[Any]
@@ -78,7 +78,7 @@ def train(interactions: Interactions, parameters: BlendParameters, context: Cont
 
     Raises NothingToTrain where nobody has enough to hold out, ConfigurationInvalid for an unknown component.
     """
-    chosen, alone = _chosen(parameters), replace(context, previous=None)
+    chosen, alone = using_each(parameters.components, parameters.settings), replace(context, previous=None)
     part, held = inner(interactions, users=parameters.people, seed=parameters.seed)
     weights = learned(_contest(part, held, [one.train(part, alone) for one in chosen], parameters.depth))
     used = [(one, weight) for one, weight in zip(chosen, weights, strict=True) if weight > 0]
@@ -88,18 +88,24 @@ def train(interactions: Interactions, parameters: BlendParameters, context: Cont
 
 def needs_mib(interactions: Interactions, parameters: BlendParameters) -> float:
     """What the components need that say so, together; in MiB."""
-    stated = [(one.algorithm.needs_mib, one.parameters) for one in _chosen(parameters)]
+    return all_need_mib(interactions, using_each(parameters.components, parameters.settings))
+
+
+def all_need_mib(interactions: Interactions, chosen: Sequence[Using]) -> float:
+    """What those need that say so, together; in MiB."""
+    stated = [(one.algorithm.needs_mib, one.parameters) for one in chosen]
     return sum(needs(interactions, of) for needs, of in stated if needs is not None)
 
 
-def _chosen(parameters: BlendParameters) -> list[_Using]:
-    return [_using(name, parameters.settings.get(name, {})) for name in parameters.components]
+def using_each(components: Sequence[str], settings: Settings) -> list[Using]:
+    """Algorithms by name, with settings in place of their defaults; raises ConfigurationInvalid for an unknown one."""
+    return [_using(name, settings.get(name, {})) for name in components]
 
 
-def _using(name: str, settings: Mapping[str, Any]) -> _Using:
+def _using(name: str, settings: Mapping[str, Any]) -> Using:
     found = algorithm(name)
     try:
-        return _Using(found, found.parameters(**settings))
+        return Using(found, found.parameters(**settings))
     except TypeError as error:
         raise ConfigurationInvalid(f"{name} cannot be blended with these settings: {error}") from error
 

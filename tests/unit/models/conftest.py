@@ -13,7 +13,9 @@ from models.followers import Followers
 from models.hybrid import Hybrid
 from models.neighbours import Neighbours
 from models.popularity import Popularity
+from models.ranker import Ranker
 from models.session_knn import SessionKnn, Voting
+from models.trees import Trees
 from models.user_neighbours import UserNeighbours
 
 ITEM_IDS = ("plain", "with/slash", "Überraschung", "数", "e\N{COMBINING ACUTE ACCENT}", "last")
@@ -86,6 +88,15 @@ def make_hybrid():
     return Hybrid(make_als(), make_content(), *items, ("age=25", "region=north"), *users, *cold)
 
 
+def make_ranker():
+    """Its one tree tells popular items (2) from others (-1)."""
+    components = (Component("neighbours", make_neighbours()), Component("ease", make_ease()))
+    ints, threshold = np.array([4, 0, 0]), np.array([np.log1p(2.5), 0, 0])
+    trees = Trees(np.array([0]), ints, threshold, np.array([1, 1, 2]), np.array([2, 1, 2]), np.array([0, -1.0, 2]), 1)
+    described = make_popularity().scores, np.zeros(6), np.array([0, 1, 1, 2, 2, 2, 2]), np.array([0, 0])
+    return Ranker(components, *described, trees, depth=1)
+
+
 MODELS = {
     "als": make_als,
     "popularity": make_popularity,
@@ -95,6 +106,7 @@ MODELS = {
     "blend": make_blend,
     "session-knn": make_session_knn,
     "clusters": make_clusters,
+    "ranker": make_ranker,
     "content": make_content,
     "factors": make_factors,
     "hybrid": make_hybrid,
@@ -165,3 +177,8 @@ def clusters():
 @pytest.fixture
 def hybrid():
     return make_hybrid()
+
+
+@pytest.fixture
+def ranker():
+    return make_ranker()

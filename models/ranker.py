@@ -1,0 +1,122 @@
+"""A learned ranker: the best candidates of several models, put in order by trees over features of person and item.
+
+Burges, "From RankNet to LambdaRank to LambdaMART: An Overview", 2010, is how the trees are learned; they are numbers
+here, so that nothing but numpy is needed to ask them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import Floats, Ints, best, frozen, pack, unpack
+from models.blend import Component, pack_components, standard, unpack_components
+from models.features import Asked, Described, features, names
+from models.recommender import Histories
+from models.trees import Trees
+from schemas.errors import Undecodable
+
+
+@dataclass(frozen=True, eq=False)
+class Ranker:
+    """C components over the same I items, what is known of the items, and the trees that rank candidates.
+
+    ``depth`` is how many of each component's best items outside the history are candidates.
+    """
+
+    kind: ClassVar[str] = "ranker"
+
+    components: tuple[Component, ...]
+    popularity: Floats
+    """(I,); this and the next three are as in ``Described``."""
+    first_at: NDArray[np.float64]
+    category_starts: NDArray[np.int64]
+    categories: Ints
+    trees: Trees
+    depth: int
+
+    def __post_init__(self) -> None:
+        if not self.components or len({each.model.item_ids for each in self.components}) != 1:
+            raise Undecodable("not a ranker: it needs components, and all of them over the same items")
+        count = len(self.item_ids)
+        object.__setattr__(self, "popularity", frozen(self.popularity, np.float32, (count,)))
+        object.__setattr__(self, "first_at", frozen(self.first_at, np.float64, (count,)))
+        object.__setattr__(self, "category_starts", frozen(self.category_starts, np.int64, (count + 1,)))
+        object.__setattr__(self, "categories", frozen(self.categories, np.int32, (self.categories.size,)))
+        if not self.trees.are_whole(len(names([each.name for each in self.components]))):
+            raise Undecodable("not a ranker: its trees do not lead to leaves")
+
+    @property
+    def item_ids(self) -> tuple[str, ...]:
+        """I items, sorted."""
+        return self.components[0].model.item_ids
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {item_id: i for i, item_id in enumerate(self.item_ids)}
+
+    @property
+    def described(self) -> Described:
+        """What is known of the items."""
+        return Described(self.popularity, self.first_at, self.category_starts, self.categories)
+
+    def index_of(self, item_id: str) -> int | None:
+        """The item's position, or None where it is not known."""
+        return self._index.get(item_id)
+
+    def score_histories(self, histories: Histories) -> Floats:
+        """Every item's score for each person, shape (n, I): candidates by the trees, all others below them."""
+        standards = standards_of(self.components, histories)
+        scores: Floats = standards.mean(axis=0)
+        for row in range(scores.shape[0]):
+            found = candidates(standards[:, row], histories.row(row)[0], self.depth)
+            asked = asked_of(histories, row)
+            told = self.trees.predict(features(asked, found, standards[:, row, found], self.described))
+            rest = scores[row]
+            rest -= rest.max(initial=0.0) + 1.0 - told.min(initial=0.0)
+            rest[found] = told
+        return scores
+
+    def score(self, profile: Mapping[str, float]) -> Floats:
+        """Every item's score for a stranger with these interactions, shape (I,); unknown items add nothing."""
+        known = {i: w for item_id, w in profile.items() if (i := self._index.get(item_id)) is not None and w > 0}
+        items = np.array(sorted(known), dtype=np.int32)
+        weights = np.array([known[i] for i in items.tolist()], dtype=np.float32)
+        alone = Histories(("",), np.array([0, items.size]), items, weights, np.zeros(items.size))
+        scores: Floats = self.score_histories(alone)[0]
+        return scores
+
+    def save(self) -> bytes:
+        """The model as bytes."""
+        arrays = self.described._asdict() | {"depth": np.array(self.depth)}
+        return pack(self.kind, arrays | self.trees.arrays() | pack_components(self.components))
+
+    @classmethod
+    def load(cls, data: bytes) -> Self:
+        """Read what ``save`` wrote; raises Undecodable."""
+        arrays = unpack(cls.kind, data)
+        described: Any = {name: arrays[name] for name in Described._fields}
+        trees, depth = Trees.of_arrays(arrays), int(arrays["depth"])
+        return cls(unpack_components(arrays), **described, trees=trees, depth=depth)
+
+
+def standards_of(components: Sequence[Component], histories: Histories) -> Floats:
+    """Standard scores of each component, person and item, (C, n, I)."""
+    return np.stack([standard(each.model.score_histories(histories)) for each in components])
+
+
+def asked_of(histories: Histories, row: int) -> Asked:
+    """Who asks in this row: their time is that of their newest interaction."""
+    place = slice(histories.indptr[row], histories.indptr[row + 1])
+    return Asked(histories.items[place], float(histories.times[place].max(initial=0.0)))
+
+
+def candidates(standards: Floats, history: Ints, depth: int) -> Ints:
+    """Positions, ascending: of each component (C, I) the ``depth`` best and as many more as the history has items."""
+    found = [best(each, depth + history.size) for each in standards]
+    return np.unique(np.concatenate(found)).astype(np.int32)
