@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -15,11 +16,13 @@ from deploy.local import jars
 from deploy.local.config import StackConfig
 from deploy.local.errors import StackError
 from deploy.parts import Parts
-from offline.archive import Archived, Progress
+from offline.archive import Archived, Progress, quiet
 from offline.config import OfflineSettings
 from offline.engines import EngineName
+from offline.jobs.receive import Receiving, receive
 from offline.jobs.runs import Jobs, publishing
 from offline.jobs.train import Skipped, TrainingParts, train
+from offline.made_elsewhere import Kind, Made
 from offline.main import exports_of, options_of
 from offline.notify import Notice, Webhooks
 from schemas import site
@@ -96,6 +99,13 @@ def note_weights(parts: Parts, weights: str) -> None:
 def noted_weights(parts: Parts) -> str:
     """What was noted with an import; nothing where nothing was."""
     return (parts.documents.read(_WEIGHTS) or b"").decode()
+
+
+def receive_in(parts: Parts, kind: Kind, made: Made, progress: Progress = quiet, reason: str = BY_HAND) -> Manifest:
+    """Publish what was made elsewhere, one at a time; raises LeaseTaken, and what ``offline.jobs.receive`` raises."""
+    receiving = Receiving(parts.models, parts.writer, options_of(read_settings(OfflineSettings)))
+    work = partial(receive, receiving, kind, made, time.time())
+    return publishing(jobs_of(parts), parts.models, "publish", reason, work, progress)
 
 
 def tell(parts: Parts, notice: Notice) -> None:

@@ -10,19 +10,26 @@ from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from typing import Any, cast
 
-from adapters import webhook
+from fastapi import FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from adapters import http_server, webhook
 from adapters.parquet_archive import ParquetArchive
 from adapters.parquet_models import ParquetVersions
+from offline.api import Door, Receive, build_router
 from offline.config import OfflineSettings
 from offline.export import Exports
 from offline.jobs.learning import parameters_of
+from offline.jobs.receive import Receiving, receive
 from offline.jobs.runs import Jobs, publishing
 from offline.jobs.train import Skipped, TrainingParts, train
+from offline.made_elsewhere import Kind, Made, Making
 from offline.notify import Webhooks
 from offline.options import Factorization, TrainingOptions
 from offline.thresholds import read_thresholds
 from schemas import site
-from schemas.errors import FreshetError
+from schemas.errors import ConfigurationInvalid, FreshetError
+from schemas.manifest import Manifest
 from schemas.ports import Lease, LogReader, LogWriter, ModelStore, RunStore
 from schemas.settings import read_settings
 from schemas.weights import parse_weights
@@ -94,6 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     try:
         settings = read_settings(OfflineSettings)
+        if asked.job == "receive":
+            _listen(settings)
+            return 0
         with open_parts(settings) as parts, open_jobs(settings) as jobs:
             work = partial(
                 train, parts, asked.engine or settings.engine, asked.force, None, options=options_of(settings)
@@ -108,11 +118,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m offline.main", description="Freshet's offline jobs.")
-    jobs = parser.add_subparsers(required=True)
+    jobs = parser.add_subparsers(required=True, dest="job")
     job = jobs.add_parser("train", help="train on what the log holds, and publish")
     job.add_argument("--engine", choices=("auto", "single", "spark"))
     job.add_argument("--force", action="store_true", help="train even where nothing has happened since")
+    jobs.add_parser("receive", help="take models made elsewhere, by HTTP, until told to stop")
     return parser
+
+
+def door_of(settings: OfflineSettings, receive: Receive) -> Door | None:
+    """The door for models made elsewhere; None where no token opens it."""
+    token = settings.models_token.get_secret_value()
+    making = Making(user_list=settings.list_length, item_list=settings.similar_length)
+    return Door(token, receive, making) if token else None
+
+
+def _listen(settings: OfflineSettings) -> None:
+    """Serve the door alone; raises ConfigurationInvalid without a token, PortInUse."""
+    with open_parts(settings) as parts, open_jobs(settings) as jobs:
+
+        def received(kind: Kind, made: Made) -> Manifest:
+            work = partial(
+                receive, Receiving(parts.store, parts.hints, options_of(settings)), kind, made, parts.clock()
+            )
+            return publishing(jobs, parts.store, "publish", "sent by HTTP", work)
+
+        door = door_of(settings, received)
+        if door is None:
+            raise ConfigurationInvalid("FRESHET_MODELS_TOKEN is empty: set it, so that nobody else can publish")
+        listening = http_server.listen(settings.models_host, settings.models_port, "set FRESHET_MODELS_PORT")
+        app = FastAPI(title="Freshet models", version="1")
+        app.include_router(build_router(door))
+        app.add_api_route("/metrics", lambda: Response(generate_latest(), media_type=CONTENT_TYPE_LATEST))
+        app.add_api_route("/health/live", lambda: {"status": "live"})
+        http_server.serve(app, listening, "INFO")
 
 
 def _embedded(settings: OfflineSettings) -> tuple[LogReader, LogWriter, ModelStore]:

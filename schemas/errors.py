@@ -77,6 +77,17 @@ class ModelRefused(FreshetError):
     """A newly trained version did not pass the gate; it is kept, and not active."""
 
 
+class PublicationInvalid(FreshetError):
+    """Similarities, lists or factors made elsewhere are not what they must be."""
+
+    def __init__(self, detail: str, *, field: str | None = None, row: int | None = None) -> None:
+        super().__init__(detail)
+        self.field = field
+        """The column at fault."""
+        self.row = row
+        """The row at fault, from 0."""
+
+
 class FolderLocked(FreshetError):
     """Another process is the nearline writer of this data folder."""
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
-from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, existing_parts
-from deploy.training import jobs_of, tell
+from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, existing_parts, steps
+from deploy.training import jobs_of, receive_in, tell
 from offline import gate, publish
+from offline.api import read_parquet
+from offline.config import OfflineSettings
+from offline.made_elsewhere import Kind, Making, made_of
 from offline.notify import Notice
 from schemas.errors import ConfigurationInvalid, ExportFailed, VersionUnknown
 from schemas.manifest import Manifest
 from schemas.ports import ModelStore
+from schemas.settings import read_settings
 
 Version = Annotated[str, typer.Argument(help="A version, as `list` shows it, or how only one begins.")]
 
@@ -27,6 +32,7 @@ def register(app: typer.Typer) -> None:
     group.command()(promote)
     group.command()(rollback)
     group.command()(export)
+    group.command("publish")(publish_file)
     app.add_typer(group, name="models")
 
 
@@ -80,6 +86,32 @@ def promote(version: Version, data: Data = DEFAULT_FOLDER, stack: StackName = No
         publish.promote(parts.models, parts.writer, version, time.time())
         tell(parts, Notice.of("model.promoted", version, before, time.time()))
     console.print(f"{version} is active.")
+
+
+def publish_file(
+    file: Annotated[Path, typer.Argument(help="A Parquet file.", dir_okay=False)],
+    kind: Annotated[Kind, typer.Option(help="What its rows are.")],
+    data: Data = DEFAULT_FOLDER,
+    stack: StackName = None,
+    regularization: Annotated[float, typer.Option(help="Of factors: what fold-in regularizes by.", min=0)] = 1.0,
+    alpha: Annotated[float, typer.Option(help="Of factors: confidence of an interaction is 1 + alpha.", min=0)] = 1.0,
+) -> None:
+    """Publish similarities, lists or factors made elsewhere, as a new version on the active one's other values.
+
+    Columns: neighbours item_id, neighbour_id, score; lists user_id, item_id, score; factors of (user or item), id,
+    vector.
+    """
+    settings = read_settings(OfflineSettings)
+    making = Making(
+        user_list=settings.list_length,
+        item_list=settings.similar_length,
+        regularization=regularization,
+        alpha=alpha,
+    )
+    made = made_of(kind, read_parquet(file), making)
+    with existing_parts(data, stack) as parts, steps() as show:
+        manifest = receive_in(parts, kind, made, show)
+    console.print(f"Version {manifest.version} is active: {kind} of {made.rows:,} rows.")
 
 
 def export(

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,11 +17,19 @@ from adapters.sqlite_jobs import SqliteDocuments
 from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
 from adapters.sqlite_models import SqliteListReader, SqliteModelStore
 from adapters.sqlite_signals import SqliteSignalReader, SqliteSignalStore
+from deploy.config import Settings
+from deploy.parts import open_parts
+from deploy.training import receive_in
 from ingest.api import build_router as build_write_router
 from ingest.config import IngestSettings
 from ingest.main import parts_of
 from nearline.loop import EmbeddedLoop
 from nearline.refuse import LogRefuser
+from offline.api import build_router as build_models_router
+from offline.config import OfflineSettings
+from offline.made_elsewhere import Kind, Made
+from offline.main import door_of
+from schemas.manifest import Manifest
 from schemas.ports import LogWriter
 from schemas.settings import read_settings
 from serving.config import Settings as ServingSettings
@@ -72,4 +81,12 @@ def create_app(folder: Path, running: Nearline, settings: ServingSettings) -> Fa
     app = create_serving_app(settings, stores, caught_up=running.missing)
     app.title = "Freshet"
     app.include_router(build_write_router(parts_of(read_settings(IngestSettings), running.writer)))
+    door = door_of(read_settings(OfflineSettings), partial(_receive, folder))
+    if door is not None:
+        app.include_router(build_models_router(door))
     return app
+
+
+def _receive(folder: Path, kind: Kind, made: Made) -> Manifest:
+    with open_parts(folder, read_settings(Settings)) as parts:
+        return receive_in(parts, kind, made, reason="sent by HTTP")

@@ -180,7 +180,7 @@ def lease_of(job: str) -> str:
     return TRAINING if job in TRAINS else job
 
 
-TRAINS: Final = frozenset({"train", "train-incremental"})
+TRAINS: Final = frozenset({"train", "train-incremental", "publish"})
 """Jobs that make versions."""
 
 
