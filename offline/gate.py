@@ -69,7 +69,7 @@ def objections(
         *_of_counts(manifest, written),
         *_of_lists(store, manifest, lengths, limits.sample),
         *_of_quality(manifest, limits, store.active()),
-        *_of_champion(manifest, limits, _measured(store, store.active(), limits.metric)),
+        *_of_champion(manifest, limits, measured(store, store.active(), limits.metric)),
     ]
 
 
@@ -174,8 +174,8 @@ def _error(manifest: Manifest, mean: float, suffix: str) -> float:
     return float(np.sqrt(max(0.0, mean * (1 - mean)) / people)) if people > 0 else 0.0
 
 
-def _measured(store: ModelStore, version: str | None, metric: str) -> Manifest | None:
-    """The active version, or the nearest one before it that was measured."""
+def measured(store: ModelStore, version: str | None, metric: str) -> Manifest | None:
+    """The version itself, or the nearest one before it that has this metric."""
     for _ in range(_FURTHEST):
         if version is None:
             return None

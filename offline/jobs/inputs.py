@@ -9,11 +9,14 @@ from typing import Final
 
 import duckdb
 import msgspec
+import numpy as np
 
+from models.als import Als
 from models.lists import USERS, ScoredList
-from offline import drift
+from offline import drift, gate
 from offline.drift import Observed, Thresholds
 from offline.jobs.runs import Running
+from offline.quality import LEARNED
 from schemas import topics
 from schemas.errors import Undecodable, VersionUnknown
 from schemas.manifest import Manifest
@@ -25,6 +28,7 @@ SAMPLE: Final = 200_000
 """Newest events of either side that are compared."""
 FEWEST: Final = 500
 """New events below which a shift is chance."""
+_VALIDATED: Final = "NDCG@10"
 LISTS: Final = 200
 """People whose lists are compared between two versions."""
 
@@ -62,7 +66,7 @@ def watch(
     running.progress("comparing inputs", 0, 2)
     observed = _inputs(archive, store.manifest(active))
     running.progress("comparing lists", 1, 2)
-    observed |= _lists(archive, store, store.manifest(active))
+    observed |= _against_parent(archive, store, store.manifest(active)) | _gaps(store, active)
     reasons = drift.drift(Observed(**observed), thresholds)
     report = Report(version=active, at=at, reasons=reasons, observed=observed)
     documents.write(DOCUMENT, msgspec.json.encode(report))
@@ -140,13 +144,54 @@ def _of_events(offsets: Mapping[str, int]) -> Iterator[tuple[str, int]]:
     return ((key, end) for key, end in offsets.items() if key.rsplit("/", 2)[1] == topics.EVENTS)
 
 
-def _lists(archive: Archive, store: ModelStore, manifest: Manifest) -> dict[str, float]:
-    """How far the lists of this version and of its parent overlap, over the people who came last."""
+def _gaps(store: ModelStore, active: str) -> dict[str, float]:
+    """Train–validation gaps of the newest measured version and of the one measured before it."""
+    metric, found = f"{LEARNED}{_VALIDATED}", {}
+    version: str | None = active
+    for name in ("gap", "gap_before"):
+        manifest = gate.measured(store, version, metric)
+        if manifest is None:
+            break
+        found[name] = drift.gap(manifest.metrics[metric], manifest.metrics.get(_VALIDATED, 0.0))
+        version = manifest.parent
+    return found
+
+
+def _against_parent(archive: Archive, store: ModelStore, manifest: Manifest) -> dict[str, float]:
+    """How far lists and scores are those of the version's parent, over the people who came last."""
     if manifest.parent is None:
         return {}
+    people, pair = _newest_users(archive), (manifest.version, manifest.parent)
+    return _lists(store, pair, people) | _scores(store, pair, people)
+
+
+def _scores(store: ModelStore, pair: tuple[str, str], people: Sequence[str]) -> dict[str, float]:
+    """The mean change of scores by factors, over items that both versions know; nothing where they share nobody."""
+    new, old = (_factors(store, version) for version in pair)
+    if new is None or old is None:
+        return {}
+    items = [item_id for item_id in new.item_ids if old.index_of(item_id) is not None]
+    vectors = [(a, b) for each in people if (a := old.vector(each)) is not None and (b := new.vector(each)) is not None]
+    if not items or not vectors:
+        return {}
+    before, after = zip(*vectors, strict=True)
+    scored = [
+        np.array([als.score_items(vector, items) for vector in side]) for als, side in ((old, before), (new, after))
+    ]
+    return {"scores": drift.score_change(*scored)}
+
+
+def _factors(store: ModelStore, version: str) -> Als | None:
+    try:
+        return Als.load(store.value(version, "als"))
+    except (VersionUnknown, Undecodable):
+        return None
+
+
+def _lists(store: ModelStore, versions: tuple[str, str], people: Sequence[str]) -> dict[str, float]:
     found = []
-    for user_id in _newest_users(archive):
-        pair = [_list(store, version, user_id) for version in (manifest.version, manifest.parent)]
+    for user_id in people:
+        pair = [_list(store, version, user_id) for version in versions]
         if pair[0] and pair[1]:
             found.append(drift.overlap(pair[0], pair[1]))
     return {"overlap": sum(found) / len(found)} if found else {}
