@@ -104,6 +104,10 @@ class DatasetUnknown(FreshetError):
     """A folder or file is not a data set that an importer recognises."""
 
 
+class NotFetched(FreshetError):
+    """A file could not be fetched from where it is published."""
+
+
 class ConfigurationInvalid(FreshetError):
     """A setting or an option has a value that cannot work."""
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from adapters import http_download
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, parts_for, settings_for, steps
 from deploy.parts import Parts
 from deploy.training import BY_HAND, archive_by_spark, jobs_of, note_weights, train_in
@@ -24,6 +25,7 @@ from ingest.importers.base import Importer
 from ingest.importers.filtered import Filtered
 from ingest.importers.kept import parse_filter
 from ingest.importers.mapped import parse_map
+from ingest.importers.published import downloaded
 from ingest.importers.recognise import recognise
 from ingest.importers.run import Imported, ImportParts, ProgressFile, Step, run_import
 from ingest.importers.simulated import import_sample
@@ -62,8 +64,13 @@ def import_(
     rules: Annotated[
         str, typer.Option("--filter", help="Whom and what to keep: k-core=5,min-user=N,min-item=N,top-items=N.")
     ] = "",
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch the data set into PATH first; broken off, it goes on.")
+    ] = False,
 ) -> None:
     """Append a data set's items, users and events to the log; run again, it goes on where it stopped."""
+    if download and path is not None:
+        path = _download(dataset, path)
     importer = _importer(dataset, path, mapping, rules)
     weighed = parse_weights(weights)
     with parts_for(data, stack) as parts:
@@ -76,6 +83,18 @@ def import_(
             console.print(f"  {name}", markup=False)
 
 
+def _download(dataset: str, folder: Path) -> Path:
+    """Fetch a data set from its publisher with a progress display."""
+    with steps(pace=True) as show:
+
+        def fetch(url: str, path: Path) -> Path:
+            return http_download.fetch(
+                url, path, lambda done, total: show(f"fetching {path.name}", done, total or None)
+            )
+
+        return downloaded(dataset, folder, fetch)
+
+
 def _importer(dataset: str, path: Path | None, mapping: str, rules: str = "") -> Importer | None:
     """What reads the data set, before a data folder is made for it; None for the built-in sample."""
     if dataset == SAMPLE:
@@ -85,7 +104,7 @@ def _importer(dataset: str, path: Path | None, mapping: str, rules: str = "") ->
     if path is None:
         raise typer.BadParameter("say where the data set is: a folder or a file", param_hint="PATH")
     wanted = parse_filter(rules)
-    importer = recognise(path, parse_map(mapping) if mapping else None, dataset)
+    importer = recognise(path, parse_map(mapping) if mapping else None, dataset.partition(":")[0])
     return Filtered(importer, wanted) if str(wanted) else importer
 
 
