@@ -58,7 +58,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     now: float
     """Seconds since 1970, UTC."""
     seed: int = 0
-    """0 explores nothing."""
+    """0 adds no noise."""
+    draw: int = 0
+    """The seed of exploration by Thompson sampling; 0 explores nothing."""
     count: int = 20
     user_id: str | None = None
     anonymous_id: str | None = None
@@ -90,12 +92,14 @@ class SourceOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
     candidates: int = 0
 
 
-class DecidedItem(msgspec.Struct, frozen=True):
+class DecidedItem(msgspec.Struct, frozen=True, omit_defaults=True):
     """One item of a recorded answer."""
 
     item_id: str
     score: float
     reasons: list[Reason]
+    propensity: float = 1.0
+    """How probable it was that the item would be shown; below 1 where it was drawn by exploration."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

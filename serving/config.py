@@ -73,6 +73,10 @@ class RankingConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The site's rules: ``{"filter": "promoted = true", "factor": 1.3}``."""
     pins: dict[str, int] = {}
     """Items at fixed places of everybody's list, from 1."""
+    caps: dict[str, int] = {}
+    """By field, how many items of each of its values a list may hold while there are others: ``{"categories": 3}``."""
+    explore: float = 0.0
+    """Share of a list's places that go to new and uncertain items by Thompson sampling; 0: none."""
     exploration: float = 0.1
     """Relative spread of the noise that a request's ``seed`` adds; without a seed there is none."""
     aversion: float = 0.5

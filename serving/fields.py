@@ -174,6 +174,10 @@ class Fields:
         for column in self._columns.values():
             column.touch(at)
 
+    def values(self, path: Path, at: int) -> tuple[Value, ...]:
+        """One item's values of a field."""
+        return self._reader(path)(at)
+
     def column(self, path: Path) -> Column:
         """A field's column as things stand now: an item's own field, ``age`` (moments), or an attribute."""
         column = self._columns.get(path)

@@ -56,7 +56,9 @@ class RecommendAsk(ListAsk, frozen=True, kw_only=True):
     anonymous_id: Annotated[Id, msgspec.Meta(description="The guest that this user was.")] | None = None
     session_id: Annotated[Id, msgspec.Meta(description="The visit that is going on.")] | None = None
     exclude: Annotated[tuple[Id, ...], msgspec.Meta(max_length=500, description="Items to leave out.")] = ()
-    diversity: Annotated[float, msgspec.Meta(ge=0, le=1, description="0: none; 1: as many categories as can be.")] = 0.0
+    diversity: Annotated[
+        float, msgspec.Meta(ge=0, le=1, description="0: by score alone; 1: as unlike each other as can be.")
+    ] = 0.0
     cursor: Annotated[str, msgspec.Meta(max_length=8_192, description="next_cursor of the page before.")] | None = None
     include: Annotated[tuple[Id, ...], msgspec.Meta(max_length=1_000, description="Rank these items alone.")] = ()
     pin: Annotated[

@@ -9,7 +9,7 @@ import numpy as np
 
 from models.arrays import Ints
 from schemas.answers import Asked, DecidedItem, Reason, SourceOutcome
-from serving import diversity, filters, profile, ranking, rules
+from serving import diversity, exploration, filters, profile, ranking, rules
 from serving.bundle import Models
 from serving.candidates import fold_in, following, new, popular, precomputed, search, similar, trending
 from serving.catalogue import Catalogue
@@ -53,7 +53,8 @@ def recommend(asked: Asked, signals: Signals, models: Models, catalogue: Catalog
         for name in SOURCES
     }
     ranked = finish(scene, blended, outcomes)
-    items, positions = rules.pinned(scene, ranked.items, ranked.positions.tolist())
+    items, positions = exploration.explored(scene, blended, ranked.items, ranked.positions.tolist())
+    items, positions = rules.pinned(scene, items, positions)
     return ranked._replace(items=items, positions=np.array(positions, np.int32))
 
 
@@ -89,10 +90,10 @@ def _choose(scene: Scene, blended: Blend) -> Ints:
     """Columns of the blend to show, best first."""
     asked = scene.asked
     ties = scene.catalogue.column("hash")[blended.items]
-    order = strongest(blended.scores, blended.scores.size if asked.diversity else asked.count, ties)
+    every = asked.diversity > 0 or bool(scene.config.caps)
+    order = strongest(blended.scores, blended.scores.size if every else asked.count, ties)
     order = order[blended.scores[order] > 0]
-    labels = scene.catalogue.column("label")[blended.items[order]]
-    return order[diversity.capped(labels, asked.count, asked.diversity)].astype(np.int32)
+    return order[diversity.chosen(scene, blended.items[order], blended.scores[order])].astype(np.int32)
 
 
 def _decided(scene: Scene, blended: Blend, chosen: Ints) -> list[DecidedItem]:

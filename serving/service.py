@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
+from zlib import crc32
 
 import msgspec
 import structlog
@@ -309,6 +310,8 @@ class ServingService:
         if isinstance(ask, RecommendAsk):
             known |= {name: getattr(ask, name) for name in _ASKED} | {"shown": params.page(ask.cursor)}
             known |= {"pins": params.pins(ask.pin), "boosts": params.boosts(ask.boost)}
+            if self.config.explore:
+                known["draw"] = ask.seed or crc32(self._sources.new_id().encode()) or 1
         return Asked(**(known | named))
 
     async def _informed(self, asked: Asked, person: Person) -> Asked:
