@@ -3,28 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models.arrays import Floats, frozen, pack, pack_ids, unpack, unpack_ids
+from models.arrays import Floats, Ints, are_rows, frozen, pack, pack_ids, unpack, unpack_ids
 from models.lists import ScoredList
 from models.recommender import Histories
+from schemas.errors import Undecodable
+
+
+def board_of(segment: str | None = None, days: float | None = None) -> str:
+    """The name of what is popular in a segment of people (``attribute=value``), within the last days, or both."""
+    within = None if days is None else f"last {days:g} days"
+    return ", ".join(part for part in (segment, within) if part is not None)
+
+
+def _no_rows() -> NDArray[np.int64]:
+    return np.zeros(1, dtype=np.int64)
+
+
+def _no_positions() -> Ints:
+    return np.zeros(0, dtype=np.int32)
 
 
 @dataclass(frozen=True, eq=False)
 class Popularity:
-    """Scores of I items: ``item_ids`` (I), ``scores`` (I,) float32, summed weights of interactions."""
+    """Scores of I items: ``item_ids`` (I), ``scores`` (I,) float32, summed weights of interactions.
+
+    ``boards`` (B) are named by ``board_of``: row b of a sparse matrix, ``board_indptr`` (B + 1,), ``board_items`` and
+    ``board_scores`` (m,), holds what is popular there, above 0. ``categories`` (G) are rows of the items in each,
+    ``category_indptr`` (G + 1,) and ``category_items``.
+    """
 
     kind: ClassVar[str] = "popularity"
 
     item_ids: tuple[str, ...]
     scores: Floats
+    boards: tuple[str, ...] = ()
+    board_indptr: NDArray[np.int64] = field(default_factory=_no_rows)
+    board_items: Ints = field(default_factory=_no_positions)
+    board_scores: Floats = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    categories: tuple[str, ...] = ()
+    category_indptr: NDArray[np.int64] = field(default_factory=_no_rows)
+    category_items: Ints = field(default_factory=_no_positions)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "scores", frozen(self.scores, np.float32, (len(self.item_ids),)))
+        items = len(self.item_ids)
+        object.__setattr__(self, "scores", frozen(self.scores, np.float32, (items,)))
+        object.__setattr__(self, "board_scores", frozen(self.board_scores, np.float32, (self.board_items.size,)))
+        for name, rows in (("board", len(self.boards)), ("category", len(self.categories))):
+            indptr = frozen(getattr(self, f"{name}_indptr"), np.int64, (rows + 1,))
+            positions = getattr(self, f"{name}_items")
+            object.__setattr__(self, f"{name}_indptr", indptr)
+            object.__setattr__(self, f"{name}_items", frozen(positions, np.int32, (positions.size,)))
+            if not are_rows(indptr, positions, items):
+                raise Undecodable(f"not a stored model: the rows of each {name} are not of its items")
 
     @cached_property
     def _index(self) -> dict[str, int]:
@@ -34,9 +71,22 @@ class Popularity:
         """The item's position, or None where it is not known."""
         return self._index.get(item_id)
 
-    def score(self) -> Floats:
-        """Every item's score, shape (I,)."""
-        return self.scores
+    @cached_property
+    def _boards(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.boards)}
+
+    @cached_property
+    def _categories(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.categories)}
+
+    def score(self, category: str | None = None, segment: str | None = None, days: float | None = None) -> Floats:
+        """Every item's score, shape (I,); read-only.
+
+        Within a category, for a segment (``attribute=value``), over the last days before the newest interaction that
+        was learned from, or any of those together; 0 throughout where it was not learned.
+        """
+        scores = self.scores if segment is None and days is None else self._board(board_of(segment, days))
+        return scores if category is None else np.where(self._within(category), scores, np.float32(0))
 
     def score_histories(self, histories: Histories) -> Floats:
         """The same scores for everyone, shape (n, I)."""
@@ -47,16 +97,46 @@ class Popularity:
         found = (self._index.get(item_id) for item_id in item_ids)
         return np.array([0.0 if i is None else self.scores[i] for i in found], dtype=np.float32)
 
-    def top(self, count: int) -> ScoredList:
-        """The most popular items."""
-        return ScoredList.best(self.item_ids, self.scores, count)
+    def top(
+        self, count: int, category: str | None = None, segment: str | None = None, days: float | None = None
+    ) -> ScoredList:
+        """The most popular items; where only some are asked for, as by ``score``, those that somebody there had."""
+        scores = self.score(category, segment, days)
+        if scores is not self.scores:
+            scores = np.where(scores > 0, scores, np.float32(-np.inf))
+        return ScoredList.best(self.item_ids, scores, count)
+
+    def _board(self, name: str) -> Floats:
+        scores = np.zeros(len(self.item_ids), dtype=np.float32)
+        row = self._boards.get(name)
+        if row is not None:
+            entries = slice(self.board_indptr[row], self.board_indptr[row + 1])
+            scores[self.board_items[entries]] = self.board_scores[entries]
+        return scores
+
+    def _within(self, category: str) -> NDArray[np.bool_]:
+        """Which items the category has, (I,)."""
+        within = np.zeros(len(self.item_ids), dtype=bool)
+        row = self._categories.get(category)
+        if row is not None:
+            within[self.category_items[self.category_indptr[row] : self.category_indptr[row + 1]]] = True
+        return within
 
     def save(self) -> bytes:
         """The model as bytes."""
-        return pack(self.kind, {"scores": self.scores, **pack_ids("items", self.item_ids)})
+        rows = ("board_indptr", "board_items", "board_scores", "category_indptr", "category_items")
+        arrays: dict[str, NDArray[Any]] = {"scores": self.scores, **{name: getattr(self, name) for name in rows}}
+        names = pack_ids("boards", self.boards) | pack_ids("categories", self.categories)
+        return pack(self.kind, arrays | names | pack_ids("items", self.item_ids))
 
     @classmethod
     def load(cls, data: bytes) -> Self:
         """Read what ``save`` wrote; raises Undecodable."""
         arrays = unpack(cls.kind, data)
-        return cls(unpack_ids("items", arrays), arrays["scores"])
+        item_ids, scores = unpack_ids("items", arrays), arrays["scores"]
+        if "board_indptr" not in arrays:  # stored before there were boards
+            return cls(item_ids, scores)
+        boards = arrays["board_indptr"], arrays["board_items"], arrays["board_scores"]
+        categories = arrays["category_indptr"], arrays["category_items"]
+        names = unpack_ids("boards", arrays), unpack_ids("categories", arrays)
+        return cls(item_ids, scores, names[0], *boards, names[1], *categories)

@@ -28,7 +28,7 @@ from offline.jobs.learning import Learning, parameters_of, require_known
 from offline.metrics import TRAINING_SECONDS, TRAININGS
 from offline.options import TrainingOptions
 from offline.quality import measure
-from offline.training import neighbours, popularity
+from offline.training import neighbours
 from offline.training.lists import item_lists, known_users
 from schemas import topics
 from schemas.errors import ModelRefused, Undecodable, VersionUnknown
@@ -181,7 +181,9 @@ def _manifest(
 ) -> Manifest:
     options, engine = learning.options, learning.engine.name
     offsets, settings = trained.interactions.offsets, options.as_dict(at)
-    settings |= {name: msgspec.to_builtins(parameters_of(name, options.parameters)) for name in trained.further}
+    settings |= {
+        name: msgspec.to_builtins(parameters_of(name, options.parameters)) for name in ("popularity", *trained.further)
+    }
     about = {"offsets": offsets, "parameters": settings, "engine": engine, "parent": parent}
     with_neighbours = int((trained.neighbours.indices[:, 0] >= 0).sum())
     made_by = {"regularization": trained.als.regularization, "alpha": trained.als.alpha}
@@ -215,7 +217,7 @@ def _write(store: ModelStore, trained: _Trained, manifest: Manifest, learning: L
     values = {
         "als": _stored(trained.als, interactions, options.stored_users).save(),
         "neighbours": trained.neighbours.save(),
-        "popularity": popularity.train(interactions).save(),
+        "popularity": learning.model("popularity", interactions).save(),
     }
     values |= {name: model.save() for name, model in trained.further.items()}
     lists = {

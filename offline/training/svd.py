@@ -28,7 +28,7 @@ class SvdParameters:
 
     factors: int = 64
     """d, or as many as the matrix has where that is fewer."""
-    scaling: float = 1.0
+    scaling: float = 0.3
     """An item that n people took has a column of length n^(scaling / 2): 1 is PureSVD, less gives rare items more say."""
 
     def __post_init__(self) -> None:

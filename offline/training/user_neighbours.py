@@ -23,8 +23,10 @@ from offline.training.parameters import NeighbourParameters
 class UserNeighbourParameters(NeighbourParameters):
     """As of item neighbours; ``width`` is how many people are asked. Raises ConfigurationInvalid."""
 
-    width: int = 200
-    weighting: str = "tfidf"
+    width: int = 175
+    weighting: str = "bm25"
+    k1: float = 40.0
+    b: float = 0.84
 
 
 def train(interactions: Interactions, parameters: UserNeighbourParameters | None = None) -> UserNeighbours:

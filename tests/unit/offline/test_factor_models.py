@@ -56,7 +56,7 @@ def test_it_takes_no_more_factors_than_there_are(train, interactions_of):
 def test_svd_is_numpys(two_tastes):
     had = (two_tastes.matrix.toarray() > 0).astype(float)
     right = np.linalg.svd(had)[2][:6].T
-    model = svd.train(two_tastes, SvdParameters(factors=6))
+    model = svd.train(two_tastes, SvdParameters(factors=6, scaling=1.0))
     np.testing.assert_allclose(
         model.score_histories(two_tastes.histories(np.arange(40))), had @ right @ right.T, atol=1e-4
     )

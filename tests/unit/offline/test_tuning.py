@@ -9,7 +9,7 @@ from offline.evaluate.one import curve, parameters_of, require_memory
 from offline.evaluate.task import Goal, SealedTest, Task, TrainingPart, questions_of
 from offline.evaluate.tuning import tune, validation
 from offline.splits import inner
-from offline.training import popularity, registry
+from offline.training import embeddings, popularity, registry
 from offline.training.algorithm import Algorithm, Choice, Floats, Integers
 from schemas.errors import ConfigurationInvalid, NothingToTrain
 
@@ -79,8 +79,8 @@ def test_a_study_of_other_data_is_not_gone_on_with(part, two_tastes, tmp_path):
 
 
 def test_an_algorithm_that_names_nothing_to_search_is_refused(part):
-    with pytest.raises(ConfigurationInvalid, match="popularity has no parameters worth searching"):
-        tune(part, popularity.ALGORITHM, Goal(), 1)
+    with pytest.raises(ConfigurationInvalid, match="content-embeddings has no parameters worth searching"):
+        tune(part, embeddings.ALGORITHM, Goal(), 1)
 
 
 def test_a_sampled_protocol_is_searched_among_items_that_nobody_has_had(part):
