@@ -46,10 +46,12 @@ class Voting:
     """An item n places before the newest counts exp(-n / age)."""
     reach: float = 5.0
     """In a neighbour, an item n places after the newest shared one has exp(-(n - 1) / reach) of its vote."""
-    before: float = 0.5
+    before: float = 0.6
     """An item n places before the newest shared one has this share of the vote of one n places after it."""
     same: float = 4.0
     """The share of the vote that the shared item itself has."""
+    rarity: float = 2.0
+    """An item in n of S sessions counts ln(1 + S / n) ** rarity in finding neighbours; at 0 all items count alike."""
     lengths: float = 0.25
     """A neighbour of n items has n ** -lengths of its vote: longer sessions say less of each item."""
 
@@ -58,9 +60,9 @@ class Voting:
             raise ConfigurationInvalid(
                 f"sample and neighbours of session neighbours must be above 0, last from 1 to {LONGEST_QUERY}"
             )
-        if not (self.age > 0 and self.reach > 0 and min(self.before, self.same, self.lengths) >= 0):
+        if not (self.age > 0 and self.reach > 0 and min(self.before, self.same, self.rarity, self.lengths) >= 0):
             raise ConfigurationInvalid(
-                "age and reach of session neighbours must be above 0, before, same and lengths not below"
+                "age and reach of session neighbours must be above 0, before, same, rarity and lengths not below"
             )
 
 
@@ -82,6 +84,12 @@ class Votes(NamedTuple):
 
 class Sessions(Protocol):
     """Past sessions by number: each its distinct items, ordered by their latest places."""
+
+    def __len__(self) -> int:
+        """S, how many there are."""
+
+    def frequency(self, item: int) -> int:
+        """How many of them have this item."""
 
     def holding(self, item: int) -> Ints:
         """Numbers of sessions with this item: at least the newest m of them, in any order."""
@@ -122,7 +130,8 @@ def votes(indexes: Sequence[Sessions], query: Query, voting: Voting) -> Votes:
 
     Exact over several indexes: as one index of all their sessions would answer, equal times in the indexes' order.
     """
-    found = [_shared(index, at, query, voting.sample) for at, index in enumerate(indexes)]
+    asked = _by_rarity(indexes, query, voting.rarity)
+    found = [_shared(index, at, asked, voting.sample) for at, index in enumerate(indexes)]
     nearest = _nearest(found, voting)
     ballots = [_ballot(index, at, nearest, query, voting) for at, index in enumerate(indexes)]
     items, shares = (np.concatenate(part) for part in zip(*ballots, strict=True))
@@ -134,6 +143,15 @@ def votes(indexes: Sequence[Sessions], query: Query, voting: Voting) -> Votes:
     scores = np.add.reduceat(shares[order], begins)
     heard = (scores > 0) & (items[begins] >= 0)
     return Votes(items[begins][heard], scores[heard].astype(np.float32))
+
+
+def _by_rarity(indexes: Sequence[Sessions], query: Query, rarity: float) -> Query:
+    """The query whose items count the more, the fewer sessions have them."""
+    if not rarity:
+        return query
+    frequencies = [sum(index.frequency(item) for index in indexes) for item in query.items.tolist()]
+    rarities = np.log1p(sum(map(len, indexes)) / np.maximum(1.0, frequencies)) ** rarity
+    return query._replace(weights=(query.weights * rarities).astype(np.float32))
 
 
 def _begins(ordered: NDArray[np.signedinteger]) -> Places:
@@ -254,9 +272,20 @@ class SessionKnn:
     def _index(self) -> dict[str, int]:
         return {item_id: i for i, item_id in enumerate(self.item_ids)}
 
+    @cached_property
+    def _frequencies(self) -> NDArray[np.intp]:
+        return np.bincount(self.items, minlength=len(self.item_ids))
+
     def index_of(self, item_id: str) -> int | None:
         """The item's position, or None where it is not known."""
         return self._index.get(item_id)
+
+    def __len__(self) -> int:
+        return self.times.size
+
+    def frequency(self, item: int) -> int:
+        """See ``Sessions``."""
+        return int(self._frequencies[item]) if item < len(self.item_ids) else 0
 
     def holding(self, item: int) -> Ints:
         """See ``Sessions``; none for a position beyond the index's items."""
@@ -345,6 +374,10 @@ class SessionTail:
         number = self._numbers.get(key)
         return self if number is None else _Others(self, number)
 
+    def frequency(self, item: int) -> int:
+        """See ``Sessions``."""
+        return len(self._postings.get(item, ()))
+
     def holding(self, item: int) -> Ints:
         """See ``Sessions``."""
         return np.array(self._postings.get(item, ()), dtype=np.int32)
@@ -373,7 +406,8 @@ class SessionTail:
         return number
 
 
-class Renumbered(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Renumbered:
     """Sessions whose items go by other numbers outside, such as positions in a catalogue."""
 
     sessions: Sessions
@@ -382,10 +416,21 @@ class Renumbered(NamedTuple):
     inner: Ints
     """By outer number; -1 for an item that no session has."""
 
+    def __len__(self) -> int:
+        return len(self.sessions)
+
+    def frequency(self, item: int) -> int:
+        """See ``Sessions``."""
+        inner = self._inner(item)
+        return self.sessions.frequency(inner) if inner >= 0 else 0
+
     def holding(self, item: int) -> Ints:
         """See ``Sessions``."""
-        inner = int(self.inner[item]) if item < self.inner.size else -1
+        inner = self._inner(item)
         return self.sessions.holding(inner) if inner >= 0 else np.empty(0, dtype=np.int32)
+
+    def _inner(self, item: int) -> int:
+        return int(self.inner[item]) if item < self.inner.size else -1
 
     def times_of(self, numbers: Places) -> Doubles:
         """See ``Sessions``."""
@@ -398,11 +443,18 @@ class Renumbered(NamedTuple):
         return lengths, outer
 
 
-class _Others(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class _Others:
     """A tail without one of its sessions."""
 
     tail: SessionTail
     number: int
+
+    def __len__(self) -> int:
+        return len(self.tail) - 1
+
+    def frequency(self, item: int) -> int:
+        return self.holding(item).size
 
     def holding(self, item: int) -> Ints:
         found = self.tail.holding(item)

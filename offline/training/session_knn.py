@@ -60,6 +60,7 @@ ALGORITHM: Final = Algorithm(
         "reach": Floats(0.5, 30.0),
         "before": Floats(0.0, 1.0, log=False),
         "same": Floats(0.1, 10.0),
+        "rarity": Floats(0.0, 3.0, log=False),
         "lengths": Floats(0.0, 1.0, log=False),
     },
     needs_mib=needs_mib,

@@ -1,5 +1,5 @@
 from dataclasses import replace
-from math import exp
+from math import exp, log1p
 
 import numpy as np
 import pytest
@@ -15,7 +15,13 @@ VOTING = Voting(sample=5, neighbours=3, last=4, age=1.5, reach=2.0, before=0.5, 
 
 item_lists = st.lists(st.integers(0, ITEMS - 1), min_size=1, max_size=6)
 sessions = st.lists(st.tuples(st.integers(0, 9), item_lists), max_size=14)
-votings = st.builds(Voting, sample=st.integers(1, 8), neighbours=st.integers(1, 5), last=st.integers(1, 4))
+votings = st.builds(
+    Voting,
+    sample=st.integers(1, 8),
+    neighbours=st.integers(1, 5),
+    last=st.integers(1, 4),
+    rarity=st.sampled_from([0.0, 1.0]),
+)
 
 
 def distinct(items):
@@ -48,8 +54,9 @@ def share(place, shared, voting):
 def naive(recorded, current, voting):
     """The definition, in loops: ``recorded`` in the order of their times."""
     query = distinct(current)[-voting.last :]
-    weights = {item: exp(-n / voting.age) for n, item in enumerate(reversed(query))}
     rows = [(number, distinct(items)) for number, (_, items) in enumerate(recorded)]
+    rarities = {item: log1p(len(rows) / max(1, sum(item in row for _, row in rows))) for item in query}
+    weights = {item: exp(-n / voting.age) * rarities[item] ** voting.rarity for n, item in enumerate(reversed(query))}
     sharing = [(number, row) for number, row in rows if set(row) & set(query)][-voting.sample :]
     similar = [(sum(weights[item] for item in row if item in weights), number, row) for number, row in sharing]
     scores = {}
@@ -107,6 +114,14 @@ def test_what_comes_after_the_shared_item_counts_most_and_what_is_near_more_than
 def test_a_session_that_shares_the_newest_item_is_heard_before_one_that_shares_an_older_one():
     scores = asked([index_of([(1, [1, 5]), (2, [0, 4])])], [0, 1])
     assert scores[5] > scores[4]
+
+
+def test_a_session_that_shares_a_rare_item_is_heard_before_one_that_shares_a_common_one():
+    index = index_of([(1, [0, 4]), (2, [1, 5]), (3, [1]), (4, [1])])
+    alike = Query(np.array([0, 1], np.int32), np.ones(2, np.float32))
+    found = votes([index], alike, replace(VOTING, sample=9, neighbours=9, rarity=1.0))
+    scores = dict(zip(found.items.tolist(), found.scores.tolist(), strict=True))
+    assert scores[4] > scores[5]
 
 
 def test_an_item_that_comes_again_counts_at_its_latest_place():
