@@ -28,7 +28,9 @@ WEBHOOKS: Final = Counter(
     "freshet_webhooks", "Webhooks by what became of them: delivered, or failed after every try.", ["outcome"]
 )
 EXPORTS: Final = Counter(
-    "freshet_exports", "Versions exported beside the store, by target and what became of it: done, failed.", ["outcome"]
+    "freshet_exports",
+    "Exports of versions to places beside the store by what became of them: done, or failed after every try.",
+    ["outcome"],
 )
 JOB_RUNS: Final = Counter(
     "freshet_job_runs",

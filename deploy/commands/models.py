@@ -31,23 +31,26 @@ def register(app: typer.Typer) -> None:
     group.command()(show)
     group.command()(promote)
     group.command()(rollback)
+    group.command()(hold)
     group.command()(export)
     group.command("publish")(publish_file)
     app.add_typer(group, name="models")
 
 
 def list_versions(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
-    """List the versions, newest first; the active one is marked."""
+    """List the versions, newest first; the active one and the one held ready are marked."""
     with existing_parts(data, stack) as parts:
-        active, versions = parts.models.active(), parts.models.versions()
+        active, held, versions = parts.models.active(), parts.models.challenger(), parts.models.versions()
     if not versions:
         console.print("There is no model yet; `freshet train` makes one.")
         return
     for each in versions:
-        mark = "*" if each.version == active else " "
+        mark = "*" if each.version == active else "+" if each.version == held else " "
         made = f"{each.algorithm} by {each.engine}, {each.window.interactions:,} interactions"
         typer.echo(f"{mark} {each.version}  {made}{_quality(each)}")
     typer.echo("* answers now" if active else "None is active.")
+    if held is not None:
+        typer.echo("+ is held ready")
 
 
 def _quality(manifest: Manifest) -> str:
@@ -112,6 +115,18 @@ def publish_file(
     with existing_parts(data, stack) as parts, steps() as show:
         manifest = receive_in(parts, kind, made, show)
     console.print(f"Version {manifest.version} is active: {kind} of {made.rows:,} rows.")
+
+
+def hold(
+    version: Annotated[str | None, typer.Argument(help="A version; without one, none is held ready any more.")] = None,
+    data: Data = DEFAULT_FOLDER,
+    stack: StackName = None,
+) -> None:
+    """Hold a version ready beside the active one: it does not expire."""
+    with existing_parts(data, stack) as parts:
+        named = None if version is None else _whole(parts.models, version)
+        parts.models.hold(named)
+    console.print("None is held ready." if named is None else f"{named} is held ready.")
 
 
 def export(

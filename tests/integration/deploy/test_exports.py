@@ -35,6 +35,22 @@ def test_what_is_trained_is_exported_to_every_place_and_expires_there(shop_copy,
     assert answering(shop_copy.folder) in {each.parent.name for each in places[0].rglob("manifest.json")}
 
 
+def test_a_version_is_held_ready_and_promoted_and_taken_back_by_the_command(shop_copy, places, freshet):
+    first = answering(shop_copy.folder)
+    assert freshet("train", "--force", "--data", shop_copy.folder).exit_code == 0
+    second = answering(shop_copy.folder)
+    assert freshet("models", "hold", first, "--data", shop_copy.folder).exit_code == 0
+    listed = freshet("models", "list", "--data", shop_copy.folder).output
+    assert f"* {second}" in listed
+    assert f"+ {first}" in listed
+    assert freshet("models", "promote", first, "--data", shop_copy.folder).exit_code == 0
+    assert answering(shop_copy.folder) == first
+    assert freshet("models", "hold", "--data", shop_copy.folder).exit_code == 0
+    assert "held ready" not in freshet("models", "list", "--data", shop_copy.folder).output
+    refused = freshet("models", "rollback", "--data", shop_copy.folder)
+    assert "is the oldest version in the store" in str(refused.exception)
+
+
 def test_a_place_that_fails_undoes_nothing_and_can_be_exported_to_later(shop_copy, places, freshet, monkeypatch):
     monkeypatch.setattr("offline.export.TRIES", 1)
     places[0].write_text("in the way")

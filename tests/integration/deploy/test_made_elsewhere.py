@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import socket
+import subprocess
+import sys
 from contextlib import closing
 
 import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import stamina
 
 from adapters.sqlite_models import SqliteModelStore
 from deploy.embedded.app import create_app, nearline
@@ -17,6 +22,12 @@ from models.popularity import Popularity
 from serving.config import Settings
 
 TOKEN = "a token of some length"
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
 
 
 @pytest.fixture
@@ -107,3 +118,32 @@ def test_without_a_token_there_is_no_such_route(shop_copy, likeness):
         [{"method": "POST", "url": "/v1/models/neighbours", "json": likeness, "headers": {"Authorization": "Bearer "}}],
     )
     assert answer.status_code in (404, 405)
+
+
+def test_the_door_is_a_process_of_its_own_where_tiers_are_processes(shop_copy, likeness, monkeypatch):
+    port = free_port()
+    monkeypatch.setenv("FRESHET_DATA", str(shop_copy.folder))
+    monkeypatch.setenv("FRESHET_MODELS_PORT", str(port))
+    command = [sys.executable, "-m", "offline.main", "receive"]
+    shut = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (shut.returncode, shut.stderr.startswith("FRESHET_MODELS_TOKEN is empty")) == (1, True)
+
+    monkeypatch.setenv("FRESHET_MODELS_TOKEN", TOKEN)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        for attempt in stamina.retry_context(on=httpx.TransportError, timeout=60, wait_max=0.2, attempts=None):
+            with attempt:
+                assert httpx.get(f"{url}/health/live").json() == {"status": "live"}
+        authorized = {"Authorization": f"Bearer {TOKEN}"}
+        done = httpx.post(f"{url}/v1/models/neighbours", json=likeness, headers=authorized, timeout=60)
+        unknown = httpx.post(f"{url}/v1/models/songs", json=likeness, headers=authorized)
+        counted = httpx.get(f"{url}/metrics").text
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert done.status_code == 201, done.text
+    assert (unknown.status_code, unknown.json()["field"]) == (404, "kind")
+    assert "freshet_model_trained_timestamp_seconds" in counted
+    with closing(SqliteModelStore(shop_copy.folder)) as store:
+        assert store.active() == done.json()["version"]

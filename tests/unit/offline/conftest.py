@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from adapters.sqlite_models import SqliteModelStore
 from offline.dataset import Interactions
 from offline.options import TrainingOptions
 from offline.training.parameters import AlsParameters, IalsParameters
@@ -45,6 +46,14 @@ def small():
         list_length=8,
         similar_length=5,
     )
+
+
+@pytest.fixture
+def store(tmp_path):
+    """An embedded model store without a version."""
+    store = SqliteModelStore(tmp_path)
+    yield store
+    store.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import pytest
 import stamina
 
 from adapters.parquet_models import ParquetListReader, ParquetVersions
-from adapters.sqlite_models import SqliteModelStore
 from models.lists import ITEMS, USERS, ScoredList
 from offline.export import TRIES, Exports
 from offline.metrics import EXPORTS
@@ -39,13 +38,6 @@ class Target:
 def at_once():
     with stamina.set_testing(True, attempts=TRIES):
         yield
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = SqliteModelStore(tmp_path)
-    yield store
-    store.close()
 
 
 @pytest.fixture

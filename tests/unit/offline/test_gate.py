@@ -5,7 +5,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from adapters.sqlite_models import SqliteModelStore
 from models.lists import ITEMS, USERS, ScoredList
 from models.neighbours import Neighbours
 from offline import gate
@@ -17,13 +16,6 @@ from schemas.errors import ConfigurationInvalid, ModelRefused
 from schemas.manifest import Manifest
 
 LENGTH = 8
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = SqliteModelStore(tmp_path)
-    yield store
-    store.close()
 
 
 @pytest.fixture

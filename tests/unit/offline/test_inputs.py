@@ -10,7 +10,6 @@ import pytest
 
 from adapters.parquet_archive import ParquetArchive
 from adapters.sqlite_jobs import SqliteDocuments
-from adapters.sqlite_models import SqliteModelStore
 from models.als import Als
 from models.lists import USERS, ScoredList
 from offline.jobs import inputs
@@ -37,13 +36,6 @@ class Quiet:
 @pytest.fixture
 def archive(tmp_path):
     return ParquetArchive(tmp_path / "archive")
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = SqliteModelStore(tmp_path)
-    yield store
-    store.close()
 
 
 @pytest.fixture

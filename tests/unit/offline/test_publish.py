@@ -3,7 +3,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adapters.sqlite_models import SqliteModelStore
 from offline import publish
 from offline.metrics import HINTS_LOST, MODEL_TRAINED_AT
 from schemas import topics
@@ -32,13 +31,6 @@ class Hints:
 
     def close(self):
         """Nothing is open."""
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = SqliteModelStore(tmp_path)
-    yield store
-    store.close()
 
 
 @pytest.fixture
@@ -133,6 +125,15 @@ def test_old_versions_expire_but_never_the_active_one_nor_its_parent(store, writ
     assert publish.expire(store, keep=2) == ["v4", "v2"]
     assert [manifest.version for manifest in store.versions()] == ["v6", "v5", "v3", "v1"]
     assert publish.expire(store, keep=2) == []
+
+
+def test_what_is_held_ready_does_not_expire_and_can_be_promoted(store, write, now):
+    write("v1", "v2", "v3", "v4")
+    store.activate("v4", None)
+    store.hold("v1")
+    assert publish.expire(store, keep=1) == ["v3", "v2"]
+    publish.promote(store, Hints(), "v1", now)
+    assert store.active() == "v1"
 
 
 def test_what_is_promoted_while_others_expire_stays(store, write, monkeypatch):
