@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import typer
 from rich.console import Console
@@ -67,6 +67,26 @@ def existing_parts(folder: Path, stack: StackName) -> Iterator[Parts]:
         yield parts
 
 
+_WORDS: Final = {
+    "evaluation": "measuring on what was held out",
+    "training": "learning",
+    "archiving": "copying to the archive:",
+    "lists of users": "choosing each person's list",
+    "lists of items": "choosing what is similar to each item",
+}
+"""How a step of a job begins, and what a person is told in its place."""
+
+
+def in_words(step: str) -> str:
+    """A step's name in plain words; the SQL files that make interactions are one step."""
+    if step.startswith("interactions"):
+        return "finding out who had what"
+    for name, words in _WORDS.items():
+        if step.startswith(name):
+            return words + step.removeprefix(name)
+    return step
+
+
 class _Pace(ProgressColumn):
     """How many a second, lately."""
 
@@ -85,9 +105,10 @@ def steps(*, pace: bool = False) -> Iterator[Callable[[str, int, int | None], No
         tasks: dict[str, Any] = {}
 
         def show(step: str, done: int, total: int | None = None) -> None:
-            if step not in tasks:
-                tasks[step] = progress.add_task(step, total=total)
-            progress.update(tasks[step], completed=done, total=total)
+            words = in_words(step)
+            if words not in tasks:
+                tasks[words] = progress.add_task(words, total=total)
+            progress.update(tasks[words], completed=done, total=total)
 
         yield show
         for task in progress.tasks:

@@ -1,6 +1,6 @@
 """Who and what is kept of a data set: minimums, the most popular items, and the k-core.
 
-Pure, on arrays: 8 bytes a row and the ids themselves are all that is held, so a set of 20 million rows takes some 200 MB.
+Pure, on arrays: 8 bytes a row and the ids themselves are held while counting, some four times that while deciding.
 """
 
 from __future__ import annotations
@@ -69,8 +69,13 @@ class Kept:
     def decide(self, rules: Filter) -> None:
         """Apply the rules to what was counted, and forget the rows."""
         users, items = (np.frombuffer(column, dtype=np.int32) for column in self._rows)
-        self._kept = kept(*_distinct(users, items), rules, len(self._people), len(self._items))
+        pairs = users.astype(np.int64)
+        pairs <<= 32
+        pairs |= items
+        # Each copy of 20 million rows that is let go of early is 160 MB less at the peak.
+        del users, items
         self._rows = (array("i"), array("i"))
+        self._kept = kept(*_distinct(pairs), rules, len(self._people), len(self._items))
 
     def any(self) -> bool:
         """Whether anything is kept at all."""
@@ -117,6 +122,9 @@ def _where(chosen: npt.NDArray[np.bool_], users: Codes, items: Codes) -> tuple[C
     return users[chosen], items[chosen]
 
 
-def _distinct(users: Codes, items: Codes) -> tuple[Codes, Codes]:
-    pairs = np.unique(users.astype(np.int64) << 32 | items)
-    return (pairs >> 32).astype(np.int32), (pairs & 0xFFFFFFFF).astype(np.int32)
+def _distinct(pairs: npt.NDArray[np.int64]) -> tuple[Codes, Codes]:
+    """The different pairs' users and items; ``pairs`` (a user's code in the upper half) is sorted in place."""
+    pairs.sort()
+    first = np.ones(len(pairs), bool)
+    np.not_equal(pairs[1:], pairs[:-1], out=first[1:])
+    return (pairs >> 32).astype(np.int32)[first], pairs.astype(np.int32)[first]
