@@ -48,9 +48,9 @@ class Plan:
     """What to compare and how deeply."""
 
     names: Sequence[str] = ()
-    """Algorithms; QUICK for none, every one for ``("all",)``."""
+    """Algorithms; for none the task's own, or QUICK where it has none; every one for ``("all",)``."""
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """By algorithm, values in place of defaults; chosen by ``freshet evaluate tune``, never on this test."""
+    """By algorithm, values in place of the task's and of defaults; chosen by ``freshet evaluate tune``, never on this test."""
     segments: bool = False
     curves: Sequence[str] = ()
     """Algorithms whose learning curve is measured."""
@@ -77,10 +77,9 @@ def compare(
     return compare_on(load(path, protocol), plan, progress)
 
 
-def wanted(plan: Plan) -> list[Algorithm[Any]]:
-    """The algorithms of a plan, each once; raises ConfigurationInvalid for an unknown one."""
-    quick = tuple(name for name in QUICK if name in algorithms())
-    names = tuple(algorithms()) if tuple(plan.names) == ("all",) else tuple(plan.names) or quick
+def wanted(plan: Plan, unnamed: Sequence[str] = QUICK) -> list[Algorithm[Any]]:
+    """The algorithms of a plan, each once, ``unnamed`` where it names none; raises ConfigurationInvalid for an unknown one."""
+    names = tuple(algorithms()) if tuple(plan.names) == ("all",) else tuple(plan.names) or tuple(unnamed)
     return [algorithm(name) for name in dict.fromkeys((*names, *plan.curves))]
 
 
@@ -89,7 +88,8 @@ def compare_on(task: Task, plan: Plan, progress: Progress = quiet) -> CompareRep
 
     Raises ConfigurationInvalid for an unknown algorithm or parameter.
     """
-    every = [(each, parameters_of(each, plan.parameters.get(each.name, {}))) for each in wanted(plan)]
+    given = {**task.chosen, **plan.parameters}
+    every = [(each, parameters_of(each, given.get(each.name, {}))) for each in wanted(plan, tuple(task.chosen) or QUICK)]
     runs = [_run(each, parameters, task, plan, progress) for each, parameters in every]
     first = {found.row.name: found.values[task.goal.headline[0]] for found in runs if found.values}
     return CompareReport(

@@ -39,7 +39,7 @@ Threads = Annotated[int, typer.Option(help="0: one a core.", min=0)]
 Share = Annotated[float, typer.Option(help="Of interactions (time) or people (users) that is the test.")]
 Last = Annotated[int, typer.Option(help="Items of each person that are held out (leave-last).", min=1, max=4)]
 
-
+_UNNAMED: Final = f"Comma-separated, or all; without it {', '.join(QUICK)}, or a published split's own."
 _WIDE: Final = 5
 """Algorithms that a table by segment has room for."""
 
@@ -56,7 +56,7 @@ def register(app: typer.Typer) -> None:
 def compare_(
     data: DataSet,
     protocol: How = "auto",
-    algorithms: Annotated[str, typer.Option(help=f"Comma-separated, or all; {', '.join(QUICK)} without it.")] = "",
+    algorithms: Annotated[str, typer.Option(help=_UNNAMED)] = "",
     parameters: Annotated[Path | None, typer.Option(help='JSON: {"als": {"factors": 128}}; as tune writes it.')] = None,
     segments: Annotated[bool, typer.Option("--segments", help="Also by kinds of people and items.")] = False,
     curves: Annotated[str, typer.Option(help="Algorithms to draw a learning curve of.")] = "",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -35,14 +35,14 @@ def load_ncf(folder: Path) -> Task:
         unknown.append(int(item_id not in index))
         among.append(np.array([index.get(other, -1) for other in others if other != item_id], dtype=np.intp))
     questions = Questions(training, np.array(users, dtype=np.intp), targets, unknown, among)
-    return _task(folder, "ncf", training, questions, Goal(("HR@10", "NDCG@10"), (10,), sampled=99), NCF)
+    return _task(folder, "ncf", training, questions, Goal(("HR@10", "NDCG@10"), (10,), sampled=99), NCF, NCF_CHOSEN)
 
 
 def load_lightgcn(folder: Path) -> Task:
     """Gowalla as He et al. split it ("LightGCN", SIGIR 2020): all items but a user's training items are ranked."""
     training, test = (_matrix(_per_user(_packed(folder, name))) for name in ("train.txt", "test.txt"))
     questions = questions_of(held_out(training, test), training)
-    return _task(folder, "lightgcn", training, questions, Goal(("Recall@20", "NDCG@20"), (20,)), LIGHTGCN)
+    return _task(folder, "lightgcn", training, questions, Goal(("Recall@20", "NDCG@20"), (20,)), LIGHTGCN, LIGHTGCN_CHOSEN)
 
 
 def load_sessions(folder: Path) -> Task:
@@ -64,8 +64,10 @@ def _task(
     questions: Questions,
     goal: Goal,
     published: Sequence[Published],
+    chosen: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Task:
-    return Task(folder.name, protocol, TrainingPart(training), SealedTest(questions), goal, published)
+    part, test = TrainingPart(training), SealedTest(questions)
+    return Task(folder.name, protocol, part, test, goal, published, chosen=chosen or {})
 
 
 class _Click(NamedTuple):
@@ -182,3 +184,19 @@ LIGHTGCN: Final = (
     _fully("SimpleX", 0.1872, 0.1557),
 )
 """He et al., "LightGCN", SIGIR 2020; Mao et al., "UltraGCN" and "SimpleX", CIKM 2021; Zhu et al., "BARS", SIGIR 2022."""
+
+NCF_CHOSEN: Final[Mapping[str, Mapping[str, Any]]] = {
+    "popularity": {},
+    "neighbours": {},
+    "als": {},
+    "ials": {"factors": 192},
+    "ease": {},
+    "blend": {"components": ("ease", "ials"), "settings": {"ials": {"factors": 256}}},
+}
+LIGHTGCN_CHOSEN: Final[Mapping[str, Mapping[str, Any]]] = {
+    "popularity": {},
+    "neighbours": {},
+    "ials": {"factors": 256},
+    "ease-sparse": {},
+    "blend": {"components": ("ease-sparse", "ials"), "settings": {"ials": {"factors": 256}}},
+}

@@ -147,6 +147,8 @@ class Task:
     published: Sequence[Published] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
     """What a reader should know of the split, by subject."""
+    chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Algorithms compared where none are named, by name, with what differs from their defaults (``docs/tuning.md``)."""
 
     @property
     def training(self) -> Interactions:

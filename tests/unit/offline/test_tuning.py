@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -155,3 +155,16 @@ def test_nothing_chosen_is_a_quick_comparison_and_all_is_everything(task):
     from offline.compare import wanted
 
     assert {each.name for each in wanted(Plan(names=["all"]))} == set(registry.algorithms())
+
+
+def test_where_a_plan_names_nothing_the_tasks_own_algorithms_are_compared(task):
+    own = replace(task, chosen={"neighbours": {"width": 3}, "popularity": {}})
+    rows = compare_on(own, Plan()).rows
+    assert [row.name for row in rows] == ["neighbours", "popularity"]
+    assert rows[0].parameters["width"] == 3
+
+
+def test_parameters_of_a_plan_go_before_those_of_the_task(task):
+    own = replace(task, chosen={"neighbours": {"width": 3}})
+    [row] = compare_on(own, Plan(parameters={"neighbours": {"width": 4}})).rows
+    assert row.parameters["width"] == 4
