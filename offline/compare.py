@@ -89,7 +89,9 @@ def compare_on(task: Task, plan: Plan, progress: Progress = quiet) -> CompareRep
     Raises ConfigurationInvalid for an unknown algorithm or parameter.
     """
     given = {**task.chosen, **plan.parameters}
-    every = [(each, parameters_of(each, given.get(each.name, {}))) for each in wanted(plan, tuple(task.chosen) or QUICK)]
+    every = [
+        (each, parameters_of(each, given.get(each.name, {}))) for each in wanted(plan, tuple(task.chosen) or QUICK)
+    ]
     runs = [_run(each, parameters, task, plan, progress) for each, parameters in every]
     first = {found.row.name: found.values[task.goal.headline[0]] for found in runs if found.values}
     return CompareReport(
