@@ -124,6 +124,8 @@ def _study(using: Algorithm[Any], goal: Goal, about: str, path: Path | None) -> 
         raise ConfigurationInvalid(f"{path} is a search on {noted}: give this one a file of its own with --study")
     if noted is None:
         found.set_user_attr("about", f"{about}, {goal.headline[0]}")
+    # Also after a search that was killed while it tried the defaults.
+    if not found.get_trials(deepcopy=False, states=(*_ENDED, optuna.trial.TrialState.WAITING)):
         found.enqueue_trial(_defaults(using))
     return found
 

@@ -71,6 +71,17 @@ def test_a_search_that_was_broken_off_goes_on_as_if_it_had_not_been(part, tmp_pa
     ]
 
 
+def test_a_search_that_was_killed_while_it_tried_the_defaults_tries_them_again(part, tmp_path):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(part, replace(TURNED, train=killed), Goal(), 2, tmp_path / "study.sqlite")
+    [first, *_] = tune(part, TURNED, Goal(), 2, tmp_path / "study.sqlite").trials
+    [defaults] = tune(part, TURNED, Goal(), 1).trials
+    assert first.parameters == defaults.parameters
+
+
 def test_a_study_of_other_data_is_not_gone_on_with(part, two_tastes, tmp_path):
     tune(part, TURNED, Goal(), 1, tmp_path / "study.sqlite")
     smaller = TrainingPart(inner(two_tastes)[0])
