@@ -76,9 +76,9 @@ def _row(millions: int, train: Callable[[], Als], lists_of: Callable[[Als], Any]
 
 
 def _interactions(millions: int) -> Interactions:
-    """20 interactions a person, 2,000 items a million; items by Zipf's law."""
+    """100 interactions a person, 2,000 items a million above 10,000; items by Zipf's law."""
     random = np.random.default_rng(millions)
-    count, users, items = millions * 1_000_000, millions * 50_000, 10_000 + millions * 2_000
+    count, users, items = millions * 1_000_000, millions * 10_000, 10_000 + millions * 2_000
     rows, columns = random.integers(0, users, count), (items ** random.random(count)).astype(np.int64) - 1
     matrix = sp.csr_matrix((np.ones(count, np.float32), (rows, columns)), shape=(users, items))
     matrix.data[:] = 1.0
