@@ -16,6 +16,8 @@ KINDS: Final[tuple[Kind, ...]] = ("best-rated", "most-viewed", "rising")
 PERIODS: Final[tuple[Period, ...]] = ("day", "week", "month", "all")
 EVERY: Final = ""
 """The category that stands for all of them."""
+RATINGS: Final = "statistics/ratings"
+"""Under which name the model of predicted ratings is published."""
 MOST: Final = 100
 """Items of one table."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
 
 from models.arrays import Floats
+from models.ratings import Ratings
 from schemas.answers import Reason
 from serving import scoring
 from serving.candidates import fold_in
@@ -45,6 +47,13 @@ def compatibility(scene: Scene, at: int) -> dict[str, Any]:
         "reasons": _reasons(scene, at),
         "because": [each._asdict() for each in because(scene, at)],
     }
+
+
+def predicted_ratings(scene: Scene, ratings: Ratings, item_ids: Sequence[str]) -> list[float]:
+    """The stars that the person would give to each of these items, by the ratings given so far."""
+    own = {e.item: e.value for e in scene.signals.user.recent if e.type == "rating" and e.value is not None}
+    predicted: list[float] = ratings.predict(own, item_ids).tolist()
+    return predicted
 
 
 def similar_users(scene: Scene, count: int) -> list[dict[str, Any]]:

@@ -31,7 +31,10 @@ EXAMPLE_ANSWER: Final[dict[str, Any]] = {
 }
 EXAMPLE_SCORES: Final[dict[str, Any]] = {
     "user_id": "ann",
-    "scores": [{"item_id": "celeste", "score": 0.84}, {"item_id": "portal-2", "score": 0.31}],
+    "scores": [
+        {"item_id": "celeste", "score": 0.84, "predicted_rating": 4.3},
+        {"item_id": "portal-2", "score": 0.31, "predicted_rating": 3.6},
+    ],
     **_MADE_OF,
     "generated_at": "2026-11-23T10:00:00.000000Z",
 }
@@ -46,6 +49,7 @@ EXAMPLE_BECAUSE: Final[dict[str, Any]] = {
 EXAMPLE_COMPATIBILITY: Final[dict[str, Any]] = {
     **EXAMPLE_BECAUSE,
     "score": 0.84,
+    "predicted_rating": 4.3,
     "percentile": 0.97,
     "reasons": _EXAMPLE_ITEM["reasons"],
 }

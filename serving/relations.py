@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from models.ratings import Ratings
 from schemas.problems import ProblemError
 from serving import about, scoring
 from serving.people import Person
@@ -14,16 +15,29 @@ from serving.scene import Scene
 
 
 class Relations:
-    """Answers from a person's scene; ``read`` gives it, with the person, by the user's id."""
+    """Answers from a person's scene.
 
-    def __init__(self, read: Callable[[str], Awaitable[tuple[Scene, Person]]], *, similar_users: bool) -> None:
-        self._read, self._similar_users = read, similar_users
+    ``read`` gives it, with the person, by the user's id; ``ratings`` the model of predicted ratings.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[str], Awaitable[tuple[Scene, Person]]],
+        ratings: Callable[[], Awaitable[Ratings | None]],
+        *,
+        similar_users: bool,
+    ) -> None:
+        self._read, self._ratings, self._similar_users = read, ratings, similar_users
 
     async def scores(self, user_id: str, item_ids: list[str]) -> dict[str, Any]:
         """A score for each of these items, comparable within the answer."""
         scene, person = await self._read(user_id)
-        found = zip(item_ids, scoring.scores(scene, item_ids), strict=True)
-        scores = [{"item_id": item_id, "score": score} for item_id, score in found]
+        found = scoring.scores(scene, item_ids)
+        scores: list[dict[str, Any]] = [
+            {"item_id": each, "score": score} for each, score in zip(item_ids, found, strict=True)
+        ]
+        for each, stars in zip(scores, await self._stars(scene, item_ids), strict=False):
+            each["predicted_rating"] = stars
         return {"user_id": user_id, "scores": scores, **_made_of(scene, person)}
 
     async def because(self, user_id: str, item_id: str) -> dict[str, Any]:
@@ -36,6 +50,8 @@ class Relations:
         """How well this item suits the person, and why; raises ProblemError for one that was never heard of."""
         scene, person = await self._read(user_id)
         suits = about.compatibility(scene, _position(scene, item_id))
+        for stars in await self._stars(scene, [item_id]):
+            suits["predicted_rating"] = stars
         return {"user_id": user_id, "item_id": item_id, **suits, **_made_of(scene, person)}
 
     async def similar_users(self, user_id: str, count: int) -> dict[str, Any]:
@@ -47,6 +63,11 @@ class Relations:
         # A product over all users' factors: other requests need not wait for it.
         found = await asyncio.to_thread(about.similar_users, scene, count)
         return {"user_id": user_id, "users": found, **_made_of(scene, person)}
+
+    async def _stars(self, scene: Scene, item_ids: list[str]) -> list[float]:
+        """A predicted rating for each of these items; none where nobody has rated anything."""
+        ratings = await self._ratings()
+        return about.predicted_ratings(scene, ratings, item_ids) if ratings else []
 
 
 def _made_of(scene: Scene, person: Person) -> dict[str, Any]:

@@ -123,7 +123,7 @@ class ServingService:
             self._lists_by, self._sources.clock, self.state.models, settings.notification_streams
         )
         self.statistics = Published(stores.documents, catalogue, self._sources.steady)
-        self.relations = Relations(self._scene, similar_users=settings.similar_users)
+        self.relations = Relations(self._scene, self.statistics.ratings, similar_users=settings.similar_users)
         self._tasks: list[asyncio.Task[None]] = []
         self._watcher: ModelWatcher | None = None
         self._began_empty = False

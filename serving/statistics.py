@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Annotated, Any, Final
 
 import msgspec
 import structlog
 
+from models.ratings import Ratings
 from schemas.errors import FreshetError
 from schemas.ports import Clock, Documents
 from schemas.problems import ProblemError
-from schemas.statistics import EVERY, KINDS, MOST, PERIODS, Kind, Period, Statistics, decode_statistics, document_of
+from schemas.statistics import (
+    EVERY,
+    KINDS,
+    MOST,
+    PERIODS,
+    RATINGS,
+    Kind,
+    Period,
+    Statistics,
+    decode_statistics,
+    document_of,
+)
 from serving.catalogue import Catalogue
 
 KEPT_SECONDS: Final = 10.0
+KEPT_RATINGS_SECONDS: Final = 60.0
 
 _log = structlog.get_logger(__name__)
 
@@ -34,6 +48,8 @@ class Published:
 
     def __init__(self, documents: Documents | None, catalogue: Catalogue, steady: Clock) -> None:
         self._documents, self._catalogue, self._steady = documents, catalogue, steady
+        self._ratings: Ratings | None = None
+        self._rated_at = -math.inf
         self._kept: dict[str, tuple[float, Statistics | None]] = {}
 
     async def answer(self, kind: str, ask: StatisticsAsk) -> dict[str, Any]:
@@ -63,6 +79,22 @@ class Published:
             kept = now, await asyncio.to_thread(self._read, name, None if kept is None else kept[1])
             self._kept[name] = kept
         return kept[1]
+
+    async def ratings(self) -> Ratings | None:
+        """The published model of predicted ratings, a minute old at most; None where there is none."""
+        now = self._steady()
+        if now - self._rated_at >= KEPT_RATINGS_SECONDS:
+            self._rated_at = now
+            self._ratings = await asyncio.to_thread(self._read_ratings)
+        return self._ratings
+
+    def _read_ratings(self) -> Ratings | None:
+        try:
+            stored = None if self._documents is None else self._documents.read(RATINGS)
+            return None if stored is None else Ratings.load(stored)
+        except FreshetError as error:
+            _log.warning("ratings_not_read", reason=str(error))
+            return self._ratings
 
     def shown(self, found: Statistics, category: str, count: int) -> list[dict[str, Any]]:
         """The items of a category that are still in the shop, with the catalogue's titles."""

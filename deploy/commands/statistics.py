@@ -39,8 +39,8 @@ def statistics(
     with ExitStack() as opened:
         parts, show = opened.enter_context(existing_parts(data, stack)), opened.enter_context(steps())
         running = opened.enter_context(recorded(jobs_of(parts), "statistics", reason, show=show))
-        found = made.statistics(parts.archive, time.time(), running.progress)
-        made.publish(parts.documents, found)
+        found, ratings = made.counted(parts.archive, time.time(), running.progress)
+        made.publish(parts.documents, found, ratings)
         running.say("done", f"{len(found)} tables")
     if json is not None:
         json.write_bytes(msgspec.json.format(msgspec.json.encode(found)))

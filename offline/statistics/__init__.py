@@ -13,12 +13,15 @@ from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
+from models.ratings import Ratings
 from offline.archive import Progress, quiet
 from offline.facts import Facts, read_facts
 from offline.interactions.duck import made_until
 from offline.interactions.parameters import DAY, Parameters
+from offline.training.ratings import train
 from schemas import topics
 from schemas.ports import Archive, Documents
 from schemas.statistics import (
@@ -26,6 +29,7 @@ from schemas.statistics import (
     KINDS,
     MOST,
     PERIODS,
+    RATINGS,
     Kind,
     Period,
     Prior,
@@ -49,8 +53,20 @@ class _Times(NamedTuple):
     last_us: int | None
 
 
+class Counted(NamedTuple):
+    """All that one pass over the archive gives; no model where nobody has rated anything."""
+
+    tables: list[Statistics]
+    ratings: Ratings | None
+
+
 def statistics(archive: Archive, now: float, progress: Progress = quiet) -> list[Statistics]:
-    """Every table, of events until ``now`` (seconds since 1970); periods end at the newest event.
+    """The tables of ``counted``."""
+    return counted(archive, now, progress).tables
+
+
+def counted(archive: Archive, now: float, progress: Progress = quiet) -> Counted:
+    """Every table, and the model of predicted ratings, of events until ``now`` (seconds since 1970); periods end at the newest event.
 
     So an old data set has its last week too, and for a live site that is the last moment. Items that are hidden or
     were deleted are left out. ``rising`` over ``all`` is that of the last month. Raises duckdb.Error.
@@ -59,13 +75,16 @@ def statistics(archive: Archive, now: float, progress: Progress = quiet) -> list
     with made_until(archive.files(topics.EVENTS), Parameters(now=now), "remembered", progress) as connection:
         _categorize(connection, facts)
         times = _Times(*connection.execute("SELECT MIN(at_us), MAX(at_us) FROM remembered").fetchall()[0])
-        return [_table(connection, kind, period, times, facts) for kind in KINDS for period in PERIODS]
+        tables = [_table(connection, kind, period, times, facts) for kind in KINDS for period in PERIODS]
+        return Counted(tables, _ratings(connection))
 
 
-def publish(documents: Documents, found: list[Statistics]) -> None:
-    """Put the tables where serving reads them; raises JobStoreUnavailable."""
+def publish(documents: Documents, found: list[Statistics], ratings: Ratings | None = None) -> None:
+    """Put tables and model where serving reads them; raises JobStoreUnavailable."""
     for each in found:
         documents.write(document_of(each.kind, each.period), encode_statistics(each))
+    if ratings is not None:
+        documents.write(RATINGS, ratings.save())
 
 
 def as_arrow(found: list[Statistics]) -> pa.Table:
@@ -103,6 +122,16 @@ def _table(
         if kind == "best-rated"
         else {},
     )
+
+
+def _ratings(connection: duckdb.DuckDBPyConnection) -> Ratings | None:
+    rated = connection.sql(_text("rated.sql")).to_arrow_table()
+    if not rated.num_rows:
+        return None
+    people = rated["person"].combine_chunks().dictionary_encode()
+    items = rated["item_id"].combine_chunks().dictionary_encode()
+    stars = rated["stars"].to_numpy().astype(np.float64)
+    return train(people.indices.to_numpy(), items.indices.to_numpy(), stars, items.dictionary.to_pylist())
 
 
 def _arguments(kind: Kind, period: Period, times: _Times) -> dict[str, Any]:
@@ -148,9 +177,13 @@ def _categorize(connection: duckdb.DuckDBPyConnection, facts: Facts) -> None:
     )
 
 
-@cache
 def _sql(kind: Kind) -> str:
-    return files(__name__).joinpath(f"{kind.replace('-', '_')}.sql").read_text()
+    return _text(f"{kind.replace('-', '_')}.sql")
+
+
+@cache
+def _text(name: str) -> str:
+    return files(__name__).joinpath(name).read_text()
 
 
 def _dollars(sql: str, arguments: Mapping[str, Any]) -> str:

@@ -4,10 +4,12 @@ import asyncio
 import time
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
 from adapters.sqlite_jobs import SqliteDocuments
-from schemas.statistics import PERIODS, Prior, Ranked, Statistics, document_of, encode_statistics
+from models.ratings import Ratings
+from schemas.statistics import PERIODS, RATINGS, Prior, Ranked, Statistics, document_of, encode_statistics
 
 
 @pytest.fixture
@@ -26,6 +28,7 @@ def published(embedded):
         priors={"": Prior(3.5, 10.0)},
     )
     documents.write(document_of("best-rated", "month"), encode_statistics(table))
+    documents.write(RATINGS, Ratings(("game/3",), np.array([0.9], np.float32), 3.5, 5.0, 1.0, 5.0).save())
     yield
     documents.close()
 
@@ -52,6 +55,14 @@ async def test_an_item_hidden_since_is_left_out(published, client, embedded):
     while (found := await _ids(client)) != ["game/4"]:
         assert time.monotonic() < deadline, found
         await asyncio.sleep(0.02)
+
+
+async def test_where_ratings_exist_scores_come_with_predicted_ones(published, client):
+    asked = {"item_ids": ["game/3", "game/4"]}
+    scores = (await client.post("/v1/users/nobody/scores", json=asked)).json()["scores"]
+    assert [score["predicted_rating"] for score in scores] == pytest.approx([4.4, 3.5])
+    suits = (await client.get("/v1/users/nobody/compatibility", params={"item_id": "game/3"})).json()
+    assert suits["predicted_rating"] == pytest.approx(4.4)
 
 
 async def _ids(client):

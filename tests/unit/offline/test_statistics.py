@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from adapters.parquet_archive import ParquetArchive
 from adapters.sqlite_jobs import SqliteDocuments
-from offline.statistics import PRIOR, as_arrow, publish, selected, statistics
+from models.ratings import Ratings
+from offline.statistics import PRIOR, as_arrow, counted, publish, selected, statistics
 from schemas.catalogue import Upsert, encode_upsert
 from schemas.records import Record
-from schemas.statistics import decode_statistics, document_of
+from schemas.statistics import RATINGS, decode_statistics, document_of
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC).timestamp()
 DAY = 86_400
@@ -182,3 +183,15 @@ def test_averages_are_those_of_a_plain_count(tmp_path_factory, rated):
     assert {item: figures["average"] for item, figures in found.items()} == {
         item: pytest.approx((PRIOR * mean + sum(stars)) / (PRIOR + len(stars))) for item, stars in stars_of.items()
     }
+
+
+def test_the_newest_ratings_make_a_model_of_predicted_ratings(archive, tables, tmp_path):
+    tables([*ratings("good", 5.0, 5.0, 4.0), *ratings("bad", 1.0, 2.0), an_event("view", "ann", "a")])
+    found = counted(archive, NOW)
+    documents = SqliteDocuments(tmp_path)
+    publish(documents, found.tables, found.ratings)
+    model = Ratings.load(documents.read(RATINGS))
+    documents.close()
+    good, bad, other = model.predict({}, ["good", "bad", "a"])
+    assert 5 > good > other > bad > 1
+    assert counted(ParquetArchive(tmp_path / "none"), NOW).ratings is None
