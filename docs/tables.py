@@ -27,7 +27,8 @@ from nearline.config import NearlineConfig  # noqa: E402
 from offline.config import OfflineSettings  # noqa: E402
 from schemas import events  # noqa: E402
 from serving.config import Settings as ServingSettings  # noqa: E402
-from signals import users  # noqa: E402
+from serving.sessions import SESSIONS  # noqa: E402
+from signals import bloom, context, covisits, exposure, queries, tail, users  # noqa: E402
 from signals.weights import DEFAULT_WEIGHTS, POPULATION_WEIGHTS  # noqa: E402
 
 Row = Sequence[Any]
@@ -118,11 +119,26 @@ def limits() -> list[str]:
         ("`occurred_at` ahead of the collector's clock", f"{events.MAX_AHEAD.seconds // 60} minutes"),
         ("Earliest `occurred_at`", f"{events.EARLIEST:%Y-%m-%d}"),
         ("Interactions remembered of a person", f"{users.RECENT:,} newest"),
-        ("Items remembered as seen", f"{users.SEEN:,} last touched"),
-        ("Searches remembered", f"{users.TERMS:,} newest"),
+        ("Of a type beyond those, but for views, clicks and dwells", f"{users.KEPT:,} newest"),
+        ("Items remembered as seen by name", f"{users.SEEN:,} last touched"),
+        (
+            "Items remembered as seen beyond those, by a Bloom filter",
+            f"at least {bloom.FULL:,}; wrong for at most 1.6 %",
+        ),
+        ("Searches remembered", f"{users.TERMS:,} newest, each with {users.SEARCHED} items gone to"),
+        ("Time in which an interaction follows from a search", f"{users.SEARCH_SECONDS / 60:g} minutes"),
         ("Guests linked to a user", f"{users.LINKS:,} newest"),
         ("Event ids remembered of a person, against repeats", f"{users.DEDUPLICATION:,} newest"),
         ("Pause that ends a session where the client names none", f"{users.SESSION_GAP_SECONDS / 60:g} minutes"),
+        ("Items of one impression that are counted", f"{exposure.LONGEST:,}"),
+        ("Tail of sessions, a partition", f"{tail.CHUNK * tail.RING:,} newest offsets"),
+        ("Sessions held by an API process for session neighbours", f"{SESSIONS:,} newest"),
+        ("Followers, and companions in baskets, of an item, a partition", f"{covisits.NEXT_WIDTH:,} strongest"),
+        ("Contexts of an item, a partition", f"{context.WIDTH:,} strongest"),
+        (
+            "Words searched for, a partition",
+            f"{queries.CELLS * queries.WORDS:,}, each with its {queries.WIDTH} strongest items",
+        ),
     ]
     return _table(("limit", "value"), rows)
 

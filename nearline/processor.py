@@ -21,7 +21,7 @@ from schemas.keys import Signal
 from schemas.ports import SignalStore
 from schemas.records import Fence, Record
 from signals import aggregates, catalogue, users
-from signals.cells import HISTORY, Observed
+from signals.cells import HISTORY, Observed, observed
 
 V = TypeVar("V")
 View = TypeVar("View", Item, Profile)
@@ -148,13 +148,13 @@ class EventProcessor:
         """Fold consecutive records, then commit; ``aggregates`` first where ``users`` would lose what it needs."""
         events = [(record.offset, event) for record in records if (event := self._decoded(record)) is not None]
         self._fetch_users({event.subject for _, event in events})
-        outrun, observed = False, list[Observed]()
+        outrun, seen = False, list[Observed]()
         for offset, event in events:
             before, after = self._apply(event, offset)
             outrun |= self._outruns(event, after)
             if offset > self._cells.applied:
-                observed.append(self._observed(before, after, event, offset))
-        self._count(observed)
+                seen.append(observed(before, after, event, offset))
+        self._count(seen)
         for state in (self._users, self._cells):
             state.applied = max(state.applied, records[-1].offset if records else -1)
         if outrun or self._due(now):
@@ -194,16 +194,10 @@ class EventProcessor:
 
     def _outruns(self, event: LoggedEvent, after: users.UserValue) -> bool:
         """Whether ``aggregates`` must be committed before ``users``, which is about to drop entries."""
-        late = users.entries_after(after, self._cells.committed)
-        return users.loses_history(event) or late > users.RECENT - HISTORY
+        return users.loses_history(event) or users.outruns(after, self._cells.committed, HISTORY)
 
-    @staticmethod
-    def _observed(before: users.UserValue, after: users.UserValue, event: LoggedEvent, offset: int) -> Observed:
-        entry, earlier = users.entry_at(after, offset), users.history(after, offset, HISTORY)
-        return Observed(offset, event, entry, earlier, users.taken_back(before, event))
-
-    def _count(self, observed: Sequence[Observed]) -> None:
-        changes = [change for each in observed for change in aggregates.changes(each)]
+    def _count(self, seen: Sequence[Observed]) -> None:
+        changes = [change for each in seen for change in aggregates.changes(each)]
         self._cells.fetch({change.key for change in changes})
         for change in changes:
             self._cells.put(change.key, change.on(self._cells[change.key]))

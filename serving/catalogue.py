@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
-from zlib import crc32
 
 import msgspec
 import numpy as np
@@ -18,6 +17,7 @@ from models.arrays import Floats, Ints
 from schemas.catalogue import Item
 from serving.fields import Bools, Fields
 from serving.text import TextIndex
+from signals.bloom import hash_of
 
 _START: Final = 1_024
 _SHOWN_FIELDS: Final = ("title", "description", "categories", "tags", "price", "published_at", "attributes")
@@ -165,7 +165,7 @@ class Catalogue:
         self._fragments.append(None)
         self._labels.append(_NO_LABELS)
         self.fields.touch(at)
-        self._columns["hash"][at] = crc32(item_id.encode("utf-8", "surrogatepass"))
+        self._columns["hash"][at] = hash_of(item_id)
         return at
 
     def _grow(self) -> None:

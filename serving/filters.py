@@ -7,12 +7,16 @@ from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from models.arrays import Ints
 from schemas.answers import Asked
 from serving.catalogue import Catalogue
 from serving.config import RankingConfig
 from serving.expressions import compiled
 from serving.fields import Bools
+from signals import bloom
+from signals.bloom import Bloom
 from signals.users import UserValue
 
 _ANY: Final = "*"
@@ -31,11 +35,27 @@ def allowed(asked: Asked, user: UserValue, catalogue: Catalogue, config: Ranking
         may &= compiled(asked.filter).holds(asked, catalogue.fields)
     if config.hide_seen and not asked.seen:
         may[catalogue.positions(_stay_away(asked, user, config))] = False
+        if config.seen_for.get(_ANY) is None:
+            may[seen_long_ago(user.past, catalogue.column("hash"))] = False
     if asked.exclude:
         may[catalogue.positions(asked.exclude)] = False
     if asked.shown:
         may &= ~np.isin(catalogue.column("hash"), np.frombuffer(asked.shown, "<u4"))
     return may
+
+
+def seen_long_ago(past: Bloom, hashes: NDArray[np.uint32]) -> Ints:
+    """Positions that the filter holds (``signals.bloom.holds``), by the hashes of all items (n,)."""
+    held = [_held(bits, hashes) for bits in (past.newer, past.older) if bits]
+    return np.concatenate([*held, np.empty(0, np.int64)]).astype(np.int32)
+
+
+def _held(bits: bytes, hashes: NDArray[np.uint32]) -> NDArray[np.int64]:
+    every = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little").astype(bool)
+    found = np.arange(hashes.size)
+    for multiplier in bloom.MULTIPLIERS:
+        found = found[every[hashes[found] * np.uint32(multiplier) >> np.uint32(bloom.SHIFT)]]
+    return found
 
 
 def _stay_away(asked: Asked, user: UserValue, config: RankingConfig) -> Iterable[str]:

@@ -6,11 +6,14 @@ merged them: neither may decide what a person sees first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+_FUSION: Final = 10.0
+"""Reciprocal rank fusion's constant: Cormack, Clarke, Büttcher, SIGIR 2009 (they use 60 on longer lists)."""
 _DECIMALS: Final = 6
 """Scores that differ by less are equal."""
 
@@ -24,3 +27,11 @@ def strongest(scores: NDArray[Any], count: int, ties: NDArray[np.uint32]) -> NDA
         within = rounded >= np.partition(rounded, finite.size - count)[finite.size - count]
         finite, rounded = finite[within], rounded[within]
     return finite[np.lexsort((ties[finite], -rounded))[: max(0, count)]]
+
+
+def fused(orders: Sequence[NDArray[np.integer[Any]]], ties: NDArray[np.uint32], count: int) -> NDArray[np.int32]:
+    """Several orders of positions as one, by reciprocal rank; ``ties`` (n,) is of all positions."""
+    scores = np.zeros(ties.size)
+    for order in orders:
+        scores[order] += 1.0 / (_FUSION + np.arange(order.size))
+    return strongest(np.where(scores > 0, scores, -np.inf), count, ties).astype(np.int32)

@@ -15,24 +15,31 @@ from numpy.typing import NDArray
 from models.arrays import Floats, Ints
 from schemas.ports import SignalChanges
 from serving.catalogue import Catalogue
-from serving.ordering import strongest
+from serving.contexts import Contexts
+from serving.exposure import Exposure
+from serving.ordering import fused, strongest
 from serving.sessions import SESSIONS, LiveSessions
 from signals import aggregates
 from signals.aggregates import Cell
+from signals.baskets import BasketCell
+from signals.context import ContextCell, merge_context
 from signals.covisits import NextCell
 from signals.decay import NOTHING
+from signals.exposure import ExposureCell, merge_exposure
 from signals.popularity import HALF_LIVES, PopularityCell, merge_count, merge_popularity
+from signals.queries import QueryCell, merge_queries, query_key
 from signals.tail import TailCell
 
 Doubles = NDArray[np.float64]
 TOP: Final = 2_000
 """Length of the top lists."""
-_FUSION: Final = 10.0
-"""Reciprocal rank fusion's constant: Cormack, Clarke, Büttcher, SIGIR 2009 (they use 60 on longer lists)."""
 
 
 class Followers(NamedTuple):
-    """What came after one item: positions (F,) and decayed co-visits in log space (F,), NEXT_HALF_LIFE."""
+    """What came after one item: positions (F,) and decayed co-visits in log space (F,), NEXT_HALF_LIFE.
+
+    What came with one item, or after a search for a word, has the half-life of its kind of cell.
+    """
 
     items: Ints
     visits: Doubles
@@ -44,13 +51,16 @@ class Merged(NamedTuple):
     decayed: dict[int, tuple[float, ...]]
     counts: dict[int, float]
     followers: dict[int, Followers]
+    companions: dict[int, Followers]
+    exposed: dict[int, dict[str, float]]
+    contexts: dict[int, dict[str, float]]
     tails: dict[int, list[TailCell]]
     """By partition."""
 
     @classmethod
     def nothing(cls) -> Self:
         """An empty one, to merge into."""
-        return cls({}, {}, {}, {})
+        return cls({}, {}, {}, {}, {}, {}, {})
 
 
 class Population:
@@ -63,15 +73,25 @@ class Population:
         self._mergers: Mapping[str, Callable[[int, str, str, Merged], None]] = {
             "pop": self._merge_popularity,
             "next": self._merge_followers,
+            "with": self._merge_companions,
             "tail": self._merge_tail,
+            "exp": self._merge_exposure,
+            "ctx": self._merge_contexts,
+            "query": self._merge_nothing,
         }
         self.sessions = LiveSessions(catalogue, sessions)
         """The newest sessions of everybody, for session neighbours."""
+        self.exposure = Exposure()
+        """Clicks over impressions."""
+        self.contexts = Contexts(catalogue)
+        """What trends where and when."""
         self._cells: list[dict[str, Cell]] = [{} for _ in range(partitions)]
         self._links: list[dict[int, Followers]] = [{} for _ in range(partitions)]
+        self._baskets: list[dict[int, Followers]] = [{} for _ in range(partitions)]
         self._decayed = np.full((len(HALF_LIVES), 0), NOTHING)
         self._counts = np.zeros(0)
         self._followers: dict[int, Followers] = {}
+        self._companions: dict[int, Followers] = {}
         self.trending: Ints = np.empty(0, np.int32)
         """Positions, most trending first: the half-lives' orders, fused."""
         self.popular: Ints = np.empty(0, np.int32)
@@ -93,6 +113,16 @@ class Population:
         """What people went on to after an item."""
         return self._followers.get(at)
 
+    def companions(self, at: int) -> Followers | None:
+        """What goes together with an item in baskets, playlists and collections."""
+        return self._companions.get(at)
+
+    def sought(self, word: str) -> Followers:
+        """What people went to after they had searched for a word (of ``signals.queries.query_words``)."""
+        key = query_key(word)
+        found = merge_queries((cell for held in self._cells if isinstance(cell := held.get(key), QueryCell)), word)
+        return self._by_position(found)
+
     def merge(self, partition: int, changes: SignalChanges, into: Merged) -> Iterator[None]:
         """Merge a partition's changed cells into what ``adopt`` takes over, a cell a step.
 
@@ -112,6 +142,11 @@ class Population:
     def adopt(self, merged: Merged) -> None:
         """Take over what was merged, and order the top lists anew where counts have changed."""
         self._followers.update(merged.followers)
+        self._companions.update(merged.companions)
+        for at, counts in merged.exposed.items():
+            self.exposure.put(at, counts)
+        for at, counts in merged.contexts.items():
+            self.contexts.put(at, counts)
         if not merged.counts:
             return
         self._widen()
@@ -139,12 +174,41 @@ class Population:
 
     def _merge_followers(self, partition: int, key: str, item_id: str, merged: Merged) -> None:
         cell = self._cells[partition].get(key)
-        visits = cell.followers if isinstance(cell, NextCell) else {}
+        followers = cell.followers if isinstance(cell, NextCell) else {}
+        self._link(self._links, partition, item_id, followers, merged.followers)
+
+    def _merge_companions(self, partition: int, key: str, item_id: str, merged: Merged) -> None:
+        cell = self._cells[partition].get(key)
+        companions = cell.companions if isinstance(cell, BasketCell) else {}
+        self._link(self._baskets, partition, item_id, companions, merged.companions)
+
+    def _link(
+        self,
+        links: list[dict[int, Followers]],
+        partition: int,
+        item_id: str,
+        counts: Mapping[str, float],
+        into: dict[int, Followers],
+    ) -> None:
         at = self._catalogue.ensure(item_id)
+        links[partition][at] = self._by_position(counts)
+        into[at] = _summed([found for held in links if (found := held.get(at)) is not None])
+
+    def _by_position(self, counts: Mapping[str, float]) -> Followers:
         ensure = self._catalogue.ensure
-        items = np.fromiter((ensure(each) for each in visits), np.int32, len(visits))
-        self._links[partition][at] = Followers(items, np.fromiter(visits.values(), np.float64, len(visits)))
-        merged.followers[at] = _summed([found for held in self._links if (found := held.get(at)) is not None])
+        items = np.fromiter((ensure(each) for each in counts), np.int32, len(counts))
+        return Followers(items, np.fromiter(counts.values(), np.float64, len(counts)))
+
+    def _merge_exposure(self, _: int, key: str, item_id: str, merged: Merged) -> None:
+        cells = (cell for held in self._cells if isinstance(cell := held.get(key), ExposureCell))
+        merged.exposed[self._catalogue.ensure(item_id)] = merge_exposure(cells)
+
+    def _merge_contexts(self, _: int, key: str, item_id: str, merged: Merged) -> None:
+        cells = (cell for held in self._cells if isinstance(cell := held.get(key), ContextCell))
+        merged.contexts[self._catalogue.ensure(item_id)] = merge_context(cells, self._weights)
+
+    def _merge_nothing(self, *_: object) -> None:
+        """Searches are merged when somebody searches."""
 
     def _merge_tail(self, partition: int, key: str, _: str, merged: Merged) -> None:
         # A tail is read once: what it says is kept by session.
@@ -164,11 +228,8 @@ class Population:
         ties = self._catalogue.column("hash")
         counts = self._counts[: ties.size]
         self.popular = strongest(np.where(counts > 0, counts, -np.inf), TOP, ties).astype(np.int32)
-        fused = np.zeros(ties.size)
-        for decayed in self._decayed[:, : ties.size]:
-            order = strongest(decayed, TOP, ties)
-            fused[order] += 1.0 / (_FUSION + np.arange(order.size))
-        self.trending = strongest(np.where(fused > 0, fused, -np.inf), TOP, ties).astype(np.int32)
+        orders = [strongest(decayed, TOP, ties) for decayed in self._decayed[:, : ties.size]]
+        self.trending = fused(orders, ties, TOP)
 
 
 def _summed(parts: list[Followers]) -> Followers:

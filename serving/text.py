@@ -7,8 +7,6 @@ more than one in a description: weighted term frequencies, as in BM25F.
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
@@ -19,8 +17,8 @@ from numpy.typing import NDArray
 from models.arrays import Floats, Ints
 from schemas.catalogue import Item
 from serving.ordering import strongest
+from signals.queries import words_of
 
-_WORD: Final = re.compile(r"\w+")
 _K1: Final = 1.2
 _B: Final = 0.5
 _FIELDS: Final = (("title", 3.0), ("categories", 2.0), ("tags", 2.0), ("description", 1.0))
@@ -28,16 +26,9 @@ DESCRIPTION_WORDS: Final = 120
 """Words of a description that are indexed."""
 
 
-def terms_of(text: str) -> list[str]:
-    """The words of a text without case, accents and plural."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    words = _WORD.findall("".join(c for c in plain if not unicodedata.combining(c)))
-    return [word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word for word in words]
-
-
 @lru_cache(maxsize=20_000)
 def _label_terms(label: str) -> tuple[str, ...]:
-    return tuple(terms_of(label))
+    return tuple(words_of(label))
 
 
 def item_terms(item: Item) -> dict[str, float]:
@@ -54,7 +45,7 @@ def _field_terms(item: Item, field: str) -> list[str]:
     if not value:
         return []
     if isinstance(value, str):
-        words = terms_of(value)
+        words = words_of(value)
         return words[:DESCRIPTION_WORDS] if field == "description" else words
     return [term for label in value for term in _label_terms(label)]
 
@@ -94,7 +85,7 @@ class TextIndex:
 
     def search(self, query: str, count: int) -> tuple[Ints, Floats]:
         """The best matches, best first: positions (C,) and scores (C,)."""
-        return self._best(dict.fromkeys(terms_of(query), 1.0), count)
+        return self._best(dict.fromkeys(words_of(query), 1.0), count)
 
     def alike(self, at: int, count: int) -> tuple[Ints, Floats]:
         """Items that share the most telling terms with this one, itself left out."""

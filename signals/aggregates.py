@@ -7,10 +7,18 @@ from typing import Final
 
 import msgspec
 
-from signals import covisits, popularity, tail
+from signals import baskets, context, covisits, exposure, popularity, queries, tail
 from signals.cells import Change, Kind, Observed
 
-KINDS: Final[Sequence[Kind]] = (popularity.KIND, covisits.KIND, tail.KIND)
+KINDS: Final[Sequence[Kind]] = (
+    popularity.KIND,
+    covisits.KIND,
+    tail.KIND,
+    exposure.KIND,
+    context.KIND,
+    baskets.KIND,
+    queries.KIND,
+)
 """Every kind of cell that is kept. Another one is another file with a KIND, named here."""
 
 Cell = msgspec.Struct

@@ -12,12 +12,10 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from schemas.events import LoggedEvent
-from signals.users import Entry
+from signals.users import EMPTY, Entry, UserValue, entry_at, history, taken_back
 
 HISTORY: Final = 32
 """How many of a user's earlier entries a change may look at."""
-NEGATIVE: Final = frozenset({"dislike", "dismiss", "unlike"})
-"""Types that link nothing."""
 
 
 class Observed(NamedTuple):
@@ -31,6 +29,14 @@ class Observed(NamedTuple):
     """The user's entries before it, newest last, at most HISTORY."""
     taken_back: tuple[Entry, ...] = ()
     """The entries that it removed from the user's history."""
+    after: UserValue = EMPTY
+    """The user's value with it, and perhaps with later events too."""
+
+
+def observed(before: UserValue, after: UserValue, event: LoggedEvent, offset: int) -> Observed:
+    """An event, given its user's value before and after it; where the value is ahead of it, both are that value."""
+    entry, earlier = entry_at(after, offset), history(after, offset, HISTORY)
+    return Observed(offset, event, entry, earlier, taken_back(before, event) if before is not after else (), after)
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):

@@ -10,9 +10,9 @@ from typing import Final
 
 import msgspec
 
-from signals.cells import NEGATIVE, Change, Kind, Observed
-from signals.decay import DAY, NOTHING, at_time, log_add
-from signals.users import Entry
+from signals.cells import Change, Kind, Observed
+from signals.decay import DAY, added, at_time, summed, trimmed
+from signals.users import NEGATIVE, Entry
 
 NEXT_HALF_LIFE: Final = 30 * DAY
 NEXT_REACH: Final = 10
@@ -40,8 +40,7 @@ def changes(observed: Observed) -> Iterator[Change]:
     """The items that the user was at before are followed by this one."""
     if (entry := observed.entry) is not None:
         for item, weight in _linked(entry, observed.earlier):
-            added = at_time(entry.at, NEXT_HALF_LIFE, weight)
-            yield Change(f"next:{item}", _followed, (entry.item, added))
+            yield Change(next_key(item), _followed, (entry.item, at_time(entry.at, NEXT_HALF_LIFE, weight)))
 
 
 KIND: Final = Kind("next", NextCell(), changes)
@@ -49,11 +48,7 @@ KIND: Final = Kind("next", NextCell(), changes)
 
 def merge_next(cells: Iterable[NextCell]) -> dict[str, float]:
     """One item's followers over several partitions, decayed co-visits in log space (NEXT_HALF_LIFE)."""
-    merged: dict[str, float] = {}
-    for cell in cells:
-        for item, decayed in cell.followers.items():
-            merged[item] = log_add(merged.get(item, NOTHING), decayed)
-    return merged
+    return summed(cell.followers for cell in cells)
 
 
 def _linked(entry: Entry, earlier: Sequence[Entry]) -> list[tuple[str, float]]:
@@ -70,11 +65,4 @@ def _linked(entry: Entry, earlier: Sequence[Entry]) -> list[tuple[str, float]]:
 
 
 def _followed(cell: NextCell, by: tuple[str, float]) -> NextCell:
-    item, added = by
-    followers = cell.followers.copy()
-    followers[item] = log_add(followers.get(item, NOTHING), added)
-    if len(followers) > NEXT_WIDTH + NEXT_SLACK:
-        weakest = sorted(followers, key=lambda each: (followers[each], each))[:-NEXT_WIDTH]
-        for each in weakest:
-            del followers[each]
-    return NextCell(followers)
+    return NextCell(trimmed(added(cell.followers, *by), NEXT_WIDTH, NEXT_SLACK))

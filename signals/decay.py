@@ -8,6 +8,7 @@ Forward decay: Cormode, Shkapenyuk, Srivastava, Xu, "Forward Decay", ICDE 2009.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 NOTHING: Final = -math.inf
@@ -40,3 +41,33 @@ def at_time(at: float, half_life: float, weight: float = 1.0) -> float:
 def value_at(count: float, half_life: float, now: float) -> float:
     """What a count is worth at ``now`` (seconds)."""
     return math.exp2(min(count - now / half_life, 1_000.0))
+
+
+def added(counts: dict[str, float], name: str, amount: float) -> dict[str, float]:
+    """Named counts with this much more (log space) of one name."""
+    changed = counts.copy()
+    changed[name] = log_add(counts.get(name, NOTHING), amount)
+    return changed
+
+
+def taken(counts: dict[str, float], name: str, amount: float) -> dict[str, float]:
+    """Named counts with this much less (log space) of one name; a count of nothing is left out."""
+    changed = counts.copy()
+    left = log_subtract(changed.pop(name, NOTHING), amount)
+    return changed if left == NOTHING else changed | {name: left}
+
+
+def trimmed(counts: dict[str, float], width: int, slack: int) -> dict[str, float]:
+    """Named counts, only the strongest ``width`` of them where they are more than ``width + slack``."""
+    if len(counts) <= width + slack:
+        return counts
+    return {name: counts[name] for name in sorted(counts, key=lambda name: (counts[name], name))[-width:]}
+
+
+def summed(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Named counts of several places as one."""
+    merged: dict[str, float] = {}
+    for part in parts:
+        for name, count in part.items():
+            merged[name] = log_add(merged.get(name, NOTHING), count)
+    return merged

@@ -6,32 +6,47 @@ from collections.abc import Sequence
 
 import msgspec
 
-from signals.users import RECENT, SEEN, TERMS, Entry, Session, Term, UserValue
+from signals import bloom
+from signals.bloom import Bloom
+from signals.users import FLEETING, KEPT, RECENT, SEEN, TERMS, Entry, Session, Term, UserValue, remembered
 
 
 def merge(user: UserValue, guests: Sequence[UserValue]) -> UserValue:
     """The user's value with the guests' histories in it, ordered by time and bounded as ever.
 
-    ``offset``, ``links`` and ``id_hashes`` stay the user's own: the guests' stand on other partitions. An event
-    that is in two histories counts once.
+    ``offset``, ``links``, ``id_hashes`` and ``shown`` stay the user's own: the guests' stand on other partitions. An
+    event that is in two histories counts once.
     """
     present = [guest for guest in guests if guest.offset >= 0]
     if not present:
         return user
     values = [user, *present]
+    entries = _entries(values)
+    seen, past = _seen(values)
     return msgspec.structs.replace(
         user,
-        recent=_recent(values),
+        recent=entries[-RECENT:],
+        kept=_kept(entries[:-RECENT]),
         session=_session(values),
-        seen=_seen(values),
+        seen=seen,
+        past=past,
+        visits=sum(value.visits for value in values),
         counters=_counters(values),
         terms=_terms(values),
     )
 
 
-def _recent(values: Sequence[UserValue]) -> tuple[Entry, ...]:
-    by_event = {entry.id_hash: entry for value in reversed(values) for entry in value.recent}
-    return tuple(sorted(by_event.values(), key=lambda entry: (entry.at, entry.offset, entry.id_hash))[-RECENT:])
+def _entries(values: Sequence[UserValue]) -> tuple[Entry, ...]:
+    by_event = {entry.id_hash: entry for value in reversed(values) for entry in remembered(value)}
+    return tuple(sorted(by_event.values(), key=lambda entry: (entry.at, entry.offset, entry.id_hash)))
+
+
+def _kept(entries: Sequence[Entry]) -> dict[str, tuple[Entry, ...]]:
+    by_type: dict[str, tuple[Entry, ...]] = {}
+    for entry in entries:
+        if entry.type not in FLEETING:
+            by_type[entry.type] = (*by_type.get(entry.type, ()), entry)[-KEPT:]
+    return by_type
 
 
 def _terms(values: Sequence[UserValue]) -> tuple[Term, ...]:
@@ -44,13 +59,16 @@ def _session(values: Sequence[UserValue]) -> Session | None:
     return max(sessions, key=lambda session: session.last, default=None)
 
 
-def _seen(values: Sequence[UserValue]) -> dict[str, float]:
+def _seen(values: Sequence[UserValue]) -> tuple[dict[str, float], Bloom]:
     merged: dict[str, float] = {}
     for value in values:
         for item, at in value.seen.items():
             merged[item] = max(at, merged.get(item, at))
-    newest = sorted(merged.items(), key=lambda pair: (pair[1], pair[0]))[-SEEN:]
-    return dict(newest)
+    ordered = sorted(merged.items(), key=lambda pair: (pair[1], pair[0]))
+    past = bloom.union([value.past for value in values])
+    for item, _ in ordered[:-SEEN]:
+        past = bloom.add(past, item)
+    return dict(ordered[-SEEN:]), past
 
 
 def _counters(values: Sequence[UserValue]) -> dict[str, int]:

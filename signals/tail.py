@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 
-from signals.cells import NEGATIVE, Change, Kind, Observed
-from signals.users import Entry
+from signals.cells import Change, Kind, Observed
+from signals.users import NEGATIVE, Entry
 
 CHUNK: Final = 256
 """Offsets that one cell covers."""

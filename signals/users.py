@@ -13,6 +13,8 @@ from typing import Final
 import msgspec
 
 from schemas.events import LoggedEvent
+from signals import bloom
+from signals.bloom import Bloom
 
 RECENT: Final = 128
 """Item interactions kept, newest last."""
@@ -26,8 +28,29 @@ DEDUPLICATION: Final = 256
 """Event ids remembered, as 8-byte hashes; a repeat further back than this counts again."""
 TYPES: Final = 64
 """Distinct event types counted."""
+KEPT: Final = 8
+"""Entries kept a type where newer ones of other types have pushed them out of the recent ones."""
+FLEETING: Final = frozenset({"view", "click", "dwell", "impression"})
+"""Types of which nothing is kept beyond the recent entries."""
+SEARCHED: Final = 8
+"""Items remembered that were gone to after one search."""
+SEARCH_SECONDS: Final = 1_800.0
+"""An interaction follows from the search before it for this long, by event time."""
+SHOWN: Final = 32
+"""Impressions remembered by their offsets."""
+DIMENSIONS: Final = ("country", "device")
+"""What an entry keeps of its event's context."""
+GROUPS: Final = ("basket_id", "playlist_id", "collection_id")
+"""Properties that say what an item was put together with."""
+GROUPED: Final = frozenset({"cart", "purchase", "bookmark"})
+"""Types whose items belong together where they come in one session."""
+LABEL: Final = 32
+"""Longest value of a context that is kept; a longer one is none."""
 SESSION_GAP_SECONDS: Final = 1_800.0
 """A pause longer than this starts a new session where the client names none."""
+
+NEGATIVE: Final = frozenset({"dislike", "dismiss", "unlike"})
+"""Types of aversion: nothing leads to or from them."""
 
 _HASH_BYTES: Final = 8
 _NOT_INTERACTIONS: Final = frozenset({"search", "identify", "forget", "retract", "impression"})
@@ -45,14 +68,24 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     id_hash: bytes
     session: bytes = b""
     """The hash of the session that it belongs to."""
+    group: bytes = b""
+    """The hash of the basket, playlist or collection that it belongs to; empty for none."""
+    position: int | None = None
+    """Its place in the answer that led to it."""
+    context: tuple[str, ...] = ()
+    """``dimension:value`` for those of DIMENSIONS that the event names."""
+    scroll: float | None = None
+    """The share of the page that was scrolled through, 0 to 1."""
 
 
 class Term(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One search: its offset, text and time (seconds since 1970)."""
+    """One search: its offset, text, time (seconds since 1970), and the items gone to after it, newest last."""
 
     offset: int
     query: str
     at: float
+    items: tuple[str, ...] = ()
+    id_hash: bytes = b""
 
 
 class Session(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -77,6 +110,14 @@ class UserValue(msgspec.Struct, array_like=True, frozen=True, gc=False):
     counters: dict[str, int] = {}
     terms: tuple[Term, ...] = ()
     id_hashes: bytes = b""
+    kept: dict[str, tuple[Entry, ...]] = {}
+    """By type, entries that are no longer among the recent ones."""
+    past: Bloom = Bloom()
+    """Items that are no longer in ``seen``."""
+    visits: int = 0
+    """Sessions begun."""
+    shown: tuple[int, ...] = ()
+    """Offsets of the last impressions that were not repeats."""
 
 
 EMPTY: Final = UserValue()
@@ -119,13 +160,30 @@ def loses_history(event: LoggedEvent) -> bool:
     return event.type in {"forget", "retract"} or event.type in _RETRACTING
 
 
+def remembered(value: UserValue) -> tuple[Entry, ...]:
+    """The recent entries and before them those that are kept by type, newest last."""
+    kept = [entry for entries in value.kept.values() for entry in entries]
+    return (*sorted(kept, key=lambda entry: (entry.at, entry.offset)), *value.recent) if kept else value.recent
+
+
+def was_seen(value: UserValue, item: str) -> bool:
+    """Whether the person has met the item; sometimes (see ``Bloom``) also where not."""
+    return item in value.seen or bloom.holds(value.past, item)
+
+
+def searched(value: UserValue, entry: Entry) -> Term | None:
+    """The search that an interaction follows from: the last one before it, if that is not too long ago."""
+    return _last_search(value.terms, entry.offset, entry.at)
+
+
 def taken_back(value: UserValue, event: LoggedEvent) -> tuple[Entry, ...]:
     """The entries that an ``unlike`` or a ``retract`` removes from this history (``forget`` removes the person, not the counts)."""
     if event.type == "retract":
         hashed = id_hash(event.event_id)
-        return tuple(entry for entry in value.recent if entry.id_hash == hashed)
+        return tuple(entry for entry in remembered(value) if entry.id_hash == hashed)
     if event.type in _RETRACTING and not is_duplicate(value, event):
-        return tuple(e for e in value.recent if e.item == event.item_id and e.type == _RETRACTING[event.type])
+        kind = _RETRACTING[event.type]
+        return tuple(entry for entry in remembered(value) if entry.item == event.item_id and entry.type == kind)
     return ()
 
 
@@ -156,12 +214,16 @@ def entry_at(value: UserValue, offset: int) -> Entry | None:
     return None
 
 
-def entries_after(value: UserValue, offset: int) -> int:
-    """How many entries stand after an offset."""
-    at = len(value.recent)
-    while at and value.recent[at - 1].offset > offset:
-        at -= 1
-    return len(value.recent) - at
+def outruns(value: UserValue, offset: int, history: int) -> bool:
+    """Whether a signal that has applied all up to an offset may soon miss something of what came after it.
+
+    ``history`` is how many earlier entries it wants to see of each.
+    """
+    return (
+        (len(value.recent) > RECENT - history and value.recent[history - RECENT - 1].offset > offset)
+        or (len(value.terms) == TERMS and value.terms[0].offset > offset)
+        or (len(value.shown) == SHOWN and value.shown[0] > offset)
+    )
 
 
 def _known(hashes: bytes, wanted: bytes) -> bool:
@@ -174,16 +236,15 @@ def _known(hashes: bytes, wanted: bytes) -> bool:
 def _apply(value: UserValue, event: LoggedEvent, offset: int) -> UserValue:
     at = event.occurred_at.timestamp()
     hashed = id_hash(event.event_id)
-    recent, seen = value.recent, value.seen
     session = _visit(value.session, event, at)
     if event.type in _RETRACTING:
-        gone = taken_back(value, event)
-        recent = tuple(entry for entry in recent if entry not in gone)
+        value = _without(value, taken_back(value, event))
+    recent, kept, seen, past, terms = value.recent, value.kept, value.seen, value.past, value.terms
     if is_interaction(event):
-        assert event.item_id is not None
-        entry = Entry(offset, event.type, event.item_id, at, event.value, hashed, session.hash)
-        recent = (*recent, entry)[-RECENT:]
-        seen = _touch(seen, event.item_id, at)
+        entry = _entry(event, offset, at, hashed, session)
+        recent, kept = _push(recent, kept, entry)
+        seen, past = _touch(seen, past, entry.item, at)
+        terms = _gone_to(terms, entry)
     return UserValue(
         offset=offset,
         recent=recent,
@@ -191,26 +252,91 @@ def _apply(value: UserValue, event: LoggedEvent, offset: int) -> UserValue:
         seen=seen,
         links=_link(value.links, event),
         counters=_count(value.counters, event.type),
-        terms=_search(value.terms, event, offset, at),
+        terms=_search(terms, event, offset, at, hashed),
         id_hashes=(value.id_hashes + hashed)[-DEDUPLICATION * _HASH_BYTES :],
+        kept=kept,
+        past=past,
+        visits=value.visits + (session.events == 1),
+        shown=(*value.shown, offset)[-SHOWN:] if event.type == "impression" else value.shown,
     )
 
 
+def _entry(event: LoggedEvent, offset: int, at: float, hashed: bytes, session: Session) -> Entry:
+    assert event.item_id is not None
+    if not (event.properties or event.context or event.recommendation_id or event.type in GROUPED):
+        return Entry(offset, event.type, event.item_id, at, event.value, hashed, session.hash)
+    position = event.position if event.recommendation_id is not None else None
+    group, scroll = _group(event, session), _scroll(event)
+    return Entry(
+        offset,
+        event.type,
+        event.item_id,
+        at,
+        event.value,
+        hashed,
+        session.hash,
+        group,
+        position,
+        _context(event),
+        scroll,
+    )
+
+
+def _group(event: LoggedEvent, session: Session) -> bytes:
+    for name in GROUPS:
+        if event.properties and isinstance(named := event.properties.get(name), str):
+            return id_hash(f"{name}\n{named}")
+    return session.hash if event.type in GROUPED else b""
+
+
+def _context(event: LoggedEvent) -> tuple[str, ...]:
+    given = event.context or {}
+    named = ((name, given.get(name)) for name in DIMENSIONS)
+    return tuple([f"{name}:{label}" for name, label in named if isinstance(label, str) and 0 < len(label) <= LABEL])
+
+
+def _scroll(event: LoggedEvent) -> float | None:
+    share = event.properties.get("scroll") if event.properties else None
+    return min(1.0, max(0.0, float(share))) if isinstance(share, int | float) else None
+
+
 def _retract(value: UserValue, event: LoggedEvent, offset: int) -> UserValue:
-    gone = taken_back(value, event)
-    recent = tuple(entry for entry in value.recent if entry not in gone)
-    unseen = {entry.item for entry in gone} - {entry.item for entry in recent}
+    hashed, gone = id_hash(event.event_id), taken_back(value, event)
+    left = _without(value, gone)
+    unseen = {entry.item for entry in gone} - {entry.item for entry in remembered(left)}
     seen = {item: at for item, at in value.seen.items() if item not in unseen}
-    return msgspec.structs.replace(value, offset=offset, recent=recent, seen=seen)
+    terms = tuple(term for term in value.terms if term.id_hash != hashed)
+    return msgspec.structs.replace(left, offset=offset, seen=seen, terms=terms)
 
 
-def _touch(seen: dict[str, float], item: str, at: float) -> dict[str, float]:
+def _without(value: UserValue, gone: tuple[Entry, ...]) -> UserValue:
+    if not gone:
+        return value
+    recent = tuple(entry for entry in value.recent if entry not in gone)
+    kept = {kind: left for kind, held in value.kept.items() if (left := tuple(e for e in held if e not in gone))}
+    return msgspec.structs.replace(value, recent=recent, kept=kept)
+
+
+def _push(
+    recent: tuple[Entry, ...], kept: dict[str, tuple[Entry, ...]], entry: Entry
+) -> tuple[tuple[Entry, ...], dict[str, tuple[Entry, ...]]]:
+    if len(recent) < RECENT:
+        return (*recent, entry), kept
+    old = recent[0]
+    if old.type not in FLEETING and (old.type in kept or len(kept) < TYPES):
+        kept = {**kept, old.type: (*kept.get(old.type, ()), old)[-KEPT:]}
+    return (*recent[1:], entry), kept
+
+
+def _touch(seen: dict[str, float], past: Bloom, item: str, at: float) -> tuple[dict[str, float], Bloom]:
     touched = seen.copy()
     touched.pop(item, None)
     touched[item] = at
     if len(touched) > SEEN:
-        del touched[next(iter(touched))]
-    return touched
+        oldest = next(iter(touched))
+        del touched[oldest]
+        past = bloom.add(past, oldest)
+    return touched, past
 
 
 def _visit(session: Session | None, event: LoggedEvent, at: float) -> Session:
@@ -232,7 +358,22 @@ def _count(counters: dict[str, int], kind: str) -> dict[str, int]:
     return {**counters, kind: counters.get(kind, 0) + 1}
 
 
-def _search(terms: tuple[Term, ...], event: LoggedEvent, offset: int, at: float) -> tuple[Term, ...]:
+def _search(terms: tuple[Term, ...], event: LoggedEvent, offset: int, at: float, hashed: bytes) -> tuple[Term, ...]:
     if event.type != "search" or event.query is None:
         return terms
-    return (*terms, Term(offset, event.query, at))[-TERMS:]
+    return (*terms, Term(offset, event.query, at, (), hashed))[-TERMS:]
+
+
+def _last_search(terms: tuple[Term, ...], before: int, at: float) -> Term | None:
+    for term in reversed(terms):
+        if term.offset < before:
+            return term if abs(at - term.at) <= SEARCH_SECONDS else None
+    return None
+
+
+def _gone_to(terms: tuple[Term, ...], entry: Entry) -> tuple[Term, ...]:
+    """The searches, the last one with the item that was gone to after it."""
+    term = _last_search(terms, entry.offset, entry.at) if entry.type not in NEGATIVE else None
+    if term is None or entry.item in term.items:
+        return terms
+    return (*terms[:-1], msgspec.structs.replace(term, items=(*term.items, entry.item)[-SEARCHED:]))

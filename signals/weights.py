@@ -36,6 +36,8 @@ RATING_LIMIT: Final = 4.0
 """A rating is never worth more than this, whatever the site's scale is."""
 DWELL_SECONDS: Final = 60.0
 DWELL_LIMIT: Final = 3.0
+SCROLL_WORTH: Final = 1.0
+"""What a dwell's ``scroll`` of 1, the whole page, adds, in minutes."""
 
 VERDICTS: Final = frozenset({"like", "unlike", "dislike", "dismiss", "rating"})
 """Types by which a person says yes or no; the newest verdict on an item holds against older events."""
@@ -53,5 +55,6 @@ def worth(entry: Entry, weights: Mapping[str, float] = DEFAULT_WEIGHTS) -> float
         stars = entry.value - RATING_MIDDLE
         return weight * max(-RATING_LIMIT, min(RATING_LIMIT, stars))
     if entry.type == "dwell" and entry.value is not None:
-        return weight * max(0.0, min(DWELL_LIMIT, entry.value / DWELL_SECONDS))
+        read = SCROLL_WORTH * entry.scroll if entry.scroll is not None else 0.0
+        return weight * max(0.0, min(DWELL_LIMIT, entry.value / DWELL_SECONDS + read))
     return weight

@@ -112,7 +112,7 @@ def traffic() -> Traffic:
 
     def traffic(random: Random, count: int, people: int = 4, items: int = 12) -> list[LoggedEvent]:
         kinds = ["click"] * 8 + ["view"] * 4 + ["like"] * 3 + ["unlike", "dislike", "rating", "impression"]
-        kinds += ["search", "search", "retract", "identify", "forget", "repeat"]
+        kinds += ["search", "search", "retract", "identify", "forget", "repeat", "cart", "purchase", "impression"]
         made: list[LoggedEvent] = []
         for number in range(count):
             kind = random.choice(kinds)
@@ -139,6 +139,11 @@ def _of_kind(kind: str, event_id: str, person: str, item: str, random: Random) -
         item_id=None if kind in {"search", "identify", "forget"} else item,
         value=random.choice([1.0, 4.5]) if kind == "rating" else None,
         query=f"query {random.randrange(3)}" if kind == "search" else None,
+        recommendation_id=random.choice([None, "r1"]),
+        position=random.choice([None, 0, 7]),
+        impression=[f"i{n}" for n in range(random.randrange(4))] if kind == "impression" else None,
+        context=random.choice([None, {"country": random.choice(["DE", "FR"]), "device": "phone"}]),
+        properties=random.choice([None, None, {"basket_id": f"b{random.randrange(3)}"}]),
         occurred_at=at,
         received_at=datetime(2026, 1, 15, tzinfo=UTC),
     )

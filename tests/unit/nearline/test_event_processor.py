@@ -36,7 +36,7 @@ def processor(store, flush_seconds=NEVER, refuse=refuse_nothing, log_id=LOG) -> 
 
 def event(number: int, kind: str = "click", user: str = "ann", item: str | None = None, event_id: str | None = None):
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    item = None if kind in {"forget", "search"} else item or f"i{number % 20}"
+    item = None if kind in {"forget", "search", "identify"} else item or f"i{number % 20}"
     query = "q" if kind == "search" else None
     return LoggedEvent(
         event_id=event_id or f"e{number}",
@@ -124,8 +124,8 @@ def test_a_user_who_outruns_the_bound_is_counted_exactly(traffic, records, fault
 
 
 def test_a_restart_far_behind_users_applies_nothing_to_them_again(records, faulty_store, folded_once):
-    searches = [event(n, "search") for n in range(1, users.DEDUPLICATION + 10)]
-    log, store = records([event(0), *searches, event(len(searches) + 1)]), faulty_store()
+    links = [event(n, "identify") for n in range(1, users.DEDUPLICATION + 10)]
+    log, store = records([event(0), *links, event(len(links) + 1)]), faulty_store()
     worker = processor(store)
     worker.resume()
     worker.process(log[:-1], now=1.0)
@@ -251,7 +251,7 @@ def test_only_changed_values_are_written(records, faulty_store):
     written = {}
     store.commit = lambda p, signal, e, f, values: written.update({signal: set(values)})
     worker.process(records([event(2, user="bob", item="b")], start=2), 2.0)
-    assert written == {Signal.USERS: {"u:bob"}, Signal.AGGREGATES: {"pop:b", "tail:0"}}
+    assert written == {Signal.USERS: {"u:bob"}, Signal.AGGREGATES: {"pop:b", "ctx:b", "tail:0"}}
 
 
 def test_values_that_follow_another_log_are_removed(records, faulty_store, folded_once):
@@ -320,3 +320,15 @@ class TestRefused:
         )
         process.process(records([ahead]), 1.0)
         assert refused == [0]
+
+
+@pytest.mark.parametrize(("kind", "bound"), [("search", users.TERMS), ("impression", users.SHOWN)])
+def test_many_searches_or_impressions_make_the_aggregates_flush_early(records, faulty_store, folded_once, kind, bound):
+    log, store = records([event(n, kind if n else "click") for n in range(2 * bound)] + [event(99)]), faulty_store()
+    worker = processor(store)
+    worker.resume()
+    for record in log:
+        worker.process([record], now=1.0)
+    assert store.fence(0, Signal.AGGREGATES).offset >= bound
+    flush(store, log)
+    assert store.everything() == folded_once(log)

@@ -31,7 +31,7 @@ from serving.recommend import Ranked, recommend
 from serving.scene import Signals
 from serving.service import ServingService, Sources, Stores
 from signals import aggregates, users
-from signals.cells import HISTORY, Observed
+from signals.cells import observed
 from signals.users import EMPTY, UserValue
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC).timestamp()
@@ -131,10 +131,7 @@ class World:
         for offset, event in enumerate(events):
             before = values.get(event.subject, EMPTY)
             after = values[event.subject] = users.fold(before, event, offset)
-            entry, earlier = users.entry_at(after, offset), users.history(after, offset, HISTORY)
-            cells.update(
-                aggregates.fold(cells, Observed(offset, event, entry, earlier, users.taken_back(before, event)))
-            )
+            cells.update(aggregates.fold(cells, observed(before, after, event, offset)))
         self.merge(partition, {key: aggregates.encode(cell) for key, cell in cells.items()})
 
     def merge(self, partition: int, values: Mapping[str, bytes], whole: bool = False) -> None:

@@ -10,7 +10,7 @@ import pytest
 from schemas.events import LoggedEvent
 from signals import aggregates, users
 from signals.aggregates import Cell
-from signals.cells import HISTORY, Observed
+from signals.cells import observed
 
 TODAY = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -36,10 +36,7 @@ class Partition:
         """Fold one event; gives the cells that changed."""
         before = self.values.get(event.subject, users.EMPTY)
         after = self.values[event.subject] = users.fold(before, event, self.offset)
-        entry, earlier = users.entry_at(after, self.offset), users.history(after, self.offset, HISTORY)
-        changed = aggregates.fold(
-            self.cells, Observed(self.offset, event, entry, earlier, users.taken_back(before, event))
-        )
+        changed = aggregates.fold(self.cells, observed(before, after, event, self.offset))
         self.cells.update(changed)
         if self.stored:
             self.cells = {key: aggregates.decode(key, aggregates.encode(cell)) for key, cell in self.cells.items()}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from datetime import UTC, datetime
+from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.events import LoggedEvent
@@ -194,3 +195,15 @@ def test_a_type_that_counts_against_takes_away_and_never_below_nothing():
     assert value_at(less[0], popularity.HALF_LIVES[0], TODAY) == pytest.approx(1.0, rel=1e-6)
     nothing = popularity.merge_popularity([cells["pop:a"]], {"click": 1.0, "dislike": -2.0})
     assert nothing == (-math.inf,) * 3
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 2**32).map(Random), st.integers(1, 150))
+def test_every_kind_of_cell_is_the_same_wherever_it_was_stored_meanwhile(traffic, partition, random, count):
+    events = traffic(random, count)
+    assert partition(*events).bytes() == partition(*events, stored=True).bytes()
+
+
+def test_a_kind_of_cell_that_is_not_kept_has_no_cells():
+    with pytest.raises(KeyError):
+        decode("other:a", b"")

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signals import tail, users
-from signals.cells import NEGATIVE
 from signals.tail import CHUNK, RING, TailCell, tail_key
 
 randoms = st.integers(0, 2**32).map(Random)
@@ -25,7 +24,7 @@ def test_the_tail_is_what_all_histories_hold_in_order_of_offsets(traffic, partit
     told = partition(*(each for each in traffic(random, count) if each.type != "forget"))
     histories = sorted(entry for value in told.values.values() for entry in map(_plain, value.recent))
     found = [(entry.offset, entry.item, entry.type, entry.at, entry.session) for entry in in_order(told)]
-    assert found == [each for each in histories if each[2] not in NEGATIVE]
+    assert found == [each for each in histories if each[2] not in users.NEGATIVE]
 
 
 def _plain(entry: users.Entry):

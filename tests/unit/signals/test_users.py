@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.events import LoggedEvent
 from signals import users
-from signals.users import EMPTY, UserValue, decode, encode, entries_after, entry_at, fold, history
+from signals.users import EMPTY, UserValue, decode, encode, entry_at, fold, history
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
@@ -53,7 +53,7 @@ class Retelling:
             self.__init__([])
         elif each.type == "retract":
             gone = {e.item_id for _, e in self.entries() if e.event_id == each.event_id}
-            self.did = [(at, e) for at, e in self.did if e.event_id != each.event_id or not users.is_interaction(e)]
+            self.did = [(at, e) for at, e in self.did if e.event_id != each.event_id or e.type == "identify"]
             self.unseen += [(offset, item) for item in gone - {e.item_id for _, e in self.entries()}]
         elif each.event_id not in self.ids:
             self.ids.add(each.event_id)
@@ -122,7 +122,7 @@ def test_a_repeat_changes_nothing_but_the_offset(traffic, random, count):
 def test_history_is_as_it_was_before_any_offset_within_reach(count, before, limit):
     before = min(before, count)
     final, then = folded(clicks(count)), folded(clicks(before))
-    if entries_after(final, before - 1) + limit <= users.RECENT:
+    if sum(entry.offset >= before for entry in final.recent) + limit <= users.RECENT:
         assert history(final, before, limit) == then.recent[-limit:]
 
 
@@ -131,7 +131,6 @@ def test_an_entry_is_found_at_its_offset_and_nowhere_else(traffic, random, count
     value = folded(traffic(random, count, people=1))
     kept = {entry.offset: entry for entry in value.recent}
     assert [entry_at(value, offset) for offset in range(count)] == [kept.get(offset) for offset in range(count)]
-    assert [entries_after(value, o) for o in range(count)] == [sum(k > o for k in kept) for o in range(count)]
 
 
 def test_everything_is_bounded_even_for_the_longest_names():
@@ -230,3 +229,81 @@ def test_searches_links_and_forgetting_are_no_interactions():
     value = folded([*events, event("impression", "a", "3")])
     assert (value.recent, value.seen) == ((), {})
     assert (value.terms[0].query, value.links) == ("q", ("g",))
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 300), st.integers(-1, 300), st.integers(1, 40))
+def test_a_value_outruns_whoever_could_miss_an_entry_or_its_history(count, applied, limit):
+    value = folded(clicks(count))
+    late = sum(entry.offset > applied for entry in value.recent)
+    assert users.outruns(value, applied, limit) == (late + limit > users.RECENT)
+
+
+@pytest.mark.parametrize(("kind", "bound"), [("search", users.TERMS), ("impression", users.SHOWN)])
+def test_a_value_outruns_whoever_could_miss_a_search_or_an_impression(kind, bound):
+    value = folded([event(kind, event_id=f"e{n}", query="q") for n in range(bound)])
+    assert users.outruns(value, -1, 32)
+    assert not users.outruns(value, 0, 32)
+
+
+def test_a_purchase_outlasts_many_views_and_no_more_than_so_many_do():
+    bought = [event("purchase", f"p{n}", f"p{n}") for n in range(users.KEPT + 2)]
+    value = folded([*bought, *(event("view", f"v{n}", f"v{n}") for n in range(2 * users.RECENT))])
+    assert [entry.type for entry in value.recent] == ["view"] * users.RECENT
+    assert [entry.item for entry in value.kept["purchase"]] == [f"p{n}" for n in range(2, users.KEPT + 2)]
+    assert list(value.kept) == ["purchase"]
+    assert users.remembered(value)[users.KEPT - 1 :] == (value.kept["purchase"][-1], *value.recent)
+
+
+def test_what_is_kept_is_taken_back_too():
+    views = [event("view", f"v{n}", f"v{n}") for n in range(users.RECENT)]
+    value = folded([event("like", "a", "1"), event("like", "b", "2"), *views, *views[:2]])
+    value = fold(value, event("view", "v", "v"), 500)
+    value = fold(value, event("view", "w", "w"), 501)
+    assert [entry.item for entry in value.kept["like"]] == ["a", "b"]
+    assert [e.item for e in fold(value, event("unlike", "a", "3"), 502).kept["like"]] == ["b"]
+    assert [e.item for e in fold(value, event("retract", None, "2"), 502).kept["like"]] == ["a"]
+
+
+def test_what_was_seen_long_ago_is_known_when_its_name_is_forgotten():
+    count = users.SEEN + 500
+    value = folded(clicks(count))
+    assert all(users.was_seen(value, f"i{n}") for n in range(count))
+    assert sum(users.was_seen(value, f"never{n}") for n in range(2_000)) < 40
+    assert "i0" not in value.seen
+
+
+def test_items_gone_to_stand_with_their_search():
+    events = [
+        event("click", "before", "0"),
+        event("search", event_id="1", query="red shoes"),
+        event("click", "a", "2", minutes=1),
+        event("like", "a", "3", minutes=2),
+        event("dislike", "c", "4", minutes=2),
+        event("click", "b", "5", minutes=29),
+        event("click", "late", "6", minutes=31),
+    ]
+    assert folded(events).terms[0].items == ("a", "b")
+    many = [event("click", f"i{n}", f"m{n}") for n in range(20)]
+    assert len(folded([events[1], *many]).terms[0].items) == users.SEARCHED
+
+
+def test_a_search_is_taken_back_by_its_id():
+    events = [event("search", event_id="1", query="a"), event("search", event_id="2", query="b")]
+    assert [term.query for term in folded([*events, event("retract", None, "1")]).terms] == ["b"]
+
+
+def test_visits_are_counted():
+    assert folded([event(event_id=f"{n}", minutes=20 * n) for n in range(4)]).visits == 1
+    assert folded([event(event_id=f"{n}", minutes=40 * n) for n in range(4)]).visits == 4
+
+
+def test_an_entry_keeps_where_it_came_from_and_what_it_belongs_to():
+    told = {"recommendation_id": "r", "position": 3, "context": {"country": "DE", "device": 5, "page": "home"}}
+    entry = folded([event("cart", **told, properties={"basket_id": "b", "scroll": 2.0})]).recent[0]
+    assert (entry.position, entry.context, entry.scroll) == (3, ("country:DE",), 1.0)
+    assert len(entry.group) == 8
+    plain = folded([event(position=3)]).recent[0]
+    assert (plain.position, plain.context, plain.group, plain.scroll) == (None, (), b"", None)
+    session = folded([event("cart")]).recent[0]
+    assert session.group == session.session

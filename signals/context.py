@@ -1,0 +1,83 @@
+"""``ctx`` cells: one item's events by where and when: country, device, hour of the day.
+
+Read as what trends in a request's context. Weights of types come in when a cell is read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from signals.cells import Change, Kind, Observed
+from signals.decay import DAY, HOUR, NOTHING, added, log_add, log_subtract, summed, taken, trimmed
+from signals.users import Entry
+
+HALF_LIFE: Final = 3 * DAY
+WIDTH: Final = 64
+"""Counts that outlive a trimming, an item and partition; the weakest go first."""
+SLACK: Final = 32
+"""Counts taken in beyond that before the next trimming."""
+
+
+class ContextCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One item's decayed counts in log space (HALF_LIFE) by ``type|dimension:value``."""
+
+    counts: dict[str, float] = {}
+
+
+def context_key(item: str) -> str:
+    """The cell of an item's counts by context."""
+    return f"ctx:{item}"
+
+
+def hour_label(at: float) -> str:
+    """The hour of the day (UTC) of a time (seconds since 1970)."""
+    return f"hour:{int(at % DAY // HOUR)}"
+
+
+def changes(observed: Observed) -> Iterator[Change]:
+    """An interaction counts in each of its contexts, until it is taken back."""
+    for gone in observed.taken_back:
+        yield Change(context_key(gone.item), _taken, gone)
+    if (entry := observed.entry) is not None:
+        yield Change(context_key(entry.item), _added, entry)
+
+
+KIND: Final = Kind("ctx", ContextCell(), changes)
+
+
+def merge_context(cells: Iterable[ContextCell], weights: Mapping[str, float]) -> dict[str, float]:
+    """One item's cells from several partitions as weighted decayed counts (log space) by ``dimension:value``.
+
+    Types without a weight count nothing; types with a negative weight take away.
+    """
+    up: dict[str, float] = {}
+    down: dict[str, float] = {}
+    for name, count in summed(cell.counts for cell in cells).items():
+        kind, _, label = name.partition("|")
+        if weight := weights.get(kind, 0.0):
+            into = up if weight > 0 else down
+            into[label] = log_add(into.get(label, NOTHING), count + math.log2(abs(weight)))
+    return {label: log_subtract(count, down.get(label, NOTHING)) for label, count in up.items()}
+
+
+def _names(entry: Entry) -> Iterator[str]:
+    for label in (*entry.context, hour_label(entry.at)):
+        yield f"{entry.type}|{label}"
+
+
+def _added(cell: ContextCell, entry: Entry) -> ContextCell:
+    counts, amount = cell.counts, entry.at / HALF_LIFE
+    for name in _names(entry):
+        counts = added(counts, name, amount)
+    return ContextCell(trimmed(counts, WIDTH, SLACK))
+
+
+def _taken(cell: ContextCell, entry: Entry) -> ContextCell:
+    counts, amount = cell.counts, entry.at / HALF_LIFE
+    for name in _names(entry):
+        counts = taken(counts, name, amount)
+    return ContextCell(counts)

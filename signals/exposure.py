@@ -1,0 +1,94 @@
+"""``exp`` cells: how often an item was shown, and what that led to, by place in the list.
+
+An ``impression`` event says what was shown, in order, from its ``position`` on; an interaction that names its
+``recommendation_id`` and ``position`` answers it. What is taken back is no answer any longer; what was shown stays.
+
+Read as clicks over expected clicks: a place that is looked at half as often as the first counts half an impression
+(Zhang, Jones, "Comparing click logs and editorial labels for training query rewriting", QLWA at WWW 2007).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from schemas.events import LoggedEvent
+from signals.cells import Change, Kind, Observed
+from signals.decay import DAY, added, summed, taken, value_at
+from signals.users import NEGATIVE, TYPES, Entry
+
+HALF_LIFE: Final = 14 * DAY
+BEGINS: Final = (0, 1, 2, 3, 4, 5, 10, 20)
+"""First places of the buckets that places are counted by."""
+LONGEST: Final = 100
+"""Items of one impression that are counted."""
+SHOWN: Final = "impression"
+
+
+class ExposureCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One item's decayed counts in log space (HALF_LIFE) by ``type:bucket``; of answers the first TYPES * 8 of these."""
+
+    counts: dict[str, float] = {}
+
+
+def exposure_key(item: str) -> str:
+    """The cell of an item's impressions and what they led to."""
+    return f"exp:{item}"
+
+
+def changes(observed: Observed) -> Iterator[Change]:
+    """An impression counts at each item that it shows; an answer counts at its item, until it is taken back."""
+    for gone in observed.taken_back:
+        if gone.position is not None:
+            yield Change(exposure_key(gone.item), _taken, _answer(gone))
+    entry, event = observed.entry, observed.event
+    if entry is not None and entry.position is not None and entry.type not in NEGATIVE:
+        yield Change(exposure_key(entry.item), _added, _answer(entry))
+    elif event.type == SHOWN and observed.offset in observed.after.shown:
+        yield from _shown(event)
+
+
+KIND: Final = Kind("exp", ExposureCell(), changes)
+
+
+def merge_exposure(cells: Iterable[ExposureCell]) -> dict[str, float]:
+    """One item's cells from several partitions as one."""
+    return summed(cell.counts for cell in cells)
+
+
+def by_bucket(counts: Mapping[str, float], weights: Mapping[str, float], now: float) -> list[float]:
+    """What counts are worth at ``now`` (seconds), summed over types by their weights; one figure a bucket of BEGINS."""
+    found = [0.0] * len(BEGINS)
+    for name, count in counts.items():
+        kind, _, bucket = name.partition(":")
+        if weight := weights.get(kind, 0.0):
+            found[int(bucket)] += weight * value_at(count, HALF_LIFE, now)
+    return found
+
+
+def _shown(event: LoggedEvent) -> Iterator[Change]:
+    items = event.impression or ([event.item_id] if event.item_id else [])
+    at = event.occurred_at.timestamp() / HALF_LIFE
+    for place, item in enumerate(items[:LONGEST], start=event.position or 0):
+        yield Change(exposure_key(item), _added, (_name(SHOWN, place), at))
+
+
+def _answer(entry: Entry) -> tuple[str, float]:
+    return _name(entry.type, entry.position or 0), entry.at / HALF_LIFE
+
+
+def _name(kind: str, place: int) -> str:
+    return f"{kind}:{bisect_right(BEGINS, place) - 1}"
+
+
+def _added(cell: ExposureCell, by: tuple[str, float]) -> ExposureCell:
+    if by[0] not in cell.counts and len(cell.counts) >= TYPES * len(BEGINS):
+        return cell
+    return ExposureCell(added(cell.counts, *by))
+
+
+def _taken(cell: ExposureCell, by: tuple[str, float]) -> ExposureCell:
+    return ExposureCell(taken(cell.counts, *by))

@@ -1,0 +1,98 @@
+"""``query`` cells: which items people went to after they had searched for a word.
+
+Words are spread over a fixed number of cells by a hash, and a cell holds so many words and no more, so that nobody
+can fill the store by searching. An item counts once a search. Somebody's whole query is never kept here.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import Final
+from zlib import crc32
+
+import msgspec
+
+from signals.cells import Change, Kind, Observed
+from signals.decay import DAY, added, summed, taken, trimmed
+from signals.users import NEGATIVE, Entry, searched
+
+HALF_LIFE: Final = 30 * DAY
+CELLS: Final = 8_192
+"""Cells a partition."""
+WORDS: Final = 4
+"""Words of a query that count, and that one cell holds; of a cell's words the one that led to something longest ago goes first."""
+LONGEST: Final = 32
+"""Characters of a word."""
+WIDTH: Final = 32
+"""Items that outlive a trimming, a word and partition; the weakest go first."""
+SLACK: Final = 16
+"""Items taken in beyond that before the next trimming."""
+_WORD: Final = re.compile(r"\w+")
+
+
+class QueryCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """By word, the items gone to with their decayed counts in log space (HALF_LIFE); the word used last comes last."""
+
+    words: dict[str, dict[str, float]] = {}
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text without case, accents and plural."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    words = _WORD.findall("".join(c for c in plain if not unicodedata.combining(c)))
+    return [word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word for word in words]
+
+
+def query_words(query: str) -> list[str]:
+    """The distinct words by which a query counts, the first WORDS of them."""
+    return list(dict.fromkeys(word[:LONGEST] for word in words_of(query)))[:WORDS]
+
+
+def query_key(word: str) -> str:
+    """The cell that a word stands in."""
+    return f"query:{crc32(word.encode()) % CELLS}"
+
+
+def changes(observed: Observed) -> Iterator[Change]:
+    """An item that was gone to after a search counts at the words of the search, until it is taken back."""
+    for gone in observed.taken_back:
+        for word in _searched_for(observed, gone):
+            yield Change(query_key(word), _taken, (word, gone))
+    if (entry := observed.entry) is not None:
+        for word in _searched_for(observed, entry):
+            yield Change(query_key(word), _added, (word, entry))
+
+
+KIND: Final = Kind("query", QueryCell(), changes)
+
+
+def merge_queries(cells: Iterable[QueryCell], word: str) -> dict[str, float]:
+    """The items that several partitions' cells have for a word, decayed counts in log space (HALF_LIFE)."""
+    return summed(cell.words.get(word, {}) for cell in cells)
+
+
+def _searched_for(observed: Observed, entry: Entry) -> list[str]:
+    """The words that led to an entry; none where the same search has led to its item before."""
+    term = searched(observed.after, entry) if entry.type not in NEGATIVE else None
+    if term is None or any(past.item == entry.item and past.offset > term.offset for past in observed.earlier):
+        return []
+    return query_words(term.query)
+
+
+def _added(cell: QueryCell, by: tuple[str, Entry]) -> QueryCell:
+    word, entry = by
+    words = cell.words.copy()
+    items = added(words.pop(word, {}), entry.item, entry.at / HALF_LIFE)
+    words[word] = trimmed(items, WIDTH, SLACK)
+    if len(words) > WORDS:
+        del words[next(iter(words))]
+    return QueryCell(words)
+
+
+def _taken(cell: QueryCell, by: tuple[str, Entry]) -> QueryCell:
+    word, entry = by
+    if word not in cell.words:
+        return cell
+    return QueryCell(cell.words | {word: taken(cell.words[word], entry.item, entry.at / HALF_LIFE)})
