@@ -23,6 +23,9 @@ _ALONE: Final = {
     "new": "new",
     "latest": "came in lately",
     "text": "described alike",
+    "boost": "moved up by a rule",
+    "pin": "pinned to its place",
+    "explore": "tried out, for little is known of it",
 }
 _LED: Final = {
     "fold_in": "fits what they did lately, above all {item}",
@@ -33,7 +36,9 @@ _LED: Final = {
 _ROUTES: Final = {
     "recommendations": "what {who} may like next",
     "session": "what a visitor with their own events may like next",
+    "rank": "how {who} may like what the caller brought",
     "similar": "what is like {item}",
+    "together": "what people go on to after {item}",
     "popular": "what is popular",
     "trending": "what is trending",
     "latest": "what came in last",
@@ -58,7 +63,15 @@ def asker(decision: Decision) -> str:
     asked = decision.asked
     known = {"user": asked.user_id, "guest": asked.anonymous_id, "session": asked.session_id, **asked.context}
     named = [f"{name} {value}" for name, value in known.items() if value]
-    chosen = {"only": ", ".join(asked.categories), "seed": asked.seed, "diversity": asked.diversity}
+    chosen: dict[str, object] = {
+        "only": ", ".join(asked.categories),
+        "of": f"{len(asked.include)} named items" if asked.include else "",
+        "filter": asked.filter,
+        "pinned": ", ".join(f"{item_id} to {place}" for item_id, place in asked.pins.items()),
+        "boosted": ", ".join(f"{boost.filter} by {boost.factor:g}" for boost in asked.boosts),
+        "seed": asked.seed,
+        "diversity": asked.diversity,
+    }
     return ", ".join(
         [*(named or ["nobody in particular"]), *(f"{name} {value}" for name, value in chosen.items() if value)]
     )

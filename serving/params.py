@@ -125,7 +125,7 @@ class ItemsAsk(msgspec.Struct, frozen=True, kw_only=True):
 
 def from_query(kind: type[P], params: Params) -> P:
     """Read query parameters; raises ProblemError, for one that there is not too."""
-    known = {field.name for field in msgspec.structs.fields(kind)}
+    known = kind.__struct_fields__
     found: dict[str, Any] = {}
     for name, value in params:
         if name not in known and not ("context" in known and name.startswith("context.")):

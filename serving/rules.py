@@ -62,8 +62,10 @@ def pinned(scene: Scene, items: list[DecidedItem], positions: list[int]) -> tupl
 
 def _places(scene: Scene) -> Mapping[int, int]:
     """Where on this page which positions are pinned, from 1; a request's pin goes before the site's."""
-    before = len(scene.asked.shown) // 4
     pins = {**scene.config.pins, **scene.asked.pins}
+    if not pins:
+        return {}
+    before = len(scene.asked.shown) // 4
     found = {at: place - before for item, place in pins.items() if (at := scene.catalogue.position(item)) is not None}
     taken = np.array([at for at, place in found.items() if 1 <= place <= scene.asked.count], np.int32)
     may = scene.catalogue.visible(taken, scene.asked.now)

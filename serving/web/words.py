@@ -18,12 +18,16 @@ _PLAIN: Final = {
     "new": "new here",
     "latest": "new here",
     "text": "reads much like it",
+    "boost": "picked by the shop",
+    "pin": "picked by the shop",
+    "explore": "something new to try",
 }
 
 _DEGRADED: Final = {
     "signals": "What you just did could not be read for a moment, so this shelf may be a little behind.",
     "links": "What you did before signing in is left out for the moment.",
     "lists": "Your prepared list could not be read for a moment; this shelf is made from what you just did.",
+    "profiles": "What you told of yourself could not be read for a moment, and is left out here.",
     "after": "Your last click is safe, but not counted here yet. It will be with the next change.",
     "catalogue": "The catalogue is still loading.",
     "model": "The trained model cannot be read for a moment; this shelf follows what you and others do.",

@@ -67,6 +67,19 @@ def test_items_order_and_scores_agree_to_a_millionth(trained_shop, shopper, made
     assert [each.item_id for each in found.items] == [each.item_id for each in decision.items]
 
 
+def test_an_answer_by_filters_boosts_and_pins_is_made_again(trained_shop, shopper, made_again):
+    first = trained_shop.answer(shopper, count=5).items[0].item_id
+    asked = {
+        "filter": "item_id != $first",
+        "context": {"first": first},
+        "boost": ["2:title is missing"],
+        "pin": [f"{first}:3"],
+    }
+    decision, found = made_again(trained_shop.answer(shopper, count=12, **asked))
+    assert decision.items[2].item_id == first
+    assert found.comparison.same
+
+
 def test_what_is_like_an_item_and_shelves_are_made_again_too(trained_shop, shopper, made_again):
     for answer in (trained_shop.similar("doom", shopper), trained_shop.answer(None)):
         _, found = made_again(answer)

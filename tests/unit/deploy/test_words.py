@@ -6,8 +6,10 @@ import pytest
 
 from deploy import words
 from replay.explain import Comparison, Explanation
-from schemas.answers import Asked, Decision, Reason, SourceOutcome
+from schemas.answers import Asked, Boost, Decision, Reason, SourceOutcome
+from serving.exploration import EXPLORE
 from serving.recommend import SOURCES
+from serving.rules import BOOST, PIN
 from signals.users import Entry, Term, UserValue
 
 TITLES = {"doom": "Doom"}
@@ -38,7 +40,7 @@ def test_a_reason_names_the_item_that_led_there_by_its_title():
     )
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", [*SOURCES, BOOST, PIN, EXPLORE])
 def test_every_source_has_words_of_its_own(source):
     assert source in words._ALONE
 
@@ -61,6 +63,11 @@ def test_what_was_asked_and_for_whom():
     assert words.question(asked, named) == "what is like Doom"
     assert words.asker(asked) == "device tv, seed 3"
     assert words.asker(decision("popular")) == "nobody in particular"
+    ruled = {"filter": "price < 3", "pins": {"doom": 1}, "boosts": (Boost(filter="new = true", factor=2.0),)}
+    assert (
+        words.asker(decision("rank", user_id="ann", include=("doom", "quake"), **ruled))
+        == "user ann, of 2 named items, filter price < 3, pinned doom to 1, boosted new = true by 2"
+    )
 
 
 def test_what_a_person_did_comes_newest_first():
