@@ -21,7 +21,7 @@ from schemas.keys import Signal
 from schemas.ports import SignalStore
 from schemas.records import Fence, Record
 from signals import aggregates, catalogue, users
-from signals.cells import HISTORY, Observed, observed
+from signals.cells import HISTORY, Change, Observed, observed
 
 V = TypeVar("V")
 View = TypeVar("View", Item, Profile)
@@ -107,6 +107,14 @@ class SignalState(Generic[V]):
         """Change a value in memory; the next commit writes it."""
         self._values[key] = value
         self._dirty.add(key)
+
+    def change(self, changes: Sequence[Change]) -> None:
+        """Change values one by one, in order; all of them are to be fetched before."""
+        values = self._values
+        for change in changes:
+            key = change.key
+            values[key] = change.fold(values[key], change.by)
+        self._dirty.update([change.key for change in changes])
 
     def commit(self) -> None:
         """Write what has changed together with the fence, in one step."""
@@ -199,8 +207,7 @@ class EventProcessor:
     def _count(self, seen: Sequence[Observed]) -> None:
         changes = [change for each in seen for change in aggregates.changes(each)]
         self._cells.fetch({change.key for change in changes})
-        for change in changes:
-            self._cells.put(change.key, change.on(self._cells[change.key]))
+        self._cells.change(changes)
 
     def _due(self, now: float) -> bool:
         return now - self._flushed_at >= self._flush_seconds

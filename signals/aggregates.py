@@ -54,5 +54,5 @@ def fold(cells: Mapping[str, Cell], observed: Observed) -> dict[str, Cell]:
     changed: dict[str, Cell] = {}
     for change in changes(observed):
         key = change.key
-        changed[key] = change.on(changed.get(key) or cells.get(key) or decode(key, None))
+        changed[key] = change.fold(changed.get(key) or cells.get(key) or decode(key, None), change.by)
     return changed

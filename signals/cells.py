@@ -43,12 +43,8 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     """What an event does to one cell: ``fold(cell, by)``, pure, is the cell as it is from now on."""
 
     key: str
-    fold: Callable[[Any, Any], msgspec.Struct]
+    fold: Callable[[Any, Any], Any]
     by: Any
-
-    def on(self, cell: msgspec.Struct) -> msgspec.Struct:
-        """The cell changed."""
-        return self.fold(cell, self.by)
 
 
 class Kind(NamedTuple):

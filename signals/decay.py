@@ -46,7 +46,8 @@ def value_at(count: float, half_life: float, now: float) -> float:
 def added(counts: dict[str, float], name: str, amount: float) -> dict[str, float]:
     """Named counts with this much more (log space) of one name."""
     changed = counts.copy()
-    changed[name] = log_add(counts.get(name, NOTHING), amount)
+    held = counts.get(name)
+    changed[name] = amount if held is None else log_add(held, amount)
     return changed
 
 

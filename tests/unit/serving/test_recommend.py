@@ -155,6 +155,28 @@ def test_what_is_like_a_disliked_item_moves_down(trained, remember, say, categor
     assert places_of_racing(cross) > places_of_racing(content)
 
 
+@pytest.mark.parametrize(
+    "no",
+    [("dislike", None), ("dismiss", None), ("rating", 1.0), ("unlike", None)],
+    ids=["dislike", "dismiss", "low rating", "unlike"],
+)
+def test_what_a_person_says_no_to_leaves_the_list_at_once_and_leads_to_nothing(trained, remember, say, category, no):
+    liked = (say("like", 0, NOW - 50), say("like", 1, NOW - 45))
+    yes = trained.ask(remember(*liked), user_id="ann", count=30)
+    refused = trained.ask(remember(*liked, say(no[0], 1, NOW - 5, value=no[1])), user_id="ann", count=30)
+    assert any(reason.item_id == "item-1" for item in yes.items for reason in item.reasons)
+    assert not any(reason.item_id == "item-1" for item in refused.items for reason in item.reasons)
+    racing = [sum(category(each) == "racing" for each in ids(answer)) for answer in (yes, refused)]
+    assert racing[1] < racing[0]
+
+
+def test_a_retracted_like_counts_as_if_it_had_never_been(trained, remember, say):
+    like = say("like", 1, NOW - 45, event_id="oops")
+    taken_back = remember(say("like", 0, NOW - 50), like, say("retract", None, NOW - 5, event_id="oops"))
+    never = remember(say("like", 0, NOW - 50))
+    assert ids(trained.ask(taken_back, user_id="ann", count=30)) == ids(trained.ask(never, user_id="ann", count=30))
+
+
 def test_an_unlike_takes_the_likes_effect_back(trained, remember, say, category):
     taken_back = trained.ask(remember(say("like", 1), say("unlike", 1, NOW - 30)), user_id="bob", count=10)
     assert not [reason for item in taken_back.items for reason in item.reasons if reason.item_id == "item-1"]

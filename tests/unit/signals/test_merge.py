@@ -2,8 +2,9 @@
 
 import pytest
 
+from signals.bloom import Bloom, add
 from signals.merge import merge
-from signals.users import EMPTY, SEEN, Entry, Session, Term, UserValue
+from signals.users import EMPTY, RECENT, SEEN, Entry, Session, Term, UserValue, remembered, was_seen
 from signals.weights import worth
 
 
@@ -66,3 +67,31 @@ def test_events_speak_for_or_against_an_item(kind, value, sign):
 
 def test_a_sites_own_type_has_the_weight_that_the_site_gives_it():
     assert worth(entry(0, "a", 0.0, "wished"), {"wished": 2.5}) == 2.5
+
+
+def test_what_guests_did_long_ago_stays_with_the_user():
+    long_ago = Bloom()
+    for n in range(50):
+        long_ago = add(long_ago, f"guest{n}")
+    bought = {"purchase": (entry(3, "bought", 1.0, "purchase"),)}
+    guest = UserValue(offset=400, seen={"x": 1.0}, past=long_ago, kept=bought, visits=3)
+    recent = tuple(entry(n, f"v{n}", 10.0 + n) for n in range(RECENT))
+    user = UserValue(offset=1, recent=recent, seen={f"s{n}": 5.0 + n for n in range(SEEN)}, past=add(Bloom(), "mine"))
+    merged = merge(user, [guest])
+    assert all(was_seen(merged, item) for item in ("mine", "x", "guest0", "guest49", "s0"))
+    assert merged.kept == bought
+    assert merged.recent == recent
+    assert merged.visits == 3
+
+
+def test_what_the_recent_entries_have_no_room_for_is_kept_by_type():
+    user = UserValue(offset=1, recent=tuple(entry(n, f"v{n}", 10.0 + n) for n in range(RECENT)))
+    guest = UserValue(offset=9, recent=(entry(8, "liked", 1.0, "like"), entry(9, "viewed", 2.0)))
+    merged = merge(user, [guest])
+    assert [each.item for each in remembered(merged)] == ["liked", *(each.item for each in user.recent)]
+
+
+def test_the_share_of_a_page_adds_to_the_time_on_it():
+    glance, read = (Entry(0, "dwell", "a", 0.0, 30.0, b"", scroll=share) for share in (None, 1.0))
+    assert (worth(glance), worth(read)) == (0.5, 1.5)
+    assert worth(Entry(0, "dwell", "a", 0.0, 1e6, b"", scroll=1.0)) == 3.0
