@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -89,6 +91,9 @@ LIMITS: Final = {
 }
 """Words for what JSON Schema says of a field."""
 NOW: Final = datetime(2026, 11, 23, tzinfo=UTC)
+COMPARED: Final = "compare-"
+"""What `freshet evaluate compare --json` wrote of a data set is kept in the results' folder under this and its name."""
+RESULTS: Final = HERE.parent / "tests" / "bench" / "results"
 
 
 def envelope() -> list[str]:
@@ -172,6 +177,23 @@ def settings() -> list[str]:
     return _table(("variable", "default", "meaning", "read by"), map(_setting, names))
 
 
+def comparison(measured: Path) -> list[str]:
+    """Algorithms as they were compared, among the figures that others have printed; the best first."""
+    report = json.loads(measured.read_bytes())
+    names = report["headline"]
+    ours = [
+        (row, f"**{row['name']}**", f"{row['seconds']:.0f}", f"{row['peak_mib']:,.0f}")
+        for row in report["rows"]
+        if row["metrics"]
+    ]
+    theirs = [(row, f"{row['name']}, published", "", "") for row in report["published"]]
+    rows = [
+        (told, *(f"{row['metrics'][name]:.4f}" for name in names), seconds, memory)
+        for row, told, seconds, memory in sorted(ours + theirs, key=lambda each: -each[0]["metrics"][names[0]])
+    ]
+    return _table(("algorithm", *names, "seconds of training", "peak MiB"), rows)
+
+
 def declared(module: ModuleType) -> list[MetricWrapperBase]:
     """The metrics of a module, in its order."""
     return [each for each in vars(module).values() if isinstance(each, MetricWrapperBase)]
@@ -184,7 +206,7 @@ TABLES: Final[dict[str, Callable[[], list[str]]]] = {
     "coarsening": coarsening,
     "metrics": metrics,
     "settings": settings,
-}
+} | {path.stem: partial(comparison, path) for path in sorted(RESULTS.glob(f"{COMPARED}*.json"))}
 
 
 def filled(page: str) -> str:

@@ -23,7 +23,7 @@ def tables():
     return module
 
 
-@pytest.mark.parametrize("name", ["events.md", "operations.md"])
+@pytest.mark.parametrize("name", ["events.md", "operations.md", "comparison.md"])
 def test_the_tables_are_those_of_the_code(tables, name):
     page = (DOCS / name).read_text()
     assert "<!-- table: " in page
@@ -31,7 +31,7 @@ def test_the_tables_are_those_of_the_code(tables, name):
 
 
 def test_every_table_has_a_page_and_every_mark_a_table(tables):
-    marks = re.findall(r"^<!-- table: (\w+) -->$", "\n".join(page.read_text() for page in PAGES), re.MULTILINE)
+    marks = re.findall(r"^<!-- table: ([\w-]+) -->$", "\n".join(page.read_text() for page in PAGES), re.MULTILINE)
     assert sorted(marks) == sorted(tables.TABLES)
 
 
