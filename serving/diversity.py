@@ -20,17 +20,17 @@ Held = tuple[Path, Value]
 """A field with one of its values."""
 
 _TINY: Final = float(np.finfo(np.float32).tiny)
-_POOL: Final = 10
-"""Candidates that are compared for one place of the list."""
+_POOL: Final = 200
+"""Candidates that are compared, or twice as many as are asked for where that is more."""
 
 
 def chosen(scene: Scene, items: Ints, scores: Floats) -> Ints:
     """Which of the candidates (C,), best first, to show: rising places in their order, ``asked.count`` of them at most."""
     count = scene.asked.count
-    places = within_caps(scene, items)
-    if scene.asked.diversity <= 0 or places.size <= count:
-        return places[:count]
-    pool = places[: _POOL * count]
+    wanted = max(_POOL, 2 * count) if scene.asked.diversity > 0 else count
+    pool = within_caps(scene, items, wanted)
+    if scene.asked.diversity <= 0 or pool.size <= count:
+        return pool[:count]
     taken = mmr(scores[pool], vectors(scene, items[pool]), count, scene.asked.diversity)
     return pool[np.sort(taken)]
 
@@ -72,18 +72,20 @@ def vectors(scene: Scene, items: Ints) -> Floats:
     return directions
 
 
-def within_caps(scene: Scene, items: Ints) -> Ints:
-    """Rising places (C,) of the candidates, best first, of which a list may hold all: ``caps`` at most of each value.
+def within_caps(scene: Scene, items: Ints, wanted: int) -> Ints:
+    """Rising places of the first ``wanted`` candidates that a list may hold together: ``caps`` at most of each value.
 
-    Where that leaves too few, the best of those held back fill up.
+    ``items`` (C,) come best first. Where too few are left for the list, the best of those held back fill up.
     """
     caps = {tuple(name.split(".")): cap for name, cap in scene.config.caps.items()}
     if not caps:
-        return np.arange(items.size, dtype=np.int32)
+        return np.arange(min(wanted, items.size), dtype=np.int32)
     held: list[int] = []
     back: list[int] = []
     counts: Counter[Held] = Counter()
     for place, at in enumerate(items.tolist()):
+        if len(held) == wanted:
+            break
         values = [(path, value) for path in caps for value in scene.catalogue.fields.values(path, at)]
         if _full(counts, values, caps):
             back.append(place)

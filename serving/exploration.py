@@ -20,8 +20,8 @@ from serving.scene import Scene
 
 _TINY: Final = float(np.finfo(np.float32).tiny)
 EXPLORE: Final = "explore"
-_POOL: Final = 200
-"""Candidates that are drawn for."""
+_POOL: Final = 100
+"""Candidates that are drawn for: those whose worth may be greatest."""
 _DRAWS: Final = 64
 """Draws by which propensities are estimated, the one that decides included."""
 _PRIOR: Final = 2.0
@@ -51,8 +51,9 @@ def explored(
         return items, positions
     rng = np.random.Generator(np.random.PCG64(scene.asked.draw))
     kept = list(zip(items, positions, strict=True))[: count - slots]
-    pool = _pool(scene, blended, [at for _, at in kept])
-    found = sampled(*_beliefs(scene, blended, pool), slots, rng)
+    means, trials = _beliefs(scene, blended)
+    pool = _pool(scene, blended, means + 2.0 * _deviations(means, trials), [at for _, at in kept])
+    found = sampled(means[pool], trials[pool], slots, rng)
     places = np.sort(rng.choice(min(count, len(kept) + found.chosen.size), found.chosen.size, replace=False))
     for place, column, chance in zip(places.tolist(), found.chosen.tolist(), found.propensities.tolist(), strict=True):
         at = int(blended.items[pool[column]])
@@ -70,17 +71,22 @@ def sampled(means: Floats, trials: Floats, slots: int, rng: np.random.Generator)
     return Sampled(order[0].astype(np.int32), chances[order[0]].astype(np.float32))
 
 
-def _pool(scene: Scene, blended: Blend, taken: list[int]) -> NDArray[np.intp]:
-    """Columns of the blend that may be drawn, best first."""
-    scores = np.where(np.isin(blended.items, taken), -np.inf, blended.scores)
-    return strongest(scores, _POOL, scene.catalogue.column("hash")[blended.items])
-
-
-def _beliefs(scene: Scene, blended: Blend, pool: NDArray[np.intp]) -> tuple[Floats, Floats]:
+def _beliefs(scene: Scene, blended: Blend) -> tuple[Floats, Floats]:
     """Each candidate's expected worth, 0 to 1, and the trials that this belief counts as; shape (C,) each."""
-    items = blended.items[pool]
-    top = max(float(blended.scores.max()), _TINY)
-    means = np.clip(blended.scores[pool] / top, _EDGE, 1.0 - _EDGE)
+    items = blended.items
+    means = np.clip(blended.scores / max(float(blended.scores.max()), _TINY), _EDGE, 1.0 - _EDGE)
     ages = np.maximum(0.0, scene.asked.now - scene.catalogue.column("born")[items]) / scene.config.new_age
     trials = _PRIOR + np.maximum(scene.signals.population.count(items), 0.0) + np.minimum(ages, 100.0)
     return means.astype(np.float32), trials.astype(np.float32)
+
+
+def _deviations(means: Floats, trials: Floats) -> Floats:
+    """Standard deviations of the Beta distributions, shape (C,)."""
+    deviations: Floats = np.sqrt(means * (1.0 - means) / (trials + 1.0))
+    return deviations
+
+
+def _pool(scene: Scene, blended: Blend, bounds: Floats, taken: list[int]) -> NDArray[np.intp]:
+    """Columns of the blend that may be drawn, by the upper bounds (C,) of their worth; none that is shown already."""
+    bounds = np.where(np.isin(blended.items, taken) | (blended.scores <= 0), -np.inf, bounds)
+    return strongest(bounds, _POOL, scene.catalogue.column("hash")[blended.items])
