@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tests.bench import collector, freshness, growth, models, quality, scale, serving
+from tests.bench import collector, freshness, growth, models, quality, scale, served, serving
 from tests.bench.results import Figures, write
 
 BENCHMARKS: dict[str, Callable[[], Figures]] = {
@@ -14,6 +14,7 @@ BENCHMARKS: dict[str, Callable[[], Figures]] = {
     "serving": serving.measure,
     "freshness": freshness.measure,
     "quality": quality.measure,
+    "served": served.measure,
     "models": models.measure,
     "scale": scale.measure,
     "growth": growth.measure,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +24,7 @@ from offline.splits import HoldOut, inner
 from offline.training import als_single, als_spark, ials
 from offline.training.lists import user_lists
 from schemas.manifest import DataWindow, Manifest
-from tests.bench.results import Figures, console
+from tests.bench.results import Figures, console, datasets
 from tests.bench.system import servers
 
 COUNT = 100
@@ -63,7 +61,7 @@ def lists(users: int = 20_000, items: int = 50_000, on_spark: int = 1_000) -> di
 
 def als() -> dict[str, Any]:
     """Seconds until NDCG@10 on an inner slice of MovieLens 1M's training part is as good, by epochs of one rank."""
-    training, held = inner(load_ncf(_datasets() / "ncf-ml1m").training, users=2_000, seed=1)
+    training, held = inner(load_ncf(datasets() / "ncf-ml1m").training, users=2_000, seed=1)
     chosen = {name: _curve(name, train, training, held) for name, train in _solvers().items()}
     target = CLOSE * min(max(point["NDCG@10"] for point in curve) for curve in chosen.values())
     reached = {name: next(p["seconds"] for p in curve if p["NDCG@10"] >= target) for name, curve in chosen.items()}
@@ -193,7 +191,3 @@ def _seconds(work: Callable[[], Any]) -> float:
 
 def _rounded(seconds: Iterator[float] | list[float]) -> list[float]:
     return [round(each, 2) for each in seconds]
-
-
-def _datasets() -> Path:
-    return Path(os.environ.get("FRESHET_DATASETS", Path(__file__).parents[3] / "shared" / "data"))

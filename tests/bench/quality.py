@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from deploy.commands.common import steps
 from offline.compare import compare
-from tests.bench.results import Figures
+from tests.bench.results import Figures, datasets
 
 
 def measure() -> Figures:
-    folder = Path(os.environ.get("FRESHET_DATASETS", Path(__file__).parents[3] / "shared" / "data"))
     with steps() as show:
-        report = compare(folder / "ncf-ml1m", "ncf", (), show)
+        report = compare(datasets() / "ncf-ml1m", "ncf", (), show)
     rows = {row.name: {**row.metrics, "seconds": row.seconds, "peak_mib": row.peak_mib} for row in report.rows}
     return Figures("embedded", {"dataset": report.dataset, "protocol": report.protocol, **rows})

@@ -26,6 +26,11 @@ class Figures(NamedTuple):
     figures: dict[str, Any]
 
 
+def datasets() -> Path:
+    """The folder of the data sets."""
+    return Path(os.environ.get("FRESHET_DATASETS", Path(__file__).parents[3] / "shared" / "data"))
+
+
 def percentiles(seconds: list[float]) -> dict[str, float]:
     """Median and 99th percentile in milliseconds, and how many there were."""
     found = np.asarray(seconds) * 1_000

@@ -1,0 +1,134 @@
+"""The quality of answers as a client gets them: MovieLens 100k imported, trained on, and served over HTTP.
+
+Everybody's last ten ratings (by time, then item id) are held out; all others go through the importer, the folds and
+``freshet train`` by their defaults; then ``freshet up`` is asked for ten items for each person. What was held out with
+4 stars or more is a hit, and the ideal DCG is over all of a person's hits. Who has none (42 of 943 people) is left out
+of the means: by these rules popularity reaches .341/.076, and EASE on what was liked (λ=200) .531/.144.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from ingest.importers.base import Faults, found
+from ingest.importers.files import rows
+from tests.bench.results import Figures, console, datasets
+from tests.e2e.systems import EmbeddedSystem, freshet, recommendations, running, wait_until_ready
+
+HELD_OUT: Final = 10
+ASKED: Final = 10
+LIKED: Final = 4.0
+"""Stars from which a rating that was held out is a hit."""
+_COLUMNS: Final = ("user", "item", "stars", "at")
+_FACTS: Final = ("u.item", "u.user")
+
+Lists = Mapping[str, Sequence[str]]
+Hits = Mapping[str, Collection[str]]
+
+
+class Rating(NamedTuple):
+    """A line of ``u.data``; the time is in seconds."""
+
+    user: str
+    item: str
+    stars: float
+    at: int
+
+
+class Split(NamedTuple):
+    """What is learned from, and by person the items to be foreseen (for some, none)."""
+
+    learned: list[Rating]
+    hits: dict[str, frozenset[str]]
+
+
+def measure() -> Figures:
+    source = datasets() / "ml-100k"
+    split = hold_out(read(source))
+    with tempfile.TemporaryDirectory(prefix="freshet-bench-") as name:
+        copied = copy(source, Path(name) / "ml-100k", split.learned)
+        answers = served(Path(name) / "data", copied, split.hits)
+    lists = {user: [item["item_id"] for item in answer["items"]] for user, answer in answers.items()}
+    figures: dict[str, Any] = {
+        "dataset": "ml-100k",
+        "protocol": f"last {HELD_OUT} of each held out, hits from {LIKED:g} stars, {ASKED} asked for over HTTP",
+        "people": sum(map(bool, split.hits.values())),
+        "popularity": scored(popular(split), split.hits),
+        "served": scored(lists, split.hits),
+        "degraded": sum(bool(answer["degraded"]) for answer in answers.values()),
+    }
+    return Figures("embedded", figures)
+
+
+def read(folder: Path) -> Iterator[Rating]:
+    """The ratings of MovieLens 100k in the order of its file."""
+    path = found(folder, "u.data")
+    assert path is not None, f"there is no u.data in {folder}; name the folder of data sets with FRESHET_DATASETS"
+    for row in rows(path, Faults(), delimiter="\t", columns=_COLUMNS, quoted=False):
+        user, item, stars, at = row.cells.values()
+        yield Rating(user, item, float(stars), int(at))
+
+
+def hold_out(ratings: Iterable[Rating], count: int = HELD_OUT) -> Split:
+    """Each person's last ``count`` ratings apart from the others; ratings of one second go by the number of the item."""
+    by_user: defaultdict[str, list[Rating]] = defaultdict(list)
+    for rating in ratings:
+        by_user[rating.user].append(rating)
+    learned: list[Rating] = []
+    hits: dict[str, frozenset[str]] = {}
+    for user, own in by_user.items():
+        own.sort(key=lambda rating: (rating.at, int(rating.item)))
+        learned += own[:-count]
+        hits[user] = frozenset(rating.item for rating in own[-count:] if rating.stars >= LIKED)
+    return Split(learned, hits)
+
+
+def copy(source: Path, folder: Path, ratings: Iterable[Rating]) -> Path:
+    """The data set as its publisher lays it out, with these ratings only."""
+    folder.mkdir()
+    for name in _FACTS:
+        shutil.copy(source / name, folder / name)
+    lines = (f"{rating.user}\t{rating.item}\t{rating.stars:g}\t{rating.at}\n" for rating in ratings)
+    (folder / "u.data").write_text("".join(lines))
+    return folder
+
+
+def served(folder: Path, dataset: Path, users: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Each user's answer by a process that has imported the data set and trained on it."""
+    system = EmbeddedSystem(folder)
+    console.print("Importing and training ...")
+    freshet(system, "import", "ml-100k", str(dataset))
+    freshet(system, "train")
+    with running(system):
+        wait_until_ready(system)
+        console.print("Asking for everybody's list ...")
+        return {user: recommendations(system, user, count=ASKED) for user in users}
+
+
+def popular(split: Split) -> dict[str, list[str]]:
+    """What most people liked, without what the person has rated; ties by the number of the item."""
+    counts = Counter(rating.item for rating in split.learned if rating.stars >= LIKED)
+    order = sorted(counts, key=lambda item: (-counts[item], int(item)))
+    rated: defaultdict[str, set[str]] = defaultdict(set)
+    for rating in split.learned:
+        rated[rating.user].add(rating.item)
+    return {user: [item for item in order if item not in rated[user]][:ASKED] for user in split.hits}
+
+
+def scored(lists: Lists, hits: Hits) -> dict[str, float]:
+    """HR and NDCG at 10, means over the people who have something to be hit."""
+    gains = 1.0 / np.log2(np.arange(ASKED) + 2)
+    hit, ndcg = [], []
+    for user, wanted in hits.items():
+        if wanted:
+            places = [place for place, item in enumerate(lists[user][:ASKED]) if item in wanted]
+            hit.append(bool(places))
+            ndcg.append(gains[places].sum() / gains[: len(wanted)].sum())
+    return {f"HR@{ASKED}": float(np.mean(hit)), f"NDCG@{ASKED}": float(np.mean(ndcg))}
