@@ -6,9 +6,10 @@ text, a number and a moment, and each column keeps all its items' values in one 
 
 from __future__ import annotations
 
+import math
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -22,6 +23,7 @@ from schemas.catalogue import Item
 Bools = NDArray[np.bool_]
 Doubles = NDArray[np.float64]
 Path = tuple[str, ...]
+_Row = tuple[float, float, int]
 Text = str | bool
 """What is compared for being the same: a text, its case folded, or true and false."""
 
@@ -95,9 +97,10 @@ def _value(raw: Any) -> Value | None:
 class Column:
     """All items' values of one field: E values with owner, number, moment (NaN for none) and term, shape (E,) each."""
 
-    def __init__(self, read: Callable[[int], tuple[Value, ...]], size: int) -> None:
-        """``read`` gives the values at a position; every position is read when first needed."""
-        self._read = read
+    def __init__(self, read: Callable[[int], Any], size: int, *, exact: bool = False) -> None:
+        """``read`` gives what stands at a position; every one is read when first needed. ``exact``: case counts."""
+        self._read, self._exact = read, exact
+        self._encoded: dict[str, _Row] = {}
         self._stale = set(range(size))
         self._terms: dict[Text, int] = {}
         self._tables: dict[tuple[str, Text], Bools] = {}
@@ -117,13 +120,25 @@ class Column:
         stale = np.zeros(size, np.bool_)
         stale[list(self._stale)] = True
         kept = ~stale[self.owners]
-        found = [(at, value) for at in sorted(self._stale) for value in self._read(at)]
+        owners: list[int] = []
+        numbers: list[float] = []
+        moments: list[float] = []
+        terms: list[int] = []
+        for at in sorted(self._stale):
+            raw = self._read(at)
+            for each in raw if type(raw) in (list, tuple) else (raw,):
+                row = self._row(each)
+                if row is not None:
+                    number, moment, term = row
+                    owners.append(at)
+                    numbers.append(number)
+                    moments.append(moment)
+                    terms.append(term)
         self._stale.clear()
-        rows = len(found)
-        self.owners = np.append(self.owners[kept], np.fromiter((at for at, _ in found), np.int32, rows))
-        self.numbers = np.append(self.numbers[kept], _floats((value.number for _, value in found), rows))
-        self.moments = np.append(self.moments[kept], _floats((value.moment for _, value in found), rows))
-        self.terms = np.append(self.terms[kept], np.fromiter((self._code(v.text) for _, v in found), np.int32, rows))
+        self.owners = np.append(self.owners[kept], np.array(owners, np.int32))
+        self.numbers = np.append(self.numbers[kept], np.array(numbers, np.float64))
+        self.moments = np.append(self.moments[kept], np.array(moments, np.float64))
+        self.terms = np.append(self.terms[kept], np.array(terms, np.int32))
 
     def term(self, text: Text) -> int | None:
         """The code of a text; None where no item ever had it."""
@@ -150,8 +165,26 @@ class Column:
             self._tables[name, wanted] = table
         return table[self.terms]
 
-    def _code(self, text: Text | None) -> int:
-        return _NO_TERM if text is None else self._terms.setdefault(text, len(self._terms) + 1)
+    def _row(self, raw: Any) -> _Row | None:
+        """A value's number, moment and term; None where there is no value. Equal texts are read once."""
+        kept = self._encoded.get(raw) if isinstance(raw, str) else None
+        if kept is not None:
+            return kept
+        if type(raw) is float:
+            return raw, math.nan, _NO_TERM
+        value = raw if isinstance(raw, Value) else _value(raw)
+        if value is None:
+            return None
+        text = value.exact if self._exact else value.text
+        term = _NO_TERM if text is None else self._terms.setdefault(text, len(self._terms) + 1)
+        row = (
+            math.nan if value.number is None else value.number,
+            math.nan if value.moment is None else value.moment,
+            term,
+        )
+        if isinstance(raw, str):
+            self._encoded[raw] = row
+        return row
 
 
 class Fields:
@@ -176,7 +209,7 @@ class Fields:
 
     def values(self, path: Path, at: int) -> tuple[Value, ...]:
         """One item's values of a field."""
-        return self._reader(path)(at)
+        return values_of(self._reader(path)(at))
 
     def column(self, path: Path) -> Column:
         """A field's column as things stand now: an item's own field, ``age`` (moments), or an attribute."""
@@ -184,7 +217,7 @@ class Fields:
         if column is None:
             # An attribute that no item has is not looked for in each.
             empty = path[0] not in _OWN | {"item_id", "age"} and self._attribute(path)[0] not in self._attributes
-            column = Column(self._reader(path), 0 if empty else len(self))
+            column = Column(self._reader(path), 0 if empty else len(self), exact=path == ("item_id",))
             if empty:
                 return column
             self._columns[path] = column
@@ -194,25 +227,21 @@ class Fields:
         column.refresh(len(self))
         return column
 
-    def _reader(self, path: Path) -> Callable[[int], tuple[Value, ...]]:
+    def _reader(self, path: Path) -> Callable[[int], Any]:
         if path == ("item_id",):
-            return lambda at: (Value(self._ids[at]),)
+            return self._ids.__getitem__
         name, keys = path[0], self._attribute(path)
 
-        def read(at: int) -> tuple[Value, ...]:
+        def read(at: int) -> Any:
             item = self._items[at]
             if item is None:
-                return ()
+                return None
             if name == "age":
-                return values_of(item.published_at or item.first_at)
-            return values_of(dig(getattr(item, name), path[1:]) if name in _OWN else dig(item.attributes, keys))
+                return item.published_at or item.first_at
+            return dig(getattr(item, name), path[1:]) if name in _OWN else dig(item.attributes, keys)
 
         return read
 
     @staticmethod
     def _attribute(path: Path) -> Path:
         return path[1:] if path[0] == "attributes" and len(path) > 1 else path
-
-
-def _floats(found: Iterator[float | None], count: int) -> Doubles:
-    return np.fromiter((np.nan if each is None else each for each in found), np.float64, count)
