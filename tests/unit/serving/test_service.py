@@ -222,6 +222,18 @@ async def test_changes_of_the_catalogue_show_at_once(shop, describe):
         assert "item-0" not in ids(await service.shelf("popular", ListAsk()))
 
 
+async def test_sessions_are_followed_within_a_refresh(shop, say):
+    async with running(shop, refresh_seconds=0.02) as service:
+        value = users.fold(users.EMPTY, say("like", 5), 3)
+        seen = Observed(3, say("like", 5), users.entry_at(value, 3))
+        cell = aggregates.fold({}, seen)["tail:0"]
+        shop.signals.put(Signal.AGGREGATES, "tail:0", aggregates.encode(cell), "ann", 3)
+        sessions = service.state.population.sessions.tail
+        await until(lambda: len(sessions) == 1)
+        assert sessions.holding(service.state.catalogue.position("item-5")).size == 1
+        assert sessions.without(value.session.hash).holding(service.state.catalogue.position("item-5")).size == 0
+
+
 async def test_aggregates_are_followed_and_name_their_version(shop, say):
     async with running(shop, refresh_seconds=0.02) as service:
         before = (await service.shelf("trending", ListAsk())).aggregates_version
