@@ -257,3 +257,24 @@ def test_columns_say_what_a_look_at_each_item_says(before, after, node):
         catalogue.put(Item(item_id=str(number), attributes=said))
     now = after + before[len(after) :]
     assert expression.holds(Asked(now=0.0), catalogue.fields).tolist() == [naive(node, said) for said in now]
+
+
+pieces = st.one_of(
+    st.sampled_from(["price", "and", "or", "not", "(", ")", "[", "]", ",", "has", "any", "all", "in", "is", "missing"]),
+    st.sampled_from(
+        ["=", "<", "!=", "$", "$max", "$user.a", ".", '"x"', "'", "3", "-", "7d", "2026-11-23", "true", "٣", "\n"]
+    ),
+    st.text(max_size=3),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(parts=st.lists(pieces, max_size=12))
+def test_any_text_is_an_expression_or_a_fault_at_a_place_in_it(parts):
+    text = " ".join(parts)
+    try:
+        shape, column = compiled(text).holds(Asked(now=0.0), a_catalogue(*GAMES).fields).shape, 1
+    except FilterInvalid as error:
+        shape, column = (3,), error.column
+    assert shape == (3,)
+    assert 1 <= column <= len(text) + 1
