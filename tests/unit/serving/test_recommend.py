@@ -1,5 +1,7 @@
 """What every answer must hold, whatever is asked."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -62,7 +64,8 @@ def test_equal_inputs_give_equal_answers_and_scores_fall(trained, remembered, hi
     first, second = trained.ask(value, **ask), trained.ask(value, **ask)
     assert first.items == second.items
     scores = [item.score for item in first.items]
-    assert scores == sorted(scores, reverse=True)
+    # Scores that agree to six decimals tie, and ties are broken by the items' ids.
+    assert all(score >= below - 1e-6 for score, below in pairwise(scores))
     assert all(score > 0 for score in scores)
 
 
