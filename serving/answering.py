@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+import msgspec
 import numpy as np
 import structlog
 
@@ -70,6 +71,12 @@ def answer(
     )
 
 
+def again(made: Answer, recommendation_id: str, now: float) -> Answer:
+    """The same answer given at another time, under an id of its own."""
+    at = datetime.fromtimestamp(now, UTC)
+    return msgspec.structs.replace(made, recommendation_id=recommendation_id, generated_at=at)
+
+
 def count(made: Answer, ranked: Ranked) -> None:
     """Count what an answer had to do without."""
     if ranked.filled:
@@ -78,14 +85,14 @@ def count(made: Answer, ranked: Ranked) -> None:
         metrics.DEGRADED.labels(reason).inc()
 
 
-def record(recorder: Recorder, question: Question, made: Answer, ranked: Ranked) -> None:
-    """Queue the decision record of an answer."""
+def record(recorder: Recorder, question: Question, made: Answer, ranked: Ranked, asked: Asked) -> None:
+    """Queue the decision record of an answer; ``asked`` is the request with the time at which the list was made."""
     recorder.record(
         Decision(
             recommendation_id=made.recommendation_id,
             route=question.route,
             generated_at=made.generated_at,
-            asked=question.asked,
+            asked=asked,
             items=ranked.items,
             model_version=made.model_version,
             signals_offset=made.signals_offset,

@@ -59,6 +59,11 @@ def build_router(service: ServingService, *, operations: bool = True) -> APIRout
     return router
 
 
+def recommendations_endpoint(service: ServingService) -> Endpoint:
+    """What answers ``GET /v1/users/{user_id}/recommendations``."""
+    return _endpoint("recommendations", _Handlers(service).recommendations)
+
+
 class _Handlers:
     """From a request to a plain value; raises ProblemError."""
 

@@ -136,6 +136,11 @@ class Settings(BaseSettings):
         ),
     ] = ("store",)
     cached_lists: Annotated[int, Field(ge=0, description="Precomputed lists kept in memory.")] = 50_000
+    cache_seconds: Annotated[
+        float,
+        Field(ge=0, le=60, description="Longest that a list is given again while its user does nothing; 0: never."),
+    ] = 2.0
+    cached_results: Annotated[int, Field(ge=0, description="Answers' lists kept in memory to be given again.")] = 10_000
     notification_streams: Annotated[
         int, Field(ge=0, description="Clients that may wait at once to be told that their list has changed.")
     ] = 1_000

@@ -28,6 +28,7 @@ from serving.api import build_router
 from serving.config import Settings
 from serving.problems import as_response
 from serving.service import ServingService, Sources, Stores
+from serving.shortcut import ShortCut
 from serving.web.router import build_web_router
 
 _STORE: Final = "store"
@@ -55,6 +56,7 @@ def create_app(
     app.include_router(build_web_router(service, events_url=settings.events_url, currency=settings.currency))
     app.include_router(build_router(service))
     app.add_exception_handler(HTTPException, _as_problem)
+    app.add_middleware(ShortCut, service=service)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=list(settings.cors_origins), allow_methods=["*"], allow_headers=["*"]

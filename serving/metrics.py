@@ -39,6 +39,11 @@ BREAKER_OPEN: Final = Gauge(
 AFTER_WAIT_SECONDS: Final = Histogram(
     "freshet_after_wait_seconds", "How long reads with after= waited for their event.", buckets=_FAST
 )
+RESULT_SETS: Final = Counter(
+    "freshet_result_sets_total",
+    "Looks for a list made a moment ago by outcome: hit (given again), miss (made anew).",
+    ("outcome",),
+)
 MODEL_AGE_SECONDS: Final = Gauge("freshet_model_age_seconds", "Age of the loaded model version; 0 while there is none.")
 MODEL_LOADED: Final = Gauge("freshet_model_loaded", "1 while a model version is loaded.")
 MODEL_LOADS: Final = Counter(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from time import perf_counter
 
 from schemas.keys import Signal, anonymous_key, session_key, user_key
@@ -17,19 +17,29 @@ from serving.breaker import Guard, SourceDown
 from serving.waiting import FenceWatch
 from signals import users
 from signals.merge import merge
-from signals.users import EMPTY, UserValue
+from signals.users import UserValue
 
 
 @dataclass
 class Person:
     """What was read of one person, and what could not be."""
 
-    value: UserValue = EMPTY
+    own: bytes | None = None
+    """The person's packed value."""
+    guests: list[bytes] = field(default_factory=list)
+    """The packed values of the guests that the person was."""
+    links: tuple[str, ...] = ()
+    """The guests that the person's value names."""
     offset: OffsetToken | None = None
     """Where the person's last applied event stands."""
     inputs: dict[str, bytes] = field(default_factory=dict)
     """The packed values as they were read, by key."""
     degraded: list[str] = field(default_factory=list)
+
+    @cached_property
+    def value(self) -> UserValue:
+        """The person's value with the guests' merged in, unpacked when first asked for."""
+        return merge(users.decode(self.own), [users.decode(data) for data in self.guests])
 
 
 class People:
@@ -71,9 +81,10 @@ class People:
         """A guest's value counts only where there is none of a known user."""
         for key, data in zip(keys, found.values, strict=True):
             if data is not None:
-                person.inputs[key] = data
-                person.value = users.decode(data)
-                person.offset = OffsetToken(partition, person.value.offset) if person.value.offset >= 0 else None
+                person.inputs[key] = person.own = data
+                head = users.head(data)
+                person.links = head.links
+                person.offset = OffsetToken(partition, head.offset) if head.offset >= 0 else None
                 return
 
     async def _wait(self, after: OffsetToken, keys: Sequence[str], person: Person) -> SignalValues:
@@ -96,7 +107,7 @@ class People:
     async def _add_guests(self, person: Person, user_id: str, anonymous_id: str | None) -> None:
         """Merge the linked guests' values in; without them the answer is only degraded."""
         named = (anonymous_id,) if anonymous_id is not None else ()
-        guests = [guest for guest in dict.fromkeys((*person.value.links, *named)) if guest != user_id]
+        guests = [guest for guest in dict.fromkeys((*person.links, *named)) if guest != user_id]
         if not guests:
             return
         keys = [anonymous_key(guest) for guest in guests]
@@ -112,4 +123,4 @@ class People:
             else:
                 raise answer
         person.inputs |= present
-        person.value = merge(person.value, [users.decode(data) for data in present.values()])
+        person.guests = list(present.values())

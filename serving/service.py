@@ -43,6 +43,7 @@ from serving.population import Population
 from serving.recommend import Ranked, compose, recommend
 from serving.relations import Relations
 from serving.repositories import Repositories
+from serving.results import Answers, ResultSets
 from serving.scene import Scene, Signals
 from serving.shelves import Shelf
 from serving.state import Apply, State
@@ -119,6 +120,8 @@ class ServingService:
         self._items = self._follower(Signal.ITEMS, self.state.apply_items)
         self._cells = self._follower(Signal.AGGREGATES, self.state.apply_aggregates)
         self._recorder = Recorder(stores.log, settings.decision_queue) if stores.log and settings.decisions else None
+        kept = ResultSets(catalogue, settings.cache_seconds, settings.cached_results)
+        self._answers = Answers(kept, catalogue, self._recorder, self._sources.steady, self._sources.new_id)
         self.notifications = Notifications(
             self._lists_by, self._sources.clock, self.state.models, settings.notification_streams
         )
@@ -170,9 +173,8 @@ class ServingService:
         reading = self._people.read(user_id, ask.anonymous_id, after)
         person, stored = await self._with_list(reading, user_id, models)
         asked = await self._informed(asked, person)
-        signals = Signals(person.value, self.state.population, stored)
-        rank = partial(recommend, asked, signals, models, self.state.catalogue, self.config)
-        return self._answer(Question(route, asked, person, models), rank)
+        question = Question(route, asked, person, models)
+        return self._answer(question, partial(self._ranked, question, stored))
 
     async def session(self, ask: SessionAsk) -> Answer:
         """What a guest may like next whose events come with the request, in their order."""
@@ -182,20 +184,17 @@ class ServingService:
         for offset, event in enumerate(events):
             logged = accept(event, event.event_id or str(offset), datetime.fromtimestamp(asked.now, UTC))
             value = users.fold(value, logged, offset)
-        person = Person(value, inputs={"session": users.encode(value)})
-        signals = Signals(value, self.state.population)
-        rank = partial(recommend, asked, signals, models, self.state.catalogue, self.config)
-        return self._answer(Question("session", asked, person, models), rank)
+        packed = users.encode(value)
+        question = Question("session", asked, Person(packed, inputs={"session": packed}), models)
+        return self._answer(question, partial(self._ranked, question, None))
 
     async def similar(self, item_id: str, ask: SimilarAsk, kind: shelves.Near = "similar") -> Answer:
         """What is like an item, or goes together with it; raises ProblemError for one that was never heard of."""
         at = self._position(item_id)
         person = await self._people.read(ask.user_id) if ask.user_id else Person()
         asked, models = self._asked(ask, user_id=ask.user_id, item_id=item_id), self.state.models
-        asked = await self._informed(asked, person)
-        signals = Signals(person.value, self.state.population)
-        rank = partial(shelves.NEAR[kind], at, asked, signals, models, self.state.catalogue, self.config)
-        return self._answer(Question(kind, asked, person, models), rank)
+        question = Question(kind, await self._informed(asked, person), person, models)
+        return self._answer(question, partial(self._near, kind, at, question))
 
     async def shelf(self, kind: Shelf, ask: ListAsk) -> Answer:
         """What is popular, trending or latest, for everybody."""
@@ -260,9 +259,8 @@ class ServingService:
         asked, lists = self._asked(RecommendAsk(count=count), user_id=user_id), []
         for models in versions:
             _, stored = await self._with_list(_known(person), user_id, models)
-            signals = Signals(person.value, self.state.population, stored)
-            rank = partial(recommend, asked, signals, models, self.state.catalogue, self.config)
             question = Question("notifications", asked, person, models)
+            rank = partial(self._ranked, question, stored)
             ranked = answering.ranked_or_nothing(rank, partial(self._shelf, "popular", question), [])
             lists.append([item.item_id for item in ranked.items])
         return lists
@@ -342,16 +340,18 @@ class ServingService:
         return person, found
 
     def _answer(self, question: Question, rank: Callable[[], Ranked]) -> Answer:
-        degraded = question.person.degraded
         if self._items.read_at is None:
-            degraded.append("catalogue")
-        ranked = answering.ranked_or_nothing(rank, partial(self._shelf, "popular", question), degraded)
+            question.person.degraded.append("catalogue")
         versions = Versions(self._cells.version, self._items.version, self._config_id)
-        made = answering.answer(question, ranked, versions, self.state.catalogue, self._sources.new_id())
-        answering.count(made, ranked)
-        if self._recorder:
-            answering.record(self._recorder, question, made, ranked)
-        return made
+        return self._answers.give(question, versions, rank, partial(self._shelf, "popular", question))
+
+    def _ranked(self, question: Question, stored: Columns | None) -> Ranked:
+        signals = Signals(question.person.value, self.state.population, stored)
+        return recommend(question.asked, signals, question.models, self.state.catalogue, self.config)
+
+    def _near(self, kind: shelves.Near, at: int, question: Question) -> Ranked:
+        signals = Signals(question.person.value, self.state.population)
+        return shelves.NEAR[kind](at, question.asked, signals, question.models, self.state.catalogue, self.config)
 
     def _shelf(self, kind: Shelf, question: Question) -> Ranked:
         signals = Signals(EMPTY, self.state.population)

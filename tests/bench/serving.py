@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from deploy import cluster
 from deploy.commands.data import import_into
 from deploy.parts import open_parts
 from deploy.training import train_in
-from tests.bench.load import closed_loop
+from tests.bench.load import Load, closed_loop
 from tests.bench.results import Figures, percentiles
 from tests.bench.system import processes, servers
 from tests.e2e.systems import eventually, free_port
@@ -24,6 +25,8 @@ from tests.e2e.systems import eventually, free_port
 SECONDS = 10.0
 CONNECTIONS = 16
 SHOPPERS = 2_000
+WAITING = 16
+"""People who ask again and again while nothing new is known of them."""
 
 _CONSTANT = """
 import sys, uvicorn
@@ -52,26 +55,39 @@ def measure() -> Figures:
         asyncio.run(closed_loop(_ask(running.api), CONNECTIONS, 2.0))
         size = asyncio.run(_size(running.api))
         with _constant(size) as constant:
-            ours, theirs = [], []
+            asked = {
+                "constant": _get(f"{constant}/constant"),
+                "new": _ask(running.api),
+                "unchanged": _again(running.api),
+            }
+            loads: dict[str, list[Load]] = {name: [] for name in asked}
             for _ in range(2):
-                theirs.append(asyncio.run(closed_loop(_get(f"{constant}/constant"), CONNECTIONS, SECONDS / 2)))
-                ours.append(asyncio.run(closed_loop(_ask(running.api), CONNECTIONS, SECONDS / 2)))
-    rate, bare = sum(load.rate for load in ours) / 2, sum(load.rate for load in theirs) / 2
-    answers = percentiles([second for load in ours for second in load.seconds])
-    return Figures(
-        "cluster",
-        {
-            "answers_per_second": round(rate),
-            **{f"answer_{name}": value for name, value in answers.items()},
-            "answer_bytes": size,
-            "constant_per_second": round(bare),
-            "share_of_constant": round(rate / bare, 3),
-        },
-    )
+                for name, ask in asked.items():
+                    loads[name].append(asyncio.run(closed_loop(ask, CONNECTIONS, SECONDS / 2)))
+    figures: dict[str, Any] = {"answer_bytes": size}
+    for name, found in loads.items():
+        figures |= _told(name, found)
+    for name in ("new", "unchanged"):
+        figures[f"{name}_share_of_constant"] = round(figures[f"{name}_per_second"] / figures["constant_per_second"], 3)
+    return Figures("cluster", figures)
+
+
+def _told(name: str, loads: list[Load]) -> dict[str, Any]:
+    times = percentiles([second for load in loads for second in load.seconds])
+    rate = sum(load.rate for load in loads) / len(loads)
+    return {f"{name}_per_second": round(rate), **{f"{name}_{each}": value for each, value in times.items()}}
 
 
 def _ask(api: str) -> Any:
-    return _get_each(lambda n: f"{api}/v1/users/shopper-{n * 7919 % SHOPPERS:05d}/recommendations")
+    """Everybody in turn, each time with another visit: no list has been made before."""
+    return _get_each(
+        lambda n: f"{api}/v1/users/shopper-{n * 7919 % SHOPPERS:05d}/recommendations?session_id={os.getpid()}-{n}"
+    )
+
+
+def _again(api: str) -> Any:
+    """A few people, over and over, of whom nothing new is known."""
+    return _get_each(lambda n: f"{api}/v1/users/shopper-{n % WAITING:05d}/recommendations")
 
 
 def _get(url: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -76,6 +77,20 @@ def test_bytes_and_keys_come_back_as_they_were(store, read):
     store.commit(PARTITION, Signal.USERS, None, fence(0), values)
     assert dict(store.scan(PARTITION, Signal.USERS)) == values
     assert read(*values).values == list(values.values())
+
+
+def test_reads_at_the_same_time_each_get_their_own_values(store, open_signals):
+    reader = open_signals.reader()
+    for partition in range(4):
+        store.commit(partition, Signal.USERS, None, fence(partition), {"a": b"%d" % partition})
+
+    async def together():
+        reads = (reader.read(partition, Signal.USERS, ["a", "none"]) for partition in range(5))
+        return await asyncio.gather(*reads)
+
+    found = open_signals.run(together())
+    assert found[:4] == [SignalValues(fence(n), [b"%d" % n, None]) for n in range(4)]
+    assert found[4] == SignalValues(None, [None, None])
 
 
 def test_many_values_go_in_one_commit(store):

@@ -49,6 +49,14 @@ class Shop(NamedTuple):
 
         return asyncio.run(self._with_service(ask))
 
+    def answers(self, user: str, times: int) -> list[Answer]:
+        """What the online layer answers to the same request, asked so many times in a row."""
+
+        async def ask(service: ServingService) -> list[Answer]:
+            return [await service.recommendations(user, RecommendAsk()) for _ in range(times)]
+
+        return asyncio.run(self._with_service(ask))
+
     def similar(self, item: str, user: str) -> Answer:
         """What is like an item, recorded on the log."""
         return asyncio.run(self._with_service(lambda service: service.similar(item, SimilarAsk(user_id=user))))

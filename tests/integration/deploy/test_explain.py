@@ -67,6 +67,15 @@ def test_items_order_and_scores_agree_to_a_millionth(trained_shop, shopper, made
     assert [each.item_id for each in found.items] == [each.item_id for each in decision.items]
 
 
+def test_an_answer_by_a_list_that_was_made_before_is_made_again(trained_shop, shopper, made_again):
+    first, second = trained_shop.answers(shopper, 2)
+    assert second.generated_at > first.generated_at
+    decision, found = made_again(second)
+    assert decision.generated_at == second.generated_at
+    assert decision.asked.now == pytest.approx(first.generated_at.timestamp(), abs=1e-5)
+    assert found.comparison.same
+
+
 def test_an_answer_by_filters_boosts_and_pins_is_made_again(trained_shop, shopper, made_again):
     first = trained_shop.answer(shopper, count=5).items[0].item_id
     asked = {

@@ -10,16 +10,19 @@ from schemas.catalogue import Profile, encode_view
 from schemas.keys import Signal
 from schemas.problems import ProblemError
 from serving.api import build_router
+from serving.shortcut import ShortCut
 
 
-@pytest.fixture
-async def client(shop, say) -> AsyncIterator[httpx.AsyncClient]:
+@pytest.fixture(params=["by the router", "by the short cut"])
+async def client(shop, say, request) -> AsyncIterator[httpx.AsyncClient]:
     shop.models.publish()
     shop.know("ann", say("view", 3), say("like", 7))
     service = shop.serve()
     await service.start()
     app = FastAPI()
     app.include_router(build_router(service))
+    if request.param == "by the short cut":
+        app.add_middleware(ShortCut, service=service)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client:
         yield client
     await service.stop()

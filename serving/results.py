@@ -1,0 +1,143 @@
+"""Nearline result sets: what was ranked a moment ago, given again while nothing that it was made from has moved.
+
+A set is known by everything that the list depends on. The person stands in the key with the packed values that were
+read for this very request, so an event that counts is another key, and is never hidden.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import msgspec
+
+from schemas.answers import Answer, Asked
+from schemas.ports import Clock
+from serving import answering, metrics
+from serving.answering import VARIANT, Question, Versions
+from serving.catalogue import Catalogue
+from serving.decisions import Recorder
+from serving.recommend import Ranked
+
+_ENCODE: Final = msgspec.msgpack.Encoder().encode
+
+
+class Key(NamedTuple):
+    """What a list depends on, the time aside: that may be some seconds old."""
+
+    route: str
+    asked: bytes
+    """The request without its time; where exploration draws for each request, no two are equal."""
+    inputs: tuple[tuple[str, bytes], ...]
+    """The packed values of the person and of linked guests: each holds the offset that it stands at."""
+    model_version: str | None
+    aggregates_version: str | None
+    """None for a known person, whose list may lag behind what everybody does; it is all that a stranger's is made of."""
+    catalogue_version: str
+    config_id: str
+    variant: str
+
+
+class ResultSet(NamedTuple):
+    """A ranked list, the answer that it became, and the request as it was then."""
+
+    asked: Asked
+    """``now`` is the moment of the making: with it the list can be made again."""
+    ranked: Ranked
+    answer: Answer
+
+
+def key_of(question: Question, versions: Versions) -> Key:
+    """The key of a question's list."""
+    inputs = tuple(question.person.inputs.items())
+    return Key(
+        route=question.route,
+        asked=_ENCODE(msgspec.structs.replace(question.asked, now=0.0)),
+        inputs=inputs,
+        model_version=question.models.version,
+        aggregates_version=None if inputs else versions.aggregates,
+        catalogue_version=versions.catalogue,
+        config_id=versions.config_id,
+        variant=VARIANT,
+    )
+
+
+class ResultSets:
+    """Up to ``limit`` lists, each given for at most ``seconds``; those used longest ago are dropped first.
+
+    ``steady`` is the time in seconds that only move forward.
+    """
+
+    def __init__(self, catalogue: Catalogue, seconds: float, limit: int) -> None:
+        self._catalogue, self._seconds, self._limit = catalogue, seconds, limit
+        self._kept: OrderedDict[Key, tuple[float, ResultSet]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def find(self, key: Key, now: float, steady: float) -> ResultSet | None:
+        """The list under this key, unless it is too old or an item of it may no longer be shown at ``now``."""
+        made_at, found = self._kept.get(key, (0.0, None))
+        if found is not None and steady - made_at < self._seconds and self._may_be_shown(found, now):
+            self._kept.move_to_end(key)
+            metrics.RESULT_SETS.labels("hit").inc()
+            return found
+        metrics.RESULT_SETS.labels("miss").inc()
+        return None
+
+    def keep(self, key: Key, made: ResultSet, steady: float) -> None:
+        """Keep a list that was made at ``steady``."""
+        if self._seconds <= 0 or self._limit <= 0:
+            return
+        self._kept[key] = steady, made
+        self._kept.move_to_end(key)
+        if len(self._kept) > self._limit:
+            self._kept.popitem(last=False)
+
+    def _may_be_shown(self, found: ResultSet, now: float) -> bool:
+        return bool(self._catalogue.visible(found.ranked.positions, now).all())
+
+
+class Answers:
+    """Gives answers, each under an id and with a record of its own: by a list made a moment ago, or by one made now."""
+
+    def __init__(
+        self,
+        kept: ResultSets,
+        catalogue: Catalogue,
+        recorder: Recorder | None,
+        steady: Clock,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._kept, self._catalogue, self._recorder = kept, catalogue, recorder
+        self._steady, self._new_id = steady, new_id
+
+    def give(
+        self, question: Question, versions: Versions, rank: Callable[[], Ranked], fallback: Callable[[], Ranked]
+    ) -> Answer:
+        """The answer; ``fallback`` ranks where ``rank`` is at fault."""
+        key = key_of(question, versions)
+        found = self._again(question, key)
+        if found is None:
+            found = self._made(
+                question, versions, answering.ranked_or_nothing(rank, fallback, question.person.degraded)
+            )
+            if not question.person.degraded:
+                self._kept.keep(key, found, self._steady())
+        answering.count(found.answer, found.ranked)
+        if self._recorder:
+            answering.record(self._recorder, question, found.answer, found.ranked, found.asked)
+        return found.answer
+
+    def _again(self, question: Question, key: Key) -> ResultSet | None:
+        """What was made a moment ago; nothing for a request of which something could not be read."""
+        if question.person.degraded:
+            return None
+        now = question.asked.now
+        found = self._kept.find(key, now, self._steady())
+        return found and found._replace(answer=answering.again(found.answer, self._new_id(), now))
+
+    def _made(self, question: Question, versions: Versions, ranked: Ranked) -> ResultSet:
+        made = answering.answer(question, ranked, versions, self._catalogue, self._new_id())
+        return ResultSet(question.asked, ranked, made)

@@ -1,0 +1,215 @@
+"""Lists that were made a moment ago, given again while nothing that they were made from has moved."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import msgspec
+import numpy as np
+import pytest
+
+from models.lists import ScoredList
+from schemas.answers import Asked, decode_decision
+from serving import service
+from serving.answering import Question, Versions
+from serving.bundle import NO_MODELS
+from serving.params import ListAsk, RecommendAsk
+from serving.people import Person
+from serving.recommend import Ranked
+from serving.results import ResultSet, ResultSets, key_of
+from signals import users
+from signals.users import EMPTY
+
+VERSIONS = Versions("1", "1", "config")
+ASK = RecommendAsk(count=10)
+
+
+def a_key(user_id="ann", value=b"\x91\x05", versions=VERSIONS, **asked):
+    person = Person(value, inputs={f"u:{user_id}": value} if value else {})
+    asked = Asked(**({"now": 1.0, "user_id": user_id} | asked))
+    return key_of(Question("recommendations", asked, person, NO_MODELS), versions)
+
+
+def a_set(*positions):
+    ranked = Ranked([], np.array(positions, np.int32), {}, 0)
+    return ResultSet(Asked(now=1.0), ranked, None)
+
+
+def results(world, seconds=2.0, limit=3):
+    return ResultSets(world.catalogue, seconds, limit)
+
+
+def test_a_list_is_given_again_until_it_is_too_old(world):
+    kept = results(world)
+    kept.keep(a_key(), a_set(1, 2), steady=10.0)
+    assert kept.find(a_key(now=9.0), now=0.0, steady=11.9) is not None
+    assert kept.find(a_key(), now=0.0, steady=12.0) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"value": b"\x91\x06"},
+        {"user_id": "bob"},
+        {"versions": VERSIONS._replace(catalogue="2")},
+        {"versions": VERSIONS._replace(config_id="another")},
+        {"count": 5},
+        {"filter": "price < 3"},
+        {"categories": ("racing",)},
+        {"include": ("item-1",)},
+        {"exclude": ("item-1",)},
+        {"diversity": 0.5},
+        {"seed": 3},
+        {"draw": 3},
+        {"shown": b"abcd"},
+        {"context": {"device": "phone"}},
+        {"session_id": "s"},
+        {"pins": {"item-1": 1}},
+        {"attributes": {"country": "CH"}},
+    ],
+)
+def test_whatever_changes_a_list_is_part_of_its_key(other):
+    assert a_key(**other) != a_key()
+
+
+def test_what_everybody_does_moves_only_the_keys_of_strangers():
+    moved = VERSIONS._replace(aggregates="2")
+    assert a_key(versions=moved) == a_key()
+    assert a_key(value=None, versions=moved) != a_key(value=None)
+
+
+def test_no_more_lists_are_kept_than_the_bound_and_those_used_last_stay(world):
+    kept = results(world, limit=3)
+    for user in ("a", "b", "c"):
+        kept.keep(a_key(user), a_set(1), steady=0.0)
+    kept.find(a_key("a"), now=0.0, steady=0.0)
+    kept.keep(a_key("d"), a_set(1), steady=0.0)
+    assert len(kept) == 3
+    assert [kept.find(a_key(user), 0.0, 0.0) is not None for user in "abcd"] == [True, False, True, True]
+
+
+@pytest.mark.parametrize("bounds", [{"seconds": 0.0}, {"limit": 0}])
+def test_without_room_or_time_nothing_is_kept(world, bounds):
+    kept = results(world, **bounds)
+    kept.keep(a_key(), a_set(1), steady=0.0)
+    assert len(kept) == 0
+
+
+def test_a_list_with_an_item_that_is_hidden_now_is_not_given_again(world, describe):
+    kept = results(world)
+    kept.keep(a_key(), a_set(1, 2), steady=0.0)
+    world.catalogue.put(describe(2, hidden=True))
+    assert kept.find(a_key(), now=0.0, steady=0.0) is None
+
+
+def test_the_head_of_a_packed_value_tells_its_offset_and_links(say, remember):
+    value = remember(say("view", 3), say("identify", anonymous_id="guest"), say("like", 4))
+    head = users.head(users.encode(value))
+    assert (head.offset, head.links) == (value.offset, value.links)
+    assert head.links == ("guest",)
+    assert users.head(users.encode(EMPTY)).offset == -1
+
+
+@asynccontextmanager
+async def running(shop, **settings):
+    online = shop.serve(**settings)
+    await online.start()
+    await asyncio.sleep(0)
+    try:
+        yield online
+    finally:
+        await online.stop()
+
+
+@pytest.fixture
+def ranked(monkeypatch):
+    """The times at which lists were ranked."""
+    made, recommend = [], service.recommend
+
+    def counted(asked, *rest):
+        made.append(asked.now)
+        return recommend(asked, *rest)
+
+    monkeypatch.setattr(service, "recommend", counted)
+    return made
+
+
+def items_of(answer):
+    return msgspec.json.encode(answer.items)
+
+
+async def test_an_answer_given_again_equals_one_made_anew_but_for_its_id_and_time(shop, say, ranked):
+    shop.models.publish(lists={"ann": ScoredList(("item-4",), (1.0,))})
+    shop.know("ann", say("view", 3), say("like", 7))
+    async with running(shop) as online:
+        first = await online.recommendations("ann", ASK)
+        shop.now += 1.0
+        second = await online.recommendations("ann", ASK)
+    async with running(shop, cache_seconds=0) as online:
+        anew = await online.recommendations("ann", ASK)
+    assert len(ranked) == 2
+    assert items_of(second) == items_of(anew)
+    assert (second.signals_offset, second.next_cursor) == (anew.signals_offset, anew.next_cursor)
+    assert second.recommendation_id != first.recommendation_id
+    assert (second.generated_at - first.generated_at).total_seconds() == 1.0
+
+
+async def test_an_event_between_two_requests_changes_the_answer_at_once(shop, say):
+    shop.models.publish()
+    shop.know("ann", say("view", 3))
+    async with running(shop) as online:
+        before = await online.recommendations("ann", ASK)
+        token = shop.know("ann", say("view", 3), say("like", 8))
+        after = await online.recommendations("ann", ASK)
+    assert after.signals_offset == str(token)
+    assert items_of(after) != items_of(before)
+
+
+async def test_an_event_of_a_linked_guest_changes_the_answer_at_once(shop, say, remember, ranked):
+    shop.know("ann", say("identify", anonymous_id="guest"))
+    async with running(shop) as online:
+        await online.recommendations("ann", ASK)
+        value = remember(say("like", 8, user_id=None, anonymous_id="guest"))
+        shop.signals.put("users", "a:guest", users.encode(value), "guest")
+        await online.recommendations("ann", ASK)
+    assert len(ranked) == 2
+
+
+async def test_a_hidden_item_vanishes_at_once(shop, say, describe):
+    shop.models.publish()
+    shop.know("ann", say("like", 7))
+    async with running(shop, follow_seconds=0.01) as online:
+        first = (await online.recommendations("ann", ASK)).items[0].item_id
+        shop.say(describe(int(first.removeprefix("item-")), hidden=True), offset=1)
+        await asyncio.sleep(0.1)
+        left = [item.item_id for item in (await online.recommendations("ann", ASK)).items]
+    assert first not in left
+
+
+async def test_an_answer_that_had_to_do_without_something_is_never_given_again(shop, say, ranked):
+    shop.know("ann", say("like", 7))
+    async with running(shop) as online:
+        shop.signals.mode = "raise"
+        assert (await online.recommendations("ann", ASK)).degraded == ["signals"]
+        assert (await online.recommendations("ann", ASK)).degraded == ["signals"]
+    assert len(ranked) == 2
+
+
+async def test_each_answer_has_its_own_record_with_the_moment_at_which_its_list_was_made(shop, say):
+    shop.know("ann", say("like", 7))
+    async with running(shop) as online:
+        first = await online.recommendations("ann", ASK)
+        shop.now += 1.0
+        second = await online.recommendations("ann", ASK)
+    records = [decode_decision(entry.value) for _, entry in shop.log.entries]
+    assert [each.recommendation_id for each in records] == [first.recommendation_id, second.recommendation_id]
+    assert [each.generated_at for each in records] == [first.generated_at, second.generated_at]
+    assert [each.asked.now for each in records] == [shop.now - 1.0] * 2
+    assert records[0].inputs == records[1].inputs
+
+
+async def test_a_shelf_is_made_anew_when_what_everybody_does_has_moved(shop):
+    async with running(shop) as online:
+        first = await online.shelf("popular", ListAsk())
+        online._cells.version = "moved"
+        second = await online.shelf("popular", ListAsk())
+    assert (first.aggregates_version, second.aggregates_version) != (first.aggregates_version,) * 2
