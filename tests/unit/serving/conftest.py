@@ -1,8 +1,9 @@
 """A small world to recommend in: 60 items in 6 categories, a model that knows the categories, stores in memory."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -271,6 +272,16 @@ class Shop:
         stores = Stores(self.signals, self.models, self.models, self.log)
         chosen = Settings(**(self.settings | settings))
         return ServingService(stores, chosen, Sources(clock=lambda: self.now))
+
+    @asynccontextmanager
+    async def running(self, **settings) -> AsyncIterator[ServingService]:
+        service = self.serve(**settings)
+        await service.start()
+        await asyncio.sleep(0)
+        try:
+            yield service
+        finally:
+            await service.stop()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Lists that were made a moment ago, given again while nothing that they were made from has moved."""
 
 import asyncio
-from contextlib import asynccontextmanager
 
 import msgspec
 import numpy as np
@@ -109,17 +108,6 @@ def test_the_head_of_a_packed_value_tells_its_offset_and_links(say, remember):
     assert users.head(users.encode(EMPTY)).offset == -1
 
 
-@asynccontextmanager
-async def running(shop, **settings):
-    online = shop.serve(**settings)
-    await online.start()
-    await asyncio.sleep(0)
-    try:
-        yield online
-    finally:
-        await online.stop()
-
-
 @pytest.fixture
 def ranked(monkeypatch):
     """The times at which lists were ranked."""
@@ -140,11 +128,11 @@ def items_of(answer):
 async def test_an_answer_given_again_equals_one_made_anew_but_for_its_id_and_time(shop, say, ranked):
     shop.models.publish(lists={"ann": ScoredList(("item-4",), (1.0,))})
     shop.know("ann", say("view", 3), say("like", 7))
-    async with running(shop) as online:
+    async with shop.running() as online:
         first = await online.recommendations("ann", ASK)
         shop.now += 1.0
         second = await online.recommendations("ann", ASK)
-    async with running(shop, cache_seconds=0) as online:
+    async with shop.running(cache_seconds=0) as online:
         anew = await online.recommendations("ann", ASK)
     assert len(ranked) == 2
     assert items_of(second) == items_of(anew)
@@ -156,7 +144,7 @@ async def test_an_answer_given_again_equals_one_made_anew_but_for_its_id_and_tim
 async def test_an_event_between_two_requests_changes_the_answer_at_once(shop, say):
     shop.models.publish()
     shop.know("ann", say("view", 3))
-    async with running(shop) as online:
+    async with shop.running() as online:
         before = await online.recommendations("ann", ASK)
         token = shop.know("ann", say("view", 3), say("like", 8))
         after = await online.recommendations("ann", ASK)
@@ -166,7 +154,7 @@ async def test_an_event_between_two_requests_changes_the_answer_at_once(shop, sa
 
 async def test_an_event_of_a_linked_guest_changes_the_answer_at_once(shop, say, remember, ranked):
     shop.know("ann", say("identify", anonymous_id="guest"))
-    async with running(shop) as online:
+    async with shop.running() as online:
         await online.recommendations("ann", ASK)
         value = remember(say("like", 8, user_id=None, anonymous_id="guest"))
         shop.signals.put("users", "a:guest", users.encode(value), "guest")
@@ -177,7 +165,7 @@ async def test_an_event_of_a_linked_guest_changes_the_answer_at_once(shop, say, 
 async def test_a_hidden_item_vanishes_at_once(shop, say, describe):
     shop.models.publish()
     shop.know("ann", say("like", 7))
-    async with running(shop, follow_seconds=0.01) as online:
+    async with shop.running(follow_seconds=0.01) as online:
         first = (await online.recommendations("ann", ASK)).items[0].item_id
         shop.say(describe(int(first.removeprefix("item-")), hidden=True), offset=1)
         await asyncio.sleep(0.1)
@@ -187,7 +175,7 @@ async def test_a_hidden_item_vanishes_at_once(shop, say, describe):
 
 async def test_an_answer_that_had_to_do_without_something_is_never_given_again(shop, say, ranked):
     shop.know("ann", say("like", 7))
-    async with running(shop) as online:
+    async with shop.running() as online:
         shop.signals.mode = "raise"
         assert (await online.recommendations("ann", ASK)).degraded == ["signals"]
         assert (await online.recommendations("ann", ASK)).degraded == ["signals"]
@@ -196,7 +184,7 @@ async def test_an_answer_that_had_to_do_without_something_is_never_given_again(s
 
 async def test_each_answer_has_its_own_record_with_the_moment_at_which_its_list_was_made(shop, say):
     shop.know("ann", say("like", 7))
-    async with running(shop) as online:
+    async with shop.running() as online:
         first = await online.recommendations("ann", ASK)
         shop.now += 1.0
         second = await online.recommendations("ann", ASK)
@@ -208,7 +196,7 @@ async def test_each_answer_has_its_own_record_with_the_moment_at_which_its_list_
 
 
 async def test_a_shelf_is_made_anew_when_what_everybody_does_has_moved(shop):
-    async with running(shop) as online:
+    async with shop.running() as online:
         first = await online.shelf("popular", ListAsk())
         online._cells.version = "moved"
         second = await online.shelf("popular", ListAsk())

@@ -1,7 +1,6 @@
 """The service on stores that hang, fail, come back and change."""
 
 import asyncio
-from contextlib import asynccontextmanager
 from time import perf_counter
 
 import msgspec
@@ -21,17 +20,6 @@ from signals.popularity import popularity_key
 ASK = RecommendAsk(count=10)
 
 
-@asynccontextmanager
-async def running(shop, **settings):
-    service = shop.serve(**settings)
-    await service.start()
-    await asyncio.sleep(0)
-    try:
-        yield service
-    finally:
-        await service.stop()
-
-
 def ids(answer):
     return [item.item_id for item in answer.items]
 
@@ -45,7 +33,7 @@ async def until(holds, seconds=3.0):
 
 async def test_an_unknown_user_in_an_empty_store_without_a_model_gets_an_answer(shop):
     shop.signals.values.clear()
-    async with running(shop) as service:
+    async with shop.running() as service:
         answer = await service.recommendations("nobody", ASK)
     assert (answer.items, answer.degraded, answer.model_version) == ([], [], None)
 
@@ -53,7 +41,7 @@ async def test_an_unknown_user_in_an_empty_store_without_a_model_gets_an_answer(
 async def test_an_answer_names_all_that_it_was_made_from(shop, say):
     shop.models.publish(lists={"ann": ScoredList(("item-4",), (1.0,))})
     token = shop.know("ann", say("view", 3), say("like", 7))
-    async with running(shop) as service:
+    async with shop.running() as service:
         answer = await service.recommendations("ann", ASK)
     assert answer.signals_offset == str(token)
     assert answer.model_version == "v1"
@@ -67,7 +55,7 @@ async def test_an_answer_names_all_that_it_was_made_from(shop, say):
 @pytest.mark.parametrize("mode", ["hang", "raise"])
 async def test_dead_signals_still_give_a_full_list_within_the_deadline_and_say_so(shop, mode):
     shop.models.publish()
-    async with running(shop) as service:
+    async with shop.running() as service:
         shop.signals.mode = mode
         began = perf_counter()
         answer = await service.recommendations("ann", ASK)
@@ -81,7 +69,7 @@ async def test_dead_signals_still_give_a_full_list_within_the_deadline_and_say_s
 async def test_dead_lists_are_done_without(shop, say, mode):
     shop.models.publish(lists={"ann": ScoredList(("item-4",), (1.0,))})
     shop.know("ann", say("like", 7))
-    async with running(shop) as service:
+    async with shop.running() as service:
         shop.models.mode = mode
         answer = await service.recommendations("ann", ASK)
     assert answer.degraded == ["lists"]
@@ -89,7 +77,7 @@ async def test_dead_lists_are_done_without(shop, say, mode):
 
 
 async def test_a_source_that_keeps_failing_is_left_alone_until_it_recovers(shop):
-    async with running(shop, breaker_failures=2, breaker_rest=0.1) as service:
+    async with shop.running(breaker_failures=2, breaker_rest=0.1) as service:
         shop.signals.mode = "hang"
         for _ in range(2):
             await service.recommendations("ann", ASK)
@@ -105,7 +93,7 @@ async def test_a_source_that_keeps_failing_is_left_alone_until_it_recovers(shop)
 
 async def test_a_start_without_any_store_still_answers(shop):
     shop.signals.mode = shop.models.mode = "raise"
-    async with running(shop) as service:
+    async with shop.running() as service:
         answer = await service.recommendations("ann", ASK)
         assert set(answer.degraded) == {"signals", "catalogue"}
         assert any("catalogue" in each for each in service.missing())
@@ -116,7 +104,7 @@ async def test_a_start_without_any_store_still_answers(shop):
 async def test_with_a_model_alone_popular_items_are_shown(shop):
     shop.models.publish()
     shop.signals.mode = "raise"
-    async with running(shop) as service:
+    async with shop.running() as service:
         answer = await service.recommendations("ann", ASK)
     assert ids(answer)[0] == "item-0"
     assert len(answer.items) == 10
@@ -124,7 +112,7 @@ async def test_with_a_model_alone_popular_items_are_shown(shop):
 
 async def test_a_fault_in_ranking_is_answered_with_the_popular_list(shop, monkeypatch):
     shop.models.publish()
-    async with running(shop) as service:
+    async with shop.running() as service:
 
         def broken(*_):
             raise ZeroDivisionError
@@ -139,7 +127,7 @@ async def test_after_waits_for_its_event(shop, say):
     shop.models.publish()
     token = shop.know("ann", say("view", 3))
     ahead = f"{token.partition}:{token.offset + 1}"
-    async with running(shop) as service:
+    async with shop.running() as service:
 
         async def like_soon():
             await asyncio.sleep(0.05)
@@ -154,7 +142,7 @@ async def test_after_waits_for_its_event(shop, say):
 
 async def test_after_gives_up_at_its_deadline_and_says_so(shop, say):
     token = shop.know("ann", say("view", 3))
-    async with running(shop, after_seconds=0.05) as service:
+    async with shop.running(after_seconds=0.05) as service:
         answer = await service.recommendations("ann", RecommendAsk(after=f"{token.partition}:99"))
     assert answer.degraded == ["after"]
     assert answer.signals_offset == str(token)
@@ -162,7 +150,7 @@ async def test_after_gives_up_at_its_deadline_and_says_so(shop, say):
 
 @pytest.mark.parametrize("token", ["x", "1", "8:1", "99999999:1"])
 async def test_a_token_that_cannot_be_is_a_problem_that_names_after(shop, token):
-    async with running(shop) as service:
+    async with shop.running() as service:
         with pytest.raises(ProblemError) as caught:
             await service.recommendations("ann", RecommendAsk(after=token))
     assert (caught.value.status, caught.value.field) == (400, "after")
@@ -173,7 +161,7 @@ async def test_a_guests_events_count_for_the_user_that_the_guest_became(shop, sa
     guest = users.fold(users.EMPTY, say("like", 1, user_id=None, anonymous_id="g-1"), 5)
     shop.signals.put(Signal.USERS, "a:g-1", users.encode(guest), "g-1", 5)
     token = shop.know("ann", say("view", 3), say("identify", None, anonymous_id="g-1"))
-    async with running(shop) as service:
+    async with shop.running() as service:
         linked = await service.recommendations("ann", ASK)
         named = await service.recommendations("eve", RecommendAsk(anonymous_id="g-1"))
         as_guest = await service.recommendations("g-1", ASK)
@@ -186,7 +174,7 @@ async def test_a_guests_events_count_for_the_user_that_the_guest_became(shop, sa
 
 async def test_a_new_version_and_a_rollback_are_served_within_moments(shop):
     shop.models.publish("v1")
-    async with running(shop) as service:
+    async with shop.running() as service:
         assert service.state.models.version == "v1"
         shop.models.publish("v2")
         await until(lambda: service.state.models.version == "v2")
@@ -196,7 +184,7 @@ async def test_a_new_version_and_a_rollback_are_served_within_moments(shop):
 
 async def test_a_version_that_cannot_be_loaded_leaves_the_old_one(shop):
     shop.models.publish("v1")
-    async with running(shop) as service:
+    async with shop.running() as service:
         shop.models.publish("v2")
         shop.models.stored["v2"][1]["als"] = b"broken"
         await asyncio.sleep(0.1)
@@ -206,7 +194,7 @@ async def test_a_version_that_cannot_be_loaded_leaves_the_old_one(shop):
 
 async def test_lists_are_read_once_a_version(shop):
     shop.models.publish(lists={"ann": ScoredList(("item-4",), (1.0,))})
-    async with running(shop) as service:
+    async with shop.running() as service:
         for _ in range(3):
             await service.recommendations("ann", ASK)
             await service.recommendations("eve", ASK)
@@ -215,7 +203,7 @@ async def test_lists_are_read_once_a_version(shop):
 
 async def test_changes_of_the_catalogue_show_at_once(shop, describe):
     shop.models.publish()
-    async with running(shop, follow_seconds=0.02) as service:
+    async with shop.running(follow_seconds=0.02) as service:
         assert "item-0" in ids(await service.shelf("popular", ListAsk()))
         shop.say(describe(0, hidden=True), offset=1)
         await asyncio.sleep(0.1)
@@ -223,7 +211,7 @@ async def test_changes_of_the_catalogue_show_at_once(shop, describe):
 
 
 async def test_sessions_are_followed_within_a_refresh(shop, say):
-    async with running(shop, refresh_seconds=0.02) as service:
+    async with shop.running(refresh_seconds=0.02) as service:
         value = users.fold(users.EMPTY, say("like", 5), 3)
         seen = Observed(3, say("like", 5), users.entry_at(value, 3))
         cell = aggregates.fold({}, seen)["tail:0"]
@@ -235,7 +223,7 @@ async def test_sessions_are_followed_within_a_refresh(shop, say):
 
 
 async def test_aggregates_are_followed_and_name_their_version(shop, say):
-    async with running(shop, refresh_seconds=0.02) as service:
+    async with shop.running(refresh_seconds=0.02) as service:
         before = (await service.shelf("trending", ListAsk())).aggregates_version
         _count_a_like(shop, say)
         await asyncio.sleep(0.1)
@@ -247,7 +235,7 @@ async def test_aggregates_are_followed_and_name_their_version(shop, say):
 
 async def test_a_guest_off_the_log_is_served_from_the_events_that_come_along(shop):
     shop.models.publish()
-    async with running(shop) as service:
+    async with shop.running() as service:
         events = [{"type": "view", "item_id": "item-2"}, {"type": "like", "item_id": "item-1"}]
         answer = await service.session(SessionAsk(events=events, count=5))
         with pytest.raises(ProblemError) as caught:
@@ -260,7 +248,7 @@ async def test_a_guest_off_the_log_is_served_from_the_events_that_come_along(sho
 async def test_similar_items_are_alike_and_leave_out_what_the_user_saw(shop, say, category):
     shop.models.publish()
     shop.know("ann", say("view", 12))
-    async with running(shop) as service:
+    async with shop.running() as service:
         answer = await service.similar("item-0", SimilarAsk(count=5, user_id="ann"))
         with pytest.raises(ProblemError) as caught:
             await service.similar("no such item", SimilarAsk())
@@ -272,7 +260,7 @@ async def test_similar_items_are_alike_and_leave_out_what_the_user_saw(shop, say
 async def test_an_item_unknown_to_the_model_is_like_what_its_texts_share(shop, describe, category):
     shop.models.publish()
     shop.say(describe(66, title="A racing puzzle"), offset=1)
-    async with running(shop) as service:
+    async with shop.running() as service:
         answer = await service.similar("item-66", SimilarAsk(count=5))
     assert {category(each) for each in ids(answer)} <= {"puzzle", "racing"}
     assert answer.items[0].reasons[0].source == "text"
@@ -281,7 +269,7 @@ async def test_an_item_unknown_to_the_model_is_like_what_its_texts_share(shop, d
 async def test_scores_rank_the_list_that_is_brought(shop, say):
     shop.models.publish()
     shop.know("ann", say("like", 1))
-    async with running(shop) as service:
+    async with shop.running() as service:
         found = await service.relations.scores("ann", ["item-2", "item-7", "no such item"])
     scores = {each["item_id"]: each["score"] for each in found["scores"]}
     assert scores["item-7"] > scores["item-2"] > -1
@@ -290,7 +278,7 @@ async def test_scores_rank_the_list_that_is_brought(shop, say):
 
 async def test_every_answer_is_recorded_with_what_it_was_made_of(shop, say):
     shop.know("ann", say("like", 1))
-    async with running(shop) as service:
+    async with shop.running() as service:
         answer = await service.recommendations("ann", RecommendAsk(seed=5))
     ((topic, entry),) = shop.log.entries
     decision = decode_decision(entry.value)
@@ -309,7 +297,7 @@ async def test_a_recorded_answer_can_be_made_again(shop, say):
 
     shop.models.publish()
     shop.know("ann", say("like", 1), say("search", None, query="sports"))
-    async with running(shop) as service:
+    async with shop.running() as service:
         await service.recommendations("ann", RecommendAsk(seed=5, count=7))
         await service.stop()
         decision: Decision = decode_decision(shop.log.entries[0][1].value)
@@ -321,13 +309,13 @@ async def test_a_recorded_answer_can_be_made_again(shop, say):
 
 async def test_a_log_that_refuses_records_does_not_fail_answers(shop):
     shop.log.error = LogBusy("full")
-    async with running(shop, decision_queue=1) as service:
+    async with shop.running(decision_queue=1) as service:
         for _ in range(3):
             assert len((await service.recommendations("ann", ASK)).items) == 10
 
 
 async def test_a_new_shop_that_is_ready_without_a_model_stays_ready_when_its_first_event_comes(shop, say):
-    async with running(shop) as service:
+    async with shop.running() as service:
         assert service.missing() == []
         _count_a_like(shop, say)
         await until(lambda: not service.state.population.empty)
@@ -336,7 +324,7 @@ async def test_a_new_shop_that_is_ready_without_a_model_stays_ready_when_its_fir
 
 async def test_readiness_says_what_is_missing(shop, say):
     _count_a_like(shop, say)
-    async with running(shop) as service:
+    async with shop.running() as service:
         assert service.missing() == ["no model is active; run 'freshet train'"]
         shop.models.publish()
         await until(lambda: service.missing() == [])
@@ -355,7 +343,7 @@ def _count_a_like(shop, say):
 async def test_paging_goes_on_without_repeats_while_the_person_acts(shop, say):
     shop.models.publish()
     shop.know("ann", say("view", 3))
-    async with running(shop) as service:
+    async with shop.running() as service:
         first = await service.recommendations("ann", ASK)
         shop.know("ann", say("view", 3), say("like", 7))
         second = await service.recommendations("ann", RecommendAsk(count=10, cursor=first.next_cursor))
