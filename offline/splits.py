@@ -54,12 +54,13 @@ def newest_of_each(
 
 
 def inner(
-    interactions: Interactions, *, users: int = 2_000, seed: int = 0, needed: int = NEEDED
+    interactions: Interactions, *, users: int = 2_000, seed: int = 0, needed: int = NEEDED, share: float = 0.0
 ) -> tuple[Interactions, HoldOut]:
     """A validation slice of a training part: what parameters and weights are chosen on, so that no test needs to be seen.
 
-    Of a seeded sample of at most ``users`` people with ``needed`` items or more, one item each is held out: the
-    newest where times are known (equal times go by id), else one at random. Raises NothingToTrain where nobody has enough.
+    Of a seeded sample of at most ``users`` people with ``needed`` items or more, one item each is held out, or a
+    ``share`` of theirs where that is above 0 (rounded up): the newest where times are known (equal times go by id), else
+    at random. Raises NothingToTrain where nobody has enough.
     """
     random = np.random.default_rng(seed)
     matrix = interactions.matrix
@@ -69,12 +70,14 @@ def inner(
         raise NothingToTrain(f"no one can be held out for validation: nobody has {needed} items or more")
     if people.size > users:
         people = np.sort(random.choice(people, users, replace=False))
-    if interactions.times is None:
-        places = matrix.indptr[people] + random.integers(0, counts[people])
-    else:
-        places = _newest_first(interactions)[matrix.indptr[people]]
     held = np.zeros(matrix.nnz, dtype=bool)
-    held[places] = True
+    if interactions.times is None and not share:
+        held[matrix.indptr[people] + random.integers(0, counts[people])] = True
+        return apart(interactions, held)
+    order = _newest_or_random(interactions, seed)
+    wanted = np.zeros(counts.size, dtype=np.int64)
+    wanted[people] = np.maximum(1, np.ceil(share * counts[people]))
+    held[order[_within_rows(matrix) < np.repeat(wanted, counts)]] = True
     return apart(interactions, held)
 
 
@@ -88,7 +91,7 @@ def last_of_each(interactions: Interactions, count: int, needed: int = NEEDED, s
     people = np.flatnonzero(counts >= needed)
     if not people.size:
         raise NothingToTrain(f"no one can be held out: nobody has {needed} items or more")
-    places = _newest_first(interactions) if interactions.times is not None else _shuffled(matrix, seed)
+    places = _newest_or_random(interactions, seed)
     held = np.zeros(matrix.nnz, dtype=bool)
     held[places[(matrix.indptr[people][:, None] + np.arange(count)).ravel()]] = True
     return held
@@ -118,9 +121,9 @@ def by_people(
     known = np.isin(np.asarray(interactions.item_ids, dtype=object), np.asarray(training.item_ids, dtype=object))
     counts = np.diff(matrix.indptr)
     asked = np.ceil(counts * (1 - shown)).astype(np.intp)
-    places = _newest_first(interactions) if interactions.times is not None else _shuffled(matrix, seed)
+    places = _newest_or_random(interactions, seed)
     newest = np.zeros(matrix.nnz, dtype=bool)
-    newest[places[np.arange(matrix.nnz) - matrix.indptr[person] < asked[person]]] = True
+    newest[places[_within_rows(matrix) < asked[person]]] = True
     visible = over(chosen(interactions, out & ~newest & known[matrix.indices]), training.item_ids)
     return training, visible, held_out(visible, chosen(interactions, out & newest, visible.user_ids))
 
@@ -137,10 +140,8 @@ def thinned(interactions: Interactions, share: float, seed: int = 0) -> Interact
     """A random share of each person's interactions, one at least; everyone stays."""
     matrix = interactions.matrix
     counts = np.diff(matrix.indptr)
-    person = np.repeat(np.arange(matrix.shape[0]), counts)
     kept = np.zeros(matrix.nnz, dtype=bool)
-    places = np.arange(matrix.nnz) - matrix.indptr[person]
-    kept[_shuffled(matrix, seed)[places < np.ceil(share * counts)[person]]] = True
+    kept[_shuffled(matrix, seed)[_within_rows(matrix) < np.repeat(np.ceil(share * counts), counts)]] = True
     return chosen(interactions, kept)
 
 
@@ -150,6 +151,13 @@ def rebased(held: HoldOut, training: Interactions, smaller: Interactions) -> Hol
     known = {row: columns[items] for row, items in held.known.items()}
     unknown = {row: held.unknown.get(row, 0) + int((items < 0).sum()) for row, items in known.items()}
     return HoldOut(smaller.matrix, held.rows, {row: items[items >= 0] for row, items in known.items()}, unknown)
+
+
+def _within_rows(matrix: sp.csr_matrix) -> NDArray[np.int64]:
+    """(m,) how many stored interactions of the same row come before each."""
+    starts = np.repeat(matrix.indptr[:-1].astype(np.int64), np.diff(matrix.indptr))
+    places: NDArray[np.int64] = np.arange(matrix.nnz, dtype=np.int64) - starts
+    return places
 
 
 def _shuffled(matrix: sp.csr_matrix, seed: int) -> NDArray[np.intp]:
@@ -203,6 +211,12 @@ def _newest_first(interactions: Interactions) -> NDArray[np.intp]:
     times = np.zeros(matrix.nnz) if interactions.times is None else interactions.times
     order: NDArray[np.intp] = np.lexsort((-matrix.indices, -times, rows))
     return order
+
+
+def _newest_or_random(interactions: Interactions, seed: int) -> NDArray[np.intp]:
+    """Places of stored interactions, each person's newest first, in random order where times are not known."""
+    known = interactions.times is not None
+    return _newest_first(interactions) if known else _shuffled(interactions.matrix, seed)
 
 
 def _window(matrix: sp.csr_matrix, times: NDArray[np.float64] | None) -> DataWindow:

@@ -1,7 +1,8 @@
 """A blend of other algorithms, with weights learned on a validation slice of the training part.
 
 Each component is trained without the slice, the weights are those of the best mean reciprocal-logarithmic rank of what
-was held out (NDCG of one item, without a cutoff), and then every component is trained again on everything.
+was held out (NDCG of one item, without a cutoff; each person counts as much), and then every component is trained again
+on everything. One held-out item of a person does not compete with the others.
 """
 
 from __future__ import annotations
@@ -39,9 +40,13 @@ class BlendParameters:
     settings: Settings = field(default_factory=lambda: {"ials": {"factors": 256}})
     """Parameters that differ from an algorithm's defaults, by its name; of one that is not blended they say nothing."""
     people: int = 5_000
-    """At most so many are asked for an item held out of theirs."""
+    """At most so many are asked for what is held out of theirs."""
+    share: float = 0.0
+    """Of each one's items, that is held out, rounded up; 0: one item, the newest where times are known."""
     depth: int = 300
-    """How many of each component's best items compete with the held-out one."""
+    """How many of each component's best items compete with a held-out one."""
+    sampled: int = 0
+    """Where above 0, so many random items compete instead, as a test does that ranks a sample only."""
     seed: int = SEED
 
     def __post_init__(self) -> None:
@@ -49,8 +54,10 @@ class BlendParameters:
             raise ConfigurationInvalid("a blend needs components, each named once")
         if "blend" in self.components:
             raise ConfigurationInvalid("a blend cannot be a component of itself: name the algorithms that it blends")
-        if self.people < 1 or self.depth < 1:
-            raise ConfigurationInvalid("people and depth of a blend must be above 0")
+        if self.people < 1 or self.depth < 1 or self.sampled < 0 or not 0 <= self.share < 1:
+            raise ConfigurationInvalid(
+                "people and depth of a blend must be above 0, sampled not below 0, share from 0 to less than 1"
+            )
 
 
 class Using(NamedTuple):
@@ -65,12 +72,14 @@ class Using(NamedTuple):
 
 
 class _Contest(NamedTuple):
-    """Standard scores of what competes for one place with each held-out item."""
+    """Standard scores of the m held-out items of n people and of what competes with them."""
 
+    people: NDArray[np.intp]
+    """(m,): whose each held-out item is, from 0 and without gaps."""
     wanted: Floats
-    """(n, C): the held-out items'."""
+    """(m, C): the held-out items'."""
     others: Floats
-    """(n, M, C): the best items' of each component; -inf where there is none."""
+    """(n, M, C): those of each person's other items that compete; -inf where there is none."""
 
 
 def train(interactions: Interactions, parameters: BlendParameters, context: Context) -> Blend:
@@ -79,8 +88,8 @@ def train(interactions: Interactions, parameters: BlendParameters, context: Cont
     Raises NothingToTrain where nobody has enough to hold out, ConfigurationInvalid for an unknown component.
     """
     chosen, alone = using_each(parameters.components, parameters.settings), replace(context, previous=None)
-    part, held = inner(interactions, users=parameters.people, seed=parameters.seed)
-    weights = learned(_contest(part, held, [one.train(part, alone) for one in chosen], parameters.depth))
+    part, held = inner(interactions, users=parameters.people, seed=parameters.seed, share=parameters.share)
+    weights = learned(_contest(part, held, [one.train(part, alone) for one in chosen], parameters))
     used = [(one, weight) for one, weight in zip(chosen, weights, strict=True) if weight > 0]
     components = tuple(Component(one.algorithm.name, one.train(interactions, alone)) for one, _ in used)
     return Blend(components, np.array([weight for _, weight in used], dtype=np.float32))
@@ -148,52 +157,62 @@ def _moves(weights: NDArray[np.float64], step: float) -> list[NDArray[np.float64
 
 
 def _gain(contest: _Contest, weights: NDArray[np.float64]) -> float:
-    """The mean of 1 / log2(1 + rank) of the held-out items among what competes with them."""
+    """The mean over people of the mean of 1 / log2(1 + rank) of their held-out items among what competes with them."""
     using = weights > 0
     at = weights[using].astype(np.float32)
-    wanted = contest.wanted[:, using] @ at
-    others = contest.others[:, :, using] @ at
-    above = (others > wanted[:, None]).sum(axis=1) + (others == wanted[:, None]).sum(axis=1) / 2
-    return float(np.mean(1 / np.log2(2 + above)))
+    wanted = (contest.wanted[:, using] @ at)[:, None]
+    others = (contest.others[:, :, using] @ at)[contest.people]
+    above = (others > wanted).sum(axis=1) + (others == wanted).sum(axis=1) / 2
+    sums = np.bincount(contest.people, weights=1 / np.log2(2 + above))
+    return float(np.mean(sums / np.bincount(contest.people)))
 
 
-def _contest(part: Interactions, held: HoldOut, models: Sequence[Recommender], depth: int) -> _Contest:
-    """What each component says of the held-out items and of the best others."""
+def _contest(part: Interactions, held: HoldOut, models: Sequence[Recommender], parameters: BlendParameters) -> _Contest:
+    """What each component says of the held-out items and of those that compete with them."""
     rows = np.array([row for row in held.rows.tolist() if held.known[row].size], dtype=np.intp)
     step = max(1, _CELLS // len(part.item_ids))
-    blocks = [_compete(part, held, models, depth, rows[at : at + step]) for at in range(0, rows.size, step)]
-    return _Contest(np.concatenate([each.wanted for each in blocks]), np.concatenate([each.others for each in blocks]))
+    random = np.random.default_rng(parameters.seed)
+    blocks = [
+        _compete(part, held, models, rows[at : at + step], parameters, random) for at in range(0, rows.size, step)
+    ]
+    people = np.repeat(np.arange(rows.size), [held.known[row].size for row in rows.tolist()])
+    wanted, others = (np.concatenate(each) for each in zip(*blocks, strict=True))
+    return _Contest(people, wanted, others)
 
 
 def _compete(
-    part: Interactions, held: HoldOut, models: Sequence[Recommender], depth: int, rows: NDArray[np.intp]
-) -> _Contest:
-    """``_contest`` of some people."""
-    people = np.arange(rows.size)
-    targets = np.array([held.known[row][0] for row in rows.tolist()], dtype=np.intp)
+    part: Interactions,
+    held: HoldOut,
+    models: Sequence[Recommender],
+    rows: NDArray[np.intp],
+    parameters: BlendParameters,
+    random: np.random.Generator,
+) -> tuple[Floats, Floats]:
+    """``wanted`` and ``others`` of some people."""
     histories, seen = part.histories(rows), part.matrix[rows]
-    away = np.repeat(people, np.diff(seen.indptr)), seen.indices
+    known = [held.known[row] for row in rows.tolist()]
+    targets = np.repeat(np.arange(rows.size), [items.size for items in known]), np.concatenate(known)
+    away = [targets, (np.repeat(np.arange(rows.size), np.diff(seen.indptr)), seen.indices)]
     scores = [standard(model.score_histories(histories)) for model in models]
-    places = [_best(each, away, targets, depth) for each in scores]
-    together = np.concatenate(places, axis=1)
-    others = np.stack([np.take_along_axis(each, together, axis=1) for each in scores], axis=2)
-    # An item that two components name competes once.
-    order = np.argsort(together, axis=1, kind="stable")
-    ordered = np.take_along_axis(together, order, axis=1)
-    again = np.zeros_like(ordered, dtype=bool)
-    again[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
-    others = np.take_along_axis(others, order[:, :, None], axis=1)
-    others[again] = -np.inf
-    return _Contest(np.stack([each[people, targets] for each in scores], axis=1), others)
+    if parameters.sampled:
+        places = _best(random.random(scores[0].shape, dtype=np.float32), away, parameters.sampled)
+    else:
+        places = np.concatenate([_best(each, away, parameters.depth) for each in scores], axis=1)
+    return np.stack([each[targets] for each in scores], axis=1), _once(scores, np.sort(places, axis=1))
 
 
-def _best(
-    scores: Floats, seen: tuple[NDArray[Any], NDArray[Any]], targets: NDArray[np.intp], depth: int
-) -> NDArray[np.intp]:
-    """Each row's best items, neither seen nor the target; where there are fewer, the first again and again."""
+def _once(scores: Sequence[Floats], places: NDArray[np.intp]) -> Floats:
+    """Each component's scores of these items, which are sorted by row; -inf where one is named again."""
+    others = np.stack([np.take_along_axis(each, places, axis=1) for each in scores], axis=2)
+    others[:, 1:][places[:, 1:] == places[:, :-1]] = -np.inf
+    return others
+
+
+def _best(scores: Floats, away: Sequence[tuple[NDArray[Any], NDArray[Any]]], depth: int) -> NDArray[np.intp]:
+    """Each row's best items but those that are away; where there are fewer, the first again and again."""
     free = scores.copy()
-    free[seen] = -np.inf
-    free[np.arange(targets.size), targets] = -np.inf
+    for cells in away:
+        free[cells] = -np.inf
     found = best_rows(free, depth)
     short = np.arange(found.positions.shape[1]) >= found.lengths[:, None]
     return np.where(short, found.positions[:, :1], found.positions)

@@ -1,5 +1,7 @@
 """What a blend learns from a validation slice, and what it is made of."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -23,7 +25,8 @@ def trained(interactions, parameters=PARTS, **context):
 
 
 def contest_of(wanted, others):
-    return blend._Contest(np.array(wanted, dtype=np.float32), np.array(others, dtype=np.float32))
+    people = np.arange(len(wanted))
+    return blend._Contest(people, np.array(wanted, dtype=np.float32), np.array(others, dtype=np.float32))
 
 
 def test_a_component_that_foresees_what_was_held_out_gets_all_the_weight():
@@ -55,10 +58,36 @@ def test_weights_are_shares_and_never_worse_than_any_component_alone(wanted, oth
         assert blend._gain(contest, weights) >= blend._gain(contest, alone)
 
 
+def contest_on(interactions, parameters):
+    part, held = inner(interactions, users=40, seed=3, share=parameters.share)
+    models = [algorithm(name).train(part, algorithm(name).parameters(), Context()) for name in parameters.components]
+    return part, held, models, blend._contest(part, held, models, parameters)
+
+
+def test_several_held_out_items_of_a_person_compete_with_all_others_but_not_with_each_other(two_tastes):
+    part, held, _, contest = contest_on(two_tastes, replace(PARTS, share=0.4, depth=30))
+    rows = [row for row in held.rows.tolist() if held.known[row].size]
+    assert np.bincount(contest.people).tolist() == [held.known[row].size for row in rows]
+    assert contest.people.size > len(rows)
+    free = [30 - held.known[row].size - part.matrix[row].nnz for row in rows]
+    assert np.isfinite(contest.others[:, :, 0]).sum(axis=1).tolist() == free
+
+
+def test_a_person_with_many_held_out_items_counts_as_much_as_another():
+    # One is right of the first person's two items, the other of the second person's only one.
+    wanted = np.array([[3, 0], [3, 0], [0, 3]], dtype=np.float32)
+    contest = blend._Contest(np.array([0, 0, 1]), wanted, np.ones((2, 9, 2), dtype=np.float32))
+    assert blend._gain(contest, np.array([1.0, 0.0])) == pytest.approx(blend._gain(contest, np.array([0.0, 1.0])))
+
+
+def test_where_a_sample_is_ranked_so_many_free_items_compete(two_tastes):
+    _, _, _, contest = contest_on(two_tastes, replace(PARTS, sampled=4))
+    assert contest.others.shape[1] == 4
+    assert np.isfinite(contest.others).all()
+
+
 def test_held_out_items_meet_the_rank_that_they_have_among_all(two_tastes):
-    part, held = inner(two_tastes, users=40, seed=3)
-    models = [algorithm(name).train(part, algorithm(name).parameters(), Context()) for name in PARTS.components]
-    contest = blend._contest(part, held, models, depth=30)
+    part, held, models, contest = contest_on(two_tastes, replace(PARTS, depth=30))
     weights = np.array([0.6, 0.4])
     rows = np.array([row for row in held.rows.tolist() if held.known[row].size])
     scores = sum(
@@ -100,7 +129,13 @@ def test_what_is_needed_is_what_its_components_need(two_tastes):
 
 
 def test_a_blend_that_cannot_be_trained_is_refused_by_name(two_tastes, interactions_of):
-    for wrong in ({"components": ()}, {"components": ("ease", "ease")}, {"components": ("blend",)}, {"people": 0}):
+    for wrong in (
+        {"components": ()},
+        {"components": ("ease", "ease")},
+        {"components": ("blend",)},
+        {"people": 0},
+        {"share": 1.0},
+    ):
         with pytest.raises(ConfigurationInvalid):
             BlendParameters(**wrong)
     with pytest.raises(ConfigurationInvalid, match="not an algorithm"):

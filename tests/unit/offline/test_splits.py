@@ -43,3 +43,17 @@ def test_an_item_that_only_the_slice_has_is_unknown_to_the_inner_training_part(i
 def test_where_nobody_has_enough_there_is_no_inner_slice(interactions_of):
     with pytest.raises(NothingToTrain, match="nobody has 5 items"):
         inner(interactions_of([[1, 1], [1, 0]]))
+
+
+def test_a_share_of_each_ones_items_is_held_out_rounded_up_the_newest_where_times_are_known(
+    interactions_of, two_tastes
+):
+    _, held = inner(two_tastes, users=10, share=0.25)
+    assert [held.known[row].size for row in held.rows.tolist()] == [3] * 10
+    timed = replace(interactions_of([[1, 1, 1], [1, 1, 1]]), times=np.array([3.0, 9.0, 4.0, 6.0, 7.0, 8.0]))
+    training, held = inner(timed, needed=3, share=0.4)
+    assert {training.user_ids[row]: held.known[row].size + held.unknown[row] for row in held.rows} == {
+        "u00": 2,
+        "u01": 2,
+    }
+    assert training.times.tolist() == [3.0, 6.0]
