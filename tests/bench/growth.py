@@ -26,7 +26,7 @@ from offline.training.parameters import AlsParameters
 from schemas.manifest import DataWindow
 from tests.bench.results import Figures, console
 
-MILLIONS = (1, 2, 3, 5)
+MILLIONS = (1, 2, 3)
 PARAMETERS = AlsParameters(factors=32, iterations=5)
 COUNT = 100
 MASTER = "local-cluster[2,1,1536]"
