@@ -55,6 +55,8 @@ class Catalogue:
         self.text = TextIndex(lambda: self.column("hash"))
         self.loaded_at = np.inf
         """When the oldest item came (seconds): the first load."""
+        self.changes = 0
+        """Views taken over so far."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -121,6 +123,7 @@ class Catalogue:
         """Take over an item's newest view."""
         at = self._index.get(item.item_id)
         at = self._add(item.item_id) if at is None else at
+        self.changes += 1
         self._items[at] = None if item.deleted else item
         self._fragments[at] = None
         self._describe(at, item)

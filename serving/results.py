@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import msgspec
+import numpy as np
 
 from schemas.answers import Answer, Asked
 from schemas.ports import Clock
@@ -63,6 +64,15 @@ def key_of(question: Question, versions: Versions) -> Key:
     )
 
 
+class _Kept(NamedTuple):
+    """A list with what ends its time: its age, a change of the catalogue, the end of an item's window (seconds since 1970)."""
+
+    made_at: float
+    changes: int
+    until: float
+    made: ResultSet
+
+
 class ResultSets:
     """Up to ``limit`` lists, each given for at most ``seconds``; those used longest ago are dropped first.
 
@@ -71,32 +81,36 @@ class ResultSets:
 
     def __init__(self, catalogue: Catalogue, seconds: float, limit: int) -> None:
         self._catalogue, self._seconds, self._limit = catalogue, seconds, limit
-        self._kept: OrderedDict[Key, tuple[float, ResultSet]] = OrderedDict()
+        self._kept: OrderedDict[Key, _Kept] = OrderedDict()
+        self._hit, self._miss = (metrics.RESULT_SETS.labels(outcome) for outcome in ("hit", "miss"))
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def find(self, key: Key, now: float, steady: float) -> ResultSet | None:
         """The list under this key, unless it is too old or an item of it may no longer be shown at ``now``."""
-        made_at, found = self._kept.get(key, (0.0, None))
-        if found is not None and steady - made_at < self._seconds and self._may_be_shown(found, now):
-            self._kept.move_to_end(key)
-            metrics.RESULT_SETS.labels("hit").inc()
-            return found
-        metrics.RESULT_SETS.labels("miss").inc()
-        return None
+        kept = self._kept.get(key)
+        if kept is None or not self._holds(kept, now, steady):
+            self._miss.inc()
+            return None
+        self._kept.move_to_end(key)
+        self._hit.inc()
+        return kept.made
 
     def keep(self, key: Key, made: ResultSet, steady: float) -> None:
         """Keep a list that was made at ``steady``."""
         if self._seconds <= 0 or self._limit <= 0:
             return
-        self._kept[key] = steady, made
+        until = self._catalogue.column("closes")[made.ranked.positions].min(initial=np.inf)
+        self._kept[key] = _Kept(steady, self._catalogue.changes, float(until), made)
         self._kept.move_to_end(key)
         if len(self._kept) > self._limit:
             self._kept.popitem(last=False)
 
-    def _may_be_shown(self, found: ResultSet, now: float) -> bool:
-        return bool(self._catalogue.visible(found.ranked.positions, now).all())
+    def _holds(self, kept: _Kept, now: float, steady: float) -> bool:
+        # The catalogue's version is in the key too, but moves only once all changes of a read are taken over.
+        fresh = steady - kept.made_at < self._seconds
+        return fresh and now < kept.until and kept.changes == self._catalogue.changes
 
 
 class Answers:

@@ -147,7 +147,7 @@ def decode(data: bytes | None) -> UserValue:
 
 
 def head(data: bytes) -> Head:
-    """Read only the head of a packed value: a fifth of the work."""
+    """Read only the head of a packed value: a sixth of the work."""
     return _HEAD_DECODER.decode(data)
 
 

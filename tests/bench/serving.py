@@ -49,7 +49,7 @@ uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="error", acc
 def measure() -> Figures:
     with servers() as (settings, folder), processes(settings, folder) as running:
         with open_parts(folder, settings) as parts:
-            import_into(parts, folder, "games", None)
+            import_into(parts, folder, None)
             train_in(parts, "single", force=False, progress=lambda *_: None)
         eventually(lambda: cluster.ready(running.api), 120, "the API is ready")
         asyncio.run(closed_loop(_ask(running.api), CONNECTIONS, 2.0))

@@ -1,6 +1,7 @@
 """Lists that were made a moment ago, given again while nothing that they were made from has moved."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import msgspec
 import numpy as np
@@ -98,6 +99,15 @@ def test_a_list_with_an_item_that_is_hidden_now_is_not_given_again(world, descri
     kept.keep(a_key(), a_set(1, 2), steady=0.0)
     world.catalogue.put(describe(2, hidden=True))
     assert kept.find(a_key(), now=0.0, steady=0.0) is None
+
+
+def test_a_list_is_not_given_again_once_an_item_of_it_has_left_its_window(world, describe):
+    world.catalogue.put(describe(2, available_until=datetime(2026, 1, 1, tzinfo=UTC)))
+    closes = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    kept = results(world)
+    kept.keep(a_key(), a_set(1, 2), steady=0.0)
+    assert kept.find(a_key(), now=closes - 1.0, steady=0.0) is not None
+    assert kept.find(a_key(), now=closes, steady=0.0) is None
 
 
 def test_the_head_of_a_packed_value_tells_its_offset_and_links(say, remember):
