@@ -16,7 +16,13 @@ _ALONE: Final = {
     "list": "fits what the model learned of them",
     "fold_in": "fits what they did lately",
     "similar": "like something they did",
+    "ease": "goes with what they like",
+    "people": "taken by people of their taste",
+    "session": "others on the same path went to it",
     "next": "others went on to it",
+    "trending_hour": "trending this hour",
+    "trending_day": "trending today",
+    "trending_fortnight": "trending these two weeks",
     "search": "matches their search",
     "trending": "trending now",
     "popular": "popular",
@@ -30,6 +36,7 @@ _ALONE: Final = {
 _LED: Final = {
     "fold_in": "fits what they did lately, above all {item}",
     "similar": "like {item}",
+    "ease": "goes with {item}",
     "next": "others went on to it from {item}",
     "text": "described like {item}",
 }

@@ -100,6 +100,25 @@ class Ease:
         known = ((each, i, weight) for each, weight in profile.items() if (i := self._index.get(each)) is not None)
         return {each: weight * self._weight(i, j) for each, i, weight in known}
 
+    def score_rows(self, items: NDArray[Any], weights: Floats) -> Floats:
+        """Every item's score, shape (I,), from items given by position (n,) and their weights (n,)."""
+        scores: Floats = self._summed(np.array([0, weights.size]), items, weights)[0]
+        return scores
+
+    def contributions_of(self, items: NDArray[Any], weights: Floats, among: NDArray[Any]) -> Floats:
+        """What each of these items (n,) with its weight (n,) adds to each of ``among`` (C,), shape (n, C)."""
+        if self._whole is not None:
+            whole: Floats = weights[:, None] * self._whole[np.ix_(items, among)]
+            return whole
+        added = np.zeros((items.size, among.size), dtype=np.float32)
+        column = np.full(len(self.item_ids), -1, dtype=np.int32)
+        column[among] = np.arange(among.size)
+        for place, item in enumerate(items.tolist()):
+            row = slice(self.indptr[item], self.indptr[item + 1])
+            columns = column[self.indices[row]]
+            added[place, columns[columns >= 0]] = weights[place] * self.values[row][columns >= 0]
+        return added
+
     def _weight(self, i: int, j: int) -> float:
         """How much having item i adds to item j."""
         begin, end = self.indptr[i : i + 2].tolist()

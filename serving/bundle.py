@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
 from models.als import Als
 from models.arrays import Floats, Ints
+from models.ease import Ease
+from models.kinds import load_model
 from models.lists import USERS, ScoredList
 from models.neighbours import Neighbours
 from models.popularity import Popularity
+from models.session_knn import Renumbered, SessionKnn
+from models.source_weights import SourceWeights
+from models.user_neighbours import UserNeighbours
 from schemas.manifest import Manifest
 from serving.catalogue import Catalogue
 
+_BY_NAME: Final = frozenset({"als", "neighbours", "popularity", SourceWeights.kind})
 _KEPT_LISTS: Final = 20_000
+V = TypeVar("V", Ease, UserNeighbours, SessionKnn)
 
 
 class Columns(NamedTuple):
@@ -27,6 +34,19 @@ class Columns(NamedTuple):
 
 
 NO_COLUMNS: Final = Columns(np.empty(0, np.int32), np.empty(0, np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class Placed(Generic[V]):
+    """A value over I items with their positions in the catalogue (I,), and its row of each position (n,), or -1."""
+
+    value: V
+    items: Ints
+    rows: Ints
+
+    def row_of(self, at: int) -> int:
+        """The value's row of a position; -1 where it has none."""
+        return int(self.rows[at]) if at < self.rows.size else -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +62,13 @@ class Models:
     als: Als | None = None
     neighbours: Neighbours | None = None
     popularity: Popularity | None = None
+    ease: Placed[Ease] | None = None
+    people: Placed[UserNeighbours] | None = None
+    sessions: Renumbered | None = None
+    weights: SourceWeights | None = None
+    """How much each source counts, where that was learned."""
+    further: tuple[Any, ...] = ()
+    """Values that ``place`` has yet to place."""
     als_items: Ints = field(default_factory=lambda: np.empty(0, np.int32))
     als_rows: Ints = field(default_factory=lambda: np.empty(0, np.int32))
     """The model's row of each catalogue position (n,), -1 where it has none; shorter than a catalogue that grew."""
@@ -81,6 +108,8 @@ def load(manifest: Manifest, value: Callable[[str], bytes]) -> Models:
         als=Als.load(value("als")) if "als" in held else None,
         neighbours=Neighbours.load(value("neighbours")) if "neighbours" in held else None,
         popularity=Popularity.load(value("popularity")) if "popularity" in held else None,
+        weights=SourceWeights.load(value(SourceWeights.kind)) if SourceWeights.kind in held else None,
+        further=tuple(load_model(value(name)) for name in manifest.values if name not in _BY_NAME),
     )
 
 
@@ -99,7 +128,37 @@ def place(models: Models, catalogue: Catalogue) -> Models:
         for item_id in models.popularity.item_ids:
             catalogue.ensure(item_id)
         popular = as_columns(catalogue, models.popularity.top(len(models.popularity.item_ids)))
-    return replace(models, als_items=als_items, als_rows=als_rows, popular=popular, _similar={})
+    return replace(
+        models,
+        als_items=als_items,
+        als_rows=als_rows,
+        popular=popular,
+        ease=_placed(models.further, Ease, catalogue),
+        people=_placed(models.further, UserNeighbours, catalogue),
+        sessions=_sessions(models.further, catalogue),
+        _similar={},
+    )
+
+
+def weighed(models: Models, weights: SourceWeights | None) -> Models:
+    """The same values with these weights of sources."""
+    return replace(models, weights=weights)
+
+
+def _placed(values: tuple[Any, ...], kind: type[V], catalogue: Catalogue) -> Placed[V] | None:
+    """The first value of a kind, its items' positions looked up."""
+    value = next((each for each in values if isinstance(each, kind)), None)
+    if value is None:
+        return None
+    items = np.array([catalogue.ensure(item_id) for item_id in value.item_ids], np.int32)
+    rows = np.full(len(catalogue), -1, np.int32)
+    rows[items] = np.arange(items.size)
+    return Placed(value, items, rows)
+
+
+def _sessions(values: tuple[Any, ...], catalogue: Catalogue) -> Renumbered | None:
+    found = _placed(values, SessionKnn, catalogue)
+    return None if found is None else Renumbered(found.value, found.items, found.rows)
 
 
 def as_columns(catalogue: Catalogue, found: ScoredList) -> Columns:

@@ -5,8 +5,9 @@ Positions are handed out once and never move or go, so that whatever is worked o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from itertools import repeat
 from typing import Any, Final
 
 import msgspec
@@ -118,6 +119,10 @@ class Catalogue:
             self._columns["shown"][at] = self._bare_items
             self._columns["born"][at] = first_at
         return at
+
+    def looked_up(self, item_ids: Collection[str]) -> Ints:
+        """The positions of these items, in their order; -1 for one that was never heard of."""
+        return np.fromiter(map(self._index.get, item_ids, repeat(-1)), np.int32, len(item_ids))
 
     def put(self, item: Item) -> int:
         """Take over an item's newest view."""

@@ -10,6 +10,7 @@ import msgspec
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from models.session_knn import Voting
 from schemas.answers import Boost
 from schemas.errors import FilterInvalid
 from schemas.settings import comma_separated
@@ -22,10 +23,15 @@ from signals.weights import DEFAULT_WEIGHTS, POPULATION_WEIGHTS
 _SOURCE_WEIGHTS: Final = {
     "list": 1.0,
     "fold_in": 1.0,
-    "similar": 0.6,
-    "next": 0.3,
+    "ease": 1.0,
+    "similar": 0.3,
+    "people": 0.3,
+    "session": 0.5,
+    "next": 0.5,
     "search": 0.8,
-    "trending": 0.5,
+    "trending_hour": 0.2,
+    "trending_day": 0.3,
+    "trending_fortnight": 0.3,
     "popular": 0.3,
     "new": 0.1,
 }
@@ -54,10 +60,27 @@ class RankingConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How much more an event of the current session weighs."""
     mix: float = 10.0
     """Fresh evidence at which the folded-in vector counts as much as the trained one."""
-    next_window: float = DAY
-    """Co-visitation follows only what was done this recently, so that it never moves an idle person's list."""
-    next_support: float = 2.0
-    """Co-visits at which a follower is half believed."""
+    next_window: float = 30 * DAY
+    """Co-visitation and session neighbours follow what was done this long before the person's newest event, or later."""
+    next_anchors: int = 20
+    """Newest items whose followers are looked up."""
+    next_fading: float = 0.6
+    """The n-th newest of them weighs n^-next_fading."""
+    next_power: float = 0.6
+    """Exponent of a follower's co-visits."""
+    next_damping: float = 0.2
+    """Exponent of all co-visits of the item that it follows, which divide."""
+    next_support: float = 0.5
+    """Of the best follower's score, what makes it half believed."""
+    trending_support: float = 5.0
+    """Weighted events at which what is trending most is half believed."""
+    ease_interests: int = 64
+    ease_support: float = 0.05
+    session_support: float = 0.05
+    voting: Voting = Voting()
+    """How session neighbours are found and heard."""
+    place_decay: float = 0.95
+    """Each newer interaction takes this from the weight of an older one."""
     search_half_life: float = HOUR / 2
     known_events: int = 5
     """From this many interactions on (or with a trained vector or list), what others do no longer orders a list."""

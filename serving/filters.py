@@ -22,8 +22,13 @@ from signals.users import UserValue
 _ANY: Final = "*"
 
 
-def allowed(asked: Asked, user: UserValue, catalogue: Catalogue, config: RankingConfig) -> Bools:
-    """Which positions (n,) may be shown: visible now, as was asked for, not seen, excluded or shown before."""
+def allowed(
+    asked: Asked, user: UserValue, catalogue: Catalogue, config: RankingConfig, *, revisits: bool = False
+) -> Bools:
+    """Which positions (n,) may be shown: visible now, as was asked for, not seen, excluded or shown before.
+
+    With ``revisits`` what was seen may be shown again.
+    """
     may = catalogue.all_visible(asked.now)
     if asked.include:
         included = np.zeros_like(may)
@@ -33,7 +38,7 @@ def allowed(asked: Asked, user: UserValue, catalogue: Catalogue, config: Ranking
         may &= catalogue.in_categories(asked.categories)
     if asked.filter:
         may &= compiled(asked.filter).holds(asked, catalogue.fields)
-    if config.hide_seen and not asked.seen:
+    if config.hide_seen and not (asked.seen or revisits):
         may[catalogue.positions(_stay_away(asked, user, config))] = False
         if config.seen_for.get(_ANY) is None:
             may[seen_long_ago(user.past, catalogue.column("hash"))] = False

@@ -21,11 +21,12 @@ _DECIMALS: Final = 6
 def strongest(scores: NDArray[Any], count: int, ties: NDArray[np.uint32]) -> NDArray[np.intp]:
     """Indices of the ``count`` greatest finite scores (C,), greatest first, ties by ``ties`` (C,), smallest first."""
     finite = np.flatnonzero(np.isfinite(scores))
-    rounded = np.round(scores[finite].astype(np.float64), _DECIMALS)
     if 0 < count < finite.size:
         # All that could be among the first ``count``, those that tie with the last of them included.
-        within = rounded >= np.partition(rounded, finite.size - count)[finite.size - count]
-        finite, rounded = finite[within], rounded[within]
+        values = scores[finite]
+        floor = np.partition(values, finite.size - count)[finite.size - count]
+        finite = finite[values >= floor - 10.0**-_DECIMALS]
+    rounded = np.round(scores[finite].astype(np.float64), _DECIMALS)
     return finite[np.lexsort((ties[finite], -rounded))[: max(0, count)]]
 
 

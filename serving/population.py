@@ -17,13 +17,14 @@ from schemas.ports import SignalChanges
 from serving.catalogue import Catalogue
 from serving.contexts import Contexts
 from serving.exposure import Exposure
+from serving.links import Followers, Links, by_position
 from serving.ordering import fused, strongest
 from serving.sessions import SESSIONS, LiveSessions
 from signals import aggregates
 from signals.aggregates import Cell
-from signals.baskets import BasketCell
+from signals.baskets import BasketCell, merge_baskets
 from signals.context import ContextCell, merge_context
-from signals.covisits import NextCell
+from signals.covisits import NextCell, merge_next
 from signals.decay import NOTHING
 from signals.exposure import ExposureCell, merge_exposure
 from signals.popularity import HALF_LIVES, PopularityCell, merge_count, merge_popularity
@@ -35,14 +36,13 @@ TOP: Final = 2_000
 """Length of the top lists."""
 
 
-class Followers(NamedTuple):
-    """What came after one item: positions (F,) and decayed co-visits in log space (F,), NEXT_HALF_LIFE.
+class _Orders(NamedTuple):
+    """Top lists of positions, best first."""
 
-    What came with one item, or after a search for a word, has the half-life of its kind of cell.
-    """
-
-    items: Ints
-    visits: Doubles
+    popular: Ints
+    trending: Ints
+    rising: tuple[Ints, ...]
+    """By half-life."""
 
 
 class Merged(NamedTuple):
@@ -50,8 +50,8 @@ class Merged(NamedTuple):
 
     decayed: dict[int, tuple[float, ...]]
     counts: dict[int, float]
-    followers: dict[int, Followers]
-    companions: dict[int, Followers]
+    followers: dict[int, list[NextCell]]
+    companions: dict[int, list[BasketCell]]
     exposed: dict[int, dict[str, float]]
     contexts: dict[int, dict[str, float]]
     tails: dict[int, list[TailCell]]
@@ -86,21 +86,43 @@ class Population:
         self.contexts = Contexts(catalogue)
         """What trends where and when."""
         self._cells: list[dict[str, Cell]] = [{} for _ in range(partitions)]
-        self._links: list[dict[int, Followers]] = [{} for _ in range(partitions)]
-        self._baskets: list[dict[int, Followers]] = [{} for _ in range(partitions)]
+        self._followers = Links(catalogue, merge_next)
+        self._companions = Links(catalogue, merge_baskets)
         self._decayed = np.full((len(HALF_LIVES), 0), NOTHING)
         self._counts = np.zeros(0)
-        self._followers: dict[int, Followers] = {}
-        self._companions: dict[int, Followers] = {}
-        self.trending: Ints = np.empty(0, np.int32)
-        """Positions, most trending first: the half-lives' orders, fused."""
-        self.popular: Ints = np.empty(0, np.int32)
-        """Positions, most popular first, by weighted counts of all time."""
+        self._orders: _Orders | None = None
 
     @property
     def empty(self) -> bool:
         """Whether nothing has happened to any item."""
         return self.popular.size == 0
+
+    @property
+    def trending(self) -> Ints:
+        """Positions, most trending first: the half-lives' orders, fused."""
+        return self.orders().trending
+
+    @property
+    def popular(self) -> Ints:
+        """Positions, most popular first, by weighted counts of all time."""
+        return self.orders().popular
+
+    def rising(self, half_life: int) -> Ints:
+        """Positions by decayed counts of one of HALF_LIVES (its number), greatest first."""
+        return self.orders().rising[half_life]
+
+    def decayed(self, half_life: int, items: Ints) -> Doubles:
+        """Weighted decayed counts of these items in log space, by one of HALF_LIVES (its number)."""
+        found = np.full(items.size, NOTHING)
+        known = items < self._counts.size
+        found[known] = self._decayed[half_life, items[known]]
+        return found
+
+    def orders(self) -> _Orders:
+        """The top lists, made anew where counts have changed since; ask once after ``adopt``, away from a request."""
+        if self._orders is None:
+            self._orders = self._ordered()
+        return self._orders
 
     def count(self, items: Ints) -> Floats:
         """Weighted counts of all time of these items."""
@@ -111,17 +133,17 @@ class Population:
 
     def followers(self, at: int) -> Followers | None:
         """What people went on to after an item."""
-        return self._followers.get(at)
+        return self._followers.of(at)
 
     def companions(self, at: int) -> Followers | None:
         """What goes together with an item in baskets, playlists and collections."""
-        return self._companions.get(at)
+        return self._companions.of(at)
 
     def sought(self, word: str) -> Followers:
         """What people went to after they had searched for a word (of ``signals.queries.query_words``)."""
         key = query_key(word)
         found = merge_queries((cell for held in self._cells if isinstance(cell := held.get(key), QueryCell)), word)
-        return self._by_position(found)
+        return by_position(self._catalogue, found)
 
     def merge(self, partition: int, changes: SignalChanges, into: Merged) -> Iterator[None]:
         """Merge a partition's changed cells into what ``adopt`` takes over, a cell a step.
@@ -130,7 +152,12 @@ class Population:
         """
         if changes.whole:
             self.sessions.begin_anew(partition)
-        for key in self._store(partition, changes):
+        return self.merge_cells(partition, self._decoded(partition, changes), into)
+
+    def merge_cells(self, partition: int, changed: Mapping[str, Cell], into: Merged) -> Iterator[None]:
+        """``merge`` of cells that are decoded already."""
+        self._cells[partition].update(changed)
+        for key in changed:
             kind, _, about = key.partition(":")
             self._mergers[kind](partition, key, about, into)
             yield
@@ -140,9 +167,9 @@ class Population:
         return self.sessions.follow(merged.tails)
 
     def adopt(self, merged: Merged) -> None:
-        """Take over what was merged, and order the top lists anew where counts have changed."""
-        self._followers.update(merged.followers)
-        self._companions.update(merged.companions)
+        """Take over what was merged; where counts have changed, the next look at ``orders`` makes the top lists anew."""
+        self._followers.put(merged.followers)
+        self._companions.put(merged.companions)
         for at, counts in merged.exposed.items():
             self.exposure.put(at, counts)
         for at, counts in merged.contexts.items():
@@ -153,17 +180,15 @@ class Population:
         changed = np.fromiter(merged.counts, np.int64, len(merged.counts))
         self._counts[changed] = np.fromiter(merged.counts.values(), np.float64, changed.size)
         self._decayed[:, changed] = np.array(list(merged.decayed.values())).T
-        self._order()
+        self._orders = None
 
-    def _store(self, partition: int, changes: SignalChanges) -> list[str]:
-        """Keep the partition's cells, and say which keys to merge anew."""
-        cells = self._cells[partition]
+    def _decoded(self, partition: int, changes: SignalChanges) -> dict[str, Cell]:
+        """The partition's changed cells; after a whole read those that are gone are empty."""
         keys = [key for key in changes.values if aggregates.kind_of(key) in self._mergers]
         if changes.whole:
-            keys = list({**dict.fromkeys(cells), **dict.fromkeys(keys)})
-            cells.clear()
-        cells.update((key, aggregates.decode(key, changes.values.get(key))) for key in keys)
-        return keys
+            keys = list({**dict.fromkeys(self._cells[partition]), **dict.fromkeys(keys)})
+            self._cells[partition].clear()
+        return {key: aggregates.decode(key, changes.values.get(key)) for key in keys}
 
     def _merge_popularity(self, _: int, key: str, item_id: str, merged: Merged) -> None:
         cells = [cell for held in self._cells if isinstance(cell := held.get(key), PopularityCell)]
@@ -172,32 +197,13 @@ class Population:
         merged.decayed[at] = merge_popularity(cells, self._weights)
         merged.counts[at] = merge_count(cells, self._weights)
 
-    def _merge_followers(self, partition: int, key: str, item_id: str, merged: Merged) -> None:
-        cell = self._cells[partition].get(key)
-        followers = cell.followers if isinstance(cell, NextCell) else {}
-        self._link(self._links, partition, item_id, followers, merged.followers)
+    def _merge_followers(self, _: int, key: str, item_id: str, merged: Merged) -> None:
+        cells = [cell for held in self._cells if isinstance(cell := held.get(key), NextCell)]
+        merged.followers[self._catalogue.ensure(item_id)] = cells
 
-    def _merge_companions(self, partition: int, key: str, item_id: str, merged: Merged) -> None:
-        cell = self._cells[partition].get(key)
-        companions = cell.companions if isinstance(cell, BasketCell) else {}
-        self._link(self._baskets, partition, item_id, companions, merged.companions)
-
-    def _link(
-        self,
-        links: list[dict[int, Followers]],
-        partition: int,
-        item_id: str,
-        counts: Mapping[str, float],
-        into: dict[int, Followers],
-    ) -> None:
-        at = self._catalogue.ensure(item_id)
-        links[partition][at] = self._by_position(counts)
-        into[at] = _summed([found for held in links if (found := held.get(at)) is not None])
-
-    def _by_position(self, counts: Mapping[str, float]) -> Followers:
-        ensure = self._catalogue.ensure
-        items = np.fromiter((ensure(each) for each in counts), np.int32, len(counts))
-        return Followers(items, np.fromiter(counts.values(), np.float64, len(counts)))
+    def _merge_companions(self, _: int, key: str, item_id: str, merged: Merged) -> None:
+        cells = [cell for held in self._cells if isinstance(cell := held.get(key), BasketCell)]
+        merged.companions[self._catalogue.ensure(item_id)] = cells
 
     def _merge_exposure(self, _: int, key: str, item_id: str, merged: Merged) -> None:
         cells = (cell for held in self._cells if isinstance(cell := held.get(key), ExposureCell))
@@ -224,22 +230,9 @@ class Population:
             self._counts = np.concatenate([self._counts, np.zeros(missing)])
             self._decayed = np.concatenate([self._decayed, np.full((len(HALF_LIVES), missing), NOTHING)], axis=1)
 
-    def _order(self) -> None:
-        ties = self._catalogue.column("hash")
-        counts = self._counts[: ties.size]
-        self.popular = strongest(np.where(counts > 0, counts, -np.inf), TOP, ties).astype(np.int32)
-        orders = [strongest(decayed, TOP, ties) for decayed in self._decayed[:, : ties.size]]
-        self.trending = fused(orders, ties, TOP)
-
-
-def _summed(parts: list[Followers]) -> Followers:
-    """Several partitions' followers as one: ``covisits.merge_next``, many at a time."""
-    if len(parts) == 1:
-        return parts[0]
-    items, inverse = np.unique(np.concatenate([part.items for part in parts]), return_inverse=True)
-    visits = np.concatenate([part.visits for part in parts])
-    if not visits.size:
-        return Followers(items, visits)
-    top = np.full(items.size, NOTHING)
-    np.maximum.at(top, inverse, visits)
-    return Followers(items, top + np.log2(np.bincount(inverse, np.exp2(visits - top[inverse]))))
+    def _ordered(self) -> _Orders:
+        counts = self._counts[: len(self._catalogue)]
+        ties = self._catalogue.column("hash")[: counts.size]
+        popular = strongest(np.where(counts > 0, counts, -np.inf), TOP, ties).astype(np.int32)
+        rising = tuple(strongest(each[: ties.size], TOP, ties).astype(np.int32) for each in self._decayed)
+        return _Orders(popular, fused(rising, ties, TOP), rising)

@@ -7,6 +7,9 @@ from math import exp2
 from operator import itemgetter
 from typing import NamedTuple
 
+import numpy as np
+
+from models.arrays import Ints
 from schemas.answers import Asked
 from serving.bundle import Models
 from serving.catalogue import Catalogue
@@ -23,7 +26,11 @@ class Profile(NamedTuple):
     disliked: tuple[int, ...]
     """What the newest verdict is against."""
     recent: dict[int, float]
-    """Weights of what was done within ``next_window``, for co-visitation."""
+    """What was done within ``next_window``, newest first, each weighing less by its place: for co-visitation."""
+    trail: Ints
+    """Positions of the newest interactions of interest, oldest first: for session neighbours."""
+    session: bytes | None
+    """The hash of the session that the newest interaction belongs to."""
     fresh: float
     """Weight of all that was done after the model was trained."""
     events: int
@@ -37,19 +44,33 @@ def read(asked: Asked, user: UserValue, models: Models, catalogue: Catalogue, co
     against = _against(entries)
     weights: dict[int, float] = {}
     recent: dict[int, float] = {}
-    fresh, recent_from, trained_to = 0.0, asked.now - config.next_window, models.trained_to
+    trail: list[int] = []
+    newest = max((entry.at for entry in entries), default=asked.now)
+    fresh, recent_from, trained_to = 0.0, newest - config.next_window, models.trained_to
     for entry, weight in _weighed(entries, session_start(asked, user), config):
         at = catalogue.position(entry.item)
         if at is None or entry.item in against:
             continue
-        weights[at] = weights.get(at, 0.0) + weight
+        weights[at] = weights.get(at, 0.0) + weight * config.place_decay ** len(trail)
         if entry.at >= recent_from:
-            recent[at] = recent.get(at, 0.0) + weight
+            recent.setdefault(at, (1.0 + len(recent)) ** -config.next_fading)
+            trail.append(at)
         if entry.at > trained_to:
             fresh += weight
     strongest = dict(sorted(weights.items(), key=itemgetter(1), reverse=True))
     disliked = tuple(at for item in against if (at := catalogue.position(item)) is not None)
-    return Profile(strongest, disliked, recent, fresh, len(user.recent), _queries(asked, user, config))
+    newest_first = np.array(trail[: config.voting.last], np.int32)
+    session = user.session.hash if user.session else None
+    return Profile(
+        weights=strongest,
+        disliked=disliked,
+        recent=recent,
+        trail=newest_first[::-1],
+        session=session,
+        fresh=fresh,
+        events=len(user.recent),
+        queries=_queries(asked, user, config),
+    )
 
 
 def _weighed(entries: Sequence[Entry], session_from: float, config: RankingConfig) -> Iterator[tuple[Entry, float]]:

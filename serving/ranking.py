@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Floats, Ints
+from models.source_weights import SourceWeights, Weight
 from serving.scene import NOBODY, Part, Scene
+
+_NONE: Final = Weight(0.0)
+_EVERYBODY: Final = frozenset({"trending_hour", "trending_day", "trending_fortnight", "popular"})
 
 
 class Blend(NamedTuple):
@@ -22,40 +26,71 @@ class Blend(NamedTuple):
     anchors: Ints
 
 
-def source_weights(scene: Scene) -> dict[str, float]:
-    """The sources' weights for this person.
+class Candidates(NamedTuple):
+    """What all sources propose: positions (C,) rising, and by source (S, C) its score, 0 to 1, and the item that led there."""
 
-    A stored list gives way to the fold-in as fresh events outweigh what was learned. What everybody does
-    orders a stranger's list, fading with each interaction, and never that of somebody who is known.
+    items: Ints
+    names: tuple[str, ...]
+    scores: Floats
+    anchors: Ints
+
+
+def source_weights(scene: Scene) -> dict[str, Weight]:
+    """The sources' weights for this person: learned ones where the model holds them, else the configured ones.
+
+    A stored list says what the fold-in says, and gives way to it as fresh events outweigh what was learned.
     """
-    weights = dict(scene.config.sources)
+    learned = scene.models.weights
+    weights = _configured(scene) if learned is None else _learned(scene, learned)
     if scene.signals.stored is not None:
-        weights["list"] *= 1.0 - scene.fresh_share
-        weights["fold_in"] *= scene.fresh_share
-    known = 1.0 if scene.trained else min(1.0, scene.profile.events / scene.config.known_events)
-    for name in ("trending", "popular"):
-        weights[name] *= 1.0 - known
+        whole, fresh = weights.get("fold_in", _NONE), scene.fresh_share
+        weights["list"] = Weight(*(each * (1.0 - fresh) for each in whole))
+        weights["fold_in"] = Weight(*(each * fresh for each in whole))
     return weights
 
 
-def blend(scene: Scene, parts: Mapping[str, Part], weights: Mapping[str, float], averse: Part) -> Blend:
-    """All candidates with their totals, in no order."""
-    used = {name: found for name, found in parts.items() if found.items.size and weights.get(name, 0.0) > 0}
+def _learned(scene: Scene, learned: SourceWeights) -> dict[str, Weight]:
+    """Of the sources that are configured at all; one that learning has not met keeps its configured weight."""
+    found = learned.of(scene.profile.events)
+    on = scene.config.sources.items()
+    return {name: found.get(name, Weight(weight)) for name, weight in on if weight > 0}
+
+
+def _configured(scene: Scene) -> dict[str, Weight]:
+    """What everybody does orders a stranger's list, fading with each interaction, and never that of somebody known."""
+    known = 1.0 if scene.trained else min(1.0, scene.profile.events / scene.config.known_events)
+    sources = scene.config.sources.items()
+    return {name: Weight(weight * (1.0 - known) if name in _EVERYBODY else weight) for name, weight in sources}
+
+
+def gather(scene: Scene, parts: Mapping[str, Part]) -> Candidates:
+    """All candidates of some sources."""
+    used = {name: found for name, found in parts.items() if found.items.size}
     named = np.zeros(len(scene.catalogue), np.bool_)
     for found in used.values():
         named[found.items] = True
     items = np.flatnonzero(named).astype(np.int32)
     column = np.empty(len(scene.catalogue), np.int32)
     column[items] = np.arange(items.size)
-    added = np.zeros((len(used), items.size), np.float32)
+    scores = np.zeros((len(used), items.size), np.float32)
     anchors = np.full((len(used), items.size), NOBODY, np.int32)
-    for row, (name, found) in enumerate(used.items()):
+    for row, found in enumerate(used.values()):
         columns = column[found.items]
-        added[row, columns] = found.scores * weights[name]
+        scores[row, columns] = found.scores
         anchors[row, columns] = found.anchors
-    scores = added.sum(axis=0) * _noise(scene, items)
-    scores -= _aversion(scene, items, averse)
-    return Blend(items, scores, tuple(used), added, anchors)
+    return Candidates(items, tuple(used), scores, anchors)
+
+
+def blend(scene: Scene, parts: Mapping[str, Part], weights: Mapping[str, Weight], averse: Part) -> Blend:
+    """All candidates with their totals, in no order."""
+    found = gather(scene, {name: each for name, each in parts.items() if any(weights.get(name, _NONE))})
+    given = np.array([weights[name] for name in found.names], np.float32).reshape(-1, 2)
+    added = given[:, :1] * found.scores
+    rooted = given[:, 1] > 0
+    added[rooted] += given[rooted, 1:] * np.sqrt(found.scores[rooted])
+    scores = added.sum(axis=0) * _noise(scene, found.items)
+    scores -= _aversion(scene, found.items, averse)
+    return Blend(found.items, scores, found.names, added, found.anchors)
 
 
 def _aversion(scene: Scene, items: Ints, averse: Part) -> Floats:

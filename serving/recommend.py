@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -11,7 +11,19 @@ from models.arrays import Ints
 from schemas.answers import Asked, DecidedItem, Reason, SourceOutcome
 from serving import diversity, exploration, filters, profile, ranking, rules
 from serving.bundle import Models
-from serving.candidates import fold_in, following, new, popular, precomputed, search, similar, trending
+from serving.candidates import (
+    ease,
+    fold_in,
+    following,
+    new,
+    people,
+    popular,
+    precomputed,
+    search,
+    session,
+    similar,
+    trending,
+)
 from serving.catalogue import Catalogue
 from serving.config import RankingConfig
 from serving.fields import Bools
@@ -22,10 +34,15 @@ from serving.scene import NOBODY, Part, Scene, Signals
 SOURCES: Final[Mapping[str, Callable[[Scene], Part]]] = {
     "list": precomputed.candidates,
     "fold_in": fold_in.candidates,
+    "ease": ease.candidates,
     "similar": similar.candidates,
+    "people": people.candidates,
+    "session": session.candidates,
     "next": following.candidates,
     "search": search.candidates,
-    "trending": trending.candidates,
+    "trending_hour": trending.by_half_life(0),
+    "trending_day": trending.by_half_life(1),
+    "trending_fortnight": trending.by_half_life(2),
     "popular": popular.candidates,
     "new": new.candidates,
 }
@@ -46,7 +63,7 @@ def recommend(asked: Asked, signals: Signals, models: Models, catalogue: Catalog
     """Up to ``asked.count`` distinct items that may be shown, scores falling; the same inputs give the same answer."""
     scene = compose(asked, signals, models, catalogue, config)
     weights = ranking.source_weights(scene)
-    parts = {name: source(scene) for name, source in SOURCES.items() if weights.get(name, 0.0) > 0}
+    parts = propose(scene, [name for name in SOURCES if any(weights.get(name, ()))])
     blended = rules.boosted(scene, ranking.blend(scene, parts, weights, similar.averse(scene)))
     outcomes = {
         name: SourceOutcome("ok", parts[name].items.size) if name in parts else SourceOutcome("skipped")
@@ -58,6 +75,11 @@ def recommend(asked: Asked, signals: Signals, models: Models, catalogue: Catalog
     return ranked._replace(items=items, positions=np.array(positions, np.int32))
 
 
+def propose(scene: Scene, names: Iterable[str]) -> dict[str, Part]:
+    """What these sources propose."""
+    return {name: SOURCES[name](scene) for name in names}
+
+
 def compose(asked: Asked, signals: Signals, models: Models, catalogue: Catalogue, config: RankingConfig) -> Scene:
     """The request with what is read once for all sources."""
     return Scene(
@@ -67,9 +89,14 @@ def compose(asked: Asked, signals: Signals, models: Models, catalogue: Catalogue
         models=models,
         catalogue=catalogue,
         config=config,
-        allowed=filters.allowed(asked, signals.user, catalogue, config),
+        allowed=filters.allowed(asked, signals.user, catalogue, config, revisits=_revisits(asked, models)),
         reach=max(config.reach, 4 * asked.count + len(asked.shown) // 4),
     )
+
+
+def _revisits(asked: Asked, models: Models) -> bool:
+    """Whether what was seen may be shown again: to a session, where people were found to go back."""
+    return asked.user_id is None and models.weights is not None and models.weights.revisits
 
 
 def finish(scene: Scene, blended: Blend, outcomes: dict[str, SourceOutcome]) -> Ranked:

@@ -80,6 +80,13 @@ def scaled(scores: Floats) -> Floats:
     return positive / np.float32(top) if top > 0 else positive
 
 
+def supported(scores: Floats, support: float) -> Floats:
+    """Scores above 0 brought to 0..1: the greatest one is near 1 where it is far above ``support``, which has its unit."""
+    top = float(scores.max(initial=0.0))
+    weighed: Floats = scores / np.float32(top + support) if top > 0 else scores
+    return weighed
+
+
 def gathered(scene: Scene, found: Iterable[tuple[int, Ints, Floats]]) -> Part:
     """Candidates of several anchors: summed scores, each with the anchor that gave it most; the best ``reach``."""
     kept = [(anchor, items, scores) for anchor, items, scores in found if items.size]

@@ -7,6 +7,7 @@ from typing import Final, Literal
 import numpy as np
 
 from models.arrays import Floats, Ints
+from models.source_weights import Weight
 from schemas.answers import Asked, SourceOutcome
 from serving import ranking
 from serving.bundle import Models
@@ -19,7 +20,7 @@ from serving.scene import NOTHING, Part, Scene, Signals, gathered, part, scaled
 
 Shelf = Literal["popular", "trending", "latest"]
 Near = Literal["similar", "together"]
-_SIMILAR_WEIGHTS: Final = {"similar": 1.0, "next": 0.4, "text": 0.4}
+_SIMILAR_WEIGHTS: Final = {"similar": Weight(1.0), "next": Weight(0.4), "text": Weight(0.4)}
 
 
 def shelf(
@@ -28,7 +29,7 @@ def shelf(
     """A shelf in its own order, filled up where it is short; scores fall from 1 by rank."""
     scene = compose(asked, signals, models, catalogue, config)
     found = _ranked(_order(kind, scene)[: scene.reach])
-    blended = ranking.blend(scene, {kind: found}, {kind: 1.0}, NOTHING)
+    blended = ranking.blend(scene, {kind: found}, {kind: Weight(1.0)}, NOTHING)
     return finish(scene, blended, {kind: SourceOutcome("ok", found.items.size)})
 
 
@@ -50,7 +51,7 @@ def together(
     scene = compose(asked, signals, models, catalogue, config)
     scene.allowed[at] = False
     parts = {"next": gathered(scene, following(scene, [(at, 1.0)]))}
-    blended = ranking.blend(scene, parts, {"next": 1.0}, NOTHING)
+    blended = ranking.blend(scene, parts, {"next": Weight(1.0)}, NOTHING)
     return finish(scene, blended, {"next": SourceOutcome("ok", parts["next"].items.size)})
 
 

@@ -45,6 +45,8 @@ class State:
             yield from self.population.merge(partition, changes, merged)
         yield from self.population.follow(merged)
         self.population.adopt(merged)
+        yield
+        self.population.orders()
 
     def adopt(self, models: Models) -> None:
         """Serve another model version from now on."""

@@ -1,10 +1,12 @@
 """``next`` cells: directed co-visitation: after an item, which items the same users went on to.
 
-What is taken back stays in them, and decays.
+An item is also linked back to those before it, by a share of the weight: what goes together goes together in either
+order, only less so. What is taken back stays in them, and decays.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -14,15 +16,20 @@ from signals.cells import Change, Kind, Observed
 from signals.decay import DAY, added, at_time, summed, trimmed
 from signals.users import NEGATIVE, Entry
 
-NEXT_HALF_LIFE: Final = 30 * DAY
-NEXT_REACH: Final = 10
+NEXT_HALF_LIFE: Final = 120 * DAY
+NEXT_REACH: Final = 16
 """How many distinct earlier items an interaction is linked to."""
-NEXT_WIDTH: Final = 64
+NEXT_FADING: Final = 0.8
+"""The n-th newest of them is linked with the weight n^-NEXT_FADING."""
+BACKWARD: Final = 0.25
+"""The share of a link's weight that the link back has."""
+NEXT_WIDTH: Final = 128
 """Followers that outlive a trimming, an item and partition; the weakest go first."""
-NEXT_SLACK: Final = 32
+NEXT_SLACK: Final = 64
 """Followers taken in beyond that before the next trimming: so most co-visits cost no search for the weakest."""
-NEXT_WINDOW_SECONDS: Final = 7 * DAY
+NEXT_WINDOW_SECONDS: Final = 365 * DAY
 """Earlier interactions older than this, by event time, are not linked."""
+_BACK: Final = math.log2(BACKWARD)
 
 
 class NextCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -37,10 +44,13 @@ def next_key(item: str) -> str:
 
 
 def changes(observed: Observed) -> Iterator[Change]:
-    """The items that the user was at before are followed by this one."""
-    if (entry := observed.entry) is not None:
-        for item, weight in _linked(entry, observed.earlier):
-            yield Change(next_key(item), _followed, (entry.item, at_time(entry.at, NEXT_HALF_LIFE, weight)))
+    """The items that the user was at before are followed by this one, and it, less so, by them."""
+    if (entry := observed.entry) is None or not (linked := _linked(entry, observed.earlier)):
+        return
+    amounts = [(item, at_time(entry.at, NEXT_HALF_LIFE, weight)) for item, weight in linked]
+    for item, amount in amounts:
+        yield Change(next_key(item), _followed, ((entry.item, amount),))
+    yield Change(next_key(entry.item), _followed, tuple((item, amount + _BACK) for item, amount in amounts))
 
 
 KIND: Final = Kind("next", NextCell(), changes)
@@ -52,7 +62,7 @@ def merge_next(cells: Iterable[NextCell]) -> dict[str, float]:
 
 
 def _linked(entry: Entry, earlier: Sequence[Entry]) -> list[tuple[str, float]]:
-    """Distinct earlier items, newest first, with their weights (1 / distance)."""
+    """Distinct earlier items, newest first, with their weights."""
     if entry.type in NEGATIVE:
         return []
     items: dict[str, None] = {}
@@ -61,8 +71,11 @@ def _linked(entry: Entry, earlier: Sequence[Entry]) -> list[tuple[str, float]]:
             items.setdefault(past.item)
             if len(items) == NEXT_REACH:
                 break
-    return [(item, 1.0 / distance) for distance, item in enumerate(items, start=1)]
+    return [(item, distance**-NEXT_FADING) for distance, item in enumerate(items, start=1)]
 
 
-def _followed(cell: NextCell, by: tuple[str, float]) -> NextCell:
-    return NextCell(trimmed(added(cell.followers, *by), NEXT_WIDTH, NEXT_SLACK))
+def _followed(cell: NextCell, by: Sequence[tuple[str, float]]) -> NextCell:
+    followers = cell.followers
+    for each in by:
+        followers = added(followers, *each)
+    return NextCell(trimmed(followers, NEXT_WIDTH, NEXT_SLACK))

@@ -50,6 +50,9 @@ def register(app: typer.Typer) -> None:
     group.callback()(lambda: None)
     group.command("compare")(compare_)
     group.command("tune")(tune_)
+    from deploy.commands.replay import replay_
+
+    group.command("replay")(replay_)
     app.add_typer(group, name="evaluate")
 
 

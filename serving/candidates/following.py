@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from math import log2
+from typing import Final
 
 import numpy as np
 
 from models.arrays import Floats, Ints
-from serving.scene import Part, Scene, gathered
+from serving.scene import Part, Scene, gathered, supported
 from signals.covisits import NEXT_HALF_LIFE
+
+_LIVELY: Final = 20.0
+"""Co-visits of the busiest of the newest items, below which they are not let to decay."""
 
 
 def candidates(scene: Scene) -> Part:
-    """Followers of the newest items; a follower is believed as far as its co-visits support it."""
-    latest = list(islice(scene.profile.recent.items(), scene.config.anchors))
-    total = sum(weight for _, weight in latest)
-    return gathered(scene, following(scene, ((at, weight / total) for at, weight in latest)))
+    """Followers of the newest items, less the older the item is; scores near 1 where many co-visits support them."""
+    found = gathered(scene, following(scene, islice(scene.profile.recent.items(), scene.config.next_anchors)))
+    return found._replace(scores=supported(found.scores, scene.config.next_support))
 
 
 def following(scene: Scene, anchors: Iterable[tuple[int, float]]) -> Iterator[tuple[int, Ints, Floats]]:
-    """Each anchor's followers, scored 0 to its weight."""
-    for at, weight in anchors:
-        followers = scene.signals.population.followers(at)
-        if followers is not None:
-            visits = np.exp2(np.minimum(followers.visits - scene.asked.now / NEXT_HALF_LIFE, 60.0))
-            believed = weight * visits / (visits + scene.config.next_support)
-            yield at, followers.items, believed.astype(np.float32)
+    """Each anchor's followers: its weight times co-visits^``next_power``, over its own activity^``next_damping``."""
+    config, population = scene.config, scene.signals.population
+    found = [(at, weight, each) for at, weight in anchors if (each := population.followers(at)) is not None]
+    busiest = max((each.total for _, _, each in found), default=0.0)
+    # Where all is long ago, time stands still at the last lively moment: what went together still does.
+    since = min(scene.asked.now / NEXT_HALF_LIFE, busiest - log2(_LIVELY))
+    for at, weight, each in found:
+        active = log2(1.0 + 2.0 ** (each.total - since))
+        logs = config.next_power * (each.visits - since) - config.next_damping * active
+        yield at, each.items, (weight * np.exp2(logs)).astype(np.float32)

@@ -110,7 +110,12 @@ def test_a_stranger_sees_what_is_trending_and_popular(world, say):
     world.happen(*(say("like", 9, NOW - n, user_id=f"u{n}") for n in range(20)))
     ranked = world.ask(user_id="stranger", count=3)
     assert ids(ranked)[0] == "item-9"
-    assert {reason.source for reason in ranked.items[0].reasons} == {"trending", "popular"}
+    assert {reason.source for reason in ranked.items[0].reasons} == {
+        "trending_hour",
+        "trending_day",
+        "trending_fortnight",
+        "popular",
+    }
 
 
 def test_after_a_like_other_items_move_up_that_name_it(trained, remember, say, category):

@@ -61,14 +61,18 @@ def folded(history: list[Entry], stored: bool = False) -> dict[str, aggregates.C
 
 
 def brute_force_links(history: list[Entry]) -> dict[tuple[str, str], float]:
-    """Decayed co-visits at TODAY, by pair: for each interaction, the ten distinct items nearest before it."""
+    """Decayed co-visits at TODAY, by pair: each interaction with the distinct items nearest before it, and less so back."""
     links: dict[tuple[str, str], float] = defaultdict(float)
     for n, each in enumerate(history):
-        earlier = [e for e in reversed(history[:n]) if e.type != "dislike" and each.at - e.at <= 7 * DAY]
+        earlier = [
+            e for e in reversed(history[:n]) if e.type != "dislike" and each.at - e.at <= covisits.NEXT_WINDOW_SECONDS
+        ]
         items = dict.fromkeys(e.item for e in earlier if e.item != each.item)
-        for distance, item in enumerate(list(items)[:10], start=1):
+        for distance, item in enumerate(list(items)[: covisits.NEXT_REACH], start=1):
             if each.type != "dislike":
-                links[item, each.item] += 2 ** ((each.at - TODAY) / (30 * DAY)) / distance
+                worth = 2 ** ((each.at - TODAY) / covisits.NEXT_HALF_LIFE) * distance**-covisits.NEXT_FADING
+                links[item, each.item] += worth
+                links[each.item, item] += worth * covisits.BACKWARD
     return links
 
 
@@ -92,7 +96,7 @@ def test_popularity_is_the_decayed_sum_of_the_items_events(history):
 def test_followers_are_the_decayed_sum_of_what_came_after(history):
     cells = folded(history)
     found = {
-        (key.removeprefix("next:"), follower): value_at(decayed, 30 * DAY, TODAY)
+        (key.removeprefix("next:"), follower): value_at(decayed, covisits.NEXT_HALF_LIFE, TODAY)
         for key, cell in cells.items()
         if isinstance(cell, NextCell)
         for follower, decayed in cell.followers.items()
@@ -151,15 +155,17 @@ def test_an_item_keeps_its_strongest_followers_and_trims_the_others_together():
     assert sorted(cells["next:a"].followers) == followers[-covisits.NEXT_WIDTH - 4 :]
 
 
-def test_ten_earlier_items_are_linked_the_nearest_strongest():
-    history = [entry(f"i{n}") for n in range(15)]
+def test_so_many_earlier_items_are_linked_and_no_more_the_nearest_strongest():
+    history = [entry(f"i{n}") for n in range(covisits.NEXT_REACH + 5)]
+    last = len(history) - 1
     cells = folded(history)
     worth = {
-        k: value_at(c.followers["i14"], 30 * DAY, TODAY)
+        k: value_at(c.followers[f"i{last}"], covisits.NEXT_HALF_LIFE, TODAY)
         for k, c in cells.items()
-        if "i14" in getattr(c, "followers", ())
+        if f"i{last}" in getattr(c, "followers", ())
     }
-    assert worth == pytest.approx({f"next:i{14 - d}": 1 / d for d in range(1, 11)})
+    fading = covisits.NEXT_FADING
+    assert worth == pytest.approx({f"next:i{last - d}": d**-fading for d in range(1, covisits.NEXT_REACH + 1)})
 
 
 @given(st.lists(entries, min_size=1, max_size=4))
@@ -185,7 +191,7 @@ def test_followers_merged_are_those_of_all_partitions(parts):
             direct[pair] += worth
     for item in "abcdef":
         merged = covisits.merge_next(part[f"next:{item}"] for part in cells if f"next:{item}" in part)
-        worth = {follower: value_at(decayed, 30 * DAY, TODAY) for follower, decayed in merged.items()}
+        worth = {follower: value_at(decayed, covisits.NEXT_HALF_LIFE, TODAY) for follower, decayed in merged.items()}
         assert worth == pytest.approx({pair[1]: w for pair, w in direct.items() if pair[0] == item}, rel=1e-8)
 
 

@@ -1,0 +1,311 @@
+"""Test, then learn: a recorded stream through the whole system, each event foreseen before it is known.
+
+Before each event that counts, the system is asked for that person's list, and what then happened is scored; then the
+event is folded. Gama, Sebastião, Rodrigues, "On evaluating stream learning algorithms", Machine Learning 2013.
+Systems that are slower to know stand beside the live one: with signals of a minute ago, or of last night.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from models.source_weights import SourceWeights
+from offline.evaluate.intervals import intervals
+from offline.evaluation import MISS, means, per_question, ranked
+from offline.memory import peak_mib
+from offline.training.source_weights import Choice, learn
+from replay.stream import Moment
+from replay.system import System
+from replay.training import Trainer
+from schemas.answers import Asked
+from serving.bundle import Models
+from serving.config import RankingConfig
+from serving.ranking import Candidates, source_weights
+from serving.recommend import Ranked
+from serving.scene import Scene
+from signals.decay import DAY, HOUR
+
+Progress = Callable[[str, int, int], None]
+
+LIVE: Final = "live"
+DELAYS: Final[Mapping[str, float]] = {"1 minute late": 60.0, "10 minutes late": 600.0, "1 hour late": HOUR}
+BATCH: Final = "batch only"
+_SHOWN: Final = 2
+"""Lists are asked for this many times as long as the longest cutoff, so that ties at its end are seen."""
+_CANDIDATES: Final = 200
+_CHOICES: Final = 4_000
+"""Newest choices that weights are learned from."""
+_REVISITS: Final = 0.05
+"""Share of a session's interactions that go back, from which going back is shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayOptions:
+    """How a stream is replayed."""
+
+    cutoffs: tuple[int, ...] = (10, 20)
+    retrain_seconds: float = DAY
+    """Models are trained anew when so much of the stream's time has passed,"""
+    retrain_share: float = 0.02
+    """and so much of the stream's events."""
+    sample: float = 0.2
+    """Of the events that count, those that variants are asked and weights are learned from."""
+    variants: tuple[str, ...] = ()
+    """Systems beside the live one."""
+    seed: int = 0
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One system's figures."""
+
+    name: str
+    metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    questions: int
+    seconds: float
+    peak_mib: float
+
+
+class _Pending(NamedTuple):
+    moment: Moment
+    number: int
+
+
+@dataclass
+class _Tally:
+    """Ranks of the right items of one row of the table."""
+
+    ranks: list[float] = field(default_factory=list)
+    people: list[int] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def add(self, rank: float, person: int) -> None:
+        self.ranks.append(rank)
+        self.people.append(person)
+
+
+class _Weigher:
+    """Learns the blend's weights from the newest choices."""
+
+    def __init__(self, sources: tuple[str, ...]) -> None:
+        self._sources = sources
+        self._choices: deque[Choice] = deque(maxlen=_CHOICES)
+        self._back: deque[bool] = deque(maxlen=_CHOICES)
+
+    def watch(self, candidates: Candidates, scene: Scene, at: int | None) -> None:
+        """Remember what was proposed and what was chosen, where it was among that."""
+        if (choice := _choice(candidates, at, self._sources, scene.profile.events)) is not None:
+            self._choices.append(choice)
+
+    def went(self, back: bool) -> None:
+        """Remember whether somebody went back to an item of the session."""
+        self._back.append(back)
+
+    def learn(self) -> SourceWeights | None:
+        """The weights of the choices remembered."""
+        revisits = bool(self._back) and float(np.mean(self._back)) >= _REVISITS
+        return learn(list(self._choices), self._sources, revisits=revisits)
+
+
+class _Runner:
+    """A system that knows of events ``delay`` seconds late, or only when models are trained."""
+
+    def __init__(self, name: str, config: RankingConfig, delay: float | None) -> None:
+        self.name, self.delay = name, delay
+        self.system = System(config)
+        self.tally = _Tally()
+        self.weigher = _Weigher(tuple(name for name, weight in config.sources.items() if weight > 0))
+        self._waiting: deque[Moment] = deque()
+
+    def happened(self, moment: Moment) -> None:
+        self._waiting.append(moment)
+
+    def catch_up(self, now: float) -> None:
+        """Fold what is known by now."""
+        if self.delay is not None:
+            while self._waiting and self._waiting[0].at <= now - self.delay:
+                self.system.feed(self._waiting.popleft().event)
+
+    def adopt(self, models: Models) -> None:
+        while self.delay is None and self._waiting:
+            self.system.feed(self._waiting.popleft().event)
+        self.system.adopt(models)
+        self.system.weigh(self.weigher.learn())
+
+
+def replay(
+    moments: Sequence[Moment],
+    config: RankingConfig,
+    trainer: Trainer,
+    options: ReplayOptions,
+    progress: Progress,
+) -> list[Row]:
+    """The figures of the live system on all that counts, and of the variants on a seeded sample of it."""
+    return _Replay(moments, config, trainer, options, progress).run()
+
+
+class _Replay:
+    def __init__(
+        self,
+        moments: Sequence[Moment],
+        config: RankingConfig,
+        trainer: Trainer,
+        options: ReplayOptions,
+        progress: Progress,
+    ) -> None:
+        self._moments, self._trainer, self._options = moments, trainer, options
+        self._progress = progress
+        self._live = _Runner(LIVE, config, 0.0)
+        others = [_Runner(name, config, _delay(name)) for name in options.variants if name in {*DELAYS, BATCH}]
+        self._runners = [self._live, *others]
+        self._alone: dict[str, _Tally] = {}
+        self._sampled_live = _Tally()
+        self._people: dict[str, int] = {}
+        self._trained_at, self._trained_number = moments[0].at, 0
+        self._random = np.random.default_rng(options.seed)
+
+    def run(self) -> list[Row]:
+        begun = time.perf_counter()
+        for number, moment in enumerate(self._moments):
+            self._train_if_due(number, moment)
+            sampled = bool(self._random.random() < self._options.sample)
+            for runner in self._runners:
+                runner.catch_up(moment.at)
+            if moment.counts or (moment.asked and sampled):
+                self._ask(moment, sampled)
+            for runner in self._runners:
+                runner.happened(moment)
+            self._live.catch_up(moment.at)
+            self._trainer.add(moment.event, moment.at)
+            if number % 500 == 0:
+                self._progress("replaying", number, len(self._moments))
+        self._live.tally.seconds = time.perf_counter() - begun
+        return self._rows()
+
+    def _train_if_due(self, number: int, moment: Moment) -> None:
+        due_number = self._trained_number + self._options.retrain_share * len(self._moments)
+        if number < due_number or moment.at < self._trained_at + self._options.retrain_seconds:
+            return
+        self._progress("training", number, len(self._moments))
+        models = self._trainer.train(f"r{number}", moment.at)
+        for runner in self._runners:
+            runner.adopt(models)
+        self._trained_at, self._trained_number = moment.at, number
+
+    def _ask(self, moment: Moment, sampled: bool) -> None:
+        event, k = moment.event, max(self._options.cutoffs)
+        asked = Asked(
+            now=moment.at,
+            count=_SHOWN * k,
+            user_id=event.user_id,
+            anonymous_id=event.anonymous_id,
+            session_id=event.session_id,
+        )
+        person = self._people.setdefault(event.subject, len(self._people))
+        for runner in self._runners if sampled else [self._live]:
+            if moment.counts:
+                rank = _rank(runner.system.ask(asked, event.subject), event.item_id or "")
+                runner.tally.add(rank, person)
+                if sampled and runner is self._live:
+                    self._sampled_live.add(rank, person)
+            if sampled:
+                self._learn(runner, asked, moment, person)
+
+    def _learn(self, runner: _Runner, asked: Asked, moment: Moment, person: int) -> None:
+        scene = runner.system.scene(asked, moment.event.subject)
+        candidates = runner.system.candidates(scene)
+        at = scene.catalogue.position(moment.event.item_id or "")
+        runner.weigher.watch(candidates, scene, at)
+        if moment.event.user_id is None:
+            runner.weigher.went(moment.event.item_id in scene.signals.user.seen)
+        if runner is self._live and moment.counts:
+            self._alone_and_without(scene, candidates, at, person)
+
+    def _alone_and_without(self, scene: Scene, candidates: Candidates, at: int | None, person: int) -> None:
+        column = _column(candidates, at)
+        weights = source_weights(scene)
+        totals = np.zeros((len(candidates.names), candidates.items.size), np.float32)
+        for place, name in enumerate(candidates.names):
+            if name in weights:
+                totals[place] = weights[name].linear * candidates.scores[place]
+                totals[place] += weights[name].root * np.sqrt(candidates.scores[place])
+        whole = totals.sum(axis=0)
+        for name in self._live.system.config.sources:
+            row: int | None = candidates.names.index(name) if name in candidates.names else None
+            alone = MISS if row is None or column is None else _among(candidates.scores[row], column)
+            self._alone.setdefault(f"{name} alone", _Tally()).add(alone, person)
+            left = whole if row is None else whole - totals[row]
+            self._alone.setdefault(f"without {name}", _Tally()).add(
+                MISS if column is None else _among(left, column), person
+            )
+
+    def _rows(self) -> list[Row]:
+        rows = [self._row(runner.name, runner.tally) for runner in self._runners]
+        rows.append(self._row("live, on the sample", self._sampled_live))
+        return rows + [self._row(name, tally) for name, tally in sorted(self._alone.items())]
+
+    def _row(self, name: str, tally: _Tally) -> Row:
+        found = ranked(np.array([rank]) for rank in tally.ranks)
+        values = {key: each for key, each in per_question(found, self._options.cutoffs).items() if key[:3] != "MAP"}
+        people = np.unique(np.array(tally.people, dtype=np.intp), return_inverse=True)[1]
+        return Row(
+            name=name,
+            metrics=means(values),
+            intervals=intervals(values, people) if people.size else {},
+            questions=len(tally.ranks),
+            seconds=tally.seconds,
+            peak_mib=peak_mib(),
+        )
+
+
+def _delay(name: str) -> float | None:
+    return DELAYS.get(name)
+
+
+def _rank(found: Ranked, item_id: str) -> float:
+    """The right item's place in the list, from 1; half of those that score the same stand before it."""
+    at = next((place for place, item in enumerate(found.items) if item.item_id == item_id), None)
+    if at is None:
+        return MISS
+    score = found.items[at].score
+    same = [place for place, item in enumerate(found.items) if abs(item.score - score) < 1e-6]
+    return 1.0 + (same[0] + same[-1]) / 2
+
+
+def _column(candidates: Candidates, at: int | None) -> int | None:
+    """Where a position stands among the candidates."""
+    if at is None:
+        return None
+    column = int(np.searchsorted(candidates.items, at))
+    return column if column < candidates.items.size and candidates.items[column] == at else None
+
+
+def _among(scores: NDArray[Any], column: int) -> float:
+    """The rank of one candidate; MISS where it has no score."""
+    wanted = scores[column]
+    if wanted <= 0:
+        return MISS
+    return 1.0 + float((scores > wanted).sum()) + float((scores == wanted).sum() - 1) / 2
+
+
+def _choice(candidates: Candidates, at: int | None, sources: tuple[str, ...], interactions: int) -> Choice | None:
+    """What was proposed and what was chosen; the candidates that most is said of, and the chosen one."""
+    column = _column(candidates, at)
+    if column is None:
+        return None
+    said = candidates.scores.sum(axis=0)
+    kept = np.argsort(-said, kind="stable")[:_CANDIDATES]
+    if column not in kept:
+        kept = np.append(kept[:-1], column)
+    scores = np.zeros((kept.size, len(sources)), np.float32)
+    for row, name in enumerate(candidates.names):
+        scores[:, sources.index(name)] = candidates.scores[row, kept]
+    return Choice(scores, int(np.flatnonzero(kept == column)[0]), interactions)

@@ -1,0 +1,80 @@
+"""The whole system in memory: the folds of nearline, the ranking of serving and the models of offline, without servers.
+
+A stream goes through the very functions that the tiers run: ``signals`` folds, the population's merge, ``recommend``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from models.source_weights import SourceWeights
+from schemas.answers import Asked
+from schemas.events import LoggedEvent
+from serving import bundle
+from serving.bundle import Models
+from serving.catalogue import Catalogue
+from serving.config import RankingConfig
+from serving.population import Merged, Population
+from serving.ranking import Candidates, gather
+from serving.recommend import SOURCES, Ranked, compose, propose, recommend
+from serving.scene import Scene, Signals
+from serving.state import State
+from signals import aggregates, users
+from signals.cells import HISTORY, Observed
+from signals.users import EMPTY, UserValue
+
+
+class System:
+    """One partition's signals, everybody's aggregates and a model; not for several threads."""
+
+    def __init__(self, config: RankingConfig) -> None:
+        self.config = config
+        catalogue = Catalogue()
+        self.state = State(catalogue, Population(catalogue, 1, config.population_weights))
+        self._values: dict[str, UserValue] = {}
+        self._cells: dict[str, aggregates.Cell] = {}
+        self._offset = 0
+
+    def feed(self, event: LoggedEvent) -> None:
+        """Fold one event, and merge what it changed for everybody at once."""
+        before = self._values.get(event.subject, EMPTY)
+        after = users.fold(before, event, self._offset)
+        self._values[event.subject] = after
+        entry, earlier = users.entry_at(after, self._offset), users.history(after, self._offset, HISTORY)
+        observed = Observed(self._offset, event, entry, earlier, users.taken_back(before, event))
+        changed = aggregates.fold(self._cells, observed)
+        self._cells.update(changed)
+        self._merge(changed)
+        self._offset += 1
+
+    def adopt(self, models: Models) -> None:
+        """Answer by another model from now on."""
+        self.state.adopt(models)
+
+    def weigh(self, weights: SourceWeights | None) -> None:
+        """Blend by these weights from now on; by the configured ones where there are none."""
+        self.state.models = bundle.weighed(self.state.models, weights)
+
+    def ask(self, asked: Asked, subject: str) -> Ranked:
+        """What this subject (a key of the ``users`` signal) would be shown."""
+        return recommend(asked, self._signals(subject), self.state.models, self.state.catalogue, self.config)
+
+    def scene(self, asked: Asked, subject: str) -> Scene:
+        """The request as the sources see it."""
+        return compose(asked, self._signals(subject), self.state.models, self.state.catalogue, self.config)
+
+    def candidates(self, scene: Scene) -> Candidates:
+        """What every configured source proposes, whatever it weighs."""
+        return gather(scene, propose(scene, [name for name in SOURCES if self.config.sources.get(name, 0.0) > 0]))
+
+    def _signals(self, subject: str) -> Signals:
+        return Signals(self._values.get(subject, EMPTY), self.state.population)
+
+    def _merge(self, changed: Mapping[str, aggregates.Cell]) -> None:
+        merged = Merged.nothing()
+        population = self.state.population
+        for _ in population.merge_cells(0, changed, merged):
+            pass
+        for _ in population.follow(merged):
+            pass
+        population.adopt(merged)

@@ -1,0 +1,71 @@
+"""Training during a replay: what happened so far, by the algorithms and parameters of ``freshet train``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from models.neighbours import Neighbours
+from offline.dataset import Interactions, from_arrow
+from offline.jobs.learning import parameters_of
+from offline.options import TrainingOptions
+from offline.training import ials, neighbours, popularity
+from offline.training.algorithm import Context
+from offline.training.registry import algorithm
+from schemas.events import LoggedEvent
+from serving.bundle import Models
+from signals.users import Entry
+from signals.weights import worth
+
+_INTEREST = 0.05
+"""What an interaction without a weight of its own is worth at least: it has happened."""
+
+
+class Trainer:
+    """Gathers interactions of interest, and trains on all of them."""
+
+    def __init__(self, options: TrainingOptions, threads: int = 0) -> None:
+        self._options, self._threads = options, threads
+        self._pairs: dict[tuple[str, str], list[float]] = {}
+        self.interactions = 0
+
+    def add(self, event: LoggedEvent, at: float) -> None:
+        """Count one event."""
+        weight = worth(Entry(0, event.type, event.item_id or "", at, event.value, b""))
+        if weight <= 0:
+            return
+        self.interactions += 1
+        pair = self._pairs.setdefault((event.subject, event.item_id or ""), [0.0, at, at, 0])
+        pair[0] += max(weight, _INTEREST)
+        pair[2] = at
+        pair[3] += 1
+
+    def train(self, version: str, at: float) -> Models:
+        """The values of a version, as serving loads them."""
+        interactions = from_arrow(self._table(), {})
+        context = Context(threads=self._threads)
+        names: Sequence[str] = self._options.models
+        further = tuple(
+            algorithm(name).train(interactions, parameters_of(name, self._options.parameters), context)
+            for name in names
+        )
+        return Models(
+            version=version,
+            created_at=at,
+            trained_to=at,
+            als=ials.train(interactions, self._options.ials, self._threads),
+            neighbours=self._neighbours(interactions),
+            popularity=popularity.train(interactions),
+            further=further,
+        )
+
+    def _neighbours(self, interactions: Interactions) -> Neighbours:
+        return neighbours.train(interactions, self._options.neighbours)
+
+    def _table(self) -> pa.Table:
+        users, items = zip(*self._pairs, strict=True)
+        weight, first, last, events = np.array(list(self._pairs.values())).T
+        columns = {"user": users, "item": items, "weight": weight, "first_at": first, "at": last, "events": events}
+        return pa.table({name: pa.array(column) for name, column in columns.items()})

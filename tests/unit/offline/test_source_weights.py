@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.source_weights import SourceWeights, Weight
+from offline.training.source_weights import TOTAL, Choice, learn
+
+SOURCES = ("good", "noise", "silent")
+
+
+def choices(count, interactions=5, seed=0):
+    """People who take what ``good`` scores highest, three times out of four; ``noise`` knows nothing."""
+    random = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        scores = random.random((20, 3)).astype(np.float32)
+        scores[:, 2] = 0.0
+        chosen = int(scores[:, 0].argmax()) if random.random() < 0.75 else int(random.integers(20))
+        found.append(Choice(scores, chosen, interactions))
+    return found
+
+
+def test_a_source_that_foresees_choices_outweighs_one_that_knows_nothing():
+    found = learn(choices(300), SOURCES).of(5)
+    assert sum(found["good"]) > 5 * sum(found["noise"])
+    assert sum(found["silent"]) < 0.2
+
+
+def test_weights_are_never_below_nothing_and_have_a_fixed_sum():
+    found = learn(choices(200), SOURCES)
+    assert (found.linear >= 0).all()
+    assert (found.root >= 0).all()
+    assert (found.linear + found.root).sum(axis=1) == pytest.approx(TOTAL, rel=1e-5)
+
+
+def test_too_few_choices_teach_nothing():
+    assert learn(choices(20), SOURCES) is None
+
+
+def test_people_of_another_segment_have_weights_of_their_own():
+    newcomers = [each._replace(interactions=1) for each in choices(200, seed=1)]
+    others = [
+        Choice(each.scores[:, [1, 0, 2]], each.chosen, interactions=100) for each in choices(200, seed=2)
+    ]  # for these it is ``noise`` that knows
+    found = learn([*newcomers, *others], SOURCES)
+    assert sum(found.of(1)["good"]) > sum(found.of(1)["noise"])
+    assert sum(found.of(100)["noise"]) > sum(found.of(100)["good"])
+
+
+@given(st.lists(st.integers(1, 100), max_size=4, unique=True), st.integers(0, 200), st.booleans())
+def test_weights_are_read_back_as_they_were_and_segments_begin_at_their_edges(edges, interactions, revisits):
+    edges = sorted(edges)
+    linear = np.arange(2 * (len(edges) + 1), dtype=np.float32).reshape(-1, 2)
+    value = SourceWeights(("a", "b"), np.array(edges), linear, linear / 2, revisits)
+    again = SourceWeights.load(value.save())
+    assert again.save() == value.save()
+    assert again.revisits == revisits
+    segment = sum(edge <= interactions for edge in edges)
+    assert again.of(interactions)["b"] == Weight(float(linear[segment, 1]), float(linear[segment, 1] / 2))
