@@ -198,7 +198,7 @@ NCF_CHOSEN: Final[Chosen] = {
     "als": {},
     "ials": {"factors": 192, **_RENDLE},
     "ease": {},
-    "blend": {"components": ("ease", "ials"), "settings": {"ials": {"factors": 192, **_RENDLE}}, "sampled": 99},
+    "blend": {"components": ("ease", "ials", "als"), "settings": {"ials": {"factors": 192, **_RENDLE}}, "sampled": 99},
 }
 """iALS as Rendle et al. print it for this split (RecSys 2020 and 2022); ``docs/tuning.md`` has the slice it was tried on."""
 

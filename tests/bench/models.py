@@ -30,7 +30,7 @@ from tests.bench.system import servers
 
 COUNT = 100
 DIMENSIONS = 64
-EPOCHS = (2, 4, 8, 12)
+EPOCHS = (2, 4, 8)
 ROUNDS = 3
 CLOSE = 0.99
 """Of the worst solver's best NDCG@10: what each is timed to reach."""
