@@ -20,9 +20,11 @@ _ALONE: Final = {
     "people": "taken by people of their taste",
     "session": "others on the same path went to it",
     "next": "others went on to it",
+    "together": "put together by others with what they had",
     "trending_hour": "trending this hour",
     "trending_day": "trending today",
     "trending_fortnight": "trending these two weeks",
+    "trending_here": "trending where they are",
     "search": "matches their search",
     "trending": "trending now",
     "popular": "popular",
@@ -38,6 +40,7 @@ _LED: Final = {
     "similar": "like {item}",
     "ease": "goes with {item}",
     "next": "others went on to it from {item}",
+    "together": "put together by others with {item}",
     "text": "described like {item}",
 }
 _ROUTES: Final = {

@@ -28,10 +28,13 @@ _SOURCE_WEIGHTS: Final = {
     "people": 0.3,
     "session": 0.5,
     "next": 0.5,
+    "together": 0.3,
     "search": 0.8,
+    "text": 0.1,
     "trending_hour": 0.2,
     "trending_day": 0.3,
     "trending_fortnight": 0.3,
+    "trending_here": 0.2,
     "popular": 0.3,
     "new": 0.1,
 }
@@ -72,6 +75,8 @@ class RankingConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Exponent of all co-visits of the item that it follows, which divide."""
     next_support: float = 0.5
     """Of the best follower's score, what makes it half believed."""
+    text_anchors: int = 4
+    """Newest items that others are described like."""
     trending_support: float = 5.0
     """Weighted events at which what is trending most is half believed."""
     ease_interests: int = 64
@@ -102,6 +107,8 @@ class RankingConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Share of a list's places that go to new and uncertain items by Thompson sampling; 0: none."""
     exploration: float = 0.1
     """Relative spread of the noise that a request's ``seed`` adds; without a seed there is none."""
+    click_through: float = 0.25
+    """How far clicks over impressions move an item's score: by 1 + this at most, or its inverse; 0: not at all."""
     aversion: float = 0.5
     """How much of an item's likeness to a disliked one is taken off its score."""
 

@@ -33,6 +33,12 @@ class Exposure:
         self._at: float | None = None
         self._shown: Doubles = np.zeros((len(BEGINS), 0))
         self._answered: Doubles = np.zeros((len(BEGINS), 0))
+        self._totals: tuple[Doubles, Doubles] | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was ever shown or answered."""
+        return self._at is None
 
     def put(self, at: int, counts: Mapping[str, float]) -> None:
         """Take over an item's merged counts (``signals.exposure.merge_exposure``)."""
@@ -45,11 +51,12 @@ class Exposure:
             self._answered = np.concatenate([self._answered, room], axis=1)
         self._shown[:, at] = by_bucket(counts, _IMPRESSIONS, self._at)
         self._answered[:, at] = by_bucket(counts, self._weights, self._at)
+        self._totals = None
 
     def examination(self, now: float) -> Doubles:
         """How often each bucket of places is looked at, as a share of the first (B,), 0 to 1; 1 where nothing is known."""
         worth = self._worth(now)
-        shown, answered = worth * self._shown.sum(axis=1), worth * self._answered.sum(axis=1)
+        shown, answered = (worth * each for each in self._summed())
         overall = (answered.sum() + 1.0) / (shown.sum() + PRIOR)
         rates = (answered + PRIOR * overall) / (shown + PRIOR)
         shares: Doubles = np.minimum(rates / rates[0], 1.0)
@@ -57,15 +64,38 @@ class Exposure:
 
     def rates(self, items: Ints, now: float) -> Floats:
         """Each item's click-through as if it always stood first (n,), drawn to the average of all."""
+        average, expected, answered = self._looked_at(items, now)
+        return _drawn(average, expected, answered)
+
+    def relative(self, items: Ints, now: float) -> Floats:
+        """``rates`` as multiples of the average (n,); 1 where an item was hardly looked at: less than PRIOR times."""
+        average, expected, answered = self._looked_at(items, now)
+        relative: Floats = np.where(expected < PRIOR, np.float32(1), _drawn(average, expected, answered) / average)
+        return relative.astype(np.float32, copy=False)
+
+    def _looked_at(self, items: Ints, now: float) -> tuple[float, Doubles, Doubles]:
+        """The click-through of all items, and of each of these its expected impressions (n,) and its answers (n,)."""
         worth, examined = self._worth(now), self.examination(now)
-        average = (worth * self._answered.sum() + 1.0) / (worth * (examined @ self._shown).sum() + PRIOR)
+        shown, answers = self._summed()
+        average = (worth * answers.sum() + 1.0) / (worth * (examined @ shown) + PRIOR)
         known = items < self._shown.shape[1]
         expected, answered = np.zeros(items.size), np.zeros(items.size)
         expected[known] = worth * (examined @ self._shown[:, items[known]])
         answered[known] = worth * self._answered[:, items[known]].sum(axis=0)
-        rates: Floats = ((answered + PRIOR * average) / (expected + PRIOR)).astype(np.float32)
-        return rates
+        return float(average), expected, answered
+
+    def _summed(self) -> tuple[Doubles, Doubles]:
+        """Impressions and answers of all items by bucket (B,); summed once a change, for every request asks."""
+        if self._totals is None:
+            self._totals = self._shown.sum(axis=1), self._answered.sum(axis=1)
+        return self._totals
 
     def _worth(self, now: float) -> float:
         """What a count is worth now, of what it is worth at the one time that all are kept for."""
         return 1.0 if self._at is None else value_at(self._at / HALF_LIFE, HALF_LIFE, now)
+
+
+def _drawn(average: float, expected: Doubles, answered: Doubles) -> Floats:
+    """Answers over expected impressions, few of them drawn to the average."""
+    rates: Floats = ((answered + PRIOR * average) / (expected + PRIOR)).astype(np.float32)
+    return rates

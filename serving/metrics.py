@@ -33,6 +33,15 @@ SOURCE_OUTCOMES: Final = Counter(
     "Reads of a source by outcome: ok, timeout, failed, open (not tried, its breaker is open).",
     ("source", "outcome"),
 )
+CANDIDATES_SECONDS: Final = Histogram(
+    "freshet_candidates_seconds",
+    "Computing one source's candidates, by source; of one list in sixteen.",
+    ("source",),
+    buckets=(0.00005, 0.0001, 0.00025, *_FAST[:7]),
+)
+CANDIDATES: Final = Counter(
+    "freshet_candidates_total", "Candidates of each source, before the blend; of the same lists.", ("source",)
+)
 BREAKER_OPEN: Final = Gauge(
     "freshet_breaker_open", "1 while a source is not tried because it kept failing.", ("source",)
 )

@@ -13,7 +13,7 @@ from models.source_weights import SourceWeights, Weight
 from serving.scene import NOBODY, Part, Scene
 
 _NONE: Final = Weight(0.0)
-_EVERYBODY: Final = frozenset({"trending_hour", "trending_day", "trending_fortnight", "popular"})
+_EVERYBODY: Final = frozenset({"trending_hour", "trending_day", "trending_fortnight", "trending_here", "popular"})
 
 
 class Blend(NamedTuple):
@@ -91,6 +91,16 @@ def blend(scene: Scene, parts: Mapping[str, Part], weights: Mapping[str, Weight]
     scores = added.sum(axis=0) * _noise(scene, found.items)
     scores -= _aversion(scene, found.items, averse)
     return Blend(found.items, scores, found.names, added, found.anchors)
+
+
+def exposed(scene: Scene, blended: Blend) -> Blend:
+    """The same by how willingly each is clicked where it is shown; a factor near 1, which is no reason."""
+    most = 1.0 + scene.config.click_through
+    exposure = scene.signals.population.exposure
+    if most == 1.0 or exposure.empty:
+        return blended
+    factors = np.clip(exposure.relative(blended.items, scene.asked.now), 1.0 / most, most)
+    return blended._replace(scores=blended.scores * factors)
 
 
 def _aversion(scene: Scene, items: Ints, averse: Part) -> Floats:

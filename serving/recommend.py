@@ -22,7 +22,10 @@ from serving.candidates import (
     search,
     session,
     similar,
+    text,
+    together,
     trending,
+    trending_here,
 )
 from serving.catalogue import Catalogue
 from serving.config import RankingConfig
@@ -31,7 +34,10 @@ from serving.ordering import strongest
 from serving.ranking import Blend
 from serving.scene import NOBODY, Part, Scene, Signals
 
-SOURCES: Final[Mapping[str, Callable[[Scene], Part]]] = {
+Source = Callable[[Scene], Part]
+Asking = Callable[[str, Source, Scene], Part]
+"""Asks a source of this name for its candidates."""
+SOURCES: Final[Mapping[str, Source]] = {
     "list": precomputed.candidates,
     "fold_in": fold_in.candidates,
     "ease": ease.candidates,
@@ -39,10 +45,13 @@ SOURCES: Final[Mapping[str, Callable[[Scene], Part]]] = {
     "people": people.candidates,
     "session": session.candidates,
     "next": following.candidates,
+    "together": together.candidates,
     "search": search.candidates,
+    "text": text.candidates,
     "trending_hour": trending.by_half_life(0),
     "trending_day": trending.by_half_life(1),
     "trending_fortnight": trending.by_half_life(2),
+    "trending_here": trending_here.candidates,
     "popular": popular.candidates,
     "new": new.candidates,
 }
@@ -59,12 +68,25 @@ class Ranked(NamedTuple):
     """How many items at the end no source chose."""
 
 
-def recommend(asked: Asked, signals: Signals, models: Models, catalogue: Catalogue, config: RankingConfig) -> Ranked:
+def plainly(_: str, source: Source, scene: Scene) -> Part:
+    """Ask a source, and look at nothing else."""
+    return source(scene)
+
+
+def recommend(
+    asked: Asked,
+    signals: Signals,
+    models: Models,
+    catalogue: Catalogue,
+    config: RankingConfig,
+    asking: Asking = plainly,
+) -> Ranked:
     """Up to ``asked.count`` distinct items that may be shown, scores falling; the same inputs give the same answer."""
     scene = compose(asked, signals, models, catalogue, config)
     weights = ranking.source_weights(scene)
-    parts = propose(scene, [name for name in SOURCES if any(weights.get(name, ()))])
-    blended = rules.boosted(scene, ranking.blend(scene, parts, weights, similar.averse(scene)))
+    parts = propose(scene, [name for name in SOURCES if any(weights.get(name, ()))], asking)
+    blended = ranking.exposed(scene, ranking.blend(scene, parts, weights, similar.averse(scene)))
+    blended = rules.boosted(scene, blended)
     outcomes = {
         name: SourceOutcome("ok", parts[name].items.size) if name in parts else SourceOutcome("skipped")
         for name in SOURCES
@@ -75,9 +97,9 @@ def recommend(asked: Asked, signals: Signals, models: Models, catalogue: Catalog
     return ranked._replace(items=items, positions=np.array(positions, np.int32))
 
 
-def propose(scene: Scene, names: Iterable[str]) -> dict[str, Part]:
+def propose(scene: Scene, names: Iterable[str], asking: Asking = plainly) -> dict[str, Part]:
     """What these sources propose."""
-    return {name: SOURCES[name](scene) for name in names}
+    return {name: asking(name, SOURCES[name], scene) for name in names}
 
 
 def compose(asked: Asked, signals: Signals, models: Models, catalogue: Catalogue, config: RankingConfig) -> Scene:

@@ -48,6 +48,7 @@ from serving.scene import Scene, Signals
 from serving.shelves import Shelf
 from serving.state import Apply, State
 from serving.statistics import Published
+from serving.timing import Timing
 from serving.views import browse, item_view
 from serving.watcher import ModelWatcher
 from signals import users
@@ -121,6 +122,7 @@ class ServingService:
         self._cells = self._follower(Signal.AGGREGATES, self.state.apply_aggregates)
         self._recorder = Recorder(stores.log, settings.decision_queue) if stores.log and settings.decisions else None
         kept = ResultSets(catalogue, settings.cache_seconds, settings.cached_results)
+        self._timing = Timing(self._sources.steady)
         self._answers = Answers(kept, catalogue, self._recorder, self._sources.steady, self._sources.new_id)
         self.notifications = Notifications(
             self._lists_by, self._sources.clock, self.state.models, settings.notification_streams
@@ -346,8 +348,8 @@ class ServingService:
         return self._answers.give(question, versions, rank, partial(self._shelf, "popular", question))
 
     def _ranked(self, question: Question, stored: Columns | None) -> Ranked:
-        signals = Signals(question.person.value, self.state.population, stored)
-        return recommend(question.asked, signals, question.models, self.state.catalogue, self.config)
+        signals, asking = Signals(question.person.value, self.state.population, stored), self._timing.next()
+        return recommend(question.asked, signals, question.models, self.state.catalogue, self.config, asking)
 
     def _near(self, kind: shelves.Near, at: int, question: Question) -> Ranked:
         signals = Signals(question.person.value, self.state.population)

@@ -7,7 +7,7 @@ more than one in a description: weighted term frequencies, as in BM25F.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -22,6 +22,10 @@ from signals.queries import words_of
 _K1: Final = 1.2
 _B: Final = 0.5
 _FIELDS: Final = (("title", 3.0), ("categories", 2.0), ("tags", 2.0), ("description", 1.0))
+_KEPT_LISTS: Final = 20_000
+_TELLING: Final = 12
+_POSTINGS: Final = 10_000
+"""Entries of the index that are read to find what is like an item: the most telling terms', which are rare."""
 DESCRIPTION_WORDS: Final = 120
 """Words of a description that are indexed."""
 
@@ -61,6 +65,7 @@ class TextIndex:
         self._lengths: dict[int, float] = {}
         self._total = 0.0
         self._arrays: dict[str, tuple[Ints, Floats, Floats]] = {}
+        self._alike: dict[tuple[int, int], tuple[Ints, Floats]] = {}
 
     def put(self, at: int, item: Item) -> None:
         """Index an item in place of what stood there."""
@@ -75,6 +80,7 @@ class TextIndex:
 
     def remove(self, at: int) -> None:
         """Forget an item."""
+        self._alike.clear()
         for term in self._terms.pop(at, {}):
             postings = self._postings[term]
             del postings[at]
@@ -88,12 +94,24 @@ class TextIndex:
         return self._best(dict.fromkeys(words_of(query), 1.0), count)
 
     def alike(self, at: int, count: int) -> tuple[Ints, Floats]:
-        """Items that share the most telling terms with this one, itself left out."""
-        mine = self._terms.get(at, {})
-        telling = sorted(mine, key=lambda term: (-mine[term] * self._rarity(term), term))[:12]
-        items, scores = self._best({term: mine[term] for term in telling}, count + 1)
-        kept = items != at
-        return items[kept][:count], scores[kept][:count]
+        """Items that share the most telling terms with this one, itself left out; kept until any text changes."""
+        kept = self._alike.get((at, count))
+        if kept is None:
+            mine = self._terms.get(at, {})
+            items, scores = self._best({term: mine[term] for term in self._telling(mine)}, count + 1)
+            others = items != at
+            if len(self._alike) >= _KEPT_LISTS:
+                self._alike.clear()
+            kept = self._alike[at, count] = items[others][:count], scores[others][:count]
+        return kept
+
+    def _telling(self, mine: Mapping[str, float]) -> Iterator[str]:
+        """The terms of an item that tell most, as far as there is room to read their entries."""
+        room = _POSTINGS
+        for term in sorted(mine, key=lambda term: (-mine[term] * self._rarity(term), term))[:_TELLING]:
+            if len(self._postings[term]) <= room:
+                room -= len(self._postings[term])
+                yield term
 
     def _rarity(self, term: str) -> float:
         holding = len(self._postings.get(term, ()))
@@ -103,8 +121,11 @@ class TextIndex:
         found = [(self._scored(term), weight) for term, weight in weights.items() if term in self._postings]
         if not found or count <= 0:
             return np.empty(0, np.int32), np.empty(0, np.float32)
-        items, inverse = np.unique(np.concatenate([items for (items, _), _ in found]), return_inverse=True)
-        scores = np.bincount(inverse, weights=np.concatenate([scores * weight for (_, scores), weight in found]))
+        places = np.concatenate([items for (items, _), _ in found])
+        sums = np.bincount(places, weights=np.concatenate([scores * weight for (_, scores), weight in found]))
+        # Every term counts above 0, so that whatever holds one has a sum.
+        items = np.flatnonzero(sums).astype(np.int32)
+        scores = sums[items]
         order = strongest(scores, count, self._ties()[items])
         return items[order], scores[order].astype(np.float32)
 

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from models.arrays import Floats, Ints
+from serving.links import Followers
 from serving.scene import Part, Scene, gathered, supported
 from signals.covisits import NEXT_HALF_LIFE
 
@@ -25,11 +26,19 @@ def candidates(scene: Scene) -> Part:
 
 def following(scene: Scene, anchors: Iterable[tuple[int, float]]) -> Iterator[tuple[int, Ints, Floats]]:
     """Each anchor's followers: its weight times co-visits^``next_power``, over its own activity^``next_damping``."""
-    config, population = scene.config, scene.signals.population
+    population = scene.signals.population
     found = [(at, weight, each) for at, weight in anchors if (each := population.followers(at)) is not None]
+    return linked(scene, found, NEXT_HALF_LIFE)
+
+
+def linked(
+    scene: Scene, found: Iterable[tuple[int, float, Followers]], half_life: float
+) -> Iterator[tuple[int, Ints, Floats]]:
+    """``following`` for links of any kind, whose counts halve every ``half_life`` seconds."""
+    config, found = scene.config, list(found)
     busiest = max((each.total for _, _, each in found), default=0.0)
     # Where all is long ago, time stands still at the last lively moment: what went together still does.
-    since = min(scene.asked.now / NEXT_HALF_LIFE, busiest - log2(_LIVELY))
+    since = min(scene.asked.now / half_life, busiest - log2(_LIVELY))
     for at, weight, each in found:
         active = log2(1.0 + 2.0 ** (each.total - since))
         logs = config.next_power * (each.visits - since) - config.next_damping * active

@@ -12,6 +12,7 @@ _PLAIN: Final = {
     "fold_in": "fits what you have been doing",
     "similar": "like something you looked at",
     "next": "others went on to this",
+    "together": "others put this with it",
     "search": "matches what you searched for",
     "ease": "goes with what you like",
     "people": "people with your taste took this",
@@ -20,6 +21,7 @@ _PLAIN: Final = {
     "trending_hour": "trending this hour",
     "trending_day": "trending today",
     "trending_fortnight": "trending these days",
+    "trending_here": "trending where you are",
     "popular": "popular with everyone",
     "new": "new here",
     "latest": "new here",
@@ -63,6 +65,10 @@ def why(
 def _by_item(source: str, verb: str | None, title: str) -> str:
     if source == "next":
         return f"others went on to this from {title}"
+    if source == "together":
+        return f"others put this together with {title}"
+    if source == "text":
+        return f"reads much like {title}"
     return f"because you {verb} {title}" if verb else f"because of {title}"
 
 

@@ -1,0 +1,18 @@
+"""``together``: what others put in the same baskets, playlists and collections as the newest items."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from serving.candidates.following import linked
+from serving.scene import Part, Scene, gathered, supported
+from signals.baskets import HALF_LIFE
+
+
+def candidates(scene: Scene) -> Part:
+    """Companions of the newest items, weighed as ``next`` weighs followers."""
+    companions = scene.signals.population.companions
+    newest = islice(scene.profile.recent.items(), scene.config.next_anchors)
+    found = [(at, weight, each) for at, weight in newest if (each := companions(at)) is not None]
+    part = gathered(scene, linked(scene, found, HALF_LIFE))
+    return part._replace(scores=supported(part.scores, scene.config.next_support))
