@@ -16,6 +16,7 @@ from deploy.local import jars
 from deploy.local.config import StackConfig
 from deploy.local.errors import StackError
 from deploy.parts import Parts
+from models.source_weights import SourceWeights
 from offline.archive import Archived, Progress, quiet
 from offline.config import OfflineSettings
 from offline.engines import EngineName
@@ -25,9 +26,13 @@ from offline.jobs.train import Skipped, TrainingParts, train
 from offline.made_elsewhere import Kind, Made
 from offline.main import exports_of, options_of
 from offline.notify import Notice, Webhooks
+from offline.options import TrainingOptions
+from replay.weights import learned_weights
 from schemas import site
 from schemas.manifest import Manifest
+from schemas.ports import Archive
 from schemas.settings import read_settings
+from serving.config import Settings as ServingSettings
 
 BY_HAND = "asked for by hand"
 _WEIGHTS = "event-weights"
@@ -80,7 +85,12 @@ def train_in(
     settings = read_settings(OfflineSettings)
     changed = {"weights": settings.weights or noted_weights(parts)} | ({"algorithm": algorithm} if algorithm else {})
     chosen = options_of(settings.model_copy(update=changed))
-    working = TrainingParts(parts.reader, parts.archive, parts.models, parts.writer, time.time)
+    ranking = read_settings(ServingSettings).ranking_config()
+
+    def weigh(archive: Archive, options: TrainingOptions, show: Progress) -> SourceWeights | None:
+        return learned_weights(archive, ranking, options, show)
+
+    working = TrainingParts(parts.reader, parts.archive, parts.models, parts.writer, time.time, weigh)
     at = None if now is None else now.timestamp()
 
     def work(show: Progress) -> Manifest | Skipped:

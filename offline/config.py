@@ -44,10 +44,12 @@ class OfflineSettings(BaseSettings):
     """Archived events up to which ``auto`` trains on this one machine."""
     algorithm: str = "ials"
     """Whose lists are precomputed and which is measured: ials or als, which then make the factors, or any other."""
-    models: Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)] = ()
+    models: Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)] = ("ease-auto",)
     """Further algorithms whose values are stored with every version, comma-separated."""
     parameters: dict[str, dict[str, Any]] = {}
     """Parameters of algorithms, as JSON by their names: what `freshet evaluate tune` finds."""
+    weigh_events: int = Field(default=5_000, ge=0)
+    """Newest interactions that are replayed to learn what serving's sources weigh; 0 leaves the configured weights."""
     factorization: Literal["ials", "als"] = "ials"
     """What makes the factors beside another algorithm's lists: Freshet's own exact solver, or implicit."""
     factors: int = Field(default=64, ge=1, le=1_024)

@@ -25,7 +25,7 @@ class TrainingOptions:
 
     algorithm: str = "ials"
     """Whose lists are precomputed, and which is measured; a factorization is that of the engine."""
-    models: tuple[str, ...] = ()
+    models: tuple[str, ...] = ("ease-auto",)
     """Further algorithms whose values are stored with the version."""
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Of algorithms by their names, where they are not the defaults."""
@@ -45,6 +45,8 @@ class TrainingOptions:
     gate: Thresholds = field(default_factory=Thresholds)
     single_limit: int = 20_000_000
     """Archived events up to which ``auto`` trains on one machine: some 2 GB and ten minutes there."""
+    weigh_events: int = 5_000
+    """Newest interactions that are replayed to learn what serving's sources weigh; 0 leaves the configured weights."""
     threads: int = 0
     sql_memory: str = "3GB"
     """What DuckDB may use for the interactions; the rest is spilled to disk."""

@@ -92,7 +92,7 @@ class _Tally:
         self.people.append(person)
 
 
-class _Weigher:
+class Weigher:
     """Learns the blend's weights from the newest choices."""
 
     def __init__(self, sources: tuple[str, ...]) -> None:
@@ -122,7 +122,7 @@ class _Runner:
         self.name, self.delay = name, delay
         self.system = System(config)
         self.tally = _Tally()
-        self.weigher = _Weigher(tuple(name for name, weight in config.sources.items() if weight > 0))
+        self.weigher = Weigher(tuple(name for name, weight in config.sources.items() if weight > 0))
         self._waiting: deque[Moment] = deque()
 
     def happened(self, moment: Moment) -> None:

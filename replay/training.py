@@ -14,6 +14,7 @@ from offline.options import TrainingOptions
 from offline.training import ials, neighbours, popularity
 from offline.training.algorithm import Context
 from offline.training.registry import algorithm
+from schemas.errors import NothingToTrain
 from schemas.events import LoggedEvent
 from serving.bundle import Models
 from signals.users import Entry
@@ -43,7 +44,9 @@ class Trainer:
         pair[3] += 1
 
     def train(self, version: str, at: float) -> Models:
-        """The values of a version, as serving loads them."""
+        """The values of a version, as serving loads them; raises NothingToTrain."""
+        if not self._pairs:
+            raise NothingToTrain("nothing has happened yet that shows interest in an item")
         interactions = from_arrow(self._table(), {})
         context = Context(threads=self._threads)
         names: Sequence[str] = self._options.models

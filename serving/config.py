@@ -24,10 +24,10 @@ _SOURCE_WEIGHTS: Final = {
     "list": 1.0,
     "fold_in": 1.0,
     "ease": 1.0,
-    "similar": 0.3,
+    "similar": 0.1,
     "people": 0.3,
-    "session": 0.5,
-    "next": 0.5,
+    "session": 1.0,
+    "next": 1.0,
     "together": 0.3,
     "search": 0.8,
     "text": 0.1,
@@ -84,7 +84,7 @@ class RankingConfig(msgspec.Struct, frozen=True, kw_only=True):
     session_support: float = 0.05
     voting: Voting = Voting()
     """How session neighbours are found and heard."""
-    place_decay: float = 0.95
+    place_decay: float = 0.9
     """Each newer interaction takes this from the weight of an older one."""
     search_half_life: float = HOUR / 2
     known_events: int = 5
@@ -109,7 +109,7 @@ class RankingConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Relative spread of the noise that a request's ``seed`` adds; without a seed there is none."""
     click_through: float = 0.25
     """How far clicks over impressions move an item's score: by 1 + this at most, or its inverse; 0: not at all."""
-    aversion: float = 0.5
+    aversion: float = 0.25
     """How much of an item's likeness to a disliked one is taken off its score."""
 
     @property

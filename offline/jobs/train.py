@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from models.als import Als
 from models.lists import ITEMS, USERS
 from models.neighbours import Neighbours
 from models.recommender import Recommender
+from models.source_weights import SourceWeights
 from offline import gate, publish
 from offline.archive import Progress, archive_log, quiet
 from offline.dataset import Interactions, ends, from_arrow, since
@@ -38,7 +39,11 @@ from schemas.ports import Archive, Clock, LogReader, LogWriter, ModelStore
 _DISTRIBUTION: Final = "freshet"
 _ALWAYS: Final = frozenset({"als", "ials", "neighbours", "popularity"})
 """Names that every version holds as its factorization, neighbours and popularity."""
+_WEIGHTS: Final = SourceWeights.kind
 _log = structlog.get_logger()
+
+
+Weigh = Callable[[Archive, TrainingOptions, Progress], SourceWeights | None]
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ class TrainingParts:
     store: ModelStore
     hints: LogWriter
     clock: Clock
+    weigh: Weigh | None = None
+    """Learns what serving's sources weigh; without it they weigh what is configured."""
 
 
 class Skipped(NamedTuple):
@@ -68,6 +75,7 @@ class _Trained(NamedTuple):
     """Whose lists are precomputed."""
     further: dict[str, Recommender]
     """What else is stored, by name."""
+    weights: SourceWeights | None = None
 
 
 def train(
@@ -164,6 +172,8 @@ def _learn(parts: TrainingParts, learning: Learning, at: float, parent: str | No
         metrics = measure(table, learning.listing, held_out, progress)
     with _step("training"):
         trained = _trained(learning, interactions)
+    with _step("weights"):
+        trained = trained._replace(weights=_weights(parts, learning, parent))
     return trained, _manifest(trained, learning, at, metrics, parent)
 
 
@@ -174,6 +184,14 @@ def _trained(learning: Learning, interactions: Interactions) -> _Trained:
     names = dict.fromkeys((options.algorithm, *options.models))
     further = {name: learning.model(name, interactions) for name in names if name not in _ALWAYS}
     return _Trained(interactions, als, near, further.get(options.algorithm, als), further)
+
+
+def _weights(parts: TrainingParts, learning: Learning, parent: str | None) -> SourceWeights | None:
+    """Learned anew by a full training; an incremental one keeps those of the active version."""
+    if learning.previous is None:
+        return parts.weigh(parts.archive, learning.options, learning.progress) if parts.weigh else None
+    held = parent is not None and _WEIGHTS in parts.store.manifest(parent).values
+    return SourceWeights.load(parts.store.value(parent, _WEIGHTS)) if held and parent else None
 
 
 def _manifest(
@@ -195,7 +213,7 @@ def _manifest(
         parameters=settings | made_by | {"incremental": learning.previous is not None},
         window=trained.interactions.window,
         offsets=offsets,
-        values=("als", "neighbours", "popularity", *trained.further),
+        values=("als", "neighbours", "popularity", *trained.further, *(() if trained.weights is None else (_WEIGHTS,))),
         lists={USERS: int(known_users(trained.interactions).size), ITEMS: with_neighbours},
         metrics=metrics,
         code_version=metadata.version(_DISTRIBUTION),
@@ -220,6 +238,8 @@ def _write(store: ModelStore, trained: _Trained, manifest: Manifest, learning: L
         "popularity": learning.model("popularity", interactions).save(),
     }
     values |= {name: model.save() for name, model in trained.further.items()}
+    if trained.weights is not None:
+        values[_WEIGHTS] = trained.weights.save()
     lists = {
         USERS: learning.engine.user_lists(trained.listing, interactions, options.list_length, learning.progress),
         ITEMS: item_lists(trained.neighbours, options.similar_length, learning.progress),

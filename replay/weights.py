@@ -1,0 +1,94 @@
+"""What the sources weigh, learned by a replay of the newest events: the last part of a training.
+
+The newest interactions of the archive go through the whole system. Models are trained on the first part of them
+alone; in the rest, what every source proposed is compared with what people went on to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from models.source_weights import SourceWeights
+from offline.archive import Progress
+from offline.options import TrainingOptions
+from replay.evaluate import Weigher
+from replay.system import System
+from replay.training import Trainer
+from schemas import topics
+from schemas.answers import Asked
+from schemas.codec import decode_event
+from schemas.errors import NothingToTrain, Undecodable
+from schemas.events import LoggedEvent
+from schemas.ports import Archive
+from serving.config import RankingConfig
+from signals.users import is_interaction
+
+QUESTIONS: Final = 800
+"""Events that are compared at most, evenly spread over the last part."""
+_KNOWN: Final = 0.6
+"""The part that models are trained on."""
+
+
+def learned_weights(
+    archive: Archive, config: RankingConfig, options: TrainingOptions, progress: Progress
+) -> SourceWeights | None:
+    """The weights for this site; None where too little has happened to learn from, and where nothing is to be replayed."""
+    if not options.weigh_events:
+        return None
+    events = newest(archive, options.weigh_events)
+    known = int(_KNOWN * len(events))
+    system, trainer = System(config), Trainer(options, options.threads)
+    for event in events[:known]:
+        system.feed(event)
+        trainer.add(event, event.occurred_at.timestamp())
+    try:
+        system.adopt(trainer.train("weights", events[known - 1].occurred_at.timestamp() if known else 0.0))
+    except NothingToTrain:
+        return None
+    return _watched(system, config, events[known:], progress)
+
+
+def _watched(
+    system: System, config: RankingConfig, events: Sequence[LoggedEvent], progress: Progress
+) -> SourceWeights | None:
+    weigher = Weigher(tuple(name for name, weight in config.sources.items() if weight > 0))
+    every = max(1, len(events) // QUESTIONS)
+    for number, event in enumerate(events):
+        if number % every == 0:
+            _ask(system, weigher, event)
+        system.feed(event)
+        if number % 500 == 0:
+            progress("weighing sources", number, len(events))
+    return weigher.learn()
+
+
+def _ask(system: System, weigher: Weigher, event: LoggedEvent) -> None:
+    asked = Asked(now=event.occurred_at.timestamp(), user_id=event.user_id, session_id=event.session_id)
+    scene = system.scene(asked, event.subject)
+    seen = event.item_id in scene.signals.user.seen
+    if not scene.signals.user.recent or (seen and event.user_id is not None):
+        return
+    weigher.watch(system.candidates(scene), scene, scene.catalogue.position(event.item_id or ""))
+    if event.user_id is None:
+        weigher.went(seen)
+
+
+def newest(archive: Archive, count: int) -> list[LoggedEvent]:
+    """The newest archived interactions, in time order; of each partition its share."""
+    ends = {(found.log_id, found.partition): found.end for found in archive.ranges(topics.EVENTS)}
+    share = -(-count // max(1, len(ends)))
+    events = [
+        event for place, end in sorted(ends.items()) for event in _read(archive, *place, max(0, end - share), end)
+    ]
+    return sorted(events, key=lambda event: (event.occurred_at, event.subject, event.event_id))[-count:]
+
+
+def _read(archive: Archive, log_id: str, partition: int, begin: int, end: int) -> Iterator[LoggedEvent]:
+    for record in archive.read(topics.EVENTS, log_id, partition, begin, end):
+        try:
+            event = decode_event(record.value or b"", record.timestamp_ms)
+        except Undecodable:
+            continue
+        if is_interaction(event):
+            yield event
