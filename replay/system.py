@@ -20,7 +20,7 @@ from serving.recommend import SOURCES, Ranked, compose, propose, recommend
 from serving.scene import Scene, Signals
 from serving.state import State
 from signals import aggregates, users
-from signals.cells import HISTORY, Observed
+from signals.cells import observed
 from signals.users import EMPTY, UserValue
 
 
@@ -40,9 +40,7 @@ class System:
         before = self._values.get(event.subject, EMPTY)
         after = users.fold(before, event, self._offset)
         self._values[event.subject] = after
-        entry, earlier = users.entry_at(after, self._offset), users.history(after, self._offset, HISTORY)
-        observed = Observed(self._offset, event, entry, earlier, users.taken_back(before, event))
-        changed = aggregates.fold(self._cells, observed)
+        changed = aggregates.fold(self._cells, observed(before, after, event, self._offset))
         self._cells.update(changed)
         self._merge(changed)
         self._offset += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 
@@ -11,8 +13,10 @@ from offline.training.parameters import IalsParameters
 from replay.evaluate import BATCH, LIVE, ReplayOptions, replay
 from replay.report import page
 from replay.stream import Rules, stream
+from replay.system import System
 from replay.training import Trainer
 from schemas.errors import ConfigurationInvalid
+from schemas.events import LoggedEvent
 from serving.config import RankingConfig
 
 START = 1_600_000_000.0
@@ -35,8 +39,6 @@ def click(who, item, at, **more):
 
 
 def rows(*clicks):
-    from datetime import UTC, datetime
-
     return [
         {
             **each,
@@ -126,3 +128,15 @@ def test_the_order_of_a_stream_does_not_depend_on_the_order_of_the_file(chains):
 def test_a_stream_without_interactions_is_refused():
     with pytest.raises(ConfigurationInvalid, match="nothing to replay"):
         stream(Recorded([]), Rules())
+
+
+def test_what_was_shown_and_searched_for_counts_as_it_does_live():
+    at = datetime.fromtimestamp(START, UTC)
+    seen = {"user_id": "ann", "occurred_at": at, "received_at": at}
+    system = System(RankingConfig())
+    system.feed(LoggedEvent(event_id="1", type="impression", impression=["a", "b"], **seen))
+    system.feed(LoggedEvent(event_id="2", type="search", query="red shoes", **seen))
+    system.feed(LoggedEvent(event_id="3", type="click", item_id="b", **seen))
+    population = system.state.population
+    assert not population.exposure.empty
+    assert [system.state.catalogue.ids[at] for at in population.sought("shoe").items] == ["b"]
