@@ -23,8 +23,9 @@ _K1: Final = 1.2
 _B: Final = 0.5
 _FIELDS: Final = (("title", 3.0), ("categories", 2.0), ("tags", 2.0), ("description", 1.0))
 _KEPT_LISTS: Final = 20_000
+_ROOM: Final = 1_024
 _TELLING: Final = 12
-_POSTINGS: Final = 10_000
+_POSTINGS: Final = 4_000
 """Entries of the index that are read to find what is like an item: the most telling terms', which are rare."""
 DESCRIPTION_WORDS: Final = 120
 """Words of a description that are indexed."""
@@ -62,9 +63,9 @@ class TextIndex:
         self._ties = ties
         self._postings: dict[str, dict[int, float]] = {}
         self._terms: dict[int, dict[str, float]] = {}
-        self._lengths: dict[int, float] = {}
+        self._lengths: Floats = np.zeros(_ROOM, np.float32)
         self._total = 0.0
-        self._arrays: dict[str, tuple[Ints, Floats, Floats]] = {}
+        self._arrays: dict[str, tuple[Ints, Floats]] = {}
         self._alike: dict[tuple[int, int], tuple[Ints, Floats]] = {}
 
     def put(self, at: int, item: Item) -> None:
@@ -72,8 +73,10 @@ class TextIndex:
         self.remove(at)
         terms = item_terms(item)
         self._terms[at] = terms
-        self._lengths[at] = sum(terms.values())
-        self._total += self._lengths[at]
+        if at >= self._lengths.size:
+            self._lengths = np.concatenate([self._lengths, np.zeros(at, np.float32)])
+        self._lengths[at] = length = sum(terms.values())
+        self._total += length
         for term, frequency in terms.items():
             self._postings.setdefault(term, {})[at] = frequency
             self._arrays.pop(term, None)
@@ -81,13 +84,14 @@ class TextIndex:
     def remove(self, at: int) -> None:
         """Forget an item."""
         self._alike.clear()
-        for term in self._terms.pop(at, {}):
+        terms = self._terms.pop(at, {})
+        for term in terms:
             postings = self._postings[term]
             del postings[at]
             self._arrays.pop(term, None)
             if not postings:
                 del self._postings[term]
-        self._total -= self._lengths.pop(at, 0.0)
+        self._total -= sum(terms.values())
 
     def search(self, query: str, count: int) -> tuple[Ints, Floats]:
         """The best matches, best first: positions (C,) and scores (C,)."""
@@ -136,9 +140,8 @@ class TextIndex:
             postings = self._postings[term]
             items = np.fromiter(postings.keys(), np.int32, len(postings))
             frequencies = np.fromiter(postings.values(), np.float32, len(postings))
-            lengths = np.fromiter((self._lengths[at] for at in postings), np.float32, len(postings))
-            kept = self._arrays[term] = (items, frequencies, lengths)
-        items, frequencies, lengths = kept
-        norm = _K1 * (1 - _B + _B * lengths / (self._total / len(self._lengths)))
+            kept = self._arrays[term] = (items, frequencies)
+        items, frequencies = kept
+        norm = _K1 * (1 - _B + _B * self._lengths[items] / (self._total / len(self._terms)))
         scores: Floats = (self._rarity(term) * frequencies * (_K1 + 1) / (frequencies + norm)).astype(np.float32)
         return items, scores
