@@ -26,13 +26,13 @@ Doubles = NDArray[np.float64]
 
 
 class Exposure:
-    """Impressions and answers by bucket of places and position in the catalogue, all as of one time."""
+    """Impressions and answers by position in the catalogue and bucket of places, all as of one time."""
 
     def __init__(self, answers: Mapping[str, float] = ANSWERS) -> None:
         self._weights = answers
         self._at: float | None = None
-        self._shown: Doubles = np.zeros((len(BEGINS), 0))
-        self._answered: Doubles = np.zeros((len(BEGINS), 0))
+        self._shown: Doubles = np.zeros((0, len(BEGINS)))
+        self._answered: Doubles = np.zeros((0, len(BEGINS)))
         self._totals: tuple[Doubles, Doubles] | None = None
 
     @property
@@ -45,12 +45,12 @@ class Exposure:
         if self._at is None:
             # All counts fade alike, so that any one time serves to add and to divide them.
             self._at = max(counts.values(), default=0.0) * HALF_LIFE
-        if at >= self._shown.shape[1]:
-            room = np.zeros((len(BEGINS), at + 1_024 - self._shown.shape[1]))
-            self._shown = np.concatenate([self._shown, room], axis=1)
-            self._answered = np.concatenate([self._answered, room], axis=1)
-        self._shown[:, at] = by_bucket(counts, _IMPRESSIONS, self._at)
-        self._answered[:, at] = by_bucket(counts, self._weights, self._at)
+        if at >= len(self._shown):
+            room = np.zeros((at + 1_024 - len(self._shown), len(BEGINS)))
+            self._shown = np.concatenate([self._shown, room])
+            self._answered = np.concatenate([self._answered, room])
+        self._shown[at] = by_bucket(counts, _IMPRESSIONS, self._at)
+        self._answered[at] = by_bucket(counts, self._weights, self._at)
         self._totals = None
 
     def examination(self, now: float) -> Doubles:
@@ -78,16 +78,16 @@ class Exposure:
         worth, examined = self._worth(now), self.examination(now)
         shown, answers = self._summed()
         average = (worth * answers.sum() + 1.0) / (worth * (examined @ shown) + PRIOR)
-        known = items < self._shown.shape[1]
+        known = items < len(self._shown)
         expected, answered = np.zeros(items.size), np.zeros(items.size)
-        expected[known] = worth * (examined @ self._shown[:, items[known]])
-        answered[known] = worth * self._answered[:, items[known]].sum(axis=0)
+        expected[known] = worth * (self._shown[items[known]] @ examined)
+        answered[known] = worth * self._answered[items[known]].sum(axis=1)
         return float(average), expected, answered
 
     def _summed(self) -> tuple[Doubles, Doubles]:
         """Impressions and answers of all items by bucket (B,); summed once a change, for every request asks."""
         if self._totals is None:
-            self._totals = self._shown.sum(axis=1), self._answered.sum(axis=1)
+            self._totals = self._shown.sum(axis=0), self._answered.sum(axis=0)
         return self._totals
 
     def _worth(self, now: float) -> float:
