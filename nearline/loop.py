@@ -45,14 +45,15 @@ class Follower:
         self._taken = metrics.EVENTS.labels(topic, "taken")
         self._processor: Processor | None = None
         self._next = 0
+        self._settled = False
         self._backoff = FIRST_BACKOFF_SECONDS
         self._not_before = 0.0
         self.lag = 0
 
     @property
     def caught_up(self) -> bool:
-        """Whether it stands at the end that it last saw, with nothing to retry."""
-        return self._processor is not None and self.lag == 0
+        """Whether it stands at the end that it last saw, with nothing to retry, and has stood there with all committed."""
+        return self._settled and self.lag == 0
 
     def step(self, end: int, clock: Clock) -> bool:
         """Apply the next records up to ``end``; True where more are left to take at once."""
@@ -82,6 +83,7 @@ class Follower:
             self._next = records[-1].offset + 1 if records else end
         else:
             processor.tick(clock())
+        self._settled |= self._next >= end and processor.settled
 
     def _open(self) -> Processor:
         log_id = self._reader.log_id(self.topic)
@@ -103,7 +105,7 @@ class Follower:
 
     def _start_over(self, reason: str, pause: float, clock: Clock) -> None:
         metrics.RETRIES.labels(reason).inc()
-        self._processor = None
+        self._processor, self._settled = None, False
         self._not_before = clock() + pause
 
     def _see(self, end: int) -> None:

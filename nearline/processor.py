@@ -48,6 +48,10 @@ class Refuse(Protocol):
 class Processor(Protocol):
     """Keeps one partition of one topic."""
 
+    @property
+    def settled(self) -> bool:
+        """Whether all that was applied is committed, in every signal."""
+
     def resume(self) -> int:
         """The first offset to read, from the fences; drops all that was in memory."""
 
@@ -146,6 +150,11 @@ class EventProcessor:
         self._flush_seconds = flush_seconds
         self._flushed_at = 0.0
 
+    @property
+    def settled(self) -> bool:
+        """Whether ``aggregates``, which follow ``users``, are committed too."""
+        return self._cells.applied == self._cells.committed
+
     def resume(self) -> int:
         """Read both fences; the older one decides where to read from."""
         self._users.open()
@@ -242,6 +251,11 @@ class UpsertProcessor(Generic[View]):
     def _written(view: View | None) -> bytes:
         assert view is not None
         return encode_view(view)
+
+    @property
+    def settled(self) -> bool:
+        """Always: each batch is committed whole."""
+        return True
 
     def resume(self) -> int:
         """Read the fence."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from time import perf_counter
 from typing import Final
 
@@ -24,16 +25,30 @@ _READ_SECONDS: Final = 30.0
 
 
 class Follower:
-    """Keeps one followed signal up to date. ``clock`` gives seconds since 1970."""
+    """Keeps one followed signal up to date. ``clock`` gives seconds since 1970.
 
-    def __init__(self, signal: Signal, reader: SignalReader, partitions: int, apply: Apply, clock: Clock) -> None:
+    ``caught_up`` says what the signals still wait for; None once they have caught up.
+    """
+
+    def __init__(
+        self,
+        signal: Signal,
+        reader: SignalReader,
+        partitions: int,
+        apply: Apply,
+        clock: Clock,
+        caught_up: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._signal, self._reader, self._apply, self._clock = signal, reader, apply, clock
+        self._caught_up = caught_up
         self._fences: list[Fence | None] = [None] * partitions
         self._failing = False
         self.version = "-"
         """The fences' offsets joined by dots; ``-`` before the first read."""
         self.read_at: float | None = None
         """When all partitions were last read."""
+        self.complete = False
+        """Whether what was taken over was read after the signals had caught up."""
 
     async def run(self, pause: float) -> None:
         """Follow until cancelled."""
@@ -43,6 +58,7 @@ class Follower:
 
     async def refresh(self) -> None:
         """Read what has changed and take it over; a failure is counted and leaves the older view."""
+        caught_up = self._caught_up() is None
         try:
             async with asyncio.timeout(_READ_SECONDS):
                 changed = await self._changed()
@@ -50,6 +66,7 @@ class Follower:
         except (TimeoutError, FreshetError, OSError, msgspec.DecodeError) as error:
             self._failed(error)
         else:
+            self.complete |= caught_up
             self._followed()
 
     async def _changed(self) -> list[tuple[int, SignalChanges]]:

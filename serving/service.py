@@ -282,6 +282,8 @@ class ServingService:
     def _stale(self, follower: Follower, name: str) -> str | None:
         if follower.read_at is None:
             return f"{name} has not been read yet; is the signal store running?"
+        if not follower.complete and self._caught_up() is None:
+            return f"{name} has not been read since the signals caught up"
         age = self._sources.clock() - follower.read_at
         return f"{name} was last read {age:.0f} s ago; is the signal store running?" if age > _STALE_SECONDS else None
 
@@ -302,7 +304,7 @@ class ServingService:
         return Repositories(readers, self._settings.store_seconds)
 
     def _follower(self, signal: Signal, apply: Apply) -> Follower:
-        return Follower(signal, self._stores.signals, self.partitions, apply, self._sources.clock)
+        return Follower(signal, self._stores.signals, self.partitions, apply, self._sources.clock, self._caught_up)
 
     def _asked(self, ask: ListAsk, **named: Any) -> Asked:
         known: dict[str, Any] = {"now": self._sources.clock(), "categories": ask.category}

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from signals.cells import Change, Kind, Observed
-from signals.decay import DAY, added, at_time, summed, trimmed
+from signals.decay import DAY, at_time, more, summed, trimmed
 from signals.users import NEGATIVE, Entry
 
 NEXT_HALF_LIFE: Final = 120 * DAY
@@ -75,7 +75,4 @@ def _linked(entry: Entry, earlier: Sequence[Entry]) -> list[tuple[str, float]]:
 
 
 def _followed(cell: NextCell, by: Sequence[tuple[str, float]]) -> NextCell:
-    followers = cell.followers
-    for each in by:
-        followers = added(followers, *each)
-    return NextCell(trimmed(followers, NEXT_WIDTH, NEXT_SLACK))
+    return NextCell(trimmed(more(cell.followers, by), NEXT_WIDTH, NEXT_SLACK))

@@ -8,7 +8,7 @@ Forward decay: Cormode, Shkapenyuk, Srivastava, Xu, "Forward Decay", ICDE 2009.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 NOTHING: Final = -math.inf
@@ -45,9 +45,15 @@ def value_at(count: float, half_life: float, now: float) -> float:
 
 def added(counts: dict[str, float], name: str, amount: float) -> dict[str, float]:
     """Named counts with this much more (log space) of one name."""
+    return more(counts, ((name, amount),))
+
+
+def more(counts: dict[str, float], by: Sequence[tuple[str, float]]) -> dict[str, float]:
+    """Named counts with so much more (log space) of some names."""
     changed = counts.copy()
-    held = counts.get(name)
-    changed[name] = amount if held is None else log_add(held, amount)
+    for name, amount in by:
+        held = changed.get(name)
+        changed[name] = amount if held is None else log_add(held, amount)
     return changed
 
 

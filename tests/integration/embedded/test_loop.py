@@ -128,6 +128,16 @@ def test_aggregates_follow_within_a_second_and_a_bit_without_new_events(append, 
         assert time.monotonic() - started < 2
 
 
+def test_a_loop_has_caught_up_only_once_aggregates_are_committed_too(append, click, running_loop, until, tmp_path):
+    """More than one batch on a partition, the second within the second that aggregates wait."""
+    offsets = append([click(i) for i in range(embedded.BATCH + 1)])
+    with running_loop() as loop:
+        until(loop.caught_up)
+        store = SqliteSignalStore(tmp_path)
+        assert store.fence(offsets[0].partition, Signal.AGGREGATES).offset == embedded.BATCH
+        store.close()
+
+
 def test_items_and_users_become_views(append, running_loop, until, tmp_path):
     def put(key: str, fields: dict) -> LogEntry:
         upsert = Upsert(id=key, op="put", fields=fields, received_at=datetime(2026, 1, 1, tzinfo=UTC))

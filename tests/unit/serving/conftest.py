@@ -255,6 +255,8 @@ class Shop:
     models: FakeModels = field(default_factory=FakeModels)
     log: FakeLog = field(default_factory=FakeLog)
     now: float = NOW
+    awaited: str | None = None
+    """What the signals still wait for."""
     settings: dict = field(default_factory=lambda: {"store_seconds": 0.03, "after_seconds": 0.2, "model_seconds": 0.02})
 
     def stock(self, count: int = ITEMS) -> None:
@@ -271,7 +273,7 @@ class Shop:
     def serve(self, **settings) -> ServingService:
         stores = Stores(self.signals, self.models, self.models, self.log)
         chosen = Settings(**(self.settings | settings))
-        return ServingService(stores, chosen, Sources(clock=lambda: self.now))
+        return ServingService(stores, chosen, Sources(clock=lambda: self.now), lambda: self.awaited)
 
     @asynccontextmanager
     async def running(self, **settings) -> AsyncIterator[ServingService]:
