@@ -11,7 +11,15 @@ import pytest
 from deploy.config import Settings
 from deploy.local.config import SERVERS, StackConfig
 from deploy.parts import create_cluster
-from tests.e2e.systems import ClusterSystem, EmbeddedSystem, System, freshet, wait_until_ready
+from tests.e2e.systems import (
+    ClusterSystem,
+    EmbeddedSystem,
+    System,
+    freshet,
+    some_movies,
+    wait_for_aggregates,
+    wait_until_ready,
+)
 
 Ensure = Callable[[str], StackConfig]
 
@@ -41,10 +49,12 @@ def system(
 
 
 @pytest.fixture(scope="module")
-def movies(system: System, datasets: Path) -> System:
-    """The system with MovieLens' small set imported and a model trained, running."""
-    freshet(system, "import", "movielens", str(datasets / "ml-latest-small"))
+def movies(system: System, datasets: Path, tmp_path_factory: pytest.TempPathFactory) -> System:
+    """The system with a third of MovieLens' small set imported and a model trained, running."""
+    folder, ratings = some_movies(datasets, tmp_path_factory.mktemp("movies"))
+    freshet(system, "import", "movielens", str(folder))
     system.start()
     freshet(system, "train")
     wait_until_ready(system)
+    wait_for_aggregates(system.api, ratings)
     return system

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from deploy import cluster
 from deploy.config import Settings
 
 READY_SECONDS = 120.0
+USERS_APART = 3
+"""Of MovieLens' small set every so many-th user is taken."""
 
 
 def free_port() -> int:
@@ -124,6 +127,28 @@ class ClusterSystem:
 def wait_until_ready(system: System) -> None:
     """Signals have caught up and a model is active."""
     eventually(lambda: cluster.ready(system.api), READY_SECONDS, "the online API is ready")
+
+
+def some_movies(datasets: Path, folder: Path) -> tuple[Path, int]:
+    """A copy of MovieLens' small set with all films and a third of the users; how many ratings it has."""
+    whole, copy = datasets / "ml-latest-small", folder / "ml-latest-small"
+    copy.mkdir(parents=True)
+    for name in ("movies.csv", "links.csv", "tags.csv"):
+        shutil.copyfile(whole / name, copy / name)
+    header, *ratings = (whole / "ratings.csv").read_text().splitlines()
+    kept = [line for line in ratings if int(line[: line.index(",")]) % USERS_APART == 0]
+    (copy / "ratings.csv").write_text("\n".join([header, *kept]) + "\n")
+    return copy, len(kept)
+
+
+def wait_for_aggregates(api: str, events: int) -> None:
+    """The online API has read aggregates of so many events."""
+
+    def read() -> bool:
+        version = call(f"{api}/v1/users/nobody/recommendations")[1]["aggregates_version"]
+        return version != "-" and sum(int(offset) + 1 for offset in version.split(".")) >= events
+
+    eventually(read, READY_SECONDS, f"aggregates of {events} events are read")
 
 
 def freshet(system: System, *arguments: str, seconds: float = 300) -> str:

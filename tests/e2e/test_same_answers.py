@@ -22,7 +22,17 @@ from serving.config import Settings as ServingSettings
 from serving.main import create_app, open_stores
 from serving.service import Sources, Stores
 from tests.e2e.conftest import Ensure, cluster_settings
-from tests.e2e.systems import EmbeddedSystem, eventually, free_port, freshet, running, wait_until_ready
+from tests.e2e.systems import (
+    USERS_APART,
+    EmbeddedSystem,
+    eventually,
+    free_port,
+    freshet,
+    running,
+    some_movies,
+    wait_for_aggregates,
+    wait_until_ready,
+)
 
 USERS = 200
 COUNT = 20
@@ -54,7 +64,7 @@ async def _lists(stores: Stores, settings: ServingSettings) -> dict[str, list[st
         httpx.AsyncClient(transport=transport, base_url="http://api") as client,
     ):
         lists = {}
-        for user in range(1, USERS + 1):
+        for user in range(USERS_APART, USERS_APART * USERS + 1, USERS_APART):
             answer = (await client.get(f"/v1/users/{user}/recommendations?count={COUNT}")).json()
             assert answer["degraded"] == []
             assert answer["model_version"]
@@ -65,7 +75,8 @@ async def _lists(stores: Stores, settings: ServingSettings) -> dict[str, list[st
 @pytest.mark.stack
 def test_both_stacks_give_200_users_the_same_top_20(tmp_path: Path, datasets: Path, ensure_server: Ensure) -> None:
     embedded = EmbeddedSystem(tmp_path / "data")
-    freshet(embedded, "import", "movielens", str(datasets / "ml-latest-small"))
+    folder, ratings = some_movies(datasets, tmp_path / "movies")
+    freshet(embedded, "import", "movielens", str(folder))
     settings = cluster_settings(ensure_server, f"s{uuid.uuid4().hex[:10]}", tmp_path / "cluster")
     _copy(embedded.folder, settings)
     processes = cluster.start(settings, tmp_path / "cluster", cluster.Ports(free_port(), free_port(), free_port()))
@@ -75,6 +86,7 @@ def test_both_stacks_give_200_users_the_same_top_20(tmp_path: Path, datasets: Pa
             wait_until_ready(embedded)
         _train(tmp_path / "cluster", settings)
         eventually(lambda: cluster.ready(processes.api), 120, "the cluster is ready")
+        wait_for_aggregates(processes.api, ratings)
     finally:
         processes.supervisor.stop()
 
