@@ -77,8 +77,8 @@ class RankingConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Of the best follower's score, what makes it half believed."""
     text_anchors: int = 4
     """Newest items that others are described like."""
-    trending_support: float = 5.0
-    """Weighted events at which what is trending most is half believed."""
+    trending_crowd: float = 10_000.0
+    """Weighted events within a half-life from which an item is as trending as can be."""
     ease_interests: int = 64
     ease_support: float = 0.05
     session_support: float = 0.05

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import log2
 
 import numpy as np
 
-from serving.scene import NOTHING, Part, Scene, part, supported
+from serving.scene import NOTHING, Part, Scene, part
 from signals.popularity import HALF_LIVES
 
 
 def by_half_life(number: int) -> Callable[[Scene], Part]:
-    """The source of one of HALF_LIVES: scores are decayed counts, near 1 where many events support them."""
+    """The source of one of HALF_LIVES: scores are logarithms of decayed counts, 1 from ``trending_crowd`` events on.
+
+    Of a logarithm a learned weight makes a power of the count; and one event more moves few items past another.
+    """
 
     def candidates(scene: Scene) -> Part:
         population = scene.signals.population
@@ -20,7 +24,7 @@ def by_half_life(number: int) -> Callable[[Scene], Part]:
         if not items.size:
             return NOTHING
         logs = population.decayed(number, items) - scene.asked.now / HALF_LIVES[number]
-        counts = np.exp2(np.clip(logs, -60.0, 60.0)).astype(np.float32)
-        return part(items, supported(counts, scene.config.trending_support))
+        counts = np.log2(1.0 + np.exp2(np.clip(logs, -60.0, 60.0)))
+        return part(items, np.minimum(counts / log2(1.0 + scene.config.trending_crowd), 1.0).astype(np.float32))
 
     return candidates
