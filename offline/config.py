@@ -46,6 +46,8 @@ class OfflineSettings(BaseSettings):
     """Whose lists are precomputed and which is measured: ials or als, which then make the factors, or any other."""
     models: Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)] = ("ease-auto",)
     """Further algorithms whose values are stored with every version, comma-separated."""
+    models_limit: int = Field(default=5_000_000, ge=0)
+    """Interactions up to which further algorithms are trained with every version; beyond, lists and factors alone."""
     parameters: dict[str, dict[str, Any]] = {}
     """Parameters of algorithms, as JSON by their names: what `freshet evaluate tune` finds."""
     weigh_events: int = Field(default=5_000, ge=0)

@@ -69,6 +69,7 @@ def options_of(settings: OfflineSettings) -> TrainingOptions:
     return TrainingOptions(
         algorithm=settings.algorithm,
         models=settings.models,
+        models_limit=settings.models_limit,
         weigh_events=settings.weigh_events,
         parameters=settings.parameters,
         factorization=factorization_of(settings),

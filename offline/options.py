@@ -26,7 +26,9 @@ class TrainingOptions:
     algorithm: str = "ials"
     """Whose lists are precomputed, and which is measured; a factorization is that of the engine."""
     models: tuple[str, ...] = ("ease-auto",)
-    """Further algorithms whose values are stored with the version."""
+    """Further algorithms whose values are stored with the version,"""
+    models_limit: int = 5_000_000
+    """up to so many interactions: beyond, the lists and the factors are made alone."""
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Of algorithms by their names, where they are not the defaults."""
     factorization: Factorization = "ials"

@@ -181,7 +181,8 @@ def _trained(learning: Learning, interactions: Interactions) -> _Trained:
     options = learning.options
     als = learning.factorization(interactions)
     near = neighbours.train(interactions, options.neighbours, learning.progress)
-    names = dict.fromkeys((options.algorithm, *options.models))
+    more = options.models if interactions.matrix.nnz <= options.models_limit else ()
+    names = dict.fromkeys((options.algorithm, *more))
     further = {name: learning.model(name, interactions) for name in names if name not in _ALWAYS}
     return _Trained(interactions, als, near, further.get(options.algorithm, als), further)
 

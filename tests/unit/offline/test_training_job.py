@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from adapters.parquet_archive import ParquetArchive
@@ -12,6 +13,7 @@ from models.als import Als
 from models.lists import ITEMS, USERS, ScoredList
 from models.neighbours import Neighbours
 from models.popularity import Popularity
+from models.source_weights import SourceWeights
 from offline import gate
 from offline.jobs.train import Skipped, TrainingParts, train, version_of
 from offline.metrics import TRAININGS
@@ -78,6 +80,22 @@ def test_what_happened_becomes_an_active_version(parts, some, small):
     assert [(hint.version, hint.previous, hint.reason) for hint in hints_of(parts)] == [
         (manifest.version, None, "published")
     ]
+
+
+def test_further_models_are_stored_up_to_so_many_interactions(parts, some, small):
+    assert "ease-auto" in train(parts, options=small).values
+    beyond = train(parts, force=True, options=replace(small, models_limit=401))
+    assert beyond.values == ("als", "neighbours", "popularity")
+
+
+def test_what_sources_weigh_is_learned_by_a_full_training_and_kept_by_an_incremental_one(parts, some, small):
+    weights = SourceWeights(("next",), np.array([3]), np.full((2, 1), 0.5), np.zeros((2, 1)))
+    weighing = replace(parts, weigh=lambda *_: weights)
+    full = train(weighing, options=small)
+    further = train(replace(parts, weigh=None), force=True, options=small, incremental=True)
+    for version in (full, further):
+        assert SourceWeights.load(parts.store.value(version.version, SourceWeights.kind)).save() == weights.save()
+    assert SourceWeights.kind not in train(parts, force=True, options=small).values
 
 
 def test_its_values_and_lists_are_those_of_one_training(parts, some, small):
