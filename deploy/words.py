@@ -39,6 +39,7 @@ _LED: Final = {
     "fold_in": "fits what they did lately, above all {item}",
     "similar": "like {item}",
     "ease": "goes with {item}",
+    "session": "others on the same path went to it from {item}",
     "next": "others went on to it from {item}",
     "together": "put together by others with {item}",
     "text": "described like {item}",

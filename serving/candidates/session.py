@@ -6,11 +6,11 @@ import numpy as np
 
 from models.session_knn import Sessions, query_of, votes
 from serving.ordering import strongest
-from serving.scene import NOTHING, Part, Scene, part, supported
+from serving.scene import NOTHING, Part, Scene, supported
 
 
 def candidates(scene: Scene) -> Part:
-    """The items with most votes of the neighbours of the newest interactions."""
+    """The items with most votes of the neighbours; led to by the newest interaction, which weighs most in finding them."""
     newest = scene.profile.trail
     if not newest.size:
         return NOTHING
@@ -21,4 +21,5 @@ def candidates(scene: Scene) -> Part:
     found = votes(indexes, query_of(newest, voting), voting)
     scores = np.where(scene.allowed[found.items], found.scores, -np.inf)
     chosen = strongest(scores, scene.reach, scene.catalogue.column("hash")[found.items])
-    return part(found.items[chosen], supported(scores[chosen].astype(np.float32), scene.config.session_support))
+    told = supported(scores[chosen].astype(np.float32), scene.config.session_support)
+    return Part(found.items[chosen], told, np.full(chosen.size, newest[-1], np.int32))
