@@ -51,6 +51,10 @@ def eventually(condition: Any, seconds: float, what: str) -> Any:
     return value
 
 
+QUICK = {"FRESHET_WEIGH_EVENTS": "1500", "FRESHET_FACTORS": "32"}
+"""Trainings that take seconds: what is tested here does not depend on how good a model is."""
+
+
 class System(Protocol):
     """One Freshet."""
 
@@ -77,7 +81,7 @@ class EmbeddedSystem:
         self.api = self.collector = ""
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "FRESHET_STACK": "embedded"}
+        return {**os.environ, **QUICK, "FRESHET_STACK": "embedded"}
 
     def start(self) -> None:
         port = free_port()
@@ -111,7 +115,9 @@ class ClusterSystem:
 
     def environment(self) -> dict[str, str]:
         named = {name: str(getattr(self.settings, name)) for name in ("kafka", "redis", "cassandra", "prefix")}
-        return {**os.environ, "FRESHET_STACK": "cluster"} | {f"FRESHET_{k.upper()}": v for k, v in named.items()}
+        return {**os.environ, **QUICK, "FRESHET_STACK": "cluster"} | {
+            f"FRESHET_{k.upper()}": v for k, v in named.items()
+        }
 
     def start(self) -> None:
         ports = cluster.Ports(free_port(), free_port(), free_port())
