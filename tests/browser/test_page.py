@@ -63,7 +63,8 @@ def test_a_like_changes_the_shelf_says_how_long_that_took_and_names_what_was_lik
     assert before[0] not in after
     assert after != before[1:] + after[-1:]
     assert 0 < took < 15_000
-    assert f"because you liked {title}".lower() in one(browser, f"{FOR_YOU} .why").text.lower()
+    # A card that has just been swapped in is faded in: its text is there a moment later.
+    until(browser, lambda: f"because you liked {title}".lower() in one(browser, f"{FOR_YOU} .why").text.lower())
     assert "Liked" in newest_line(browser)
     assert "moved up" in newest_line(browser) or "came in" in newest_line(browser)
     assert browser.find_elements(By.CSS_SELECTOR, f"{FOR_YOU}.moved")

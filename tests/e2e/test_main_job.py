@@ -95,7 +95,8 @@ def test_spark_archives_trains_and_publishes_on_the_cluster(movies: System) -> N
     before = _model_answers(movies)
     assert "als by spark" in " ".join(freshet(movies, "train", "--engine", "spark", "--force", seconds=600).split())
     assert eventually(lambda: _other(movies, before), 5, "the API serves Spark's model")
-    assert recommendations(movies, IDLE)["degraded"] == []
+    # Cassandra has just taken a version in: the first reads of it may be later than their deadline.
+    assert eventually(lambda: recommendations(movies, IDLE)["degraded"] == [], 5, "answers are whole again")
 
 
 def test_an_item_put_is_seen_within_a_second_and_hidden_when_it_says_so(movies: System) -> None:

@@ -148,5 +148,7 @@ def fill(folder: Path, n_shoppers: int = 150, days: int = 20) -> None:
 
 
 def train(folder: Path) -> None:
-    with open_parts(folder, Settings()) as parts:
+    """A version whose sources weigh what is configured: what is tested here is that they are used, not how much."""
+    with pytest.MonkeyPatch.context() as patch, open_parts(folder, Settings()) as parts:
+        patch.setenv("FRESHET_WEIGH_EVENTS", "0")
         train_in(parts, "single", force=True, progress=lambda *_: None)

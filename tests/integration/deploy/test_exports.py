@@ -76,7 +76,7 @@ def test_lists_are_read_from_an_export_where_the_store_has_none(shop_copy, place
         return [line for line in freshet(*asked).stdout.splitlines() if line.startswith("│")]
 
     expected = rows()
-    assert len(expected) == 8
+    assert sum(row[1:3].strip().isdecimal() for row in expected) == 8
     with closing(SqliteModelStore(shop_copy.folder)) as store, store._database.changing() as connection:
         connection.execute("DELETE FROM lists")
     assert rows() != expected
