@@ -23,6 +23,7 @@ from serving.main import create_app, open_stores
 from serving.service import Sources, Stores
 from tests.e2e.conftest import Ensure, cluster_settings
 from tests.e2e.systems import (
+    QUICK,
     USERS_APART,
     EmbeddedSystem,
     eventually,
@@ -75,8 +76,8 @@ async def _lists(stores: Stores, settings: ServingSettings) -> dict[str, list[st
 @pytest.mark.stack
 @pytest.mark.timeout(600)
 @pytest.mark.xfail(
-    reason="the sources added last do not yet order all ties alike in every process: session neighbours of equal"
-    " votes go by when a process met them, and another cause is not found yet",
+    reason="not seen to hold since the newest sources: the last runs trained the two stacks by different parameters, and"
+    " session neighbours of equal votes go by when a process met them",
     strict=False,
 )
 def test_both_stacks_give_200_users_the_same_top_20(tmp_path: Path, datasets: Path, ensure_server: Ensure) -> None:
@@ -111,5 +112,6 @@ def _train(folder: Path, settings: Settings) -> None:
     from deploy.training import train_in
 
     with pytest.MonkeyPatch.context() as patch, open_parts(folder, settings) as parts:
-        patch.setenv("FRESHET_WEIGH_EVENTS", "1000")
+        for name, value in QUICK.items():
+            patch.setenv(name, value)
         train_in(parts, "single", force=False, progress=lambda *_: None)
