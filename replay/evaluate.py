@@ -28,7 +28,7 @@ from replay.training import Trainer
 from schemas.answers import Asked
 from serving.bundle import Models
 from serving.config import RankingConfig
-from serving.ranking import Candidates, source_weights
+from serving.ranking import Candidates, source_weights, weighed
 from serving.recommend import Ranked
 from serving.scene import Scene
 from signals.decay import DAY, HOUR
@@ -164,7 +164,7 @@ class _Replay:
         self._moments, self._trainer, self._options = moments, trainer, options
         self._progress = progress
         self._live = _Runner(LIVE, config, 0.0)
-        others = [_Runner(name, config, _delay(name)) for name in options.variants if name in {*DELAYS, BATCH}]
+        others = [_Runner(name, config, DELAYS.get(name)) for name in options.variants if name in {*DELAYS, BATCH}]
         self._runners = [self._live, *others]
         self._alone: dict[str, _Tally] = {}
         self._sampled_live = _Tally()
@@ -231,12 +231,7 @@ class _Replay:
 
     def _alone_and_without(self, scene: Scene, candidates: Candidates, at: int | None, person: int) -> None:
         column = _column(candidates, at)
-        weights = source_weights(scene)
-        totals = np.zeros((len(candidates.names), candidates.items.size), np.float32)
-        for place, name in enumerate(candidates.names):
-            if name in weights:
-                totals[place] = weights[name].linear * candidates.scores[place]
-                totals[place] += weights[name].root * np.sqrt(candidates.scores[place])
+        totals = weighed(candidates, source_weights(scene))
         whole = totals.sum(axis=0)
         for name in self._live.system.config.sources:
             row: int | None = candidates.names.index(name) if name in candidates.names else None
@@ -264,10 +259,6 @@ class _Replay:
             seconds=tally.seconds,
             peak_mib=peak_mib(),
         )
-
-
-def _delay(name: str) -> float | None:
-    return DELAYS.get(name)
 
 
 def _rank(found: Ranked, item_id: str) -> float:

@@ -81,13 +81,19 @@ def gather(scene: Scene, parts: Mapping[str, Part]) -> Candidates:
     return Candidates(items, tuple(used), scores, anchors)
 
 
-def blend(scene: Scene, parts: Mapping[str, Part], weights: Mapping[str, Weight], averse: Part) -> Blend:
-    """All candidates with their totals, in no order."""
-    found = gather(scene, {name: each for name, each in parts.items() if any(weights.get(name, _NONE))})
-    given = np.array([weights[name] for name in found.names], np.float32).reshape(-1, 2)
+def weighed(found: Candidates, weights: Mapping[str, Weight]) -> Floats:
+    """What each source adds to each candidate (S, C); a source without a weight adds nothing."""
+    given = np.array([weights.get(name, _NONE) for name in found.names], np.float32).reshape(-1, 2)
     added = given[:, :1] * found.scores
     rooted = given[:, 1] > 0
     added[rooted] += given[rooted, 1:] * np.sqrt(found.scores[rooted])
+    return added
+
+
+def blend(scene: Scene, parts: Mapping[str, Part], weights: Mapping[str, Weight], averse: Part) -> Blend:
+    """All candidates with their totals, in no order."""
+    found = gather(scene, {name: each for name, each in parts.items() if any(weights.get(name, _NONE))})
+    added = weighed(found, weights)
     scores = added.sum(axis=0) * _noise(scene, found.items)
     scores -= _aversion(scene, found.items, averse)
     return Blend(found.items, scores, found.names, added, found.anchors)
