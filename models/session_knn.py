@@ -3,13 +3,12 @@
 VMIS-kNN of Kersbergen, Sprangers and Schelter, "Serenade", SIGMOD 2022: of the m newest sessions that share an item
 with the evolving one, the k most similar vote for their items. A vote falls with the distance of an item from the
 newest shared one, as in STAN (Garg et al., SIGIR 2019). Several indexes are asked as if they were one, so that
-sessions of this minute stand in a small ``SessionTail`` beside the index of last night.
+sessions of this minute stand in a small ``models.session_tail`` beside the index of last night.
 """
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from functools import cache, cached_property
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, Self
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from models.arrays import Floats, Ints, are_rows, frozen, pack, pack_ids, unpack, unpack_ids
 from models.lists import ScoredList
 from models.recommender import Histories
+from models.sparse import places
 from schemas.errors import ConfigurationInvalid, Undecodable
 
 _FAR: Final = 64
@@ -97,6 +97,12 @@ class Sessions(Protocol):
     def times_of(self, numbers: Places) -> Doubles:
         """When these sessions ended: seconds since 1970, shape as ``numbers``."""
 
+    def newest(self, numbers: Places, most: int) -> Places:
+        """Where in ``numbers``, ascending, the sessions stand that ended last, at most so many, the newest last.
+
+        Sessions that ended at once stand in an order that is the same in every process.
+        """
+
     def items_of(self, numbers: Places) -> tuple[Places, Ints]:
         """How many items each of these sessions has, and their items, one session after the other."""
 
@@ -172,14 +178,13 @@ def _shared(index: Sessions, at: int, query: Query, sample: int) -> _Shared:
         nothing = np.empty(0, dtype=np.int64)
         return _Shared(nothing, np.empty(0), np.empty(0), nothing, nothing)
     key.sort()
-    numbers, places = key >> _PLACE_BITS, key & (LONGEST_QUERY - 1)
+    numbers, at_place = key >> _PLACE_BITS, key & (LONGEST_QUERY - 1)
     begins = _begins(numbers)
-    similarities = np.add.reduceat(query.weights.astype(np.float64)[places], begins)
-    newest = places[np.append(begins[1:], key.size) - 1]
+    similarities = np.add.reduceat(query.weights.astype(np.float64)[at_place], begins)
+    newest = at_place[np.append(begins[1:], key.size) - 1]
     numbers = numbers[begins]
-    times = index.times_of(numbers)
-    everywhere = _Shared(numbers, times, similarities, newest, np.full(numbers.size, at))
-    return everywhere.at(np.argsort(times, kind="stable")[-sample:])
+    everywhere = _Shared(numbers, index.times_of(numbers), similarities, newest, np.full(numbers.size, at))
+    return everywhere.at(index.newest(numbers, sample))
 
 
 def _nearest(found: Sequence[_Shared], voting: Voting) -> _Shared:
@@ -297,13 +302,15 @@ class SessionKnn:
         """See ``Sessions``."""
         return self.times[numbers]
 
+    def newest(self, numbers: Places, most: int) -> Places:
+        """See ``Sessions``; they are numbered from the oldest to the newest."""
+        return np.arange(numbers.size)[-most:]
+
     def items_of(self, numbers: Places) -> tuple[Places, Ints]:
         """See ``Sessions``."""
         begins = self.indptr[numbers]
         lengths = self.indptr[numbers + 1] - begins
-        ends = np.cumsum(lengths)
-        places = np.repeat(begins - ends + lengths, lengths) + np.arange(int(lengths.sum()))
-        return lengths, self.items[places]
+        return lengths, self.items[places(begins, lengths)]
 
     def score_histories(self, histories: Histories) -> Floats:
         """Every item's score for each person, shape (n, I), from the newest items of the history alone."""
@@ -340,72 +347,6 @@ class SessionKnn:
         return cls(unpack_ids("items", arrays), **parts, voting=Voting(**read))
 
 
-class SessionTail:
-    """The newest sessions in memory, at most ``capacity`` of them: the one that was put longest ago goes first.
-
-    It stands beside a ``SessionKnn`` as another index; its items are positions of the same numbering, or of one that
-    goes on with items that the index has not met. A put must not run beside a reading in another thread.
-    """
-
-    def __init__(self, capacity: int = 10_000) -> None:
-        if capacity < 1:
-            raise ConfigurationInvalid("the tail of sessions must hold at least one")
-        self._capacity = capacity
-        self._numbers: dict[Hashable, int] = {}
-        self._items: list[Ints] = []
-        self._times = np.zeros(capacity)
-        self._postings: dict[int, array[int]] = {}
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    def put(self, key: Hashable, items: Sequence[int], at: float) -> None:
-        """A session's items so far, oldest first, in place of what was known of it; ``at`` is when it was last active."""
-        distinct = np.array(list(dict.fromkeys(reversed(items)))[::-1], dtype=np.int32)
-        number = self._freed(key)
-        self._numbers[key] = number
-        self._times[number] = at
-        self._items[number] = distinct
-        for item in distinct.tolist():
-            self._postings.setdefault(item, array("i")).append(number)
-
-    def without(self, key: Hashable) -> Sessions:
-        """All sessions but this one: nobody is their own neighbour."""
-        number = self._numbers.get(key)
-        return self if number is None else _Others(self, number)
-
-    def frequency(self, item: int) -> int:
-        """See ``Sessions``."""
-        return len(self._postings.get(item, ()))
-
-    def holding(self, item: int) -> Ints:
-        """See ``Sessions``."""
-        return np.array(self._postings.get(item, ()), dtype=np.int32)
-
-    def times_of(self, numbers: Places) -> Doubles:
-        """See ``Sessions``."""
-        return self._times[numbers]
-
-    def items_of(self, numbers: Places) -> tuple[Places, Ints]:
-        """See ``Sessions``."""
-        found = [self._items[number] for number in numbers.tolist()]
-        lengths = np.array([each.size for each in found], dtype=np.int64)
-        return lengths, np.concatenate([*found, np.empty(0, dtype=np.int32)])
-
-    def _freed(self, key: Hashable) -> int:
-        """A number without a session: the key's own, a new one, or that of the session put longest ago."""
-        if key not in self._numbers and len(self._numbers) < self._capacity:
-            self._items.append(np.empty(0, dtype=np.int32))
-            return len(self._items) - 1
-        number = self._numbers.pop(key if key in self._numbers else next(iter(self._numbers)))
-        for item in self._items[number].tolist():
-            postings = self._postings[item]
-            postings.remove(number)
-            if not postings:
-                del self._postings[item]
-        return number
-
-
 @dataclass(frozen=True, eq=False)
 class Renumbered:
     """Sessions whose items go by other numbers outside, such as positions in a catalogue."""
@@ -436,33 +377,12 @@ class Renumbered:
         """See ``Sessions``."""
         return self.sessions.times_of(numbers)
 
+    def newest(self, numbers: Places, most: int) -> Places:
+        """See ``Sessions``."""
+        return self.sessions.newest(numbers, most)
+
     def items_of(self, numbers: Places) -> tuple[Places, Ints]:
         """See ``Sessions``."""
         lengths, items = self.sessions.items_of(numbers)
         outer: Ints = self.outer[items]
         return lengths, outer
-
-
-@dataclass(frozen=True, eq=False)
-class _Others:
-    """A tail without one of its sessions."""
-
-    tail: SessionTail
-    number: int
-
-    def __len__(self) -> int:
-        return len(self.tail) - 1
-
-    def frequency(self, item: int) -> int:
-        return self.holding(item).size
-
-    def holding(self, item: int) -> Ints:
-        found = self.tail.holding(item)
-        others: Ints = found[found != self.number]
-        return others
-
-    def times_of(self, numbers: Places) -> Doubles:
-        return self.tail.times_of(numbers)
-
-    def items_of(self, numbers: Places) -> tuple[Places, Ints]:
-        return self.tail.items_of(numbers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from models.session_knn import SessionTail
+from models.session_tail import SessionTail
 from serving.catalogue import Catalogue
 from signals.tail import TailCell, TailEntry
 
@@ -41,7 +41,7 @@ class LiveSessions:
             self.tail.put(session, (), 0.0)
 
     def follow(self, tails: Mapping[int, Sequence[TailCell]]) -> Iterator[None]:
-        """Take over changed tail cells of some partitions, a cell or a session a step, the session that ended last last.
+        """Take over changed tail cells of some partitions, a cell or a session a step.
 
         The same cells again change nothing.
         """
@@ -54,8 +54,8 @@ class LiveSessions:
             self._put(session, ended[session])
             yield
         self._due.clear()
-        for session in list(self._live)[: -self._capacity]:
-            del self._live[session]
+        if len(self._live) > len(self.tail):
+            self._live = {session: live for session, live in self._live.items() if session in self.tail}
 
     def _read(self, partition: int, cells: Sequence[TailCell]) -> Iterator[None]:
         """Add what is newer than what was read before, and remove what was taken back; one cell a step."""
@@ -78,6 +78,5 @@ class LiveSessions:
         self._due.add(entry.session)
 
     def _put(self, session: bytes, at: float) -> None:
-        live = self._live[session] = self._live.pop(session)
-        self.tail.put(session, [position for position, _ in live.visits.values()], at)
+        self.tail.put(session, [position for position, _ in self._live[session].visits.values()], at)
         self._due.discard(session)

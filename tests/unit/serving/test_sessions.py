@@ -1,8 +1,12 @@
 """The newest sessions in memory are what the tails of the partitions say."""
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
+from serving.catalogue import Catalogue
 from serving.population import Population
+from serving.sessions import LiveSessions
 from signals import aggregates, users
 from signals.tail import TailCell, TailEntry, tail_key
 
@@ -66,7 +70,21 @@ def test_the_sessions_that_ended_last_are_kept(world):
     tell(world, [("t", 9, 2)], partition=0)
     assert visited(world) == {("item-3",), ("item-9",)}
     tell(world, [("t", 9, 2), ("u", 8, 9)], partition=0)
-    assert visited(world) == {("item-9",), ("item-8",)}
+    assert visited(world) == {("item-3",), ("item-8",)}
+
+
+@given(st.data(), st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3)), max_size=12))
+def test_who_followed_all_along_and_who_reads_everything_now_keep_the_same_sessions(data, seen):
+    """Sessions of one visit each, some ended at once, and who came last is not who ended last."""
+    entries = [TailEntry(n, b"s%d" % n, f"item-{item}", "click", NOW + at) for n, (item, at) in enumerate(seen)]
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(entries)))))
+    kept = []
+    for steps in ((len(entries),), (*cuts, len(entries))):
+        sessions = LiveSessions(Catalogue(), capacity=4)
+        for end in steps:
+            list(sessions.follow({0: [TailCell(0, tuple(entries[:end]))]}))
+        kept.append({entry.session for entry in entries if entry.session in sessions.tail})
+    assert kept[0] == kept[1]
 
 
 def test_a_person_can_be_told_from_their_own_neighbours(world, say):
