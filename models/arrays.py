@@ -113,7 +113,7 @@ def best_rows(scores: Floats, count: int) -> Best:
     count = min(count, width)
     if count <= 0 or not rows:
         return Best(np.empty((rows, 0), dtype=np.intp), np.zeros(rows, dtype=np.intp))
-    row, column = np.divmod(np.flatnonzero(scores >= _floors(scores, count)[:, None]), width)
+    row, column = np.divmod(np.flatnonzero(scores >= floors(scores, count)[:, None]), width)
     value = scores[row, column]
     finite = np.isfinite(value)
     row, column, value = row[finite], column[finite], value[finite]
@@ -127,16 +127,16 @@ def best_rows(scores: Floats, count: int) -> Best:
     return Best(positions, np.minimum(np.diff(begins), count))
 
 
-def _floors(scores: Floats, count: int) -> Floats:
-    """For each row a score that at least ``count`` of it reach, near the ``count``-th greatest."""
+def floors(scores: NDArray[Any], count: int) -> NDArray[Any]:
+    """For each row of ``scores`` (n, I) a score that at least ``count`` of it reach, near the ``count``-th greatest (n,)."""
     rows, width = scores.shape
     tops, groups = scores, width // _GROUP
     if groups >= 2 * count:
         # Columns of one group lie apart, so that the maximum runs along contiguous memory.
         tops = scores[:, : groups * _GROUP].reshape(rows, _GROUP, groups).max(axis=1)
     at = tops.shape[1] - count
-    floors: Floats = np.partition(tops, at, axis=1)[:, at]
-    return floors
+    found: NDArray[Any] = np.partition(tops, at, axis=1)[:, at]
+    return found
 
 
 def _text(text: str) -> NDArray[np.uint8]:

@@ -113,10 +113,12 @@ class Ease:
         added = np.zeros((items.size, among.size), dtype=np.float32)
         column = np.full(len(self.item_ids), -1, dtype=np.int32)
         column[among] = np.arange(among.size)
-        for place, item in enumerate(items.tolist()):
-            row = slice(self.indptr[item], self.indptr[item + 1])
-            columns = column[self.indices[row]]
-            added[place, columns[columns >= 0]] = weights[place] * self.values[row][columns >= 0]
+        lengths = self._lengths[items]
+        at = places(self.indptr[items], lengths)
+        columns = column[self.indices[at]]
+        asked = np.flatnonzero(columns >= 0)
+        owners = np.repeat(np.arange(items.size), lengths)[asked]
+        added[owners, columns[asked]] = weights[owners] * self.values[at[asked]]
         return added
 
     def _weight(self, i: int, j: int) -> float:

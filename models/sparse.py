@@ -32,3 +32,11 @@ def turned(indptr: NDArray[np.int64], indices: Ints, width: int) -> Turned:
     begins = np.zeros(width + 1, dtype=np.int64)
     np.cumsum(np.bincount(indices, minlength=width), out=begins[1:])
     return Turned(begins, rows[order], order)
+
+
+def runs(ordered: NDArray[Any]) -> NDArray[np.intp]:
+    """Where runs of equal values begin; ``ordered`` (m,) is not empty."""
+    first = np.empty(ordered.size, dtype=bool)
+    first[0] = True
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return np.flatnonzero(first)

@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import repeat
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Floats, Ints
+from models.arrays import Ints
 from schemas.catalogue import Item
+from serving.arrivals import Arrivals
 from serving.fields import Bools, Fields
 from serving.text import TextIndex
 from signals.bloom import hash_of
@@ -35,6 +36,15 @@ _COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
 }
 """Each column's value for an item of which nothing is known yet, and its type."""
 _NO_LABELS: Final[tuple[int, ...]] = ()
+
+
+class _Visible(NamedTuple):
+    """Which items (n,) may be shown from one moment on until another (seconds), as things stood after so many changes."""
+
+    state: tuple[int, int]
+    since: float
+    until: float
+    items: Bools
 
 
 class Catalogue:
@@ -58,6 +68,8 @@ class Catalogue:
         """When the oldest item came (seconds): the first load."""
         self.changes = 0
         """Views taken over so far."""
+        self._visible = _Visible((-1, -1), np.inf, -np.inf, np.zeros(0, np.bool_))
+        self.arrivals = Arrivals(self)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -95,7 +107,21 @@ class Catalogue:
 
     def all_visible(self, now: float) -> Bools:
         """Which items (n,) may be shown at ``now``; the caller may write to it."""
-        return self.column("shown") & (self.column("opens") <= now) & (now < self.column("closes"))
+        kept = self._visible
+        if kept.state != self.state or not kept.since <= now < kept.until:
+            kept = self._visible = self._seen_at(now)
+        return kept.items.copy()
+
+    @property
+    def state(self) -> tuple[int, int]:
+        """Another value once any item has come or changed."""
+        return self.changes, len(self.ids)
+
+    def _seen_at(self, now: float) -> _Visible:
+        opens, closes = self.column("opens"), self.column("closes")
+        visible = self.column("shown") & (opens <= now) & (now < closes)
+        until = min(opens.min(initial=np.inf, where=opens > now), closes.min(initial=np.inf, where=closes > now))
+        return _Visible(self.state, now, float(until), visible)
 
     def labels(self, at: int) -> tuple[int, ...]:
         """The codes of an item's categories."""
@@ -196,11 +222,6 @@ def taste(catalogue: Catalogue, weights: Iterable[tuple[int, float]]) -> dict[in
             spread[code] = spread.get(code, 0.0) + weight / len(labels)
     total = sum(spread.values())
     return {code: share / total for code, share in spread.items()} if total > 0 else {}
-
-
-def likeness(catalogue: Catalogue, items: Ints, spread: dict[int, float]) -> Floats:
-    """How much of a taste each item's categories cover, shape (C,), 0 to 1."""
-    return np.array([sum(spread.get(code, 0.0) for code in catalogue.labels(at)) for at in items.tolist()], np.float32)
 
 
 def _seconds(at: datetime | None, missing: float) -> float:

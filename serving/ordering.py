@@ -12,6 +12,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import floors
+
 _FUSION: Final = 10.0
 """Reciprocal rank fusion's constant: Cormack, Clarke, Büttcher, SIGIR 2009 (they use 60 on longer lists)."""
 _DECIMALS: Final = 6
@@ -20,14 +22,18 @@ _DECIMALS: Final = 6
 
 def strongest(scores: NDArray[Any], count: int, ties: NDArray[np.uint32]) -> NDArray[np.intp]:
     """Indices of the ``count`` greatest finite scores (C,), greatest first, ties by ``ties`` (C,), smallest first."""
-    finite = np.flatnonzero(np.isfinite(scores))
-    if 0 < count < finite.size:
-        # All that could be among the first ``count``, those that tie with the last of them included.
-        values = scores[finite]
-        floor = np.partition(values, finite.size - count)[finite.size - count]
-        finite = finite[values >= floor - 10.0**-_DECIMALS]
-    rounded = np.round(scores[finite].astype(np.float64), _DECIMALS)
-    return finite[np.lexsort((ties[finite], -rounded))[: max(0, count)]]
+    near = leading(scores, count)
+    rounded = np.round(scores[near].astype(np.float64), _DECIMALS)
+    return near[np.lexsort((ties[near], -rounded))[: max(0, count)]]
+
+
+def leading(scores: NDArray[Any], count: int) -> NDArray[np.intp]:
+    """Rising indices of all that could be among the ``count`` greatest finite scores (C,), ties with the last included."""
+    if 0 < count < scores.size and np.isfinite(scores.max()):
+        floor = floors(scores[None, :], count)[0]
+        if np.isfinite(floor):
+            return np.flatnonzero(scores >= floor - 10.0**-_DECIMALS)
+    return np.flatnonzero(np.isfinite(scores))
 
 
 def fused(orders: Sequence[NDArray[np.integer[Any]]], ties: NDArray[np.uint32], count: int) -> NDArray[np.int32]:

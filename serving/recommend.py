@@ -55,6 +55,8 @@ SOURCES: Final[Mapping[str, Source]] = {
     "popular": popular.candidates,
     "new": new.candidates,
 }
+_ANCHORS: Final[Mapping[str, Callable[[Scene, Ints], Ints]]] = {"fold_in": fold_in.anchors, "ease": ease.anchors}
+"""Sources that tell what led to an item only of those that are shown, as it takes them longer than to find them."""
 _SMALLEST_SHARE: Final = 0.01
 
 
@@ -158,8 +160,11 @@ def _decided(scene: Scene, blended: Blend, chosen: Ints) -> list[DecidedItem]:
 def _reasons(scene: Scene, blended: Blend, chosen: Ints) -> list[list[Reason]]:
     """Each chosen item's reasons, largest share first; shares too small to tell are left out."""
     anchors = blended.anchors[:, chosen]
-    if "fold_in" in blended.names:
-        anchors[blended.names.index("fold_in")] = fold_in.anchors(scene, blended.items[chosen])
+    for name, anchors_of in _ANCHORS.items():
+        if name in blended.names:
+            row = blended.names.index(name)
+            columns = np.flatnonzero(blended.added[row, chosen])
+            anchors[row, columns] = anchors_of(scene, blended.items[chosen[columns]])
     shares = blended.added[:, chosen]
     shares = shares / shares.sum(axis=0)
     rows, columns = np.nonzero(shares >= _SMALLEST_SHARE)

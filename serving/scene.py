@@ -6,20 +6,26 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.arrays import Floats, Ints
+from models.sparse import runs
 from schemas.answers import Asked
 from serving.bundle import Columns, Models
 from serving.catalogue import Catalogue
 from serving.config import RankingConfig
 from serving.fields import Bools
-from serving.ordering import strongest
+from serving.ordering import leading, strongest
 from serving.population import Population
 from serving.profile import Profile
 from signals.users import UserValue
 
 NOBODY: Final = -1
 """The anchor of a candidate that no single item led to."""
+_ENTRY_BITS: Final = 24
+"""Enough to number what all anchors of one source lead to."""
+_SPARE: Final = 64
+"""Candidates beyond those wanted, for some of the best may not be allowed."""
 
 
 class Signals(NamedTuple):
@@ -73,6 +79,15 @@ def part(items: Ints, scores: Floats) -> Part:
     return Part(items, scores, np.full(items.size, NOBODY, np.int32))
 
 
+def best_allowed(scene: Scene, items: Ints, scores: Floats) -> NDArray[np.intp]:
+    """Indices of the ``reach`` best of the allowed among these items (C,), by finite scores (C,), best first."""
+    near = leading(scores, scene.reach + _SPARE)
+    near = near[scene.allowed[items[near]]]
+    if near.size < scene.reach:
+        near = np.flatnonzero(scene.allowed[items])
+    return near[strongest(scores[near], scene.reach, scene.catalogue.column("hash")[items[near]])]
+
+
 def scaled(scores: Floats) -> Floats:
     """Scores brought to 0..1 by the greatest one; what is below zero becomes zero."""
     top = float(scores.max(initial=0.0))
@@ -87,26 +102,46 @@ def supported(scores: Floats, support: float) -> Floats:
     return weighed
 
 
-def gathered(scene: Scene, found: Iterable[tuple[int, Ints, Floats]]) -> Part:
+class Leads(NamedTuple):
+    """Where some anchors lead: by entry (E,) an anchor, a position that it leads to, and how strongly."""
+
+    anchors: Ints
+    items: Ints
+    scores: Floats
+
+
+def leads(found: Iterable[tuple[int, Ints, Floats]]) -> Leads:
+    """Where each anchor leads, as one."""
+    kept = [each for each in found if each[1].size] or [(NOBODY, NOTHING.items, NOTHING.scores)]
+    anchors, items, scores = zip(*kept, strict=True)
+    owners = np.repeat(np.array(anchors, np.int32), [each.size for each in items])
+    return Leads(owners, np.concatenate(items), np.concatenate(scores))
+
+
+def gathered(scene: Scene, found: Leads) -> Part:
     """Candidates of several anchors: summed scores, each with the anchor that gave it most; the best ``reach``."""
-    kept = [(anchor, items, scores) for anchor, items, scores in found if items.size]
-    if not kept:
+    allowed = np.flatnonzero(scene.allowed[found.items])
+    if not allowed.size:
         return NOTHING
-    items = np.concatenate([items for _, items, _ in kept])
-    scores = np.concatenate([scores for _, _, scores in kept])
-    anchors = np.repeat([anchor for anchor, _, _ in kept], [items.size for _, items, _ in kept])
-    order = np.lexsort((scores, items))
-    order = order[scene.allowed[items[order]]]
-    if not order.size:
-        return NOTHING
-    items, scores, anchors = items[order], scores[order], anchors[order]
-    last = np.append(items[1:] != items[:-1], True)
-    ends = np.flatnonzero(last)
-    starts = np.append(0, ends[:-1] + 1)
-    summed = np.add.reduceat(scores, starts).astype(np.float32)
-    chosen = strongest(summed, scene.reach, scene.catalogue.column("hash")[items[starts]])
-    # Of an item's anchors the strongest is the last of its run.
-    return Part(items[starts][chosen], summed[chosen], anchors[ends][chosen].astype(np.int32))
+    # One sort of whole numbers made of item and entry takes a fraction of a sort by two columns.
+    keys = (found.items[allowed].astype(np.int64) << _ENTRY_BITS) | allowed
+    keys.sort()
+    items, entries = keys >> _ENTRY_BITS, keys & (2**_ENTRY_BITS - 1)
+    begins = runs(items)
+    scores = found.scores[entries]
+    summed = np.add.reduceat(scores, begins)
+    chosen = strongest(summed, scene.reach, scene.catalogue.column("hash")[items[begins]])
+    anchors = found.anchors[entries[_greatest(scores, begins)]]
+    return Part(items[begins][chosen].astype(np.int32), summed[chosen], anchors[chosen])
+
+
+def _greatest(scores: Floats, begins: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Of each run the place of its greatest score, of several the last."""
+    run = np.repeat(np.arange(begins.size), np.diff(begins, append=scores.size))
+    tops = np.flatnonzero(scores == np.maximum.reduceat(scores, begins)[run])
+    greatest = np.empty(begins.size, np.intp)
+    greatest[run[tops]] = tops
+    return greatest
 
 
 def bucketed(items: Ints) -> Part:

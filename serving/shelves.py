@@ -16,7 +16,7 @@ from serving.candidates.following import following
 from serving.catalogue import Catalogue
 from serving.config import RankingConfig
 from serving.recommend import Ranked, compose, finish
-from serving.scene import NOTHING, Part, Scene, Signals, gathered, part, scaled
+from serving.scene import NOTHING, Part, Scene, Signals, gathered, leads, part, scaled
 
 Shelf = Literal["popular", "trending", "latest"]
 Near = Literal["similar", "together"]
@@ -70,7 +70,7 @@ def _similar_parts(scene: Scene, at: int) -> dict[str, Part]:
 
 
 def _near(scene: Scene, at: int, items: Ints, scores: Floats) -> Part:
-    return gathered(scene, [(at, items, scaled(scores))])
+    return gathered(scene, leads([(at, items, scaled(scores))]))
 
 
 def _order(kind: Shelf, scene: Scene) -> Ints:

@@ -3,30 +3,51 @@
 from __future__ import annotations
 
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from serving.ordering import strongest
-from serving.scene import NOTHING, Part, Scene, supported
+from models.arrays import Floats, Ints
+from models.ease import Ease
+from serving.bundle import Placed
+from serving.scene import NOTHING, Part, Scene, best_allowed, part, supported
+
+
+class _Interests(NamedTuple):
+    """The strongest interests that the model knows: positions, the model's rows and weights, (n,) each."""
+
+    positions: Ints
+    rows: NDArray[np.intp]
+    weights: Floats
 
 
 def candidates(scene: Scene) -> Part:
-    """The best by the sum of the interests' weights; each with the interest that speaks for it most."""
+    """The best by the sum of the interests' weights."""
     model = scene.models.ease
     if model is None:
         return NOTHING
-    known = [
-        (at, row, weight)
-        for at, weight in islice(scene.profile.weights.items(), scene.config.ease_interests)
-        if (row := model.row_of(at)) >= 0
-    ]
-    if not known:
+    known = _interests(scene, model)
+    if not known.rows.size:
         return NOTHING
-    positions, rows, weights = (np.array(column) for column in zip(*known, strict=True))
-    scores = model.value.score_rows(rows, weights.astype(np.float32))
-    scores[~scene.allowed[model.items]] = -np.inf
-    scores[scores <= 0] = -np.inf
-    chosen = strongest(scores, scene.reach, scene.catalogue.column("hash")[model.items])
-    spoken = model.value.contributions_of(rows, weights.astype(np.float32), chosen)
-    anchors = positions[spoken.argmax(axis=0)].astype(np.int32) if chosen.size else np.empty(0, np.int32)
-    return Part(model.items[chosen], supported(scores[chosen], scene.config.ease_support), anchors)
+    scores = model.value.score_rows(known.rows, known.weights)
+    near = np.flatnonzero(scores > 0)
+    chosen = near[best_allowed(scene, model.items[near], scores[near])]
+    return part(model.items[chosen], supported(scores[chosen], scene.config.ease_support))
+
+
+def anchors(scene: Scene, items: Ints) -> Ints:
+    """For each of these candidates the interest that speaks for it most; shape (C,)."""
+    model = scene.models.ease
+    assert model is not None
+    known = _interests(scene, model)
+    spoken = model.value.contributions_of(known.rows, known.weights, model.rows[items])
+    leading: Ints = known.positions[spoken.argmax(axis=0)]
+    return leading
+
+
+def _interests(scene: Scene, model: Placed[Ease]) -> _Interests:
+    strongest = islice(scene.profile.weights.items(), scene.config.ease_interests)
+    known = [(at, row, weight) for at, weight in strongest if (row := model.row_of(at)) >= 0]
+    positions, rows, weights = zip(*known, strict=True) if known else ((), (), ())
+    return _Interests(np.array(positions, np.int32), np.array(rows, np.intp), np.array(weights, np.float32))

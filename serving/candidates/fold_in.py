@@ -12,8 +12,7 @@ import numpy as np
 
 from models.als import Als
 from models.arrays import Floats, Ints
-from serving.ordering import strongest
-from serving.scene import NOBODY, NOTHING, Part, Scene, part, scaled
+from serving.scene import NOBODY, NOTHING, Part, Scene, best_allowed, part, scaled
 
 _ALIKE: Final = 0.25
 """Cosine from which an interest is given as a reason."""
@@ -43,10 +42,9 @@ def candidates(scene: Scene) -> Part:
     factors = vector(scene)
     if factors is None:
         return NOTHING
-    scores = als.score(factors)
-    scores[~scene.allowed[scene.models.als_items]] = -np.inf
-    chosen = strongest(scores, scene.reach, scene.catalogue.column("hash")[scene.models.als_items])
-    return part(scene.models.als_items[chosen], scaled(scores[chosen]))
+    items, scores = scene.models.als_items, als.score(factors)
+    chosen = best_allowed(scene, items, scores)
+    return part(items[chosen], scaled(scores[chosen]))
 
 
 def anchors(scene: Scene, items: Ints) -> Ints:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import islice
 from math import log2
 from typing import Final
 
 import numpy as np
 
-from models.arrays import Floats, Ints
 from serving.links import Followers
-from serving.scene import Part, Scene, gathered, supported
+from serving.scene import Leads, Part, Scene, gathered, leads, supported
 from signals.covisits import NEXT_HALF_LIFE
 
 _LIVELY: Final = 20.0
@@ -24,22 +23,25 @@ def candidates(scene: Scene) -> Part:
     return found._replace(scores=supported(found.scores, scene.config.next_support))
 
 
-def following(scene: Scene, anchors: Iterable[tuple[int, float]]) -> Iterator[tuple[int, Ints, Floats]]:
+def following(scene: Scene, anchors: Iterable[tuple[int, float]]) -> Leads:
     """Each anchor's followers: its weight times co-visits^``next_power``, over its own activity^``next_damping``."""
-    population = scene.signals.population
-    found = [(at, weight, each) for at, weight in anchors if (each := population.followers(at)) is not None]
-    return linked(scene, found, NEXT_HALF_LIFE)
+    return linked(scene, anchors, scene.signals.population.followers, NEXT_HALF_LIFE)
 
 
 def linked(
-    scene: Scene, found: Iterable[tuple[int, float, Followers]], half_life: float
-) -> Iterator[tuple[int, Ints, Floats]]:
+    scene: Scene, anchors: Iterable[tuple[int, float]], links: Callable[[int], Followers | None], half_life: float
+) -> Leads:
     """``following`` for links of any kind, whose counts halve every ``half_life`` seconds."""
-    config, found = scene.config, list(found)
-    busiest = max((each.total for _, _, each in found), default=0.0)
+    found = [(at, weight, each) for at, weight in anchors if (each := links(at)) is not None and each.items.size]
+    if not found:
+        return leads(())
+    positions, weights, followers = zip(*found, strict=True)
+    totals = np.array([each.total for each in followers])
     # Where all is long ago, time stands still at the last lively moment: what went together still does.
-    since = min(scene.asked.now / half_life, busiest - log2(_LIVELY))
-    for at, weight, each in found:
-        active = log2(1.0 + 2.0 ** (each.total - since))
-        logs = config.next_power * (each.visits - since) - config.next_damping * active
-        yield at, each.items, (weight * np.exp2(logs)).astype(np.float32)
+    since = min(scene.asked.now / half_life, float(totals.max()) - log2(_LIVELY))
+    active = scene.config.next_damping * np.log2(1.0 + np.exp2(totals - since))
+    owner = np.repeat(np.arange(totals.size), [each.items.size for each in followers])
+    visits = np.concatenate([each.visits for each in followers])
+    scores = np.array(weights)[owner] * np.exp2(scene.config.next_power * (visits - since) - active[owner])
+    items = np.concatenate([each.items for each in followers])
+    return Leads(np.array(positions, np.int32)[owner], items, scores.astype(np.float32))

@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 
 from models.arrays import Ints
-from serving.catalogue import Catalogue, likeness, taste
+from serving.catalogue import Catalogue, taste
 from serving.ordering import strongest
 from serving.scene import NOTHING, Part, Scene, part
-from signals.decay import DAY, HOUR
+from signals.decay import HOUR
 
 _FRESH: Final = 6 * HOUR
 """An item of this age is half as new as one of this moment."""
@@ -19,24 +19,12 @@ _FRESH: Final = 6 * HOUR
 def candidates(scene: Scene) -> Part:
     """The newest items of known age; those that only events have named are news where there are no others."""
     catalogue, now = scene.catalogue, scene.asked.now
-    born = catalogue.column("born")
-    # A date of its own, or an arrival well after the first load: a whole catalogue loaded today is not new.
-    dated = catalogue.column("dated") | (born > _began(catalogue) + DAY)
-    young = np.flatnonzero(scene.allowed & dated & (born <= now) & (born > now - scene.config.new_age))
+    arrived, young = catalogue.arrivals.newest(now, now - scene.config.new_age, scene.allowed, scene.reach)
     if not young.size:
         return NOTHING
-    items = young[strongest(born[young], scene.reach, catalogue.column("hash")[young])].astype(np.int32)
-    scores = (1.0 / (1.0 + (now - born[items]) / _FRESH)).astype(np.float32)
+    scores = (1.0 / (1.0 + (now - arrived.born[young]) / _FRESH)).astype(np.float32)
     spread = taste(catalogue, scene.profile.weights.items())
-    return part(items, scores * likeness(catalogue, items, spread) if spread else scores)
-
-
-def _began(catalogue: Catalogue) -> float:
-    """When the first items came: the first load, or where nothing was loaded the first event."""
-    if np.isfinite(catalogue.loaded_at):
-        return catalogue.loaded_at
-    born = catalogue.column("born")
-    return float(born.min(initial=np.inf, where=np.isfinite(born)))
+    return part(arrived.items[young], scores * arrived.likeness(spread)[young] if spread else scores)
 
 
 def newest(catalogue: Catalogue, allowed: Ints, count: int) -> Ints:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from serving.ordering import strongest
-from serving.scene import NOTHING, Part, Scene, part, scaled
+from serving.scene import NOTHING, Part, Scene, best_allowed, part, scaled
 
 
 def candidates(scene: Scene) -> Part:
@@ -15,7 +14,6 @@ def candidates(scene: Scene) -> Part:
         return NOTHING
     ids = scene.catalogue.ids
     scores = model.value.score({ids[at]: weight for at, weight in scene.profile.weights.items()})
-    scores[~scene.allowed[model.items]] = -np.inf
-    scores[scores <= 0] = -np.inf
-    chosen = strongest(scores, scene.reach, scene.catalogue.column("hash")[model.items])
+    near = np.flatnonzero(scores > 0)
+    chosen = near[best_allowed(scene, model.items[near], scores[near])]
     return part(model.items[chosen], scaled(scores[chosen]))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.session_knn import Sessions, query_of, votes
-from serving.ordering import strongest
-from serving.scene import NOTHING, Part, Scene, supported
+from serving.scene import NOTHING, Part, Scene, best_allowed, supported
 
 
 def candidates(scene: Scene) -> Part:
@@ -19,7 +18,6 @@ def candidates(scene: Scene) -> Part:
     live: Sessions = tail if scene.profile.session is None else tail.without(scene.profile.session)
     indexes = [live] if scene.models.sessions is None else [scene.models.sessions, live]
     found = votes(indexes, query_of(newest, voting), voting)
-    scores = np.where(scene.allowed[found.items], found.scores, -np.inf)
-    chosen = strongest(scores, scene.reach, scene.catalogue.column("hash")[found.items])
-    told = supported(scores[chosen].astype(np.float32), scene.config.session_support)
+    chosen = best_allowed(scene, found.items, found.scores)
+    told = supported(found.scores[chosen], scene.config.session_support)
     return Part(found.items[chosen], told, np.full(chosen.size, newest[-1], np.int32))

@@ -6,19 +6,21 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from models.arrays import Floats, Ints
-from serving.scene import Part, Scene, gathered, scaled
+from serving.scene import Part, Scene, gathered, leads, scaled
 
 
 def candidates(scene: Scene) -> Part:
     """Similar items of the strongest interests, each weighed by its interest."""
     interests = list(islice(scene.profile.weights.items(), scene.config.anchors))
-    found = gathered(scene, _neighbours(scene, interests))
+    found = gathered(scene, leads(_neighbours(scene, interests)))
     return found._replace(scores=scaled(found.scores))
 
 
 def averse(scene: Scene) -> Part:
     """What is most like items that the person said no to; taken off the score, never shown as a reason."""
-    found = gathered(scene, _neighbours(scene, ((at, 1.0) for at in scene.profile.disliked[: scene.config.anchors])))
+    found = gathered(
+        scene, leads(_neighbours(scene, ((at, 1.0) for at in scene.profile.disliked[: scene.config.anchors])))
+    )
     return found._replace(scores=scaled(found.scores))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from serving.scene import Part, Scene, gathered, scaled
+from serving.scene import Part, Scene, gathered, leads, scaled
 
 
 def candidates(scene: Scene) -> Part:
@@ -12,5 +12,5 @@ def candidates(scene: Scene) -> Part:
     alike, count = scene.catalogue.text.alike, scene.config.neighbours
     newest = islice(scene.profile.recent.items(), scene.config.text_anchors)
     matches = ((at, weight, *alike(at, count)) for at, weight in newest)
-    found = gathered(scene, [(at, items, scaled(scores) * weight) for at, weight, items, scores in matches])
+    found = gathered(scene, leads((at, items, scaled(scores) * weight) for at, weight, items, scores in matches))
     return found._replace(scores=scaled(found.scores))

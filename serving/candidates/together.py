@@ -11,8 +11,6 @@ from signals.baskets import HALF_LIFE
 
 def candidates(scene: Scene) -> Part:
     """Companions of the newest items, weighed as ``next`` weighs followers."""
-    companions = scene.signals.population.companions
     newest = islice(scene.profile.recent.items(), scene.config.next_anchors)
-    found = [(at, weight, each) for at, weight in newest if (each := companions(at)) is not None]
-    part = gathered(scene, linked(scene, found, HALF_LIFE))
+    part = gathered(scene, linked(scene, newest, scene.signals.population.companions, HALF_LIFE))
     return part._replace(scores=supported(part.scores, scene.config.next_support))
