@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from signals import baskets, context, covisits, exposure, popularity, queries, tail
-from signals.cells import Change, Kind, Observed
+from signals.cells import Change, Kind, Observed, by_cell
 
 KINDS: Final[Sequence[Kind]] = (
     popularity.KIND,
@@ -52,7 +52,9 @@ def changes(observed: Observed) -> list[Change]:
 def fold(cells: Mapping[str, Cell], observed: Observed) -> dict[str, Cell]:
     """The changed cells after one event; a cell that is not among ``cells`` is taken to be empty."""
     changed: dict[str, Cell] = {}
-    for change in changes(observed):
-        key = change.key
-        changed[key] = change.fold(changed.get(key) or cells.get(key) or decode(key, None), change.by)
+    for key, runs in by_cell(changes(observed)).items():
+        cell = cells.get(key) or decode(key, None)
+        for fold_one, by in runs:
+            cell = fold_one(cell, by)
+        changed[key] = cell
     return changed

@@ -6,13 +6,13 @@ they were put in the cart, bought or bookmarked in one session. A pair counts on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
-from signals.cells import Change, Kind, Observed
-from signals.decay import DAY, added, summed, taken, trimmed
+from signals.cells import Change, Fold, Kind, Observed
+from signals.decay import DAY, add_to, strongest, summed, take_from
 from signals.users import NEGATIVE, Entry
 
 HALF_LIFE: Final = 60 * DAY
@@ -63,16 +63,22 @@ def _pairs(entry: Entry, others: Sequence[Entry]) -> Iterator[tuple[tuple[str, s
         yield (entry.item, item), max(entry, first, key=lambda each: each.offset).at
 
 
-def _both(
-    pair: tuple[str, str], fold: Callable[[BasketCell, tuple[str, float]], BasketCell], at: float
-) -> Iterator[Change]:
+def _both(pair: tuple[str, str], fold: Fold, at: float) -> Iterator[Change]:
     for item, other in (pair, pair[::-1]):
         yield Change(basket_key(item), fold, (other, at / HALF_LIFE))
 
 
-def _added(cell: BasketCell, by: tuple[str, float]) -> BasketCell:
-    return BasketCell(trimmed(added(cell.companions, *by), WIDTH, SLACK))
+def _added(cell: BasketCell, by: Sequence[tuple[str, float]]) -> BasketCell:
+    companions = cell.companions.copy()
+    for pair in by:
+        add_to(companions, (pair,))
+        if len(companions) > WIDTH + SLACK:
+            companions = strongest(companions, WIDTH)
+    return BasketCell(companions)
 
 
-def _taken(cell: BasketCell, by: tuple[str, float]) -> BasketCell:
-    return BasketCell(taken(cell.companions, *by))
+def _taken(cell: BasketCell, by: Sequence[tuple[str, float]]) -> BasketCell:
+    companions = cell.companions.copy()
+    for name, amount in by:
+        take_from(companions, name, amount)
+    return BasketCell(companions)

@@ -6,7 +6,7 @@ and how cells of several partitions are merged. ``signals/aggregates.py`` lists 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -39,12 +39,30 @@ def observed(before: UserValue, after: UserValue, event: LoggedEvent, offset: in
     return Observed(offset, event, entry, earlier, taken_back(before, event) if before is not after else (), after)
 
 
+Fold = Callable[[Any, Sequence[Any]], Any]
+"""``fold(cell, [by, …])``, pure, is the cell after these changes of it, in order: many cost one copy."""
+
+
 class Change(msgspec.Struct, frozen=True, gc=False):
-    """What an event does to one cell: ``fold(cell, by)``, pure, is the cell as it is from now on."""
+    """What an event does to one cell."""
 
     key: str
-    fold: Callable[[Any, Any], Any]
+    fold: Fold
     by: Any
+
+
+def by_cell(changes: Iterable[Change]) -> dict[str, list[tuple[Fold, list[Any]]]]:
+    """The changes of each cell, in order; those of one fold that follow each other together."""
+    runs: dict[str, list[tuple[Fold, list[Any]]]] = {}
+    for change in changes:
+        run = runs.get(change.key)
+        if run is None:
+            runs[change.key] = [(change.fold, [change.by])]
+        elif run[-1][0] is change.fold:
+            run[-1][1].append(change.by)
+        else:
+            run.append((change.fold, [change.by]))
+    return runs
 
 
 class Kind(NamedTuple):

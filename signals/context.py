@@ -6,13 +6,13 @@ Read as what trends in a request's context. Weights of types come in when a cell
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from signals.cells import Change, Kind, Observed
-from signals.decay import DAY, HOUR, NOTHING, added, log_add, log_subtract, summed, taken, trimmed
+from signals.decay import DAY, HOUR, NOTHING, add_to, log_add, log_subtract, strongest, summed, take_from
 from signals.users import Entry
 
 HALF_LIFE: Final = 3 * DAY
@@ -64,20 +64,23 @@ def merge_context(cells: Iterable[ContextCell], weights: Mapping[str, float]) ->
     return {label: log_subtract(count, down.get(label, NOTHING)) for label, count in up.items()}
 
 
-def _names(entry: Entry) -> Iterator[str]:
-    for label in (*entry.context, hour_label(entry.at)):
-        yield f"{entry.type}|{label}"
+def _counts(entry: Entry) -> list[tuple[str, float]]:
+    amount = entry.at / HALF_LIFE
+    return [(f"{entry.type}|{label}", amount) for label in (*entry.context, hour_label(entry.at))]
 
 
-def _added(cell: ContextCell, entry: Entry) -> ContextCell:
-    counts, amount = cell.counts, entry.at / HALF_LIFE
-    for name in _names(entry):
-        counts = added(counts, name, amount)
-    return ContextCell(trimmed(counts, WIDTH, SLACK))
+def _added(cell: ContextCell, by: Sequence[Entry]) -> ContextCell:
+    counts = cell.counts.copy()
+    for entry in by:
+        add_to(counts, _counts(entry))
+        if len(counts) > WIDTH + SLACK:
+            counts = strongest(counts, WIDTH)
+    return ContextCell(counts)
 
 
-def _taken(cell: ContextCell, entry: Entry) -> ContextCell:
-    counts, amount = cell.counts, entry.at / HALF_LIFE
-    for name in _names(entry):
-        counts = taken(counts, name, amount)
+def _taken(cell: ContextCell, by: Sequence[Entry]) -> ContextCell:
+    counts = cell.counts.copy()
+    for entry in by:
+        for name, amount in _counts(entry):
+            take_from(counts, name, amount)
     return ContextCell(counts)

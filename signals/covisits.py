@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from signals.cells import Change, Kind, Observed
-from signals.decay import DAY, at_time, more, summed, trimmed
+from signals.decay import DAY, add_to, strongest, summed
 from signals.users import NEGATIVE, Entry
 
 NEXT_HALF_LIFE: Final = 120 * DAY
@@ -30,6 +30,7 @@ NEXT_SLACK: Final = 64
 NEXT_WINDOW_SECONDS: Final = 365 * DAY
 """Earlier interactions older than this, by event time, are not linked."""
 _BACK: Final = math.log2(BACKWARD)
+_WEIGHTS: Final = tuple(math.log2(distance**-NEXT_FADING) for distance in range(1, NEXT_REACH + 1))
 
 
 class NextCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -47,10 +48,11 @@ def changes(observed: Observed) -> Iterator[Change]:
     """The items that the user was at before are followed by this one, and it, less so, by them."""
     if (entry := observed.entry) is None or not (linked := _linked(entry, observed.earlier)):
         return
-    amounts = [(item, at_time(entry.at, NEXT_HALF_LIFE, weight)) for item, weight in linked]
+    at = entry.at / NEXT_HALF_LIFE
+    amounts = [(item, at + weight) for item, weight in zip(linked, _WEIGHTS, strict=False)]
     for item, amount in amounts:
         yield Change(next_key(item), _followed, ((entry.item, amount),))
-    yield Change(next_key(entry.item), _followed, tuple((item, amount + _BACK) for item, amount in amounts))
+    yield Change(next_key(entry.item), _followed, [(item, amount + _BACK) for item, amount in amounts])
 
 
 KIND: Final = Kind("next", NextCell(), changes)
@@ -61,18 +63,24 @@ def merge_next(cells: Iterable[NextCell]) -> dict[str, float]:
     return summed(cell.followers for cell in cells)
 
 
-def _linked(entry: Entry, earlier: Sequence[Entry]) -> list[tuple[str, float]]:
-    """Distinct earlier items, newest first, with their weights."""
-    if entry.type in NEGATIVE:
-        return []
+def _linked(entry: Entry, earlier: Sequence[Entry]) -> Iterable[str]:
+    """Distinct earlier items, newest first."""
     items: dict[str, None] = {}
+    if entry.type in NEGATIVE:
+        return items
+    own, at = entry.item, entry.at
     for past in reversed(earlier):
-        if past.item != entry.item and past.type not in NEGATIVE and entry.at - past.at <= NEXT_WINDOW_SECONDS:
-            items.setdefault(past.item)
+        if past.item != own and past.type not in NEGATIVE and at - past.at <= NEXT_WINDOW_SECONDS:
+            items[past.item] = None
             if len(items) == NEXT_REACH:
                 break
-    return [(item, distance**-NEXT_FADING) for distance, item in enumerate(items, start=1)]
+    return items
 
 
-def _followed(cell: NextCell, by: Sequence[tuple[str, float]]) -> NextCell:
-    return NextCell(trimmed(more(cell.followers, by), NEXT_WIDTH, NEXT_SLACK))
+def _followed(cell: NextCell, by: Sequence[Sequence[tuple[str, float]]]) -> NextCell:
+    followers = cell.followers.copy()
+    for links in by:
+        add_to(followers, links)
+        if len(followers) > NEXT_WIDTH + NEXT_SLACK:
+            followers = strongest(followers, NEXT_WIDTH)
+    return NextCell(followers)

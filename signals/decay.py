@@ -8,7 +8,8 @@ Forward decay: Cormode, Shkapenyuk, Srivastava, Xu, "Forward Decay", ICDE 2009.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from math import exp2, log2
 from typing import Final
 
 NOTHING: Final = -math.inf
@@ -43,31 +44,28 @@ def value_at(count: float, half_life: float, now: float) -> float:
     return math.exp2(min(count - now / half_life, 1_000.0))
 
 
-def added(counts: dict[str, float], name: str, amount: float) -> dict[str, float]:
-    """Named counts with this much more (log space) of one name."""
-    return more(counts, ((name, amount),))
-
-
-def more(counts: dict[str, float], by: Sequence[tuple[str, float]]) -> dict[str, float]:
-    """Named counts with so much more (log space) of some names."""
-    changed = counts.copy()
+def add_to(counts: dict[str, float], by: Iterable[tuple[str, float]]) -> None:
+    """Change named counts in place: so much more (log space) of some names."""
     for name, amount in by:
-        held = changed.get(name)
-        changed[name] = amount if held is None else log_add(held, amount)
-    return changed
+        held = counts.get(name)
+        # As log_add does it, without a call for each.
+        if held is None:
+            counts[name] = amount
+        elif held < amount:
+            counts[name] = amount + log2(1.0 + exp2(held - amount))
+        else:
+            counts[name] = held + log2(1.0 + exp2(amount - held))
 
 
-def taken(counts: dict[str, float], name: str, amount: float) -> dict[str, float]:
-    """Named counts with this much less (log space) of one name; a count of nothing is left out."""
-    changed = counts.copy()
-    left = log_subtract(changed.pop(name, NOTHING), amount)
-    return changed if left == NOTHING else changed | {name: left}
+def take_from(counts: dict[str, float], name: str, amount: float) -> None:
+    """Change named counts in place: this much less (log space) of one name; a count of nothing is left out."""
+    left = log_subtract(counts.pop(name, NOTHING), amount)
+    if left != NOTHING:
+        counts[name] = left
 
 
-def trimmed(counts: dict[str, float], width: int, slack: int) -> dict[str, float]:
-    """Named counts, only the strongest ``width`` of them where they are more than ``width + slack``."""
-    if len(counts) <= width + slack:
-        return counts
+def strongest(counts: dict[str, float], width: int) -> dict[str, float]:
+    """The strongest ``width`` of named counts, in the order of their strength."""
     return {name: counts[name] for name in sorted(counts, key=lambda name: (counts[name], name))[-width:]}
 
 

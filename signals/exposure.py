@@ -10,14 +10,14 @@ Read as clicks over expected clicks: a place that is looked at half as often as 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from schemas.events import LoggedEvent
 from signals.cells import Change, Kind, Observed
-from signals.decay import DAY, added, summed, taken, value_at
+from signals.decay import DAY, add_to, summed, take_from, value_at
 from signals.users import NEGATIVE, TYPES, Entry
 
 HALF_LIFE: Final = 14 * DAY
@@ -84,11 +84,16 @@ def _name(kind: str, place: int) -> str:
     return f"{kind}:{bisect_right(BEGINS, place) - 1}"
 
 
-def _added(cell: ExposureCell, by: tuple[str, float]) -> ExposureCell:
-    if by[0] not in cell.counts and len(cell.counts) >= TYPES * len(BEGINS):
-        return cell
-    return ExposureCell(added(cell.counts, *by))
+def _added(cell: ExposureCell, by: Sequence[tuple[str, float]]) -> ExposureCell:
+    counts = cell.counts.copy()
+    for each in by:
+        if each[0] in counts or len(counts) < TYPES * len(BEGINS):
+            add_to(counts, (each,))
+    return ExposureCell(counts)
 
 
-def _taken(cell: ExposureCell, by: tuple[str, float]) -> ExposureCell:
-    return ExposureCell(taken(cell.counts, *by))
+def _taken(cell: ExposureCell, by: Sequence[tuple[str, float]]) -> ExposureCell:
+    counts = cell.counts.copy()
+    for name, amount in by:
+        take_from(counts, name, amount)
+    return ExposureCell(counts)

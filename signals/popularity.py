@@ -7,13 +7,13 @@ change its own later.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from signals.cells import Change, Kind, Observed
-from signals.decay import DAY, HOUR, NOTHING, at_time, log_add, log_subtract
+from signals.decay import DAY, HOUR, NOTHING, log_add, log_subtract
 from signals.users import TYPES, Entry
 
 HALF_LIVES: Final = (HOUR, DAY, 14 * DAY)
@@ -75,19 +75,23 @@ def merge_count(cells: Iterable[PopularityCell], weights: Mapping[str, float]) -
     return sum(weights.get(kind, 0.0) * counted.count for cell in cells for kind, counted in cell.types.items())
 
 
-def _counted(cell: PopularityCell, entry: Entry) -> PopularityCell:
-    if entry.type not in cell.types and len(cell.types) >= TYPES:
-        return cell
-    old = cell.types.get(entry.type, _EMPTY_TYPE)
-    decayed = tuple([log_add(d, at_time(entry.at, h)) for d, h in zip(old.decayed, HALF_LIVES, strict=True)])
-    types = {**cell.types, entry.type: TypeCount(old.count + 1, decayed)}
-    return PopularityCell(types, min(cell.first, entry.at), max(cell.last, entry.at))
+def _counted(cell: PopularityCell, by: Sequence[Entry]) -> PopularityCell:
+    types, first, last = cell.types.copy(), cell.first, cell.last
+    for entry in by:
+        kind, at = entry.type, entry.at
+        if kind not in types and len(types) >= TYPES:
+            continue
+        old = types.get(kind, _EMPTY_TYPE)
+        decayed = tuple([log_add(d, at / h) for d, h in zip(old.decayed, HALF_LIVES, strict=True)])
+        types[kind] = TypeCount(old.count + 1, decayed)
+        first, last = min(first, at), max(last, at)
+    return PopularityCell(types, first, last)
 
 
-def _uncounted(cell: PopularityCell, entry: Entry) -> PopularityCell:
-    if entry.type not in cell.types:
-        return cell
-    old = cell.types[entry.type]
-    decayed = tuple([log_subtract(d, at_time(entry.at, h)) for d, h in zip(old.decayed, HALF_LIVES, strict=True)])
-    types = {**cell.types, entry.type: TypeCount(max(0, old.count - 1), decayed)}
+def _uncounted(cell: PopularityCell, by: Sequence[Entry]) -> PopularityCell:
+    types = cell.types.copy()
+    for entry in by:
+        if (old := types.get(entry.type)) is not None:
+            decayed = tuple([log_subtract(d, entry.at / h) for d, h in zip(old.decayed, HALF_LIVES, strict=True)])
+            types[entry.type] = TypeCount(max(0, old.count - 1), decayed)
     return PopularityCell(types, cell.first, cell.last)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 from zlib import crc32
 
 import msgspec
 
 from signals.cells import Change, Kind, Observed
-from signals.decay import DAY, added, summed, taken, trimmed
+from signals.decay import DAY, add_to, strongest, summed, take_from
 from signals.users import NEGATIVE, Entry, searched
 
 HALF_LIFE: Final = 30 * DAY
@@ -81,18 +81,21 @@ def _searched_for(observed: Observed, entry: Entry) -> list[str]:
     return query_words(term.query)
 
 
-def _added(cell: QueryCell, by: tuple[str, Entry]) -> QueryCell:
-    word, entry = by
+def _added(cell: QueryCell, by: Sequence[tuple[str, Entry]]) -> QueryCell:
     words = cell.words.copy()
-    items = added(words.pop(word, {}), entry.item, entry.at / HALF_LIFE)
-    words[word] = trimmed(items, WIDTH, SLACK)
-    if len(words) > WORDS:
-        del words[next(iter(words))]
+    for word, entry in by:
+        items = words.pop(word, {}).copy()
+        add_to(items, ((entry.item, entry.at / HALF_LIFE),))
+        words[word] = strongest(items, WIDTH) if len(items) > WIDTH + SLACK else items
+        if len(words) > WORDS:
+            del words[next(iter(words))]
     return QueryCell(words)
 
 
-def _taken(cell: QueryCell, by: tuple[str, Entry]) -> QueryCell:
-    word, entry = by
-    if word not in cell.words:
-        return cell
-    return QueryCell(cell.words | {word: taken(cell.words[word], entry.item, entry.at / HALF_LIFE)})
+def _taken(cell: QueryCell, by: Sequence[tuple[str, Entry]]) -> QueryCell:
+    words = cell.words.copy()
+    for word, entry in by:
+        if word in words:
+            words[word] = words[word].copy()
+            take_from(words[word], entry.item, entry.at / HALF_LIFE)
+    return QueryCell(words)

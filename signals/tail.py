@@ -7,7 +7,7 @@ named by a hash: the tail says what was done together, not by whom.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -56,15 +56,18 @@ def changes(observed: Observed) -> Iterator[Change]:
 KIND: Final = Kind("tail", TailCell(), changes)
 
 
-def _appended(cell: TailCell, entry: Entry) -> TailCell:
-    new = TailEntry(entry.offset, entry.session, entry.item, entry.type, entry.at)
-    chunk = entry.offset // CHUNK
-    if chunk != cell.chunk:
-        return TailCell(chunk, (new,))
-    return TailCell(chunk, (*cell.entries, new), cell.gone)
+def _appended(cell: TailCell, by: Sequence[Entry]) -> TailCell:
+    chunk, entries, gone = cell.chunk, list(cell.entries), cell.gone
+    for entry in by:
+        if entry.offset // CHUNK != chunk:
+            chunk, entries, gone = entry.offset // CHUNK, [], ()
+        entries.append(TailEntry(entry.offset, entry.session, entry.item, entry.type, entry.at))
+    return TailCell(chunk, tuple(entries), gone)
 
 
-def _taken_back(cell: TailCell, offset: int) -> TailCell:
-    gone = tuple(entry for entry in cell.entries if entry.offset == offset)
-    left = tuple(entry for entry in cell.entries if entry.offset != offset)
-    return TailCell(cell.chunk, left, cell.gone + gone)
+def _taken_back(cell: TailCell, by: Sequence[int]) -> TailCell:
+    entries, gone = cell.entries, cell.gone
+    for offset in by:
+        gone += tuple([entry for entry in entries if entry.offset == offset])
+        entries = tuple([entry for entry in entries if entry.offset != offset])
+    return TailCell(cell.chunk, entries, gone)

@@ -73,4 +73,4 @@ def test_what_is_taken_back_leaves_the_tail_and_is_named(partition, say):
 
 def test_taking_back_what_a_later_lap_has_replaced_changes_nothing(say):
     cell = TailCell(RING, (tail.TailEntry(CHUNK * RING, b"12345678", "a", "click", 0.0),))
-    assert tail._taken_back(cell, 0) == cell
+    assert tail._taken_back(cell, [0]) == cell
