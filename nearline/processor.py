@@ -7,8 +7,8 @@ is read again, and reading goes on behind it. Nothing here knows Faust, Redis, K
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, Generic, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -21,14 +21,15 @@ from schemas.keys import Signal
 from schemas.ports import SignalStore
 from schemas.records import Fence, Record
 from signals import aggregates, catalogue, users
-from signals.cells import HISTORY, Change, Observed, observed
+from signals.cells import HISTORY, Change, Observed, by_cell, observed
 
 V = TypeVar("V")
 View = TypeVar("View", Item, Profile)
 
 HOT_VALUES: Final = 20_000
 """Decoded values kept in memory a partition and signal; all clean ones are dropped past that."""
-
+MOST_SEEN: Final = 4_000
+"""Events that wait for ``aggregates``; more are counted and committed before their time."""
 
 SIGNALS: Final = {
     topics.EVENTS: (Signal.USERS, Signal.AGGREGATES),
@@ -97,9 +98,10 @@ class SignalState(Generic[V]):
             self._fence = fresh
         self.applied = self.committed
 
-    def fetch(self, keys: set[str]) -> None:
+    def fetch(self, keys: Iterable[str]) -> None:
         """Bring these values into memory in one read."""
-        missing = sorted(keys - self._values.keys())
+        # Not a difference of sets, which walks all that is in memory.
+        missing = sorted([key for key in keys if key not in self._values])
         if missing:
             found = self._store.load(self._partition, self._signal, missing)
             self._values.update({k: self._decode(k, data) for k, data in zip(missing, found, strict=True)})
@@ -112,13 +114,16 @@ class SignalState(Generic[V]):
         self._values[key] = value
         self._dirty.add(key)
 
-    def change(self, changes: Sequence[Change]) -> None:
-        """Change values one by one, in order; all of them are to be fetched before."""
-        values = self._values
-        for change in changes:
-            key = change.key
-            values[key] = change.fold(values[key], change.by)
-        self._dirty.update([change.key for change in changes])
+    def change(self, changes: Iterable[Change]) -> None:
+        """Change values in order."""
+        runs, values = by_cell(changes), self._values
+        self.fetch(runs.keys())
+        for key, folds in runs.items():
+            value: Any = values[key]
+            for fold, by in folds:
+                value = fold(value, by)
+            values[key] = value
+        self._dirty |= runs.keys()
 
     def commit(self) -> None:
         """Write what has changed together with the fence, in one step."""
@@ -134,7 +139,10 @@ class SignalState(Generic[V]):
 
 
 class EventProcessor:
-    """Folds a partition of the events topic into ``users`` (every batch) and ``aggregates`` (when due)."""
+    """Folds a partition of the events topic into ``users`` (every batch) and ``aggregates`` (when due).
+
+    What ``aggregates`` learn waits until they are due: a person's own next answer must not wait for them.
+    """
 
     def __init__(
         self, partition: int, log_id: str, store: SignalStore, refuse: Refuse, flush_seconds: float = 1.0
@@ -145,6 +153,7 @@ class EventProcessor:
         self._cells: SignalState[aggregates.Cell] = SignalState(
             store, partition, Signal.AGGREGATES, log_id, aggregates.decode, aggregates.encode
         )
+        self._seen: list[Observed] = []
         self._store, self._partition = store, partition
         self._refuse = refuse
         self._flush_seconds = flush_seconds
@@ -159,28 +168,29 @@ class EventProcessor:
         """Read both fences; the older one decides where to read from."""
         self._users.open()
         self._cells.open()
+        self._seen.clear()
         return min(self._users.applied, self._cells.applied) + 1
 
     def process(self, records: Sequence[Record], now: float) -> None:
         """Fold consecutive records, then commit; ``aggregates`` first where ``users`` would lose what it needs."""
         events = [(record.offset, event) for record in records if (event := self._decoded(record)) is not None]
         self._fetch_users({event.subject for _, event in events})
-        outrun, seen = False, list[Observed]()
+        outrun = False
         for offset, event in events:
             before, after = self._apply(event, offset)
             outrun |= self._outruns(event, after)
             if offset > self._cells.applied:
-                seen.append(observed(before, after, event, offset))
-        self._count(seen)
+                self._seen.append(observed(before, after, event, offset))
         for state in (self._users, self._cells):
             state.applied = max(state.applied, records[-1].offset if records else -1)
-        if outrun or self._due(now):
+        if outrun:
             self._flush(now)
         self._users.commit()
+        self.tick(now)
 
     def tick(self, now: float) -> None:
         """Flush ``aggregates`` when it is due."""
-        if self._due(now):
+        if now - self._flushed_at >= self._flush_seconds or len(self._seen) >= MOST_SEEN:
             self._flush(now)
 
     def _decoded(self, record: Record) -> LoggedEvent | None:
@@ -213,15 +223,9 @@ class EventProcessor:
         """Whether ``aggregates`` must be committed before ``users``, which is about to drop entries."""
         return users.loses_history(event) or users.outruns(after, self._cells.committed, HISTORY)
 
-    def _count(self, seen: Sequence[Observed]) -> None:
-        changes = [change for each in seen for change in aggregates.changes(each)]
-        self._cells.fetch({change.key for change in changes})
-        self._cells.change(changes)
-
-    def _due(self, now: float) -> bool:
-        return now - self._flushed_at >= self._flush_seconds
-
     def _flush(self, now: float) -> None:
+        self._cells.change(change for each in self._seen for change in aggregates.changes(each))
+        self._seen.clear()
         self._cells.commit()
         self._flushed_at = now
 

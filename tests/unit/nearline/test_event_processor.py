@@ -156,8 +156,9 @@ def test_of_two_workers_at_once_none_harms_the_other(traffic, records, faulty_st
     assert store.everything() == folded_once(log)
 
 
-def test_a_death_between_the_two_signals_is_made_up_for(records, faulty_store, folded_once):
-    log, store = records([event(n) for n in range(10)]), faulty_store()
+@pytest.mark.parametrize(("last", "first"), [("click", Signal.USERS), ("forget", Signal.AGGREGATES)])
+def test_a_death_between_the_two_signals_is_made_up_for(records, faulty_store, folded_once, last, first):
+    log, store = records([*(event(n) for n in range(9)), event(9, last)]), faulty_store()
     answers = iter([None, "before"])
     store.fate = lambda: next(answers, None)
     store.error = StoreUnavailable
@@ -165,8 +166,9 @@ def test_a_death_between_the_two_signals_is_made_up_for(records, faulty_store, f
     worker.resume()
     with pytest.raises(StoreUnavailable):
         worker.process(log, now=1.0)
-    assert store.fence(0, Signal.AGGREGATES).offset == 9
-    assert store.fence(0, Signal.USERS).offset == -1
+    assert {each: store.fence(0, each).offset for each in (Signal.USERS, Signal.AGGREGATES)} == {
+        each: 9 if each == first else -1 for each in (Signal.USERS, Signal.AGGREGATES)
+    }
     flush(store, log)
     assert store.everything() == folded_once(log)
 
