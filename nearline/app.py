@@ -1,17 +1,19 @@
 """The Faust app: group membership and deliveries. What is applied, and from where, the assignment decides.
 
 Faust's own book-keeping of offsets is set aside: a worker starts at the fences, not at Kafka's committed
-offsets, and what it commits to Kafka (for lag dashboards) is what the fences say. Raw bytes, so that no
-codec can fail before us; no tables, no acknowledgements by the stream.
+offsets, and what it commits to Kafka (for lag dashboards) is what the fences say. What is fetched goes to the
+lanes whole, as raw bytes: taking every record through a stream costs as much as applying it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
+from itertools import chain
 from typing import Any, Final
 
 import faust
@@ -22,7 +24,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from nearline import metrics
-from nearline.assignment import Assignment
+from nearline.assignment import TICK_SECONDS, TURN_SECONDS, Assignment, Lane
 from nearline.config import NearlineConfig
 from nearline.watch import WATCH_SECONDS, Watch
 from schemas import topics
@@ -30,9 +32,10 @@ from schemas.errors import LogReplaced
 from schemas.records import Record
 from schemas.site import topic_prefix
 
-TICK_SECONDS: Final = 0.1
 MAX_WAITING: Final = 5_000
-"""Records of one lane delivered and not yet applied; past that the streams wait, and Faust stops fetching."""
+"""Records of one lane delivered and not yet applied; past that nothing more is fetched."""
+ROOM_SECONDS: Final = 0.005
+"""How long to wait before another look whether it has been applied."""
 SESSION_SECONDS: Final = 6.0
 """How long a killed worker's partitions stand still; Kafka's brokers allow no less by default."""
 
@@ -66,10 +69,9 @@ class NearlineApp(faust.App):
         self._names = {topics.topic_name(topic, topic_prefix(config.prefix)): topic for topic in topics.FACTS}
         self._thread: Executor = ThreadPoolExecutor(1, "nearline")
         self._watch_thread: Executor = ThreadPoolExecutor(1, "nearline-watch")
-        self._offered, self._room = asyncio.Event(), asyncio.Event()
+        self._offered = threading.Event()
         for name in self._names:
-            topic = self.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-            self.agent(topic, name=f"follow-{name}", concurrency=1)(self._follow)
+            self.topics.add(self.topic(name, acks=False))
         self.task(self._work)
         self.task(self._look)
         self.on_partitions_revoked.connect(self._revoked)
@@ -88,34 +90,37 @@ class NearlineApp(faust.App):
                 if lane.topic == topic and (position := self.assignment.position(topic, lane.partition)) is not None:
                     yield TP(name, lane.partition), position
 
-    async def _follow(self, stream: Any) -> None:
-        stream.enable_acks = False
-        async for event in stream.events():
-            message = event.message
+    async def deliver(self, records: Iterable[Any]) -> None:
+        """Hand fetched records to their lanes, and wait while one has more than enough to do."""
+        full: set[Lane] = set()
+        for record in records:
             lane = self.assignment.offer(
                 Record(
-                    self._names[message.topic],
-                    message.partition,
-                    message.offset,
-                    round(message.timestamp * 1_000),
-                    message.key or b"",
-                    message.value or b"",
+                    self._names[record.topic],
+                    record.partition,
+                    record.offset,
+                    record.timestamp,
+                    record.key or b"",
+                    record.value or b"",
                 )
             )
-            self._offered.set()
-            while lane is not None and lane.waiting > MAX_WAITING and lane in self.assignment.lanes:
-                self._room.clear()
-                await self._room.wait()
+            if lane is not None and lane.waiting > MAX_WAITING:
+                full.add(lane)
+        self._offered.set()
+        while any(lane.waiting > MAX_WAITING and lane in self.assignment.lanes for lane in full):  # noqa: ASYNC110 - lanes know no loop
+            await asyncio.sleep(ROOM_SECONDS)
 
     async def _work(self) -> None:
         while not self.should_stop:
-            # Where nothing comes, it is time for what is due without records.
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._offered.wait(), TICK_SECONDS)
+            await self._in_thread(self._turns)
+
+    def _turns(self) -> None:
+        """Turns for as long as one may take; where nothing comes, it is time for what is due without records."""
+        until = time.monotonic() + TURN_SECONDS
+        while time.monotonic() < until:
             self._offered.clear()
-            if await self._in_thread(self.assignment.turn):
-                self._offered.set()
-            self._room.set()
+            if not self.assignment.turn():
+                self._offered.wait(TICK_SECONDS)
 
     async def _look(self) -> None:
         while not self.should_stop:
@@ -171,6 +176,14 @@ class _Consumer(driver.Consumer):
 
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[Any]:  # noqa: ASYNC109 - Faust's signature
+        """Deliver what is fetched next; nothing is left for Faust to take through its streams."""
+        records, _ = await self._wait_next_records(timeout)
+        if records and self.flow_active and not self.should_stop:
+            await self.app.deliver(chain.from_iterable(records.values()))
+        for left in list[Any]():
+            yield left
 
     async def perform_seek(self) -> None:
         """Open the lanes, and begin where they want to be delivered from: the fence decides, not the group."""

@@ -26,6 +26,8 @@ BATCH: Final = 1_000
 """Records that one lane applies before the next has its turn."""
 TURN_SECONDS: Final = 0.25
 """A turn ends after this, so that a rebalance never waits long for the thread."""
+TICK_SECONDS: Final = 0.1
+"""How often a lane without records looks whether something is due."""
 FIRST_BACKOFF_SECONDS: Final = 0.05
 LAST_BACKOFF_SECONDS: Final = 1.0
 
@@ -67,6 +69,8 @@ class Lane:
         self._processor: Processor | None = None
         self._backoff, self._not_before = FIRST_BACKOFF_SECONDS, 0.0
         self._doubted = False
+        self._turned = 0.0
+        self._applied, self._skipped = (metrics.EVENTS.labels(topic, outcome) for outcome in ("applied", "skipped"))
 
     @property
     def waiting(self) -> int:
@@ -89,8 +93,9 @@ class Lane:
     def turn(self) -> bool:
         """Apply what is due; True where more could be done at once. Raises LogReplaced."""
         now = self._parts.clock()
-        if now < self._not_before:
+        if now < self._not_before or (self._idle() and 0.0 <= now - self._turned < TICK_SECONDS):
             return False
+        self._turned = now
         try:
             self.open()
             self._advance(now)
@@ -158,7 +163,11 @@ class Lane:
         while self._held and self._held[0].offset < self.next:
             self._held.popleft()
             skipped += 1
-        metrics.EVENTS.labels(self.topic, "skipped").inc(skipped)
+        if skipped:
+            self._skipped.inc(skipped)
+
+    def _idle(self) -> bool:
+        return self.opened and not self._doubted and not self._inbox and not self._held and not self._behind()
 
     def _behind(self) -> bool:
         return self.next < max(self.target, self._held[0].offset if self._held else 0)
@@ -189,7 +198,7 @@ class Lane:
             return
         processor.process(records, now)
         self.next = records[-1].offset + 1
-        metrics.EVENTS.labels(self.topic, "applied").inc(len(records))
+        self._applied.inc(len(records))
         if self.topic == topics.EVENTS:
             done = self._parts.clock()
             for record in records:
