@@ -26,8 +26,11 @@ from signals.cells import HISTORY, Change, Observed, by_cell, observed
 V = TypeVar("V")
 View = TypeVar("View", Item, Profile)
 
-HOT_VALUES: Final = 20_000
-"""Decoded values kept in memory a partition and signal; all clean ones are dropped past that."""
+HOT_BYTES: Final = 4 * 1_048_576
+"""Values kept decoded in memory a partition and signal, by their packed size: unpacked they take seven times as much.
+
+Past that those that were changed longest ago are dropped, until half of it is left.
+"""
 MOST_SEEN: Final = 4_000
 """Events that wait for ``aggregates``; more are counted and committed before their time."""
 
@@ -78,6 +81,8 @@ class SignalState(Generic[V]):
         self._store, self._partition, self._signal, self._log_id = store, partition, signal, log_id
         self._decode, self._encode = decode, encode
         self._values: dict[str, V] = {}
+        self._sizes: dict[str, int] = {}
+        self._held = 0
         self._dirty: set[str] = set()
         self._fence: Fence | None = None
         self.applied = -1
@@ -90,6 +95,8 @@ class SignalState(Generic[V]):
     def open(self) -> None:
         """Forget what is in memory and read the fence; values that follow another log are removed."""
         self._values.clear()
+        self._sizes.clear()
+        self._held = 0
         self._dirty.clear()
         self._fence = self._store.fence(self._partition, self._signal)
         if self._fence is None or self._fence.log_id != self._log_id:
@@ -104,13 +111,16 @@ class SignalState(Generic[V]):
         missing = sorted([key for key in keys if key not in self._values])
         if missing:
             found = self._store.load(self._partition, self._signal, missing)
-            self._values.update({k: self._decode(k, data) for k, data in zip(missing, found, strict=True)})
+            for key, data in zip(missing, found, strict=True):
+                self._values[key] = self._decode(key, data)
+                self._weigh(key, data or b"")
 
     def __getitem__(self, key: str) -> V:
         return self._values[key]
 
     def put(self, key: str, value: V) -> None:
         """Change a value in memory; the next commit writes it."""
+        self._values.pop(key, None)
         self._values[key] = value
         self._dirty.add(key)
 
@@ -119,7 +129,7 @@ class SignalState(Generic[V]):
         runs, values = by_cell(changes), self._values
         self.fetch(runs.keys())
         for key, folds in runs.items():
-            value: Any = values[key]
+            value: Any = values.pop(key)
             for fold, by in folds:
                 value = fold(value, by)
             values[key] = value
@@ -134,8 +144,21 @@ class SignalState(Generic[V]):
         self._store.commit(self._partition, self._signal, self._fence, fence, changed)
         self._fence = fence
         self._dirty.clear()
-        if len(self._values) > HOT_VALUES:
-            self._values.clear()
+        for key, data in changed.items():
+            self._weigh(key, data)
+        if self._held > HOT_BYTES:
+            self._forget_oldest()
+
+    def _weigh(self, key: str, data: bytes) -> None:
+        self._held += len(data) - self._sizes.get(key, 0)
+        self._sizes[key] = len(data)
+
+    def _forget_oldest(self) -> None:
+        for key in list(self._values):
+            if self._held <= HOT_BYTES // 2:
+                return
+            del self._values[key]
+            self._held -= self._sizes.pop(key)
 
 
 class EventProcessor:

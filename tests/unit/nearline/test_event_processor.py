@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nearline.processor import EventProcessor
+from nearline.processor import EventProcessor, SignalState
 from schemas.errors import FenceMoved, LogUnavailable, StoreUnavailable
 from schemas.events import LoggedEvent
 from schemas.keys import Signal
@@ -110,6 +110,28 @@ def test_deaths_around_any_commit_leave_the_bytes_of_one_fold(
     store.fate = lambda: random.choice([*fates, None, None, None])
     follow(store, log, random, flush_seconds)
     assert store.everything() == folded_once(log)
+
+
+@given(randoms, st.integers(1, 120))
+def test_what_is_dropped_from_memory_is_read_again(traffic, records, faulty_store, folded_once, random, count):
+    log, store = records(traffic(random, count)), faulty_store()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nearline.processor.HOT_BYTES", 1_000)
+        follow(store, log, random, 0.5)
+    assert store.everything() == folded_once(log)
+
+
+def test_values_in_memory_are_bounded_by_their_size(monkeypatch, faulty_store):
+    monkeypatch.setattr("nearline.processor.HOT_BYTES", 1_000)
+    state = SignalState(faulty_store(), 0, Signal.USERS, LOG, lambda _, data: data, lambda data: data)
+    state.open()
+    for n in range(100):
+        state.fetch({f"u{n % 30}"})
+        state.put(f"u{n % 30}", bytes(100))
+        state.applied = n
+        state.commit()
+        assert sum(map(len, state._values.values())) <= 1_000
+    assert "u9" in state._values
 
 
 @settings(max_examples=40)
