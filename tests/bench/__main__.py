@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tests.bench import collector, freshness, growth, models, quality, scale, served, serving
+from tests.bench import collector, freshness, growth, models, quality, scale, served, serving, soak, worker
 from tests.bench.results import Figures, write
 
 BENCHMARKS: dict[str, Callable[[], Figures]] = {
@@ -18,6 +18,8 @@ BENCHMARKS: dict[str, Callable[[], Figures]] = {
     "models": models.measure,
     "scale": scale.measure,
     "growth": growth.measure,
+    "worker": worker.measure,
+    "soak": soak.measure,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,3 +39,14 @@ def processes(settings: Settings, folder: Path, workers: int = 2) -> Iterator[cl
         yield running
     finally:
         running.supervisor.stop()
+
+
+def rss_mib(pid: int) -> float:
+    """The memory that a process holds, in MiB (Linux)."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process has used in user and kernel, all its threads (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

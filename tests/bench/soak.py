@@ -1,0 +1,103 @@
+"""Half an hour of steady traffic, and what memory each process holds meanwhile.
+
+Collector and one worker, real Kafka and Redis. What stands on the log before fills the worker's memory of hot
+values, so that what grows afterwards grows for ever. Minutes: FRESHET_BENCH_MINUTES, 30 by default.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import aiohttp
+import numpy as np
+import orjson
+
+from adapters.kafka_log import create_topics
+from deploy import cluster
+from deploy.supervisor import Supervisor
+from schemas import site
+from tests.bench import traffic
+from tests.bench.load import open_loop
+from tests.bench.results import Figures, console
+from tests.bench.system import cpu_seconds, rss_mib, servers
+from tests.bench.worker import followed
+from tests.e2e.systems import eventually, free_port
+
+RATE = 200
+"""Events a second."""
+BATCH = 20
+"""Events a request."""
+BEFORE = 200_000
+"""Events on the log before the worker starts."""
+SAMPLE_SECONDS = 10.0
+WARM_UP_SHARE = 1 / 6
+"""What part of the time does not count for the slope."""
+
+
+def measure() -> Figures:
+    minutes = float(os.environ.get("FRESHET_BENCH_MINUTES", "30"))
+    with servers(("kafka", "redis")) as (settings, folder):
+        create_topics(settings.kafka, site.topic_prefix(settings.prefix), settings.partitions)
+        traffic.produce(settings.kafka, settings.prefix, BEFORE, 1)
+        ports = cluster.Ports(free_port(), free_port(), free_port())
+        services = [each for each in cluster.services(settings, ports, 1, folder) if each.name != "api"]
+        supervisor = Supervisor(services, folder / "logs")
+        supervisor.start()
+        try:
+            with followed(settings) as log:
+                eventually(lambda: log.applied() >= BEFORE, 900, "the worker has caught up")
+                used = {each.name: cpu_seconds(supervisor.pid(each.name)) for each in services}
+                collector = f"http://127.0.0.1:{ports.collector}"
+                samples = asyncio.run(_soak(collector, supervisor, list(used), 60 * minutes))
+                eventually(lambda: log.applied() >= log.end(), 60, "all is committed")
+                left = log.end() - BEFORE
+            cpu = {name: cpu_seconds(supervisor.pid(name)) - before for name, before in used.items()}
+        finally:
+            supervisor.stop()
+    told = {name: _told([each[name] for each in samples]) for name in samples[0]}
+    for name, seconds in cpu.items():
+        told[name]["cpu_us_per_event"] = round(1e6 * seconds / left)
+    return Figures("cluster", {"minutes": minutes, "events_per_second": RATE, "events": left, **told})
+
+
+async def _soak(collector: str, supervisor: Supervisor, names: list[str], seconds: float) -> list[dict[str, float]]:
+    samples: list[dict[str, float]] = []
+    bodies = _bodies()
+
+    async def post(session: aiohttp.ClientSession, _number: int, _intended: float) -> None:
+        async with session.post(f"{collector}/v1/events", data=next(bodies), headers=traffic.JSON) as answered:
+            assert answered.status == 202, await answered.text()
+
+    async def look() -> None:
+        while True:
+            await asyncio.sleep(SAMPLE_SECONDS)
+            samples.append({name: rss_mib(supervisor.pid(name)) for name in names})
+            if len(samples) % 12 == 0:
+                console.print(f"{len(samples) * SAMPLE_SECONDS / 60:g} min: {samples[-1]}")
+
+    looking = asyncio.create_task(look())
+    await open_loop(post, RATE / BATCH, seconds)
+    looking.cancel()
+    return samples
+
+
+def _bodies() -> Iterator[bytes]:
+    events = traffic.events(2)
+    while True:
+        yield orjson.dumps(list(itertools.islice(events, BATCH)))
+
+
+def _told(rss: list[float]) -> dict[str, Any]:
+    """Resident memory after the warm-up, and the slope of the line through it."""
+    steady = np.asarray(rss[int(len(rss) * WARM_UP_SHARE) :])
+    hours = np.arange(len(steady)) * SAMPLE_SECONDS / 3_600
+    return {
+        "first_mib": round(float(steady[0])),
+        "last_mib": round(float(steady[-1])),
+        "largest_mib": round(float(steady.max())),
+        "slope_mib_per_hour": round(float(np.polyfit(hours, steady, 1)[0]), 1),
+    }

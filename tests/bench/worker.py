@@ -1,0 +1,161 @@
+"""Nearline workers beside a bare Faust loop that only counts: events/s, and CPU-seconds an event.
+
+The same topic, partitions and machine; real Kafka and Redis. ``backlog`` is what stands on the log before a worker
+starts, ``live`` what comes at once while it runs. An event counts as done when both signals are committed.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from adapters.kafka_log import KafkaLogReader, create_topics
+from adapters.redis_signals import RedisSignalStore
+from deploy import cluster
+from deploy.config import Settings
+from deploy.supervisor import Service, Supervisor
+from schemas import site, topics
+from schemas.keys import Signal
+from tests.bench import traffic
+from tests.bench.results import Figures, console
+from tests.bench.system import cpu_seconds, servers
+from tests.e2e.systems import eventually
+
+EVENTS = 50_000
+ROUNDS = 2
+"""Rounds of bare loop, one worker, two workers."""
+_SECONDS = 180.0
+_COUNTED = re.compile(r"counted in (\S+) s, (\S+) CPU s")
+
+
+class Cost(NamedTuple):
+    """What so many events took."""
+
+    events: int
+    seconds: float
+    cpu_seconds: float
+
+    def figures(self) -> dict[str, float]:
+        """For a table."""
+        return {
+            "events_per_second": round(self.events / self.seconds),
+            "cpu_us_per_event": round(1e6 * self.cpu_seconds / self.events),
+        }
+
+
+def measure() -> Figures:
+    found: dict[str, list[Cost]] = {}
+    with servers(("kafka", "redis")) as (settings, folder):
+        create_topics(settings.kafka, site.topic_prefix(settings.prefix), settings.partitions)
+        for number in range(ROUNDS):
+            traffic.produce(settings.kafka, settings.prefix, EVENTS, 10 * number)
+            found.setdefault("bare", []).append(_bare(settings, folder))
+            for workers, name in ((1, "one_worker"), (2, "two_workers")):
+                backlog, live = _freshet(settings, folder, workers, 10 * number + workers)
+                found.setdefault(f"{name}_backlog", []).append(backlog)
+                found.setdefault(f"{name}_live", []).append(live)
+                console.print(f"{name}: {live.figures()}")
+    return Figures("cluster", _told(found))
+
+
+def _told(found: dict[str, list[Cost]]) -> dict[str, Any]:
+    told: dict[str, Any] = {name: [cost.figures() for cost in costs] for name, costs in found.items()}
+    rate = {name: fmean(each.events / each.seconds for each in costs) for name, costs in found.items()}
+    cpu = {name: fmean(each.cpu_seconds / each.events for each in costs) for name, costs in found.items()}
+    for name in ("backlog", "live"):
+        told[f"one_worker_{name}_share_of_bare"] = round(rate[f"one_worker_{name}"] / rate["bare"], 3)
+        told[f"two_workers_{name}_cpu_of_one"] = round(cpu[f"two_workers_{name}"] / cpu[f"one_worker_{name}"], 3)
+    return told
+
+
+def _bare(settings: Settings, folder: Path) -> Cost:
+    topic = topics.topic_name(topics.EVENTS, site.topic_prefix(settings.prefix))
+    environment = {
+        "FRESHET_KAFKA": settings.kafka,
+        "FRESHET_WORKER_DIR": str(folder / "counting"),
+        "TOPIC": topic,
+        "COUNT": str(EVENTS),
+    }
+    with _running([Service("counting", "tests.bench.counting", environment)], folder / f"{time.time_ns()}") as running:
+        log = running.log_of("counting")
+        [told] = eventually(lambda: _COUNTED.findall(log.read_text()), _SECONDS, "the bare loop has counted")
+    cost = Cost(EVENTS, *map(float, told))
+    console.print(f"bare: {cost.figures()}")
+    return cost
+
+
+def _freshet(settings: Settings, folder: Path, workers: int, seed: int) -> tuple[Cost, Cost]:
+    """What a backlog and then as much again costs so many workers."""
+    services = [
+        each for each in cluster.services(settings, cluster.Ports(), workers, folder) if each.name.startswith("worker")
+    ]
+    traffic.produce(settings.kafka, settings.prefix, EVENTS, 100 + seed)
+    with followed(settings) as log, _running(services, folder / f"{time.time_ns()}") as running:
+        pids = [running.pid(each.name) for each in services]
+        before = log.applied()
+        eventually(lambda: log.applied() > before, 60, "workers begin")
+        backlog = log.until_done(pids)
+        # Until the group is settled a second worker has nothing to do.
+        time.sleep(10)
+        traffic.produce(settings.kafka, settings.prefix, EVENTS, 200 + seed)
+        live = log.until_done(pids)
+    return backlog, live
+
+
+class Followed:
+    """The events topic and the fences of its signals."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._reader = KafkaLogReader(settings.kafka, site.topic_prefix(settings.prefix))
+        self._store = RedisSignalStore(settings.redis, site.key_prefix(settings.prefix))
+        self._partitions = range(settings.partitions)
+
+    def applied(self) -> int:
+        """Events committed in both signals."""
+        return sum(
+            min(self._committed(partition, signal) for signal in (Signal.USERS, Signal.AGGREGATES))
+            for partition in self._partitions
+        )
+
+    def end(self) -> int:
+        """Events on the log."""
+        return sum(self._reader.bounds(topics.EVENTS, partition)[1] for partition in self._partitions)
+
+    def until_done(self, pids: list[int]) -> Cost:
+        """What it takes until all that stands on the log now is committed."""
+        end = self.end()
+        first, begun, used = self.applied(), time.perf_counter(), sum(map(cpu_seconds, pids))
+        eventually(lambda: self.applied() >= end, _SECONDS, "all is committed")
+        return Cost(end - first, time.perf_counter() - begun, sum(map(cpu_seconds, pids)) - used)
+
+    def close(self) -> None:
+        self._reader.close()
+        self._store.close()
+
+    def _committed(self, partition: int, signal: Signal) -> int:
+        fence = self._store.fence(partition, signal)
+        return fence.offset + 1 if fence is not None else 0
+
+
+@contextmanager
+def followed(settings: Settings) -> Iterator[Followed]:
+    log = Followed(settings)
+    try:
+        yield log
+    finally:
+        log.close()
+
+
+@contextmanager
+def _running(services: list[Service], logs: Path) -> Iterator[Supervisor]:
+    supervisor = Supervisor(services, logs)
+    supervisor.start()
+    try:
+        yield supervisor
+    finally:
+        supervisor.stop()
