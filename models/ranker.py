@@ -6,16 +6,16 @@ here, so that nothing but numpy is needed to ask them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Floats, Ints, best, frozen, pack, unpack
-from models.blend import Component, pack_components, standard, unpack_components
+from models.blend import standard
+from models.components import Combined, Component, pack_components, unpack_components
 from models.features import Asked, Described, features, names
 from models.recommender import Histories
 from models.trees import Trees
@@ -23,7 +23,7 @@ from schemas.errors import Undecodable
 
 
 @dataclass(frozen=True, eq=False)
-class Ranker:
+class Ranker(Combined):
     """C components over the same I items, what is known of the items, and the trees that rank candidates.
 
     ``depth`` is how many of each component's best items outside the history are candidates.
@@ -31,7 +31,6 @@ class Ranker:
 
     kind: ClassVar[str] = "ranker"
 
-    components: tuple[Component, ...]
     popularity: Floats
     """(I,); this and the next three are as in ``Described``."""
     first_at: NDArray[np.float64]
@@ -41,8 +40,7 @@ class Ranker:
     depth: int
 
     def __post_init__(self) -> None:
-        if not self.components or len({each.model.item_ids for each in self.components}) != 1:
-            raise Undecodable("not a ranker: it needs components, and all of them over the same items")
+        super().__post_init__()
         count = len(self.item_ids)
         object.__setattr__(self, "popularity", frozen(self.popularity, np.float32, (count,)))
         object.__setattr__(self, "first_at", frozen(self.first_at, np.float64, (count,)))
@@ -52,22 +50,9 @@ class Ranker:
             raise Undecodable("not a ranker: its trees do not lead to leaves")
 
     @property
-    def item_ids(self) -> tuple[str, ...]:
-        """I items, sorted."""
-        return self.components[0].model.item_ids
-
-    @cached_property
-    def _index(self) -> dict[str, int]:
-        return {item_id: i for i, item_id in enumerate(self.item_ids)}
-
-    @property
     def described(self) -> Described:
         """What is known of the items."""
         return Described(self.popularity, self.first_at, self.category_starts, self.categories)
-
-    def index_of(self, item_id: str) -> int | None:
-        """The item's position, or None where it is not known."""
-        return self._index.get(item_id)
 
     def score_histories(self, histories: Histories) -> Floats:
         """Every item's score for each person, shape (n, I): candidates by the trees, all others below them."""
@@ -80,15 +65,6 @@ class Ranker:
             rest = scores[row]
             rest -= rest.max(initial=0.0) + 1.0 - told.min(initial=0.0)
             rest[found] = told
-        return scores
-
-    def score(self, profile: Mapping[str, float]) -> Floats:
-        """Every item's score for a stranger with these interactions, shape (I,); unknown items add nothing."""
-        known = {i: w for item_id, w in profile.items() if (i := self._index.get(item_id)) is not None and w > 0}
-        items = np.array(sorted(known), dtype=np.int32)
-        weights = np.array([known[i] for i in items.tolist()], dtype=np.float32)
-        alone = Histories(("",), np.array([0, items.size]), items, weights, np.zeros(items.size))
-        scores: Floats = self.score_histories(alone)[0]
         return scores
 
     def save(self) -> bytes:

@@ -43,17 +43,17 @@ class Ranked(NamedTuple):
 
 def rank(scores: Scores, targets: NDArray[Any]) -> Ranks:
     """The rank of each target (positions in ``scores``) among all scores that are not -inf; MISS where its own is not finite."""
-    wanted = scores[targets][:, None]
-    above = (scores[None, :] > wanted).sum(axis=1)
-    same = (scores[None, :] == wanted).sum(axis=1) - 1
-    return np.where(np.isfinite(wanted[:, 0]), 1 + above + same / 2, MISS)
+    wanted = scores[targets]
+    above = np.array([np.count_nonzero(scores > each) for each in wanted], dtype=np.intp)
+    same = np.array([np.count_nonzero(scores == each) for each in wanted], dtype=np.intp) - 1
+    return np.where(np.isfinite(wanted), 1 + above + same / 2, MISS)
 
 
 def rank_among(target: float, others: Scores) -> float:
     """The rank of one score among others, all of them candidates; one that is not finite is below all."""
     if not math.isfinite(target):
         return MISS
-    return 1.0 + float((others > target).sum()) + float((others == target).sum()) / 2
+    return 1.0 + np.count_nonzero(others > target) + np.count_nonzero(others == target) / 2
 
 
 def ranked(found: Iterable[Ranks]) -> Ranked:

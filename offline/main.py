@@ -1,4 +1,8 @@
-"""Builds offline's parts from the settings, and runs a job: ``python -m offline.main train [--force] [--engine …]``."""
+"""Builds offline's parts from the settings, and runs a job: ``python -m offline.main train [--force] [--engine …]``.
+
+This tier alone trains by the settings alone: it cannot replay what serving would have said, so that sources keep their
+configured weights, and it does not read what an import noted of types of events. ``freshet train`` does both.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +37,8 @@ from schemas.manifest import Manifest
 from schemas.ports import Lease, LogReader, LogWriter, ModelStore, RunStore
 from schemas.settings import read_settings
 from schemas.weights import parse_weights
+
+_PUBLISHED = "published, with the configured weights of sources (`freshet train` learns them)"
 
 
 @contextmanager
@@ -114,14 +120,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FreshetError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(f"{done.reason if isinstance(done, Skipped) else 'published'}: {done.version}\n")
+    sys.stdout.write(f"{done.reason if isinstance(done, Skipped) else _PUBLISHED}: {done.version}\n")
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m offline.main", description="Freshet's offline jobs.")
     jobs = parser.add_subparsers(required=True, dest="job")
-    job = jobs.add_parser("train", help="train on what the log holds, and publish")
+    job = jobs.add_parser("train", help="train on what the log holds by the settings alone, and publish")
     job.add_argument("--engine", choices=("auto", "single", "spark"))
     job.add_argument("--force", action="store_true", help="train even where nothing has happened since")
     jobs.add_parser("receive", help="take models made elsewhere, by HTTP, until told to stop")

@@ -27,6 +27,8 @@ Ensure = Callable[[str], StackConfig]
 def pytest_configure() -> None:
     # A CI that gives up sends SIGTERM: as with Ctrl-C, the servers must be stopped all the same.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Servers and Spark sessions live for minutes here: code compiled once and roughly starts them in half the time.
+    os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
     # A busy machine is no reason to fail.
     hypothesis.settings.register_profile("freshet", deadline=None)
     hypothesis.settings.load_profile("freshet")

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Floats, best_rows
-from models.blend import Blend, Component, standard
+from models.blend import Blend, standard
+from models.components import Component
 from models.recommender import Recommender
 from offline.dataset import Interactions
 from offline.splits import HoldOut, inner

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Floats
-from models.blend import Component
+from models.components import Component
 from models.features import Described, features, names
 from models.ranker import Ranker, asked_of, candidates, standards_of
 from models.trees import Trees

@@ -50,7 +50,7 @@ def system(
 
 @pytest.fixture(scope="module")
 def movies(system: System, datasets: Path, tmp_path_factory: pytest.TempPathFactory) -> System:
-    """The system with a third of MovieLens' small set imported and a model trained, running."""
+    """The system with some of MovieLens' small set imported and a model trained, running."""
     folder, ratings = some_movies(datasets, tmp_path_factory.mktemp("movies"))
     freshet(system, "import", "movielens", str(folder))
     system.start()

@@ -15,6 +15,8 @@ def places(tmp_path, monkeypatch):
     monkeypatch.setenv("FRESHET_EXPORT", ", ".join(map(str, found)))
     monkeypatch.setenv("FRESHET_HELD_OUT_USERS", "0")
     monkeypatch.setenv("FRESHET_FACTORS", "4")
+    monkeypatch.setenv("FRESHET_MODELS", "")
+    monkeypatch.setenv("FRESHET_WEIGH_EVENTS", "0")
     return found
 
 

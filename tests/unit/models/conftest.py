@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from models.als import Als
-from models.blend import Blend, Component
+from models.blend import Blend
 from models.clusters import Clusters
+from models.components import Component
 from models.content import Content
 from models.ease import Ease
 from models.factors import Factors

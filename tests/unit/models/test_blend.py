@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from models.blend import Blend, Component, standard
+from models.blend import Blend, standard
+from models.components import Component
 from models.popularity import Popularity
 from models.recommender import Histories
 from schemas.errors import Undecodable
