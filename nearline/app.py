@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from itertools import chain
@@ -34,6 +34,7 @@ from schemas.site import topic_prefix
 
 MAX_WAITING: Final = 5_000
 """Records of one lane delivered and not yet applied; past that nothing more is fetched."""
+FETCH_SECONDS: Final = 1.0
 ROOM_SECONDS: Final = 0.005
 """How long to wait before another look whether it has been applied."""
 SESSION_SECONDS: Final = 6.0
@@ -177,13 +178,16 @@ class _Consumer(driver.Consumer):
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
-    async def getmany(self, timeout: float) -> AsyncIterator[Any]:  # noqa: ASYNC109 - Faust's signature
-        """Deliver what is fetched next; nothing is left for Faust to take through its streams."""
-        records, _ = await self._wait_next_records(timeout)
-        if records and self.flow_active and not self.should_stop:
-            await self.app.deliver(chain.from_iterable(records.values()))
-        for left in list[Any]():
-            yield left
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Deliver what is fetched, until this or the fetcher is stopped; Faust's own loop has steps for each record."""
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                records, _ = await self._wait_next_records(FETCH_SECONDS)
+                if records and self.flow_active:
+                    await self.app.deliver(chain.from_iterable(records.values()))
+        except self.consumer_stopped_errors:
+            if not self.app.should_stop:
+                raise
 
     async def perform_seek(self) -> None:
         """Open the lanes, and begin where they want to be delivered from: the fence decides, not the group."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -40,12 +41,15 @@ def run() -> NoReturn:
     """Keep signals until a signal ends the process; a failure to start is one sentence."""
     # Folding shares the interpreter with heartbeats and deliveries: hand it on more often than every 5 ms.
     sys.setswitchinterval(0.001)
+    # What is folded has no cycles, and looking for them costs a sixth of the time.
+    gc.set_threshold(10_000, 50, 100)
+    # Before the app is built, which keeps the loop that it finds.
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     try:
         app = build(read_settings(NearlineConfig))
     except FreshetError as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(1) from None
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     # Their debug records are made, and thrown away, several times an event unless their own level says no.
     for name in ("aiokafka", "faust", "mode"):
         logging.getLogger(name).setLevel(logging.WARNING)

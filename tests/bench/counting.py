@@ -13,6 +13,7 @@ import uvloop
 
 
 def run() -> None:
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     app = faust.App(
         f"counting-{os.getpid()}",
         broker=f"kafka://{os.environ['FRESHET_KAFKA']}",
@@ -37,7 +38,6 @@ def run() -> None:
             if counted == wanted:
                 print(f"counted in {time.perf_counter() - begun} s, {time.process_time() - used} CPU s", flush=True)  # noqa: T201
 
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     sys.argv = [sys.argv[0], "worker"]
     faust.Worker(app, loglevel="WARNING", redirect_stdouts=False, quiet=True).execute_from_commandline()
 
