@@ -14,6 +14,7 @@ import numpy as np
 
 from models.arrays import Ints
 from models.session_knn import Doubles, Places, Sessions
+from models.sparse import places
 from schemas.errors import ConfigurationInvalid
 
 
@@ -34,7 +35,9 @@ class SessionTail:
         self._free = list(range(capacity, -1, -1))
         self._times = np.zeros(capacity + 1)
         self._names = np.zeros(capacity + 1, dtype=np.uint64)
-        self._items: list[Ints] = [np.empty(0, dtype=np.int32)] * (capacity + 1)
+        # A row a session, as wide as the longest needs, so that many sessions' items are one gather.
+        self._items: Ints = np.empty((capacity + 1, 8), dtype=np.int32)
+        self._lengths = np.zeros(capacity + 1, dtype=np.int64)
         self._postings: dict[int, array[int]] = {}
         self._places: list[dict[int, int]] = [{} for _ in range(capacity + 1)]
         """By session, where it stands in the postings of each of its items."""
@@ -55,7 +58,7 @@ class SessionTail:
             return
         distinct = list(dict.fromkeys(reversed(items)))[::-1]
         number = self._number(session)
-        self._items[number] = np.array(distinct, dtype=np.int32)
+        self._keep(number, distinct)
         self._times[number] = at
         insort(self._oldest_first, (at, session))
         self._post(number, distinct)
@@ -70,6 +73,10 @@ class SessionTail:
     def frequency(self, item: int) -> int:
         """See ``Sessions``."""
         return len(self._postings.get(item, ()))
+
+    def holds(self, number: int, item: int) -> bool:
+        """Whether a session has this item."""
+        return item in self._places[number]
 
     def holding(self, item: int) -> Ints:
         """See ``Sessions``."""
@@ -89,9 +96,17 @@ class SessionTail:
 
     def items_of(self, numbers: Places) -> tuple[Places, Ints]:
         """See ``Sessions``."""
-        found = [self._items[number] for number in numbers.tolist()]
-        lengths = np.array([each.size for each in found], dtype=np.int64)
-        return lengths, np.concatenate([*found, np.empty(0, dtype=np.int32)])
+        lengths = self._lengths[numbers]
+        return lengths, self._items.ravel()[places(numbers * self._items.shape[1], lengths)]
+
+    def _keep(self, number: int, items: Sequence[int]) -> None:
+        """Keep a session's items, in wider rows where they are more than those of any before."""
+        missing = len(items) - self._items.shape[1]
+        if missing > 0:
+            missing = max(missing, self._items.shape[1])
+            self._items = np.pad(self._items, ((0, 0), (0, missing)))
+        self._items[number, : len(items)] = items
+        self._lengths[number] = len(items)
 
     def _number(self, session: bytes) -> int:
         """The session's number, a new one where it has none; its old place in the order is given up."""
@@ -146,7 +161,7 @@ class _Others:
         return len(self.tail) - 1
 
     def frequency(self, item: int) -> int:
-        return self.holding(item).size
+        return self.tail.frequency(item) - self.tail.holds(self.number, item)
 
     def holding(self, item: int) -> Ints:
         found = self.tail.holding(item)

@@ -34,9 +34,9 @@ def turned(indptr: NDArray[np.int64], indices: Ints, width: int) -> Turned:
     return Turned(begins, rows[order], order)
 
 
-def runs(ordered: NDArray[Any]) -> NDArray[np.intp]:
-    """Where runs of equal values begin; ``ordered`` (m,) is not empty."""
-    first = np.empty(ordered.size, dtype=bool)
+def changes(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where a value differs from the one before it, (m,); the first one always does. ``values`` is not empty."""
+    first = np.empty(values.size, dtype=bool)
     first[0] = True
-    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
-    return np.flatnonzero(first)
+    np.not_equal(values[1:], values[:-1], out=first[1:])
+    return first

@@ -77,7 +77,8 @@ def gather(scene: Scene, parts: Mapping[str, Part]) -> Candidates:
     for row, found in enumerate(used.values()):
         columns = column[found.items]
         scores[row, columns] = found.scores
-        anchors[row, columns] = found.anchors
+        if found.anchors is not NOBODY:
+            anchors[row, columns] = found.anchors
     return Candidates(items, tuple(used), scores, anchors)
 
 

@@ -167,16 +167,16 @@ def _reasons(scene: Scene, blended: Blend, chosen: Ints) -> list[list[Reason]]:
             anchors[row, columns] = anchors_of(scene, blended.items[chosen[columns]])
     shares = blended.added[:, chosen]
     shares = shares / shares.sum(axis=0)
-    rows, columns = np.nonzero(shares >= _SMALLEST_SHARE)
-    order = np.lexsort((rows, -shares[rows, columns], columns))
+    columns, rows = (shares.T >= _SMALLEST_SHARE).nonzero()
+    told = shares[rows, columns]
+    order = np.lexsort((rows, -told, columns))
+    told = np.rint(told[order].astype(np.float64) * 1e4) / 1e4
     rows, columns = rows[order], columns[order]
-    told = zip(
-        rows.tolist(), columns.tolist(), shares[rows, columns].tolist(), anchors[rows, columns].tolist(), strict=True
-    )
-    ids, reasons = scene.catalogue.ids, [list[Reason]() for _ in chosen]
-    for row, column, share, anchor in told:
-        led = ids[anchor] if anchor != NOBODY else None
-        reasons[column].append(Reason(blended.names[row], round(share, 4), led))
+    ids, names, reasons = scene.catalogue.ids, blended.names, [list[Reason]() for _ in chosen]
+    for row, column, share, anchor in zip(
+        rows.tolist(), columns.tolist(), told.tolist(), anchors[rows, columns].tolist(), strict=True
+    ):
+        reasons[column].append(Reason(names[row], share, ids[anchor] if anchor != NOBODY else None))
     return reasons
 
 
@@ -184,6 +184,8 @@ def _filling(scene: Scene, taken: Ints, count: int) -> tuple[Ints, list[str]]:
     """Items for the places that are left: popular at training, popular now, then the newest."""
     more: list[int] = []
     reasons: list[str] = []
+    if count <= 0:
+        return np.empty(0, np.int32), reasons
     free = scene.allowed.copy()
     free[taken] = False
     orders: list[tuple[str, Callable[[], Ints]]] = [

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Floats, Ints
-from models.sparse import runs
+from models.sparse import changes
 from schemas.answers import Asked
 from serving.bundle import Columns, Models
 from serving.catalogue import Catalogue
@@ -64,19 +64,14 @@ class Scene(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One source's candidates: distinct positions (C,), scores 0 to 1 (C,), the item that led to each (or NOBODY)."""
+    """One source's candidates: distinct positions (C,), scores 0 to 1 (C,), the item that led to each, or to them all."""
 
     items: Ints
     scores: Floats
-    anchors: Ints
+    anchors: Ints | int = NOBODY
 
 
-NOTHING: Final = Part(np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.int32))
-
-
-def part(items: Ints, scores: Floats) -> Part:
-    """Candidates that no single item led to."""
-    return Part(items, scores, np.full(items.size, NOBODY, np.int32))
+NOTHING: Final = Part(np.empty(0, np.int32), np.empty(0, np.float32))
 
 
 def best_allowed(scene: Scene, items: Ints, scores: Floats) -> NDArray[np.intp]:
@@ -110,41 +105,42 @@ class Leads(NamedTuple):
     scores: Floats
 
 
+NOWHERE: Final = Leads(NOTHING.items, NOTHING.items, NOTHING.scores)
+
+
 def leads(found: Iterable[tuple[int, Ints, Floats]]) -> Leads:
     """Where each anchor leads, as one."""
-    kept = [each for each in found if each[1].size] or [(NOBODY, NOTHING.items, NOTHING.scores)]
+    kept = [each for each in found if each[1].size]
+    if not kept:
+        return NOWHERE
     anchors, items, scores = zip(*kept, strict=True)
-    owners = np.repeat(np.array(anchors, np.int32), [each.size for each in items])
+    owners = np.array(anchors, np.int32).repeat([each.size for each in items])
     return Leads(owners, np.concatenate(items), np.concatenate(scores))
 
 
 def gathered(scene: Scene, found: Leads) -> Part:
     """Candidates of several anchors: summed scores, each with the anchor that gave it most; the best ``reach``."""
-    allowed = np.flatnonzero(scene.allowed[found.items])
+    allowed = scene.allowed[found.items].nonzero()[0]
     if not allowed.size:
         return NOTHING
     # One sort of whole numbers made of item and entry takes a fraction of a sort by two columns.
     keys = (found.items[allowed].astype(np.int64) << _ENTRY_BITS) | allowed
     keys.sort()
-    items, entries = keys >> _ENTRY_BITS, keys & (2**_ENTRY_BITS - 1)
-    begins = runs(items)
-    scores = found.scores[entries]
+    entries = keys & (2**_ENTRY_BITS - 1)
+    items, scores = found.items[entries], found.scores[entries]
+    first = changes(items)
+    begins = first.nonzero()[0]
     summed = np.add.reduceat(scores, begins)
     chosen = strongest(summed, scene.reach, scene.catalogue.column("hash")[items[begins]])
-    anchors = found.anchors[entries[_greatest(scores, begins)]]
-    return Part(items[begins][chosen].astype(np.int32), summed[chosen], anchors[chosen])
-
-
-def _greatest(scores: Floats, begins: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Of each run the place of its greatest score, of several the last."""
-    run = np.repeat(np.arange(begins.size), np.diff(begins, append=scores.size))
-    tops = np.flatnonzero(scores == np.maximum.reduceat(scores, begins)[run])
-    greatest = np.empty(begins.size, np.intp)
-    greatest[run[tops]] = tops
-    return greatest
+    # Of each item's entries the one with the greatest score, of several the last.
+    run = first.cumsum() - 1
+    tops = (scores == np.maximum.reduceat(scores, begins)[run]).nonzero()[0]
+    begins[run[tops]] = tops
+    best = begins[chosen]
+    return Part(items[best], summed[chosen], found.anchors[entries[best]])
 
 
 def bucketed(items: Ints) -> Part:
     """Candidates in order, scored by rank in doubling buckets: a small change of counts seldom changes a score."""
     buckets = np.floor(np.log2(np.arange(1, items.size + 1)))
-    return part(items, np.exp2(-buckets / 2).astype(np.float32))
+    return Part(items, np.exp2(-buckets / 2).astype(np.float32))

@@ -16,7 +16,7 @@ from serving.candidates.following import following
 from serving.catalogue import Catalogue
 from serving.config import RankingConfig
 from serving.recommend import Ranked, compose, finish
-from serving.scene import NOTHING, Part, Scene, Signals, gathered, leads, part, scaled
+from serving.scene import NOTHING, Part, Scene, Signals, gathered, leads, scaled
 
 Shelf = Literal["popular", "trending", "latest"]
 Near = Literal["similar", "together"]
@@ -84,4 +84,4 @@ def _order(kind: Shelf, scene: Scene) -> Ints:
 
 def _ranked(items: Ints) -> Part:
     scores: Floats = (1.0 - np.arange(items.size) / max(1, items.size)).astype(np.float32)
-    return part(items, scores)
+    return Part(items, scores)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.arrays import Floats, Ints
 from models.ease import Ease
 from serving.bundle import Placed
-from serving.scene import NOTHING, Part, Scene, best_allowed, part, supported
+from serving.scene import NOTHING, Part, Scene, best_allowed, supported
 
 
 class _Interests(NamedTuple):
@@ -33,7 +33,7 @@ def candidates(scene: Scene) -> Part:
     scores = model.value.score_rows(known.rows, known.weights)
     near = np.flatnonzero(scores > 0)
     chosen = near[best_allowed(scene, model.items[near], scores[near])]
-    return part(model.items[chosen], supported(scores[chosen], scene.config.ease_support))
+    return Part(model.items[chosen], supported(scores[chosen], scene.config.ease_support))
 
 
 def anchors(scene: Scene, items: Ints) -> Ints:

@@ -12,7 +12,7 @@ import numpy as np
 
 from models.als import Als
 from models.arrays import Floats, Ints
-from serving.scene import NOBODY, NOTHING, Part, Scene, best_allowed, part, scaled
+from serving.scene import NOBODY, NOTHING, Part, Scene, best_allowed, scaled
 
 _ALIKE: Final = 0.25
 """Cosine from which an interest is given as a reason."""
@@ -44,7 +44,7 @@ def candidates(scene: Scene) -> Part:
         return NOTHING
     items, scores = scene.models.als_items, als.score(factors)
     chosen = best_allowed(scene, items, scores)
-    return part(items[chosen], scaled(scores[chosen]))
+    return Part(items[chosen], scaled(scores[chosen]))
 
 
 def anchors(scene: Scene, items: Ints) -> Ints:

@@ -9,7 +9,7 @@ import numpy as np
 from models.arrays import Ints
 from serving.catalogue import Catalogue, taste
 from serving.ordering import strongest
-from serving.scene import NOTHING, Part, Scene, part
+from serving.scene import NOTHING, Part, Scene
 from signals.decay import HOUR
 
 _FRESH: Final = 6 * HOUR
@@ -24,7 +24,7 @@ def candidates(scene: Scene) -> Part:
         return NOTHING
     scores = (1.0 / (1.0 + (now - arrived.born[young]) / _FRESH)).astype(np.float32)
     spread = taste(catalogue, scene.profile.weights.items())
-    return part(arrived.items[young], scores * arrived.likeness(spread)[young] if spread else scores)
+    return Part(arrived.items[young], scores * arrived.likeness(spread)[young] if spread else scores)
 
 
 def newest(catalogue: Catalogue, allowed: Ints, count: int) -> Ints:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from serving.scene import NOTHING, Part, Scene, best_allowed, part, scaled
+from serving.scene import NOTHING, Part, Scene, best_allowed, scaled
 
 
 def candidates(scene: Scene) -> Part:
@@ -16,4 +16,4 @@ def candidates(scene: Scene) -> Part:
     scores = model.value.score({ids[at]: weight for at, weight in scene.profile.weights.items()})
     near = np.flatnonzero(scores > 0)
     chosen = near[best_allowed(scene, model.items[near], scores[near])]
-    return part(model.items[chosen], scaled(scores[chosen]))
+    return Part(model.items[chosen], scaled(scores[chosen]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serving.scene import NOTHING, Part, Scene, part, scaled
+from serving.scene import NOTHING, Part, Scene, scaled
 
 
 def candidates(scene: Scene) -> Part:
@@ -11,4 +11,4 @@ def candidates(scene: Scene) -> Part:
     if stored is None:
         return NOTHING
     allowed = scene.allowed[stored.items]
-    return part(stored.items[allowed][: scene.reach], scaled(stored.scores[allowed][: scene.reach]))
+    return Part(stored.items[allowed][: scene.reach], scaled(stored.scores[allowed][: scene.reach]))

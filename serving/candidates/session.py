@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from models.session_knn import Sessions, query_of, votes
 from serving.scene import NOTHING, Part, Scene, best_allowed, supported
 
@@ -20,4 +18,4 @@ def candidates(scene: Scene) -> Part:
     found = votes(indexes, query_of(newest, voting), voting)
     chosen = best_allowed(scene, found.items, found.scores)
     told = supported(found.scores[chosen], scene.config.session_support)
-    return Part(found.items[chosen], told, np.full(chosen.size, newest[-1], np.int32))
+    return Part(found.items[chosen], told, int(newest[-1]))

@@ -7,7 +7,7 @@ from math import log2
 
 import numpy as np
 
-from serving.scene import NOTHING, Part, Scene, part
+from serving.scene import NOTHING, Part, Scene
 from signals.popularity import HALF_LIVES
 
 
@@ -25,6 +25,6 @@ def by_half_life(number: int) -> Callable[[Scene], Part]:
             return NOTHING
         logs = population.decayed(number, items) - scene.asked.now / HALF_LIVES[number]
         counts = np.log2(1.0 + np.exp2(np.clip(logs, -60.0, 60.0)))
-        return part(items, np.minimum(counts / log2(1.0 + scene.config.trending_crowd), 1.0).astype(np.float32))
+        return Part(items, np.minimum(counts / log2(1.0 + scene.config.trending_crowd), 1.0).astype(np.float32))
 
     return candidates
