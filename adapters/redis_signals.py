@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import redis
 import structlog
@@ -12,6 +11,7 @@ from redis import asyncio as aioredis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from adapters.redis_line import RedisLine
 from schemas.errors import FenceMoved, StoreUnavailable
 from schemas.keys import FOLLOWED, changes_key, fence_key, values_key
 from schemas.ports import SignalChanges, SignalValues
@@ -156,13 +156,6 @@ class RedisSignalStore:
             raise _unavailable(self._url, error) from error
 
 
-class _Read(NamedTuple):
-    """A read that is under way: the script's keys and arguments, and who waits for what it finds."""
-
-    arguments: tuple[str, ...]
-    found: asyncio.Future[Any]
-
-
 class RedisSignalReader:
     """The SignalReader on Redis, for one event loop."""
 
@@ -172,18 +165,12 @@ class RedisSignalReader:
             url, **_settings(answer_seconds), retry=_ASYNC_RETRY
         )
         self._changes: Any = self._redis.register_script(_CHANGES)
-        self._gathered: list[_Read] = []
-        self._sent: set[asyncio.Task[None]] = set()
+        self._line = RedisLine(self._redis)
 
     async def read(self, partition: int, signal: str, keys: Sequence[str]) -> SignalValues:
-        """See SignalReader: one script, so one moment; reads of one turn of the loop share a round trip."""
-        loop = asyncio.get_running_loop()
-        if not self._gathered:
-            loop.call_soon(self._send)
-        arguments = (*_keys(self._prefix, partition, signal)[:2], *keys)
-        found: asyncio.Future[Any] = loop.create_future()
-        self._gathered.append(_Read(arguments, found))
-        fence, values = await found
+        """See SignalReader: one script, so one moment."""
+        names = _keys(self._prefix, partition, signal)[:2]
+        fence, values = await self._asked(self._line.ask("EVAL", _READ, 2, *names, *keys))
         return SignalValues(_fence(fence), values)
 
     async def fences(self, signal: str, partitions: Sequence[int]) -> dict[int, Fence]:
@@ -210,32 +197,8 @@ class RedisSignalReader:
 
     async def close(self) -> None:
         """Close the connections; reads that are under way are given up."""
-        for task in self._sent:
-            task.cancel()
+        await self._line.close()
         await self._redis.aclose()  # type: ignore[attr-defined]  # the stubs are older than the driver
-
-    def _send(self) -> None:
-        reads, self._gathered = self._gathered, []
-        task = asyncio.get_running_loop().create_task(self._read_all(reads))
-        self._sent.add(task)
-        task.add_done_callback(self._sent.discard)
-
-    async def _read_all(self, reads: list[_Read]) -> None:
-        asked = self._redis.pipeline(transaction=False)
-        for read in reads:
-            asked.eval(_READ, 2, *read.arguments)
-        try:
-            answers = await asked.execute(raise_on_error=False)
-        except redis.RedisError as error:
-            answers = [error] * len(reads)
-        for read, answer in zip(reads, answers, strict=True):
-            # Whoever asked may have given up meanwhile.
-            if read.found.done():
-                continue
-            if isinstance(answer, redis.RedisError):
-                read.found.set_exception(_unavailable(self._url, answer))
-            else:
-                read.found.set_result(answer)
 
     async def _everything(self, partition: int, signal: str) -> SignalChanges:
         fence_name, values_name, _ = _keys(self._prefix, partition, signal)

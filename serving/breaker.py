@@ -117,13 +117,35 @@ async def _within(read: Callable[[], Awaitable[T]], seconds: float) -> T:
 
     An answer that has arrived while this process was busy is not late: it gets a few turns of the loop to be taken.
     """
-    task = asyncio.ensure_future(read())
+    deadline = _Deadline()
+    loop = asyncio.get_running_loop()
+    timer = loop.call_later(seconds, deadline.passed, loop, _GRACE_TURNS)
     try:
-        await asyncio.wait((task,), timeout=seconds)
-        for _ in range(_GRACE_TURNS):
-            if task.done():
-                return task.result()
-            await asyncio.sleep(0)
-        raise TimeoutError
+        return await read()
+    except asyncio.CancelledError:
+        if deadline.ended and deadline.task.uncancel() <= deadline.cancelling:
+            raise TimeoutError from None
+        raise
     finally:
-        task.cancel()
+        deadline.over = True
+        timer.cancel()
+
+
+class _Deadline:
+    """Cancels the task that it is made in some turns of the loop after it has passed, unless it is over by then."""
+
+    def __init__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.task, self.cancelling = task, task.cancelling()
+        self.over = self.ended = False
+
+    def passed(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
+        """Wait for so many turns, then end the read."""
+        if self.over:
+            return
+        if turns:
+            loop.call_soon(self.passed, loop, turns - 1)
+        else:
+            self.ended = True
+            self.task.cancel()

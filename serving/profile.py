@@ -15,7 +15,7 @@ from serving.bundle import Models
 from serving.catalogue import Catalogue
 from serving.config import RankingConfig
 from signals.users import SESSION_GAP_SECONDS, Entry, UserValue
-from signals.weights import VERDICTS, worth
+from signals.weights import VALUED, VERDICTS, worth
 
 
 class Profile(NamedTuple):
@@ -46,15 +46,17 @@ def read(asked: Asked, user: UserValue, models: Models, catalogue: Catalogue, co
     recent: dict[int, float] = {}
     trail: list[int] = []
     newest = max((entry.at for entry in entries), default=asked.now)
-    fresh, recent_from, trained_to = 0.0, newest - config.next_window, models.trained_to
-    for entry, weight in _weighed(entries, session_start(asked, user), config):
-        at = catalogue.position(entry.item)
+    fresh, recent_from, trained_to, fading = 0.0, newest - config.next_window, models.trained_to, 1.0
+    position = catalogue.position
+    for entry, weight in _weighed(entries, newest, session_start(asked, user), config):
+        at = position(entry.item)
         if at is None or entry.item in against:
             continue
-        weights[at] = weights.get(at, 0.0) + weight * config.place_decay ** len(trail)
+        weights[at] = weights.get(at, 0.0) + weight * fading
         if entry.at >= recent_from:
             recent.setdefault(at, (1.0 + len(recent)) ** -config.next_fading)
             trail.append(at)
+            fading *= config.place_decay
         if entry.at > trained_to:
             fresh += weight
     strongest = dict(sorted(weights.items(), key=itemgetter(1), reverse=True))
@@ -73,12 +75,14 @@ def read(asked: Asked, user: UserValue, models: Models, catalogue: Catalogue, co
     )
 
 
-def _weighed(entries: Sequence[Entry], session_from: float, config: RankingConfig) -> Iterator[tuple[Entry, float]]:
-    """Entries of interest with their decayed weights, newest first."""
-    newest = max((entry.at for entry in entries), default=0.0)
+def _weighed(
+    entries: Sequence[Entry], newest: float, session_from: float, config: RankingConfig
+) -> Iterator[tuple[Entry, float]]:
+    """Entries of interest with their weights, decayed since the newest one's time, newest first."""
     boost, half_life, by_type = config.session_boost, config.half_life, config.weights
     for entry in reversed(entries):
-        weight = worth(entry, by_type)
+        # Most types are worth what is configured, and asking costs as much as all the rest here.
+        weight = worth(entry, by_type) if entry.type in VALUED else by_type.get(entry.type, 0.0)
         if weight > 0:
             at = entry.at
             decay = exp2(max((at - newest) / half_life, -60.0))

@@ -39,6 +39,9 @@ DWELL_LIMIT: Final = 3.0
 SCROLL_WORTH: Final = 1.0
 """What a dwell's ``scroll`` of 1, the whole page, adds, in minutes."""
 
+VALUED: Final = frozenset({"rating", "dwell"})
+"""Types whose worth depends on an event's value."""
+
 VERDICTS: Final = frozenset({"like", "unlike", "dislike", "dismiss", "rating"})
 """Types by which a person says yes or no; the newest verdict on an item holds against older events."""
 
