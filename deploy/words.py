@@ -50,6 +50,7 @@ _ROUTES: Final = {
     "rank": "how {who} may like what the caller brought",
     "similar": "what is like {item}",
     "together": "what people go on to after {item}",
+    "bought": "what people put together with {item}",
     "popular": "what is popular",
     "trending": "what is trending",
     "latest": "what came in last",

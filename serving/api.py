@@ -26,6 +26,7 @@ from serving.params import (
     ScoresAsk,
     SessionAsk,
     SimilarAsk,
+    TogetherAsk,
     UsersAsk,
     from_body,
     from_query,
@@ -138,7 +139,7 @@ class _Handlers:
         item_id, whole = _path_id(request, "/v1/items/", "/together", "item_id")
         if whole:
             return self._service.item(item_id)
-        return await self._service.together(item_id, _query(SimilarAsk, request))
+        return await self._service.together(item_id, _query(TogetherAsk, request))
 
     async def item(self, request: Request) -> Any:
         """``GET /v1/items/{item_id}``."""
@@ -258,10 +259,10 @@ def _add_items(router: APIRouter, handlers: _Handlers) -> None:
     )(_endpoint("similar", handlers.similar))
     router.get(
         "/v1/items/{item_id:path}/together",
-        summary="What people go on to after an item",
+        summary="What people go on to after an item, or put in a basket with it",
         tags=["recommendations"],
         response_model=None,
-        **openapi.documented(openapi.EXAMPLE_ANSWER, SimilarAsk, "item_id"),
+        **openapi.documented(openapi.EXAMPLE_ANSWER, TogetherAsk, "item_id"),
     )(_endpoint("together", handlers.together))
     router.get(
         "/v1/items",

@@ -7,7 +7,7 @@ import binascii
 import re
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from pydantic import ValidationError
@@ -91,6 +91,15 @@ class SimilarAsk(ListAsk, frozen=True, kw_only=True):
     """Parameters of ``GET /v1/items/{item_id}/similar``."""
 
     user_id: Annotated[Id, msgspec.Meta(description="Leave out what this user has seen.")] | None = None
+
+
+class TogetherAsk(SimilarAsk, frozen=True, kw_only=True):
+    """Parameters of ``GET /v1/items/{item_id}/together``."""
+
+    type: Annotated[
+        Literal["viewed", "bought"],
+        msgspec.Meta(description="What people went on to, or what they put in the same basket."),
+    ] = "viewed"
 
 
 class ScoresAsk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -37,7 +37,7 @@ from serving.decisions import Recorder
 from serving.follow import Follower
 from serving.lists import Lists
 from serving.notifications import Notifications
-from serving.params import ItemsAsk, ListAsk, RankAsk, RecommendAsk, SessionAsk, SimilarAsk
+from serving.params import ItemsAsk, ListAsk, RankAsk, RecommendAsk, SessionAsk, SimilarAsk, TogetherAsk
 from serving.people import People, Person
 from serving.population import Population
 from serving.recommend import Ranked, compose, recommend
@@ -207,9 +207,9 @@ class ServingService:
         """The list that the caller brings, best first, what the person has seen included."""
         return await self.recommendations(user_id, ask, route="rank", include=ask.item_ids, seen=True)
 
-    async def together(self, item_id: str, ask: SimilarAsk) -> Answer:
-        """What people go on to after an item; raises ProblemError for one that was never heard of."""
-        return await self.similar(item_id, ask, "together")
+    async def together(self, item_id: str, ask: TogetherAsk) -> Answer:
+        """What people go on to, or put in a basket with an item; raises ProblemError for one that was never heard of."""
+        return await self.similar(item_id, ask, "bought" if ask.type == "bought" else "together")
 
     async def _scene(self, user_id: str) -> tuple[Scene, Person]:
         asked, models = self._asked(ListAsk(), user_id=user_id), self.state.models

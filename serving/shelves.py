@@ -12,14 +12,15 @@ from schemas.answers import Asked, SourceOutcome
 from serving import ranking
 from serving.bundle import Models
 from serving.candidates import new
-from serving.candidates.following import following
+from serving.candidates.following import following, linked
 from serving.catalogue import Catalogue
 from serving.config import RankingConfig
 from serving.recommend import Ranked, compose, finish
-from serving.scene import NOTHING, Part, Scene, Signals, gathered, leads, scaled
+from serving.scene import NOTHING, Leads, Part, Scene, Signals, gathered, leads, scaled
+from signals.baskets import HALF_LIFE
 
 Shelf = Literal["popular", "trending", "latest"]
-Near = Literal["similar", "together"]
+Near = Literal["similar", "together", "bought"]
 _SIMILAR_WEIGHTS: Final = {"similar": Weight(1.0), "next": Weight(0.4), "text": Weight(0.4)}
 
 
@@ -49,14 +50,26 @@ def together(
 ) -> Ranked:
     """What the people who were at this item went on to, those first of which that is truest; never itself."""
     scene = compose(asked, signals, models, catalogue, config)
-    scene.allowed[at] = False
-    parts = {"next": gathered(scene, following(scene, [(at, 1.0)]))}
-    blended = ranking.blend(scene, parts, {"next": Weight(1.0)}, NOTHING)
-    return finish(scene, blended, {"next": SourceOutcome("ok", parts["next"].items.size)})
+    return _linked("next", at, following(scene, [(at, 1.0)]), scene)
 
 
-NEAR: Final = {"similar": similar_items, "together": together}
+def bought(
+    at: int, asked: Asked, signals: Signals, models: Models, catalogue: Catalogue, config: RankingConfig
+) -> Ranked:
+    """What people put in one basket, playlist or collection with this item, in the same order; never itself."""
+    scene = compose(asked, signals, models, catalogue, config)
+    return _linked("together", at, linked(scene, [(at, 1.0)], signals.population.companions, HALF_LIFE), scene)
+
+
+NEAR: Final = {"similar": similar_items, "together": together, "bought": bought}
 """What is near an item, by route."""
+
+
+def _linked(name: str, at: int, found: Leads, scene: Scene) -> Ranked:
+    scene.allowed[at] = False
+    part = gathered(scene, found)
+    blended = ranking.blend(scene, {name: part}, {name: Weight(1.0)}, NOTHING)
+    return finish(scene, blended, {name: SourceOutcome("ok", part.items.size)})
 
 
 def _similar_parts(scene: Scene, at: int) -> dict[str, Part]:

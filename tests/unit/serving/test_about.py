@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from schemas.answers import Asked
+from schemas.answers import Asked, Reason
 from serving import about, bundle, shelves
 from serving.recommend import compose
 from serving.scene import Signals
@@ -79,3 +79,12 @@ def test_what_goes_together_is_what_people_went_on_to_and_never_the_item_itself(
         ("item-33", "next"),
     ]
     assert ranked.items[0].reasons[0].item_id == "item-2"
+
+
+def test_what_is_bought_together_is_what_was_put_in_the_same_basket(world, say):
+    world.happen(say("cart", 2), say("purchase", 19), say("view", 33))
+    signals = Signals(EMPTY, world.population)
+    ranked = shelves.bought(2, Asked(now=NOW, count=2), signals, world.models, world.catalogue, world.config)
+    assert ranked.items[0].item_id == "item-19"
+    assert ranked.items[0].reasons[0] == Reason("together", 1.0, "item-2")
+    assert ranked.sources["together"].candidates == 1

@@ -217,6 +217,8 @@ async def test_what_goes_together_is_what_people_went_on_to(client, shop, say):
     answer = (await client.get("/v1/items/item-3/together?count=2")).json()
     assert len(answer["items"]) == 2
     assert (await client.get("/v1/items/none/together")).status_code == 404
+    assert (await client.get("/v1/items/item-3/together?type=bought&count=2")).status_code == 200
+    assert (await client.get("/v1/items/item-3/together?type=sold")).status_code == 400
 
 
 async def test_shelves_answer(client):
