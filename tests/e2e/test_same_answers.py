@@ -75,11 +75,6 @@ async def _lists(stores: Stores, settings: ServingSettings) -> dict[str, list[st
 
 @pytest.mark.stack
 @pytest.mark.timeout(600)
-@pytest.mark.xfail(
-    reason="not seen to hold since the newest sources: the last runs trained the two stacks by different parameters, and"
-    " session neighbours of equal votes go by when a process met them",
-    strict=False,
-)
 def test_both_stacks_give_200_users_the_same_top_20(tmp_path: Path, datasets: Path, ensure_server: Ensure) -> None:
     embedded = EmbeddedSystem(tmp_path / "data")
     folder, ratings = some_movies(datasets, tmp_path / "movies")
