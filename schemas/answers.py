@@ -10,7 +10,7 @@ import msgspec
 from schemas.errors import Undecodable
 
 
-class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
+class Reason(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A source that put an item into an answer, the item that led there, and its share of the score (0 to 1)."""
 
     source: str
@@ -18,7 +18,7 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
     item_id: str | None = None
 
 
-class AnswerItem(msgspec.Struct, frozen=True, omit_defaults=True):
+class AnswerItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One recommended item; ``item`` is the catalogue's view of it, as JSON."""
 
     item_id: str
@@ -27,7 +27,7 @@ class AnswerItem(msgspec.Struct, frozen=True, omit_defaults=True):
     item: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Recommendations with everything that they were made from."""
 
     recommendation_id: str
@@ -52,7 +52,7 @@ class Boost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     factor: float
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A request as it was answered: parameters with defaults filled in, the time and the seed."""
 
     now: float
@@ -85,14 +85,14 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the user's attributes were of those that the filters read."""
 
 
-class SourceOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
+class SourceOutcome(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What one source did for an answer: ``ok``, ``skipped`` or the way it failed, and how many candidates."""
 
     outcome: str
     candidates: int = 0
 
 
-class DecidedItem(msgspec.Struct, frozen=True, omit_defaults=True):
+class DecidedItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One item of a recorded answer."""
 
     item_id: str
@@ -102,7 +102,7 @@ class DecidedItem(msgspec.Struct, frozen=True, omit_defaults=True):
     """How probable it was that the item would be shown; below 1 where it was drawn by exploration."""
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Enough to make an answer again and to attribute what came of it.
 
     ``inputs`` holds the packed values that were read for this request, by their keys in the ``users`` signal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -32,6 +33,8 @@ from serving.shortcut import ShortCut
 from serving.web.router import build_web_router
 
 _STORE: Final = "store"
+_GARBAGE: Final = (20_000, 20, 50)
+"""Thresholds of the garbage collector: an answer makes hundreds of objects, and hardly any in a cycle."""
 _log = structlog.get_logger(__name__)
 
 
@@ -114,6 +117,7 @@ def main() -> None:
         app = create_app(settings)
     except FreshetError as error:
         sys.exit(f"The online API cannot start: {error}")
+    gc.set_threshold(*_GARBAGE)
     _log.info("online_api_starts", host=settings.host, port=settings.port)
     http_server.serve(app, listening, settings.log_level, app.state.service.notifications.close)
 

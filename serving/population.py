@@ -7,6 +7,7 @@ the aggregates of one version. Order under forward decay does not depend on ``no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from operator import attrgetter
 from typing import Final, NamedTuple, Self
 
 import numpy as np
@@ -22,9 +23,9 @@ from serving.ordering import fused, strongest
 from serving.sessions import SESSIONS, LiveSessions
 from signals import aggregates
 from signals.aggregates import Cell
-from signals.baskets import BasketCell, merge_baskets
+from signals.baskets import BasketCell
 from signals.context import ContextCell, merge_context
-from signals.covisits import NextCell, merge_next
+from signals.covisits import NextCell
 from signals.decay import NOTHING
 from signals.exposure import ExposureCell, merge_exposure
 from signals.popularity import HALF_LIVES, PopularityCell, merge_count, merge_popularity
@@ -86,8 +87,8 @@ class Population:
         self.contexts = Contexts(catalogue)
         """What trends where and when."""
         self._cells: list[dict[str, Cell]] = [{} for _ in range(partitions)]
-        self._followers = Links(catalogue, merge_next)
-        self._companions = Links(catalogue, merge_baskets)
+        self._followers = Links[NextCell](catalogue, attrgetter("followers"))
+        self._companions = Links[BasketCell](catalogue, attrgetter("companions"))
         self._decayed = np.full((len(HALF_LIVES), 0), NOTHING)
         self._counts = np.zeros(0)
         self._orders: _Orders | None = None
