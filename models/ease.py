@@ -79,8 +79,7 @@ class Ease:
         """Every item's score, shape (I,): the profile's weights times the rows of its items; unknown ones add nothing."""
         known = {i: weight for item_id, weight in profile.items() if (i := self._index.get(item_id)) is not None}
         weights = np.array(list(known.values()), dtype=np.float32)
-        scores: Floats = self._summed(np.array([0, weights.size]), np.array(list(known), dtype=np.intp), weights)[0]
-        return scores
+        return self.score_rows(np.array(list(known), dtype=np.intp), weights)
 
     def score_histories(self, histories: Histories) -> Floats:
         """Every item's score for each person, shape (n, I), from the history alone."""
@@ -102,8 +101,13 @@ class Ease:
 
     def score_rows(self, items: NDArray[Any], weights: Floats) -> Floats:
         """Every item's score, shape (I,), from items given by position (n,) and their weights (n,)."""
-        scores: Floats = self._summed(np.array([0, weights.size]), items, weights)[0]
-        return scores
+        if self._whole is not None:
+            whole: Floats = weights @ self._whole[items]
+            return whole
+        lengths = self._lengths[items]
+        at = places(self.indptr[items], lengths)
+        shares = self.values[at] * weights.repeat(lengths)
+        return np.bincount(self.indices[at], shares, len(self.item_ids)).astype(np.float32)
 
     def contributions_of(self, items: NDArray[Any], weights: Floats, among: NDArray[Any]) -> Floats:
         """What each of these items (n,) with its weight (n,) adds to each of ``among`` (C,), shape (n, C)."""
@@ -143,10 +147,10 @@ class Ease:
         if self._whole is not None:
             profiles = np.zeros((rows, count), dtype=np.float32)
             profiles[people, items] = weights
-            return profiles @ self._whole if rows > 1 else weights[None, :] @ self._whole[items]
+            return profiles @ self._whole
         lengths = self._lengths[items]
         at = places(self.indptr[items], lengths)
-        columns = self.indices[at] if rows == 1 else self.indices[at] + np.repeat(people * count, lengths)
+        columns = self.indices[at] + np.repeat(people * count, lengths)
         shares = self.values[at] * np.repeat(weights, lengths)
         scores: Floats = np.bincount(columns, weights=shares, minlength=rows * count).astype(np.float32)
         return scores.reshape(rows, count)

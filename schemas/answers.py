@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 
 import msgspec
 
 from schemas.errors import Undecodable
+
+E = TypeVar("E")
+_ENCODER = msgspec.json.Encoder()
 
 
 class Reason(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -25,6 +29,15 @@ class AnswerItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     score: float
     reasons: list[Reason]
     item: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class Encoded(list[E]):
+    """A list of an answer or its record that is encoded once, however often it is given."""
+
+    @cached_property
+    def json(self) -> msgspec.Raw:
+        """The list as JSON."""
+        return msgspec.Raw(_ENCODER.encode(self))
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -126,13 +139,22 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     next_cursor: str | None = None
 
 
-_ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(Decision)
+
+
+def encode_answer(answer: Answer) -> bytes:
+    """The answer as JSON."""
+    return _encode(answer)
 
 
 def encode_decision(decision: Decision) -> bytes:
     """The record as JSON."""
-    return _ENCODER.encode(decision)
+    return _encode(decision)
+
+
+def _encode(made: Answer | Decision) -> bytes:
+    items = made.items
+    return _ENCODER.encode(msgspec.structs.replace(made, items=items.json) if isinstance(items, Encoded) else made)
 
 
 def decode_decision(value: bytes) -> Decision:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from schemas.answers import Answer
+from schemas.answers import Answer, encode_answer
 from schemas.problems import ProblemError
 from serving import metrics, openapi
 from serving.params import (
@@ -332,7 +332,8 @@ def _endpoint(route: str, handle: Handler) -> Endpoint:
         try:
             answer = await handle(request)
             outcome = "degraded" if _degraded(answer) else "ok"
-            return Response(_ENCODE(answer), media_type="application/json")
+            body = encode_answer(answer) if isinstance(answer, Answer) else _ENCODE(answer)
+            return Response(body, media_type="application/json")
         except ProblemError as error:
             outcome = "invalid"
             return as_response(error)

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
-from schemas.answers import Answer, Asked
+from schemas.answers import Answer, Asked, Encoded
 from schemas.ports import Clock
 from serving import answering, metrics
 from serving.answering import VARIANT, Question, Versions
@@ -154,4 +154,5 @@ class Answers:
 
     def _made(self, question: Question, versions: Versions, ranked: Ranked) -> ResultSet:
         made = answering.answer(question, ranked, versions, self._catalogue, self._new_id())
-        return ResultSet(question.asked, ranked, made)
+        made = msgspec.structs.replace(made, items=Encoded(made.items))
+        return ResultSet(question.asked, ranked._replace(items=Encoded(ranked.items)), made)

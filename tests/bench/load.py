@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, NamedTuple
 
 import aiohttp
+
+_LENGTH: Final = re.compile(rb"(?i)content-length: *(\d+)")
 
 
 class Load(NamedTuple):
@@ -35,6 +38,31 @@ async def closed_loop(request: Request, connections: int, duration: float) -> Lo
         await asyncio.gather(*(connection() for _ in range(connections)))
         elapsed = time.perf_counter() - begun
     return Load(len(taken) / elapsed, taken)
+
+
+async def bare_loop(ports: Sequence[int], path: Callable[[int], str], connections: int, duration: float) -> Load:
+    """``closed_loop`` of GETs alone by a client that does next to nothing, so that the server has the machine.
+
+    Connections are dealt out to the ports of this machine; every answer has to be a 200.
+    """
+    taken: list[float] = []
+    numbers = iter(range(1_000_000_000))
+    begun = time.perf_counter()
+
+    async def connection(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        while (sent := time.perf_counter()) - begun < duration:
+            writer.write(f"GET {path(next(numbers))} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+            found = _LENGTH.search(head)
+            assert found, head
+            assert head.startswith(b"HTTP/1.1 200"), head
+            await reader.readexactly(int(found[1]))
+            taken.append(time.perf_counter() - sent)
+        writer.close()
+
+    await asyncio.gather(*(connection(ports[number % len(ports)]) for number in range(connections)))
+    return Load(len(taken) / (time.perf_counter() - begun), taken)
 
 
 async def open_loop(

@@ -1,4 +1,10 @@
-"""Answers/s of one online API process, beside a FastAPI route that returns constant bytes of the same size."""
+"""Answers/s and CPU-seconds an answer of online API processes, on a site of 50,000 items and 100,000 people.
+
+Real Kafka, Redis and Cassandra, the workers' own signals of as many events, a model trained by the defaults. ``first``
+asks for people whose list has not been read yet, ``new`` for the same people in another visit (nothing of their answer
+is kept), ``unchanged`` again and again for a few of whom nothing new is known; ``constant`` is a FastAPI route that
+returns as many bytes. The client and the servers share the machine.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +12,37 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from typing import Any, Final, NamedTuple
 
-import aiohttp
+import uvloop
 
 from deploy import cluster
-from deploy.commands.data import import_into
-from deploy.parts import open_parts
+from deploy.config import Settings
+from deploy.parts import Parts, open_parts
 from deploy.training import train_in
-from tests.bench.load import Load, closed_loop
-from tests.bench.results import Figures, percentiles
-from tests.bench.system import processes, servers
+from schemas import topics
+from schemas.catalogue import Upsert, encode_upsert
+from schemas.keys import Signal
+from schemas.records import LogEntry
+from tests.bench import traffic
+from tests.bench.load import Load, bare_loop
+from tests.bench.results import Figures, console, percentiles
+from tests.bench.system import cpu_seconds, servers, supervised
+from tests.bench.worker import followed
 from tests.e2e.systems import eventually, free_port
 
-SECONDS = 10.0
+EVENTS = 400_000
+SECONDS = 5.0
+ROUNDS = 3
 CONNECTIONS = 16
-SHOPPERS = 2_000
+_PEOPLE: Final = tuple(dict.fromkeys(traffic.people(3_000, 1)))
 WAITING = 16
 """People who ask again and again while nothing new is known of them."""
 
@@ -46,78 +64,144 @@ uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="error", acc
 """
 
 
+class Api(NamedTuple):
+    """An online API process."""
+
+    port: int
+    pid: int
+
+
+class Measured(NamedTuple):
+    """A load, and the CPU-seconds that the processes used meanwhile."""
+
+    load: Load
+    cpu: float
+
+
 def measure() -> Figures:
-    with servers() as (settings, folder), processes(settings, folder) as running:
+    before = os.getloadavg()[0]
+    with servers() as (settings, folder):
         with open_parts(folder, settings) as parts:
-            import_into(parts, folder, None)
+            _fill(parts, settings, folder)
+            console.print("Training ...")
             train_in(parts, "single", force=False, progress=lambda *_: None)
-        eventually(lambda: cluster.ready(running.api), 120, "the API is ready")
-        asyncio.run(closed_loop(_ask(running.api), CONNECTIONS, 2.0))
-        size = asyncio.run(_size(running.api))
-        with _constant(size) as constant:
-            asked = {
-                "constant": _get(f"{constant}/constant"),
-                "new": _ask(running.api),
-                "unchanged": _again(running.api),
-            }
-            loads: dict[str, list[Load]] = {name: [] for name in asked}
-            for _ in range(2):
-                for name, ask in asked.items():
-                    loads[name].append(asyncio.run(closed_loop(ask, CONNECTIONS, SECONDS / 2)))
+        with _apis(settings, folder, 1) as [one]:
+            figures = _one(one)
+        with _apis(settings, folder, 2) as two:
+            figures |= _two(two, figures["new_cpu_ms"])
+    load = {"load_average_before": round(before, 2), "load_average_after": round(os.getloadavg()[0], 2)}
+    return Figures("cluster", {"items": traffic.ITEMS, "people": traffic.USERS, "events": EVENTS, **figures, **load})
+
+
+def _fill(parts: Parts, settings: Settings, folder: Path) -> None:
+    """Put the site on the log, and have it folded by workers."""
+    now = datetime.now(UTC)
+    console.print(f"Putting {traffic.ITEMS:,} items and {EVENTS:,} events on the log ...")
+    upserts = [Upsert(id=each.pop("item_id"), op="put", fields=each, received_at=now) for each in traffic.catalogue()]
+    for begin in range(0, len(upserts), 1_000):
+        entries = [LogEntry(each.id.encode(), encode_upsert(each)) for each in upserts[begin : begin + 1_000]]
+        parts.writer.append(topics.ITEMS, entries).result(60)
+    traffic.produce(settings.kafka, settings.prefix, EVENTS, 1, now)
+    console.print("Folding ...")
+    services = cluster.services(settings, cluster.Ports(workers_from=free_port()), 2, folder)
+    workers = [each for each in services if each.name.startswith("worker")]
+    with supervised(workers, folder / "workers"), followed(settings) as log:
+        eventually(lambda: log.applied() >= log.end() and _items_done(parts, settings), 1_200, "all is folded")
+
+
+def _items_done(parts: Parts, settings: Settings) -> bool:
+    partitions = range(settings.partitions)
+    fences = [parts.signals.fence(partition, Signal.ITEMS) for partition in partitions]
+    ends = [parts.reader.bounds(topics.ITEMS, partition)[1] for partition in partitions]
+    return all(fence is not None and fence.offset + 1 >= end for fence, end in zip(fences, ends, strict=True))
+
+
+def _one(api: Api) -> dict[str, Any]:
+    """What one process does."""
+    strangers = [each for each in dict.fromkeys(traffic.people(100_000, 2)) if each not in set(_PEOPLE)]
+    first = _measured([api], lambda number: _path(strangers[number]), SECONDS)
+    _touch(api)
+    with urllib.request.urlopen(f"http://127.0.0.1:{api.port}{_again(0)}") as answered:
+        size = len(answered.read())
+    found: dict[str, list[Measured]] = {"first": [first], "constant": [], "new": [], "unchanged": []}
+    with _constant(size) as constant:
+        for number in range(ROUNDS):
+            found["constant"].append(_measured([constant], lambda _: "/constant", SECONDS / 2))
+            found["new"].append(_measured([api], _new(f"one-{number}"), SECONDS))
+            found["unchanged"].append(_measured([api], _again, SECONDS))
     figures: dict[str, Any] = {"answer_bytes": size}
-    for name, found in loads.items():
-        figures |= _told(name, found)
-    for name in ("new", "unchanged"):
-        figures[f"{name}_share_of_constant"] = round(figures[f"{name}_per_second"] / figures["constant_per_second"], 3)
-    return Figures("cluster", figures)
+    for name, each in found.items():
+        figures |= _told(name, each)
+    return figures
 
 
-def _told(name: str, loads: list[Load]) -> dict[str, Any]:
-    times = percentiles([second for load in loads for second in load.seconds])
-    rate = sum(load.rate for load in loads) / len(loads)
-    return {f"{name}_per_second": round(rate), **{f"{name}_{each}": value for each, value in times.items()}}
+def _two(apis: list[Api], one: float) -> dict[str, Any]:
+    """What two processes do together, beside what an answer cost the one."""
+    for api in apis:
+        _touch(api)
+    figures = _told("two_processes", [_measured(apis, _new(f"two-{number}"), SECONDS) for number in range(ROUNDS)])
+    return {**figures, "two_processes_cpu_of_one": round(figures["two_processes_cpu_ms"] / one, 3)}
 
 
-def _ask(api: str) -> Any:
-    """Everybody in turn, each time with another visit: no list has been made before."""
-    return _get_each(
-        lambda n: f"{api}/v1/users/shopper-{n * 7919 % SHOPPERS:05d}/recommendations?session_id={os.getpid()}-{n}"
-    )
+def _touch(api: Api) -> None:
+    """Ask for everybody once, so that their lists are in memory."""
+    for person in _PEOPLE:
+        with urllib.request.urlopen(f"http://127.0.0.1:{api.port}{_path(person)}") as answered:
+            answered.read()
 
 
-def _again(api: str) -> Any:
-    """A few people, over and over, of whom nothing new is known."""
-    return _get_each(lambda n: f"{api}/v1/users/shopper-{n % WAITING:05d}/recommendations")
+def _path(person: str) -> str:
+    return f"/v1/users/{person}/recommendations"
 
 
-def _get(url: str) -> Any:
-    return _get_each(lambda _: url)
+def _new(visit: str) -> Callable[[int], str]:
+    """Everybody in turn, each time in another visit: no list has been made before."""
+    return lambda number: f"{_path(_PEOPLE[number % len(_PEOPLE)])}?session_id={visit}-{number}"
 
 
-def _get_each(url: Any) -> Any:
-    async def get(session: aiohttp.ClientSession, number: int) -> None:
-        async with session.get(url(number)) as answered:
-            assert answered.status == 200
-            await answered.read()
-
-    return get
+def _again(number: int) -> str:
+    return _path(_PEOPLE[number % WAITING])
 
 
-async def _size(api: str) -> int:
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(f"{api}/v1/users/shopper-00042/recommendations") as answered,
-    ):
-        return len(await answered.read())
+def _measured(apis: Sequence[Api], path: Callable[[int], str], seconds: float) -> Measured:
+    used = sum(cpu_seconds(each.pid) for each in apis)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        load = runner.run(bare_loop([each.port for each in apis], path, CONNECTIONS, seconds))
+    return Measured(load, sum(cpu_seconds(each.pid) for each in apis) - used)
+
+
+def _told(name: str, found: Sequence[Measured]) -> dict[str, Any]:
+    times = percentiles([second for each in found for second in each.load.seconds])
+    figures: dict[str, Any] = {f"{name}_per_second": round(fmean(each.load.rate for each in found))}
+    figures |= {f"{name}_{key}": value for key, value in times.items() if key != "max_ms"}
+    figures[f"{name}_cpu_ms"] = round(1e3 * sum(each.cpu for each in found) / times["count"], 3)
+    console.print(figures)
+    return figures
 
 
 @contextmanager
-def _constant(size: int) -> Iterator[str]:
+def _apis(settings: Settings, folder: Path, count: int) -> Iterator[list[Api]]:
+    """So many online API processes that are ready."""
+    ports = [free_port() for _ in range(count)]
+    services = [
+        replace(each, name=f"api-{port}")
+        for port in ports
+        for each in cluster.services(settings, cluster.Ports(api=port), 0, folder)
+        if each.name == "api"
+    ]
+    with supervised(services, folder / f"apis-{count}") as supervisor:
+        for port in ports:
+            eventually(lambda port=port: cluster.ready(f"http://127.0.0.1:{port}"), 300, "the API is ready")
+        yield [Api(port, supervisor.pid(f"api-{port}")) for port in ports]
+
+
+@contextmanager
+def _constant(size: int) -> Iterator[Api]:
     port = free_port()
     process = subprocess.Popen([sys.executable, "-c", _CONSTANT, str(port), str(size)], cwd=Path(__file__).parent)
     try:
         eventually(lambda: cluster.alive(f"http://127.0.0.1:{port}"), 30, "the constant route answers")
-        yield f"http://127.0.0.1:{port}"
+        yield Api(port, process.pid)
     finally:
         process.terminate()
         process.wait(10)

@@ -13,6 +13,7 @@ from deploy.config import Settings
 from deploy.local import stack
 from deploy.local.config import SERVERS, StackConfig
 from deploy.parts import create_cluster
+from deploy.supervisor import Service, Supervisor
 from tests.bench.results import console
 from tests.e2e.systems import free_port
 
@@ -39,6 +40,17 @@ def processes(settings: Settings, folder: Path, workers: int = 2) -> Iterator[cl
         yield running
     finally:
         running.supervisor.stop()
+
+
+@contextmanager
+def supervised(services: list[Service], logs: Path) -> Iterator[Supervisor]:
+    """These services, running."""
+    supervisor = Supervisor(services, logs)
+    supervisor.start()
+    try:
+        yield supervisor
+    finally:
+        supervisor.stop()
 
 
 def rss_mib(pid: int) -> float:

@@ -1,4 +1,4 @@
-"""A site's traffic: visits of many people at once, each a handful of events; the same every time."""
+"""A site and its traffic: visits of many people at once, each a handful of events; the same every time."""
 
 from __future__ import annotations
 
@@ -42,6 +42,26 @@ def events(seed: int) -> Iterator[dict[str, Any]]:
             number += 1
 
 
+def catalogue() -> Iterator[dict[str, Any]]:
+    """Every item as the collector takes it: a title, some thirty words of eight thousand, a category, a price."""
+    rng = random.Random(ITEMS)
+    for number in range(ITEMS):
+        words = [f"word{int(8_000 ** rng.random())}" for _ in range(34)]
+        yield {
+            "item_id": f"item-{number}",
+            "title": " ".join(words[:4]),
+            "description": " ".join(words[4:]),
+            "categories": [f"category {number * _TASTES // ITEMS}"],
+            "price": round(rng.uniform(1, 100), 2),
+        }
+
+
+def people(count: int, seed: int) -> list[str]:
+    """Who comes at this moment, by how often each comes."""
+    rng = random.Random(seed)
+    return [_person(rng) for _ in range(count)]
+
+
 def produce(kafka: str, prefix: str, count: int, seed: int, now: datetime | None = None) -> None:
     """Put so many events on the log as the collector would, 100 a second by their own time and up to now."""
     producer = Producer(
@@ -58,12 +78,15 @@ def produce(kafka: str, prefix: str, count: int, seed: int, now: datetime | None
 
 
 def _visit(rng: random.Random, number: int) -> dict[str, Any]:
-    user = int(USERS * rng.random() ** 2)
     return {
-        "user_id": f"user-{user}",
+        "user_id": _person(rng),
         "session_id": f"visit-{number}",
         "context": {"country": rng.choice(_COUNTRIES), "device": rng.choice(_DEVICES)},
     }
+
+
+def _person(rng: random.Random) -> str:
+    return f"user-{int(USERS * rng.random() ** 2)}"
 
 
 def _event(rng: random.Random, visit: dict[str, Any], kind: str) -> dict[str, Any]:

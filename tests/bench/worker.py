@@ -18,12 +18,12 @@ from adapters.kafka_log import KafkaLogReader, create_topics
 from adapters.redis_signals import RedisSignalStore
 from deploy import cluster
 from deploy.config import Settings
-from deploy.supervisor import Service, Supervisor
+from deploy.supervisor import Service
 from schemas import site, topics
 from schemas.keys import Signal
 from tests.bench import traffic
 from tests.bench.results import Figures, console
-from tests.bench.system import cpu_seconds, servers
+from tests.bench.system import cpu_seconds, servers, supervised
 from tests.e2e.systems import eventually
 
 EVENTS = 50_000
@@ -81,7 +81,9 @@ def _bare(settings: Settings, folder: Path) -> Cost:
         "TOPIC": topic,
         "COUNT": str(EVENTS),
     }
-    with _running([Service("counting", "tests.bench.counting", environment)], folder / f"{time.time_ns()}") as running:
+    with supervised(
+        [Service("counting", "tests.bench.counting", environment)], folder / f"{time.time_ns()}"
+    ) as running:
         log = running.log_of("counting")
         [told] = eventually(lambda: _COUNTED.findall(log.read_text()), _SECONDS, "the bare loop has counted")
     cost = Cost(EVENTS, *map(float, told))
@@ -95,7 +97,7 @@ def _freshet(settings: Settings, folder: Path, workers: int, seed: int) -> tuple
         each for each in cluster.services(settings, cluster.Ports(), workers, folder) if each.name.startswith("worker")
     ]
     traffic.produce(settings.kafka, settings.prefix, EVENTS, 100 + seed)
-    with followed(settings) as log, _running(services, folder / f"{time.time_ns()}") as running:
+    with followed(settings) as log, supervised(services, folder / f"{time.time_ns()}") as running:
         pids = [running.pid(each.name) for each in services]
         before = log.applied()
         eventually(lambda: log.applied() > before, 60, "workers begin")
@@ -149,13 +151,3 @@ def followed(settings: Settings) -> Iterator[Followed]:
         yield log
     finally:
         log.close()
-
-
-@contextmanager
-def _running(services: list[Service], logs: Path) -> Iterator[Supervisor]:
-    supervisor = Supervisor(services, logs)
-    supervisor.start()
-    try:
-        yield supervisor
-    finally:
-        supervisor.stop()
