@@ -52,7 +52,8 @@ format: dev ## let ruff format and mend
 	@$(BIN)/ruff check --fix .
 
 test: dev ## every test; those that need a missing server are skipped and say what to install
-	@$(BIN)/pytest -rs
+	@$(BIN)/pytest -rs --numprocesses 2 --dist loadfile tests/unit
+	@$(BIN)/pytest -rs --ignore tests/unit
 
 faults: dev ## only the tests that kill, wipe and stop servers
 	@$(BIN)/pytest -rs tests/faults

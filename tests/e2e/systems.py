@@ -52,7 +52,11 @@ def eventually(condition: Any, seconds: float, what: str) -> Any:
     return value
 
 
-QUICK = {"FRESHET_WEIGH_EVENTS": "400", "FRESHET_FACTORS": "16"}
+QUICK = {
+    "FRESHET_WEIGH_EVENTS": "400",
+    "FRESHET_FACTORS": "16",
+    "FRESHET_PARAMETERS": '{"als": {"iterations": 3}, "ials": {"iterations": 4}}',
+}
 """Trainings that take seconds: what is tested here does not depend on how good a model is."""
 
 

@@ -43,11 +43,11 @@ def compared(spark, files, parameters):
 def test_real_ratings_give_the_same_rows(spark, datasets, tmp_path):
     archive, ratings = ParquetArchive(tmp_path), datasets / "ml-latest-small" / "ratings.csv"
     with ratings.open() as file:
-        events = [_rating(row) for row in csv.DictReader(file)]
+        events = [_rating(row) for row in csv.DictReader(file) if int(row["userId"]) % 3 == 0]
     _write(archive, [(event.user_id, encode_event(event)) for event in events])
     parameters = Parameters(now=NOW, half_life_days=365.0, item_minimum=5, user_minimum=5)
     found = compared(spark, archive.files("events"), parameters)
-    assert len(found) > 50_000
+    assert len(found) > 20_000
 
 
 def _rating(row):

@@ -34,7 +34,9 @@ def test_members_add_up_to_the_same_limit():
     assert refused.value.status == 413
 
 
-@pytest.mark.parametrize("data", [b"plain", gzip.compress(b"abcd" * 99)[:-3], gzip.compress(b"ab") + b"rest"])
+@pytest.mark.parametrize(
+    "data", [b"plain", gzip.compress(b"abcd" * 99, mtime=0)[:-3], gzip.compress(b"ab", mtime=0) + b"rest"]
+)
 def test_what_is_no_whole_gzip_is_a_bad_request(data):
     with pytest.raises(ProblemError) as refused:
         gunzip(data, 1_000)

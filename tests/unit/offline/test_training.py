@@ -118,24 +118,3 @@ def test_who_has_met_everything_has_an_empty_list(interactions_of):
 def test_items_without_neighbours_have_no_list(interactions_of):
     model = neighbours.train(interactions_of([[1, 1, 0], [0, 0, 1]]))
     assert [item for item, _ in item_lists(model, 5)] == ["i00", "i01"]
-
-
-@pytest.mark.slow
-@pytest.mark.stack
-@pytest.mark.timeout(600)
-def test_spark_gives_the_same_kind_of_model(two_tastes):
-    pytest.importorskip("pyspark")
-    from offline.spark import session
-    from offline.training import als_spark
-    from schemas.errors import ServerMissing
-
-    try:
-        spark = session("freshet-test")
-    except ServerMissing as error:
-        pytest.skip(str(error))
-    als = als_spark.train(spark, two_tastes, AlsParameters(factors=2, iterations=6))
-    scores = als.user_factors @ als.item_factors.T
-    assert all(scores[user, :15].min() > scores[user, 15:].max() for user in range(0, 40, 2))
-    line = two_tastes.matrix[7]
-    profile = {two_tastes.item_ids[column]: float(w) for column, w in zip(line.indices, line.data, strict=True)}
-    np.testing.assert_allclose(als.fold_in(profile), als.vector("u07"), atol=1e-4)

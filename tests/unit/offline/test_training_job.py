@@ -17,6 +17,7 @@ from models.source_weights import SourceWeights
 from offline import gate
 from offline.jobs.train import Skipped, TrainingParts, train, version_of
 from offline.metrics import TRAININGS
+from offline.training.parameters import AlsParameters
 from schemas import topics
 from schemas.codec import encode_event
 from schemas.errors import ConfigurationInvalid, ModelRefused, NothingToTrain, ServerMissing
@@ -198,7 +199,9 @@ def test_versions_sort_by_time_and_differ_by_what_they_are_about(now):
 def test_spark_publishes_the_same_kind_of_version(parts, some, small):
     pytest.importorskip("pyspark")
     try:
-        manifest = train(parts, engine="spark", options=replace(small, held_out_users=0))
+        manifest = train(
+            parts, engine="spark", options=replace(small, held_out_users=0, als=AlsParameters(factors=8, iterations=2))
+        )
     except ServerMissing as error:
         pytest.skip(str(error))
     assert manifest.engine == "spark"
@@ -208,3 +211,23 @@ def test_spark_publishes_the_same_kind_of_version(parts, some, small):
     assert als.per_interaction > 0
     read = ScoredList.load(parts.store.entry(manifest.version, USERS, "u07"))
     assert read.scores == pytest.approx(als.score_items(als.vector("u07"), read.item_ids).tolist(), rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.stack
+@pytest.mark.timeout(600)
+def test_spark_gives_the_same_kind_of_model(two_tastes):
+    pytest.importorskip("pyspark")
+    from offline.spark import session
+    from offline.training import als_spark
+
+    try:
+        spark = session("freshet-test")
+    except ServerMissing as error:
+        pytest.skip(str(error))
+    als = als_spark.train(spark, two_tastes, AlsParameters(factors=2, iterations=6))
+    scores = als.user_factors @ als.item_factors.T
+    assert all(scores[user, :15].min() > scores[user, 15:].max() for user in range(0, 40, 2))
+    line = two_tastes.matrix[7]
+    profile = {two_tastes.item_ids[column]: float(w) for column, w in zip(line.indices, line.data, strict=True)}
+    np.testing.assert_allclose(als.fold_in(profile), als.vector("u07"), atol=1e-4)
