@@ -53,7 +53,8 @@ class IngestRoute(APIRoute):
 
     def get_route_handler(self) -> Handler:
         """The route's handler, wrapped."""
-        inner = super().get_route_handler()
+        # A handler that takes nothing but the request is called as it is: solving its dependencies costs more than it does.
+        inner: Handler = super().get_route_handler() if self.dependant.path_params else self.endpoint
 
         async def handler(request: Request) -> Response:
             try:
