@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 from zlib import crc32
 
@@ -73,12 +74,18 @@ def merge_queries(cells: Iterable[QueryCell], word: str) -> dict[str, float]:
     return summed(cell.words.get(word, {}) for cell in cells)
 
 
-def _searched_for(observed: Observed, entry: Entry) -> list[str]:
+@lru_cache(maxsize=4_096)
+def _words_that_count(query: str) -> tuple[str, ...]:
+    """Kept for a while: whatever a visitor goes on to asks for the words of the same search."""
+    return tuple(query_words(query))
+
+
+def _searched_for(observed: Observed, entry: Entry) -> Sequence[str]:
     """The words that led to an entry; none where the same search has led to its item before."""
     term = searched(observed.after, entry) if entry.type not in NEGATIVE else None
     if term is None or any(past.item == entry.item and past.offset > term.offset for past in observed.earlier):
-        return []
-    return query_words(term.query)
+        return ()
+    return _words_that_count(term.query)
 
 
 def _added(cell: QueryCell, by: Sequence[tuple[str, Entry]]) -> QueryCell:
