@@ -44,10 +44,6 @@ class Placed(Generic[V]):
     items: Ints
     rows: Ints
 
-    def row_of(self, at: int) -> int:
-        """The value's row of a position; -1 where it has none."""
-        return int(self.rows[at]) if at < self.rows.size else -1
-
 
 @dataclass(frozen=True, eq=False)
 class Models:

@@ -10,29 +10,29 @@ from numpy.typing import NDArray
 
 from models.arrays import Floats, Ints
 from models.source_weights import SourceWeights, Weight
-from serving.scene import NOBODY, Part, Scene
+from serving.scene import Led, Part, Scene
 
 _NONE: Final = Weight(0.0)
 _EVERYBODY: Final = frozenset({"trending_hour", "trending_day", "trending_fortnight", "trending_here", "popular"})
 
 
 class Blend(NamedTuple):
-    """C candidates: positions, total scores, and by source (S, C) what it added and the item that led there; positions rise."""
+    """C candidates: positions, total scores, by source (S, C) what it added, and what led there; positions rise."""
 
     items: Ints
     scores: Floats
     names: tuple[str, ...]
     added: Floats
-    anchors: Ints
+    led: tuple[Led | int, ...]
 
 
 class Candidates(NamedTuple):
-    """What all sources propose: positions (C,) rising, and by source (S, C) its score, 0 to 1, and the item that led there."""
+    """What all sources propose: positions (C,) rising, by source (S, C) its score, 0 to 1, and what led there."""
 
     items: Ints
     names: tuple[str, ...]
     scores: Floats
-    anchors: Ints
+    led: tuple[Led | int, ...]
 
 
 def source_weights(scene: Scene) -> dict[str, Weight]:
@@ -73,13 +73,9 @@ def gather(scene: Scene, parts: Mapping[str, Part]) -> Candidates:
     column = np.empty(len(scene.catalogue), np.int32)
     column[items] = np.arange(items.size)
     scores = np.zeros((len(used), items.size), np.float32)
-    anchors = np.full((len(used), items.size), NOBODY, np.int32)
     for row, found in enumerate(used.values()):
-        columns = column[found.items]
-        scores[row, columns] = found.scores
-        if found.anchors is not NOBODY:
-            anchors[row, columns] = found.anchors
-    return Candidates(items, tuple(used), scores, anchors)
+        scores[row, column[found.items]] = found.scores
+    return Candidates(items, tuple(used), scores, tuple([found.led for found in used.values()]))
 
 
 def weighed(found: Candidates, weights: Mapping[str, Weight]) -> Floats:
@@ -97,7 +93,7 @@ def blend(scene: Scene, parts: Mapping[str, Part], weights: Mapping[str, Weight]
     added = weighed(found, weights)
     scores = added.sum(axis=0) * _noise(scene, found.items)
     scores -= _aversion(scene, found.items, averse)
-    return Blend(found.items, scores, found.names, added, found.anchors)
+    return Blend(found.items, scores, found.names, added, found.led)
 
 
 def exposed(scene: Scene, blended: Blend) -> Blend:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from models.arrays import Ints
+from models.arrays import Floats, Ints
 from schemas.answers import Asked, DecidedItem, Reason, SourceOutcome
 from serving import diversity, exploration, filters, profile, ranking, rules
 from serving.bundle import Models
@@ -55,8 +55,6 @@ SOURCES: Final[Mapping[str, Source]] = {
     "popular": popular.candidates,
     "new": new.candidates,
 }
-_ANCHORS: Final[Mapping[str, Callable[[Scene, Ints], Ints]]] = {"fold_in": fold_in.anchors, "ease": ease.anchors}
-"""Sources that tell what led to an item only of those that are shown, as it takes them longer than to find them."""
 _SMALLEST_SHARE: Final = 0.01
 
 
@@ -159,14 +157,9 @@ def _decided(scene: Scene, blended: Blend, chosen: Ints) -> list[DecidedItem]:
 
 def _reasons(scene: Scene, blended: Blend, chosen: Ints) -> list[list[Reason]]:
     """Each chosen item's reasons, largest share first; shares too small to tell are left out."""
-    anchors = blended.anchors[:, chosen]
-    for name, anchors_of in _ANCHORS.items():
-        if name in blended.names:
-            row = blended.names.index(name)
-            columns = np.flatnonzero(blended.added[row, chosen])
-            anchors[row, columns] = anchors_of(scene, blended.items[chosen[columns]])
     shares = blended.added[:, chosen]
     shares = shares / shares.sum(axis=0)
+    anchors = _anchors(blended, chosen, shares)
     columns, rows = (shares.T >= _SMALLEST_SHARE).nonzero()
     told = shares[rows, columns]
     order = np.lexsort((rows, -told, columns))
@@ -178,6 +171,19 @@ def _reasons(scene: Scene, blended: Blend, chosen: Ints) -> list[list[Reason]]:
     ):
         reasons[column].append(Reason(names[row], share, ids[anchor] if anchor != NOBODY else None))
     return reasons
+
+
+def _anchors(blended: Blend, chosen: Ints, shares: Floats) -> Ints:
+    """By source (S, C) the item that led to each chosen one."""
+    anchors = np.full(shares.shape, NOBODY, np.int32)
+    for row, led in enumerate(blended.led):
+        if isinstance(led, int):
+            anchors[row] = led
+        else:
+            own = (shares[row] >= _SMALLEST_SHARE).nonzero()[0]
+            if own.size:
+                anchors[row, own] = led(blended.items[chosen[own]])
+    return anchors
 
 
 def _filling(scene: Scene, taken: Ints, count: int) -> tuple[Ints, list[str]]:

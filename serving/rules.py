@@ -39,7 +39,7 @@ def boosted(scene: Scene, blended: Blend) -> Blend:
         scores=np.where(blended.scores > 0, blended.scores * factors, blended.scores),
         names=(*blended.names, BOOST),
         added=np.vstack([added, more[None]]).astype(np.float32),
-        anchors=np.vstack([blended.anchors, np.full((1, more.size), NOBODY, np.int32)]),
+        led=(*blended.led, NOBODY),
     )
 
 

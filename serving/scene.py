@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache, partial
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -63,12 +64,17 @@ class Scene(NamedTuple):
         return self.profile.fresh / (self.profile.fresh + self.config.mix)
 
 
+Led = Callable[[Ints], Ints]
+"""The item that led to each of some of a source's candidates (C,), or NOBODY; shape (C,)."""
+
+
 class Part(NamedTuple):
-    """One source's candidates: distinct positions (C,), scores 0 to 1 (C,), the item that led to each, or to them all."""
+    """One source's candidates: distinct positions (C,), scores 0 to 1 (C,), and which item led to them."""
 
     items: Ints
     scores: Floats
-    anchors: Ints | int = NOBODY
+    led: Led | int = NOBODY
+    """Asked only of the candidates that are shown; or one item that led to them all."""
 
 
 NOTHING: Final = Part(np.empty(0, np.int32), np.empty(0, np.float32))
@@ -119,7 +125,7 @@ def leads(found: Iterable[tuple[int, Ints, Floats]]) -> Leads:
 
 
 def gathered(scene: Scene, found: Leads) -> Part:
-    """Candidates of several anchors: summed scores, each with the anchor that gave it most; the best ``reach``."""
+    """Candidates of several anchors: summed scores, each led to by the anchor that gave it most; the best ``reach``."""
     allowed = scene.allowed[found.items].nonzero()[0]
     if not allowed.size:
         return NOTHING
@@ -128,19 +134,32 @@ def gathered(scene: Scene, found: Leads) -> Part:
     keys.sort()
     entries = keys & (2**_ENTRY_BITS - 1)
     items, scores = found.items[entries], found.scores[entries]
-    first = changes(items)
-    begins = first.nonzero()[0]
+    begins = changes(items).nonzero()[0]
     summed = np.add.reduceat(scores, begins)
-    chosen = strongest(summed, scene.reach, scene.catalogue.column("hash")[items[begins]])
-    # Of each item's entries the one with the greatest score, of several the last.
-    run = first.cumsum() - 1
-    tops = (scores == np.maximum.reduceat(scores, begins)[run]).nonzero()[0]
-    begins[run[tops]] = tops
-    best = begins[chosen]
-    return Part(items[best], summed[chosen], found.anchors[entries[best]])
+    items = items[begins]
+    chosen = strongest(summed, scene.reach, scene.catalogue.column("hash")[items])
+    return Part(items[chosen], summed[chosen], partial(strongest_lead, found))
+
+
+def strongest_lead(found: Leads, items: Ints) -> Ints:
+    """For each of these items (C,) the anchor that leads there most, of several the last; shape (C,)."""
+    place = np.zeros(1 + max(int(found.items.max()), int(items.max())), np.int32)
+    place[items] = np.arange(1, items.size + 1)
+    places = place[found.items]
+    leading = places.nonzero()[0]
+    leading = leading[np.lexsort((found.scores[leading], places[leading]))]
+    anchors = np.full(items.size + 1, NOBODY, np.int32)
+    anchors[places[leading]] = found.anchors[leading]
+    return anchors[1:]
 
 
 def bucketed(items: Ints) -> Part:
     """Candidates in order, scored by rank in doubling buckets: a small change of counts seldom changes a score."""
-    buckets = np.floor(np.log2(np.arange(1, items.size + 1)))
-    return Part(items, np.exp2(-buckets / 2).astype(np.float32))
+    return Part(items, _buckets(items.size))
+
+
+@cache
+def _buckets(count: int) -> Floats:
+    scores = np.exp2(-np.floor(np.log2(np.arange(1, count + 1))) / 2).astype(np.float32)
+    scores.flags.writeable = False
+    return scores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -31,16 +32,14 @@ def candidates(scene: Scene) -> Part:
     if not known.rows.size:
         return NOTHING
     scores = model.value.score_rows(known.rows, known.weights)
-    near = np.flatnonzero(scores > 0)
+    near = (scores > 0).nonzero()[0]
     chosen = near[best_allowed(scene, model.items[near], scores[near])]
-    return Part(model.items[chosen], supported(scores[chosen], scene.config.ease_support))
+    told = supported(scores[chosen], scene.config.ease_support)
+    return Part(model.items[chosen], told, partial(_spoken, model, known))
 
 
-def anchors(scene: Scene, items: Ints) -> Ints:
+def _spoken(model: Placed[Ease], known: _Interests, items: Ints) -> Ints:
     """For each of these candidates the interest that speaks for it most; shape (C,)."""
-    model = scene.models.ease
-    assert model is not None
-    known = _interests(scene, model)
     spoken = model.value.contributions_of(known.rows, known.weights, model.rows[items])
     leading: Ints = known.positions[spoken.argmax(axis=0)]
     return leading
@@ -48,6 +47,9 @@ def anchors(scene: Scene, items: Ints) -> Ints:
 
 def _interests(scene: Scene, model: Placed[Ease]) -> _Interests:
     strongest = islice(scene.profile.weights.items(), scene.config.ease_interests)
-    known = [(at, row, weight) for at, weight in strongest if (row := model.row_of(at)) >= 0]
-    positions, rows, weights = zip(*known, strict=True) if known else ((), (), ())
-    return _Interests(np.array(positions, np.int32), np.array(rows, np.intp), np.array(weights, np.float32))
+    positions, weights = np.array(list(strongest)).reshape(-1, 2).T
+    placed = (positions < model.rows.size).nonzero()[0]
+    positions = positions[placed].astype(np.int32)
+    rows = model.rows[positions]
+    known = (rows >= 0).nonzero()[0]
+    return _Interests(positions[known], rows[known].astype(np.intp), weights[placed[known]].astype(np.float32))

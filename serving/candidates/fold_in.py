@@ -6,6 +6,7 @@ happened since training (see ``Scene.fresh_share``).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -44,7 +45,7 @@ def candidates(scene: Scene) -> Part:
         return NOTHING
     items, scores = scene.models.als_items, als.score(factors)
     chosen = best_allowed(scene, items, scores)
-    return Part(items[chosen], scaled(scores[chosen]))
+    return Part(items[chosen], scaled(scores[chosen]), partial(anchors, scene))
 
 
 def anchors(scene: Scene, items: Ints) -> Ints:

@@ -24,7 +24,7 @@ def by_half_life(number: int) -> Callable[[Scene], Part]:
         if not items.size:
             return NOTHING
         logs = population.decayed(number, items) - scene.asked.now / HALF_LIVES[number]
-        counts = np.log2(1.0 + np.exp2(np.clip(logs, -60.0, 60.0)))
+        counts = np.log2(1.0 + np.exp2(np.minimum(np.maximum(logs, -60.0), 60.0)))
         return Part(items, np.minimum(counts / log2(1.0 + scene.config.trending_crowd), 1.0).astype(np.float32))
 
     return candidates

@@ -38,7 +38,7 @@ from tests.bench.system import cpu_seconds, servers, supervised
 from tests.bench.worker import followed
 from tests.e2e.systems import eventually, free_port
 
-EVENTS = 400_000
+EVENTS = 300_000
 SECONDS = 5.0
 ROUNDS = 3
 CONNECTIONS = 16
