@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tests.bench import collector, freshness, growth, models, quality, scale, served, serving, soak, worker
+from tests.bench import collector, compute, freshness, growth, models, quality, scale, served, serving, soak, worker
 from tests.bench.results import Figures, write
 
 BENCHMARKS: dict[str, Callable[[], Figures]] = {
     "collector": collector.measure,
     "serving": serving.measure,
+    "compute": compute.measure,
     "freshness": freshness.measure,
     "quality": quality.measure,
     "served": served.measure,

@@ -1,0 +1,106 @@
+"""Reads on one connection: sent together, each answered, asked again once where the connection turns out to be dead."""
+
+import asyncio
+from collections import deque
+from types import SimpleNamespace
+
+import pytest
+import redis
+
+from adapters.redis_line import RedisLine
+
+
+class Connection:
+    """Answers each command with itself, in order; ``faults`` are raised instead, one a sending or reading."""
+
+    def __init__(self, sending=(), reading=()):
+        self.sending, self.reading = deque(sending), deque(reading)
+        self.sent: list[list[bytes]] = []
+        self.answers: deque[bytes] = deque()
+        self.disconnected = 0
+
+    def pack_command(self, *command):
+        return [" ".join(map(str, command)).encode(), b"\n"]
+
+    async def connect(self):
+        return
+
+    async def send_packed_command(self, packed):
+        if self.sending and (fault := self.sending.popleft()) is not None:
+            raise fault
+        self.sent.append(packed.split(b"\n")[:-1])
+        self.answers.extend(self.sent[-1])
+
+    async def read_response(self):
+        answer = self.answers.popleft()
+        if self.reading and (fault := self.reading.popleft()) is not None:
+            raise fault
+        return answer
+
+    async def disconnect(self, *, nowait=False):
+        self.answers.clear()
+        self.disconnected += 1
+
+
+def line_on(connection: Connection) -> RedisLine:
+    return RedisLine(SimpleNamespace(connection_pool=SimpleNamespace(make_connection=lambda: connection)))
+
+
+def asked(connection: Connection, *names: str) -> list[object]:
+    async def ask_all():
+        line = line_on(connection)
+        return await asyncio.gather(*(line.ask("GET", name) for name in names), return_exceptions=True)
+
+    return asyncio.run(ask_all())
+
+
+def test_what_is_asked_in_one_turn_is_sent_together_and_each_gets_its_own_answer():
+    connection = Connection()
+    assert asked(connection, "a", "b", "c") == [b"GET a", b"GET b", b"GET c"]
+    assert connection.sent == [[b"GET a", b"GET b", b"GET c"]]
+
+
+def test_an_error_of_one_command_is_its_askers_alone():
+    fault = redis.ResponseError("no such key")
+    assert asked(Connection(reading=[None, fault, None]), "a", "b", "c") == [b"GET a", fault, b"GET c"]
+
+
+def test_a_dead_connection_is_given_up_and_what_it_left_unanswered_is_asked_once_more():
+    connection = Connection(reading=[None, redis.ConnectionError("reset")])
+    assert asked(connection, "a", "b") == [b"GET a", b"GET b"]
+    assert connection.sent == [[b"GET a", b"GET b"], [b"GET b"]]
+    assert connection.disconnected == 1
+
+
+def test_where_redis_stays_away_everybody_who_asked_is_told():
+    down = redis.ConnectionError("refused")
+    assert asked(Connection(sending=[down, down]), "a", "b") == [down, down]
+
+
+def test_a_slow_answer_is_not_asked_for_again():
+    late = redis.TimeoutError("late")
+    connection = Connection(sending=[late])
+    assert asked(connection, "a") == [late]
+    assert connection.sent == []
+
+
+def test_whoever_gave_up_takes_nobody_elses_answer():
+    async def ask_two():
+        line = line_on(Connection())
+        given_up, other = line.ask("GET", "a"), line.ask("GET", "b")
+        given_up.cancel()
+        return await other, await line.ask("GET", "c")
+
+    assert asyncio.run(ask_two()) == (b"GET b", b"GET c")
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+def test_what_is_asked_while_answers_are_read_goes_out_next(turns):
+    async def ask_later():
+        line = line_on(connection := Connection())
+        first = line.ask("GET", "a")
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await asyncio.gather(first, line.ask("GET", "b")), len(connection.sent)
+
+    assert asyncio.run(ask_later()) == ([b"GET a", b"GET b"], 1 + turns)
