@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import urllib.request
@@ -45,6 +46,7 @@ CONNECTIONS = 16
 _PEOPLE: Final = tuple(dict.fromkeys(traffic.people(3_000, 1)))
 WAITING = 16
 """People who ask again and again while nothing new is known of them."""
+_TIMED: Final = re.compile(r'freshet_candidates_seconds_(sum|count)\{source="(\w+)"\} (\S+)')
 
 _CONSTANT = """
 import sys, uvicorn
@@ -129,7 +131,7 @@ def _one(api: Api) -> dict[str, Any]:
             found["constant"].append(_measured([constant], lambda _: "/constant", SECONDS / 2))
             found["new"].append(_measured([api], _new(f"one-{number}"), SECONDS))
             found["unchanged"].append(_measured([api], _again, SECONDS))
-    figures: dict[str, Any] = {"answer_bytes": size}
+    figures: dict[str, Any] = {"answer_bytes": size, "source_us": _sources(api)}
     for name, each in found.items():
         figures |= _told(name, each)
     return figures
@@ -141,6 +143,14 @@ def _two(apis: list[Api], one: float) -> dict[str, Any]:
         _touch(api)
     figures = _told("two_processes", [_measured(apis, _new(f"two-{number}"), SECONDS) for number in range(ROUNDS)])
     return {**figures, "two_processes_cpu_of_one": round(figures["two_processes_cpu_ms"] / one, 3)}
+
+
+def _sources(api: Api) -> dict[str, float]:
+    """What each source of candidates took, on average over the lists that were timed."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{api.port}/metrics") as answered:
+        found = {(what, name): float(value) for what, name, value in _TIMED.findall(answered.read().decode())}
+    counted = {name: count for (what, name), count in found.items() if what == "count" and count}
+    return {name: round(1e6 * found["sum", name] / count, 1) for name, count in counted.items()}
 
 
 def _touch(api: Api) -> None:
