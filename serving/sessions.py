@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from models.session_tail import SessionTail
@@ -13,6 +15,7 @@ SESSIONS: Final = 20_000
 """Sessions kept."""
 LONGEST: Final = 64
 """Interactions kept a session."""
+_offset: Final = attrgetter("offset")
 
 
 class _Live(NamedTuple):
@@ -60,10 +63,9 @@ class LiveSessions:
     def _read(self, partition: int, cells: Sequence[TailCell]) -> Iterator[None]:
         """Add what is newer than what was read before, and remove what was taken back; one cell a step."""
         for cell in sorted(cells, key=lambda cell: cell.chunk):
-            for entry in cell.entries:
-                if entry.offset > self._newest.get(partition, -1):
-                    self._add(partition, entry)
-                    self._newest[partition] = entry.offset
+            for entry in cell.entries[bisect_right(cell.entries, self._newest.get(partition, -1), key=_offset) :]:
+                self._add(partition, entry)
+                self._newest[partition] = entry.offset
             for entry in cell.gone:
                 live = self._live.get(entry.session)
                 if live is not None and live.visits.pop(entry.offset, None) is not None:
