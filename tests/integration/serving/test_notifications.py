@@ -22,13 +22,15 @@ def address(embedded):
     command = [sys.executable, "-m", "deploy.cli", "up", "--data", str(embedded.folder), "--port", str(port)]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 60
-    while not _ready(address):
-        assert time.monotonic() < deadline, "it did not become ready"
-        time.sleep(0.05)
-    yield address, process
-    process.kill()
-    process.wait()
+    try:
+        deadline = time.monotonic() + 60
+        while not _ready(address):
+            assert time.monotonic() < deadline, "it did not become ready"
+            time.sleep(0.05)
+        yield address, process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _ready(address):
