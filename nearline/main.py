@@ -25,7 +25,7 @@ from nearline.config import NearlineConfig
 from nearline.measured import MeasuredStore
 from nearline.refuse import LogRefuser
 from nearline.watch import Watch
-from schemas.errors import FreshetError, ServerMissing, StoreUnavailable
+from schemas.errors import FreshetError, PortInUse, ServerMissing, StoreUnavailable
 from schemas.ports import LogReader
 from schemas.records import Record
 from schemas.settings import read_settings
@@ -59,7 +59,7 @@ def run() -> NoReturn:
 
 
 def build(config: NearlineConfig) -> NearlineApp:
-    """The worker's app with real adapters; raises ServerMissing, StoreUnavailable, ConfigurationInvalid."""
+    """The worker's app with real adapters; raises ServerMissing, StoreUnavailable, ConfigurationInvalid, PortInUse."""
     store = RedisSignalStore(config.redis, key_prefix(config.prefix))
     prefix = topic_prefix(config.prefix)
     for attempt in stamina.retry_context(on=(ServerMissing, StoreUnavailable), attempts=None, timeout=START_SECONDS):
@@ -68,12 +68,19 @@ def build(config: NearlineConfig) -> NearlineApp:
             create_topics(config.kafka, prefix, config.partitions)
     config.worker_dir.mkdir(parents=True, exist_ok=True)
     if config.metrics_port is not None:
-        start_http_server(config.metrics_port)
+        _serve_metrics(config.metrics_port)
     reader, measured = KafkaLogReader(config.kafka, prefix), MeasuredStore(store)
     refuser = LogRefuser(KafkaLogWriter(config.kafka, prefix, config.partitions), time.time)
     parts = Parts(reader, measured, refuser, _catchup(config, reader), time.time)
     watch = Watch(KafkaLogReader(config.kafka, prefix), measured)
     return NearlineApp(config, Assignment(parts), watch, _restart)
+
+
+def _serve_metrics(port: int) -> None:
+    try:
+        start_http_server(port)
+    except OSError as error:
+        raise PortInUse(f"port {port} is taken: set FRESHET_METRICS_PORT to a free one") from error
 
 
 def _catchup(config: NearlineConfig, reader: LogReader) -> Catchup:

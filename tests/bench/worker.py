@@ -24,7 +24,7 @@ from schemas.keys import Signal
 from tests.bench import traffic
 from tests.bench.results import Figures, console
 from tests.bench.system import cpu_seconds, servers, supervised
-from tests.e2e.systems import eventually
+from tests.e2e.systems import eventually, free_port
 
 EVENTS = 50_000
 ROUNDS = 2
@@ -93,9 +93,8 @@ def _bare(settings: Settings, folder: Path) -> Cost:
 
 def _freshet(settings: Settings, folder: Path, workers: int, seed: int) -> tuple[Cost, Cost]:
     """What a backlog and then as much again costs so many workers."""
-    services = [
-        each for each in cluster.services(settings, cluster.Ports(), workers, folder) if each.name.startswith("worker")
-    ]
+    ports = cluster.Ports(workers_from=free_port())
+    services = [each for each in cluster.services(settings, ports, workers, folder) if each.name.startswith("worker")]
     traffic.produce(settings.kafka, settings.prefix, EVENTS, 100 + seed)
     with followed(settings) as log, supervised(services, folder / f"{time.time_ns()}") as running:
         pids = [running.pid(each.name) for each in services]
