@@ -90,7 +90,7 @@ def measure() -> Figures:
         with _apis(settings, folder, 1) as [one]:
             figures = _one(one)
         with _apis(settings, folder, 2) as two:
-            figures |= _two(two, figures["new_cpu_ms"])
+            figures |= _two(two)
     load = {"load_average_before": round(before, 2), "load_average_after": round(os.getloadavg()[0], 2)}
     return Figures("cluster", {"items": traffic.ITEMS, "people": traffic.USERS, "events": EVENTS, **figures, **load})
 
@@ -137,12 +137,17 @@ def _one(api: Api) -> dict[str, Any]:
     return figures
 
 
-def _two(apis: list[Api], one: float) -> dict[str, Any]:
-    """What two processes do together, beside what an answer cost the one."""
+def _two(apis: list[Api]) -> dict[str, Any]:
+    """What two processes do together, in turn with one of them alone, so that both meet the same machine."""
     for api in apis:
         _touch(api)
-    figures = _told("two_processes", [_measured(apis, _new(f"two-{number}"), SECONDS) for number in range(ROUNDS)])
-    return {**figures, "two_processes_cpu_of_one": round(figures["two_processes_cpu_ms"] / one, 3)}
+    alone, both = [], []
+    for number in range(ROUNDS):
+        alone.append(_measured(apis[:1], _new(f"alone-{number}"), SECONDS))
+        both.append(_measured(apis, _new(f"both-{number}"), SECONDS))
+    figures = {**_told("one_of_two", alone), **_told("two_processes", both)}
+    ratio = figures["two_processes_cpu_ms"] / figures["one_of_two_cpu_ms"]
+    return {**figures, "two_processes_cpu_of_one": round(ratio, 3)}
 
 
 def _sources(api: Api) -> dict[str, float]:
