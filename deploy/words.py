@@ -29,6 +29,7 @@ _ALONE: Final = {
     "trending": "trending now",
     "popular": "popular",
     "new": "new",
+    "new_hour": "just in",
     "latest": "came in lately",
     "text": "described alike",
     "boost": "moved up by a rule",

@@ -1,14 +1,15 @@
 """How much each source of candidates counts in the blend, by how much a person has done so far.
 
-A source says a score from 0 to 1 of each of its candidates; it adds ``linear · score + root · √score``, so that its
-scale is learned with its weight. Learned by ``offline/training/source_weights.py`` from what people went on to.
+A source says a score from 0 to 1 of each of its candidates; it adds a weighted sum of four powers of the score, so
+that the curve from score to strength is learned with the weight: it never falls (a generalised additive model, Hastie
+and Tibshirani 1986). Learned by ``offline/training/source_weights.py`` from what people went on to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, Final, NamedTuple, Self
 
 import numpy as np
 
@@ -16,33 +17,42 @@ from models.arrays import Floats, Ints, frozen, pack, pack_ids, unpack, unpack_i
 
 
 class Weight(NamedTuple):
-    """What a source's scores are multiplied by, and what their square roots are; none below 0."""
+    """What the powers of a source's scores are multiplied by; none below 0."""
 
     linear: float
     root: float = 0.0
+    fourth_root: float = 0.0
+    square: float = 0.0
+
+
+POWERS: Final = len(Weight._fields)
+
+
+def powers(scores: Floats) -> Floats:
+    """Scores raised to the powers of a ``Weight``, in its order: shape (POWERS, ...)."""
+    roots = np.sqrt(scores)
+    return np.stack([scores, roots, np.sqrt(roots), scores * scores])
 
 
 @dataclass(frozen=True, eq=False)
 class SourceWeights:
     """Weights of S sources in B segments: segment b holds people with ``edges[b - 1]`` interactions or more.
 
-    ``edges`` (B - 1,) int32 rising, ``linear`` and ``root`` (B, S) float32.
+    ``edges`` (B - 1,) int32 rising, ``weights`` (B, S, POWERS) float32.
     """
 
     kind: ClassVar[str] = "source-weights"
 
     sources: tuple[str, ...]
     edges: Ints
-    linear: Floats
-    root: Floats
+    weights: Floats
     revisits: bool = False
     """Whether people of this site often go back to what they saw in the same session, so that it may be shown again."""
 
     def __post_init__(self) -> None:
-        shape = (len(self.edges) + 1, len(self.sources))
+        shape = (len(self.edges) + 1, len(self.sources), POWERS)
         object.__setattr__(self, "edges", frozen(self.edges, np.int32, (len(self.edges),)))
-        object.__setattr__(self, "linear", frozen(self.linear, np.float32, shape))
-        object.__setattr__(self, "root", frozen(self.root, np.float32, shape))
+        object.__setattr__(self, "weights", frozen(self.weights, np.float32, shape))
 
     def segment(self, interactions: int) -> int:
         """The segment of somebody with so many interactions."""
@@ -50,13 +60,12 @@ class SourceWeights:
 
     def of(self, interactions: int) -> Mapping[str, Weight]:
         """The weights for somebody with so many interactions, by source."""
-        at = self.segment(interactions)
-        pairs = zip(self.linear[at].tolist(), self.root[at].tolist(), strict=True)
-        return {name: Weight(*pair) for name, pair in zip(self.sources, pairs, strict=True)}
+        found = self.weights[self.segment(interactions)].tolist()
+        return {name: Weight(*each) for name, each in zip(self.sources, found, strict=True)}
 
     def save(self) -> bytes:
         """The weights as bytes."""
-        arrays = {"edges": self.edges, "linear": self.linear, "root": self.root, "revisits": np.array([self.revisits])}
+        arrays = {"edges": self.edges, "weights": self.weights, "revisits": np.array([self.revisits])}
         return pack(self.kind, arrays | pack_ids("sources", self.sources))
 
     @classmethod
@@ -66,7 +75,6 @@ class SourceWeights:
         return cls(
             unpack_ids("sources", arrays),
             arrays["edges"],
-            arrays["linear"],
-            arrays["root"],
+            arrays["weights"],
             bool(arrays["revisits"][0]),
         )

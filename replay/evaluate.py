@@ -40,8 +40,8 @@ DELAYS: Final[Mapping[str, float]] = {"1 minute late": 60.0, "10 minutes late": 
 BATCH: Final = "batch only"
 _SHOWN: Final = 2
 """Lists are asked for this many times as long as the longest cutoff, so that ties at its end are seen."""
-_CANDIDATES: Final = 200
-_CHOICES: Final = 4_000
+_CANDIDATES: Final = 100
+_CHOICES: Final = 3_000
 """Newest choices that weights are learned from."""
 _REVISITS: Final = 0.05
 """Share of a session's interactions that go back, from which going back is shown."""
@@ -288,14 +288,17 @@ def _among(scores: NDArray[Any], column: int) -> float:
 
 
 def _choice(candidates: Candidates, at: int | None, sources: tuple[str, ...], interactions: int) -> Choice | None:
-    """What was proposed and what was chosen; the candidates that most is said of, and the chosen one."""
+    """The candidates that most is said of, and which was chosen; None where it was none of them.
+
+    Taking in the chosen one regardless would teach that what little is said of is often chosen.
+    """
     column = _column(candidates, at)
     if column is None:
         return None
     said = candidates.scores.sum(axis=0)
     kept = np.argsort(-said, kind="stable")[:_CANDIDATES]
     if column not in kept:
-        kept = np.append(kept[:-1], column)
+        return None
     scores = np.zeros((kept.size, len(sources)), np.float32)
     for row, name in enumerate(candidates.names):
         scores[:, sources.index(name)] = candidates.scores[row, kept]

@@ -36,7 +36,8 @@ _SOURCE_WEIGHTS: Final = {
     "trending_fortnight": 0.3,
     "trending_here": 0.2,
     "popular": 0.3,
-    "new": 0.1,
+    "new_hour": 0.1,
+    "new": 0.05,
 }
 
 
@@ -90,7 +91,7 @@ class RankingConfig(msgspec.Struct, frozen=True, kw_only=True):
     known_events: int = 5
     """From this many interactions on (or with a trained vector or list), what others do no longer orders a list."""
     new_age: float = 14 * DAY
-    """Items younger than this are new."""
+    """Items younger than this are new; at this age one is half as new as at its first moment."""
     hide_seen: bool = True
     seen_for: dict[str, float | None] = {}
     """By event type, how long after it an item stays away (seconds): ``{"view": 86400, "rating": null}``.

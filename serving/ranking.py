@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Floats, Ints
-from models.source_weights import SourceWeights, Weight
+from models.source_weights import POWERS, SourceWeights, Weight, powers
 from serving.scene import Led, Part, Scene
 
 _NONE: Final = Weight(0.0)
@@ -80,10 +80,10 @@ def gather(scene: Scene, parts: Mapping[str, Part]) -> Candidates:
 
 def weighed(found: Candidates, weights: Mapping[str, Weight]) -> Floats:
     """What each source adds to each candidate (S, C); a source without a weight adds nothing."""
-    given = np.array([weights.get(name, _NONE) for name in found.names], np.float32).reshape(-1, 2)
+    given = np.array([weights.get(name, _NONE) for name in found.names], np.float32).reshape(-1, POWERS)
     added = given[:, :1] * found.scores
-    rooted = given[:, 1] > 0
-    added[rooted] += given[rooted, 1:] * np.sqrt(found.scores[rooted])
+    curved = np.flatnonzero(given[:, 1:].any(axis=1))
+    added[curved] += np.einsum("sp,psc->sc", given[curved, 1:], powers(found.scores[curved])[1:])
     return added
 
 

@@ -33,6 +33,7 @@ from serving.fields import Bools
 from serving.ordering import strongest
 from serving.ranking import Blend
 from serving.scene import NOBODY, Part, Scene, Signals
+from signals.decay import HOUR
 
 Source = Callable[[Scene], Part]
 Asking = Callable[[str, Source, Scene], Part]
@@ -53,7 +54,8 @@ SOURCES: Final[Mapping[str, Source]] = {
     "trending_fortnight": trending.by_half_life(2),
     "trending_here": trending_here.candidates,
     "popular": popular.candidates,
-    "new": new.candidates,
+    "new_hour": new.by_age(lambda _: HOUR),
+    "new": new.by_age(lambda config: config.new_age),
 }
 _SMALLEST_SHARE: Final = 0.01
 

@@ -1,8 +1,9 @@
 """Weights of the blend's sources, learned from what people went on to: a conditional logit over candidates.
 
 McFadden, "Conditional logit analysis of qualitative choice behavior", 1974: the item that a person went on to is
-drawn from the candidates with probability softmax(Σ w·f). Weights do not go below 0, so that each source's share of
-a score stays a reason to show. First for everybody, then for each segment, held near everybody's by a ridge.
+drawn from the candidates with probability softmax(Σ w·f), f the powers of all sources' scores. Weights do not go
+below 0, so that each source's share of a score stays a reason to show. First for everybody, then for each segment,
+held near everybody's by a ridge.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import scipy.optimize
 from numpy.typing import NDArray
 
 from models.arrays import Floats
-from models.source_weights import SourceWeights
+from models.source_weights import POWERS, SourceWeights, powers
 
 Doubles = NDArray[np.float64]
 
@@ -25,6 +26,8 @@ EDGES: Final = (3, 10, 40)
 TOTAL: Final = 2.0
 """Weights are scaled to this sum; only their ratios order a list."""
 _SHARPEST: Final = 200.0
+_ENOUGH: Final = 1e-6
+"""Of the log-likelihood, the share that a further step must gain."""
 
 
 class Choice(NamedTuple):
@@ -44,7 +47,7 @@ class WeightParameters:
     segment_ridge: float = 2.0
     """Pulls a segment's weights to everybody's."""
     least: int = 50
-    """Choices without which nothing is learned of a segment."""
+    """Choices without which nothing is learned of a segment, or of a source."""
 
 
 def learn(
@@ -54,25 +57,37 @@ def learn(
     *,
     revisits: bool = False,
 ) -> SourceWeights | None:
-    """The weights under which the choices are likeliest; None where there are too few choices to learn from."""
+    """The weights under which the choices are likeliest; None where there are too few choices to learn from.
+
+    A source that seldom proposed anything is left out: of its weight nothing is known.
+    """
     how = parameters or WeightParameters()
     if len(choices) < how.least:
         return None
-    width = 2 * len(sources)
+    proposing = np.sum([each.scores.any(axis=0) for each in choices], axis=0)
+    heard = np.flatnonzero(proposing >= how.least)
+    if not heard.size:
+        return None
+    known = [each._replace(scores=each.scores[:, heard]) for each in choices]
+    segments = np.array(_by_segment(known, POWERS * heard.size, how))
+    scaled = segments * (TOTAL / np.maximum(segments.sum(axis=1, keepdims=True), np.finfo(float).tiny))
+    weights = scaled.reshape(len(segments), POWERS, heard.size).transpose(0, 2, 1)
+    return SourceWeights(tuple(sources[at] for at in heard), np.array(EDGES), weights, revisits)
+
+
+def _by_segment(choices: Sequence[Choice], width: int, how: WeightParameters) -> list[Doubles]:
     everybody = _fitted(_Problem.of(choices), np.zeros(width), how.ridge, np.full(width, 1.0))
     segments = []
     for number in range(len(EDGES) + 1):
         own = [each for each in choices if np.searchsorted(EDGES, each.interactions, side="right") == number]
         enough = len(own) >= how.least
         segments.append(_fitted(_Problem.of(own), everybody, how.segment_ridge, everybody) if enough else everybody)
-    scaled = np.array([each * (TOTAL / max(each.sum(), np.finfo(float).tiny)) for each in segments])
-    linear, root = np.split(scaled, 2, axis=1)
-    return SourceWeights(sources, np.array(EDGES), linear, root, revisits)
+    return segments
 
 
 @dataclass(frozen=True)
 class _Problem:
-    """Choices one after the other: features (N, 2·S), where each begins, and the row of each chosen one."""
+    """Choices one after the other: features (N, POWERS · S), where each begins, and the row of each chosen one."""
 
     features: Floats
     begins: NDArray[np.intp]
@@ -84,7 +99,7 @@ class _Problem:
         counts = np.array([each.scores.shape[0] for each in choices])
         begins = np.cumsum(counts) - counts
         chosen = begins + np.array([each.chosen for each in choices])
-        return cls(np.concatenate([scores, np.sqrt(scores)], axis=1), begins, chosen)
+        return cls(np.concatenate(list(powers(scores)), axis=1), begins, chosen)
 
     def loss(self, weights: Doubles) -> tuple[float, Doubles]:
         """The mean negative log-likelihood, and its gradient."""
@@ -109,6 +124,8 @@ def _fitted(problem: _Problem, centre: Doubles, ridge: float, start: Doubles) ->
         return loss + strength * float(away @ away), gradient + 2 * strength * away
 
     bounds: Any = [(0.0, _SHARPEST)] * centre.size
-    found = scipy.optimize.minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds)
+    found = scipy.optimize.minimize(
+        objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": _ENOUGH}
+    )
     weights: Doubles = found.x
     return weights

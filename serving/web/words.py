@@ -24,6 +24,7 @@ _PLAIN: Final = {
     "trending_here": "trending where you are",
     "popular": "popular with everyone",
     "new": "new here",
+    "new_hour": "just in",
     "latest": "new here",
     "text": "reads much like it",
     "boost": "picked by the shop",

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.source_weights import SourceWeights
+from models.source_weights import POWERS, SourceWeights
 from schemas.answers import Asked
 from schemas.catalogue import Item
 from serving import metrics
@@ -227,7 +227,7 @@ def test_one_list_in_sixteen_is_timed_by_source(trained, remember, say):
 
 
 def test_a_source_that_learning_never_met_keeps_its_configured_weight(trained, remember, say):
-    learned = SourceWeights(("popular",), np.array([], np.int32), np.zeros((1, 1)), np.zeros((1, 1)))
+    learned = SourceWeights(("popular",), np.array([], np.int32), np.zeros((1, 1, POWERS)))
     trained.models = weighed(trained.models, learned)
     ranked = trained.ask(remember(say("view", 30)), user_id="ann")
     assert told(ranked, "text")
