@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Final, NamedTuple, Self
 
 import numpy as np
@@ -60,8 +61,14 @@ class SourceWeights:
 
     def of(self, interactions: int) -> Mapping[str, Weight]:
         """The weights for somebody with so many interactions, by source."""
-        found = self.weights[self.segment(interactions)].tolist()
-        return {name: Weight(*each) for name, each in zip(self.sources, found, strict=True)}
+        return self._by_segment[self.segment(interactions)]
+
+    @cached_property
+    def _by_segment(self) -> tuple[Mapping[str, Weight], ...]:
+        return tuple(
+            {name: Weight(*each) for name, each in zip(self.sources, found, strict=True)}
+            for found in self.weights.tolist()
+        )
 
     def save(self) -> bytes:
         """The weights as bytes."""
