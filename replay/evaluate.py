@@ -41,7 +41,7 @@ BATCH: Final = "batch only"
 _SHOWN: Final = 2
 """Lists are asked for this many times as long as the longest cutoff, so that ties at its end are seen."""
 _CANDIDATES: Final = 100
-_CHOICES: Final = 3_000
+_CHOICES: Final = 5_000
 """Newest choices that weights are learned from."""
 _REVISITS: Final = 0.05
 """Share of a session's interactions that go back, from which going back is shown."""
@@ -57,7 +57,9 @@ class ReplayOptions:
     retrain_share: float = 0.02
     """and so much of the stream's events."""
     sample: float = 0.2
-    """Of the events that count, those that variants are asked and weights are learned from."""
+    """Of the events that count, those that variants are asked too."""
+    weigh: float = 0.3
+    """Of the events that can be foreseen, those that every system learns its weights from; the sample is among them."""
     variants: tuple[str, ...] = ()
     """Systems beside the live one."""
     seed: int = 0
@@ -176,11 +178,12 @@ class _Replay:
         begun = time.perf_counter()
         for number, moment in enumerate(self._moments):
             self._train_if_due(number, moment)
-            sampled = bool(self._random.random() < self._options.sample)
+            drawn = self._random.random()
+            sampled, learning = drawn < self._options.sample, drawn < max(self._options.sample, self._options.weigh)
             for runner in self._runners:
                 runner.catch_up(moment.at)
-            if moment.counts or (moment.asked and sampled):
-                self._ask(moment, sampled)
+            if moment.counts or (moment.asked and learning):
+                self._ask(moment, sampled, learning)
             for runner in self._runners:
                 runner.happened(moment)
             self._live.catch_up(moment.at)
@@ -200,7 +203,7 @@ class _Replay:
             runner.adopt(models)
         self._trained_at, self._trained_number = moment.at, number
 
-    def _ask(self, moment: Moment, sampled: bool) -> None:
+    def _ask(self, moment: Moment, sampled: bool, learning: bool) -> None:
         event, k = moment.event, max(self._options.cutoffs)
         asked = Asked(
             now=moment.at,
@@ -210,24 +213,25 @@ class _Replay:
             session_id=event.session_id,
         )
         person = self._people.setdefault(event.subject, len(self._people))
-        for runner in self._runners if sampled else [self._live]:
-            if moment.counts:
+        for runner in self._runners if learning else [self._live]:
+            if moment.counts and (sampled or runner is self._live):
                 rank = _rank(runner.system.ask(asked, event.subject), event.item_id or "")
                 runner.tally.add(rank, person)
                 if sampled and runner is self._live:
                     self._sampled_live.add(rank, person)
-            if sampled:
-                self._learn(runner, asked, moment, person)
+            if learning:
+                self._learn(runner, asked, moment, person if sampled and moment.counts else None)
 
-    def _learn(self, runner: _Runner, asked: Asked, moment: Moment, person: int) -> None:
+    def _learn(self, runner: _Runner, asked: Asked, moment: Moment, scored: int | None) -> None:
+        """Remember a choice; where a person is named, the live system's sources are scored one by one as well."""
         scene = runner.system.scene(asked, moment.event.subject)
         candidates = runner.system.candidates(scene)
         at = scene.catalogue.position(moment.event.item_id or "")
         runner.weigher.watch(candidates, scene, at)
         if moment.event.user_id is None:
             runner.weigher.went(moment.event.item_id in scene.signals.user.seen)
-        if runner is self._live and moment.counts:
-            self._alone_and_without(scene, candidates, at, person)
+        if runner is self._live and scored is not None:
+            self._alone_and_without(scene, candidates, at, scored)
 
     def _alone_and_without(self, scene: Scene, candidates: Candidates, at: int | None, person: int) -> None:
         column = _column(candidates, at)

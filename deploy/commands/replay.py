@@ -43,6 +43,9 @@ def replay_(
         str, typer.Option(help=f"Comma-separated, or none; {', '.join(_VARIANTS)} without it.")
     ] = ",".join(_VARIANTS),
     sample: Annotated[float, typer.Option(help="Share of the questions that variants are asked.")] = 0.1,
+    weigh: Annotated[
+        float, typer.Option(help="Share of the events that weights of sources are learned from.", min=0, max=1)
+    ] = 0.3,
     retrain_days: Annotated[float, typer.Option(help="Models are trained anew after so many days,", min=0)] = 1.0,
     retrain_share: Annotated[float, typer.Option(help="and so much of the stream.")] = 0.02,
     seed: Annotated[int, typer.Option(help="Which questions are the sample.")] = 0,
@@ -59,6 +62,7 @@ def replay_(
         retrain_seconds=retrain_days * DAY,
         retrain_share=retrain_share,
         sample=sample,
+        weigh=weigh,
         variants=_names(variants),
         seed=seed,
     )
