@@ -56,6 +56,8 @@ class ReplayOptions:
     """Models are trained anew when so much of the stream's time has passed,"""
     retrain_share: float = 0.02
     """and so much of the stream's events."""
+    ask: float = 1.0
+    """Of the events that count, those that the live system is asked."""
     sample: float = 0.2
     """Of the events that count, those that variants are asked too."""
     weigh: float = 0.3
@@ -79,6 +81,14 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 class _Pending(NamedTuple):
     moment: Moment
     number: int
+
+
+class _Drawn(NamedTuple):
+    """What a moment was drawn for: to ask the live system, to ask all systems, to learn weights."""
+
+    live: bool
+    sample: bool
+    weights: bool
 
 
 @dataclass
@@ -178,12 +188,11 @@ class _Replay:
         begun = time.perf_counter()
         for number, moment in enumerate(self._moments):
             self._train_if_due(number, moment)
-            drawn = self._random.random()
-            sampled, learning = drawn < self._options.sample, drawn < max(self._options.sample, self._options.weigh)
+            drawn = self._draw(moment)
             for runner in self._runners:
                 runner.catch_up(moment.at)
-            if moment.counts or (moment.asked and learning):
-                self._ask(moment, sampled, learning)
+            if any(drawn):
+                self._ask(moment, drawn)
             for runner in self._runners:
                 runner.happened(moment)
             self._live.catch_up(moment.at)
@@ -192,6 +201,14 @@ class _Replay:
                 self._progress("replaying", number, len(self._moments))
         self._live.tally.seconds = time.perf_counter() - begun
         return self._rows()
+
+    def _draw(self, moment: Moment) -> _Drawn:
+        at, options = self._random.random(), self._options
+        return _Drawn(
+            moment.counts and at < options.ask,
+            moment.counts and at < options.sample,
+            moment.asked and at < max(options.sample, options.weigh),
+        )
 
     def _train_if_due(self, number: int, moment: Moment) -> None:
         due_number = self._trained_number + self._options.retrain_share * len(self._moments)
@@ -203,7 +220,7 @@ class _Replay:
             runner.adopt(models)
         self._trained_at, self._trained_number = moment.at, number
 
-    def _ask(self, moment: Moment, sampled: bool, learning: bool) -> None:
+    def _ask(self, moment: Moment, drawn: _Drawn) -> None:
         event, k = moment.event, max(self._options.cutoffs)
         asked = Asked(
             now=moment.at,
@@ -213,14 +230,14 @@ class _Replay:
             session_id=event.session_id,
         )
         person = self._people.setdefault(event.subject, len(self._people))
-        for runner in self._runners if learning else [self._live]:
-            if moment.counts and (sampled or runner is self._live):
+        for runner in self._runners:
+            if drawn.live if runner is self._live else drawn.sample:
                 rank = _rank(runner.system.ask(asked, event.subject), event.item_id or "")
                 runner.tally.add(rank, person)
-                if sampled and runner is self._live:
+                if drawn.sample and runner is self._live:
                     self._sampled_live.add(rank, person)
-            if learning:
-                self._learn(runner, asked, moment, person if sampled and moment.counts else None)
+            if drawn.weights:
+                self._learn(runner, asked, moment, person if drawn.sample else None)
 
     def _learn(self, runner: _Runner, asked: Asked, moment: Moment, scored: int | None) -> None:
         """Remember a choice; where a person is named, the live system's sources are scored one by one as well."""

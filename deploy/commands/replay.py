@@ -42,6 +42,9 @@ def replay_(
     variants: Annotated[
         str, typer.Option(help=f"Comma-separated, or none; {', '.join(_VARIANTS)} without it.")
     ] = ",".join(_VARIANTS),
+    ask: Annotated[
+        float, typer.Option(help="Share of the questions that the live system is asked.", min=0, max=1)
+    ] = 1.0,
     sample: Annotated[float, typer.Option(help="Share of the questions that variants are asked.")] = 0.1,
     weigh: Annotated[
         float, typer.Option(help="Share of the events that weights of sources are learned from.", min=0, max=1)
@@ -61,6 +64,7 @@ def replay_(
         cutoffs=(10, 20),
         retrain_seconds=retrain_days * DAY,
         retrain_share=retrain_share,
+        ask=ask,
         sample=sample,
         weigh=weigh,
         variants=_names(variants),

@@ -84,6 +84,13 @@ def test_a_replay_again_gives_the_same_figures(chains):
     assert run(moments)[LIVE].metrics == run(moments)[LIVE].metrics
 
 
+def test_a_part_of_the_questions_may_stand_for_all_while_every_event_is_learned_from(chains):
+    moments = stream(Recorded(chains), Rules())
+    whole, part = run(moments)[LIVE], run(moments, ask=0.5)[LIVE]
+    assert 0.3 * whole.questions < part.questions < 0.7 * whole.questions
+    assert part.metrics["HR@10"] > 0.9
+
+
 def test_what_nobody_can_know_is_not_foreseen():
     """Items that are always new: any hit would mean that the answer had leaked."""
     clicks = [click(f"p{n % 9}", f"item{n}", START + 60 * n) for n in range(200)]
