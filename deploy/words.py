@@ -30,6 +30,7 @@ _ALONE: Final = {
     "popular": "popular",
     "new": "new",
     "new_hour": "just in",
+    "again": "they were at it before in this session",
     "latest": "came in lately",
     "text": "described alike",
     "boost": "moved up by a rule",

@@ -27,6 +27,7 @@ _SOURCE_WEIGHTS: Final = {
     "similar": 0.1,
     "people": 0.3,
     "session": 1.0,
+    "again": 0.5,
     "next": 1.0,
     "together": 0.3,
     "search": 0.8,

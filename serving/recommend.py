@@ -12,6 +12,7 @@ from schemas.answers import Asked, DecidedItem, Reason, SourceOutcome
 from serving import diversity, exploration, filters, profile, ranking, rules
 from serving.bundle import Models
 from serving.candidates import (
+    again,
     ease,
     fold_in,
     following,
@@ -45,6 +46,7 @@ SOURCES: Final[Mapping[str, Source]] = {
     "similar": similar.candidates,
     "people": people.candidates,
     "session": session.candidates,
+    "again": again.candidates,
     "next": following.candidates,
     "together": together.candidates,
     "search": search.candidates,
@@ -106,15 +108,21 @@ def propose(scene: Scene, names: Iterable[str], asking: Asking = plainly) -> dic
 
 def compose(asked: Asked, signals: Signals, models: Models, catalogue: Catalogue, config: RankingConfig) -> Scene:
     """The request with what is read once for all sources."""
+    found = profile.read(asked, signals.user, models, catalogue, config)
+    returning = found.trail[:0]
+    if _revisits(asked, models):
+        newest_first = np.array(list(dict.fromkeys(found.trail[::-1].tolist())), np.int32)
+        returning = newest_first[filters.allowed(asked, signals.user, catalogue, config, revisits=True)[newest_first]]
     return Scene(
         asked=asked,
-        profile=profile.read(asked, signals.user, models, catalogue, config),
+        profile=found,
         signals=signals,
         models=models,
         catalogue=catalogue,
         config=config,
-        allowed=filters.allowed(asked, signals.user, catalogue, config, revisits=_revisits(asked, models)),
+        allowed=filters.allowed(asked, signals.user, catalogue, config),
         reach=max(config.reach, 4 * asked.count + len(asked.shown) // 4),
+        returning=returning,
     )
 
 

@@ -48,6 +48,8 @@ class Scene(NamedTuple):
     config: RankingConfig
     allowed: Bools
     reach: int
+    returning: Ints
+    """Positions (R,) that the session was at and may be shown again, newest first: only two sources propose these."""
 
     @property
     def trained(self) -> bool:

@@ -16,6 +16,14 @@ def candidates(scene: Scene) -> Part:
     live: Sessions = tail if scene.profile.session is None else tail.without(scene.profile.session)
     indexes = [live] if scene.models.sessions is None else [scene.models.sessions, live]
     found = votes(indexes, query_of(newest, voting), voting)
-    chosen = best_allowed(scene, found.items, found.scores)
+    chosen = best_allowed(_with_returning(scene), found.items, found.scores)
     told = supported(found.scores[chosen], scene.config.session_support)
     return Part(found.items[chosen], told, int(newest[-1]))
+
+
+def _with_returning(scene: Scene) -> Scene:
+    if not scene.returning.size:
+        return scene
+    allowed = scene.allowed.copy()
+    allowed[scene.returning] = True
+    return scene._replace(allowed=allowed)

@@ -25,6 +25,7 @@ _PLAIN: Final = {
     "popular": "popular with everyone",
     "new": "new here",
     "new_hour": "just in",
+    "again": "you were here before",
     "latest": "new here",
     "text": "reads much like it",
     "boost": "picked by the shop",

@@ -236,3 +236,32 @@ def test_a_source_that_learning_never_met_keeps_its_configured_weight(trained, r
 
 def test_every_source_is_configured():
     assert set(RankingConfig().sources) == set(SOURCES)
+
+
+class TestSessionsThatGoBack:
+    def learned(self, revisits):
+        weights = np.zeros((1, 1, POWERS), np.float32)
+        weights[0, 0, 0] = 1.0
+        return SourceWeights(("again",), np.array([], np.int32), weights, revisits)
+
+    def shown(self, trained, value, revisits, **asked):
+        trained.models = weighed(trained.models, self.learned(revisits))
+        return [item.item_id for item in trained.ask(value, count=30, **asked).items]
+
+    def test_where_people_go_back_what_the_session_was_at_comes_again_newest_first(self, trained, remember, say):
+        value = remember(say("view", 1), say("view", 2))
+        assert [item for item in self.shown(trained, value, revisits=True) if item in {"item-1", "item-2"}] == [
+            "item-2",
+            "item-1",
+        ]
+
+    def test_elsewhere_and_to_somebody_known_nothing_comes_again(self, trained, remember, say):
+        value = remember(say("view", 1), say("view", 2))
+        assert not {"item-1", "item-2"} & set(self.shown(trained, value, revisits=False))
+        assert not {"item-1", "item-2"} & set(self.shown(trained, value, revisits=True, user_id="ann"))
+
+    def test_what_is_excluded_does_not_come_again(self, trained, remember, say):
+        value = remember(say("view", 1), say("view", 2))
+        shown = self.shown(trained, value, revisits=True, exclude=frozenset({"item-2"}))
+        assert "item-1" in shown
+        assert "item-2" not in shown
