@@ -64,14 +64,19 @@ def why(
     return _PLAIN.get(reason.source, reason.source.replace("_", " "))
 
 
+_LED: Final = {
+    "next": ("others went on to this", "others went on to this from"),
+    "together": ("others put this with it", "others put this together with"),
+    "text": ("it reads much like it", "reads much like"),
+}
+
+
 def _by_item(source: str, verb: str | None, title: str) -> str:
-    if source == "next":
-        return f"others went on to this from {title}"
-    if source == "together":
-        return f"others put this together with {title}"
-    if source == "text":
-        return f"reads much like {title}"
-    return f"because you {verb} {title}" if verb else f"because of {title}"
+    told, otherwise = _LED.get(source, ("", "because of"))
+    if not verb:
+        return f"{otherwise} {title}"
+    because = f"because you {verb} {title}"
+    return f"{because}: {told}" if told else because
 
 
 def matches(query: str) -> str:

@@ -87,7 +87,7 @@ def test_a_like_reaches_the_log_and_the_next_shelf_names_it(embedded: str, brows
     assert before[1] not in _shown(browser)
     assert browser.find_elements(By.CSS_SELECTOR, "[data-shelf=for-you] .moved")
     reasons = [why.text.lower() for why in browser.find_elements(By.CSS_SELECTOR, "[data-shelf=for-you] .why")]
-    assert any(title.lower() in reason for reason in reasons)
+    assert any(reason.startswith(f"because you liked {title.lower()}") for reason in reasons)
 
     browser.refresh()
     liked = browser.find_elements(By.CSS_SELECTOR, "[data-shelf=liked] [data-item]")
