@@ -109,9 +109,9 @@ def propose(scene: Scene, names: Iterable[str], asking: Asking = plainly) -> dic
 def compose(asked: Asked, signals: Signals, models: Models, catalogue: Catalogue, config: RankingConfig) -> Scene:
     """The request with what is read once for all sources."""
     found = profile.read(asked, signals.user, models, catalogue, config)
-    returning = found.trail[:0]
+    returning = np.empty(0, np.int32)
     if _revisits(asked, models):
-        newest_first = np.array(list(dict.fromkeys(found.trail[::-1].tolist())), np.int32)
+        newest_first = np.array(list(found.recent), np.int32)
         returning = newest_first[filters.allowed(asked, signals.user, catalogue, config, revisits=True)[newest_first]]
     return Scene(
         asked=asked,
