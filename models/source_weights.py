@@ -15,6 +15,7 @@ from typing import ClassVar, Final, NamedTuple, Self
 import numpy as np
 
 from models.arrays import Floats, Ints, frozen, pack, pack_ids, unpack, unpack_ids
+from schemas.errors import Undecodable
 
 
 class Weight(NamedTuple):
@@ -79,6 +80,8 @@ class SourceWeights:
     def load(cls, data: bytes) -> Self:
         """Read what ``save`` wrote; raises Undecodable."""
         arrays = unpack(cls.kind, data)
+        if "weights" not in arrays:
+            raise Undecodable("its weights of sources are of an earlier release: train anew")
         return cls(
             unpack_ids("sources", arrays),
             arrays["edges"],

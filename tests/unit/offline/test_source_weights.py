@@ -3,8 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.arrays import pack
 from models.source_weights import POWERS, SourceWeights, Weight
 from offline.training.source_weights import TOTAL, Choice, learn
+from schemas.errors import Undecodable
 
 SOURCES = ("good", "noise", "silent")
 
@@ -60,6 +62,11 @@ def test_weights_are_read_back_as_they_were_and_segments_begin_at_their_edges(ed
     assert again.revisits == revisits
     segment = sum(edge <= interactions for edge in edges)
     assert again.of(interactions)["b"] == Weight(*weights[segment, 1].tolist())
+
+
+def test_weights_of_an_earlier_release_are_refused_with_what_to_do():
+    with pytest.raises(Undecodable, match="train anew"):
+        SourceWeights.load(pack(SourceWeights.kind, {"edges": np.array([3]), "linear": np.zeros((2, 1))}))
 
 
 def test_a_curve_is_learned_where_only_the_highest_scores_tell():
