@@ -13,7 +13,7 @@ from schemas.errors import JobStoreUnavailable, LeaseLost, LeaseTaken, ModelStor
 from schemas.jobs import Run, decode_run, encode_run
 from schemas.ports import Held
 
-LEASE_SECONDS: Final = 60
+LEASE_SECONDS: Final = 120
 """After which a lease that nobody renews is free: as long as a killed job keeps the next one waiting."""
 
 _TAKE: Final = "UPDATE leases USING TTL ? SET holder = ?, since = ? WHERE name = ? IF holder = null"

@@ -34,6 +34,10 @@ _ENTRY: Final = 8
 Matrix = NDArray[np.float32]
 
 
+AUTO_ITEMS: Final = 12_000
+"""Items up to which ``ease-auto`` solves them at once: LAPACK keeps Python from renewing a lease meanwhile."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EaseParameters:
     """Of EASE in closed form; raises ConfigurationInvalid where a value cannot work."""
@@ -289,13 +293,17 @@ def _train_sparse(interactions: Interactions, parameters: SparseEaseParameters, 
 
 
 def _train_auto(interactions: Interactions, parameters: SparseEaseParameters, context: Context) -> Ease:
-    fits = needs_mib(interactions, parameters) <= parameters.limit_mib
-    return (_train if fits else _train_sparse)(interactions, parameters, context)
+    return (_train if _whole(interactions, parameters) else _train_sparse)(interactions, parameters, context)
 
 
 def _needs_mib_auto(interactions: Interactions, parameters: SparseEaseParameters) -> float:
-    whole = needs_mib(interactions, parameters)
-    return whole if whole <= parameters.limit_mib else needs_mib_sparse(interactions, parameters)
+    return (needs_mib if _whole(interactions, parameters) else needs_mib_sparse)(interactions, parameters)
+
+
+def _whole(interactions: Interactions, parameters: SparseEaseParameters) -> bool:
+    """Whether ``ease-auto`` solves all items at once."""
+    few = len(interactions.item_ids) <= AUTO_ITEMS
+    return few and needs_mib(interactions, parameters) <= parameters.limit_mib
 
 
 ALGORITHMS: Final = (
@@ -323,7 +331,7 @@ ALGORITHMS: Final = (
     ),
     Algorithm(
         name="ease-auto",
-        about="ease where its memory is within its limit, else ease-sparse",
+        about="ease of up to 12,000 items where its memory is within its limit, else ease-sparse",
         parameters=SparseEaseParameters,
         train=_train_auto,
         needs_mib=_needs_mib_auto,
