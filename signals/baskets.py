@@ -6,13 +6,13 @@ they were put in the cart, bought or bookmarked in one session. A pair counts on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
 
 from signals.cells import Change, Fold, Kind, Observed
-from signals.decay import DAY, add_to, strongest, summed, take_from
+from signals.decay import DAY, add_to, strongest, take_from
 from signals.users import NEGATIVE, Entry
 
 HALF_LIFE: Final = 60 * DAY
@@ -46,11 +46,6 @@ def changes(observed: Observed) -> Iterator[Change]:
 KIND: Final = Kind("with", BasketCell(), changes)
 
 
-def merge_baskets(cells: Iterable[BasketCell]) -> dict[str, float]:
-    """One item's companions over several partitions, decayed co-occurrences in log space (HALF_LIFE)."""
-    return summed(cell.companions for cell in cells)
-
-
 def _pairs(entry: Entry, others: Sequence[Entry]) -> Iterator[tuple[tuple[str, str], float]]:
     """The pairs that an entry makes with the others of its group, and when: none where its item is there already."""
     if not entry.group:
@@ -79,6 +74,5 @@ def _added(cell: BasketCell, by: Sequence[tuple[str, float]]) -> BasketCell:
 
 def _taken(cell: BasketCell, by: Sequence[tuple[str, float]]) -> BasketCell:
     companions = cell.companions.copy()
-    for name, amount in by:
-        take_from(companions, name, amount)
+    take_from(companions, by)
     return BasketCell(companions)

@@ -81,6 +81,5 @@ def _added(cell: ContextCell, by: Sequence[Entry]) -> ContextCell:
 def _taken(cell: ContextCell, by: Sequence[Entry]) -> ContextCell:
     counts = cell.counts.copy()
     for entry in by:
-        for name, amount in _counts(entry):
-            take_from(counts, name, amount)
+        take_from(counts, _counts(entry))
     return ContextCell(counts)

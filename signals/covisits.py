@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from signals.cells import Change, Kind, Observed
-from signals.decay import DAY, add_to, strongest, summed
+from signals.decay import DAY, add_to, strongest
 from signals.users import NEGATIVE, Entry
 
 NEXT_HALF_LIFE: Final = 120 * DAY
@@ -56,11 +56,6 @@ def changes(observed: Observed) -> Iterator[Change]:
 
 
 KIND: Final = Kind("next", NextCell(), changes)
-
-
-def merge_next(cells: Iterable[NextCell]) -> dict[str, float]:
-    """One item's followers over several partitions, decayed co-visits in log space (NEXT_HALF_LIFE)."""
-    return summed(cell.followers for cell in cells)
 
 
 def _linked(entry: Entry, earlier: Sequence[Entry]) -> Iterable[str]:

@@ -57,11 +57,12 @@ def add_to(counts: dict[str, float], by: Iterable[tuple[str, float]]) -> None:
             counts[name] = held + log2(1.0 + exp2(amount - held))
 
 
-def take_from(counts: dict[str, float], name: str, amount: float) -> None:
-    """Change named counts in place: this much less (log space) of one name; a count of nothing is left out."""
-    left = log_subtract(counts.pop(name, NOTHING), amount)
-    if left != NOTHING:
-        counts[name] = left
+def take_from(counts: dict[str, float], by: Iterable[tuple[str, float]]) -> None:
+    """Change named counts in place: so much less (log space) of some names; a count of nothing is left out."""
+    for name, amount in by:
+        left = log_subtract(counts.pop(name, NOTHING), amount)
+        if left != NOTHING:
+            counts[name] = left
 
 
 def strongest(counts: dict[str, float], width: int) -> dict[str, float]:

@@ -94,6 +94,5 @@ def _added(cell: ExposureCell, by: Sequence[tuple[str, float]]) -> ExposureCell:
 
 def _taken(cell: ExposureCell, by: Sequence[tuple[str, float]]) -> ExposureCell:
     counts = cell.counts.copy()
-    for name, amount in by:
-        take_from(counts, name, amount)
+    take_from(counts, by)
     return ExposureCell(counts)

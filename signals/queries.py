@@ -104,5 +104,5 @@ def _taken(cell: QueryCell, by: Sequence[tuple[str, Entry]]) -> QueryCell:
     for word, entry in by:
         if word in words:
             words[word] = words[word].copy()
-            take_from(words[word], entry.item, entry.at / HALF_LIFE)
+            take_from(words[word], ((entry.item, entry.at / HALF_LIFE),))
     return QueryCell(words)

@@ -5,28 +5,29 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from signals import aggregates
-from signals.covisits import NextCell, merge_next, next_key
+from signals.covisits import NextCell, next_key
+from signals.decay import summed
 
 NOW = 1_795_428_000.0
 relaxed = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 followers = st.dictionaries(st.integers(0, 59).map("item-{}".format), st.floats(0, 700), max_size=20)
 
 
-def merge_next_cells(world, cells):
+def merge_cells(world, cells):
     for partition, cell in enumerate(cells):
         world.merge(partition, {next_key("item-1"): aggregates.encode(cell)})
 
 
 @relaxed
 @given(st.lists(followers, min_size=1, max_size=8))
-def test_followers_are_summed_as_merge_next_sums_them(world, parts):
+def test_followers_of_all_partitions_are_summed(world, parts):
     cells = [NextCell(part) for part in parts]
-    merge_next_cells(world, cells)
+    merge_cells(world, cells)
     for partition in range(len(parts), 8):
         world.merge(partition, {next_key("item-1"): aggregates.encode(NextCell())})
     found = world.population.followers(world.catalogue.position("item-1"))
     ids = [world.catalogue.ids[at] for at in found.items.tolist()]
-    expected = merge_next(cells)
+    expected = summed(cell.followers for cell in cells)
     assert dict(zip(ids, found.visits.tolist(), strict=True)) == pytest.approx(expected)
 
 

@@ -16,7 +16,7 @@ from signals import aggregates, covisits, popularity
 from signals.aggregates import changes, decode, encode, fold
 from signals.cells import Observed
 from signals.covisits import NextCell
-from signals.decay import value_at
+from signals.decay import summed, value_at
 from signals.popularity import PopularityCell, TypeCount
 from signals.users import TYPES, Entry
 
@@ -190,7 +190,7 @@ def test_followers_merged_are_those_of_all_partitions(parts):
         for pair, worth in brute_force_links(part).items():
             direct[pair] += worth
     for item in "abcdef":
-        merged = covisits.merge_next(part[f"next:{item}"] for part in cells if f"next:{item}" in part)
+        merged = summed(part[f"next:{item}"].followers for part in cells if f"next:{item}" in part)
         worth = {follower: value_at(decayed, covisits.NEXT_HALF_LIFE, TODAY) for follower, decayed in merged.items()}
         assert worth == pytest.approx({pair[1]: w for pair, w in direct.items() if pair[0] == item}, rel=1e-8)
 

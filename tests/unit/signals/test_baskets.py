@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signals import baskets
-from signals.baskets import HALF_LIFE, merge_baskets
-from signals.decay import value_at
+from signals.baskets import HALF_LIFE
+from signals.decay import summed, value_at
 from signals.users import NEGATIVE
 
 randoms = st.integers(0, 2**32).map(Random)
@@ -98,5 +98,5 @@ def test_an_item_keeps_its_strongest_companions(partition, say):
 
 def test_companions_of_partitions_add_up(partition, say):
     parts = [partition(say("a", "cart"), say("b", "cart")) for _ in range(3)]
-    merged = merge_baskets(each.of("with")["a"] for each in parts)
+    merged = summed(each.of("with")["a"].companions for each in parts)
     assert value_at(merged["b"], HALF_LIFE, parts[0].values["u:ann"].recent[0].at) == pytest.approx(3.0)
