@@ -48,22 +48,25 @@ class SessionTail:
     def __contains__(self, session: bytes) -> bool:
         return session in self._numbers
 
-    def put(self, session: bytes, items: Sequence[int], at: float) -> None:
+    def put(self, session: bytes, items: Sequence[int], at: float) -> bytes | None:
         """A session's items so far, oldest first, in place of what was known of it; ``at`` is when it was last active.
 
-        One without items is forgotten.
+        One without items is forgotten. Gives the session that had to go for this one, if any had to.
         """
         if not items:
             self._forget(session)
-            return
+            return None
         distinct = list(dict.fromkeys(reversed(items)))[::-1]
         number = self._number(session)
         self._keep(number, distinct)
         self._times[number] = at
         insort(self._oldest_first, (at, session))
         self._post(number, distinct)
-        if not self._free:
-            self._forget(self._oldest_first[0][1])
+        if self._free:
+            return None
+        gone = self._oldest_first[0][1]
+        self._forget(gone)
+        return gone
 
     def without(self, session: bytes) -> Sessions:
         """All sessions but this one: nobody is their own neighbour."""

@@ -53,12 +53,13 @@ class LiveSessions:
         ended = {
             session: max((at for _, at in self._live[session].visits.values()), default=0.0) for session in self._due
         }
-        for session in sorted(ended, key=lambda each: (ended[each], each))[-self._capacity :]:
+        oldest_first = sorted(ended, key=lambda each: (ended[each], each))
+        for session in oldest_first[: -self._capacity]:
+            del self._live[session]
+        for session in oldest_first[-self._capacity :]:
             self._put(session, ended[session])
             yield
         self._due.clear()
-        if len(self._live) > len(self.tail):
-            self._live = {session: live for session, live in self._live.items() if session in self.tail}
 
     def _read(self, partition: int, cells: Sequence[TailCell]) -> Iterator[None]:
         """Add what is newer than what was read before, and remove what was taken back; one cell a step."""
@@ -80,5 +81,11 @@ class LiveSessions:
         self._due.add(entry.session)
 
     def _put(self, session: bytes, at: float) -> None:
-        self.tail.put(session, [position for position, _ in self._live[session].visits.values()], at)
+        visits = self._live[session].visits
+        gone = self.tail.put(session, [position for position, _ in visits.values()], at)
         self._due.discard(session)
+        if not visits:
+            del self._live[session]
+        # One that has to go for now may be about to be put with a newer time.
+        if gone is not None and gone not in self._due:
+            self._live.pop(gone, None)
