@@ -32,8 +32,12 @@ POWERS: Final = len(Weight._fields)
 
 def powers(scores: Floats) -> Floats:
     """Scores raised to the powers of a ``Weight``, in its order: shape (POWERS, ...)."""
-    roots = np.sqrt(scores)
-    return np.stack([scores, roots, np.sqrt(roots), scores * scores])
+    found: Floats = np.empty((POWERS, *scores.shape), np.float32)
+    found[0] = scores
+    np.sqrt(scores, out=found[1])
+    np.sqrt(found[1], out=found[2])
+    np.multiply(scores, scores, out=found[3])
+    return found
 
 
 @dataclass(frozen=True, eq=False)

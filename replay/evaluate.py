@@ -252,11 +252,11 @@ class _Replay:
 
     def _alone_and_without(self, scene: Scene, candidates: Candidates, at: int | None, person: int) -> None:
         column = _column(candidates, at)
-        totals = weighed(candidates, source_weights(scene))
+        scores, totals = candidates.table(candidates.scores), weighed(candidates, source_weights(scene))
         whole = totals.sum(axis=0)
         for name in self._live.system.config.sources:
             row: int | None = candidates.names.index(name) if name in candidates.names else None
-            alone = MISS if row is None or column is None else _among(candidates.scores[row], column)
+            alone = MISS if row is None or column is None else _among(scores[row], column)
             self._alone.setdefault(f"{name} alone", _Tally()).add(alone, person)
             left = whole if row is None else whole - totals[row]
             self._alone.setdefault(f"without {name}", _Tally()).add(
@@ -316,11 +316,11 @@ def _choice(candidates: Candidates, at: int | None, sources: tuple[str, ...], in
     column = _column(candidates, at)
     if column is None:
         return None
-    said = candidates.scores.sum(axis=0)
-    kept = np.argsort(-said, kind="stable")[:_CANDIDATES]
+    table = candidates.table(candidates.scores)
+    kept = np.argsort(-table.sum(axis=0), kind="stable")[:_CANDIDATES]
     if column not in kept:
         return None
     scores = np.zeros((kept.size, len(sources)), np.float32)
     for row, name in enumerate(candidates.names):
-        scores[:, sources.index(name)] = candidates.scores[row, kept]
+        scores[:, sources.index(name)] = table[row, kept]
     return Choice(scores, int(np.flatnonzero(kept == column)[0]), interactions)

@@ -7,7 +7,7 @@ is looked at half as often counts half (Zhang, Jones, QLWA at WWW 2007). Few imp
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,18 @@ _IMPRESSIONS: Final[Mapping[str, float]] = {SHOWN: 1.0}
 Doubles = NDArray[np.float64]
 
 
+class _Moment(NamedTuple):
+    """What holds for all items at one second."""
+
+    second: float
+    worth: float
+    """What a count is worth, of what it is worth at the one time that all are kept for."""
+    examined: Doubles
+    """How often each bucket of places is looked at (B,)."""
+    average: float
+    """The click-through of all items."""
+
+
 class Exposure:
     """Impressions and answers by position in the catalogue and bucket of places, all as of one time."""
 
@@ -33,7 +45,10 @@ class Exposure:
         self._at: float | None = None
         self._shown: Doubles = np.zeros((0, len(BEGINS)))
         self._answered: Doubles = np.zeros((0, len(BEGINS)))
-        self._totals: tuple[Doubles, Doubles] | None = None
+        # Sums over all places, by position.
+        self._all_shown: Doubles = np.zeros(0)
+        self._all_answered: Doubles = np.zeros(0)
+        self._moment: _Moment | None = None
 
     @property
     def empty(self) -> bool:
@@ -46,56 +61,56 @@ class Exposure:
             # All counts fade alike, so that any one time serves to add and to divide them.
             self._at = max(counts.values(), default=0.0) * HALF_LIFE
         if at >= len(self._shown):
-            room = np.zeros((at + 1_024 - len(self._shown), len(BEGINS)))
-            self._shown = np.concatenate([self._shown, room])
-            self._answered = np.concatenate([self._answered, room])
+            self._widen(at + 1_024)
         self._shown[at] = by_bucket(counts, _IMPRESSIONS, self._at)
         self._answered[at] = by_bucket(counts, self._weights, self._at)
-        self._totals = None
+        self._all_shown[at], self._all_answered[at] = self._shown[at].sum(), self._answered[at].sum()
+        self._moment = None
 
     def examination(self, now: float) -> Doubles:
         """How often each bucket of places is looked at, as a share of the first (B,), 0 to 1; 1 where nothing is known."""
-        worth = self._worth(now)
-        shown, answered = (worth * each for each in self._summed())
-        overall = (answered.sum() + 1.0) / (shown.sum() + PRIOR)
-        rates = (answered + PRIOR * overall) / (shown + PRIOR)
-        shares: Doubles = np.minimum(rates / rates[0], 1.0)
-        return shares
+        return self._of_all(now).examined
 
     def rates(self, items: Ints, now: float) -> Floats:
         """Each item's click-through as if it always stood first (n,), drawn to the average of all."""
-        average, expected, answered = self._looked_at(items, now)
-        return _drawn(average, expected, answered)
+        rates = np.full(items.size, self._of_all(now).average, np.float32)
+        known = (items < self._all_shown.size).nonzero()[0]
+        rates[known] = self._drawn(items[known], self._of_all(now))[0]
+        return rates
 
     def relative(self, items: Ints, now: float) -> Floats:
         """``rates`` as multiples of the average (n,); 1 where an item was hardly looked at: less than PRIOR times."""
-        average, expected, answered = self._looked_at(items, now)
-        relative: Floats = np.where(expected < PRIOR, np.float32(1), _drawn(average, expected, answered) / average)
-        return relative.astype(np.float32, copy=False)
+        relative, moment = np.ones(items.size, np.float32), self._of_all(now)
+        known = (items < self._all_shown.size).nonzero()[0]
+        # No place is looked at more often than something stands there: most items need no closer look.
+        often = known[self._all_shown[items[known]] * moment.worth >= PRIOR]
+        if often.size:
+            rates, expected = self._drawn(items[often], moment)
+            relative[often] = np.where(expected < PRIOR, 1.0, rates / moment.average)
+        return relative
 
-    def _looked_at(self, items: Ints, now: float) -> tuple[float, Doubles, Doubles]:
-        """The click-through of all items, and of each of these its expected impressions (n,) and its answers (n,)."""
-        worth, examined = self._worth(now), self.examination(now)
-        shown, answers = self._summed()
-        average = (worth * answers.sum() + 1.0) / (worth * (examined @ shown) + PRIOR)
-        known = items < len(self._shown)
-        expected, answered = np.zeros(items.size), np.zeros(items.size)
-        expected[known] = worth * (self._shown[items[known]] @ examined)
-        answered[known] = worth * self._answered[items[known]].sum(axis=1)
-        return float(average), expected, answered
+    def _drawn(self, items: Ints, moment: _Moment) -> tuple[Doubles, Doubles]:
+        """Known items' answers over expected impressions, few of them drawn to the average, and those impressions (n,)."""
+        expected = moment.worth * (self._shown[items] @ moment.examined)
+        answered = moment.worth * self._all_answered[items]
+        return (answered + PRIOR * moment.average) / (expected + PRIOR), expected
 
-    def _summed(self) -> tuple[Doubles, Doubles]:
-        """Impressions and answers of all items by bucket (B,); summed once a change, for every request asks."""
-        if self._totals is None:
-            self._totals = self._shown.sum(axis=0), self._answered.sum(axis=0)
-        return self._totals
+    def _of_all(self, now: float) -> _Moment:
+        """As of the second of ``now``, worked out once: every request asks."""
+        second = now // 1.0
+        if self._moment is None or self._moment.second != second:
+            worth = 1.0 if self._at is None else value_at(self._at / HALF_LIFE, HALF_LIFE, second)
+            shown, answered = worth * self._shown.sum(axis=0), worth * self._answered.sum(axis=0)
+            overall = (answered.sum() + 1.0) / (shown.sum() + PRIOR)
+            rates = (answered + PRIOR * overall) / (shown + PRIOR)
+            examined = np.minimum(rates / rates[0], 1.0)
+            average = float((answered.sum() + 1.0) / (examined @ shown + PRIOR))
+            self._moment = _Moment(second, worth, examined, average)
+        return self._moment
 
-    def _worth(self, now: float) -> float:
-        """What a count is worth now, of what it is worth at the one time that all are kept for."""
-        return 1.0 if self._at is None else value_at(self._at / HALF_LIFE, HALF_LIFE, now)
-
-
-def _drawn(average: float, expected: Doubles, answered: Doubles) -> Floats:
-    """Answers over expected impressions, few of them drawn to the average."""
-    rates: Floats = ((answered + PRIOR * average) / (expected + PRIOR)).astype(np.float32)
-    return rates
+    def _widen(self, room: int) -> None:
+        more = np.zeros((room - len(self._shown), len(BEGINS)))
+        self._shown = np.concatenate([self._shown, more])
+        self._answered = np.concatenate([self._answered, more])
+        self._all_shown = np.concatenate([self._all_shown, more[:, 0]])
+        self._all_answered = np.concatenate([self._all_answered, more[:, 0]])

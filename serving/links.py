@@ -28,6 +28,9 @@ class Followers(NamedTuple):
     """All of them together, in log space."""
 
 
+NOWHERE: Final = Followers(_NO_ITEMS, _NO_COUNTS, NOTHING)
+
+
 class _Read(NamedTuple, Generic[C]):
     """A partition's cell of one item, by position: it is read once, however often those of other partitions change."""
 

@@ -11,14 +11,13 @@ from operator import attrgetter
 from typing import Final, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.arrays import Floats, Ints
 from schemas.ports import SignalChanges
 from serving.catalogue import Catalogue
 from serving.contexts import Contexts
 from serving.exposure import Exposure
-from serving.links import Followers, Links, by_position
+from serving.links import NOWHERE, Followers, Links, by_position
 from serving.ordering import fused, strongest
 from serving.sessions import SESSIONS, LiveSessions
 from signals import aggregates
@@ -32,9 +31,16 @@ from signals.popularity import HALF_LIVES, PopularityCell, merge_count, merge_po
 from signals.queries import QueryCell, merge_queries, query_key
 from signals.tail import TailCell
 
-Doubles = NDArray[np.float64]
 TOP: Final = 2_000
 """Length of the top lists."""
+
+
+class Rising(NamedTuple):
+    """Positions (n,) by decayed counts, greatest first, with log2(1 + count) of each (n,) as of one whole second."""
+
+    items: Ints
+    logs: Floats
+    second: float
 
 
 class _Orders(NamedTuple):
@@ -78,7 +84,7 @@ class Population:
             "tail": self._merge_tail,
             "exp": self._merge_exposure,
             "ctx": self._merge_contexts,
-            "query": self._merge_nothing,
+            "query": self._forget_searches,
         }
         self.sessions = LiveSessions(catalogue, sessions)
         """The newest sessions of everybody, for session neighbours."""
@@ -92,6 +98,8 @@ class Population:
         self._decayed = np.full((len(HALF_LIVES), 0), NOTHING)
         self._counts = np.zeros(0)
         self._orders: _Orders | None = None
+        self._rising: dict[int, Rising] = {}
+        self._sought: dict[str, dict[str, Followers]] = {}
 
     @property
     def empty(self) -> bool:
@@ -108,16 +116,15 @@ class Population:
         """Positions, most popular first, by weighted counts of all time."""
         return self.orders().popular
 
-    def rising(self, half_life: int) -> Ints:
-        """Positions by decayed counts of one of HALF_LIVES (its number), greatest first."""
-        return self.orders().rising[half_life]
-
-    def decayed(self, half_life: int, items: Ints) -> Doubles:
-        """Weighted decayed counts of these items in log space, by one of HALF_LIVES (its number)."""
-        found = np.full(items.size, NOTHING)
-        known = items < self._counts.size
-        found[known] = self._decayed[half_life, items[known]]
-        return found
+    def rising(self, half_life: int, now: float) -> Rising:
+        """What has the greatest counts by one of HALF_LIVES (its number) at the second of ``now``; worked out once."""
+        second, kept = now // 1.0, self._rising.get(half_life)
+        if kept is None or kept.second != second:
+            items = self.orders().rising[half_life]
+            counts = self._decayed[half_life, items] - second / HALF_LIVES[half_life]
+            logs = np.log2(1.0 + np.exp2(np.clip(counts, -60.0, 60.0))).astype(np.float32)
+            kept = self._rising[half_life] = Rising(items, logs, second)
+        return kept
 
     def orders(self) -> _Orders:
         """The top lists, made anew where counts have changed since; ask once after ``adopt``, away from a request."""
@@ -143,8 +150,14 @@ class Population:
     def sought(self, word: str) -> Followers:
         """What people went to after they had searched for a word (of ``signals.queries.query_words``)."""
         key = query_key(word)
-        found = merge_queries((cell for held in self._cells if isinstance(cell := held.get(key), QueryCell)), word)
-        return by_position(self._catalogue, found)
+        kept = self._sought.setdefault(key, {})
+        if word not in kept:
+            found = merge_queries((cell for held in self._cells if isinstance(cell := held.get(key), QueryCell)), word)
+            if not found:
+                # Anybody may search for anything: what leads nowhere takes no room.
+                return NOWHERE
+            kept[word] = by_position(self._catalogue, found)
+        return kept[word]
 
     def merge(self, partition: int, changes: SignalChanges, into: Merged) -> Iterator[None]:
         """Merge a partition's changed cells into what ``adopt`` takes over, a cell a step.
@@ -182,6 +195,7 @@ class Population:
         self._counts[changed] = np.fromiter(merged.counts.values(), np.float64, changed.size)
         self._decayed[:, changed] = np.array(list(merged.decayed.values())).T
         self._orders = None
+        self._rising.clear()
 
     def _decoded(self, partition: int, changes: SignalChanges) -> dict[str, Cell]:
         """The partition's changed cells; after a whole read those that are gone are empty."""
@@ -214,8 +228,9 @@ class Population:
         cells = (cell for held in self._cells if isinstance(cell := held.get(key), ContextCell))
         merged.contexts[self._catalogue.ensure(item_id)] = merge_context(cells, self._weights)
 
-    def _merge_nothing(self, *_: object) -> None:
+    def _forget_searches(self, _: int, key: str, *__: object) -> None:
         """Searches are merged when somebody searches."""
+        self._sought.pop(key, None)
 
     def _merge_tail(self, partition: int, key: str, _: str, merged: Merged) -> None:
         # A tail is read once: what it says is kept by session.

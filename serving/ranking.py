@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.arrays import Floats, Ints
 from models.source_weights import POWERS, SourceWeights, Weight, powers
-from serving.scene import Led, Part, Scene
+from serving.scene import NOTHING, Led, Part, Scene
 
 _NONE: Final = Weight(0.0)
 _EVERYBODY: Final = frozenset({"trending_hour", "trending_day", "trending_fortnight", "trending_here", "popular"})
@@ -27,12 +27,23 @@ class Blend(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """What all sources propose: positions (C,) rising, by source (S, C) its score, 0 to 1, and what led there."""
+    """What S sources propose: C positions in rising order, and E proposals, one source's after the other's."""
 
     items: Ints
     names: tuple[str, ...]
+    lengths: NDArray[np.intp]
+    """(S,) How many of the proposals are each source's."""
+    columns: Ints
+    """(E,) Which of the positions each proposal is of."""
     scores: Floats
+    """(E,) What its source says of it, 0 to 1."""
     led: tuple[Led | int, ...]
+
+    def table(self, values: Floats) -> Floats:
+        """Values by proposal (E,) as a table by source and position (S, C), with 0 where there is no proposal."""
+        found = np.zeros((len(self.names), self.items.size), np.float32)
+        found[np.arange(len(self.names)).repeat(self.lengths), self.columns] = values
+        return found
 
 
 def source_weights(scene: Scene) -> dict[str, Weight]:
@@ -53,7 +64,7 @@ def _learned(scene: Scene, learned: SourceWeights) -> dict[str, Weight]:
     """Of the sources that are configured at all; one that learning has not met keeps its configured weight."""
     found = learned.of(scene.profile.events)
     on = scene.config.sources.items()
-    return {name: found.get(name, Weight(weight)) for name, weight in on if weight > 0}
+    return {name: found[name] if name in found else Weight(weight) for name, weight in on if weight > 0}
 
 
 def _configured(scene: Scene) -> dict[str, Weight]:
@@ -66,25 +77,26 @@ def _configured(scene: Scene) -> dict[str, Weight]:
 def gather(scene: Scene, parts: Mapping[str, Part]) -> Candidates:
     """All candidates of some sources."""
     used = {name: found for name, found in parts.items() if found.items.size}
+    proposed = np.concatenate([NOTHING.items, *(found.items for found in used.values())])
     named = np.zeros(len(scene.catalogue), np.bool_)
-    for found in used.values():
-        named[found.items] = True
-    items = np.flatnonzero(named).astype(np.int32)
+    named[proposed] = True
+    items = named.nonzero()[0].astype(np.int32)
     column = np.empty(len(scene.catalogue), np.int32)
     column[items] = np.arange(items.size)
-    scores = np.zeros((len(used), items.size), np.float32)
-    for row, found in enumerate(used.values()):
-        scores[row, column[found.items]] = found.scores
-    return Candidates(items, tuple(used), scores, tuple([found.led for found in used.values()]))
+    return Candidates(
+        items=items,
+        names=tuple(used),
+        lengths=np.array([found.items.size for found in used.values()], np.intp),
+        columns=column[proposed],
+        scores=np.concatenate([NOTHING.scores, *(found.scores for found in used.values())]),
+        led=tuple([found.led for found in used.values()]),
+    )
 
 
 def weighed(found: Candidates, weights: Mapping[str, Weight]) -> Floats:
     """What each source adds to each candidate (S, C); a source without a weight adds nothing."""
     given = np.array([weights.get(name, _NONE) for name in found.names], np.float32).reshape(-1, POWERS)
-    added = given[:, :1] * found.scores
-    curved = np.flatnonzero(given[:, 1:].any(axis=1))
-    added[curved] += np.einsum("sp,psc->sc", given[curved, 1:], powers(found.scores[curved])[1:])
-    return added
+    return found.table((given.T.repeat(found.lengths, axis=1) * powers(found.scores)).sum(axis=0))
 
 
 def blend(scene: Scene, parts: Mapping[str, Part], weights: Mapping[str, Weight], averse: Part) -> Blend:

@@ -70,8 +70,10 @@ class TextIndex:
 
     def put(self, at: int, item: Item) -> None:
         """Index an item in place of what stood there."""
-        self.remove(at)
         terms = item_terms(item)
+        if self._terms.get(at) == terms:
+            return
+        self.remove(at)
         self._terms[at] = terms
         if at >= self._lengths.size:
             self._lengths = np.concatenate([self._lengths, np.zeros(at, np.float32)])

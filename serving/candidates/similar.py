@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from models.arrays import Floats, Ints
-from serving.scene import Part, Scene, gathered, leads, scaled
+from serving.scene import NOTHING, Part, Scene, gathered, leads, scaled
 
 
 def candidates(scene: Scene) -> Part:
@@ -18,6 +18,8 @@ def candidates(scene: Scene) -> Part:
 
 def averse(scene: Scene) -> Part:
     """What is most like items that the person said no to; taken off the score, never shown as a reason."""
+    if not scene.profile.disliked:
+        return NOTHING
     found = gathered(
         scene, leads(_neighbours(scene, ((at, 1.0) for at in scene.profile.disliked[: scene.config.anchors])))
     )

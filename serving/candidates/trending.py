@@ -7,8 +7,7 @@ from math import log2
 
 import numpy as np
 
-from serving.scene import NOTHING, Part, Scene
-from signals.popularity import HALF_LIVES
+from serving.scene import Part, Scene
 
 
 def by_half_life(number: int) -> Callable[[Scene], Part]:
@@ -18,13 +17,9 @@ def by_half_life(number: int) -> Callable[[Scene], Part]:
     """
 
     def candidates(scene: Scene) -> Part:
-        population = scene.signals.population
-        items = population.rising(number)
-        items = items[scene.allowed[items]][: scene.reach]
-        if not items.size:
-            return NOTHING
-        logs = population.decayed(number, items) - scene.asked.now / HALF_LIVES[number]
-        counts = np.log2(1.0 + np.exp2(np.minimum(np.maximum(logs, -60.0), 60.0)))
-        return Part(items, np.minimum(counts / log2(1.0 + scene.config.trending_crowd), 1.0).astype(np.float32))
+        rising = scene.signals.population.rising(number, scene.asked.now)
+        best = scene.allowed[rising.items].nonzero()[0][: scene.reach]
+        scores = rising.logs[best] / np.float32(log2(1.0 + scene.config.trending_crowd))
+        return Part(rising.items[best], np.minimum(scores, np.float32(1.0)))
 
     return candidates
