@@ -296,8 +296,8 @@ def _column(candidates: Candidates, at: int | None) -> int | None:
     """Where a position stands among the candidates."""
     if at is None:
         return None
-    column = int(np.searchsorted(candidates.items, at))
-    return column if column < candidates.items.size and candidates.items[column] == at else None
+    found = np.flatnonzero(candidates.items == at)
+    return int(found[0]) if found.size else None
 
 
 def _among(scores: NDArray[Any], column: int) -> float:

@@ -17,7 +17,7 @@ _EVERYBODY: Final = frozenset({"trending_hour", "trending_day", "trending_fortni
 
 
 class Blend(NamedTuple):
-    """C candidates: positions, total scores, by source (S, C) what it added, and what led there; positions rise."""
+    """C candidates: positions, total scores, by source (S, C) what it added, and what led there."""
 
     items: Ints
     scores: Floats
@@ -27,7 +27,7 @@ class Blend(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """What S sources propose: C positions in rising order, and E proposals, one source's after the other's."""
+    """What S sources propose: C positions in any order, and E proposals, one source's after the other's."""
 
     items: Ints
     names: tuple[str, ...]
@@ -78,11 +78,11 @@ def gather(scene: Scene, parts: Mapping[str, Part]) -> Candidates:
     """All candidates of some sources."""
     used = {name: found for name, found in parts.items() if found.items.size}
     proposed = np.concatenate([NOTHING.items, *(found.items for found in used.values())])
-    named = np.zeros(len(scene.catalogue), np.bool_)
-    named[proposed] = True
-    items = named.nonzero()[0].astype(np.int32)
-    column = np.empty(len(scene.catalogue), np.int32)
-    column[items] = np.arange(items.size)
+    # Of an item's proposals the last one written stands for it: no pass over the whole catalogue.
+    column, numbers = np.empty(len(scene.catalogue), np.int32), np.arange(proposed.size, dtype=np.int32)
+    column[proposed] = numbers
+    items = proposed[column[proposed] == numbers]
+    column[items] = numbers[: items.size]
     return Candidates(
         items=items,
         names=tuple(used),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Floats, Ints
-from models.sparse import changes
+from models.sparse import changes, places
 from schemas.answers import Asked
 from serving.bundle import Columns, Models
 from serving.catalogue import Catalogue
@@ -82,6 +82,14 @@ class Part(NamedTuple):
 NOTHING: Final = Part(np.empty(0, np.int32), np.empty(0, np.float32))
 
 
+def first_allowed(scene: Scene, items: Ints) -> NDArray[np.intp]:
+    """Places of the first ``reach`` allowed among these items (C,), in their order."""
+    found = scene.allowed[items[: scene.reach + _SPARE]].nonzero()[0]
+    if found.size < scene.reach:
+        found = scene.allowed[items].nonzero()[0]
+    return found[: scene.reach]
+
+
 def best_allowed(scene: Scene, items: Ints, scores: Floats) -> NDArray[np.intp]:
     """Indices of the ``reach`` best of the allowed among these items (C,), by finite scores (C,), best first."""
     near = leading(scores, scene.reach + _SPARE)
@@ -126,33 +134,45 @@ def leads(found: Iterable[tuple[int, Ints, Floats]]) -> Leads:
     return Leads(owners, np.concatenate(items), np.concatenate(scores))
 
 
+class Runs(NamedTuple):
+    """Which entries of some leads go to which item: to ``items[c]`` (C,) rising, from ``begins[c]`` (C,) of ``entries`` on."""
+
+    items: Ints
+    begins: NDArray[np.intp]
+    entries: NDArray[np.int64]
+
+
+def runs(found: Leads, kept: NDArray[np.intp]) -> Runs:
+    """These entries (at least one) of some leads, by item."""
+    # One sort of whole numbers made of item and entry takes a fraction of a sort by two columns.
+    keys = (found.items[kept].astype(np.int64) << _ENTRY_BITS) | kept
+    keys.sort()
+    entries = keys & (2**_ENTRY_BITS - 1)
+    items = found.items[entries]
+    begins = changes(items).nonzero()[0]
+    return Runs(items[begins], begins, entries)
+
+
 def gathered(scene: Scene, found: Leads) -> Part:
     """Candidates of several anchors: summed scores, each led to by the anchor that gave it most; the best ``reach``."""
     allowed = scene.allowed[found.items].nonzero()[0]
     if not allowed.size:
         return NOTHING
-    # One sort of whole numbers made of item and entry takes a fraction of a sort by two columns.
-    keys = (found.items[allowed].astype(np.int64) << _ENTRY_BITS) | allowed
-    keys.sort()
-    entries = keys & (2**_ENTRY_BITS - 1)
-    items, scores = found.items[entries], found.scores[entries]
-    begins = changes(items).nonzero()[0]
-    summed = np.add.reduceat(scores, begins)
-    items = items[begins]
-    chosen = strongest(summed, scene.reach, scene.catalogue.column("hash")[items])
-    return Part(items[chosen], summed[chosen], partial(strongest_lead, found))
+    by_item = runs(found, allowed)
+    summed = np.add.reduceat(found.scores[by_item.entries], by_item.begins)
+    chosen = strongest(summed, scene.reach, scene.catalogue.column("hash")[by_item.items])
+    return Part(by_item.items[chosen], summed[chosen], partial(strongest_lead, found, by_item))
 
 
-def strongest_lead(found: Leads, items: Ints) -> Ints:
-    """For each of these items (C,) the anchor that leads there most, of several the last; shape (C,)."""
-    place = np.zeros(1 + max(int(found.items.max()), int(items.max())), np.int32)
-    place[items] = np.arange(1, items.size + 1)
-    places = place[found.items]
-    leading = places.nonzero()[0]
-    leading = leading[np.lexsort((found.scores[leading], places[leading]))]
-    anchors = np.full(items.size + 1, NOBODY, np.int32)
-    anchors[places[leading]] = found.anchors[leading]
-    return anchors[1:]
+def strongest_lead(found: Leads, by_item: Runs, items: Ints) -> Ints:
+    """For each of these items (C,), all of the runs, the anchor that leads there most, of several the last; shape (C,)."""
+    at = by_item.items.searchsorted(items)
+    begins = by_item.begins[at]
+    lengths = np.append(by_item.begins, by_item.entries.size)[at + 1] - begins
+    entries = by_item.entries[places(begins, lengths)]
+    order = np.lexsort((found.scores[entries], np.arange(items.size).repeat(lengths)))
+    leading: Ints = found.anchors[entries[order[lengths.cumsum() - 1]]]
+    return leading
 
 
 def bucketed(items: Ints) -> Part:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -46,10 +45,11 @@ def _spoken(model: Placed[Ease], known: _Interests, items: Ints) -> Ints:
 
 
 def _interests(scene: Scene, model: Placed[Ease]) -> _Interests:
-    strongest = islice(scene.profile.weights.items(), scene.config.ease_interests)
-    positions, weights = np.array(list(strongest)).reshape(-1, 2).T
+    interests, count = scene.profile.weights, min(scene.config.ease_interests, len(scene.profile.weights))
+    positions = np.fromiter(interests, np.int32, count)
+    weights = np.fromiter(interests.values(), np.float32, count)
     placed = (positions < model.rows.size).nonzero()[0]
-    positions = positions[placed].astype(np.int32)
-    rows = model.rows[positions]
+    rows = model.rows[positions[placed]]
     known = (rows >= 0).nonzero()[0]
-    return _Interests(positions[known], rows[known].astype(np.intp), weights[placed[known]].astype(np.float32))
+    chosen = placed[known]
+    return _Interests(positions[chosen], rows[known].astype(np.intp), weights[chosen])

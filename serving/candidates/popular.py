@@ -6,14 +6,14 @@ import numpy as np
 
 from models.arrays import Ints
 from serving.ordering import strongest
-from serving.scene import Part, Scene, bucketed
+from serving.scene import Part, Scene, bucketed, first_allowed
 
 
 def candidates(scene: Scene) -> Part:
     """The most popular, scored by bucketed rank; where only some categories are asked for, the most popular there."""
     live = scene.signals.population.popular
     items = live if live.size else scene.models.popular.items
-    items = items[scene.allowed[items]][: scene.reach]
+    items = items[first_allowed(scene, items)]
     # The board of everybody is cut off, and may hold few of a small category.
     if live.size and scene.asked.categories and items.size < scene.reach:
         items = _of_allowed(scene)

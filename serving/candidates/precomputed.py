@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serving.scene import NOTHING, Part, Scene, scaled
+from serving.scene import NOTHING, Part, Scene, first_allowed, scaled
 
 
 def candidates(scene: Scene) -> Part:
@@ -10,5 +10,5 @@ def candidates(scene: Scene) -> Part:
     stored = scene.signals.stored
     if stored is None:
         return NOTHING
-    allowed = scene.allowed[stored.items]
-    return Part(stored.items[allowed][: scene.reach], scaled(stored.scores[allowed][: scene.reach]))
+    best = first_allowed(scene, stored.items)
+    return Part(stored.items[best], scaled(stored.scores[best]))

@@ -7,7 +7,7 @@ from math import log2
 
 import numpy as np
 
-from serving.scene import Part, Scene
+from serving.scene import Part, Scene, first_allowed
 
 
 def by_half_life(number: int) -> Callable[[Scene], Part]:
@@ -18,7 +18,7 @@ def by_half_life(number: int) -> Callable[[Scene], Part]:
 
     def candidates(scene: Scene) -> Part:
         rising = scene.signals.population.rising(number, scene.asked.now)
-        best = scene.allowed[rising.items].nonzero()[0][: scene.reach]
+        best = first_allowed(scene, rising.items)
         scores = rising.logs[best] / np.float32(log2(1.0 + scene.config.trending_crowd))
         return Part(rising.items[best], np.minimum(scores, np.float32(1.0)))
 

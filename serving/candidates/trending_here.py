@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serving.scene import NOTHING, Part, Scene, bucketed
+from serving.scene import NOTHING, Part, Scene, bucketed, first_allowed
 from signals.context import hour_label
 from signals.users import DIMENSIONS
 
@@ -14,4 +14,4 @@ def candidates(scene: Scene) -> Part:
     if not labels:
         return NOTHING
     items = scene.signals.population.contexts.trending([*labels, hour_label(asked.now)])
-    return bucketed(items[scene.allowed[items]][: scene.reach])
+    return bucketed(items[first_allowed(scene, items)])
