@@ -252,7 +252,8 @@ class _Replay:
 
     def _alone_and_without(self, scene: Scene, candidates: Candidates, at: int | None, person: int) -> None:
         column = _column(candidates, at)
-        scores, totals = candidates.table(candidates.scores), weighed(candidates, source_weights(scene))
+        scores = candidates.table(candidates.scores)
+        totals = candidates.table(weighed(candidates, source_weights(scene)))
         whole = totals.sum(axis=0)
         for name in self._live.system.config.sources:
             row: int | None = candidates.names.index(name) if name in candidates.names else None

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.arrays import Floats, Ints
 from models.source_weights import POWERS, SourceWeights, Weight, powers
+from serving.ordering import leading
 from serving.scene import NOTHING, Led, Part, Scene
 
 _NONE: Final = Weight(0.0)
@@ -39,10 +40,18 @@ class Candidates(NamedTuple):
     """(E,) What its source says of it, 0 to 1."""
     led: tuple[Led | int, ...]
 
-    def table(self, values: Floats) -> Floats:
-        """Values by proposal (E,) as a table by source and position (S, C), with 0 where there is no proposal."""
-        found = np.zeros((len(self.names), self.items.size), np.float32)
-        found[np.arange(len(self.names)).repeat(self.lengths), self.columns] = values
+    def table(self, values: Floats, among: NDArray[np.intp] | None = None) -> Floats:
+        """Values by proposal (E,) as a table by source and position (S, C), with 0 where there is no proposal.
+
+        Of some positions (K,) alone where they are given, as a table (S, K).
+        """
+        among = np.arange(self.items.size) if among is None else among
+        places = np.full(self.items.size, -1, np.int32)
+        places[among] = np.arange(among.size)
+        at = places[self.columns]
+        wanted = (at >= 0).nonzero()[0]
+        found = np.zeros((len(self.names), among.size), np.float32)
+        found[np.arange(len(self.names)).repeat(self.lengths)[wanted], at[wanted]] = values[wanted]
         return found
 
 
@@ -94,18 +103,31 @@ def gather(scene: Scene, parts: Mapping[str, Part]) -> Candidates:
 
 
 def weighed(found: Candidates, weights: Mapping[str, Weight]) -> Floats:
-    """What each source adds to each candidate (S, C); a source without a weight adds nothing."""
+    """What each proposal adds to its candidate (E,); that of a source without a weight adds nothing."""
     given = np.array([weights.get(name, _NONE) for name in found.names], np.float32).reshape(-1, POWERS)
-    return found.table((given.T.repeat(found.lengths, axis=1) * powers(found.scores)).sum(axis=0))
+    added: Floats = (given.T.repeat(found.lengths, axis=1) * powers(found.scores)).sum(axis=0)
+    return added
 
 
 def blend(scene: Scene, parts: Mapping[str, Part], weights: Mapping[str, Weight], averse: Part) -> Blend:
-    """All candidates with their totals, in no order."""
+    """The candidates that may yet be shown, with their totals, in no order."""
     found = gather(scene, {name: each for name, each in parts.items() if any(weights.get(name, _NONE))})
     added = weighed(found, weights)
-    scores = added.sum(axis=0) * _noise(scene, found.items)
+    scores = np.bincount(found.columns, added, found.items.size).astype(np.float32) * _noise(scene, found.items)
     scores -= _aversion(scene, found.items, averse)
-    return Blend(found.items, scores, found.names, added, found.led)
+    near = _shortlist(scene, scores)
+    return Blend(found.items[near], scores[near], found.names, found.table(added, near), found.led)
+
+
+def _shortlist(scene: Scene, scores: Floats) -> NDArray[np.intp]:
+    """Which of the candidates by their scores (C,) may be shown once ``exposed`` has moved them: most can be left out."""
+    asked, config = scene.asked, scene.config
+    if asked.diversity > 0 or config.caps or config.boosts or asked.boosts or config.explore:
+        return np.arange(scores.size)
+    near = leading(scores, asked.count)
+    least = float(scores[near].min(initial=np.inf))
+    apart = (1.0 + config.click_through) ** 2
+    return near if apart == 1.0 else (scores >= (least / apart if least > 0 else least * apart)).nonzero()[0]
 
 
 def exposed(scene: Scene, blended: Blend) -> Blend:
