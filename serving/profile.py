@@ -14,7 +14,7 @@ from schemas.answers import Asked
 from serving.bundle import Models
 from serving.catalogue import Catalogue
 from serving.config import RankingConfig
-from signals.users import SESSION_GAP_SECONDS, Entry, UserValue
+from signals.users import SESSION_GAP_SECONDS, Entry, UserValue, longest_pause
 from signals.weights import VALUED, VERDICTS, worth
 
 
@@ -92,9 +92,13 @@ def _weighed(
 def session_start(asked: Asked, user: UserValue) -> float:
     """When the session that is going on began; never, where there is none or the client names another one."""
     session = user.session
-    if session is None or asked.now - session.last > SESSION_GAP_SECONDS:
+    if session is None:
         return float("inf")
-    if asked.session_id is not None and session.id is not None and session.id != asked.session_id:
+    named = asked.session_id is not None and session.id is not None
+    if named and session.id != asked.session_id:
+        return float("inf")
+    # Who does not say which session this is may have begun another one.
+    if asked.now - session.last > (longest_pause(session) if named else SESSION_GAP_SECONDS):
         return float("inf")
     return session.started
 

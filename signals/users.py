@@ -15,6 +15,7 @@ import msgspec
 from schemas.events import LoggedEvent
 from signals import bloom
 from signals.bloom import Bloom
+from signals.decay import DAY
 
 RECENT: Final = 128
 """Item interactions kept, newest last."""
@@ -47,7 +48,9 @@ GROUPED: Final = frozenset({"cart", "purchase", "bookmark"})
 LABEL: Final = 32
 """Longest value of a context that is kept; a longer one is none."""
 SESSION_GAP_SECONDS: Final = 1_800.0
-"""A pause longer than this starts a new session where the client names none."""
+"""A pause longer than this starts a new session where the client names none,"""
+NAMED_SESSION_GAP_SECONDS: Final = DAY
+"""and where it names the same one: whoever names sessions knows when they end, but may never change a name."""
 
 NEGATIVE: Final = frozenset({"dislike", "dismiss", "unlike"})
 """Types of aversion: nothing leads to or from them."""
@@ -159,6 +162,11 @@ def id_hash(event_id: str) -> bytes:
 def session_hash(event: LoggedEvent, started: float) -> bytes:
     """The short hash of the visit that began with this event at this time: of its person, its id and its start."""
     return id_hash(f"{event.subject}\n{event.session_id or ''}\n{started!r}")
+
+
+def longest_pause(session: Session) -> float:
+    """Seconds without an event after which a session is over."""
+    return SESSION_GAP_SECONDS if session.id is None else NAMED_SESSION_GAP_SECONDS
 
 
 def is_interaction(event: LoggedEvent) -> bool:
@@ -356,7 +364,7 @@ def _touch(seen: dict[str, float], past: Bloom, item: str, at: float) -> tuple[d
 
 
 def _visit(session: Session | None, event: LoggedEvent, at: float) -> Session:
-    if session is None or session.id != event.session_id or abs(at - session.last) > SESSION_GAP_SECONDS:
+    if session is None or session.id != event.session_id or abs(at - session.last) > longest_pause(session):
         return Session(event.session_id, at, at, 1, session_hash(event, at))
     last = max(at, session.last)
     return Session(session.id, session.started, last, session.events + 1, session.hash)

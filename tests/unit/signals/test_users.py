@@ -215,10 +215,25 @@ def test_forget_leaves_nothing_but_the_offset():
         ({"minutes": 31}, False),
         ({"minutes": -29}, True),
         ({"minutes": -31}, False),
-        ({"minutes": 1, "session_id": "other"}, False),
+        ({"minutes": 1, "session_id": "another"}, False),
     ],
 )
-def test_a_session_ends_with_a_pause_or_another_name(second, same):
+def test_a_session_without_a_name_ends_with_a_pause_or_a_name(second, same):
+    value = folded([event(), event(event_id="2", **second)])
+    assert value.session is not None
+    assert value.session.events == (2 if same else 1)
+
+
+@pytest.mark.parametrize(
+    ("second", "same"),
+    [
+        ({"minutes": 23 * 60}, True),
+        ({"minutes": 25 * 60}, False),
+        ({"minutes": 1, "session_id": "other"}, False),
+        ({"minutes": 1, "session_id": None}, False),
+    ],
+)
+def test_a_session_that_the_client_names_goes_on_under_its_name_for_a_day_at_most(second, same):
     value = folded([event(session_id="one"), event(event_id="2", **{"session_id": "one", **second})])
     assert value.session is not None
     assert value.session.events == (2 if same else 1)
