@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import time
-import uuid
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -91,7 +91,7 @@ class Sources(NamedTuple):
     """Seconds since 1970, UTC."""
     steady: Clock = time.monotonic
     """Seconds that only move forward."""
-    new_id: Callable[[], str] = lambda: uuid.uuid4().hex
+    new_id: Callable[[], str] = lambda: os.urandom(16).hex()
     """Ids of answers."""
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from types import SimpleNamespace
 
+import hiredis
 import pytest
 import redis
 
@@ -19,16 +20,15 @@ class Connection:
         self.answers: deque[bytes] = deque()
         self.disconnected = 0
 
-    def pack_command(self, *command):
-        return [" ".join(map(str, command)).encode(), b"\n"]
-
     async def connect(self):
         return
 
     async def send_packed_command(self, packed):
         if self.sending and (fault := self.sending.popleft()) is not None:
             raise fault
-        self.sent.append(packed.split(b"\n")[:-1])
+        reader = hiredis.Reader()
+        reader.feed(packed)
+        self.sent.append([b" ".join(command) for command in iter(reader.gets, False)])
         self.answers.extend(self.sent[-1])
 
     async def read_response(self):
