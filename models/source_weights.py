@@ -9,13 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import cached_property
-from typing import ClassVar, Final, NamedTuple, Self
+from typing import Any, ClassVar, Final, NamedTuple, Self
 
 import numpy as np
 
 from models.arrays import Floats, Ints, frozen, pack, pack_ids, unpack, unpack_ids
 from schemas.errors import Undecodable
+
+
+class Revisits(IntEnum):
+    """Which of a session's own items are shown again."""
+
+    NONE = 0
+    EARLIER = 1
+    """All but the one that the session is at."""
+    ALL = 2
 
 
 class Weight(NamedTuple):
@@ -52,8 +62,8 @@ class SourceWeights:
     sources: tuple[str, ...]
     edges: Ints
     weights: Floats
-    revisits: bool = False
-    """Whether people of this site often go back to what they saw in the same session, so that it may be shown again."""
+    revisits: Revisits = Revisits.NONE
+    """What of a session people of this site often turn to once more, so that it may be shown again."""
 
     def __post_init__(self) -> None:
         shape = (len(self.edges) + 1, len(self.sources), POWERS)
@@ -77,7 +87,7 @@ class SourceWeights:
 
     def save(self) -> bytes:
         """The weights as bytes."""
-        arrays = {"edges": self.edges, "weights": self.weights, "revisits": np.array([self.revisits])}
+        arrays: dict[str, Any] = {"edges": self.edges, "weights": self.weights, "revisits": np.array([self.revisits])}
         return pack(self.kind, arrays | pack_ids("sources", self.sources))
 
     @classmethod
@@ -90,5 +100,5 @@ class SourceWeights:
             unpack_ids("sources", arrays),
             arrays["edges"],
             arrays["weights"],
-            bool(arrays["revisits"][0]),
+            Revisits(int(arrays["revisits"][0])),
         )

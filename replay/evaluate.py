@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.source_weights import SourceWeights
+from models.source_weights import Revisits, SourceWeights
 from offline.evaluate.intervals import intervals
 from offline.evaluation import MISS, means, per_question, ranked
 from offline.memory import peak_mib
@@ -32,6 +32,7 @@ from serving.ranking import Candidates, source_weights, weighed
 from serving.recommend import Ranked
 from serving.scene import Scene
 from signals.decay import DAY, HOUR
+from signals.users import UserValue
 
 Progress = Callable[[str, int, int], None]
 
@@ -44,7 +45,7 @@ _CANDIDATES: Final = 100
 _CHOICES: Final = 5_000
 """Newest choices that weights are learned from."""
 _REVISITS: Final = 0.05
-"""Share of a session's interactions that go back, from which going back is shown."""
+"""Share of a session's interactions that are of one kind of ``Revisits``, from which it is often."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,21 +111,30 @@ class Weigher:
     def __init__(self, sources: tuple[str, ...]) -> None:
         self._sources = sources
         self._choices: deque[Choice] = deque(maxlen=_CHOICES)
-        self._back: deque[bool] = deque(maxlen=_CHOICES)
+        self._back: deque[Revisits] = deque(maxlen=_CHOICES)
 
     def watch(self, candidates: Candidates, scene: Scene, at: int | None) -> None:
         """Remember what was proposed and what was chosen, where it was among that."""
         if (choice := _choice(candidates, at, self._sources, scene.profile.events)) is not None:
             self._choices.append(choice)
 
-    def went(self, back: bool) -> None:
-        """Remember whether somebody went back to an item of the session."""
-        self._back.append(back)
+    def went(self, value: UserValue, item_id: str) -> None:
+        """Remember whether a session went on to something new, back to an earlier item, or was at the same one again."""
+        if item_id not in value.seen:
+            self._back.append(Revisits.NONE)
+        else:
+            same = value.recent and value.recent[-1].item == item_id
+            self._back.append(Revisits.ALL if same else Revisits.EARLIER)
+
+    @property
+    def revisits(self) -> Revisits:
+        """What sessions often turned to once more."""
+        often = [kind for kind in Revisits if self._back.count(kind) >= max(1.0, _REVISITS * len(self._back))]
+        return max(often, default=Revisits.NONE)
 
     def learn(self) -> SourceWeights | None:
         """The weights of the choices remembered."""
-        revisits = bool(self._back) and float(np.mean(self._back)) >= _REVISITS
-        return learn(list(self._choices), self._sources, revisits=revisits)
+        return learn(list(self._choices), self._sources, revisits=self.revisits)
 
 
 class _Runner:
@@ -246,7 +256,7 @@ class _Replay:
         at = scene.catalogue.position(moment.event.item_id or "")
         runner.weigher.watch(candidates, scene, at)
         if moment.event.user_id is None:
-            runner.weigher.went(moment.event.item_id in scene.signals.user.seen)
+            runner.weigher.went(scene.signals.user, moment.event.item_id or "")
         if runner is self._live and scored is not None:
             self._alone_and_without(scene, candidates, at, scored)
 

@@ -65,8 +65,12 @@ class System:
         """What every configured source proposes, whatever it weighs."""
         return gather(scene, propose(scene, [name for name in SOURCES if self.config.sources.get(name, 0.0) > 0]))
 
+    def value(self, subject: str) -> UserValue:
+        """What is known of this subject."""
+        return self._values.get(subject, EMPTY)
+
     def _signals(self, subject: str) -> Signals:
-        return Signals(self._values.get(subject, EMPTY), self.state.population)
+        return Signals(self.value(subject), self.state.population)
 
     def _merge(self, changed: Mapping[str, aggregates.Cell]) -> None:
         merged = Merged.nothing()

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from models.source_weights import SourceWeights
+import numpy as np
+
+from models.source_weights import POWERS, SourceWeights
 from offline.archive import Progress
 from offline.options import TrainingOptions
 from replay.evaluate import Weigher
@@ -39,22 +41,26 @@ def learned_weights(
     events = newest(archive, options.weigh_events)
     known = int(_KNOWN * len(events))
     system, trainer = System(config), Trainer(options, options.threads)
+    weigher = Weigher(tuple(name for name, weight in config.sources.items() if weight > 0))
     for event in events[:known]:
+        _watch_returning(system, weigher, event)
         system.feed(event)
         trainer.add(event, event.occurred_at.timestamp())
     try:
         system.adopt(trainer.train("weights", events[known - 1].occurred_at.timestamp() if known else 0.0))
     except NothingToTrain:
         return None
-    return _watched(system, config, events[known:], progress)
+    # No weight is known yet, but a source of what is shown again can be heard from the first choice on.
+    system.weigh(SourceWeights((), np.empty(0, np.int32), np.empty((1, 0, POWERS), np.float32), weigher.revisits))
+    return _watched(system, weigher, events[known:], progress)
 
 
 def _watched(
-    system: System, config: RankingConfig, events: Sequence[LoggedEvent], progress: Progress
+    system: System, weigher: Weigher, events: Sequence[LoggedEvent], progress: Progress
 ) -> SourceWeights | None:
-    weigher = Weigher(tuple(name for name, weight in config.sources.items() if weight > 0))
     every = max(1, len(events) // QUESTIONS)
     for number, event in enumerate(events):
+        _watch_returning(system, weigher, event)
         if number % every == 0:
             _ask(system, weigher, event)
         system.feed(event)
@@ -70,8 +76,12 @@ def _ask(system: System, weigher: Weigher, event: LoggedEvent) -> None:
     if not scene.signals.user.recent or (seen and event.user_id is not None):
         return
     weigher.watch(system.candidates(scene), scene, scene.catalogue.position(event.item_id or ""))
-    if event.user_id is None:
-        weigher.went(seen)
+
+
+def _watch_returning(system: System, weigher: Weigher, event: LoggedEvent) -> None:
+    value = system.value(event.subject)
+    if event.user_id is None and value.recent:
+        weigher.went(value, event.item_id or "")
 
 
 def newest(archive: Archive, count: int) -> list[LoggedEvent]:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from models.arrays import Floats, Ints
+from models.source_weights import Revisits
 from schemas.answers import Asked, DecidedItem, Reason, SourceOutcome
 from serving import diversity, exploration, filters, profile, ranking, rules
 from serving.bundle import Models
@@ -110,8 +111,8 @@ def compose(asked: Asked, signals: Signals, models: Models, catalogue: Catalogue
     """The request with what is read once for all sources."""
     found = profile.read(asked, signals.user, models, catalogue, config)
     returning = np.empty(0, np.int32)
-    if _revisits(asked, models):
-        newest_first = np.array(list(found.recent), np.int32)
+    if (revisits := _revisits(asked, models)) is not Revisits.NONE:
+        newest_first = np.array(list(found.recent)[revisits is Revisits.EARLIER :], np.int32)
         returning = newest_first[filters.allowed(asked, signals.user, catalogue, config, revisits=True)[newest_first]]
     return Scene(
         asked=asked,
@@ -126,9 +127,9 @@ def compose(asked: Asked, signals: Signals, models: Models, catalogue: Catalogue
     )
 
 
-def _revisits(asked: Asked, models: Models) -> bool:
-    """Whether what was seen may be shown again: to a session, where people were found to go back."""
-    return asked.user_id is None and models.weights is not None and models.weights.revisits
+def _revisits(asked: Asked, models: Models) -> Revisits:
+    """What of it was seen may be shown again: to a session, where people were found to go back."""
+    return Revisits.NONE if asked.user_id is not None or models.weights is None else models.weights.revisits
 
 
 def finish(scene: Scene, blended: Blend, outcomes: dict[str, SourceOutcome]) -> Ranked:

@@ -17,7 +17,7 @@ import scipy.optimize
 from numpy.typing import NDArray
 
 from models.arrays import Floats
-from models.source_weights import POWERS, SourceWeights, powers
+from models.source_weights import POWERS, Revisits, SourceWeights, powers
 
 Doubles = NDArray[np.float64]
 
@@ -55,7 +55,7 @@ def learn(
     sources: tuple[str, ...],
     parameters: WeightParameters | None = None,
     *,
-    revisits: bool = False,
+    revisits: Revisits = Revisits.NONE,
 ) -> SourceWeights | None:
     """The weights under which the choices are likeliest; None where there are too few choices to learn from.
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.arrays import pack
-from models.source_weights import POWERS, SourceWeights, Weight
+from models.source_weights import POWERS, Revisits, SourceWeights, Weight
 from offline.training.source_weights import TOTAL, Choice, learn
 from schemas.errors import Undecodable
 
@@ -52,7 +52,7 @@ def test_people_of_another_segment_have_weights_of_their_own():
     assert sum(found.of(100)["noise"]) > sum(found.of(100)["good"])
 
 
-@given(st.lists(st.integers(1, 100), max_size=4, unique=True), st.integers(0, 200), st.booleans())
+@given(st.lists(st.integers(1, 100), max_size=4, unique=True), st.integers(0, 200), st.sampled_from(Revisits))
 def test_weights_are_read_back_as_they_were_and_segments_begin_at_their_edges(edges, interactions, revisits):
     edges = sorted(edges)
     weights = np.arange(8 * (len(edges) + 1), dtype=np.float32).reshape(-1, 2, POWERS)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from adapters.parquet_archive import ParquetArchive
+from models.source_weights import Revisits
 from offline.options import TrainingOptions
 from offline.training.parameters import IalsParameters
 from replay.weights import learned_weights, newest
@@ -51,7 +52,7 @@ def test_sources_that_foresaw_what_people_did_weigh_most(archive):
     weights = learned_weights(archive, RankingConfig(), options(), lambda *_: None)
     found = {name: sum(weight) for name, weight in weights.of(4).items()}
     assert found["next"] + found["session"] > found["popular"] + found["trending_fortnight"]
-    assert not weights.revisits
+    assert weights.revisits is Revisits.NONE
 
 
 def test_nothing_is_learned_where_nothing_is_to_be_replayed_or_too_little_happened(archive, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.source_weights import POWERS, SourceWeights
+from models.source_weights import POWERS, Revisits, SourceWeights
 from schemas.answers import Asked
 from schemas.catalogue import Item
 from serving import metrics
@@ -250,18 +250,23 @@ class TestSessionsThatGoBack:
 
     def test_where_people_go_back_what_the_session_was_at_comes_again_newest_first(self, trained, remember, say):
         value = remember(say("view", 1), say("view", 2))
-        assert [item for item in self.shown(trained, value, revisits=True) if item in {"item-1", "item-2"}] == [
-            "item-2",
-            "item-1",
-        ]
+        shown = self.shown(trained, value, Revisits.ALL)
+        assert [item for item in shown if item in {"item-1", "item-2"}] == ["item-2", "item-1"]
+
+    def test_where_they_go_back_to_earlier_ones_alone_what_the_session_is_at_does_not_come_again(
+        self, trained, remember, say
+    ):
+        value = remember(say("view", 1), say("view", 2))
+        shown = self.shown(trained, value, Revisits.EARLIER)
+        assert [item for item in shown if item in {"item-1", "item-2"}] == ["item-1"]
 
     def test_elsewhere_and_to_somebody_known_nothing_comes_again(self, trained, remember, say):
         value = remember(say("view", 1), say("view", 2))
-        assert not {"item-1", "item-2"} & set(self.shown(trained, value, revisits=False))
-        assert not {"item-1", "item-2"} & set(self.shown(trained, value, revisits=True, user_id="ann"))
+        assert not {"item-1", "item-2"} & set(self.shown(trained, value, Revisits.NONE))
+        assert not {"item-1", "item-2"} & set(self.shown(trained, value, Revisits.ALL, user_id="ann"))
 
     def test_what_is_excluded_does_not_come_again(self, trained, remember, say):
         value = remember(say("view", 1), say("view", 2))
-        shown = self.shown(trained, value, revisits=True, exclude=frozenset({"item-2"}))
+        shown = self.shown(trained, value, Revisits.ALL, exclude=frozenset({"item-2"}))
         assert "item-1" in shown
         assert "item-2" not in shown
