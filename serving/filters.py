@@ -40,7 +40,7 @@ def allowed(
         may &= compiled(asked.filter).holds(asked, catalogue.fields)
     if config.hide_seen and not (asked.seen or revisits):
         may[catalogue.positions(_stay_away(asked, user, config))] = False
-        if config.seen_for.get(_ANY) is None:
+        if (user.past.newer or user.past.older) and config.seen_for.get(_ANY) is None:
             may[seen_long_ago(user.past, catalogue.column("hash"))] = False
     if asked.exclude:
         may[catalogue.positions(asked.exclude)] = False

@@ -186,14 +186,14 @@ def _reasons(scene: Scene, blended: Blend, chosen: Ints) -> list[list[Reason]]:
 
 def _anchors(blended: Blend, chosen: Ints, shares: Floats) -> Ints:
     """By source (S, C) the item that led to each chosen one."""
-    anchors = np.full(shares.shape, NOBODY, np.int32)
-    for row, led in enumerate(blended.led):
+    anchors, told = np.full(shares.shape, NOBODY, np.int32), shares >= _SMALLEST_SHARE
+    for row in np.flatnonzero(told.any(axis=1)).tolist():
+        led = blended.led[row]
         if isinstance(led, int):
             anchors[row] = led
         else:
-            own = (shares[row] >= _SMALLEST_SHARE).nonzero()[0]
-            if own.size:
-                anchors[row, own] = led(blended.items[chosen[own]])
+            own = told[row].nonzero()[0]
+            anchors[row, own] = led(blended.items[chosen[own]])
     return anchors
 
 

@@ -154,14 +154,16 @@ def runs(found: Leads, kept: NDArray[np.intp]) -> Runs:
 
 
 def gathered(scene: Scene, found: Leads) -> Part:
-    """Candidates of several anchors: summed scores, each led to by the anchor that gave it most; the best ``reach``."""
+    """Candidates of several anchors: summed scores, each led to by the anchor that gave it most; the ``reach`` best."""
     allowed = scene.allowed[found.items].nonzero()[0]
     if not allowed.size:
         return NOTHING
     by_item = runs(found, allowed)
-    summed = np.add.reduceat(found.scores[by_item.entries], by_item.begins)
-    chosen = strongest(summed, scene.reach, scene.catalogue.column("hash")[by_item.items])
-    return Part(by_item.items[chosen], summed[chosen], partial(strongest_lead, found, by_item))
+    items, summed = by_item.items, np.add.reduceat(found.scores[by_item.entries], by_item.begins)
+    if items.size > scene.reach:
+        chosen = strongest(summed, scene.reach, scene.catalogue.column("hash")[items])
+        items, summed = items[chosen], summed[chosen]
+    return Part(items, summed, partial(strongest_lead, found, by_item))
 
 
 def strongest_lead(found: Leads, by_item: Runs, items: Ints) -> Ints:

@@ -1,1 +1,1 @@
-"""Sources of candidates, one a file: ``candidates(scene) -> Part``, pure, best first, only what is allowed."""
+"""Sources of candidates, one a file: ``candidates(scene) -> Part``, pure, only what is allowed."""
