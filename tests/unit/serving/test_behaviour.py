@@ -60,6 +60,16 @@ class TestExposure:
         assert far == unseen
 
 
+def test_a_short_list_is_the_beginning_of_a_long_one_however_far_clicks_move_items(world, say):
+    for n in range(1, 13):
+        world.happen(*visits(say, 0, 40, 3 * n % 17, n), *(say("view", n, user_id=f"v{n}-{m}") for m in range(12 - n)))
+    world.train()
+    long = world.ask(count=12).items
+    assert [item.item_id for item in long] != [f"item-{n}" for n in range(1, 13)]
+    for count in range(1, 12):
+        assert world.ask(count=count).items == long[:count]
+
+
 class TestContexts:
     def test_what_trends_in_a_country_or_on_a_device_comes_first_there(self, world, say):
         german, french = {"country": "DE", "device": "phone"}, {"country": "FR"}
@@ -105,6 +115,9 @@ def test_what_a_word_leads_to_is_merged_over_partitions(world, say):
     found = world.population.sought("shoe")
     assert ids(world, found.items) == ["item-4"]
     assert world.population.sought("never").items.size == 0
+    again = say("search", None, query="shoe", event_id="q2", user_id="bob")
+    world.happen(again, say("click", 5, user_id="bob"), partition=3)
+    assert set(ids(world, world.population.sought("shoe").items)) == {"item-4", "item-5"}
 
 
 def test_what_was_seen_long_ago_is_hidden_like_what_was_seen_just_now(world, say):
