@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.arrays import Floats, Ints
 from models.source_weights import POWERS, SourceWeights, Weight, powers
+from models.sparse import numbered
 from serving.ordering import leading
 from serving.scene import NOTHING, Led, Part, Scene
 
@@ -87,16 +88,12 @@ def gather(scene: Scene, parts: Mapping[str, Part]) -> Candidates:
     """All candidates of some sources."""
     used = {name: found for name, found in parts.items() if found.items.size}
     proposed = np.concatenate([NOTHING.items, *(found.items for found in used.values())])
-    # Of an item's proposals the last one written stands for it: no pass over the whole catalogue.
-    column, numbers = np.empty(len(scene.catalogue), np.int32), np.arange(proposed.size, dtype=np.int32)
-    column[proposed] = numbers
-    items = proposed[column[proposed] == numbers]
-    column[items] = numbers[: items.size]
+    items, columns = numbered(proposed, len(scene.catalogue))
     return Candidates(
         items=items,
         names=tuple(used),
         lengths=np.array([found.items.size for found in used.values()], np.intp),
-        columns=column[proposed],
+        columns=columns,
         scores=np.concatenate([NOTHING.scores, *(found.scores for found in used.values())]),
         led=tuple([found.led for found in used.values()]),
     )

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Floats, Ints
+from models.sparse import numbered
 from schemas.catalogue import Item
 from serving.ordering import strongest
 from signals.queries import words_of
@@ -124,26 +125,25 @@ class TextIndex:
         return math.log1p((len(self._terms) - holding + 0.5) / (holding + 0.5))
 
     def _best(self, weights: dict[str, float], count: int) -> tuple[Ints, Floats]:
-        found = [(self._scored(term), weight) for term, weight in weights.items() if term in self._postings]
-        if not found or count <= 0:
+        """Items with any of these terms, best first, by the sum of the terms' BM25 scores times their weights."""
+        terms = [term for term in weights if term in self._postings]
+        if not terms or count <= 0:
             return np.empty(0, np.int32), np.empty(0, np.float32)
-        places = np.concatenate([items for (items, _), _ in found])
-        sums = np.bincount(places, weights=np.concatenate([scores * weight for (_, scores), weight in found]))
-        # Every term counts above 0, so that whatever holds one has a sum.
-        items = np.flatnonzero(sums).astype(np.int32)
-        scores = sums[items]
-        order = strongest(scores, count, self._ties()[items])
-        return items[order], scores[order].astype(np.float32)
+        entries, frequencies = (np.concatenate(part) for part in zip(*map(self._columns, terms), strict=True))
+        worth = np.array([weights[term] * self._rarity(term) for term in terms], np.float32)
+        norm = _K1 * (1 - _B + _B * self._lengths[entries] / (self._total / len(self._terms)))
+        scores = worth.repeat([len(self._postings[term]) for term in terms]) * (_K1 + 1) / (1 + norm / frequencies)
+        items, which = numbered(entries, self._lengths.size)
+        sums = np.bincount(which, scores)
+        order = strongest(sums, count, self._ties()[items])
+        return items[order], sums[order].astype(np.float32)
 
-    def _scored(self, term: str) -> tuple[Ints, Floats]:
-        """A term's items and their BM25 scores."""
+    def _columns(self, term: str) -> tuple[Ints, Floats]:
+        """A term's items, and how often each has it."""
         kept = self._arrays.get(term)
         if kept is None:
             postings = self._postings[term]
             items = np.fromiter(postings.keys(), np.int32, len(postings))
             frequencies = np.fromiter(postings.values(), np.float32, len(postings))
             kept = self._arrays[term] = (items, frequencies)
-        items, frequencies = kept
-        norm = _K1 * (1 - _B + _B * self._lengths[items] / (self._total / len(self._terms)))
-        scores: Floats = (self._rarity(term) * frequencies * (_K1 + 1) / (frequencies + norm)).astype(np.float32)
-        return items, scores
+        return kept
