@@ -22,6 +22,7 @@ from offline.archive import Progress, quiet
 from offline.dataset import Interactions
 from offline.training.algorithm import Algorithm, Context, Floats, Integers
 from offline.training.blocks import in_order
+from offline.training.lapack import invert
 from schemas.errors import ConfigurationInvalid, TrainingTooLarge
 
 _BLOCK: Final = 256
@@ -196,13 +197,10 @@ def _gram(equations: _Equations) -> Matrix:
 
 
 def _closed_form(gram: Matrix) -> Matrix:
-    """B of a regularized Gram matrix, in its place; LAPACK leaves one triangle, which is mirrored."""
-    # A symmetric matrix by rows is the same by columns: transposed, it is what LAPACK overwrites without a copy.
-    factor, failed = lapack.spotrf(gram.T, lower=0, clean=0, overwrite_a=1)
-    inverse, _ = lapack.spotri(factor, lower=0, overwrite_c=1) if not failed else (factor, 0)
-    if failed:
+    """B of a regularized Gram matrix, in its place: the inverse is one triangle, which is mirrored."""
+    if not invert(gram):
         raise ConfigurationInvalid("EASE cannot be solved with so little regularization: raise it")
-    weights: Matrix = inverse.T
+    weights = gram
     scale = -1 / np.diag(weights)
     _mirror(weights)
     weights *= scale
