@@ -1,4 +1,4 @@
-"""A learned ranker: the best candidates of several models, put in order by trees over features of person and item.
+"""A learned ranker: the best candidates of several models, put in order by their blend and trees over features.
 
 Burges, "From RankNet to LambdaRank to LambdaMART: An Overview", 2010, is how the trees are learned; they are numbers
 here, so that nothing but numpy is needed to ask them.
@@ -36,6 +36,8 @@ class Ranker(Combined):
     first_at: NDArray[np.float64]
     category_starts: NDArray[np.int64]
     categories: Ints
+    weights: Floats
+    """(C,): of the components' standard scores, in the blend that the trees' sums are added to."""
     trees: Trees
     depth: int
 
@@ -45,6 +47,7 @@ class Ranker(Combined):
         object.__setattr__(self, "popularity", frozen(self.popularity, np.float32, (count,)))
         object.__setattr__(self, "first_at", frozen(self.first_at, np.float64, (count,)))
         object.__setattr__(self, "category_starts", frozen(self.category_starts, np.int64, (count + 1,)))
+        object.__setattr__(self, "weights", frozen(self.weights, np.float32, (len(self.components),)))
         object.__setattr__(self, "categories", frozen(self.categories, np.int32, (self.categories.size,)))
         if not self.trees.are_whole(len(names([each.name for each in self.components]))):
             raise Undecodable("not a ranker: its trees do not lead to leaves")
@@ -61,7 +64,8 @@ class Ranker(Combined):
         for row in range(scores.shape[0]):
             found = candidates(standards[:, row], histories.row(row)[0], self.depth)
             asked = asked_of(histories, row)
-            told = self.trees.predict(features(asked, found, standards[:, row, found], self.described))
+            own = standards[:, row, found]
+            told = self.weights @ own + self.trees.predict(features(asked, found, own, self.described))
             rest = scores[row]
             rest -= rest.max(initial=0.0) + 1.0 - told.min(initial=0.0)
             rest[found] = told
@@ -69,16 +73,18 @@ class Ranker(Combined):
 
     def save(self) -> bytes:
         """The model as bytes."""
-        arrays = self.described._asdict() | {"depth": np.array(self.depth)}
+        arrays = self.described._asdict() | {"depth": np.array(self.depth), "weights": self.weights}
         return pack(self.kind, arrays | self.trees.arrays() | pack_components(self.components))
 
     @classmethod
     def load(cls, data: bytes) -> Self:
         """Read what ``save`` wrote; raises Undecodable."""
         arrays = unpack(cls.kind, data)
+        if "weights" not in arrays:
+            raise Undecodable("a ranker of an earlier release: train anew")
         described: Any = {name: arrays[name] for name in Described._fields}
         trees, depth = Trees.of_arrays(arrays), int(arrays["depth"])
-        return cls(unpack_components(arrays), **described, trees=trees, depth=depth)
+        return cls(unpack_components(arrays), **described, weights=arrays["weights"], trees=trees, depth=depth)
 
 
 def standards_of(components: Sequence[Component], histories: Histories) -> Floats:

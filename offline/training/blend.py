@@ -90,10 +90,17 @@ def train(interactions: Interactions, parameters: BlendParameters, context: Cont
     """
     chosen, alone = using_each(parameters.components, parameters.settings), replace(context, previous=None)
     part, held = inner(interactions, users=parameters.people, seed=parameters.seed, share=parameters.share)
-    weights = learned(_contest(part, held, [one.train(part, alone) for one in chosen], parameters))
+    weights = weights_of([one.train(part, alone) for one in chosen], part, held, parameters)
     used = [(one, weight) for one, weight in zip(chosen, weights, strict=True) if weight > 0]
     components = tuple(Component(one.algorithm.name, one.train(interactions, alone)) for one, _ in used)
     return Blend(components, np.array([weight for _, weight in used], dtype=np.float32))
+
+
+def weights_of(
+    models: Sequence[Recommender], part: Interactions, held: HoldOut, parameters: BlendParameters
+) -> tuple[float, ...]:
+    """The best weights of these models, which were trained on the part, for what was held out of it; their sum is 1."""
+    return learned(_contest(part, held, models, parameters))
 
 
 def needs_mib(interactions: Interactions, parameters: BlendParameters) -> float:

@@ -1,8 +1,8 @@
 """LambdaMART by LightGBM: trees that put the best candidates of other algorithms in order.
 
 Burges, "From RankNet to LambdaRank to LambdaMART: An Overview", 2010. As in a blend, each component is trained without a
-validation slice, the trees learn to rank what was held out among each person's candidates, and then every component
-is trained again on everything.
+validation slice, and weights are learned; the trees begin from that blend and learn to mend its order of what was held
+out among each person's candidates; then every component is trained again on everything.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from offline.facts import Facts
 from offline.splits import HoldOut, inner
 from offline.training.algorithm import Algorithm, Context, Integers
 from offline.training.algorithm import Floats as Between
-from offline.training.blend import Settings, Using, all_need_mib, using_each
+from offline.training.blend import BlendParameters, Settings, Using, all_need_mib, using_each, weights_of
 from offline.training.parameters import SEED
 from schemas.errors import ConfigurationInvalid, NothingToTrain
 
@@ -87,10 +87,13 @@ def train(interactions: Interactions, parameters: RankerParameters, context: Con
     library, alone = _lightgbm(), replace(context, previous=None)
     chosen = using_each(parameters.components, parameters.settings)
     part, held = inner(interactions, users=parameters.people, seed=parameters.seed)
-    found = examples(part, held, _components(chosen, part, alone), described(part, context.facts), parameters.depth)
-    trees = exported(_boosted(library, found, parameters, context.threads))
+    before = _components(chosen, part, alone)
+    found = examples(part, held, before, described(part, context.facts), parameters.depth)
+    how = BlendParameters(people=parameters.people, depth=parameters.depth, seed=parameters.seed)
+    weights = np.array(weights_of([each.model for each in before], part, held, how), dtype=np.float32)
+    trees = exported(_boosted(library, found, weights, parameters, context.threads))
     components = _components(chosen, interactions, alone)
-    return Ranker(components, *described(interactions, context.facts), trees, parameters.depth)
+    return Ranker(components, *described(interactions, context.facts), weights, trees, parameters.depth)
 
 
 def examples(
@@ -154,8 +157,12 @@ def _lightgbm() -> Any:
     return lightgbm
 
 
-def _boosted(library: Any, found: Examples, parameters: RankerParameters, threads: int) -> Any:
-    """The trees as LightGBM has them; a part of the people says when to stop."""
+def _boosted(library: Any, found: Examples, weights: Floats, parameters: RankerParameters, threads: int) -> Any:
+    """The trees as LightGBM has them, each mending the order of the blend and the trees before it.
+
+    A part of the people says when to stop.
+    """
+    blended = found.rows[:, : 2 * weights.size : 2] @ weights
     people = found.sizes.size
     checked = max(1, round(people * _CHECKED)) if people > 1 else 0
     split = int(found.sizes[: people - checked].sum())
@@ -173,10 +180,11 @@ def _boosted(library: Any, found: Examples, parameters: RankerParameters, thread
         "num_threads": threads,
         "verbosity": -1,
     }
-    learned = library.Dataset(found.rows[:split], found.right[:split], group=found.sizes[: people - checked])
+    of_learned, of_checked = found.sizes[: people - checked], found.sizes[people - checked :]
+    learned = library.Dataset(found.rows[:split], found.right[:split], group=of_learned, init_score=blended[:split])
     if not checked:
         return library.train(options, learned, parameters.trees)
-    check = learned.create_valid(found.rows[split:], found.right[split:], group=found.sizes[people - checked :])
+    check = learned.create_valid(found.rows[split:], found.right[split:], group=of_checked, init_score=blended[split:])
     stop = library.early_stopping(_PATIENCE, verbose=False)
     return library.train(options, learned, parameters.trees, valid_sets=[check], callbacks=[stop])
 
@@ -221,7 +229,7 @@ def needs_mib(interactions: Interactions, parameters: RankerParameters) -> float
 
 ALGORITHM: Final = Algorithm(
     name="ranker",
-    about="the best candidates of several algorithms in the order of LambdaMART; needs the extra 'ranker'",
+    about="a blend of several algorithms, its best candidates put in order by LambdaMART; needs the extra 'ranker'",
     parameters=RankerParameters,
     train=train,
     space={

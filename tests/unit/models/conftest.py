@@ -90,12 +90,12 @@ def make_hybrid():
 
 
 def make_ranker():
-    """Its one tree tells popular items (2) from others (-1)."""
+    """Its one tree tells popular items (2) from others (-1); its blend tells nothing."""
     components = (Component("neighbours", make_neighbours()), Component("ease", make_ease()))
     ints, threshold = np.array([4, 0, 0]), np.array([np.log1p(2.5), 0, 0])
     trees = Trees(np.array([0]), ints, threshold, np.array([1, 1, 2]), np.array([2, 1, 2]), np.array([0, -1.0, 2]), 1)
     described = make_popularity().scores, np.zeros(6), np.array([0, 1, 1, 2, 2, 2, 2]), np.array([0, 0])
-    return Ranker(components, *described, trees, depth=1)
+    return Ranker(components, *described, np.zeros(2), trees, depth=1)
 
 
 MODELS = {

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.ranker import candidates
+from models.ranker import candidates, standards_of
 from models.recommender import Histories
 from schemas.errors import Undecodable
 
@@ -29,6 +29,14 @@ def test_candidates_come_in_the_order_of_the_trees_and_all_others_below(ranker):
         assert line[told & popular].tolist() == [2.0] * int((told & popular).sum())
         assert told.sum() >= len(row) + 1
         assert line[~told].max(initial=-np.inf) < -1.0
+
+
+def test_what_trees_say_is_added_to_the_blend_of_the_components(ranker):
+    histories = histories_of([0], [3])
+    of_trees, both = (replace(ranker, weights=each).score_histories(histories) for each in ([0, 0], [0.5, 2.0]))
+    standards = standards_of(ranker.components, histories)
+    told = np.isin(of_trees, [-1.0, 2.0])
+    np.testing.assert_allclose(both[told], (of_trees + 0.5 * standards[0] + 2.0 * standards[1])[told], rtol=1e-5)
 
 
 def test_a_person_is_ranked_alike_alone_and_among_others(ranker):
