@@ -135,6 +135,10 @@ def limits() -> list[str]:
         ("Guests linked to a user", f"{users.LINKS:,} newest"),
         ("Event ids remembered of a person, against repeats", f"{users.DEDUPLICATION:,} newest"),
         ("Pause that ends a session where the client names none", f"{users.SESSION_GAP_SECONDS / 60:g} minutes"),
+        (
+            "Pause that ends a session which the client goes on to name",
+            f"{users.NAMED_SESSION_GAP_SECONDS / 3_600:g} hours",
+        ),
         ("Items of one impression that are counted", f"{exposure.LONGEST:,}"),
         ("Tail of sessions, a partition", f"{tail.CHUNK * tail.RING:,} newest offsets"),
         ("Sessions held by an API process for session neighbours", f"{SESSIONS:,} newest"),
