@@ -63,6 +63,11 @@ class Supervisor:
         for file in self._logs:
             file.close()
 
+    @property
+    def names(self) -> list[str]:
+        """The services that run."""
+        return list(self._running)
+
     def pid(self, name: str) -> int:
         """The process id of a service, as it runs now."""
         return self._running[name].pid

@@ -1,30 +1,30 @@
 """Freshness: from an event's intended send time to the first answer whose ``signals_offset`` includes it.
 
 Open loop on the real stack: collector, Kafka, two Faust workers, Redis, online API. Every event is sent at its
-intended time; one in ten, then each, is followed by a read with ``after=`` its token, as a page does it. All of it,
-the client too, shares the machine: with a read after each event, two cores are full. What the site had seen before is
-on the log when the processes start; no model is trained, as what it adds to an answer is measured elsewhere.
+intended time; one in ten is followed by a read with ``after=`` its token, as a page does it. All of it, the client too,
+shares the machine. What the site had seen before is on the log when the processes start; no model is trained, as what
+it adds to an answer is measured elsewhere.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
-import aiohttp
 import numpy as np
 import orjson
 import uvloop
 
 from deploy import cluster
 from tests.bench import traffic
-from tests.bench.load import open_loop
+from tests.bench.load import Lean, open_loop
 from tests.bench.results import Figures, console, percentiles
-from tests.bench.system import processes, servers
+from tests.bench.system import cpu_seconds, processes, servers
 from tests.e2e.systems import call, eventually
 
 RATE = 500.0
-READ_ONE_IN = (10, 1)
+READ_ONE_IN = 10
 SECONDS = 40.0
 WARM_UP_SECONDS = 20.0
 BEFORE = 100_000
@@ -44,14 +44,19 @@ def _found(running: cluster.Cluster) -> dict[str, Any]:
     first = {"type": "view", "user_id": "first", "item_id": "item-1"}
     eventually(lambda: _counts(running.collector, running.api, first), 300, "the first event counts")
     console.print(f"{RATE:g} events/s for {SECONDS:g} s, after a warm-up of {WARM_UP_SECONDS:g} s ...")
-    uvloop.run(_run(running.collector, running.api, WARM_UP_SECONDS, READ_ONE_IN[0]))
-    return {f"one_event_in_{each}_read": _measured(running, each) for each in READ_ONE_IN}
-
-
-def _measured(running: cluster.Cluster, read_one_in: int) -> dict[str, Any]:
-    counted, missed, failed = uvloop.run(_run(running.collector, running.api, SECONDS, read_one_in))
-    told: dict[str, Any] = {"not_counted_in_time": missed, "failed": failed}
+    uvloop.run(_run(running, WARM_UP_SECONDS))
+    used, own, begun = _used(running), time.process_time(), time.perf_counter()
+    counted, missed, failed = uvloop.run(_run(running, SECONDS))
+    elapsed = time.perf_counter() - begun
+    cores = {name: round((now - used[name]) / elapsed, 2) for name, now in _used(running).items()}
+    cores["client"] = round((time.process_time() - own) / elapsed, 2)
+    told = {"read_one_in": READ_ONE_IN, "not_counted_in_time": missed, "failed": failed, "cores": cores}
     return {**percentiles(counted), **told, "histogram": _histogram(counted)} if counted else told
+
+
+def _used(running: cluster.Cluster) -> dict[str, float]:
+    """CPU-seconds that each of our processes has used."""
+    return {name: cpu_seconds(running.supervisor.pid(name)) for name in running.supervisor.names}
 
 
 def _histogram(seconds: list[float]) -> dict[str, int]:
@@ -61,38 +66,39 @@ def _histogram(seconds: list[float]) -> dict[str, int]:
     return dict(zip([*(f"up_to_{each}_ms" for each in BUCKETS_MS), "longer"], counts, strict=True))
 
 
-async def _run(collector: str, api: str, duration: float, read_one_in: int) -> tuple[list[float], int, int]:
+async def _run(running: cluster.Cluster, duration: float) -> tuple[list[float], int, int]:
     """Seconds until each event counted; events whose answer came without them; failed requests."""
-    bodies = traffic.events(2)
+    collector, api = (int(address.rpartition(":")[2]) for address in (running.collector, running.api))
+    bodies, client = traffic.events(2), Lean()
     counted: list[float] = []
     missed = failed = 0
 
-    async def one(session: aiohttp.ClientSession, number: int, intended: float) -> None:
+    async def one(number: int, intended: float) -> None:
         nonlocal failed
         try:
-            await ask(session, number, intended)
-        except (aiohttp.ClientError, TimeoutError):
+            await ask(number, intended)
+        except (OSError, asyncio.IncompleteReadError):
             failed += 1
 
-    async def ask(session: aiohttp.ClientSession, number: int, intended: float) -> None:
+    async def ask(number: int, intended: float) -> None:
         nonlocal missed, failed
         event = next(bodies)
-        async with session.post(f"{collector}/v1/events", data=orjson.dumps(event), headers=traffic.JSON) as posted:
-            if posted.status != 202:
-                failed += 1
-                return
-            token = orjson.loads(await posted.read())["results"][0]["offset"]
-        if number % read_one_in:
+        status, told = await client.ask(collector, "POST /v1/events HTTP/1.1\r\n", orjson.dumps(event))
+        if status != 202:
+            failed += 1
             return
-        url = f"{api}/v1/users/{event['user_id']}/recommendations"
-        async with session.get(url, params={"after": token}) as answered:
-            answer = orjson.loads(await answered.read())
-        if _includes(answer, token):
+        token = orjson.loads(told)["results"][0]["offset"]
+        if number % READ_ONE_IN:
+            return
+        path = f"/v1/users/{event['user_id']}/recommendations?after={token}"
+        _, answer = await client.ask(api, f"GET {path} HTTP/1.1\r\n")
+        if _includes(orjson.loads(answer), token):
             counted.append(time.perf_counter() - intended)
         else:
             missed += 1
 
     await open_loop(one, RATE, duration)
+    client.close()
     return counted, missed, failed
 
 

@@ -21,6 +21,7 @@ class Load(NamedTuple):
 
 
 Request = Callable[[aiohttp.ClientSession, int], Awaitable[None]]
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def closed_loop(request: Request, connections: int, duration: float) -> Load:
@@ -65,20 +66,43 @@ async def bare_loop(ports: Sequence[int], path: Callable[[int], str], connection
     return Load(len(taken) / (time.perf_counter() - begun), taken)
 
 
-async def open_loop(
-    request: Callable[[aiohttp.ClientSession, int, float], Awaitable[None]], rate: float, duration: float
-) -> None:
+class Lean:
+    """HTTP to processes of this machine by a client that does next to nothing, on as many connections as it takes."""
+
+    def __init__(self) -> None:
+        self._idle: dict[int, list[Connection]] = {}
+
+    async def ask(self, port: int, head: str, body: bytes = b"") -> tuple[int, bytes]:
+        """The status and body that answer a request line with headers (each line ended), and a JSON body where there is one.
+
+        Raises OSError or asyncio.IncompleteReadError where the connection breaks.
+        """
+        idle = self._idle.setdefault(port, [])
+        reader, writer = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
+        told = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
+        writer.write(f"{head}Host: bench\r\n{told}\r\n".encode() + body)
+        answered = await reader.readuntil(b"\r\n\r\n")
+        found = _LENGTH.search(answered)
+        assert found, answered
+        body = await reader.readexactly(int(found[1]))
+        idle.append((reader, writer))
+        return int(answered[9:12]), body
+
+    def close(self) -> None:
+        """Close all connections."""
+        for _, writer in (each for idle in self._idle.values() for each in idle):
+            writer.close()
+
+
+async def open_loop(request: Callable[[int, float], Awaitable[None]], rate: float, duration: float) -> None:
     """Start requests at their intended times, whether or not earlier ones were answered.
 
     ``request`` is handed the intended time (``time.perf_counter``), so that waiting to be sent counts as latency.
     """
-    async with (
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30)) as session,
-        asyncio.TaskGroup() as group,
-    ):
+    async with asyncio.TaskGroup() as group:
         begun = time.perf_counter() + 0.1
         for number in range(int(rate * duration)):
             intended = begun + number / rate
             if (ahead := intended - time.perf_counter()) > 0:
                 await asyncio.sleep(ahead)
-            group.create_task(request(session, number, intended))
+            group.create_task(request(number, intended))

@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import aiohttp
 import numpy as np
 import orjson
 
@@ -21,7 +20,7 @@ from deploy import cluster
 from deploy.supervisor import Supervisor
 from schemas import site
 from tests.bench import traffic
-from tests.bench.load import open_loop
+from tests.bench.load import Lean, open_loop
 from tests.bench.results import Figures, console
 from tests.bench.system import cpu_seconds, rss_mib, servers
 from tests.bench.worker import followed
@@ -51,8 +50,7 @@ def measure() -> Figures:
             with followed(settings) as log:
                 eventually(lambda: log.applied() >= BEFORE, 900, "the worker has caught up")
                 used = {each.name: cpu_seconds(supervisor.pid(each.name)) for each in services}
-                collector = f"http://127.0.0.1:{ports.collector}"
-                samples = asyncio.run(_soak(collector, supervisor, list(used), 60 * minutes))
+                samples = asyncio.run(_soak(ports.collector, supervisor, list(used), 60 * minutes))
                 eventually(lambda: log.applied() >= log.end(), 60, "all is committed")
                 left = log.end() - BEFORE
             cpu = {name: cpu_seconds(supervisor.pid(name)) - before for name, before in used.items()}
@@ -64,13 +62,15 @@ def measure() -> Figures:
     return Figures("cluster", {"minutes": minutes, "events_per_second": RATE, "events": left, **told})
 
 
-async def _soak(collector: str, supervisor: Supervisor, names: list[str], seconds: float) -> list[dict[str, float]]:
+async def _soak(collector: int, supervisor: Supervisor, names: list[str], seconds: float) -> list[dict[str, float]]:
     samples: list[dict[str, float]] = []
     bodies = _bodies()
 
-    async def post(session: aiohttp.ClientSession, _number: int, _intended: float) -> None:
-        async with session.post(f"{collector}/v1/events", data=next(bodies), headers=traffic.JSON) as answered:
-            assert answered.status == 202, await answered.text()
+    client = Lean()
+
+    async def post(_number: int, _intended: float) -> None:
+        status, told = await client.ask(collector, "POST /v1/events HTTP/1.1\r\n", next(bodies))
+        assert status == 202, told
 
     async def look() -> None:
         while True:
