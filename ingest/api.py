@@ -13,6 +13,7 @@ import orjson
 import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
+from starlette.types import Scope
 
 from ingest import metrics, openapi, validate
 from ingest.body import MERGE_PATCH, read_object, read_things
@@ -56,16 +57,20 @@ class IngestRoute(APIRoute):
         # A handler that takes nothing but the request is called as it is: solving its dependencies costs more than it does.
         inner: Handler = super().get_route_handler() if self.dependant.path_params else self.endpoint
 
-        async def handler(request: Request) -> Response:
-            try:
-                _refuse_line_end(request)
-                response = await inner(request)
-            except ProblemError as error:
-                response = as_response(error)
-            metrics.REQUESTS.labels(self.name, response.status_code).inc()
-            return response
+        return _counted(self.name, inner)
 
-        return handler
+
+def _counted(name: str, inner: Handler) -> Handler:
+    async def handler(request: Request) -> Response:
+        try:
+            _refuse_line_end(request)
+            response = await inner(request)
+        except ProblemError as error:
+            response = as_response(error)
+        metrics.REQUESTS.labels(name, response.status_code).inc()
+        return response
+
+    return handler
 
 
 def _refuse_line_end(request: Request) -> None:
@@ -84,11 +89,26 @@ def build_router(parts: IngestParts) -> APIRouter:
     return router
 
 
-def _add_events(router: APIRouter, parts: IngestParts) -> None:
-    @router.post("/v1/events", name="events", **openapi.EVENTS)
+def events_endpoint(parts: IngestParts) -> Handler:
+    """What answers ``POST /v1/events``."""
+    return _counted("events", _events(parts))
+
+
+def events_are_sent(scope: Scope) -> bool:
+    """Whether a request is for ``events_endpoint``."""
+    return bool(scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == "/v1/events")
+
+
+def _events(parts: IngestParts) -> Handler:
     async def post_events(request: Request) -> Response:
         take = partial(validate.take_event, now=validate.utc(parts.clock()), new_id=parts.new_id, allowed=parts.policy)
         return await _bulk(request, parts, topics.EVENTS, "event_id", take)
+
+    return post_events
+
+
+def _add_events(router: APIRouter, parts: IngestParts) -> None:
+    router.post("/v1/events", name="events", **openapi.EVENTS)(_events(parts))
 
 
 def _add_items(router: APIRouter, parts: IngestParts) -> None:

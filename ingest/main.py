@@ -19,7 +19,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from adapters import http_server
-from ingest.api import IngestParts, build_router
+from adapters.shortcut import ShortCut
+from ingest.api import IngestParts, build_router, events_are_sent, events_endpoint
 from ingest.config import IngestSettings
 from ingest.limits import RateLimiter
 from ingest.problems import as_response
@@ -36,9 +37,11 @@ _LOG = structlog.get_logger(__name__)
 def create_app(settings: IngestSettings, writer: LogWriter, reader: LogReader) -> FastAPI:
     """The collector's application over a log; both ends are closed when it stops."""
     app = FastAPI(title="Freshet collector", version="1", lifespan=_closing(writer, reader))
-    app.include_router(build_router(parts_of(settings, writer)))
+    parts = parts_of(settings, writer)
+    app.include_router(build_router(parts))
     _add_operations(app, reader)
     app.add_exception_handler(HTTPException, _as_problem)
+    app.add_middleware(ShortCut, takes=events_are_sent, endpoint=events_endpoint(parts))
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

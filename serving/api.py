@@ -12,6 +12,7 @@ import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.types import Scope
 
 from schemas.answers import Answer, encode_answer
 from schemas.problems import ProblemError
@@ -63,6 +64,14 @@ def build_router(service: ServingService, *, operations: bool = True) -> APIRout
 def recommendations_endpoint(service: ServingService) -> Endpoint:
     """What answers ``GET /v1/users/{user_id}/recommendations``."""
     return _endpoint("recommendations", _Handlers(service).recommendations)
+
+
+def recommendations_are_asked(scope: Scope) -> bool:
+    """Whether a request is for ``recommendations_endpoint``."""
+    if scope["type"] != "http" or scope["method"] != "GET" or not scope.get("raw_path"):
+        return False
+    path: str = scope["path"]
+    return path.startswith("/v1/users/") and path.endswith("/recommendations")
 
 
 class _Handlers:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -19,22 +18,20 @@ from threadpoolctl import threadpool_limits
 
 from adapters import http_server
 from adapters.parquet_models import ParquetListReader
+from adapters.shortcut import ShortCut
 from models.lists import ScoredList
 from schemas import site
 from schemas.errors import ConfigurationInvalid, FreshetError
 from schemas.ports import ListReader
 from schemas.problems import ProblemError
 from schemas.settings import read_settings
-from serving.api import build_router
+from serving.api import build_router, recommendations_are_asked, recommendations_endpoint
 from serving.config import Settings
 from serving.problems import as_response
 from serving.service import ServingService, Sources, Stores
-from serving.shortcut import ShortCut
 from serving.web.router import build_web_router
 
 _STORE: Final = "store"
-_GARBAGE: Final = (20_000, 20, 50)
-"""Thresholds of the garbage collector: an answer makes hundreds of objects, and hardly any in a cycle."""
 _log = structlog.get_logger(__name__)
 
 
@@ -59,7 +56,7 @@ def create_app(
     app.include_router(build_web_router(service, events_url=settings.events_url, currency=settings.currency))
     app.include_router(build_router(service))
     app.add_exception_handler(HTTPException, _as_problem)
-    app.add_middleware(ShortCut, service=service)
+    app.add_middleware(ShortCut, takes=recommendations_are_asked, endpoint=recommendations_endpoint(service))
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=list(settings.cors_origins), allow_methods=["*"], allow_headers=["*"]
@@ -117,7 +114,6 @@ def main() -> None:
         app = create_app(settings)
     except FreshetError as error:
         sys.exit(f"The online API cannot start: {error}")
-    gc.set_threshold(*_GARBAGE)
     _log.info("online_api_starts", host=settings.host, port=settings.port)
     http_server.serve(app, listening, settings.log_level, app.state.service.notifications.close)
 

@@ -6,11 +6,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from adapters.shortcut import ShortCut
 from schemas.catalogue import Profile, encode_view
 from schemas.keys import Signal
 from schemas.problems import ProblemError
-from serving.api import build_router
-from serving.shortcut import ShortCut
+from serving.api import build_router, recommendations_are_asked, recommendations_endpoint
 
 
 @pytest.fixture(params=["by the router", "by the short cut"])
@@ -22,7 +22,7 @@ async def client(shop, say, request) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
     app.include_router(build_router(service))
     if request.param == "by the short cut":
-        app.add_middleware(ShortCut, service=service)
+        app.add_middleware(ShortCut, takes=recommendations_are_asked, endpoint=recommendations_endpoint(service))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client:
         yield client
     await service.stop()
