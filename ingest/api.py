@@ -13,6 +13,7 @@ import orjson
 import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
 from ingest import metrics, openapi, validate
@@ -67,6 +68,9 @@ def _counted(name: str, inner: Handler) -> Handler:
             response = await inner(request)
         except ProblemError as error:
             response = as_response(error)
+        except ClientDisconnect:
+            # Nobody is left to hear it; the number is nginx's for a client that hung up.
+            response = Response(status_code=499)
         metrics.REQUESTS.labels(name, response.status_code).inc()
         return response
 

@@ -158,3 +158,22 @@ def test_a_port_that_is_taken_is_said_in_one_sentence():
         port = taken.getsockname()[1]
         with pytest.raises(PortInUse, match=f"127.0.0.1:{port} .* set FRESHET_COLLECTOR_PORT"):
             listen(IngestSettings(collector_port=port))
+
+
+async def test_a_client_that_hangs_up_in_the_middle_of_its_body_is_no_fault_and_leaves_nothing(app_with, records):
+    parts = iter([{"type": "http.request", "body": b'[{"type"', "more_body": True}, {"type": "http.disconnect"}])
+    sent = []
+
+    async def receive():
+        return next(parts)
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/v1/events", "raw_path": b"/v1/events", "query_string": b"",
+        "headers": [(b"content-type", b"application/json")], "scheme": "http", "http_version": "1.1",
+    }  # fmt: skip
+    await app_with()(scope, receive, send)
+    assert sent[0]["status"] == 499
+    assert records("events") == []
