@@ -71,15 +71,11 @@ class Exposure:
         """How often each bucket of places is looked at, as a share of the first (B,), 0 to 1; 1 where nothing is known."""
         return self._of_all(now).examined
 
-    def rates(self, items: Ints, now: float) -> Floats:
-        """Each item's click-through as if it always stood first (n,), drawn to the average of all."""
-        rates = np.full(items.size, self._of_all(now).average, np.float32)
-        known = (items < self._all_shown.size).nonzero()[0]
-        rates[known] = self._drawn(items[known], self._of_all(now))[0]
-        return rates
-
     def relative(self, items: Ints, now: float) -> Floats:
-        """``rates`` as multiples of the average (n,); 1 where an item was hardly looked at: less than PRIOR times."""
+        """Each item's click-through as if it always stood first, as a multiple of the average of all (n,).
+
+        Drawn to the average; 1 where an item was hardly looked at: less than PRIOR times.
+        """
         relative, moment = np.ones(items.size, np.float32), self._of_all(now)
         known = (items < self._all_shown.size).nonzero()[0]
         # No place is looked at more often than something stands there: most items need no closer look.

@@ -29,12 +29,12 @@ def visits(say, place, shown, clicks, item):
 
 class TestExposure:
     def test_nothing_known_is_the_same_for_every_item(self, world):
-        rates = world.population.exposure.rates(np.arange(4, dtype=np.int32), NOW)
+        rates = world.population.exposure.relative(np.arange(4, dtype=np.int32), NOW)
         assert len(set(rates.tolist())) == 1
 
     def test_an_item_that_is_clicked_more_where_it_stands_is_rated_higher(self, world, say):
         world.happen(*visits(say, 0, 60, 20, 1), *visits(say, 0, 60, 5, 2))
-        first, second, other = world.population.exposure.rates(
+        first, second, other = world.population.exposure.relative(
             np.array([world.catalogue.position(f"item-{n}") for n in (1, 2, 3)], np.int32), NOW
         )
         assert first > other > second
@@ -45,18 +45,20 @@ class TestExposure:
         examined = exposure.examination(NOW)
         assert examined[0] == 1.0
         assert examined[5] < 0.5
-        low, high = exposure.rates(np.array([world.catalogue.position(f"item-{n}") for n in (3, 2)], np.int32), NOW)
+        low, high = exposure.relative(np.array([world.catalogue.position(f"item-{n}") for n in (3, 2)], np.int32), NOW)
         assert high > 1.5 * low
 
     def test_what_is_old_says_less(self, world, say):
         world.happen(*visits(say, 0, 60, 40, 1), *visits(say, 0, 60, 4, 2))
         items = np.array([world.catalogue.position("item-1")], np.int32)
-        rates = [float(world.population.exposure.rates(items, NOW + age)[0]) for age in (0, HALF_LIFE, 4 * HALF_LIFE)]
+        rates = [
+            float(world.population.exposure.relative(items, NOW + age)[0]) for age in (0, HALF_LIFE, 4 * HALF_LIFE)
+        ]
         assert rates == sorted(rates, reverse=True)
 
     def test_items_beyond_what_was_ever_shown_are_average(self, world, say):
         world.happen(*visits(say, 0, 30, 10, 1))
-        far, unseen = world.population.exposure.rates(np.array([10**6, 5], np.int32), NOW)
+        far, unseen = world.population.exposure.relative(np.array([10**6, 5], np.int32), NOW)
         assert far == unseen
 
 
