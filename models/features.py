@@ -51,6 +51,11 @@ def names(components: Sequence[str]) -> tuple[str, ...]:
     return (*of_each, "log popularity", "log days since the first interaction", "log history", "shared categories")
 
 
+def standard_scores(rows: Matrix, components: int) -> Matrix:
+    """The components' standard scores among features (n, F), (n, C)."""
+    return rows[:, : 2 * components : 2]
+
+
 def features(asked: Asked, candidates: Ints, standards: Floats, described: Described) -> Matrix:
     """Features (n, F) of n candidates (positions), given each component's standard scores of them, (C, n).
 

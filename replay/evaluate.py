@@ -108,8 +108,8 @@ class _Tally:
 class Weigher:
     """Learns the blend's weights from the newest choices."""
 
-    def __init__(self, sources: tuple[str, ...]) -> None:
-        self._sources = sources
+    def __init__(self, config: RankingConfig) -> None:
+        self._sources = tuple(name for name, weight in config.sources.items() if weight > 0)
         self._choices: deque[Choice] = deque(maxlen=_CHOICES)
         self._back: deque[Revisits] = deque(maxlen=_CHOICES)
 
@@ -144,7 +144,7 @@ class _Runner:
         self.name, self.delay = name, delay
         self.system = System(config)
         self.tally = _Tally()
-        self.weigher = Weigher(tuple(name for name, weight in config.sources.items() if weight > 0))
+        self.weigher = Weigher(config)
         self._waiting: deque[Moment] = deque()
 
     def happened(self, moment: Moment) -> None:

@@ -41,7 +41,7 @@ def learned_weights(
     events = newest(archive, options.weigh_events)
     known = int(_KNOWN * len(events))
     system, trainer = System(config), Trainer(options, options.threads)
-    weigher = Weigher(tuple(name for name, weight in config.sources.items() if weight > 0))
+    weigher = Weigher(config)
     for event in events[:known]:
         _watch_returning(system, weigher, event)
         system.feed(event)

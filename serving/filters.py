@@ -22,13 +22,8 @@ from signals.users import UserValue
 _ANY: Final = "*"
 
 
-def allowed(
-    asked: Asked, user: UserValue, catalogue: Catalogue, config: RankingConfig, *, revisits: bool = False
-) -> Bools:
-    """Which positions (n,) may be shown: visible now, as was asked for, not seen, excluded or shown before.
-
-    With ``revisits`` what was seen may be shown again.
-    """
+def permitted(asked: Asked, catalogue: Catalogue) -> Bools:
+    """Which positions (n,) may be shown to anybody who asks so: visible now, as was asked for, not excluded or shown before."""
     may = catalogue.all_visible(asked.now)
     if asked.include:
         included = np.zeros_like(may)
@@ -38,15 +33,20 @@ def allowed(
         may &= catalogue.in_categories(asked.categories)
     if asked.filter:
         may &= compiled(asked.filter).holds(asked, catalogue.fields)
-    if config.hide_seen and not (asked.seen or revisits):
-        may[catalogue.positions(_stay_away(asked, user, config))] = False
-        if (user.past.newer or user.past.older) and config.seen_for.get(_ANY) is None:
-            may[seen_long_ago(user.past, catalogue.column("hash"))] = False
     if asked.exclude:
         may[catalogue.positions(asked.exclude)] = False
     if asked.shown:
         may &= ~np.isin(catalogue.column("hash"), np.frombuffer(asked.shown, "<u4"))
     return may
+
+
+def hide_seen(may: Bools, asked: Asked, user: UserValue, catalogue: Catalogue, config: RankingConfig) -> None:
+    """Take from what may be shown (n,), in its place, what the person has seen and may not be shown again yet."""
+    if asked.seen or not config.hide_seen:
+        return
+    may[catalogue.positions(_stay_away(asked, user, config))] = False
+    if (user.past.newer or user.past.older) and config.seen_for.get(_ANY) is None:
+        may[seen_long_ago(user.past, catalogue.column("hash"))] = False
 
 
 def seen_long_ago(past: Bloom, hashes: NDArray[np.uint32]) -> Ints:

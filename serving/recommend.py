@@ -109,11 +109,10 @@ def propose(scene: Scene, names: Iterable[str], asking: Asking = plainly) -> dic
 
 def compose(asked: Asked, signals: Signals, models: Models, catalogue: Catalogue, config: RankingConfig) -> Scene:
     """The request with what is read once for all sources."""
-    found = profile.read(asked, signals.user, models, catalogue, config)
-    returning = np.empty(0, np.int32)
-    if (revisits := _revisits(asked, models)) is not Revisits.NONE:
-        newest_first = np.array(list(found.recent)[revisits is Revisits.EARLIER :], np.int32)
-        returning = newest_first[filters.allowed(asked, signals.user, catalogue, config, revisits=True)[newest_first]]
+    found, may = profile.read(asked, signals.user, models, catalogue, config), filters.permitted(asked, catalogue)
+    returning = _returning(asked, models, found)
+    returning = returning[may[returning]]
+    filters.hide_seen(may, asked, signals.user, catalogue, config)
     return Scene(
         asked=asked,
         profile=found,
@@ -121,15 +120,17 @@ def compose(asked: Asked, signals: Signals, models: Models, catalogue: Catalogue
         models=models,
         catalogue=catalogue,
         config=config,
-        allowed=filters.allowed(asked, signals.user, catalogue, config),
+        allowed=may,
         reach=max(config.reach, 4 * asked.count + len(asked.shown) // 4),
         returning=returning,
     )
 
 
-def _revisits(asked: Asked, models: Models) -> Revisits:
-    """What of it was seen may be shown again: to a session, where people were found to go back."""
-    return Revisits.NONE if asked.user_id is not None or models.weights is None else models.weights.revisits
+def _returning(asked: Asked, models: Models, found: profile.Profile) -> Ints:
+    """Where the session was, newest first, as far as people of the site were found to go back; nothing for a known person."""
+    if asked.user_id is not None or models.weights is None or models.weights.revisits is Revisits.NONE:
+        return np.empty(0, np.int32)
+    return np.array(list(found.recent)[models.weights.revisits is Revisits.EARLIER :], np.int32)
 
 
 def finish(scene: Scene, blended: Blend, outcomes: dict[str, SourceOutcome]) -> Ranked:

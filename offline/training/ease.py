@@ -36,7 +36,7 @@ Matrix = NDArray[np.float32]
 
 
 AUTO_ITEMS: Final = 12_000
-"""Items up to which ``ease-auto`` solves them at once: LAPACK keeps Python from renewing a lease meanwhile."""
+"""Items up to which ``ease-auto`` solves them at once: its time grows with their cube."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -329,7 +329,7 @@ ALGORITHMS: Final = (
     ),
     Algorithm(
         name="ease-auto",
-        about="ease of up to 12,000 items where its memory is within its limit, else ease-sparse",
+        about=f"ease of up to {AUTO_ITEMS:,} items where its memory is within its limit, else ease-sparse",
         parameters=SparseEaseParameters,
         train=_train_auto,
         needs_mib=_needs_mib_auto,

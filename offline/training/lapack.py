@@ -1,7 +1,7 @@
 """The inverse of a positive definite matrix, in its place, while other threads run.
 
-SciPy's wrappers of LAPACK hold Python's lock for the whole call: for ten thousand items a minute, in which nobody could
-renew the lease of the training. Called by their addresses, the same routines do not hold it.
+SciPy's wrappers of LAPACK hold Python's lock for the whole call: for 50,000 items longer than a minute, in which nobody
+could renew the lease of the training. Called by their addresses, the same routines do not hold it.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.arrays import Floats
 from models.components import Component
-from models.features import Described, features, names
+from models.features import Described, features, names, standard_scores
 from models.ranker import Ranker, asked_of, candidates, standards_of
 from models.trees import Trees
 from offline.dataset import Interactions
@@ -162,7 +162,7 @@ def _boosted(library: Any, found: Examples, weights: Floats, parameters: RankerP
 
     A part of the people says when to stop.
     """
-    blended = found.rows[:, : 2 * weights.size : 2] @ weights
+    blended = standard_scores(found.rows, weights.size) @ weights
     people = found.sizes.size
     checked = max(1, round(people * _CHECKED)) if people > 1 else 0
     split = int(found.sizes[: people - checked].sum())

@@ -5,7 +5,7 @@ import pytest
 
 from schemas.answers import Asked
 from serving.config import RankingConfig
-from serving.filters import allowed
+from serving.filters import hide_seen, permitted
 from signals import users
 from signals.decay import value_at
 from signals.exposure import HALF_LIFE
@@ -16,6 +16,12 @@ NOW = 1_795_428_000.0
 
 def ids(world, positions):
     return [world.catalogue.ids[at] for at in positions.tolist()]
+
+
+def allowed(asked, value, catalogue, config):
+    may = permitted(asked, catalogue)
+    hide_seen(may, asked, value, catalogue, config)
+    return may
 
 
 def visits(say, place, shown, clicks, item):
