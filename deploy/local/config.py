@@ -44,6 +44,8 @@ class StackConfig:
     prometheus_port: int = 19090
     prometheus_config: Path | None = None
     kafka_heap_mib: int = 512
+    kafka_optimised: bool = False
+    """Whether Kafka's code is compiled as on a server that runs for long; for its first minute that takes more than it gives."""
     cassandra_heap_mib: int = 1024
     start_timeout: float = 120.0
     stop_timeout: float = 30.0

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from deploy import cluster
@@ -23,7 +24,7 @@ def servers(names: tuple[str, ...] = SERVERS) -> Iterator[tuple[Settings, Path]]
     """Real servers with an empty log, and a folder."""
     with tempfile.TemporaryDirectory(prefix="freshet-bench-") as name:
         folder = Path(name)
-        config = StackConfig.with_free_ports(folder / "stack")
+        config = replace(StackConfig.with_free_ports(folder / "stack"), kafka_optimised=True)
         with console.status("Starting servers ..."), stack.running(config, names) as addresses:
             settings = Settings(prefix="bench").at(addresses)
             if set(names) >= set(SERVERS):

@@ -38,8 +38,8 @@ class Kafka:
         return [
             *java[:1],
             f"-Xmx{config.kafka_heap_mib}m",
-            # On a small machine the optimising compiler and a parallel collector cost more than they give back.
-            "-XX:TieredStopAtLevel=1",
+            *([] if config.kafka_optimised else ["-XX:TieredStopAtLevel=1"]),
+            # On a small machine a parallel collector costs more than it gives back.
             "-XX:+UseSerialGC",
             "-XX:+ExitOnOutOfMemoryError",
             *java[1:],
