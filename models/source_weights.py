@@ -1,7 +1,7 @@
 """How much each source of candidates counts in the blend, by how much a person has done so far.
 
-A source says a score from 0 to 1 of each of its candidates; it adds a weighted sum of four powers of the score, so
-that the curve from score to strength is learned with the weight: it never falls (a generalised additive model, Hastie
+A source says a score from 0 to 1 of each of its candidates; it adds a weighted sum of four curves over the score, so
+that the way from score to strength is learned with the weight: it never falls (a generalised additive model, Hastie
 and Tibshirani 1986). Learned by ``offline/training/source_weights.py`` from what people went on to.
 """
 
@@ -29,24 +29,28 @@ class Revisits(IntEnum):
 
 
 class Weight(NamedTuple):
-    """What the powers of a source's scores are multiplied by; none below 0."""
+    """What the curves over a source's scores are multiplied by; none below 0."""
 
     linear: float
     root: float = 0.0
-    fourth_root: float = 0.0
-    square: float = 0.0
+    logarithm: float = 0.0
+    cube: float = 0.0
 
 
-POWERS: Final = len(Weight._fields)
+CURVES: Final = len(Weight._fields)
+_STEEPNESS: Final = np.float32(1_000.0)
+"""Scores of a thousandth and less are all but the same to the logarithm."""
 
 
-def powers(scores: Floats) -> Floats:
-    """Scores raised to the powers of a ``Weight``, in its order: shape (POWERS, ...)."""
-    found: Floats = np.empty((POWERS, *scores.shape), np.float32)
+def curves(scores: Floats) -> Floats:
+    """Curves from 0 to 1 over scores from 0 to 1, in the order of a ``Weight``: shape (CURVES, ...)."""
+    found: Floats = np.empty((CURVES, *scores.shape), np.float32)
     found[0] = scores
     np.sqrt(scores, out=found[1])
-    np.sqrt(found[1], out=found[2])
-    np.multiply(scores, scores, out=found[3])
+    # Not log1p, which NumPy computes one by one.
+    np.log(scores * _STEEPNESS + np.float32(1.0), out=found[2])
+    found[2] /= np.log(_STEEPNESS + 1)
+    np.multiply(scores * scores, scores, out=found[3])
     return found
 
 
@@ -54,7 +58,7 @@ def powers(scores: Floats) -> Floats:
 class SourceWeights:
     """Weights of S sources in B segments: segment b holds people with ``edges[b - 1]`` interactions or more.
 
-    ``edges`` (B - 1,) int32 rising, ``weights`` (B, S, POWERS) float32.
+    ``edges`` (B - 1,) int32 rising, ``weights`` (B, S, CURVES) float32.
     """
 
     kind: ClassVar[str] = "source-weights"
@@ -66,7 +70,7 @@ class SourceWeights:
     """What of a session people of this site often turn to once more, so that it may be shown again."""
 
     def __post_init__(self) -> None:
-        shape = (len(self.edges) + 1, len(self.sources), POWERS)
+        shape = (len(self.edges) + 1, len(self.sources), CURVES)
         object.__setattr__(self, "edges", frozen(self.edges, np.int32, (len(self.edges),)))
         object.__setattr__(self, "weights", frozen(self.weights, np.float32, shape))
 
@@ -87,18 +91,18 @@ class SourceWeights:
 
     def save(self) -> bytes:
         """The weights as bytes."""
-        arrays: dict[str, Any] = {"edges": self.edges, "weights": self.weights, "revisits": np.array([self.revisits])}
+        arrays: dict[str, Any] = {"edges": self.edges, "curves": self.weights, "revisits": np.array([self.revisits])}
         return pack(self.kind, arrays | pack_ids("sources", self.sources))
 
     @classmethod
     def load(cls, data: bytes) -> Self:
         """Read what ``save`` wrote; raises Undecodable."""
         arrays = unpack(cls.kind, data)
-        if "weights" not in arrays:
+        if "curves" not in arrays:
             raise Undecodable("its weights of sources are of an earlier release: train anew")
         return cls(
             unpack_ids("sources", arrays),
             arrays["edges"],
-            arrays["weights"],
+            arrays["curves"],
             Revisits(int(arrays["revisits"][0])),
         )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Floats, Ints
-from models.source_weights import POWERS, SourceWeights, Weight, powers
+from models.source_weights import CURVES, SourceWeights, Weight, curves
 from models.sparse import numbered
 from serving.ordering import leading
 from serving.scene import NOTHING, Led, Part, Scene
@@ -101,8 +101,8 @@ def gather(scene: Scene, parts: Mapping[str, Part]) -> Candidates:
 
 def weighed(found: Candidates, weights: Mapping[str, Weight]) -> Floats:
     """What each proposal adds to its candidate (E,); that of a source without a weight adds nothing."""
-    given = np.array([weights.get(name, _NONE) for name in found.names], np.float32).reshape(-1, POWERS)
-    added: Floats = (given.T.repeat(found.lengths, axis=1) * powers(found.scores)).sum(axis=0)
+    given = np.array([weights.get(name, _NONE) for name in found.names], np.float32).reshape(-1, CURVES)
+    added: Floats = (given.T.repeat(found.lengths, axis=1) * curves(found.scores)).sum(axis=0)
     return added
 
 

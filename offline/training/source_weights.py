@@ -1,7 +1,7 @@
 """Weights of the blend's sources, learned from what people went on to: a conditional logit over candidates.
 
 McFadden, "Conditional logit analysis of qualitative choice behavior", 1974: the item that a person went on to is
-drawn from the candidates with probability softmax(Σ w·f), f the powers of all sources' scores. Weights do not go
+drawn from the candidates with probability softmax(Σ w·f), f the curves over all sources' scores. Weights do not go
 below 0, so that each source's share of a score stays a reason to show. First for everybody, then for each segment,
 held near everybody's by a ridge.
 """
@@ -17,7 +17,7 @@ import scipy.optimize
 from numpy.typing import NDArray
 
 from models.arrays import Floats
-from models.source_weights import POWERS, Revisits, SourceWeights, powers
+from models.source_weights import CURVES, Revisits, SourceWeights, curves
 
 Doubles = NDArray[np.float64]
 
@@ -44,7 +44,7 @@ class WeightParameters:
 
     ridge: float = 0.02
     """Pulls everybody's weights to 0."""
-    segment_ridge: float = 2.0
+    segment_ridge: float = 10.0
     """Pulls a segment's weights to everybody's."""
     least: int = 50
     """Choices without which nothing is learned of a segment, or of a source."""
@@ -69,9 +69,9 @@ def learn(
     if not heard.size:
         return None
     known = [each._replace(scores=each.scores[:, heard]) for each in choices]
-    segments = np.array(_by_segment(known, POWERS * heard.size, how))
+    segments = np.array(_by_segment(known, CURVES * heard.size, how))
     scaled = segments * (TOTAL / np.maximum(segments.sum(axis=1, keepdims=True), np.finfo(float).tiny))
-    weights = scaled.reshape(len(segments), POWERS, heard.size).transpose(0, 2, 1)
+    weights = scaled.reshape(len(segments), CURVES, heard.size).transpose(0, 2, 1)
     return SourceWeights(tuple(sources[at] for at in heard), np.array(EDGES), weights, revisits)
 
 
@@ -87,7 +87,7 @@ def _by_segment(choices: Sequence[Choice], width: int, how: WeightParameters) ->
 
 @dataclass(frozen=True)
 class _Problem:
-    """Choices one after the other: features (N, POWERS · S), where each begins, and the row of each chosen one."""
+    """Choices one after the other: features (N, CURVES · S), where each begins, and the row of each chosen one."""
 
     features: Floats
     begins: NDArray[np.intp]
@@ -99,7 +99,7 @@ class _Problem:
         counts = np.array([each.scores.shape[0] for each in choices])
         begins = np.cumsum(counts) - counts
         chosen = begins + np.array([each.chosen for each in choices])
-        return cls(np.concatenate(list(powers(scores)), axis=1), begins, chosen)
+        return cls(np.concatenate(list(curves(scores)), axis=1), begins, chosen)
 
     def loss(self, weights: Doubles) -> tuple[float, Doubles]:
         """The mean negative log-likelihood, and its gradient."""

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.arrays import pack
-from models.source_weights import POWERS, Revisits, SourceWeights, Weight
+from models.source_weights import CURVES, Revisits, SourceWeights, Weight
 from offline.training.source_weights import TOTAL, Choice, learn
 from schemas.errors import Undecodable
 
@@ -55,7 +55,7 @@ def test_people_of_another_segment_have_weights_of_their_own():
 @given(st.lists(st.integers(1, 100), max_size=4, unique=True), st.integers(0, 200), st.sampled_from(Revisits))
 def test_weights_are_read_back_as_they_were_and_segments_begin_at_their_edges(edges, interactions, revisits):
     edges = sorted(edges)
-    weights = np.arange(8 * (len(edges) + 1), dtype=np.float32).reshape(-1, 2, POWERS)
+    weights = np.arange(8 * (len(edges) + 1), dtype=np.float32).reshape(-1, 2, CURVES)
     value = SourceWeights(("a", "b"), np.array(edges), weights, revisits)
     again = SourceWeights.load(value.save())
     assert again.save() == value.save()
@@ -80,4 +80,4 @@ def test_a_curve_is_learned_where_only_the_highest_scores_tell():
             scores[chosen] = 0.95
         found.append(Choice(scores, chosen, 5))
     weight = learn(found, ("good",)).of(5)["good"]
-    assert weight.square > 10 * (weight.root + weight.fourth_root)
+    assert weight.cube > 10 * (weight.root + weight.logarithm)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.source_weights import POWERS, Revisits, SourceWeights
+from models.source_weights import CURVES, Revisits, SourceWeights
 from schemas.answers import Asked
 from schemas.catalogue import Item
 from serving import metrics
@@ -227,7 +227,7 @@ def test_one_list_in_sixteen_is_timed_by_source(trained, remember, say):
 
 
 def test_a_source_that_learning_never_met_keeps_its_configured_weight(trained, remember, say):
-    learned = SourceWeights(("popular",), np.array([], np.int32), np.zeros((1, 1, POWERS)))
+    learned = SourceWeights(("popular",), np.array([], np.int32), np.zeros((1, 1, CURVES)))
     trained.models = weighed(trained.models, learned)
     ranked = trained.ask(remember(say("view", 30)), user_id="ann")
     assert told(ranked, "text")
@@ -240,7 +240,7 @@ def test_every_source_is_configured():
 
 class TestSessionsThatGoBack:
     def learned(self, revisits):
-        weights = np.zeros((1, 1, POWERS), np.float32)
+        weights = np.zeros((1, 1, CURVES), np.float32)
         weights[0, 0, 0] = 1.0
         return SourceWeights(("again",), np.array([], np.int32), weights, revisits)
 
