@@ -8,6 +8,7 @@ is read again, and reading goes on behind it. Nothing here knows Faust, Redis, K
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
@@ -247,7 +248,7 @@ class EventProcessor:
         return users.loses_history(event) or users.outruns(after, self._cells.committed, HISTORY)
 
     def _flush(self, now: float) -> None:
-        self._cells.change(change for each in self._seen for change in aggregates.changes(each))
+        self._cells.change(chain.from_iterable(map(aggregates.changes, self._seen)))
         self._seen.clear()
         self._cells.commit()
         self._flushed_at = now

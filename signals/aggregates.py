@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -46,7 +47,7 @@ def decode(key: str, data: bytes | None) -> Cell:
 
 def changes(observed: Observed) -> list[Change]:
     """What one event changes, in order."""
-    return [change for kind in KINDS for change in kind.changes(observed)]
+    return list(chain.from_iterable([kind.changes(observed) for kind in KINDS]))
 
 
 def fold(cells: Mapping[str, Cell], observed: Observed) -> dict[str, Cell]:

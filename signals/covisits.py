@@ -7,7 +7,7 @@ order, only less so. What is taken back stays in them, and decays.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -44,15 +44,14 @@ def next_key(item: str) -> str:
     return f"next:{item}"
 
 
-def changes(observed: Observed) -> Iterator[Change]:
+def changes(observed: Observed) -> list[Change]:
     """The items that the user was at before are followed by this one, and it, less so, by them."""
     if (entry := observed.entry) is None or not (linked := _linked(entry, observed.earlier)):
-        return
-    at = entry.at / NEXT_HALF_LIFE
+        return []
+    own, at = entry.item, entry.at / NEXT_HALF_LIFE
     amounts = [(item, at + weight) for item, weight in zip(linked, _WEIGHTS, strict=False)]
-    for item, amount in amounts:
-        yield Change(next_key(item), _followed, ((entry.item, amount),))
-    yield Change(next_key(entry.item), _followed, [(item, amount + _BACK) for item, amount in amounts])
+    forward = [Change(next_key(item), _followed, ((own, amount),)) for item, amount in amounts]
+    return [*forward, Change(next_key(own), _followed, [(item, amount + _BACK) for item, amount in amounts])]
 
 
 KIND: Final = Kind("next", NextCell(), changes)
