@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Floats
 from models.source_weights import Revisits, SourceWeights
 from offline.evaluate.intervals import intervals
 from offline.evaluation import MISS, means, per_question, ranked
@@ -41,7 +42,8 @@ DELAYS: Final[Mapping[str, float]] = {"1 minute late": 60.0, "10 minutes late": 
 BATCH: Final = "batch only"
 _SHOWN: Final = 2
 """Lists are asked for this many times as long as the longest cutoff, so that ties at its end are seen."""
-_CANDIDATES: Final = 100
+_FOREMOST: Final = 20
+"""Best candidates of each source that weights are learned among."""
 _CHOICES: Final = 5_000
 """Newest choices that weights are learned from."""
 _REVISITS: Final = 0.05
@@ -320,18 +322,26 @@ def _among(scores: NDArray[Any], column: int) -> float:
 
 
 def _choice(candidates: Candidates, at: int | None, sources: tuple[str, ...], interactions: int) -> Choice | None:
-    """The candidates that most is said of, and which was chosen; None where it was none of them.
+    """The best candidates of each source, and which was chosen; None where it was none of them.
 
-    Taking in the chosen one regardless would teach that what little is said of is often chosen.
+    Taking in the chosen one regardless would teach that what little is said of is often chosen; taking those that most
+    is said of by all together, that only what everybody likes can be.
     """
     column = _column(candidates, at)
     if column is None:
         return None
     table = candidates.table(candidates.scores)
-    kept = np.argsort(-table.sum(axis=0), kind="stable")[:_CANDIDATES]
+    kept = _foremost(table)
     if column not in kept:
         return None
     scores = np.zeros((kept.size, len(sources)), np.float32)
     for row, name in enumerate(candidates.names):
         scores[:, sources.index(name)] = table[row, kept]
     return Choice(scores, int(np.flatnonzero(kept == column)[0]), interactions)
+
+
+def _foremost(table: Floats) -> NDArray[np.intp]:
+    """Which candidates are among the best of any source, given scores (S, C)."""
+    count = min(_FOREMOST, table.shape[1])
+    best = np.argsort(-table, axis=1, kind="stable")[:, :count]
+    return np.unique(best[np.take_along_axis(table, best, axis=1) > 0])
