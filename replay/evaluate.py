@@ -129,6 +129,11 @@ class Weigher:
             self._back.append(Revisits.ALL if same else Revisits.EARLIER)
 
     @property
+    def choices(self) -> int:
+        """How many are remembered."""
+        return len(self._choices)
+
+    @property
     def revisits(self) -> Revisits:
         """What sessions often turned to once more."""
         often = [kind for kind in Revisits if self._back.count(kind) >= max(1.0, _REVISITS * len(self._back))]

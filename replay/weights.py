@@ -24,10 +24,13 @@ from schemas.errors import NothingToTrain, Undecodable
 from schemas.events import LoggedEvent
 from schemas.ports import Archive
 from serving.config import RankingConfig
+from serving.ranking import configured
 from signals.users import is_interaction
 
 QUESTIONS: Final = 800
 """Events that are compared at most, evenly spread over the last part."""
+_PRIOR: Final = 1_000.0
+"""Choices that the configured weights count as much as: a few hundred of one hour must not overturn what holds in general."""
 _KNOWN: Final = 0.6
 """The part that models are trained on."""
 
@@ -66,7 +69,10 @@ def _watched(
         system.feed(event)
         if number % 500 == 0:
             progress("weighing sources", number, len(events))
-    return weigher.learn()
+    learned = weigher.learn()
+    if learned is None:
+        return None
+    return learned.mixed(configured(system.config, known=1.0), _PRIOR / (_PRIOR + weigher.choices))
 
 
 def _ask(system: System, weigher: Weigher, event: LoggedEvent) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from models.arrays import Floats, Ints
 from models.source_weights import CURVES, SourceWeights, Weight, curves
 from models.sparse import numbered
+from serving.config import RankingConfig
 from serving.ordering import leading
 from serving.scene import NOTHING, Led, Part, Scene
 
@@ -78,9 +79,13 @@ def _learned(scene: Scene, learned: SourceWeights) -> dict[str, Weight]:
 
 
 def _configured(scene: Scene) -> dict[str, Weight]:
-    """What everybody does orders a stranger's list, fading with each interaction, and never that of somebody known."""
     known = 1.0 if scene.trained else min(1.0, scene.profile.events / scene.config.known_events)
-    sources = scene.config.sources.items()
+    return configured(scene.config, known)
+
+
+def configured(config: RankingConfig, known: float) -> dict[str, Weight]:
+    """What everybody does orders a stranger's list, fading as a person is known (0 to 1), and never that of somebody known."""
+    sources = config.sources.items()
     return {name: Weight(weight * (1.0 - known) if name in _EVERYBODY else weight) for name, weight in sources}
 
 

@@ -102,7 +102,7 @@ def copy(source: Path, folder: Path, ratings: Iterable[Rating]) -> Path:
 
 def served(folder: Path, dataset: Path, users: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Each user's answer by a process that has imported the data set and trained on it."""
-    system = EmbeddedSystem(folder)
+    system = EmbeddedSystem(folder, trainings={})
     console.print("Importing and training ...")
     freshet(system, "import", "ml-100k", str(dataset))
     freshet(system, "train")

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -80,13 +80,13 @@ class EmbeddedSystem:
 
     stack = "embedded"
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, trainings: Mapping[str, str] = QUICK) -> None:
+        self.folder, self._trainings = folder, trainings
         self._process: subprocess.Popen[bytes] | None = None
         self.api = self.collector = ""
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, **QUICK, "FRESHET_STACK": "embedded"}
+        return {**os.environ, **self._trainings, "FRESHET_STACK": "embedded"}
 
     def start(self) -> None:
         port = free_port()

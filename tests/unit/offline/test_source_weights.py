@@ -81,3 +81,14 @@ def test_a_curve_is_learned_where_only_the_highest_scores_tell():
         found.append(Choice(scores, chosen, 5))
     weight = learn(found, ("good",)).of(5)["good"]
     assert weight.cube > 10 * (weight.root + weight.logarithm)
+
+
+@given(st.floats(0, 1))
+def test_weights_mixed_with_others_keep_their_sum_and_come_to_be_the_others(share):
+    learned = learn([*choices(200), *[each._replace(interactions=100) for each in choices(200, seed=5)]], SOURCES)
+    others = {"good": Weight(1.0), "noise": Weight(3.0), "unheard": Weight(9.0)}
+    found = learned.mixed(others, share)
+    assert found.weights.sum(axis=(1, 2)) == pytest.approx(TOTAL, rel=1e-4)
+    assert found.of(5)["good"].linear == pytest.approx(
+        (1 - share) * learned.of(5)["good"].linear + share * TOTAL / 4, abs=1e-4
+    )
