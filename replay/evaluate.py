@@ -347,6 +347,5 @@ def _choice(candidates: Candidates, at: int | None, sources: tuple[str, ...], in
 
 def _foremost(table: Floats) -> NDArray[np.intp]:
     """Which candidates are among the best of any source, given scores (S, C)."""
-    count = min(_FOREMOST, table.shape[1])
-    best = np.argsort(-table, axis=1, kind="stable")[:, :count]
+    best = np.argsort(-table, axis=1, kind="stable")[:, :_FOREMOST]
     return np.unique(best[np.take_along_axis(table, best, axis=1) > 0])
