@@ -8,7 +8,7 @@ and Tibshirani 1986). Learned by ``offline/training/source_weights.py`` from wha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from typing import Any, ClassVar, Final, NamedTuple, Self
@@ -73,13 +73,6 @@ class SourceWeights:
         shape = (len(self.edges) + 1, len(self.sources), CURVES)
         object.__setattr__(self, "edges", frozen(self.edges, np.int32, (len(self.edges),)))
         object.__setattr__(self, "weights", frozen(self.weights, np.float32, shape))
-
-    def mixed(self, others: Mapping[str, Weight], share: float) -> Self:
-        """These weights less a share (0 to 1) of them, and that share of others, which are scaled to the same sum."""
-        found = np.array([others.get(name, Weight(0.0)) for name in self.sources], np.float32).reshape(-1, CURVES)
-        sums = self.weights.sum(axis=(1, 2), keepdims=True)
-        scaled = found[None] * (sums / np.maximum(found.sum(), np.finfo(np.float32).tiny))
-        return replace(self, weights=(1.0 - share) * self.weights + share * scaled)
 
     def segment(self, interactions: int) -> int:
         """The segment of somebody with so many interactions."""

@@ -50,7 +50,7 @@ class OfflineSettings(BaseSettings):
     """Interactions up to which further algorithms are trained with every version; beyond, lists and factors alone."""
     parameters: dict[str, dict[str, Any]] = {}
     """Parameters of algorithms, as JSON by their names: what `freshet evaluate tune` finds."""
-    weigh_events: int = Field(default=5_000, ge=0)
+    weigh_events: int = Field(default=20_000, ge=0)
     """Newest interactions that are replayed to learn what serving's sources weigh; 0 leaves the configured weights."""
     factorization: Literal["ials", "als"] = "ials"
     """What makes the factors beside another algorithm's lists: Freshet's own exact solver, or implicit."""

@@ -47,7 +47,7 @@ class TrainingOptions:
     gate: Thresholds = field(default_factory=Thresholds)
     single_limit: int = 20_000_000
     """Archived events up to which ``auto`` trains on one machine: some 2 GB and ten minutes there."""
-    weigh_events: int = 5_000
+    weigh_events: int = 20_000
     """Newest interactions that are replayed to learn what serving's sources weigh; 0 leaves the configured weights."""
     threads: int = 0
     sql_memory: str = "3GB"

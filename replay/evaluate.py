@@ -22,7 +22,7 @@ from models.source_weights import Revisits, SourceWeights
 from offline.evaluate.intervals import intervals
 from offline.evaluation import MISS, means, per_question, ranked
 from offline.memory import peak_mib
-from offline.training.source_weights import Choice, learn
+from offline.training.source_weights import Choice, Expected, learn
 from replay.stream import Moment
 from replay.system import System
 from replay.training import Trainer
@@ -129,19 +129,14 @@ class Weigher:
             self._back.append(Revisits.ALL if same else Revisits.EARLIER)
 
     @property
-    def choices(self) -> int:
-        """How many are remembered."""
-        return len(self._choices)
-
-    @property
     def revisits(self) -> Revisits:
         """What sessions often turned to once more."""
         often = [kind for kind in Revisits if self._back.count(kind) >= max(1.0, _REVISITS * len(self._back))]
         return max(often, default=Revisits.NONE)
 
-    def learn(self) -> SourceWeights | None:
-        """The weights of the choices remembered."""
-        return learn(list(self._choices), self._sources, revisits=self.revisits)
+    def learn(self, expected: Expected | None = None) -> SourceWeights | None:
+        """The weights of the choices remembered, beside what was expected of the sources."""
+        return learn(list(self._choices), self._sources, expected, revisits=self.revisits)
 
 
 class _Runner:

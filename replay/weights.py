@@ -6,12 +6,13 @@ alone; in the rest, what every source proposed is compared with what people went
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
 
-from models.source_weights import CURVES, SourceWeights
+from models.source_weights import CURVES, SourceWeights, Weight
 from offline.archive import Progress
 from offline.options import TrainingOptions
 from replay.evaluate import Weigher
@@ -29,8 +30,6 @@ from signals.users import is_interaction
 
 QUESTIONS: Final = 800
 """Events that are compared at most, evenly spread over the last part."""
-_PRIOR: Final = 1_000.0
-"""Choices that the configured weights count as much as: a few hundred of one hour must not overturn what holds in general."""
 _KNOWN: Final = 0.6
 """The part that models are trained on."""
 
@@ -69,10 +68,12 @@ def _watched(
         system.feed(event)
         if number % 500 == 0:
             progress("weighing sources", number, len(events))
-    learned = weigher.learn()
-    if learned is None:
-        return None
-    return learned.mixed(configured(system.config, known=1.0), _PRIOR / (_PRIOR + weigher.choices))
+    return weigher.learn(partial(_expected, system.config))
+
+
+def _expected(config: RankingConfig, interactions: int) -> Mapping[str, Weight]:
+    """What is configured for somebody who has done so much."""
+    return configured(config, min(1.0, interactions / config.known_events))
 
 
 def _ask(system: System, weigher: Weigher, event: LoggedEvent) -> None:

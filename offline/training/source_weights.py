@@ -3,13 +3,14 @@
 McFadden, "Conditional logit analysis of qualitative choice behavior", 1974: the item that a person went on to is
 drawn from the candidates with probability softmax(Σ w·f), f the curves over all sources' scores. Weights do not go
 below 0, so that each source's share of a score stays a reason to show. First for everybody, then for each segment,
-held near everybody's by a ridge.
+held near everybody's by a ridge. What is expected before anything is learned counts as further choices among the same
+candidates, each drawn as those weights say: the more of them, the less the choices speak against it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -17,7 +18,8 @@ import scipy.optimize
 from numpy.typing import NDArray
 
 from models.arrays import Floats
-from models.source_weights import CURVES, Revisits, SourceWeights, curves
+from models.source_weights import CURVES, Revisits, SourceWeights, Weight, curves
+from models.sparse import places
 
 Doubles = NDArray[np.float64]
 
@@ -26,8 +28,15 @@ EDGES: Final = (3, 10, 40)
 TOTAL: Final = 2.0
 """Weights are scaled to this sum; only their ratios order a list."""
 _SHARPEST: Final = 200.0
+_NOTHING: Final = Weight(0.0)
+_MOST_EXPECTED: Final = 0.95
+"""The largest share of what is expected: something is always learned."""
 _ENOUGH: Final = 1e-6
 """Of the log-likelihood, the share that a further step must gain."""
+
+
+Expected = Callable[[int], Mapping[str, Weight]]
+"""What sources weigh for somebody with so many interactions, as long as nothing is known of the site."""
 
 
 class Choice(NamedTuple):
@@ -53,6 +62,7 @@ class WeightParameters:
 def learn(
     choices: Sequence[Choice],
     sources: tuple[str, ...],
+    expected: Expected | None = None,
     parameters: WeightParameters | None = None,
     *,
     revisits: Revisits = Revisits.NONE,
@@ -68,64 +78,101 @@ def learn(
     heard = np.flatnonzero(proposing >= how.least)
     if not heard.size:
         return None
-    known = [each._replace(scores=each.scores[:, heard]) for each in choices]
-    segments = np.array(_by_segment(known, CURVES * heard.size, how))
+    names = tuple(sources[at] for at in heard)
+    known = _Problem.of([each._replace(scores=each.scores[:, heard]) for each in choices])
+    if expected is not None:
+        known = known.expecting([expected(each.interactions) for each in choices], names, how.ridge)
+    segments = np.array(_by_segment(known, np.array([each.interactions for each in choices]), how))
     scaled = segments * (TOTAL / np.maximum(segments.sum(axis=1, keepdims=True), np.finfo(float).tiny))
     weights = scaled.reshape(len(segments), CURVES, heard.size).transpose(0, 2, 1)
-    return SourceWeights(tuple(sources[at] for at in heard), np.array(EDGES), weights, revisits)
+    return SourceWeights(names, np.array(EDGES), weights, revisits)
 
 
-def _by_segment(choices: Sequence[Choice], width: int, how: WeightParameters) -> list[Doubles]:
-    everybody = _fitted(_Problem.of(choices), np.zeros(width), how.ridge, np.full(width, 1.0))
+def _by_segment(known: _Problem, interactions: NDArray[np.int64], how: WeightParameters) -> list[Doubles]:
+    width = known.features.shape[1]
+    everybody = known.fitted(np.zeros(width), how.ridge, np.ones(width))
+    of = np.searchsorted(EDGES, interactions, side="right")
     segments = []
     for number in range(len(EDGES) + 1):
-        own = [each for each in choices if np.searchsorted(EDGES, each.interactions, side="right") == number]
-        enough = len(own) >= how.least
-        segments.append(_fitted(_Problem.of(own), everybody, how.segment_ridge, everybody) if enough else everybody)
+        own = np.flatnonzero(of == number)
+        enough = own.size >= how.least
+        segments.append(known.at(own).fitted(everybody, how.segment_ridge, everybody) if enough else everybody)
     return segments
 
 
 @dataclass(frozen=True)
 class _Problem:
-    """Choices one after the other: features (N, CURVES · S), where each begins, and the row of each chosen one."""
+    """M choices one after the other: features (N, CURVES · S), how many candidates each has (M,), and shares (N,).
+
+    A candidate's share of its choice is how often it is chosen; the shares of a choice sum to 1.
+    """
 
     features: Floats
-    begins: NDArray[np.intp]
-    chosen: NDArray[np.intp]
+    counts: NDArray[np.int64]
+    shares: Doubles
 
     @classmethod
     def of(cls, choices: Sequence[Choice]) -> _Problem:
         scores = np.concatenate([each.scores for each in choices]).astype(np.float32)
         counts = np.array([each.scores.shape[0] for each in choices])
-        begins = np.cumsum(counts) - counts
-        chosen = begins + np.array([each.chosen for each in choices])
-        return cls(np.concatenate(list(curves(scores)), axis=1), begins, chosen)
+        shares = np.zeros(scores.shape[0])
+        shares[np.cumsum(counts) - counts + np.array([each.chosen for each in choices])] = 1.0
+        return cls(np.concatenate(list(curves(scores)), axis=1), counts, shares)
+
+    @property
+    def begins(self) -> NDArray[np.int64]:
+        """(M,) Where each choice begins."""
+        begins: NDArray[np.int64] = np.cumsum(self.counts) - self.counts
+        return begins
+
+    def at(self, numbers: NDArray[np.intp]) -> _Problem:
+        """These of the choices."""
+        rows = places(self.begins[numbers], self.counts[numbers])
+        return _Problem(self.features[rows], self.counts[numbers], self.shares[rows])
+
+    def expecting(self, weights: Sequence[Mapping[str, Weight]], names: tuple[str, ...], ridge: float) -> _Problem:
+        """The same choices and further ones, drawn by what was expected (M,), as sharply as explains these best.
+
+        How many: a share as James and Stein ("Estimation with quadratic loss", 1961) shrink an estimate, by how far the
+        choices are likelier under weights of their own than as expected: twice the gain in log-likelihood is a χ².
+        """
+        wanted = np.array([[each.get(name, _NOTHING) for name in names] for each in weights], np.float32)
+        rows = wanted.transpose(0, 2, 1).reshape(len(weights), -1).repeat(self.counts, axis=0)
+        totals = replace(self, features=(self.features * rows).sum(axis=1, keepdims=True))
+        sharpness = totals.fitted(np.zeros(1), 0.0, np.ones(1))
+        width = self.features.shape[1]
+        own = self.fitted(np.zeros(width), ridge, np.ones(width))
+        gain = 2.0 * self.counts.size * (totals.loss(sharpness)[0] - self.loss(own)[0])
+        share = min((width - 2) / max(gain, 1.0), _MOST_EXPECTED)
+        return replace(self, shares=(1.0 - share) * self.shares + share * totals.drawn(sharpness)[0])
+
+    def drawn(self, weights: Doubles) -> tuple[Doubles, Doubles]:
+        """By these weights, how often each candidate is chosen (N,), and each choice's log of the sum that it is a share of (M,)."""
+        totals = (self.features @ weights.astype(np.float32)).astype(np.float64)
+        tops = np.maximum.reduceat(totals, self.begins)
+        found = np.exp(totals - np.repeat(tops, self.counts))
+        sums = np.add.reduceat(found, self.begins)
+        return found / np.repeat(sums, self.counts), np.log(sums) + tops
 
     def loss(self, weights: Doubles) -> tuple[float, Doubles]:
-        """The mean negative log-likelihood, and its gradient."""
-        totals = self.features @ weights.astype(np.float32)
-        counts = np.diff(np.append(self.begins, totals.size))
-        tops = np.maximum.reduceat(totals, self.begins)
-        shares = np.exp(totals - np.repeat(tops, counts))
-        sums = np.add.reduceat(shares, self.begins)
-        loss = float(np.mean(np.log(sums) + tops - totals[self.chosen]))
-        shares /= np.repeat(sums, counts)
-        gradient = self.features.T @ shares - self.features[self.chosen].sum(axis=0)
-        return loss, gradient.astype(np.float64) / self.begins.size
+        """The mean cross-entropy, and its gradient."""
+        drawn, sums = self.drawn(weights)
+        loss = sums.sum() - self.shares @ (self.features @ weights.astype(np.float32))
+        gradient = (drawn - self.shares).astype(np.float32) @ self.features
+        return float(loss) / self.counts.size, gradient.astype(np.float64) / self.counts.size
 
+    def fitted(self, centre: Doubles, ridge: float, start: Doubles) -> Doubles:
+        """The minimum of the loss and the ridge around ``centre``, all weights from 0 up."""
+        strength = ridge / self.counts.size
 
-def _fitted(problem: _Problem, centre: Doubles, ridge: float, start: Doubles) -> Doubles:
-    """The minimum of the loss and the ridge around ``centre``, all weights from 0 up."""
-    strength = ridge / problem.begins.size
+        def objective(weights: Doubles) -> tuple[float, Doubles]:
+            loss, gradient = self.loss(weights)
+            away = weights - centre
+            return loss + strength * float(away @ away), gradient + 2 * strength * away
 
-    def objective(weights: Doubles) -> tuple[float, Doubles]:
-        loss, gradient = problem.loss(weights)
-        away = weights - centre
-        return loss + strength * float(away @ away), gradient + 2 * strength * away
-
-    bounds: Any = [(0.0, _SHARPEST)] * centre.size
-    found = scipy.optimize.minimize(
-        objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": _ENOUGH}
-    )
-    weights: Doubles = found.x
-    return weights
+        bounds: Any = [(0.0, _SHARPEST)] * centre.size
+        found = scipy.optimize.minimize(
+            objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": _ENOUGH}
+        )
+        weights: Doubles = found.x
+        return weights

@@ -83,12 +83,29 @@ def test_a_curve_is_learned_where_only_the_highest_scores_tell():
     assert weight.cube > 10 * (weight.root + weight.logarithm)
 
 
-@given(st.floats(0, 1))
-def test_weights_mixed_with_others_keep_their_sum_and_come_to_be_the_others(share):
-    learned = learn([*choices(200), *[each._replace(interactions=100) for each in choices(200, seed=5)]], SOURCES)
-    others = {"good": Weight(1.0), "noise": Weight(3.0), "unheard": Weight(9.0)}
-    found = learned.mixed(others, share)
-    assert found.weights.sum(axis=(1, 2)) == pytest.approx(TOTAL, rel=1e-4)
-    assert found.of(5)["good"].linear == pytest.approx(
-        (1 - share) * learned.of(5)["good"].linear + share * TOTAL / 4, abs=1e-4
-    )
+def expected(_):
+    return {"good": Weight(1.0), "noise": Weight(3.0), "silent": Weight(9.0)}
+
+
+def as_expected(count, seed=0):
+    """Choices by what is expected: three times in four by ``noise``."""
+    return [each._replace(scores=each.scores[:, [1, 0, 2]]) for each in choices(count, seed=seed)]
+
+
+def leaning(found):
+    return sum(found.of(5)["good"]) / sum(found.of(5)["noise"])
+
+
+def test_what_is_expected_of_sources_holds_where_few_choices_say_little_against_it():
+    few = as_expected(60)
+    assert abs(leaning(learn(few, SOURCES, expected)) - 1 / 3) < abs(leaning(learn(few, SOURCES)) - 1 / 3)
+
+
+def test_choices_that_speak_clearly_overrule_what_was_expected():
+    found = choices(400)
+    assert leaning(learn(found, SOURCES, expected)) > 0.5 * leaning(learn(found, SOURCES)) > 2
+
+
+def test_what_explains_no_choice_is_expected_in_vain():
+    """Its weights are made as flat as the choices ask for, and then say nothing of what is chosen."""
+    assert leaning(learn(choices(300), SOURCES, lambda _: {"noise": Weight(1.0)})) > 5
