@@ -115,9 +115,9 @@ class Weigher:
         self._choices: deque[Choice] = deque(maxlen=_CHOICES)
         self._back: deque[Revisits] = deque(maxlen=_CHOICES)
 
-    def watch(self, candidates: Candidates, scene: Scene, at: int | None) -> None:
+    def watch(self, candidates: Candidates, scene: Scene, at: int | None, person: str) -> None:
         """Remember what was proposed and what was chosen, where it was among that."""
-        if (choice := _choice(candidates, at, self._sources, scene.profile.events)) is not None:
+        if (choice := _choice(candidates, at, self._sources, scene.profile.events, person)) is not None:
             self._choices.append(choice)
 
     def went(self, value: UserValue, item_id: str) -> None:
@@ -256,7 +256,7 @@ class _Replay:
         scene = runner.system.scene(asked, moment.event.subject)
         candidates = runner.system.candidates(scene)
         at = scene.catalogue.position(moment.event.item_id or "")
-        runner.weigher.watch(candidates, scene, at)
+        runner.weigher.watch(candidates, scene, at, moment.event.subject)
         if moment.event.user_id is None:
             runner.weigher.went(scene.signals.user, moment.event.item_id or "")
         if runner is self._live and scored is not None:
@@ -321,7 +321,9 @@ def _among(scores: NDArray[Any], column: int) -> float:
     return 1.0 + float((scores > wanted).sum()) + float((scores == wanted).sum() - 1) / 2
 
 
-def _choice(candidates: Candidates, at: int | None, sources: tuple[str, ...], interactions: int) -> Choice | None:
+def _choice(
+    candidates: Candidates, at: int | None, sources: tuple[str, ...], interactions: int, person: str
+) -> Choice | None:
     """The best candidates of each source, and which was chosen; None where it was none of them.
 
     Taking in the chosen one regardless would teach that what little is said of is often chosen; taking those that most
@@ -337,7 +339,7 @@ def _choice(candidates: Candidates, at: int | None, sources: tuple[str, ...], in
     scores = np.zeros((kept.size, len(sources)), np.float32)
     for row, name in enumerate(candidates.names):
         scores[:, sources.index(name)] = table[row, kept]
-    return Choice(scores, int(np.flatnonzero(kept == column)[0]), interactions)
+    return Choice(scores, int(np.flatnonzero(kept == column)[0]), interactions, person)
 
 
 def _foremost(table: Floats) -> NDArray[np.intp]:

@@ -82,7 +82,7 @@ def _ask(system: System, weigher: Weigher, event: LoggedEvent) -> None:
     seen = event.item_id in scene.signals.user.seen
     if not scene.signals.user.recent or (seen and event.user_id is not None):
         return
-    weigher.watch(system.candidates(scene), scene, scene.catalogue.position(event.item_id or ""))
+    weigher.watch(system.candidates(scene), scene, scene.catalogue.position(event.item_id or ""), event.subject)
 
 
 def _watch_returning(system: System, weigher: Weigher, event: LoggedEvent) -> None:

@@ -40,11 +40,12 @@ Expected = Callable[[int], Mapping[str, Weight]]
 
 
 class Choice(NamedTuple):
-    """One moment: C candidates with their S sources' scores (C, S) from 0 to 1, which was chosen, and how much was known."""
+    """One moment: C candidates with their S sources' scores (C, S) from 0 to 1, which was chosen, by whom, and how much was known."""
 
     scores: Floats
     chosen: int
     interactions: int
+    person: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +82,12 @@ def learn(
     names = tuple(sources[at] for at in heard)
     known = _Problem.of([each._replace(scores=each.scores[:, heard]) for each in choices])
     if expected is not None:
-        known = known.expecting([expected(each.interactions) for each in choices], names, how.ridge)
+        weights = np.array([[expected(each.interactions).get(name, _NOTHING) for name in names] for each in choices])
+        known = known.expecting(weights.astype(np.float32), len({each.person for each in choices}), how.ridge)
     segments = np.array(_by_segment(known, np.array([each.interactions for each in choices]), how))
     scaled = segments * (TOTAL / np.maximum(segments.sum(axis=1, keepdims=True), np.finfo(float).tiny))
-    weights = scaled.reshape(len(segments), CURVES, heard.size).transpose(0, 2, 1)
-    return SourceWeights(names, np.array(EDGES), weights, revisits)
+    learned = scaled.reshape(len(segments), CURVES, heard.size).transpose(0, 2, 1)
+    return SourceWeights(names, np.array(EDGES), learned, revisits)
 
 
 def _by_segment(known: _Problem, interactions: NDArray[np.int64], how: WeightParameters) -> list[Doubles]:
@@ -130,19 +132,19 @@ class _Problem:
         rows = places(self.begins[numbers], self.counts[numbers])
         return _Problem(self.features[rows], self.counts[numbers], self.shares[rows])
 
-    def expecting(self, weights: Sequence[Mapping[str, Weight]], names: tuple[str, ...], ridge: float) -> _Problem:
-        """The same choices and further ones, drawn by what was expected (M,), as sharply as explains these best.
+    def expecting(self, weights: Floats, people: int, ridge: float) -> _Problem:
+        """The same choices and further ones, drawn by what was expected (M, S, CURVES), as sharply as explains these best.
 
         How many: a share as James and Stein ("Estimation with quadratic loss", 1961) shrink an estimate, by how far the
-        choices are likelier under weights of their own than as expected: twice the gain in log-likelihood is a χ².
+        choices are likelier under weights of their own than as expected: twice the gain in log-likelihood is a χ². All
+        choices of one person tell no more than one, or a few busy ones would speak for everybody.
         """
-        wanted = np.array([[each.get(name, _NOTHING) for name in names] for each in weights], np.float32)
-        rows = wanted.transpose(0, 2, 1).reshape(len(weights), -1).repeat(self.counts, axis=0)
+        rows = weights.transpose(0, 2, 1).reshape(len(weights), -1).repeat(self.counts, axis=0)
         totals = replace(self, features=(self.features * rows).sum(axis=1, keepdims=True))
         sharpness = totals.fitted(np.zeros(1), 0.0, np.ones(1))
         width = self.features.shape[1]
         own = self.fitted(np.zeros(width), ridge, np.ones(width))
-        gain = 2.0 * self.counts.size * (totals.loss(sharpness)[0] - self.loss(own)[0])
+        gain = 2.0 * people * (totals.loss(sharpness)[0] - self.loss(own)[0])
         share = min((width - 2) / max(gain, 1.0), _MOST_EXPECTED)
         return replace(self, shares=(1.0 - share) * self.shares + share * totals.drawn(sharpness)[0])
 

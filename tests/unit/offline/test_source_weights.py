@@ -15,11 +15,11 @@ def choices(count, interactions=5, seed=0):
     """People who take what ``good`` scores highest, three times out of four; ``noise`` knows nothing."""
     random = np.random.default_rng(seed)
     found = []
-    for _ in range(count):
+    for number in range(count):
         scores = random.random((20, 3)).astype(np.float32)
         scores[:, 2] = 0.0
         chosen = int(scores[:, 0].argmax()) if random.random() < 0.75 else int(random.integers(20))
-        found.append(Choice(scores, chosen, interactions))
+        found.append(Choice(scores, chosen, interactions, f"p{number}"))
     return found
 
 
@@ -45,7 +45,7 @@ def test_too_few_choices_teach_nothing():
 def test_people_of_another_segment_have_weights_of_their_own():
     newcomers = [each._replace(interactions=1) for each in choices(200, seed=1)]
     others = [
-        Choice(each.scores[:, [1, 0, 2]], each.chosen, interactions=100) for each in choices(200, seed=2)
+        each._replace(scores=each.scores[:, [1, 0, 2]], interactions=100) for each in choices(200, seed=2)
     ]  # for these it is ``noise`` that knows
     found = learn([*newcomers, *others], SOURCES)
     assert sum(found.of(1)["good"]) > sum(found.of(1)["noise"])
@@ -78,7 +78,7 @@ def test_a_curve_is_learned_where_only_the_highest_scores_tell():
         chosen = int(random.integers(20))
         if random.random() < 0.8:
             scores[chosen] = 0.95
-        found.append(Choice(scores, chosen, 5))
+        found.append(Choice(scores, chosen, 5, "ann"))
     weight = learn(found, ("good",)).of(5)["good"]
     assert weight.cube > 10 * (weight.root + weight.logarithm)
 
@@ -109,3 +109,9 @@ def test_choices_that_speak_clearly_overrule_what_was_expected():
 def test_what_explains_no_choice_is_expected_in_vain():
     """Its weights are made as flat as the choices ask for, and then say nothing of what is chosen."""
     assert leaning(learn(choices(300), SOURCES, lambda _: {"noise": Weight(1.0)})) > 5
+
+
+def test_many_choices_of_one_person_overrule_what_was_expected_less_than_those_of_many_people():
+    found = choices(400)
+    of_one = [each._replace(person="ann") for each in found]
+    assert leaning(learn(of_one, SOURCES, expected)) < 1 < leaning(learn(found, SOURCES, expected))

@@ -26,14 +26,14 @@ def candidates():
 
 
 def test_what_one_source_alone_puts_first_is_learned_from_however_much_another_says_of_others(candidates):
-    found = _choice(candidates, LOUD, SOURCES, 3)
+    found = _choice(candidates, LOUD, SOURCES, 3, "ann")
     assert found.interactions == 3
     assert found.scores.shape == (21, 2)
     assert found.scores[found.chosen].tolist() == pytest.approx([0.0, 0.1])
 
 
 def test_what_no_source_puts_among_its_best_teaches_nothing(candidates):
-    assert _choice(candidates, 19, SOURCES, 3) is not None
-    assert _choice(candidates, 20, SOURCES, 3) is None
-    assert _choice(candidates, 4_000, SOURCES, 3) is None
-    assert _choice(candidates, None, SOURCES, 3) is None
+    assert _choice(candidates, 19, SOURCES, 3, "ann") is not None
+    assert _choice(candidates, 20, SOURCES, 3, "ann") is None
+    assert _choice(candidates, 4_000, SOURCES, 3, "ann") is None
+    assert _choice(candidates, None, SOURCES, 3, "ann") is None
