@@ -1,4 +1,4 @@
-"""A bare chain over the same servers, which does nothing but hand an event on: ``python -m tests.bench.chain PART``.
+"""A bare chain over the same servers, which does nothing but hand an event on: ``PART=worker python -m tests.bench.chain``.
 
 ``collector`` puts bodies on the log as they are, ``worker`` is a Faust loop that writes each one's offset to Redis,
 ``api`` answers with the offset once it is there. How fresh this is here is as fresh as anything of this shape can be.
