@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -117,11 +118,10 @@ class _Problem:
     def of(cls, choices: Sequence[Choice]) -> _Problem:
         scores = np.concatenate([each.scores for each in choices]).astype(np.float32)
         counts = np.array([each.scores.shape[0] for each in choices])
-        shares = np.zeros(scores.shape[0])
-        shares[np.cumsum(counts) - counts + np.array([each.chosen for each in choices])] = 1.0
-        return cls(np.concatenate(list(curves(scores)), axis=1), counts, shares)
+        chosen = np.concatenate([np.arange(len(each.scores)) == each.chosen for each in choices])
+        return cls(np.concatenate(list(curves(scores)), axis=1), counts, chosen.astype(np.float64))
 
-    @property
+    @cached_property
     def begins(self) -> NDArray[np.int64]:
         """(M,) Where each choice begins."""
         begins: NDArray[np.int64] = np.cumsum(self.counts) - self.counts
@@ -140,17 +140,22 @@ class _Problem:
         choices of one person tell no more than one, or a few busy ones would speak for everybody.
         """
         rows = weights.transpose(0, 2, 1).reshape(len(weights), -1).repeat(self.counts, axis=0)
-        totals = replace(self, features=(self.features * rows).sum(axis=1, keepdims=True))
-        sharpness = totals.fitted(np.zeros(1), 0.0, np.ones(1))
+        said = replace(self, features=(self.features * rows).sum(axis=1, keepdims=True))
+        sharpness = said.fitted(np.zeros(1), 0.0, np.ones(1))
         width = self.features.shape[1]
         own = self.fitted(np.zeros(width), ridge, np.ones(width))
-        gain = 2.0 * people * (totals.loss(sharpness)[0] - self.loss(own)[0])
+        gain = 2.0 * people * (said.loss(sharpness)[0] - self.loss(own)[0])
         share = min((width - 2) / max(gain, 1.0), _MOST_EXPECTED)
-        return replace(self, shares=(1.0 - share) * self.shares + share * totals.drawn(sharpness)[0])
+        further, _ = self.drawn(said.totals(sharpness))
+        return replace(self, shares=(1.0 - share) * self.shares + share * further)
 
-    def drawn(self, weights: Doubles) -> tuple[Doubles, Doubles]:
-        """By these weights, how often each candidate is chosen (N,), and each choice's log of the sum that it is a share of (M,)."""
-        totals = (self.features @ weights.astype(np.float32)).astype(np.float64)
+    def totals(self, weights: Doubles) -> Doubles:
+        """What is said of each candidate by these weights (N,)."""
+        totals: Doubles = (self.features @ weights.astype(np.float32)).astype(np.float64)
+        return totals
+
+    def drawn(self, totals: Doubles) -> tuple[Doubles, Doubles]:
+        """By these totals, how often each candidate is chosen (N,), and each choice's log of the sum that it is a share of (M,)."""
         tops = np.maximum.reduceat(totals, self.begins)
         found = np.exp(totals - np.repeat(tops, self.counts))
         sums = np.add.reduceat(found, self.begins)
@@ -158,8 +163,9 @@ class _Problem:
 
     def loss(self, weights: Doubles) -> tuple[float, Doubles]:
         """The mean cross-entropy, and its gradient."""
-        drawn, sums = self.drawn(weights)
-        loss = sums.sum() - self.shares @ (self.features @ weights.astype(np.float32))
+        totals = self.totals(weights)
+        drawn, sums = self.drawn(totals)
+        loss = sums.sum() - self.shares @ totals
         gradient = (drawn - self.shares).astype(np.float32) @ self.features
         return float(loss) / self.counts.size, gradient.astype(np.float64) / self.counts.size
 
