@@ -6,13 +6,13 @@ alone; in the rest, what every source proposed is compared with what people went
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 
 import numpy as np
 
-from models.source_weights import CURVES, SourceWeights, Weight
+from models.source_weights import CURVES, SourceWeights
 from offline.archive import Progress
 from offline.options import TrainingOptions
 from replay.evaluate import Weigher
@@ -68,12 +68,7 @@ def _watched(
         system.feed(event)
         if number % 500 == 0:
             progress("weighing sources", number, len(events))
-    return weigher.learn(partial(_expected, system.config))
-
-
-def _expected(config: RankingConfig, interactions: int) -> Mapping[str, Weight]:
-    """What is configured for somebody who has done so much."""
-    return configured(config, min(1.0, interactions / config.known_events))
+    return weigher.learn(partial(configured, system.config))
 
 
 def _ask(system: System, weigher: Weigher, event: LoggedEvent) -> None:

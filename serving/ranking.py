@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -63,7 +64,10 @@ def source_weights(scene: Scene) -> dict[str, Weight]:
     A stored list says what the fold-in says, and gives way to it as fresh events outweigh what was learned.
     """
     learned = scene.models.weights
-    weights = _configured(scene) if learned is None else _learned(scene, learned)
+    if learned is None:
+        weights = configured(scene.config, inf if scene.trained else scene.profile.events)
+    else:
+        weights = _learned(scene, learned)
     if scene.signals.stored is not None:
         whole, fresh = weights.get("fold_in", _NONE), scene.fresh_share
         weights["list"] = Weight(*(each * (1.0 - fresh) for each in whole))
@@ -78,13 +82,12 @@ def _learned(scene: Scene, learned: SourceWeights) -> dict[str, Weight]:
     return {name: found[name] if name in found else Weight(weight) for name, weight in on if weight > 0}
 
 
-def _configured(scene: Scene) -> dict[str, Weight]:
-    known = 1.0 if scene.trained else min(1.0, scene.profile.events / scene.config.known_events)
-    return configured(scene.config, known)
+def configured(config: RankingConfig, interactions: float) -> dict[str, Weight]:
+    """The weights for somebody with so many interactions, as they are configured.
 
-
-def configured(config: RankingConfig, known: float) -> dict[str, Weight]:
-    """What everybody does orders a stranger's list, fading as a person is known (0 to 1), and never that of somebody known."""
+    What everybody does orders a stranger's list, fading with each interaction, and never that of somebody known.
+    """
+    known = 1.0 if interactions >= config.known_events else interactions / config.known_events
     sources = config.sources.items()
     return {name: Weight(weight * (1.0 - known) if name in _EVERYBODY else weight) for name, weight in sources}
 

@@ -6,6 +6,7 @@ import pytest
 from schemas.answers import Asked
 from serving.config import RankingConfig
 from serving.filters import hide_seen, permitted
+from serving.ranking import configured
 from signals import users
 from signals.decay import value_at
 from signals.exposure import HALF_LIFE
@@ -140,3 +141,14 @@ def test_what_was_seen_long_ago_is_hidden_like_what_was_seen_just_now(world, say
     assert allowed(Asked(now=NOW), value, world.catalogue, RankingConfig(hide_seen=False)).all()
     for_a_day = allowed(Asked(now=NOW), value, world.catalogue, RankingConfig(seen_for={"*": 86_400.0}))
     assert for_a_day[0]
+
+
+def test_what_everybody_does_weighs_less_with_each_interaction_and_nothing_once_a_person_is_known():
+    config = RankingConfig(known_events=4)
+    weights = [configured(config, interactions)["popular"].linear for interactions in (0, 1, 4, 100)]
+    assert weights == [config.sources["popular"], 0.75 * config.sources["popular"], 0.0, 0.0]
+    assert configured(config, 100)["ease"] == configured(config, 0)["ease"]
+
+
+def test_everybody_counts_as_known_where_no_interaction_is_asked_for():
+    assert configured(RankingConfig(known_events=0), 0)["popular"].linear == 0.0
