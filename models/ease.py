@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models import kernels
 from models.arrays import Floats, Ints, are_rows, frozen, pack, pack_ids, unpack, unpack_ids
 from models.lists import ScoredList
 from models.recommender import Histories
@@ -104,26 +105,24 @@ class Ease:
         if self._whole is not None:
             whole: Floats = weights @ self._whole[items]
             return whole
-        lengths = self._lengths[items]
-        at = places(self.indptr[items], lengths)
-        shares = self.values[at] * weights.repeat(lengths)
-        return np.bincount(self.indices[at], shares, len(self.item_ids)).astype(np.float32)
+        scores = np.zeros(len(self.item_ids), np.float32)
+        columns, sums = self.scored(items, weights)
+        scores[columns] = sums
+        return scores
+
+    def scored(self, items: NDArray[Any], weights: Floats) -> tuple[Ints, Floats]:
+        """The items that any of these items (n,) says something of, as positions (C,) in any order, and their scores (C,)."""
+        if self._whole is not None:
+            return np.arange(len(self.item_ids), dtype=np.int32), self.score_rows(items, weights)
+        return kernels.summed_rows(self.indptr, self.indices, self.values, items.astype(np.int64, copy=False), weights)
 
     def contributions_of(self, items: NDArray[Any], weights: Floats, among: NDArray[Any]) -> Floats:
         """What each of these items (n,) with its weight (n,) adds to each of ``among`` (C,), shape (n, C)."""
         if self._whole is not None:
             whole: Floats = weights[:, None] * self._whole[np.ix_(items, among)]
             return whole
-        added = np.zeros((items.size, among.size), dtype=np.float32)
-        column = np.full(len(self.item_ids), -1, dtype=np.int32)
-        column[among] = np.arange(among.size)
-        lengths = self._lengths[items]
-        at = places(self.indptr[items], lengths)
-        columns = column[self.indices[at]]
-        asked = np.flatnonzero(columns >= 0)
-        owners = np.repeat(np.arange(items.size), lengths)[asked]
-        added[owners, columns[asked]] = weights[owners] * self.values[at[asked]]
-        return added
+        rows, columns = items.astype(np.int64, copy=False), among.astype(np.int32, copy=False)
+        return kernels.weighed_columns(self.indptr, self.indices, self.values, rows, weights, columns)
 
     def _weight(self, i: int, j: int) -> float:
         """How much having item i adds to item j."""

@@ -264,8 +264,8 @@ class _Replay:
 
     def _alone_and_without(self, scene: Scene, candidates: Candidates, at: int | None, person: int) -> None:
         column = _column(candidates, at)
-        scores = candidates.table(candidates.scores)
-        totals = candidates.table(weighed(candidates, source_weights(scene)))
+        scores, _ = candidates.table(candidates.scores)
+        totals, _ = candidates.table(weighed(candidates, source_weights(scene)))
         whole = totals.sum(axis=0)
         for name in self._live.system.config.sources:
             row: int | None = candidates.names.index(name) if name in candidates.names else None
@@ -332,7 +332,7 @@ def _choice(
     column = _column(candidates, at)
     if column is None:
         return None
-    table = candidates.table(candidates.scores)
+    table, _ = candidates.table(candidates.scores)
     kept = _foremost(table)
     if column not in kept:
         return None

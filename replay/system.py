@@ -63,7 +63,7 @@ class System:
 
     def candidates(self, scene: Scene) -> Candidates:
         """What every configured source proposes, whatever it weighs."""
-        return gather(scene, propose(scene, [name for name in SOURCES if self.config.sources.get(name, 0.0) > 0]))
+        return gather(propose(scene, [name for name in SOURCES if self.config.sources.get(name, 0.0) > 0]))
 
     def value(self, subject: str) -> UserValue:
         """What is known of this subject."""

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models import kernels
 from models.arrays import Floats, Ints
 from signals.decay import value_at
 from signals.exposure import BEGINS, HALF_LIFE, SHOWN, by_bucket
@@ -45,8 +46,7 @@ class Exposure:
         self._at: float | None = None
         self._shown: Doubles = np.zeros((0, len(BEGINS)))
         self._answered: Doubles = np.zeros((0, len(BEGINS)))
-        # Sums over all places, by position.
-        self._all_shown: Doubles = np.zeros(0)
+        # Over all places, by position.
         self._all_answered: Doubles = np.zeros(0)
         self._moment: _Moment | None = None
 
@@ -64,7 +64,7 @@ class Exposure:
             self._widen(at + 1_024)
         self._shown[at] = by_bucket(counts, _IMPRESSIONS, self._at)
         self._answered[at] = by_bucket(counts, self._weights, self._at)
-        self._all_shown[at], self._all_answered[at] = self._shown[at].sum(), self._answered[at].sum()
+        self._all_answered[at] = self._answered[at].sum()
         self._moment = None
 
     def examination(self, now: float) -> Doubles:
@@ -76,20 +76,10 @@ class Exposure:
 
         Drawn to the average; 1 where an item was hardly looked at: less than PRIOR times.
         """
-        relative, moment = np.ones(items.size, np.float32), self._of_all(now)
-        known = (items < self._all_shown.size).nonzero()[0]
-        # No place is looked at more often than something stands there: most items need no closer look.
-        often = known[self._all_shown[items[known]] * moment.worth >= PRIOR]
-        if often.size:
-            rates, expected = self._drawn(items[often], moment)
-            relative[often] = np.where(expected < PRIOR, 1.0, rates / moment.average)
-        return relative
-
-    def _drawn(self, items: Ints, moment: _Moment) -> tuple[Doubles, Doubles]:
-        """Known items' answers over expected impressions, few of them drawn to the average, and those impressions (n,)."""
-        expected = moment.worth * (self._shown[items] @ moment.examined)
-        answered = moment.worth * self._all_answered[items]
-        return (answered + PRIOR * moment.average) / (expected + PRIOR), expected
+        moment = self._of_all(now)
+        return kernels.click_through(
+            self._shown, self._all_answered, moment.examined, items, moment.worth, moment.average, PRIOR
+        )
 
     def _of_all(self, now: float) -> _Moment:
         """As of the second of ``now``, worked out once: every request asks."""
@@ -108,5 +98,4 @@ class Exposure:
         more = np.zeros((room - len(self._shown), len(BEGINS)))
         self._shown = np.concatenate([self._shown, more])
         self._answered = np.concatenate([self._answered, more])
-        self._all_shown = np.concatenate([self._all_shown, more[:, 0]])
         self._all_answered = np.concatenate([self._all_answered, more[:, 0]])

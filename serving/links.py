@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Ints
+from models.arrays import Floats, Ints
 from models.sparse import changes
 from serving.catalogue import Catalogue
 from signals.decay import NOTHING
@@ -19,13 +20,22 @@ _NO_ITEMS: Final = np.empty(0, np.int32)
 _NO_COUNTS: Final = np.empty(0, np.float64)
 
 
-class Followers(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Followers:
     """What is linked to one item: positions (F,), and decayed counts in log space (F,) with the half-life of their cells."""
 
     items: Ints
     visits: NDArray[np.float64]
     total: float
     """All of them together, in log space."""
+    _powers: dict[float, Floats] = field(default_factory=dict, repr=False)
+
+    def shares(self, power: float) -> Floats:
+        """Each one's share of the total count, to this power (F,); worked out once."""
+        found = self._powers.get(power)
+        if found is None:
+            found = self._powers[power] = np.exp2(power * (self.visits - self.total)).astype(np.float32)
+        return found
 
 
 NOWHERE: Final = Followers(_NO_ITEMS, _NO_COUNTS, NOTHING)

@@ -9,11 +9,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models import kernels
 from models.arrays import Floats, Ints
-from models.source_weights import CURVES, SourceWeights, Weight, curves
-from models.sparse import numbered
+from models.source_weights import CURVES, SourceWeights, Weight
 from serving.config import RankingConfig
-from serving.ordering import leading
 from serving.scene import NOTHING, Led, Part, Scene
 
 _NONE: Final = Weight(0.0)
@@ -21,12 +20,14 @@ _EVERYBODY: Final = frozenset({"trending_hour", "trending_day", "trending_fortni
 
 
 class Blend(NamedTuple):
-    """C candidates: positions, total scores, by source (S, C) what it added, and what led there."""
+    """C candidates: positions, total scores, by source (S, C) what it added and at which place it has it, and what led there."""
 
     items: Ints
     scores: Floats
     names: tuple[str, ...]
     added: Floats
+    places: Ints
+    """-1 where the source did not propose the candidate."""
     led: tuple[Led | int, ...]
 
 
@@ -43,19 +44,13 @@ class Candidates(NamedTuple):
     """(E,) What its source says of it, 0 to 1."""
     led: tuple[Led | int, ...]
 
-    def table(self, values: Floats, among: NDArray[np.intp] | None = None) -> Floats:
-        """Values by proposal (E,) as a table by source and position (S, C), with 0 where there is no proposal.
+    def table(self, values: Floats, among: NDArray[np.int64] | None = None) -> tuple[Floats, Ints]:
+        """Values by proposal (E,) as a table by source and position (S, C), and at which of a source's places each is.
 
-        Of some positions (K,) alone where they are given, as a table (S, K).
+        0 and -1 where there is no proposal. Of some positions (K,) alone where they are given.
         """
         among = np.arange(self.items.size) if among is None else among
-        places = np.full(self.items.size, -1, np.int32)
-        places[among] = np.arange(among.size)
-        at = places[self.columns]
-        wanted = (at >= 0).nonzero()[0]
-        found = np.zeros((len(self.names), among.size), np.float32)
-        found[np.arange(len(self.names)).repeat(self.lengths)[wanted], at[wanted]] = values[wanted]
-        return found
+        return kernels.table(values, self.columns, self.lengths, among, self.items.size)
 
 
 def source_weights(scene: Scene) -> dict[str, Weight]:
@@ -92,11 +87,11 @@ def configured(config: RankingConfig, interactions: float) -> dict[str, Weight]:
     return {name: Weight(weight * (1.0 - known) if name in _EVERYBODY else weight) for name, weight in sources}
 
 
-def gather(scene: Scene, parts: Mapping[str, Part]) -> Candidates:
+def gather(parts: Mapping[str, Part]) -> Candidates:
     """All candidates of some sources."""
     used = {name: found for name, found in parts.items() if found.items.size}
     proposed = np.concatenate([NOTHING.items, *(found.items for found in used.values())])
-    items, columns = numbered(proposed, len(scene.catalogue))
+    items, columns = kernels.numbered(proposed)
     return Candidates(
         items=items,
         names=tuple(used),
@@ -110,18 +105,18 @@ def gather(scene: Scene, parts: Mapping[str, Part]) -> Candidates:
 def weighed(found: Candidates, weights: Mapping[str, Weight]) -> Floats:
     """What each proposal adds to its candidate (E,); that of a source without a weight adds nothing."""
     given = np.array([weights.get(name, _NONE) for name in found.names], np.float32).reshape(-1, CURVES)
-    added: Floats = (given.T.repeat(found.lengths, axis=1) * curves(found.scores)).sum(axis=0)
-    return added
+    return kernels.weighed(found.scores, found.lengths, given)
 
 
 def blend(scene: Scene, parts: Mapping[str, Part], weights: Mapping[str, Weight], averse: Part) -> Blend:
     """The candidates that may yet be shown, with their totals, in no order."""
-    found = gather(scene, {name: each for name, each in parts.items() if any(weights.get(name, _NONE))})
+    found = gather({name: each for name, each in parts.items() if any(weights.get(name, _NONE))})
     added = weighed(found, weights)
     scores = np.bincount(found.columns, added, found.items.size).astype(np.float32) * _noise(scene, found.items)
     scores -= _aversion(scene, found.items, averse)
     near = _shortlist(scene, scores)
-    return Blend(found.items[near], scores[near], found.names, found.table(added, near), found.led)
+    shown, places = found.table(added, near)
+    return Blend(found.items[near], scores[near], found.names, shown, places, found.led)
 
 
 def _shortlist(scene: Scene, scores: Floats) -> NDArray[np.intp]:
@@ -129,10 +124,7 @@ def _shortlist(scene: Scene, scores: Floats) -> NDArray[np.intp]:
     asked, config = scene.asked, scene.config
     if asked.diversity > 0 or config.caps or config.boosts or asked.boosts or config.explore:
         return np.arange(scores.size)
-    near = leading(scores, asked.count)
-    least = float(scores[near].min(initial=np.inf))
-    apart = (1.0 + config.click_through) ** 2
-    return near if apart == 1.0 else (scores >= (least / apart if least > 0 else least * apart)).nonzero()[0]
+    return kernels.near_best(scores, asked.count, (1.0 + config.click_through) ** 2)
 
 
 def exposed(scene: Scene, blended: Blend) -> Blend:
@@ -158,16 +150,4 @@ def _noise(scene: Scene, items: Ints) -> Floats:
     """Factors around 1, drawn for each item from the request's seed; 1 without a seed, shape (C,)."""
     if not scene.asked.seed or not scene.config.exploration:
         return np.ones(items.size, np.float32)
-    drawn = _mixed(scene.catalogue.column("hash")[items].astype(np.uint64) + np.uint64(scene.asked.seed))
-    spread = (drawn >> np.uint64(40)).astype(np.float32) / np.float32(2**23) - 1.0
-    noise: Floats = (1.0 + scene.config.exploration * spread).astype(np.float32)
-    return noise
-
-
-def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): the same draw for the same item and seed in every process."""
-    with np.errstate(over="ignore"):
-        x = x * np.uint64(0x9E3779B97F4A7C15)
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return x ^ (x >> np.uint64(31))
+    return kernels.noise(scene.catalogue.column("hash"), items, scene.asked.seed, scene.config.exploration)

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from models.arrays import Floats, Ints
+from models import kernels
+from models.arrays import Ints
 from models.source_weights import Revisits
 from schemas.answers import Asked, DecidedItem, Reason, SourceOutcome
 from serving import diversity, exploration, filters, profile, ranking, rules
@@ -152,8 +153,7 @@ def _choose(scene: Scene, blended: Blend) -> Ints:
     asked = scene.asked
     ties = scene.catalogue.column("hash")[blended.items]
     every = asked.diversity > 0 or bool(scene.config.caps)
-    order = strongest(blended.scores, blended.scores.size if every else asked.count, ties)
-    order = order[blended.scores[order] > 0]
+    order = strongest(blended.scores, blended.scores.size if every else asked.count, ties, above=0.0)
     return order[diversity.chosen(scene, blended.items[order], blended.scores[order])].astype(np.int32)
 
 
@@ -169,32 +169,25 @@ def _decided(scene: Scene, blended: Blend, chosen: Ints) -> list[DecidedItem]:
 
 def _reasons(scene: Scene, blended: Blend, chosen: Ints) -> list[list[Reason]]:
     """Each chosen item's reasons, largest share first; shares too small to tell are left out."""
-    shares = blended.added[:, chosen]
-    shares = shares / shares.sum(axis=0)
-    anchors = _anchors(blended, chosen, shares)
-    columns, rows = (shares.T >= _SMALLEST_SHARE).nonzero()
-    told = shares[rows, columns]
-    order = np.lexsort((rows, -told, columns))
-    told = np.rint(told[order].astype(np.float64) * 1e4) / 1e4
-    rows, columns = rows[order], columns[order]
+    rows, columns, shares = kernels.largest_shares(blended.added, chosen, _SMALLEST_SHARE)
+    anchors = _anchors(blended, chosen)
     ids, names, reasons = scene.catalogue.ids, blended.names, [list[Reason]() for _ in chosen]
     for row, column, share, anchor in zip(
-        rows.tolist(), columns.tolist(), told.tolist(), anchors[rows, columns].tolist(), strict=True
+        rows.tolist(), columns.tolist(), shares.tolist(), anchors[rows, columns].tolist(), strict=True
     ):
         reasons[column].append(Reason(names[row], share, ids[anchor] if anchor != NOBODY else None))
     return reasons
 
 
-def _anchors(blended: Blend, chosen: Ints, shares: Floats) -> Ints:
-    """By source (S, C) the item that led to each chosen one."""
-    anchors, told = np.full(shares.shape, NOBODY, np.int32), shares >= _SMALLEST_SHARE
-    for row in np.flatnonzero(told.any(axis=1)).tolist():
-        led = blended.led[row]
-        if isinstance(led, int):
+def _anchors(blended: Blend, chosen: Ints) -> Ints:
+    """By source (S, K) the item that led to each chosen one; any, where the source did not propose it."""
+    places = blended.places[:, chosen]
+    anchors = np.full(places.shape, NOBODY, np.int32)
+    for row, led in enumerate(blended.led):
+        if not isinstance(led, int):
+            anchors[row] = led(places[row])
+        elif led != NOBODY:
             anchors[row] = led
-        else:
-            own = told[row].nonzero()[0]
-            anchors[row, own] = led(blended.items[chosen[own]])
     return anchors
 
 

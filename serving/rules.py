@@ -39,6 +39,7 @@ def boosted(scene: Scene, blended: Blend) -> Blend:
         scores=np.where(blended.scores > 0, blended.scores * factors, blended.scores),
         names=(*blended.names, BOOST),
         added=np.vstack([added, more[None]]).astype(np.float32),
+        places=np.vstack([blended.places, np.full((1, more.size), -1, np.int32)]),
         led=(*blended.led, NOBODY),
     )
 

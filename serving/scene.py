@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cache, partial
+from functools import cache
+from math import inf
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models import kernels
 from models.arrays import Floats, Ints
-from models.sparse import changes, places
 from schemas.answers import Asked
 from serving.bundle import Columns, Models
 from serving.catalogue import Catalogue
 from serving.config import RankingConfig
 from serving.fields import Bools
-from serving.ordering import leading, strongest
 from serving.population import Population
 from serving.profile import Profile
 from signals.users import UserValue
 
 NOBODY: Final = -1
 """The anchor of a candidate that no single item led to."""
-_ENTRY_BITS: Final = 24
-"""Enough to number what all anchors of one source lead to."""
-_SPARE: Final = 64
-"""Candidates beyond those wanted, for some of the best may not be allowed."""
 
 
 class Signals(NamedTuple):
@@ -67,7 +63,7 @@ class Scene(NamedTuple):
 
 
 Led = Callable[[Ints], Ints]
-"""The item that led to each of some of a source's candidates (C,), or NOBODY; shape (C,)."""
+"""The item that led to each of some of a source's candidates, given by place (C,), or NOBODY; shape (C,)."""
 
 
 class Part(NamedTuple):
@@ -82,21 +78,14 @@ class Part(NamedTuple):
 NOTHING: Final = Part(np.empty(0, np.int32), np.empty(0, np.float32))
 
 
-def first_allowed(scene: Scene, items: Ints) -> NDArray[np.intp]:
+def first_allowed(scene: Scene, items: Ints) -> NDArray[np.int64]:
     """Places of the first ``reach`` allowed among these items (C,), in their order."""
-    found = scene.allowed[items[: scene.reach + _SPARE]].nonzero()[0]
-    if found.size < scene.reach:
-        found = scene.allowed[items].nonzero()[0]
-    return found[: scene.reach]
+    return kernels.first_allowed(items, scene.allowed, scene.reach)
 
 
-def best_allowed(scene: Scene, items: Ints, scores: Floats) -> NDArray[np.intp]:
-    """Indices of the ``reach`` best of the allowed among these items (C,), by finite scores (C,), best first."""
-    near = leading(scores, scene.reach + _SPARE)
-    near = near[scene.allowed[items[near]]]
-    if near.size < scene.reach:
-        near = np.flatnonzero(scene.allowed[items])
-    return near[strongest(scores[near], scene.reach, scene.catalogue.column("hash")[items[near]])]
+def best_allowed(scene: Scene, items: Ints, scores: Floats, above: float = -inf) -> NDArray[np.int64]:
+    """Places of the ``reach`` best of the allowed among these items (C,), by finite scores (C,) above ``above``, best first."""
+    return kernels.best_allowed(scores, items, scene.allowed, scene.catalogue.column("hash"), scene.reach, above)
 
 
 def scaled(scores: Floats) -> Floats:
@@ -113,68 +102,32 @@ def supported(scores: Floats, support: float) -> Floats:
     return weighed
 
 
-class Leads(NamedTuple):
-    """Where some anchors lead: by entry (E,) an anchor, a position that it leads to, and how strongly."""
+class Lead(NamedTuple):
+    """Where one anchor leads: positions (C,), how strongly each (C,), and how much the anchor counts."""
 
-    anchors: Ints
+    anchor: int
+    weight: float
     items: Ints
     scores: Floats
 
 
-NOWHERE: Final = Leads(NOTHING.items, NOTHING.items, NOTHING.scores)
-
-
-def leads(found: Iterable[tuple[int, Ints, Floats]]) -> Leads:
-    """Where each anchor leads, as one."""
-    kept = [each for each in found if each[1].size]
+def gathered(scene: Scene, leads: Iterable[Lead]) -> Part:
+    """Candidates of several anchors: weighed scores summed, each led to by the anchor that gave it most; the ``reach`` best."""
+    kept = [each for each in leads if each.items.size]
     if not kept:
-        return NOWHERE
-    anchors, items, scores = zip(*kept, strict=True)
-    owners = np.array(anchors, np.int32).repeat([each.size for each in items])
-    return Leads(owners, np.concatenate(items), np.concatenate(scores))
-
-
-class Runs(NamedTuple):
-    """Which entries of some leads go to which item: to ``items[c]`` (C,) rising, from ``begins[c]`` (C,) of ``entries`` on."""
-
-    items: Ints
-    begins: NDArray[np.intp]
-    entries: NDArray[np.int64]
-
-
-def runs(found: Leads, kept: NDArray[np.intp]) -> Runs:
-    """These entries (at least one) of some leads, by item."""
-    # One sort of whole numbers made of item and entry takes a fraction of a sort by two columns.
-    keys = (found.items[kept].astype(np.int64) << _ENTRY_BITS) | kept
-    keys.sort()
-    entries = keys & (2**_ENTRY_BITS - 1)
-    items = found.items[entries]
-    begins = changes(items).nonzero()[0]
-    return Runs(items[begins], begins, entries)
-
-
-def gathered(scene: Scene, found: Leads) -> Part:
-    """Candidates of several anchors: summed scores, each led to by the anchor that gave it most; the ``reach`` best."""
-    allowed = scene.allowed[found.items].nonzero()[0]
-    if not allowed.size:
         return NOTHING
-    by_item = runs(found, allowed)
-    items, summed = by_item.items, np.add.reduceat(found.scores[by_item.entries], by_item.begins)
-    if items.size > scene.reach:
-        chosen = strongest(summed, scene.reach, scene.catalogue.column("hash")[items])
-        items, summed = items[chosen], summed[chosen]
-    return Part(items, summed, partial(strongest_lead, found, by_item))
-
-
-def strongest_lead(found: Leads, by_item: Runs, items: Ints) -> Ints:
-    """For each of these items (C,), all of the runs, the anchor that leads there most, of several the last; shape (C,)."""
-    at = by_item.items.searchsorted(items)
-    begins = by_item.begins[at]
-    lengths = np.append(by_item.begins, by_item.entries.size)[at + 1] - begins
-    entries = by_item.entries[places(begins, lengths)]
-    order = np.lexsort((found.scores[entries], np.arange(items.size).repeat(lengths)))
-    leading: Ints = found.anchors[entries[order[lengths.cumsum() - 1]]]
-    return leading
+    anchors, weights, items, scores = zip(*kept, strict=True)
+    found, summed, leading = kernels.gathered(
+        np.concatenate(items),
+        np.concatenate(scores),
+        np.array([each.size for each in items]),
+        np.array(anchors, np.int32),
+        np.array(weights, np.float32),
+        scene.allowed,
+        scene.catalogue.column("hash"),
+        scene.reach,
+    )
+    return Part(found, summed, leading.take)
 
 
 def bucketed(items: Ints) -> Part:

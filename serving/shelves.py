@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from serving.candidates.following import following, linked
 from serving.catalogue import Catalogue
 from serving.config import RankingConfig
 from serving.recommend import Ranked, compose, finish
-from serving.scene import NOTHING, Leads, Part, Scene, Signals, gathered, leads, scaled
+from serving.scene import NOTHING, Lead, Part, Scene, Signals, gathered, scaled
 from signals.baskets import HALF_LIFE
 
 Shelf = Literal["popular", "trending", "latest"]
@@ -65,7 +66,7 @@ NEAR: Final = {"similar": similar_items, "together": together, "bought": bought}
 """What is near an item, by route."""
 
 
-def _linked(name: str, at: int, found: Leads, scene: Scene) -> Ranked:
+def _linked(name: str, at: int, found: Iterable[Lead], scene: Scene) -> Ranked:
     scene.allowed[at] = False
     part = gathered(scene, found)
     blended = ranking.blend(scene, {name: part}, {name: Weight(1.0)}, NOTHING)
@@ -83,7 +84,7 @@ def _similar_parts(scene: Scene, at: int) -> dict[str, Part]:
 
 
 def _near(scene: Scene, at: int, items: Ints, scores: Floats) -> Part:
-    return gathered(scene, leads([(at, items, scaled(scores))]))
+    return gathered(scene, [Lead(at, 1.0, items, scaled(scores))])
 
 
 def _order(kind: Shelf, scene: Scene) -> Ints:

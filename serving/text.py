@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models import kernels
 from models.arrays import Floats, Ints
-from models.sparse import numbered
 from schemas.catalogue import Item
 from serving.ordering import strongest
 from signals.queries import words_of
@@ -133,7 +133,7 @@ class TextIndex:
         worth = np.array([weights[term] * self._rarity(term) for term in terms], np.float32)
         norm = _K1 * (1 - _B + _B * self._lengths[entries] / (self._total / len(self._terms)))
         scores = worth.repeat([len(self._postings[term]) for term in terms]) * (_K1 + 1) / (1 + norm / frequencies)
-        items, which = numbered(entries, self._lengths.size)
+        items, which = kernels.numbered(entries)
         sums = np.bincount(which, scores)
         order = strongest(sums, count, self._ties()[items])
         return items[order], sums[order].astype(np.float32)

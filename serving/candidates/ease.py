@@ -30,16 +30,16 @@ def candidates(scene: Scene) -> Part:
     known = _interests(scene, model)
     if not known.rows.size:
         return NOTHING
-    scores = model.value.score_rows(known.rows, known.weights)
-    near = (scores > 0).nonzero()[0]
-    chosen = near[best_allowed(scene, model.items[near], scores[near])]
+    spoken_for, scores = model.value.scored(known.rows, known.weights)
+    items = model.items[spoken_for]
+    chosen = best_allowed(scene, items, scores, above=0.0)
     told = supported(scores[chosen], scene.config.ease_support)
-    return Part(model.items[chosen], told, partial(_spoken, model, known))
+    return Part(items[chosen], told, partial(_spoken, model.value, known, spoken_for[chosen]))
 
 
-def _spoken(model: Placed[Ease], known: _Interests, items: Ints) -> Ints:
-    """For each of these candidates the interest that speaks for it most; shape (C,)."""
-    spoken = model.value.contributions_of(known.rows, known.weights, model.rows[items])
+def _spoken(model: Ease, known: _Interests, candidates: Ints, places: Ints) -> Ints:
+    """For each of the candidates at these places the interest that speaks for it most; shape (C,)."""
+    spoken = model.contributions_of(known.rows, known.weights, candidates[places])
     leading: Ints = known.positions[spoken.argmax(axis=0)]
     return leading
 

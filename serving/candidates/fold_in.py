@@ -6,7 +6,6 @@ happened since training (see ``Scene.fresh_share``).
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
 import numpy as np
@@ -45,7 +44,8 @@ def candidates(scene: Scene) -> Part:
         return NOTHING
     items, scores = scene.models.als_items, als.score(factors)
     chosen = best_allowed(scene, items, scores)
-    return Part(items[chosen], scaled(scores[chosen]), partial(anchors, scene))
+    found = items[chosen]
+    return Part(found, scaled(scores[chosen]), lambda places: anchors(scene, found[places]))
 
 
 def anchors(scene: Scene, items: Ints) -> Ints:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from math import log2
+from math import exp2, log2
 from typing import Final
 
-import numpy as np
-
 from serving.links import Followers
-from serving.scene import Leads, Part, Scene, gathered, leads, supported
+from serving.scene import Lead, Part, Scene, gathered, supported
 from signals.covisits import NEXT_HALF_LIFE
 
 _LIVELY: Final = 20.0
@@ -23,25 +21,22 @@ def candidates(scene: Scene) -> Part:
     return found._replace(scores=supported(found.scores, scene.config.next_support))
 
 
-def following(scene: Scene, anchors: Iterable[tuple[int, float]]) -> Leads:
+def following(scene: Scene, anchors: Iterable[tuple[int, float]]) -> Iterator[Lead]:
     """Each anchor's followers: its weight times co-visits^``next_power``, over its own activity^``next_damping``."""
     return linked(scene, anchors, scene.signals.population.followers, NEXT_HALF_LIFE)
 
 
 def linked(
     scene: Scene, anchors: Iterable[tuple[int, float]], links: Callable[[int], Followers | None], half_life: float
-) -> Leads:
+) -> Iterator[Lead]:
     """``following`` for links of any kind, whose counts halve every ``half_life`` seconds."""
     found = [(at, weight, each) for at, weight in anchors if (each := links(at)) is not None and each.items.size]
     if not found:
-        return leads(())
-    positions, weights, followers = zip(*found, strict=True)
-    totals = np.array([each.total for each in followers])
+        return
+    power, damping = scene.config.next_power, scene.config.next_damping
     # Where all is long ago, time stands still at the last lively moment: what went together still does.
-    since = min(scene.asked.now / half_life, float(totals.max()) - log2(_LIVELY))
-    active = scene.config.next_damping * np.log2(1.0 + np.exp2(totals - since))
-    owner = np.repeat(np.arange(totals.size), [each.items.size for each in followers])
-    visits = np.concatenate([each.visits for each in followers])
-    scores = np.array(weights)[owner] * np.exp2(scene.config.next_power * (visits - since) - active[owner])
-    items = np.concatenate([each.items for each in followers])
-    return Leads(np.array(positions, np.int32)[owner], items, scores.astype(np.float32))
+    since = min(scene.asked.now / half_life, max(each.total for _, _, each in found) - log2(_LIVELY))
+    for at, weight, each in found:
+        visits = each.total - since
+        counts = weight * exp2(power * visits - damping * log2(1.0 + exp2(visits)))
+        yield Lead(at, counts, each.items, each.shares(power))

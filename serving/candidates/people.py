@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from serving.scene import NOTHING, Part, Scene, best_allowed, scaled
 
 
@@ -14,6 +12,5 @@ def candidates(scene: Scene) -> Part:
         return NOTHING
     ids = scene.catalogue.ids
     scores = model.value.score({ids[at]: weight for at, weight in scene.profile.weights.items()})
-    near = np.flatnonzero(scores > 0)
-    chosen = near[best_allowed(scene, model.items[near], scores[near])]
+    chosen = best_allowed(scene, model.items, scores, above=0.0)
     return Part(model.items[chosen], scaled(scores[chosen]))

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from models.arrays import Floats, Ints
-from serving.scene import NOBODY, Part, Scene, gathered, leads, scaled, supported
+from serving.scene import NOBODY, Lead, Part, Scene, gathered, scaled, supported
 from signals.queries import HALF_LIFE, query_words
 
 _SUPPORT: Final = 5.0
@@ -17,11 +17,11 @@ _SUPPORT: Final = 5.0
 def candidates(scene: Scene) -> Part:
     """Matches of the newest queries in the catalogue's texts, and what their words have led to; best where both agree."""
     found = (
-        (NOBODY, items, scores * weight)
+        Lead(NOBODY, weight, items, scores)
         for query, weight in scene.profile.queries
         for items, scores in _led(scene, query)
     )
-    return gathered(scene, leads(found))
+    return gathered(scene, found)
 
 
 def _led(scene: Scene, query: str) -> list[tuple[Ints, Floats]]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from models.arrays import Floats, Ints
-from serving.scene import NOTHING, Part, Scene, gathered, leads, scaled
+from serving.scene import NOTHING, Lead, Part, Scene, gathered, scaled
 
 
 def candidates(scene: Scene) -> Part:
     """Similar items of the strongest interests, each weighed by its interest."""
-    interests = list(islice(scene.profile.weights.items(), scene.config.anchors))
-    found = gathered(scene, leads(_neighbours(scene, interests)))
+    interests = islice(scene.profile.weights.items(), scene.config.anchors)
+    found = gathered(scene, _neighbours(scene, interests))
     return found._replace(scores=scaled(found.scores))
 
 
@@ -20,13 +19,11 @@ def averse(scene: Scene) -> Part:
     """What is most like items that the person said no to; taken off the score, never shown as a reason."""
     if not scene.profile.disliked:
         return NOTHING
-    found = gathered(
-        scene, leads(_neighbours(scene, ((at, 1.0) for at in scene.profile.disliked[: scene.config.anchors])))
-    )
+    disliked = scene.profile.disliked[: scene.config.anchors]
+    found = gathered(scene, _neighbours(scene, ((at, 1.0) for at in disliked)))
     return found._replace(scores=scaled(found.scores))
 
 
-def _neighbours(scene: Scene, interests: Iterable[tuple[int, float]]) -> Iterator[tuple[int, Ints, Floats]]:
+def _neighbours(scene: Scene, interests: Iterable[tuple[int, float]]) -> Iterator[Lead]:
     for at, weight in interests:
-        alike = scene.models.similar(scene.catalogue, at, scene.config.neighbours)
-        yield at, alike.items, alike.scores * weight
+        yield Lead(at, weight, *scene.models.similar(scene.catalogue, at, scene.config.neighbours))

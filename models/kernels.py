@@ -1,0 +1,417 @@
+"""Loops over arrays as machine code (Numba), for what every answer does over a few hundred numbers.
+
+There each of NumPy's calls takes longer than its work. A kernel knows arrays alone; who calls it says what they mean.
+Compiled when this module is first imported and then kept on disk (see ``_compiled``). All stand in one file: what is
+kept is known by the file of the caller, not by those of the functions that it calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, cast
+
+import numpy as np
+from numba import njit, types
+from numpy.typing import NDArray
+
+from models.arrays import Floats, Ints
+
+F = TypeVar("F", bound=Callable[..., Any])
+Doubles = NDArray[np.float64]
+Places = NDArray[np.int64]
+Hashes = NDArray[np.uint32]
+Bools = NDArray[np.bool_]
+
+
+def _array(kind: Any, dimensions: int = 1) -> Any:
+    # A kernel that promises not to write takes writable arrays too; the other way round it would refuse.
+    return types.Array(kind, dimensions, "C", readonly=True)
+
+
+_FLOATS: Final = _array(types.float32)
+_TABLE: Final = _array(types.float32, 2)
+_DOUBLES: Final = _array(types.float64)
+_DOUBLE_TABLE: Final = _array(types.float64, 2)
+_INTS: Final = _array(types.int32)
+_INT_TABLE: Final = _array(types.int32, 2)
+_PLACES: Final = _array(types.int64)
+_HASHES: Final = _array(types.uint32)
+_BOOLS: Final = _array(types.boolean)
+_COUNT: Final = types.int64
+_NUMBER: Final = types.float64
+_EXACT: Final = 1e6
+"""Scores are compared in millionths."""
+_LOG_STEEPNESS: Final = np.float32(np.log(1_001.0))
+
+
+def _compiled(*signatures: Any) -> Callable[[F], F]:
+    """Compile now, for these types of arguments alone: never while an answer waits.
+
+    Kept beside this file or, where that cannot be written, in the user's cache; where neither can, compiled each time.
+    """
+
+    def compiled(function: F) -> F:
+        try:
+            kernel = njit(list(signatures), cache=True, error_model="numpy")(function)
+        except (RuntimeError, OSError):
+            kernel = njit(list(signatures), error_model="numpy")(function)
+        return cast("F", kernel)
+
+    return compiled
+
+
+_helper: Final = njit(inline="never", error_model="numpy")
+"""For functions that kernels alone call: compiled with them."""
+
+
+@_helper
+def _sink(keys: Any, ties: Any, places: Any, at: int, size: int) -> None:
+    """Let the entry at ``at`` sink to where a heap of ``size`` has it, its last by (key, tie, place) on top."""
+    key, tie, place = keys[at], ties[at], places[at]
+    while True:
+        below = 2 * at + 1
+        if below >= size:
+            break
+        if below + 1 < size and _before(keys, ties, places, below, keys[below + 1], ties[below + 1], places[below + 1]):
+            below += 1
+        if not _before(keys, ties, places, below, key, tie, place):
+            keys[at], ties[at], places[at] = keys[below], ties[below], places[below]
+            at = below
+        else:
+            break
+    keys[at], ties[at], places[at] = key, tie, place
+
+
+@_helper
+def _before(keys: Any, ties: Any, places: Any, at: int, key: float, tie: Any, place: int) -> bool:
+    if keys[at] != key:
+        return bool(keys[at] < key)
+    if ties[at] != tie:
+        return bool(ties[at] < tie)
+    return bool(places[at] < place)
+
+
+@_helper
+def _offer(keys: Any, ties: Any, places: Any, size: int, key: float, tie: Any, place: int) -> int:
+    """Keep an entry among the first of those offered so far; gives how many are held, which are a heap once all are."""
+    count = keys.size
+    if size < count:
+        keys[size], ties[size], places[size] = key, tie, place
+        size += 1
+        if size == count:
+            _heap(keys, ties, places, size)
+    elif not _before(keys, ties, places, 0, key, tie, place):
+        keys[0], ties[0], places[0] = key, tie, place
+        _sink(keys, ties, places, 0, count)
+    return size
+
+
+@_helper
+def _heap(keys: Any, ties: Any, places: Any, size: int) -> None:
+    for at in range(size // 2 - 1, -1, -1):
+        _sink(keys, ties, places, at, size)
+
+
+@_helper
+def _sorted(keys: Any, ties: Any, places: Places, size: int) -> Places:
+    """The places of what was kept, the first first."""
+    if size < keys.size:
+        _heap(keys, ties, places, size)
+    for last in range(size - 1, 0, -1):
+        keys[0], keys[last] = keys[last], keys[0]
+        ties[0], ties[last] = ties[last], ties[0]
+        places[0], places[last] = places[last], places[0]
+        _sink(keys, ties, places, 0, last)
+    return places[:size]
+
+
+@_helper
+def _slot(table: Any, distinct: Any, value: int) -> int:
+    """Where a table of places among distinct values has this one, or could take it; open addressing."""
+    mask = table.size - 1
+    at = ((value * 2_654_435_761) >> 12) & mask
+    while table[at] >= 0 and distinct[table[at]] != value:
+        at = (at + 1) & mask
+    return int(at)
+
+
+@_helper
+def _empty_table(count: int) -> Any:
+    size = 16
+    while size < 2 * count:
+        size *= 2
+    return np.full(size, np.int32(-1), np.int32)
+
+
+@_helper
+def _floor(keys: Any, size: int, above: float) -> float:
+    """What a score must exceed to be offered: what rounds to the same as the last that is kept may go before it."""
+    return max(above, -(keys[0] + 1.0) / _EXACT) if 0 < size == keys.size else above
+
+
+@_compiled((_FLOATS, _HASHES, _COUNT, _NUMBER), (_DOUBLES, _HASHES, _COUNT, _NUMBER))
+def strongest(scores: Floats | Doubles, ties: Hashes, count: int, above: float) -> Places:
+    """Places of the ``count`` greatest finite scores (C,) above ``above``, greatest first.
+
+    Scores are compared in millionths, equal ones by ``ties`` (C,), smallest first.
+    """
+    count = min(max(count, 0), scores.size)
+    keys, held, places = np.empty(count), np.empty(count, np.uint32), np.empty(count, np.int64)
+    size, floor = 0, above if count else np.inf
+    for place in range(scores.size):
+        score = np.float64(scores[place])
+        if floor < score < np.inf:
+            size = _offer(keys, held, places, size, np.rint(score * -_EXACT), ties[place], place)
+            floor = _floor(keys, size, above)
+    return _sorted(keys, held, places, size)
+
+
+@_compiled((_FLOATS, _INTS, _BOOLS, _HASHES, _COUNT, _NUMBER))
+def best_allowed(scores: Floats, items: Ints, allowed: Bools, ties: Hashes, count: int, above: float) -> Places:
+    """``strongest`` of the items (C,) that are allowed; ``allowed`` and ``ties`` are by item."""
+    count = min(max(count, 0), scores.size)
+    keys, held, places = np.empty(count), np.empty(count, np.uint32), np.empty(count, np.int64)
+    size, floor = 0, above if count else np.inf
+    for place in range(scores.size):
+        score = np.float64(scores[place])
+        if floor < score < np.inf and allowed[items[place]]:
+            size = _offer(keys, held, places, size, np.rint(score * -_EXACT), ties[items[place]], place)
+            floor = _floor(keys, size, above)
+    return _sorted(keys, held, places, size)
+
+
+@_compiled((_FLOATS, _COUNT, _NUMBER))
+def near_best(scores: Floats, count: int, apart: float) -> Places:
+    """Rising places of all scores (C,) that a factor up to ``apart``, not below 1, may bring among the ``count`` greatest."""
+    count = min(max(count, 0), scores.size)
+    keys, ties, places = np.empty(count), np.zeros(count, np.uint32), np.empty(count, np.int64)
+    size, floor = 0, -np.inf if count else np.inf
+    for place in range(scores.size):
+        score = np.float64(scores[place])
+        if floor < score < np.inf:
+            size = _offer(keys, ties, places, size, np.rint(score * -_EXACT), np.uint32(0), place)
+            floor = _floor(keys, size, -np.inf)
+    least = floor / apart if floor > 0 else floor * apart
+    near, size = np.empty(scores.size, np.int64), 0
+    for place in range(scores.size):
+        if np.float64(scores[place]) >= least:
+            near[size] = place
+            size += 1
+    return near[:size]
+
+
+@_compiled((_INTS, _BOOLS, _COUNT))
+def first_allowed(items: Ints, allowed: Bools, count: int) -> Places:
+    """Places of the first ``count`` allowed among these items (C,), in their order."""
+    places = np.empty(min(max(count, 0), items.size), np.int64)
+    size = 0
+    for place in range(items.size):
+        if size == places.size:
+            break
+        if allowed[items[place]]:
+            places[size] = place
+            size += 1
+    return places[:size]
+
+
+@_compiled((_INTS,))
+def numbered(entries: Ints) -> tuple[Ints, Ints]:
+    """The distinct values (C,) of entries (E,) from 0 on, as first met, and which of them each entry is (E,)."""
+    distinct, which = np.empty(entries.size, np.int32), np.empty(entries.size, np.int32)
+    table, count = _empty_table(entries.size), 0
+    for at in range(entries.size):
+        slot = _slot(table, distinct, entries[at])
+        if table[slot] < 0:
+            table[slot], distinct[count] = count, entries[at]
+            count += 1
+        which[at] = table[slot]
+    return distinct[:count], which
+
+
+@_compiled((_INTS, _FLOATS, _PLACES, _INTS, _FLOATS, _BOOLS, _HASHES, _COUNT))
+def gathered(
+    items: Ints,
+    scores: Floats,
+    lengths: Places,
+    anchors: Ints,
+    weights: Floats,
+    allowed: Bools,
+    ties: Hashes,
+    count: int,
+) -> tuple[Ints, Floats, Ints]:
+    """Items that several anchors lead to (C,), their scores times the anchors' weights summed, and the strongest anchor.
+
+    The first ``lengths[0]`` of the entries (E,) are the first anchor's, and so on. Items that are not allowed are left
+    out, and all but the ``count`` greatest; of anchors that give an item as much the last is the strongest.
+    """
+    distinct, leading = np.empty(items.size, np.int32), np.empty(items.size, np.int32)
+    sums, most = np.empty(items.size, np.float32), np.empty(items.size, np.float32)
+    table, size, entry = _empty_table(items.size), 0, 0
+    for anchor in range(anchors.size):
+        for _ in range(lengths[anchor]):
+            item, score = items[entry], scores[entry] * weights[anchor]
+            entry += 1
+            if not allowed[item]:
+                continue
+            slot = _slot(table, distinct, item)
+            at = table[slot]
+            if at < 0:
+                table[slot] = at = size
+                distinct[at], sums[at], most[at], leading[at] = item, np.float32(0.0), np.float32(-np.inf), -1
+                size += 1
+            sums[at] += score
+            if score >= most[at]:
+                most[at], leading[at] = score, anchors[anchor]
+    if size <= count:
+        return distinct[:size], sums[:size], leading[:size]
+    best = strongest(sums[:size], ties[distinct[:size]], count, -np.inf)
+    return distinct[best], sums[best], leading[best]
+
+
+@_compiled((_FLOATS, _PLACES, _TABLE))
+def weighed(scores: Floats, lengths: Places, weights: Floats) -> Floats:
+    """What each score (E,) adds by its source's weights (S, 4) of the curves of ``models.source_weights.curves``."""
+    added = np.empty(scores.size, np.float32)
+    steep, entry = np.float32(1_000.0), 0
+    for source in range(lengths.size):
+        linear, root, logarithm, cube = weights[source]
+        for at in range(entry, entry + lengths[source]):
+            score = scores[at]
+            total = linear * score
+            if root:
+                total += root * np.sqrt(score)
+            if logarithm:
+                total += logarithm * (np.log(score * steep + np.float32(1.0)) / _LOG_STEEPNESS)
+            if cube:
+                total += cube * (score * score * score)
+            added[at] = total
+        entry += lengths[source]
+    return added
+
+
+@_compiled((_HASHES, _INTS, types.uint64, _NUMBER))
+def noise(hashes: Hashes, items: Ints, seed: int, spread: float) -> Floats:
+    """Factors from 1 - ``spread`` to 1 + ``spread`` for these items (C,): the same for the same hash and seed everywhere.
+
+    Drawn by SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
+    """
+    factors = np.empty(items.size, np.float32)
+    for at in range(items.size):
+        x = (np.uint64(hashes[items[at]]) + seed) * np.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        x ^= x >> np.uint64(31)
+        drawn = np.float32(x >> np.uint64(40)) / np.float32(2**23) - np.float32(1.0)
+        factors[at] = np.float32(1.0) + np.float32(spread) * drawn
+    return factors
+
+
+@_compiled((_FLOATS, _INTS, _PLACES, _PLACES, _COUNT))
+def table(added: Floats, columns: Ints, lengths: Places, among: Places, count: int) -> tuple[Floats, Ints]:
+    """What each source adds to some (K,) of ``count`` candidates, 0 where nothing, and at which of its places (S, K), or -1.
+
+    ``added`` and the candidates ``columns`` are by proposal (E,), of which ``lengths`` (S,) are each source's.
+    """
+    found = np.zeros((lengths.size, among.size), np.float32)
+    places = np.full((lengths.size, among.size), np.int32(-1), np.int32)
+    wanted = np.full(count, np.int32(-1), np.int32)
+    for at in range(among.size):
+        wanted[among[at]] = at
+    entry = 0
+    for source in range(lengths.size):
+        for place in range(lengths[source]):
+            at = wanted[columns[entry]]
+            if at >= 0:
+                found[source, at], places[source, at] = added[entry], place
+            entry += 1
+    return found, places
+
+
+@_compiled((_TABLE, _INTS, _NUMBER))
+def largest_shares(added: Floats, chosen: Ints, least: float) -> tuple[Ints, Ints, Doubles]:
+    """Of the columns ``chosen`` (K,) of a table (S, C), the shares of their sums that reach ``least``, by column, falling.
+
+    Gives by share the row, the place among the chosen, and the share in ten-thousandths; equal ones by row.
+    """
+    rows, columns = np.empty(added.shape[0] * chosen.size, np.int32), np.empty(added.shape[0] * chosen.size, np.int32)
+    shares, size = np.empty(added.shape[0] * chosen.size), 0
+    for place in range(chosen.size):
+        whole = np.float32(0.0)
+        for row in range(added.shape[0]):
+            whole += added[row, chosen[place]]
+        begin = size
+        for row in range(added.shape[0]):
+            share = added[row, chosen[place]] / whole
+            if not share >= np.float32(least):
+                continue
+            at = size
+            while at > begin and shares[at - 1] < share:
+                rows[at], shares[at] = rows[at - 1], shares[at - 1]
+                at -= 1
+            rows[at], shares[at], columns[size] = row, share, place
+            size += 1
+    for at in range(size):
+        shares[at] = np.rint(shares[at] * 1e4) / 1e4
+    return rows[:size], columns[:size], shares[:size]
+
+
+@_compiled((_DOUBLE_TABLE, _DOUBLES, _DOUBLES, _INTS, _NUMBER, _NUMBER, _NUMBER))
+def click_through(
+    shown: Doubles, answered: Doubles, examined: Doubles, items: Ints, worth: float, average: float, prior: float
+) -> Floats:
+    """Answers over expected impressions of these items (n,) as a multiple of ``average``, to which few are drawn.
+
+    ``shown`` (I, B) are impressions by bucket of places, ``examined`` (B,) how often each is looked at, ``answered``
+    (I,); counts are worth ``worth``. 1 where fewer than ``prior`` impressions are expected, or the item is not there.
+    """
+    relative = np.ones(items.size, np.float32)
+    for place in range(items.size):
+        at = items[place]
+        if at >= answered.size:
+            continue
+        expected = 0.0
+        for bucket in range(examined.size):
+            expected += shown[at, bucket] * examined[bucket]
+        expected *= worth
+        if expected >= prior:
+            rate = (worth * answered[at] + prior * average) / (expected + prior)
+            relative[place] = np.float32(rate / average)
+    return relative
+
+
+@_compiled((_PLACES, _INTS, _FLOATS, _PLACES, _FLOATS))
+def summed_rows(indptr: Places, indices: Ints, values: Floats, rows: Places, weights: Floats) -> tuple[Ints, Floats]:
+    """The columns (C,) of some weighed rows of a sparse matrix, and the sums of what stands there; rows may repeat."""
+    room = 0
+    for row in rows:
+        room += indptr[row + 1] - indptr[row]
+    distinct, sums = np.empty(room, np.int32), np.empty(room)
+    slots, size = _empty_table(room), 0
+    for place in range(rows.size):
+        weight = weights[place]
+        for entry in range(indptr[rows[place]], indptr[rows[place] + 1]):
+            slot = _slot(slots, distinct, indices[entry])
+            at = slots[slot]
+            if at < 0:
+                slots[slot] = at = size
+                distinct[at], sums[at] = indices[entry], 0.0
+                size += 1
+            sums[at] += values[entry] * weight
+    return distinct[:size], sums[:size].astype(np.float32)
+
+
+@_compiled((_PLACES, _INTS, _FLOATS, _PLACES, _FLOATS, _INTS))
+def weighed_columns(
+    indptr: Places, indices: Ints, values: Floats, rows: Places, weights: Floats, among: Ints
+) -> Floats:
+    """Some weighed rows (n,) of a sparse matrix at distinct columns ``among`` (C,), shape (n, C)."""
+    slots = _empty_table(among.size)
+    for place in range(among.size):
+        slots[_slot(slots, among, among[place])] = place
+    found = np.zeros((rows.size, among.size), np.float32)
+    for place in range(rows.size):
+        for entry in range(indptr[rows[place]], indptr[rows[place] + 1]):
+            at = slots[_slot(slots, among, indices[entry])]
+            if at >= 0:
+                found[place, at] = values[entry] * weights[place]
+    return found
