@@ -355,14 +355,21 @@ def largest_shares(added: Floats, chosen: Ints, least: float) -> tuple[Ints, Int
     return rows[:size], columns[:size], shares[:size]
 
 
-@_compiled((_DOUBLE_TABLE, _DOUBLES, _DOUBLES, _INTS, _NUMBER, _NUMBER, _NUMBER))
+@_compiled((_DOUBLE_TABLE, _DOUBLES, _DOUBLES, _INTS, _NUMBER, _NUMBER, _NUMBER, _NUMBER))
 def click_through(
-    shown: Doubles, answered: Doubles, examined: Doubles, items: Ints, worth: float, average: float, prior: float
+    shown: Doubles,
+    answered: Doubles,
+    examined: Doubles,
+    items: Ints,
+    worth: float,
+    average: float,
+    prior: float,
+    most: float,
 ) -> Floats:
     """Answers over expected impressions of these items (n,) as a multiple of ``average``, to which few are drawn.
 
     ``shown`` (I, B) are impressions by bucket of places, ``examined`` (B,) how often each is looked at, ``answered``
-    (I,); counts are worth ``worth``. 1 where fewer than ``prior`` impressions are expected, or the item is not there.
+    (I,); counts are worth ``worth``. From 1 / ``most`` to ``most``; 1 where fewer than ``prior`` impressions are expected.
     """
     relative = np.ones(items.size, np.float32)
     for place in range(items.size):
@@ -375,7 +382,7 @@ def click_through(
         expected *= worth
         if expected >= prior:
             rate = (worth * answered[at] + prior * average) / (expected + prior)
-            relative[place] = np.float32(rate / average)
+            relative[place] = np.float32(min(max(rate / average, 1.0 / most), most))
     return relative
 
 

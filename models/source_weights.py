@@ -7,6 +7,7 @@ and Tibshirani 1986). Learned by ``offline/training/source_weights.py`` from wha
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -76,11 +77,16 @@ class SourceWeights:
 
     def segment(self, interactions: int) -> int:
         """The segment of somebody with so many interactions."""
-        return int(np.searchsorted(self.edges, interactions, side="right"))
+        return bisect_right(self._edges, interactions)
 
     def of(self, interactions: int) -> Mapping[str, Weight]:
         """The weights for somebody with so many interactions, by source."""
         return self._by_segment[self.segment(interactions)]
+
+    @cached_property
+    def _edges(self) -> list[int]:
+        edges: list[int] = self.edges.tolist()
+        return edges
 
     @cached_property
     def _by_segment(self) -> tuple[Mapping[str, Weight], ...]:

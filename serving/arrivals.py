@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models import kernels
 from models.arrays import Floats, Ints
 from serving.ordering import strongest
 from signals.decay import DAY
@@ -91,4 +92,5 @@ class Arrivals:
 
 
 def _among(arrived: Arrived, since: float, allowed: Bools, count: int) -> NDArray[np.intp]:
-    return np.flatnonzero(allowed[arrived.items] & (arrived.born > since))[:count]
+    young = int(np.searchsorted(-arrived.born, -since))
+    return kernels.first_allowed(arrived.items[:young], allowed, count)

@@ -7,6 +7,7 @@ is looked at half as often counts half (Zhang, Jones, QLWA at WWW 2007). Few imp
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -71,14 +72,15 @@ class Exposure:
         """How often each bucket of places is looked at, as a share of the first (B,), 0 to 1; 1 where nothing is known."""
         return self._of_all(now).examined
 
-    def relative(self, items: Ints, now: float) -> Floats:
+    def relative(self, items: Ints, now: float, most: float = inf) -> Floats:
         """Each item's click-through as if it always stood first, as a multiple of the average of all (n,).
 
-        Drawn to the average; 1 where an item was hardly looked at: less than PRIOR times.
+        Drawn to the average; 1 where an item was hardly looked at: less than PRIOR times. At most ``most``, and at least
+        1 / ``most``.
         """
         moment = self._of_all(now)
         return kernels.click_through(
-            self._shown, self._all_answered, moment.examined, items, moment.worth, moment.average, PRIOR
+            self._shown, self._all_answered, moment.examined, items, moment.worth, moment.average, PRIOR, most
         )
 
     def _of_all(self, now: float) -> _Moment:

@@ -112,8 +112,11 @@ def blend(scene: Scene, parts: Mapping[str, Part], weights: Mapping[str, Weight]
     """The candidates that may yet be shown, with their totals, in no order."""
     found = gather({name: each for name, each in parts.items() if any(weights.get(name, _NONE))})
     added = weighed(found, weights)
-    scores = np.bincount(found.columns, added, found.items.size).astype(np.float32) * _noise(scene, found.items)
-    scores -= _aversion(scene, found.items, averse)
+    scores = np.bincount(found.columns, added, found.items.size).astype(np.float32)
+    if scene.asked.seed and scene.config.exploration:
+        scores *= _noise(scene, found.items)
+    if averse.items.size:
+        scores -= _aversion(scene, found.items, averse)
     near = _shortlist(scene, scores)
     shown, places = found.table(added, near)
     return Blend(found.items[near], scores[near], found.names, shown, places, found.led)
@@ -133,21 +136,17 @@ def exposed(scene: Scene, blended: Blend) -> Blend:
     exposure = scene.signals.population.exposure
     if most == 1.0 or exposure.empty:
         return blended
-    factors = np.clip(exposure.relative(blended.items, scene.asked.now), 1.0 / most, most)
+    factors = exposure.relative(blended.items, scene.asked.now, most)
     return blended._replace(scores=blended.scores * factors)
 
 
 def _aversion(scene: Scene, items: Ints, averse: Part) -> Floats:
     """What is taken off each candidate's score, shape (C,)."""
-    if not averse.items.size:
-        return np.zeros(items.size, np.float32)
     taken = np.zeros(len(scene.catalogue), np.float32)
     taken[averse.items] = averse.scores * scene.config.aversion
     return taken[items]
 
 
 def _noise(scene: Scene, items: Ints) -> Floats:
-    """Factors around 1, drawn for each item from the request's seed; 1 without a seed, shape (C,)."""
-    if not scene.asked.seed or not scene.config.exploration:
-        return np.ones(items.size, np.float32)
+    """Factors around 1, drawn for each item from the request's seed, shape (C,)."""
     return kernels.noise(scene.catalogue.column("hash"), items, scene.asked.seed, scene.config.exploration)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -171,12 +172,10 @@ def _reasons(scene: Scene, blended: Blend, chosen: Ints) -> list[list[Reason]]:
     """Each chosen item's reasons, largest share first; shares too small to tell are left out."""
     rows, columns, shares = kernels.largest_shares(blended.added, chosen, _SMALLEST_SHARE)
     anchors = _anchors(blended, chosen)
-    ids, names, reasons = scene.catalogue.ids, blended.names, [list[Reason]() for _ in chosen]
-    for row, column, share, anchor in zip(
-        rows.tolist(), columns.tolist(), shares.tolist(), anchors[rows, columns].tolist(), strict=True
-    ):
-        reasons[column].append(Reason(names[row], share, ids[anchor] if anchor != NOBODY else None))
-    return reasons
+    ids, names = scene.catalogue.ids, blended.names
+    led = [None if at == NOBODY else ids[at] for at in anchors[rows, columns].tolist()]
+    told = map(Reason, [names[row] for row in rows.tolist()], shares.tolist(), led)
+    return [list(islice(told, count)) for count in np.bincount(columns, minlength=chosen.size).tolist()]
 
 
 def _anchors(blended: Blend, chosen: Ints) -> Ints:
