@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from schemas import topics
@@ -26,14 +26,11 @@ def find(reader: LogReader, recommendation_id: str, limit: int, report: Callable
 
     Raises AnswerUnknown, LogUnavailable.
     """
-    wanted = recommendation_id.encode()
     spans = _spans(reader)
     total, looked = min(limit, sum(end - begin for begin, end in spans.values())), 0
     for records in _windows(reader, spans):
-        for record in reversed(records):
-            # Decoded only where the bytes hold the id: an answer takes longer to decode than to look through.
-            if wanted in record.value and (found := _decision(record, recommendation_id)):
-                return found
+        if found := _among(records, recommendation_id):
+            return _completed(reader, found, spans[found.token.partition][0])
         looked += len(records)
         report(min(looked, total), total)
         if looked >= limit:
@@ -55,6 +52,29 @@ def _windows(reader: LogReader, spans: dict[int, tuple[int, int]]) -> Iterator[l
             left[partition] = begin
             if begin <= spans[partition][0]:
                 del left[partition]
+
+
+def _among(records: Sequence[Record], recommendation_id: str) -> Found | None:
+    wanted = recommendation_id.encode()
+    for record in reversed(records):
+        # Decoded only where the bytes hold the id: an answer takes longer to decode than to look through.
+        if wanted in record.value and (found := _decision(record, recommendation_id)):
+            return found
+    return None
+
+
+def _completed(reader: LogReader, found: Found, begin: int) -> Found:
+    """The record with what stands in that of the first answer with its list, seconds before it in its partition."""
+    first, (partition, end) = found.decision.same_as, found.token
+    if first is None:
+        return found
+    for records in _windows(reader, {partition: (begin, end)}):
+        if whole := _among(records, first):
+            return found._replace(decision=found.decision.completed(whole.decision))
+    raise AnswerUnknown(
+        f"answer '{found.decision.recommendation_id}' gave the list of answer '{first}' again, and the log no longer "
+        "holds that one's record: it is older than the log keeps answers, or was never written"
+    )
 
 
 def _between(reader: LogReader, partition: int, begin: int, end: int) -> list[Record]:

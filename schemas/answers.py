@@ -110,7 +110,7 @@ class DecidedItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     item_id: str
     score: float
-    reasons: list[Reason]
+    reasons: list[Reason] = []
     propensity: float = 1.0
     """How probable it was that the item would be shown; below 1 where it was drawn by exploration."""
 
@@ -119,7 +119,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     """Enough to make an answer again and to attribute what came of it.
 
     ``inputs`` holds the packed values that were read for this request, by their keys in the ``users`` signal
-    (base64 in JSON); the aggregates, the catalogue and the model are named by their versions.
+    (base64 in JSON); the aggregates, the catalogue and the model are named by their versions. A list that was given
+    again within seconds is recorded without what stands in the record of the first answer that had it: see ``same_as``.
     """
 
     recommendation_id: str
@@ -137,6 +138,14 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     sources: dict[str, SourceOutcome] = {}
     inputs: dict[str, bytes] = {}
     next_cursor: str | None = None
+    same_as: str | None = None
+    """The answer, recorded before under the same key, in whose record the reasons, ``sources`` and ``inputs`` stand."""
+
+    def completed(self, first: Decision) -> Decision:
+        """The whole record of a list that was given again, by that of the answer that it names."""
+        return msgspec.structs.replace(
+            first, recommendation_id=self.recommendation_id, generated_at=self.generated_at, same_as=self.same_as
+        )
 
 
 _DECODER = msgspec.json.Decoder(Decision)

@@ -10,11 +10,10 @@ import msgspec
 import numpy as np
 import structlog
 
-from schemas.answers import Answer, AnswerItem, Asked, DecidedItem, Decision
+from schemas.answers import Answer, AnswerItem, Asked, DecidedItem, Decision, Encoded
 from serving import metrics, params
 from serving.bundle import Models
 from serving.catalogue import Catalogue
-from serving.decisions import Recorder
 from serving.people import Person
 from serving.recommend import Ranked
 
@@ -85,27 +84,36 @@ def count(made: Answer, ranked: Ranked) -> None:
         metrics.DEGRADED.labels(reason).inc()
 
 
-def record(recorder: Recorder, question: Question, made: Answer, ranked: Ranked, asked: Asked) -> None:
-    """Queue the decision record of an answer; ``asked`` is the request with the time at which the list was made."""
-    recorder.record(
-        Decision(
-            recommendation_id=made.recommendation_id,
-            route=question.route,
-            generated_at=made.generated_at,
-            asked=asked,
-            items=ranked.items,
-            model_version=made.model_version,
-            signals_offset=made.signals_offset,
-            aggregates_version=made.aggregates_version,
-            catalogue_version=made.catalogue_version,
-            config_id=made.config_id,
-            variant=made.variant,
-            degraded=made.degraded,
-            sources=ranked.sources,
-            inputs=question.person.inputs,
-            next_cursor=made.next_cursor,
-        )
+def decision(question: Question, made: Answer, ranked: Ranked) -> Decision:
+    """The record of an answer."""
+    return Decision(
+        recommendation_id=made.recommendation_id,
+        route=question.route,
+        generated_at=made.generated_at,
+        asked=question.asked,
+        items=ranked.items,
+        model_version=made.model_version,
+        signals_offset=made.signals_offset,
+        aggregates_version=made.aggregates_version,
+        catalogue_version=made.catalogue_version,
+        config_id=made.config_id,
+        variant=made.variant,
+        degraded=made.degraded,
+        sources=ranked.sources,
+        inputs=question.person.inputs,
+        next_cursor=made.next_cursor,
     )
+
+
+def brief(first: Decision) -> Decision:
+    """The record of an answer that gives the list of this one again, but for its id and time: what was shown alone."""
+    items = Encoded([DecidedItem(each.item_id, each.score, propensity=each.propensity) for each in first.items])
+    return msgspec.structs.replace(first, items=items, sources={}, inputs={}, same_as=first.recommendation_id)
+
+
+def of_answer(decision: Decision, made: Answer) -> Decision:
+    """A record as that of another answer with the same list."""
+    return msgspec.structs.replace(decision, recommendation_id=made.recommendation_id, generated_at=made.generated_at)
 
 
 def _shown(item: DecidedItem, at: int, catalogue: Catalogue) -> AnswerItem:

@@ -29,12 +29,13 @@ class Recorder:
         self._log, self._limit = log, limit
         self._waiting: deque[Decision] = deque()
 
-    def record(self, decision: Decision) -> None:
-        """Queue a record, or drop it where too many wait."""
+    def record(self, decision: Decision) -> bool:
+        """Queue a record, or drop it where too many wait; whether it was queued."""
         if len(self._waiting) >= self._limit:
             metrics.DECISIONS.labels("dropped").inc()
-        else:
-            self._waiting.append(decision)
+            return False
+        self._waiting.append(decision)
+        return True
 
     async def run(self) -> None:
         """Write what waits, until cancelled."""
@@ -62,7 +63,8 @@ class Recorder:
 
 
 def _entry(decision: Decision) -> LogEntry:
-    key = decision.asked.user_id or decision.asked.anonymous_id or decision.recommendation_id
+    asked, list_of = decision.asked, decision.same_as or decision.recommendation_id
+    key = asked.user_id or asked.anonymous_id or list_of
     return LogEntry(key.encode(), encode_decision(decision))
 
 

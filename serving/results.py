@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
 
-from schemas.answers import Answer, Asked, Encoded
+from schemas.answers import Answer, Decision, Encoded
 from schemas.ports import Clock
 from serving import answering, metrics
 from serving.answering import VARIANT, Question, Versions
@@ -40,13 +42,21 @@ class Key(NamedTuple):
     variant: str
 
 
-class ResultSet(NamedTuple):
-    """A ranked list, the answer that it became, and the request as it was then."""
+@dataclass
+class ResultSet:
+    """A ranked list and the answer that it became."""
 
-    asked: Asked
-    """``now`` is the moment of the making: with it the list can be made again."""
     ranked: Ranked
     answer: Answer
+    decision: Decision | None = None
+    """The answer's record, where answers are recorded; its ``asked.now`` is the moment of the making."""
+    recorded: bool = False
+    """Whether it was not dropped."""
+
+    @cached_property
+    def repeated(self) -> Decision | None:
+        """What is recorded where the list is given again, but for the answer's id and time."""
+        return answering.brief(self.decision) if self.decision is not None and self.recorded else self.decision
 
 
 def key_of(question: Question, versions: Versions) -> Key:
@@ -132,27 +142,31 @@ class Answers:
     ) -> Answer:
         """The answer; ``fallback`` ranks where ``rank`` is at fault."""
         key = key_of(question, versions)
-        found = self._again(question, key)
-        if found is None:
-            found = self._made(
-                question, versions, answering.ranked_or_nothing(rank, fallback, question.person.degraded)
-            )
+        made = self._made_before(question, key)
+        if made is None:
+            made = self._made(question, versions, answering.ranked_or_nothing(rank, fallback, question.person.degraded))
+            answer = made.answer
             if not question.person.degraded:
-                self._kept.keep(key, found, self._steady())
-        answering.count(found.answer, found.ranked)
-        if self._recorder:
-            answering.record(self._recorder, question, found.answer, found.ranked, found.asked)
-        return found.answer
+                self._kept.keep(key, made, self._steady())
+        else:
+            answer = answering.again(made.answer, self._new_id(), question.asked.now)
+            if self._recorder and made.repeated is not None:
+                self._recorder.record(answering.of_answer(made.repeated, answer))
+        answering.count(answer, made.ranked)
+        return answer
 
-    def _again(self, question: Question, key: Key) -> ResultSet | None:
+    def _made_before(self, question: Question, key: Key) -> ResultSet | None:
         """What was made a moment ago; nothing for a request of which something could not be read."""
         if question.person.degraded:
             return None
-        now = question.asked.now
-        found = self._kept.find(key, now, self._steady())
-        return found and found._replace(answer=answering.again(found.answer, self._new_id(), now))
+        return self._kept.find(key, question.asked.now, self._steady())
 
     def _made(self, question: Question, versions: Versions, ranked: Ranked) -> ResultSet:
-        made = answering.answer(question, ranked, versions, self._catalogue, self._new_id())
-        made = msgspec.structs.replace(made, items=Encoded(made.items))
-        return ResultSet(question.asked, ranked._replace(items=Encoded(ranked.items)), made)
+        """A list as an answer, and its record queued."""
+        answer = answering.answer(question, ranked, versions, self._catalogue, self._new_id())
+        answer = msgspec.structs.replace(answer, items=Encoded(answer.items))
+        made = ResultSet(ranked._replace(items=Encoded(ranked.items)), answer)
+        if self._recorder:
+            made.decision = answering.decision(question, answer, made.ranked)
+            made.recorded = self._recorder.record(made.decision)
+        return made

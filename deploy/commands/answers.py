@@ -137,6 +137,8 @@ def _tell(found: Found, catalogue: Catalogue) -> None:
     _say(f"recorded at {found.token} of the answers, variant {escape(decision.variant)}, {len(decision.items)} items")
     _say(f"model {decision.model_version or 'none'}, settings {decision.config_id}")
     _say(f"aggregates {decision.aggregates_version}, catalogue {decision.catalogue_version}")
+    if decision.same_as:
+        _say(f"the list of answer {decision.same_as} was given again")
     if decision.degraded:
         _say(f"[yellow]made without:[/yellow] {escape(', '.join(decision.degraded))}")
     _tell_person(decision, named)

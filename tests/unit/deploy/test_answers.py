@@ -30,6 +30,10 @@ class Answers:
         return [Record(topic, partition, at, 0, b"", value(f"r{partition}-{at}")) for at in found]
 
 
+FIRST = {"r1-2500": "r1-1200", "r0-102": "r0-50"}
+"""Answers that gave the list of an earlier one again."""
+
+
 def value(recommendation_id: str) -> bytes:
     if recommendation_id.endswith("7"):
         return f"not a record of {recommendation_id}".encode()
@@ -40,6 +44,8 @@ def value(recommendation_id: str) -> bytes:
             generated_at=datetime(2026, 1, 1, tzinfo=UTC),
             asked=Asked(now=0.0),
             items=[],
+            inputs={} if recommendation_id in FIRST else {"u:ann": recommendation_id.encode()},
+            same_as=FIRST.get(recommendation_id),
             aggregates_version="-",
             catalogue_version="-",
             config_id="c",
@@ -73,3 +79,14 @@ def test_a_part_of_an_id_and_what_is_no_record_are_not_taken_for_it():
     for wanted in ("r0-25", "r0-1507"):
         with pytest.raises(AnswerUnknown):
             find(Answers(), wanted, 10_000, lambda *_: None)
+
+
+def test_a_list_given_again_is_told_with_what_its_first_record_holds():
+    found = find(Answers(), "r1-2500", 10_000, lambda *_: None)
+    assert (found.token, found.decision.recommendation_id) == (OffsetToken(1, 2_500), "r1-2500")
+    assert found.decision.inputs == {"u:ann": b"r1-1200"}
+
+
+def test_a_list_whose_first_record_is_gone_is_said_to_be_so():
+    with pytest.raises(AnswerUnknown, match="gave the list of answer 'r0-50' again, and the log no longer holds"):
+        find(Answers(), "r0-102", 10_000, lambda *_: None)

@@ -31,7 +31,7 @@ def a_key(user_id="ann", value=b"\x91\x05", versions=VERSIONS, **asked):
 
 def a_set(*positions):
     ranked = Ranked([], np.array(positions, np.int32), {}, 0)
-    return ResultSet(Asked(now=1.0), ranked, None)
+    return ResultSet(ranked, None)
 
 
 def results(world, seconds=2.0, limit=3):
@@ -202,7 +202,39 @@ async def test_each_answer_has_its_own_record_with_the_moment_at_which_its_list_
     assert [each.recommendation_id for each in records] == [first.recommendation_id, second.recommendation_id]
     assert [each.generated_at for each in records] == [first.generated_at, second.generated_at]
     assert [each.asked.now for each in records] == [shop.now - 1.0] * 2
-    assert records[0].inputs == records[1].inputs
+
+
+async def test_a_list_given_again_is_recorded_by_what_was_shown_and_names_the_record_of_the_rest(shop, say):
+    shop.know("ann", say("like", 7))
+    async with shop.running() as online:
+        first, second = [await online.recommendations("ann", ASK) for _ in range(2)]
+    whole, brief = [decode_decision(entry.value) for _, entry in shop.log.entries]
+    assert brief.same_as == first.recommendation_id
+    assert [(each.item_id, each.score) for each in brief.items] == [(each.item_id, each.score) for each in second.items]
+    assert (brief.inputs, brief.sources, [each.reasons for each in brief.items]) == ({}, {}, [[]] * len(second.items))
+    completed = brief.completed(whole)
+    assert completed.recommendation_id == second.recommendation_id
+    assert (completed.items, completed.inputs, completed.sources) == (whole.items, whole.inputs, whole.sources)
+    assert len({entry.key for _, entry in shop.log.entries}) == 1
+
+
+async def test_a_list_whose_first_record_was_dropped_is_recorded_whole_when_it_is_given_again(shop, say):
+    shop.know("ann", say("like", 7))
+    async with shop.running() as online:
+        online._recorder._limit = 0
+        await online.recommendations("ann", ASK)
+        online._recorder._limit = 10
+        await online.recommendations("ann", ASK)
+    [record] = [decode_decision(entry.value) for _, entry in shop.log.entries]
+    assert record.same_as is None
+    assert record.inputs
+    assert all(each.reasons for each in record.items)
+
+
+async def test_repeats_of_a_shelf_are_recorded_under_the_key_of_its_first_record(shop):
+    async with shop.running() as online:
+        first, _ = [await online.shelf("popular", ListAsk()) for _ in range(2)]
+    assert [entry.key.decode() for _, entry in shop.log.entries] == [first.recommendation_id] * 2
 
 
 async def test_a_shelf_is_made_anew_when_what_everybody_does_has_moved(shop):
