@@ -6,6 +6,7 @@ read for this very request, so an event that counts is another key, and is never
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ from serving.decisions import Recorder
 from serving.recommend import Ranked
 
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
+_SPREAD: Final = 1 / 3
+"""The part of a list's time that may be taken off it."""
+_GOLDEN: Final = (math.sqrt(5) - 1) / 2
+"""Steps of this length fall evenly, whenever one stops."""
 
 
 class Key(NamedTuple):
@@ -77,20 +82,21 @@ def key_of(question: Question, versions: Versions) -> Key:
 class _Kept(NamedTuple):
     """A list with what ends its time: its age, a change of the catalogue, the end of an item's window (seconds since 1970)."""
 
-    made_at: float
+    ends_at: float
     changes: int
     until: float
     made: ResultSet
 
 
 class ResultSets:
-    """Up to ``limit`` lists, each given for at most ``seconds``; those used longest ago are dropped first.
+    """Up to ``limit`` lists, each given for ``seconds`` or up to a third less; those used longest ago are dropped first.
 
     ``steady`` is the time in seconds that only move forward.
     """
 
     def __init__(self, catalogue: Catalogue, seconds: float, limit: int) -> None:
         self._catalogue, self._seconds, self._limit = catalogue, seconds, limit
+        self._younger = 1.0 - _GOLDEN
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()
         self._hit, self._miss = (metrics.RESULT_SETS.labels(outcome) for outcome in ("hit", "miss"))
 
@@ -112,15 +118,17 @@ class ResultSets:
         if self._seconds <= 0 or self._limit <= 0:
             return
         until = self._catalogue.column("closes")[made.ranked.positions].min(initial=np.inf)
-        self._kept[key] = _Kept(steady, self._catalogue.changes, float(until), made)
+        # What is made at once, as after a restart, must not be made anew at once for ever after.
+        self._younger = (self._younger + _GOLDEN) % 1.0
+        ends = steady + self._seconds * (1.0 - _SPREAD * self._younger)
+        self._kept[key] = _Kept(ends, self._catalogue.changes, float(until), made)
         self._kept.move_to_end(key)
         if len(self._kept) > self._limit:
             self._kept.popitem(last=False)
 
     def _holds(self, kept: _Kept, now: float, steady: float) -> bool:
         # The catalogue's version is in the key too, but moves only once all changes of a read are taken over.
-        fresh = steady - kept.made_at < self._seconds
-        return fresh and now < kept.until and kept.changes == self._catalogue.changes
+        return steady < kept.ends_at and now < kept.until and kept.changes == self._catalogue.changes
 
 
 class Answers:

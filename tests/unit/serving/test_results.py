@@ -45,6 +45,16 @@ def test_a_list_is_given_again_until_it_is_too_old(world):
     assert kept.find(a_key(), now=0.0, steady=12.0) is None
 
 
+def test_lists_made_at_once_end_one_by_one_within_the_last_third_of_their_time(world):
+    kept, people = results(world, limit=100), [f"p{n}" for n in range(90)]
+    for person in people:
+        kept.keep(a_key(person), a_set(1), steady=10.0)
+    left = [
+        sum(kept.find(a_key(each), 0.0, 10.0 + at) is not None for each in people) for at in (1.3, 1.5, 1.7, 1.9, 2)
+    ]
+    assert left == pytest.approx([90, 67, 40, 13, 0], abs=2)
+
+
 @pytest.mark.parametrize(
     "other",
     [
