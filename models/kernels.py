@@ -1,13 +1,14 @@
 """Loops over arrays as machine code (Numba), for what every answer does over a few hundred numbers.
 
 There each of NumPy's calls takes longer than its work. A kernel knows arrays alone; who calls it says what they mean.
-Compiled when this module is first imported and then kept on disk (see ``_compiled``). All stand in one file: what is
-kept is known by the file of the caller, not by those of the functions that it calls.
+Compiled when first called, unless ``prepare`` was, and kept on disk. All stand in one file: what is kept is known by the
+file of the caller, not by those of the functions that it calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final, TypeVar, cast
 
 import numpy as np
@@ -39,29 +40,58 @@ _HASHES: Final = _array(types.uint32)
 _BOOLS: Final = _array(types.boolean)
 _COUNT: Final = types.int64
 _NUMBER: Final = types.float64
+_CHECKED: Final[Mapping[str, Any]] = {"error_model": "numpy", "boundscheck": True}
+"""As NumPy: division by zero gives no error, a place that is not there is an IndexError. Checking takes a quarter more."""
 _EXACT: Final = 1e6
 """Scores are compared in millionths."""
 _LOG_STEEPNESS: Final = np.float32(np.log(1_001.0))
 
 
-def _compiled(*signatures: Any) -> Callable[[F], F]:
-    """Compile now, for these types of arguments alone: never while an answer waits.
+class _Kernel:
+    """A function that is compiled, or read from the cache, when it is first called or by ``prepare``."""
 
-    Kept beside this file or, where that cannot be written, in the user's cache; where neither can, compiled each time.
-    """
+    def __init__(self, function: Callable[..., Any], signatures: Sequence[Any]) -> None:
+        self._function, self._signatures = function, list(signatures)
+
+    @cached_property
+    def _machine(self) -> Callable[..., Any]:
+        try:
+            return njit(self._signatures, cache=True, **_CHECKED)(self._function)
+        except (RuntimeError, OSError):
+            # Neither beside this file nor in the user's cache can anything be kept, or the disk is full.
+            return njit(self._signatures, **_CHECKED)(self._function)
+
+    def prepare(self) -> None:
+        """Compile now what was not."""
+        _ = self._machine
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._machine(*arguments)
+
+
+_KERNELS: Final[list[_Kernel]] = []
+
+
+def prepare() -> None:
+    """Compile all of them: half a minute at most where nothing is kept on disk, else a second."""
+    for kernel in _KERNELS:
+        kernel.prepare()
+
+
+def _compiled(*signatures: Any) -> Callable[[F], F]:
+    """A kernel for these types of arguments alone, so that what was prepared is never compiled once more."""
 
     def compiled(function: F) -> F:
-        try:
-            kernel = njit(list(signatures), cache=True, error_model="numpy")(function)
-        except (RuntimeError, OSError):
-            kernel = njit(list(signatures), error_model="numpy")(function)
+        kernel = _Kernel(function, signatures)
+        _KERNELS.append(kernel)
         return cast("F", kernel)
 
     return compiled
 
 
-_helper: Final = njit(inline="never", error_model="numpy")
-"""For functions that kernels alone call: compiled with them."""
+def _helper(function: F) -> F:
+    """For functions that kernels alone call: compiled with them."""
+    return cast("F", njit(**_CHECKED)(function))
 
 
 @_helper
@@ -149,12 +179,8 @@ def _floor(keys: Any, size: int, above: float) -> float:
     return max(above, -(keys[0] + 1.0) / _EXACT) if 0 < size == keys.size else above
 
 
-@_compiled((_FLOATS, _HASHES, _COUNT, _NUMBER), (_DOUBLES, _HASHES, _COUNT, _NUMBER))
-def strongest(scores: Floats | Doubles, ties: Hashes, count: int, above: float) -> Places:
-    """Places of the ``count`` greatest finite scores (C,) above ``above``, greatest first.
-
-    Scores are compared in millionths, equal ones by ``ties`` (C,), smallest first.
-    """
+@_helper
+def _strongest(scores: Any, ties: Hashes, count: int, above: float) -> Places:
     count = min(max(count, 0), scores.size)
     keys, held, places = np.empty(count), np.empty(count, np.uint32), np.empty(count, np.int64)
     size, floor = 0, above if count else np.inf
@@ -164,6 +190,15 @@ def strongest(scores: Floats | Doubles, ties: Hashes, count: int, above: float) 
             size = _offer(keys, held, places, size, np.rint(score * -_EXACT), ties[place], place)
             floor = _floor(keys, size, above)
     return _sorted(keys, held, places, size)
+
+
+@_compiled((_FLOATS, _HASHES, _COUNT, _NUMBER), (_DOUBLES, _HASHES, _COUNT, _NUMBER))
+def strongest(scores: Floats | Doubles, ties: Hashes, count: int, above: float) -> Places:
+    """Places of the ``count`` greatest finite scores (C,) above ``above``, greatest first.
+
+    Scores are compared in millionths, equal ones by ``ties`` (C,), smallest first.
+    """
+    return _strongest(scores, ties, count, above)
 
 
 @_compiled((_FLOATS, _INTS, _BOOLS, _HASHES, _COUNT, _NUMBER))
@@ -264,7 +299,7 @@ def gathered(
                 most[at], leading[at] = score, anchors[anchor]
     if size <= count:
         return distinct[:size], sums[:size], leading[:size]
-    best = strongest(sums[:size], ties[distinct[:size]], count, -np.inf)
+    best = _strongest(sums[:size], ties[distinct[:size]], count, -np.inf)
     return distinct[best], sums[best], leading[best]
 
 

@@ -25,16 +25,6 @@ def places(begins: NDArray[Any], lengths: NDArray[Any]) -> NDArray[np.intp]:
     return found
 
 
-def numbered(entries: Ints, width: int) -> tuple[Ints, Ints]:
-    """The distinct values (C,) of entries (E,) from 0 to below ``width``, in any order, and which of them each entry is (E,)."""
-    # Of equal entries the one written last stands for all: neither a sort nor a pass over the whole width.
-    which, numbers = np.empty(width, np.int32), np.arange(entries.size, dtype=np.int32)
-    which[entries] = numbers
-    distinct: Ints = entries[which[entries] == numbers]
-    which[distinct] = numbers[: distinct.size]
-    return distinct, which[entries]
-
-
 def turned(indptr: NDArray[np.int64], indices: Ints, width: int) -> Turned:
     """The matrix by its ``width`` columns, rows ascending in each."""
     order = np.argsort(indices, kind="stable")

@@ -20,6 +20,7 @@ from zlib import crc32
 import msgspec
 import structlog
 
+from models import kernels
 from schemas.answers import Answer, Asked
 from schemas.catalogue import decode_profile
 from schemas.events import accept
@@ -136,6 +137,8 @@ class ServingService:
     async def start(self) -> None:
         """Begin to follow signals and models; returns when each has been looked at once, or could not be."""
         loop = asyncio.get_running_loop()
+        _log.info("preparing", note="compiles for some fifteen seconds after an installation, else loads for one")
+        await asyncio.to_thread(kernels.prepare)
 
         def adopt(models: Models) -> None:
             loop.call_soon_threadsafe(self._adopt, models)
