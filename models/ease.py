@@ -14,7 +14,6 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models import kernels
 from models.arrays import Floats, Ints, are_rows, frozen, pack, pack_ids, unpack, unpack_ids
 from models.lists import ScoredList
 from models.recommender import Histories
@@ -58,7 +57,7 @@ class Ease:
         return np.diff(self.indptr)
 
     @cached_property
-    def _whole(self) -> Floats | None:
+    def whole(self) -> Floats | None:
         """The matrix (I, I) where none of its weights was left out, so that products need no positions."""
         count = len(self.item_ids)
         return self.values.reshape(count, count) if self.values.size == count * count else None
@@ -102,27 +101,13 @@ class Ease:
 
     def score_rows(self, items: NDArray[Any], weights: Floats) -> Floats:
         """Every item's score, shape (I,), from items given by position (n,) and their weights (n,)."""
-        if self._whole is not None:
-            whole: Floats = weights @ self._whole[items]
+        if self.whole is not None:
+            whole: Floats = weights @ self.whole[items]
             return whole
-        scores = np.zeros(len(self.item_ids), np.float32)
-        columns, sums = self.scored(items, weights)
-        scores[columns] = sums
-        return scores
-
-    def scored(self, items: NDArray[Any], weights: Floats) -> tuple[Ints, Floats]:
-        """The items that any of these items (n,) says something of, as positions (C,) in any order, and their scores (C,)."""
-        if self._whole is not None:
-            return np.arange(len(self.item_ids), dtype=np.int32), self.score_rows(items, weights)
-        return kernels.summed_rows(self.indptr, self.indices, self.values, items.astype(np.int64, copy=False), weights)
-
-    def contributions_of(self, items: NDArray[Any], weights: Floats, among: NDArray[Any]) -> Floats:
-        """What each of these items (n,) with its weight (n,) adds to each of ``among`` (C,), shape (n, C)."""
-        if self._whole is not None:
-            whole: Floats = weights[:, None] * self._whole[np.ix_(items, among)]
-            return whole
-        rows, columns = items.astype(np.int64, copy=False), among.astype(np.int32, copy=False)
-        return kernels.weighed_columns(self.indptr, self.indices, self.values, rows, weights, columns)
+        lengths = self._lengths[items]
+        at = places(self.indptr[items], lengths)
+        shares = self.values[at] * weights.repeat(lengths)
+        return np.bincount(self.indices[at], shares, len(self.item_ids)).astype(np.float32)
 
     def _weight(self, i: int, j: int) -> float:
         """How much having item i adds to item j."""
@@ -143,10 +128,10 @@ class Ease:
         """Scores (n, I) of n histories given as rows of items and weights."""
         rows, count = indptr.size - 1, len(self.item_ids)
         people = np.repeat(np.arange(rows), np.diff(indptr))
-        if self._whole is not None:
+        if self.whole is not None:
             profiles = np.zeros((rows, count), dtype=np.float32)
             profiles[people, items] = weights
-            return profiles @ self._whole
+            return profiles @ self.whole
         lengths = self._lengths[items]
         at = places(self.indptr[items], lengths)
         columns = self.indices[at] + np.repeat(people * count, lengths)

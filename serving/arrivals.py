@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models import kernels
 from models.arrays import Floats, Ints
+from serving import kernels
 from serving.ordering import strongest
 from signals.decay import DAY
 

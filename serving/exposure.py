@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models import kernels
 from models.arrays import Floats, Ints
+from serving import kernels
 from signals.decay import value_at
 from signals.exposure import BEGINS, HALF_LIFE, SHOWN, by_bucket
 

@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models import kernels
 from models.arrays import Floats, Ints
 from models.source_weights import CURVES, SourceWeights, Weight
+from serving import kernels
 from serving.config import RankingConfig
 from serving.scene import NOTHING, Led, Part, Scene
 

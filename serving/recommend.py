@@ -8,11 +8,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from models import kernels
 from models.arrays import Ints
 from models.source_weights import Revisits
 from schemas.answers import Asked, DecidedItem, Reason, SourceOutcome
-from serving import diversity, exploration, filters, profile, ranking, rules
+from serving import diversity, exploration, filters, kernels, profile, ranking, rules
 from serving.bundle import Models
 from serving.candidates import (
     again,

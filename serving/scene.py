@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models import kernels
 from models.arrays import Floats, Ints, floors
 from schemas.answers import Asked
+from serving import kernels
 from serving.bundle import Columns, Models
 from serving.catalogue import Catalogue
 from serving.config import RankingConfig

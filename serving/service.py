@@ -20,7 +20,6 @@ from zlib import crc32
 import msgspec
 import structlog
 
-from models import kernels
 from schemas.answers import Answer, Asked
 from schemas.catalogue import decode_profile
 from schemas.events import accept
@@ -28,7 +27,7 @@ from schemas.keys import Signal
 from schemas.ports import Clock, Documents, ListReader, LogWriter, ModelStore, SignalReader
 from schemas.problems import ProblemError
 from schemas.topics import partition_of
-from serving import answering, metrics, params, rules, shelves
+from serving import answering, kernels, metrics, params, rules, shelves
 from serving.answering import Question, Versions
 from serving.breaker import Breaker, Guard, SourceDown
 from serving.bundle import Columns, Models

@@ -14,9 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models import kernels
 from models.arrays import Floats, Ints
 from schemas.catalogue import Item
+from serving import kernels
 from serving.ordering import strongest
 from signals.queries import words_of
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.arrays import Floats, Ints
 from models.ease import Ease
+from serving import kernels
 from serving.bundle import Placed
 from serving.scene import NOTHING, Part, Scene, best_allowed, supported
 
@@ -18,7 +19,7 @@ class _Interests(NamedTuple):
     """The strongest interests that the model knows: positions, the model's rows and weights, (n,) each."""
 
     positions: Ints
-    rows: NDArray[np.intp]
+    rows: NDArray[np.int64]
     weights: Floats
 
 
@@ -30,7 +31,7 @@ def candidates(scene: Scene) -> Part:
     known = _interests(scene, model)
     if not known.rows.size:
         return NOTHING
-    spoken_for, scores = model.value.scored(known.rows, known.weights)
+    spoken_for, scores = _scored(model.value, known)
     items = model.items[spoken_for]
     chosen = best_allowed(scene, items, scores, above=0.0)
     told = supported(scores[chosen], scene.config.ease_support)
@@ -39,9 +40,24 @@ def candidates(scene: Scene) -> Part:
 
 def _spoken(model: Ease, known: _Interests, candidates: Ints, places: Ints) -> Ints:
     """For each of the candidates at these places the interest that speaks for it most; shape (C,)."""
-    spoken = model.contributions_of(known.rows, known.weights, candidates[places])
+    among = candidates[places]
+    if model.whole is not None:
+        spoken = known.weights[:, None] * model.whole[np.ix_(known.rows, among)]
+    else:
+        spoken = kernels.weighed_columns(*_sparse(model), known.rows, known.weights, among)
     leading: Ints = known.positions[spoken.argmax(axis=0)]
     return leading
+
+
+def _scored(model: Ease, known: _Interests) -> tuple[Ints, Floats]:
+    """The model's items that any interest says something of, in any order, and their scores (C,)."""
+    if model.whole is not None:
+        return np.arange(len(model.item_ids), dtype=np.int32), model.score_rows(known.rows, known.weights)
+    return kernels.summed_rows(*_sparse(model), known.rows, known.weights)
+
+
+def _sparse(model: Ease) -> tuple[NDArray[np.int64], Ints, Floats]:
+    return model.indptr, model.indices, model.values
 
 
 def _interests(scene: Scene, model: Placed[Ease]) -> _Interests:
@@ -52,4 +68,4 @@ def _interests(scene: Scene, model: Placed[Ease]) -> _Interests:
     rows = model.rows[positions[placed]]
     known = (rows >= 0).nonzero()[0]
     chosen = placed[known]
-    return _Interests(positions[chosen], rows[known].astype(np.intp), weights[chosen])
+    return _Interests(positions[chosen], rows[known].astype(np.int64), weights[chosen])
