@@ -12,6 +12,8 @@ from schemas.ports import LogReader
 from schemas.records import OffsetToken, Record
 
 _WINDOW: Final = 1_000
+_LONGEST_KEPT_MS: Final = 120_000
+"""A list is given again for a minute at most; the log's clock may lag behind."""
 
 
 class Found(NamedTuple):
@@ -68,12 +70,15 @@ def _completed(reader: LogReader, found: Found, begin: int) -> Found:
     first, (partition, end) = found.decision.same_as, found.token
     if first is None:
         return found
+    [repeat] = reader.read(topics.ANSWERS, partition, end, 1)
     for records in _windows(reader, {partition: (begin, end)}):
         if whole := _among(records, first):
             return found._replace(decision=found.decision.completed(whole.decision))
+        if records[0].timestamp_ms < repeat.timestamp_ms - _LONGEST_KEPT_MS:
+            break
     raise AnswerUnknown(
         f"answer '{found.decision.recommendation_id}' gave the list of answer '{first}' again, and the log no longer "
-        "holds that one's record: it is older than the log keeps answers, or was never written"
+        "holds that one's record: it is older than the log keeps answers"
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Final
 
 import structlog
@@ -22,20 +24,30 @@ _BATCH: Final = 8
 _PAUSE_SECONDS: Final = 0.1
 
 
+class Receipt:
+    """Whether the log is known to have a record."""
+
+    __slots__ = ("written",)
+
+    def __init__(self) -> None:
+        self.written = False
+
+
 class Recorder:
     """A bounded queue of decisions and the task that writes them."""
 
     def __init__(self, log: LogWriter, limit: int) -> None:
         self._log, self._limit = log, limit
-        self._waiting: deque[Decision] = deque()
+        self._waiting: deque[tuple[Decision, Receipt]] = deque()
 
-    def record(self, decision: Decision) -> bool:
-        """Queue a record, or drop it where too many wait; whether it was queued."""
+    def record(self, decision: Decision) -> Receipt:
+        """Queue a record, or drop it where too many wait."""
+        receipt = Receipt()
         if len(self._waiting) >= self._limit:
             metrics.DECISIONS.labels("dropped").inc()
-            return False
-        self._waiting.append(decision)
-        return True
+        else:
+            self._waiting.append((decision, receipt))
+        return receipt
 
     async def run(self) -> None:
         """Write what waits, until cancelled."""
@@ -52,14 +64,14 @@ class Recorder:
             self._write([self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))])
             await asyncio.sleep(0)
 
-    def _write(self, batch: list[Decision]) -> None:
+    def _write(self, batch: list[tuple[Decision, Receipt]]) -> None:
         try:
-            written = self._log.append(topics.ANSWERS, [_entry(decision) for decision in batch])
+            written = self._log.append(topics.ANSWERS, [_entry(decision) for decision, _ in batch])
         except LogUnavailable as error:
             metrics.DECISIONS.labels("failed").inc(len(batch))
             _log.warning("decisions_not_written", records=len(batch), error=str(error))
         else:
-            written.add_done_callback(_count)
+            written.add_done_callback(partial(_settle, [receipt for _, receipt in batch]))
 
 
 def _entry(decision: Decision) -> LogEntry:
@@ -68,11 +80,13 @@ def _entry(decision: Decision) -> LogEntry:
     return LogEntry(key.encode(), encode_decision(decision))
 
 
-def _count(written: Future[list[Appended]]) -> None:
+def _settle(receipts: Sequence[Receipt], written: Future[list[Appended]]) -> None:
     if written.cancelled() or (error := written.exception()) is not None:
         metrics.DECISIONS.labels("failed").inc()
         _log.warning("decisions_not_written", error="cancelled" if written.cancelled() else str(error))
         return
-    failed = sum(isinstance(each, Exception) for each in written.result())
-    metrics.DECISIONS.labels("failed").inc(failed)
-    metrics.DECISIONS.labels("written").inc(len(written.result()) - failed)
+    for receipt, each in zip(receipts, written.result(), strict=True):
+        receipt.written = not isinstance(each, Exception)
+    landed = sum(receipt.written for receipt in receipts)
+    metrics.DECISIONS.labels("failed").inc(len(receipts) - landed)
+    metrics.DECISIONS.labels("written").inc(landed)

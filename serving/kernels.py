@@ -34,7 +34,6 @@ _TABLE: Final = _array(types.float32, 2)
 _DOUBLES: Final = _array(types.float64)
 _DOUBLE_TABLE: Final = _array(types.float64, 2)
 _INTS: Final = _array(types.int32)
-_INT_TABLE: Final = _array(types.int32, 2)
 _PLACES: Final = _array(types.int64)
 _HASHES: Final = _array(types.uint32)
 _BOOLS: Final = _array(types.boolean)
@@ -57,8 +56,8 @@ class _Kernel:
     def _machine(self) -> Callable[..., Any]:
         try:
             return njit(self._signatures, cache=True, **_CHECKED)(self._function)
-        except (RuntimeError, OSError):
-            # Neither beside this file nor in the user's cache can anything be kept, or the disk is full.
+        except Exception:  # noqa: BLE001 - a fault of the function itself is raised by the second attempt
+            # Nothing can be kept beside this file or in the user's cache, the disk is full, or what was kept is damaged.
             return njit(self._signatures, **_CHECKED)(self._function)
 
     def prepare(self) -> None:
@@ -73,7 +72,7 @@ _KERNELS: Final[list[_Kernel]] = []
 
 
 def prepare() -> None:
-    """Compile all of them: half a minute at most where nothing is kept on disk, else a second."""
+    """Compile all of them: some fifteen seconds where nothing is kept on disk, else one."""
     for kernel in _KERNELS:
         kernel.prepare()
 
@@ -176,7 +175,10 @@ def _empty_table(count: int) -> Any:
 @_helper
 def _floor(keys: Any, size: int, above: float) -> float:
     """What a score must exceed to be offered: what rounds to the same as the last that is kept may go before it."""
-    return max(above, -(keys[0] + 1.0) / _EXACT) if 0 < size == keys.size else above
+    if not 0 < size == keys.size:
+        return above
+    # A millionth, or as little as a float64 can tell.
+    return float(max(above, -(keys[0] + max(1.0, abs(keys[0]) * 2.0**-51)) / _EXACT))
 
 
 @_helper
@@ -423,23 +425,19 @@ def click_through(
 
 @_compiled((_PLACES, _INTS, _FLOATS, _PLACES, _FLOATS))
 def summed_rows(indptr: Places, indices: Ints, values: Floats, rows: Places, weights: Floats) -> tuple[Ints, Floats]:
-    """The columns (C,) of some weighed rows of a sparse matrix, and the sums of what stands there; rows may repeat."""
-    room = 0
-    for row in rows:
-        room += indptr[row + 1] - indptr[row]
-    distinct, sums = np.empty(room, np.int32), np.empty(room)
-    slots, size = _empty_table(room), 0
+    """The columns (C,) of some weighed rows of a square sparse matrix, and the sums of what stands there; rows may repeat."""
+    width = indptr.size - 1
+    sums, met = np.zeros(width), np.zeros(width, np.bool_)
+    columns, size = np.empty(width, np.int32), 0
     for place in range(rows.size):
         weight = weights[place]
         for entry in range(indptr[rows[place]], indptr[rows[place] + 1]):
-            slot = _slot(slots, distinct, indices[entry])
-            at = slots[slot]
-            if at < 0:
-                slots[slot] = at = size
-                distinct[at], sums[at] = indices[entry], 0.0
+            column = indices[entry]
+            if not met[column]:
+                met[column], columns[size] = True, column
                 size += 1
-            sums[at] += values[entry] * weight
-    return distinct[:size], sums[:size].astype(np.float32)
+            sums[column] += values[entry] * weight
+    return columns[:size].copy(), sums[columns[:size]].astype(np.float32)
 
 
 @_compiled((_PLACES, _INTS, _FLOATS, _PLACES, _FLOATS, _INTS))

@@ -28,7 +28,7 @@ class Followers:
     visits: NDArray[np.float64]
     total: float
     """All of them together, in log space."""
-    _powers: dict[float, Floats] = field(default_factory=dict, repr=False)
+    _powers: dict[float, Floats] = field(default_factory=dict, init=False, repr=False)
 
     def shares(self, power: float) -> Floats:
         """Each one's share of the total count, to this power (F,); worked out once."""

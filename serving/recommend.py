@@ -178,12 +178,13 @@ def _reasons(scene: Scene, blended: Blend, chosen: Ints) -> list[list[Reason]]:
 
 
 def _anchors(blended: Blend, chosen: Ints) -> Ints:
-    """By source (S, K) the item that led to each chosen one; any, where the source did not propose it."""
+    """By source (S, K) the item that led to each chosen one; NOBODY where the source did not propose it."""
     places = blended.places[:, chosen]
     anchors = np.full(places.shape, NOBODY, np.int32)
     for row, led in enumerate(blended.led):
         if not isinstance(led, int):
-            anchors[row] = led(places[row])
+            own = (places[row] >= 0).nonzero()[0]
+            anchors[row, own] = led(places[row, own])
         elif led != NOBODY:
             anchors[row] = led
     return anchors

@@ -21,7 +21,7 @@ from schemas.ports import Clock
 from serving import answering, metrics
 from serving.answering import VARIANT, Question, Versions
 from serving.catalogue import Catalogue
-from serving.decisions import Recorder
+from serving.decisions import Receipt, Recorder
 from serving.recommend import Ranked
 
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
@@ -55,13 +55,16 @@ class ResultSet:
     answer: Answer
     decision: Decision | None = None
     """The answer's record, where answers are recorded; its ``asked.now`` is the moment of the making."""
-    recorded: bool = False
-    """Whether it was not dropped."""
+    receipt: Receipt | None = None
 
-    @cached_property
+    @property
     def repeated(self) -> Decision | None:
         """What is recorded where the list is given again, but for the answer's id and time."""
-        return answering.brief(self.decision) if self.decision is not None and self.recorded else self.decision
+        return self._brief if self.receipt is not None and self.receipt.written else self.decision
+
+    @cached_property
+    def _brief(self) -> Decision | None:
+        return self.decision and answering.brief(self.decision)
 
 
 def key_of(question: Question, versions: Versions) -> Key:
@@ -96,7 +99,7 @@ class ResultSets:
 
     def __init__(self, catalogue: Catalogue, seconds: float, limit: int) -> None:
         self._catalogue, self._seconds, self._limit = catalogue, seconds, limit
-        self._younger = 1.0 - _GOLDEN
+        self._sooner = 1.0 - _GOLDEN
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()
         self._hit, self._miss = (metrics.RESULT_SETS.labels(outcome) for outcome in ("hit", "miss"))
 
@@ -119,8 +122,8 @@ class ResultSets:
             return
         until = self._catalogue.column("closes")[made.ranked.positions].min(initial=np.inf)
         # What is made at once, as after a restart, must not be made anew at once for ever after.
-        self._younger = (self._younger + _GOLDEN) % 1.0
-        ends = steady + self._seconds * (1.0 - _SPREAD * self._younger)
+        self._sooner = (self._sooner + _GOLDEN) % 1.0
+        ends = steady + self._seconds * (1.0 - _SPREAD * self._sooner)
         self._kept[key] = _Kept(ends, self._catalogue.changes, float(until), made)
         self._kept.move_to_end(key)
         if len(self._kept) > self._limit:
@@ -176,5 +179,5 @@ class Answers:
         made = ResultSet(ranked._replace(items=Encoded(ranked.items)), answer)
         if self._recorder:
             made.decision = answering.decision(question, answer, made.ranked)
-            made.recorded = self._recorder.record(made.decision)
+            made.receipt = self._recorder.record(made.decision)
         return made

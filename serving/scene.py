@@ -24,6 +24,7 @@ from signals.users import UserValue
 NOBODY: Final = -1
 """The anchor of a candidate that no single item led to."""
 _MANY: Final = 10_000
+"""Scores from which on it pays to look for a floor first."""
 _SPARE: Final = 64
 """Candidates beyond those wanted, for some of the best may not be allowed."""
 _ALIKE: Final = 1e-6
@@ -68,7 +69,7 @@ class Scene(NamedTuple):
 
 
 Led = Callable[[Ints], Ints]
-"""The item that led to each of some of a source's candidates, given by place (C,), or NOBODY; shape (C,)."""
+"""The item that led to each of some of a source's candidates, or NOBODY; asked by their places, none below 0, shape (C,)."""
 
 
 class Part(NamedTuple):
@@ -90,12 +91,13 @@ def first_allowed(scene: Scene, items: Ints) -> NDArray[np.int64]:
 
 def best_allowed(scene: Scene, items: Ints, scores: Floats, above: float = -inf) -> NDArray[np.int64]:
     """Places of the ``reach`` best of the allowed among these items (C,), by finite scores (C,) above ``above``, best first."""
-    if scores.size < _MANY:
+    if scores.size < max(_MANY, scene.reach + _SPARE):
         return _best(scene, items, scores, above)
     # NumPy is faster at leaving out most of many.
-    near = (scores >= floors(scores[None, :], scene.reach + _SPARE)[0] - _ALIKE).nonzero()[0]
-    found = _best(scene, items[near], scores[near], above)
-    return near[found] if found.size == scene.reach else _best(scene, items, scores, above)
+    floor = max(floors(scores[None, :], scene.reach + _SPARE)[0] - _ALIKE, above)
+    near = (scores > floor).nonzero()[0]
+    found = near[_best(scene, items[near], scores[near], above)]
+    return found if found.size == scene.reach or floor <= above else _best(scene, items, scores, above)
 
 
 def _best(scene: Scene, items: Ints, scores: Floats, above: float) -> NDArray[np.int64]:

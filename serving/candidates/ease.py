@@ -31,21 +31,21 @@ def candidates(scene: Scene) -> Part:
     known = _interests(scene, model)
     if not known.rows.size:
         return NOTHING
-    spoken_for, scores = _scored(model.value, known)
-    items = model.items[spoken_for]
+    rows, scores = _scored(model.value, known)
+    items = model.items[rows]
     chosen = best_allowed(scene, items, scores, above=0.0)
     told = supported(scores[chosen], scene.config.ease_support)
-    return Part(items[chosen], told, partial(_spoken, model.value, known, spoken_for[chosen]))
+    return Part(items[chosen], told, partial(_strongest, model.value, known, rows[chosen]))
 
 
-def _spoken(model: Ease, known: _Interests, candidates: Ints, places: Ints) -> Ints:
+def _strongest(model: Ease, known: _Interests, rows: Ints, places: Ints) -> Ints:
     """For each of the candidates at these places the interest that speaks for it most; shape (C,)."""
-    among = candidates[places]
+    among = rows[places]
     if model.whole is not None:
-        spoken = known.weights[:, None] * model.whole[np.ix_(known.rows, among)]
+        added = known.weights[:, None] * model.whole[np.ix_(known.rows, among)]
     else:
-        spoken = kernels.weighed_columns(*_sparse(model), known.rows, known.weights, among)
-    leading: Ints = known.positions[spoken.argmax(axis=0)]
+        added = kernels.weighed_columns(*_sparse(model), known.rows, known.weights, among)
+    leading: Ints = known.positions[added.argmax(axis=0)]
     return leading
 
 

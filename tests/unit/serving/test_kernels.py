@@ -186,11 +186,11 @@ def test_click_through_is_answers_over_expected_impressions_drawn_to_the_average
 
 @st.composite
 def matrices(draw):
-    """A sparse matrix of 7 columns as a table and as rows, and weighed rows of it."""
+    """A sparse square matrix as a table and as rows, and weighed rows of it."""
     rows = draw(
-        st.lists(st.dictionaries(st.integers(0, 6), st.sampled_from([-0.5, 0.25, 1.0])), min_size=1, max_size=5)
+        st.lists(st.dictionaries(st.integers(0, 6), st.sampled_from([-0.5, 0.25, 1.0])), min_size=7, max_size=7)
     )
-    table = np.zeros((len(rows), 7), np.float32)
+    table = np.zeros((7, 7), np.float32)
     for at, row in enumerate(rows):
         table[at, list(row)] = list(row.values())
     indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
@@ -226,16 +226,40 @@ def test_what_is_prepared_takes_no_other_types_so_that_nothing_is_compiled_while
         kernels.first_allowed(np.arange(3), np.ones(3, bool), 2)
 
 
+def test_equal_scores_go_by_their_ties_however_great_they_are():
+    ties = np.arange(30, dtype=np.uint32)[::-1].copy()
+    assert kernels.strongest(np.full(30, 253_402_214_400.0), ties, 3, -np.inf).tolist() == [29, 28, 27]
+
+
+CALL = "print({name}.first_allowed(np.array([2, 1], np.int32), np.ones(3, bool), 1))"
+
+
+def run(name, place, home):
+    """Call one kernel of a copy of the module in a process of its own."""
+    places = os.pathsep.join([str(place), str(Path(kernels.__file__).parents[1])])
+    environment = {**os.environ, "PYTHONPATH": places, "HOME": str(home), "XDG_CACHE_HOME": str(home)}
+    code = f"import numpy as np, {name}; " + CALL.format(name=name)
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=home.parent, capture_output=True, text=True, check=False
+    )
+
+
 def test_where_nothing_can_be_kept_on_disk_kernels_are_compiled_all_the_same(tmp_path):
-    """A copy in a package that is a zip file has no folder beside it, and the user's cache is a file."""
+    """A module in a zip file has no folder beside it, and the user's cache is a file."""
     home = tmp_path / "home"
     home.write_text("")
     with zipfile.ZipFile(tmp_path / "packed.zip", "w") as packed:
         packed.writestr("packed.py", inspect.getsource(kernels))
-    code = "import numpy as np, packed; print(packed.first_allowed(np.array([2, 1], np.int32), np.ones(3, bool), 1))"
-    places = os.pathsep.join([str(tmp_path / "packed.zip"), str(Path(kernels.__file__).parents[1])])
-    environment = {**os.environ, "PYTHONPATH": places, "HOME": str(home), "XDG_CACHE_HOME": str(home)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = run("packed", tmp_path / "packed.zip", home)
+    assert done.stdout.strip() == "[0]", done.stderr
+
+
+def test_where_what_was_kept_is_damaged_kernels_are_compiled_all_the_same(tmp_path):
+    (tmp_path / "damaged.py").write_text(inspect.getsource(kernels))
+    assert run("damaged", tmp_path, tmp_path / "home").stdout.strip() == "[0]"
+    kept = list((tmp_path / "__pycache__").glob("*.nb?"))
+    assert {each.suffix for each in kept} == {".nbi", ".nbc"}
+    for each in kept:
+        each.write_bytes(each.read_bytes()[:9])
+    done = run("damaged", tmp_path, tmp_path / "home")
     assert done.stdout.strip() == "[0]", done.stderr

@@ -2,11 +2,15 @@
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.lists import ScoredList
+from serving.ranking import Blend
+from serving.recommend import _anchors
+from serving.scene import NOBODY
 
 NOW = 1_795_428_000.0  # 2026-11-23T10:00Z, as in conftest
 KINDS = ("view", "click", "like", "unlike", "dislike", "dismiss", "rating", "purchase")
@@ -236,3 +240,17 @@ def test_a_seed_explores_and_repeats_itself(trained, remember, say):
     plain = ids(trained.ask(value, user_id="ann"))
     assert ids(trained.ask(value, user_id="ann", seed=3)) == ids(trained.ask(value, user_id="ann", seed=3))
     assert any(ids(trained.ask(value, user_id="ann", seed=seed)) != plain for seed in range(1, 5))
+
+
+def test_a_source_is_asked_what_led_to_its_own_candidates_alone():
+    asked = []
+
+    def led(places):
+        asked.append(places.tolist())
+        return places * 10
+
+    added, places = np.ones((3, 3), np.float32), np.array([[2, -1, 0], [-1, -1, 1], [0, 1, 2]], np.int32)
+    blended = Blend(np.arange(3, dtype=np.int32), np.ones(3, np.float32), ("a", "b", "c"), added, places, (led, led, 7))
+    anchors = _anchors(blended, np.array([0, 1, 2], np.int32))
+    assert asked == [[2, 0], [1]]
+    assert anchors.tolist() == [[20, NOBODY, 0], [NOBODY, NOBODY, 10], [7, 7, 7]]

@@ -9,6 +9,7 @@ import pytest
 
 from models.lists import ScoredList
 from schemas.answers import Asked, decode_decision
+from schemas.errors import LogUnavailable
 from serving import service
 from serving.answering import Question, Versions
 from serving.bundle import NO_MODELS
@@ -217,7 +218,9 @@ async def test_each_answer_has_its_own_record_with_the_moment_at_which_its_list_
 async def test_a_list_given_again_is_recorded_by_what_was_shown_and_names_the_record_of_the_rest(shop, say):
     shop.know("ann", say("like", 7))
     async with shop.running() as online:
-        first, second = [await online.recommendations("ann", ASK) for _ in range(2)]
+        first = await online.recommendations("ann", ASK)
+        await online._recorder.flush()
+        second = await online.recommendations("ann", ASK)
     whole, brief = [decode_decision(entry.value) for _, entry in shop.log.entries]
     assert brief.same_as == first.recommendation_id
     assert [(each.item_id, each.score) for each in brief.items] == [(each.item_id, each.score) for each in second.items]
@@ -228,12 +231,16 @@ async def test_a_list_given_again_is_recorded_by_what_was_shown_and_names_the_re
     assert len({entry.key for _, entry in shop.log.entries}) == 1
 
 
-async def test_a_list_whose_first_record_was_dropped_is_recorded_whole_when_it_is_given_again(shop, say):
+@pytest.mark.parametrize(("limit", "error"), [(0, None), (10, LogUnavailable("away"))])
+async def test_a_list_whose_first_record_is_not_on_the_log_is_recorded_whole_when_it_is_given_again(
+    shop, say, limit, error
+):
     shop.know("ann", say("like", 7))
     async with shop.running() as online:
-        online._recorder._limit = 0
+        online._recorder._limit, shop.log.error = limit, error
         await online.recommendations("ann", ASK)
-        online._recorder._limit = 10
+        await online._recorder.flush()
+        online._recorder._limit, shop.log.error = 10, None
         await online.recommendations("ann", ASK)
     [record] = [decode_decision(entry.value) for _, entry in shop.log.entries]
     assert record.same_as is None
@@ -243,7 +250,9 @@ async def test_a_list_whose_first_record_was_dropped_is_recorded_whole_when_it_i
 
 async def test_repeats_of_a_shelf_are_recorded_under_the_key_of_its_first_record(shop):
     async with shop.running() as online:
-        first, _ = [await online.shelf("popular", ListAsk()) for _ in range(2)]
+        first = await online.shelf("popular", ListAsk())
+        await online._recorder.flush()
+        await online.shelf("popular", ListAsk())
     assert [entry.key.decode() for _, entry in shop.log.entries] == [first.recommendation_id] * 2
 
 
