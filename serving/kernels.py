@@ -41,9 +41,11 @@ _COUNT: Final = types.int64
 _NUMBER: Final = types.float64
 _CHECKED: Final[Mapping[str, Any]] = {"error_model": "numpy", "boundscheck": True}
 """As NumPy: division by zero gives no error, a place that is not there is an IndexError. Checking takes a quarter more."""
-_EXACT: Final = 1e6
+EXACT: Final = 1e6
 """Scores are compared in millionths."""
-_LOG_STEEPNESS: Final = np.float32(np.log(1_001.0))
+_STEEPNESS: Final = np.float32(1_000.0)
+"""As in ``models.source_weights``, which is not asked: what is kept on disk would not know that it had changed there."""
+_LOG_STEEPNESS: Final = np.log(_STEEPNESS + 1)
 
 
 class _Kernel:
@@ -178,7 +180,7 @@ def _floor(keys: Any, size: int, above: float) -> float:
     if not 0 < size == keys.size:
         return above
     # A millionth, or as little as a float64 can tell.
-    return float(max(above, -(keys[0] + max(1.0, abs(keys[0]) * 2.0**-51)) / _EXACT))
+    return float(max(above, -(keys[0] + max(1.0, abs(keys[0]) * 2.0**-51)) / EXACT))
 
 
 @_helper
@@ -189,7 +191,7 @@ def _strongest(scores: Any, ties: Hashes, count: int, above: float) -> Places:
     for place in range(scores.size):
         score = np.float64(scores[place])
         if floor < score < np.inf:
-            size = _offer(keys, held, places, size, np.rint(score * -_EXACT), ties[place], place)
+            size = _offer(keys, held, places, size, np.rint(score * -EXACT), ties[place], place)
             floor = _floor(keys, size, above)
     return _sorted(keys, held, places, size)
 
@@ -212,7 +214,7 @@ def best_allowed(scores: Floats, items: Ints, allowed: Bools, ties: Hashes, coun
     for place in range(scores.size):
         score = np.float64(scores[place])
         if floor < score < np.inf and allowed[items[place]]:
-            size = _offer(keys, held, places, size, np.rint(score * -_EXACT), ties[items[place]], place)
+            size = _offer(keys, held, places, size, np.rint(score * -EXACT), ties[items[place]], place)
             floor = _floor(keys, size, above)
     return _sorted(keys, held, places, size)
 
@@ -226,7 +228,7 @@ def near_best(scores: Floats, count: int, apart: float) -> Places:
     for place in range(scores.size):
         score = np.float64(scores[place])
         if floor < score < np.inf:
-            size = _offer(keys, ties, places, size, np.rint(score * -_EXACT), np.uint32(0), place)
+            size = _offer(keys, ties, places, size, np.rint(score * -EXACT), np.uint32(0), place)
             floor = _floor(keys, size, -np.inf)
     least = floor / apart if floor > 0 else floor * apart
     near, size = np.empty(scores.size, np.int64), 0
@@ -309,7 +311,7 @@ def gathered(
 def weighed(scores: Floats, lengths: Places, weights: Floats) -> Floats:
     """What each score (E,) adds by its source's weights (S, 4) of the curves of ``models.source_weights.curves``."""
     added = np.empty(scores.size, np.float32)
-    steep, entry = np.float32(1_000.0), 0
+    entry = 0
     for source in range(lengths.size):
         linear, root, logarithm, cube = weights[source]
         for at in range(entry, entry + lengths[source]):
@@ -318,7 +320,7 @@ def weighed(scores: Floats, lengths: Places, weights: Floats) -> Floats:
             if root:
                 total += root * np.sqrt(score)
             if logarithm:
-                total += logarithm * (np.log(score * steep + np.float32(1.0)) / _LOG_STEEPNESS)
+                total += logarithm * (np.log(score * _STEEPNESS + np.float32(1.0)) / _LOG_STEEPNESS)
             if cube:
                 total += cube * (score * score * score)
             added[at] = total

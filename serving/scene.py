@@ -27,8 +27,6 @@ _MANY: Final = 10_000
 """Scores from which on it pays to look for a floor first."""
 _SPARE: Final = 64
 """Candidates beyond those wanted, for some of the best may not be allowed."""
-_ALIKE: Final = 1e-6
-"""Scores that differ by less are equal."""
 
 
 class Signals(NamedTuple):
@@ -94,7 +92,7 @@ def best_allowed(scene: Scene, items: Ints, scores: Floats, above: float = -inf)
     if scores.size < max(_MANY, scene.reach + _SPARE):
         return _best(scene, items, scores, above)
     # NumPy is faster at leaving out most of many.
-    floor = max(floors(scores[None, :], scene.reach + _SPARE)[0] - _ALIKE, above)
+    floor = max(floors(scores[None, :], scene.reach + _SPARE)[0] - 1.0 / kernels.EXACT, above)
     near = (scores > floor).nonzero()[0]
     found = near[_best(scene, items[near], scores[near], above)]
     return found if found.size == scene.reach or floor <= above else _best(scene, items, scores, above)
