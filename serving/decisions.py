@@ -82,7 +82,7 @@ def _entry(decision: Decision) -> LogEntry:
 
 def _settle(receipts: Sequence[Receipt], written: Future[list[Appended]]) -> None:
     if written.cancelled() or (error := written.exception()) is not None:
-        metrics.DECISIONS.labels("failed").inc()
+        metrics.DECISIONS.labels("failed").inc(len(receipts))
         _log.warning("decisions_not_written", error="cancelled" if written.cancelled() else str(error))
         return
     for receipt, each in zip(receipts, written.result(), strict=True):
