@@ -230,7 +230,7 @@ def _producer_settings(servers: str, entries: int, size: int, delivery_seconds: 
         "bootstrap.servers": servers,
         "acks": "all",
         "enable.idempotence": True,
-        "linger.ms": 0.5,
+        "linger.ms": 0,
         "compression.type": "lz4",
         "delivery.timeout.ms": int(delivery_seconds * 1_000),
         "message.max.bytes": MAX_RECORD_BYTES,

@@ -12,7 +12,7 @@ from redis import asyncio as aioredis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from adapters.redis_line import RedisLine
+from adapters.redis_line import BlockingRedisLine, RedisLine
 from schemas.errors import FenceMoved, StoreUnavailable
 from schemas.keys import FOLLOWED, changes_key, fence_key, values_key
 from schemas.ports import SignalChanges, SignalValues
@@ -79,19 +79,17 @@ class RedisSignalStore:
     def __init__(self, url: str, prefix: str = "", *, answer_seconds: float = ANSWER_SECONDS) -> None:
         self._prefix, self._url = prefix, url
         self._redis: redis.Redis[bytes] = redis.Redis.from_url(url, **_settings(answer_seconds), retry=_RETRY)
-        self._commit: Any = self._redis.register_script(_COMMIT)
-        self._reset: Any = self._redis.register_script(_RESET)
+        self._line = BlockingRedisLine(self._redis)
 
     def fence(self, partition: int, signal: str) -> Fence | None:
         """The fence as it stands."""
-        return _fence(self._asked(lambda: self._redis.get(fence_key(self._prefix, partition, signal))))
+        return _fence(self._ask("GET", fence_key(self._prefix, partition, signal)))
 
     def load(self, partition: int, signal: str, keys: Sequence[str]) -> list[bytes | None]:
         """The values of these keys, in their order."""
         name, values = values_key(self._prefix, partition, signal), list[bytes | None]()
         for start in range(0, len(keys), _CHUNK):
-            chunk = list(keys[start : start + _CHUNK])
-            values.extend(self._asked(lambda chunk=chunk: self._redis.hmget(name, chunk)))  # type: ignore[misc]
+            values.extend(self._ask("HMGET", name, *keys[start : start + _CHUNK]))
         return values
 
     def commit(
@@ -102,11 +100,11 @@ class RedisSignalStore:
         written = [part for key, value in values.items() if value is not None for part in (key, value)]
         removed = [key for key, value in values.items() if value is None]
         arguments = [_text(expected), _text(fence), fence.offset, followed, len(written) // 2, *written, *removed]
-        self._swap(self._commit, partition, signal, arguments)
+        self._swap(_COMMIT, partition, signal, arguments)
 
     def reset(self, partition: int, signal: str, expected: Fence | None, fence: Fence) -> None:
         """See SignalStore."""
-        self._swap(self._reset, partition, signal, [_text(expected), _text(fence)])
+        self._swap(_RESET, partition, signal, [_text(expected), _text(fence)])
 
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
         """Every value of the partition; a key may come twice while the hash grows, with its newest value last."""
@@ -143,12 +141,16 @@ class RedisSignalStore:
 
     def close(self) -> None:
         """Close the connections."""
+        self._line.close()
         self._redis.close()
 
-    def _swap(self, script: Any, partition: int, signal: str, arguments: list[Any]) -> None:
-        actual = self._asked(lambda: script(keys=_keys(self._prefix, partition, signal), args=arguments))
+    def _swap(self, script: str, partition: int, signal: str, arguments: list[Any]) -> None:
+        actual = self._ask("EVAL", script, 3, *_keys(self._prefix, partition, signal), *arguments)
         if actual is not None:
             raise FenceMoved(partition, signal, _fence(actual or None))
+
+    def _ask(self, *command: str | int | bytes) -> Any:
+        return self._asked(lambda: self._line.ask(*command))
 
     def _asked(self, question: Callable[[], T]) -> T:
         try:

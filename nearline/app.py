@@ -2,7 +2,8 @@
 
 Faust's own book-keeping of offsets is set aside: a worker starts at the fences, not at Kafka's committed
 offsets, and what it commits to Kafka (for lag dashboards) is what the fences say. What is fetched goes to the
-lanes whole, as raw bytes: taking every record through a stream costs as much as applying it.
+lanes whole, as raw bytes, from the thread that fetches: taking every record through a stream costs as much as
+applying it.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ class NearlineApp(faust.App):
                     yield TP(name, lane.partition), position
 
     async def deliver(self, records: Iterable[Any]) -> None:
-        """Hand fetched records to their lanes, and wait while one has more than enough to do."""
+        """Hand fetched records to their lanes, and wait while one has more than enough to do. For any thread."""
         full: set[Lane] = set()
         for record in records:
             lane = self.assignment.offer(
@@ -108,8 +109,12 @@ class NearlineApp(faust.App):
             if lane is not None and lane.waiting > MAX_WAITING:
                 full.add(lane)
         self._offered.set()
-        while any(lane.waiting > MAX_WAITING and lane in self.assignment.lanes for lane in full):  # noqa: ASYNC110 - lanes know no loop
+        while not self.should_stop and self._full(full):  # noqa: ASYNC110 - lanes know no loop
             await asyncio.sleep(ROOM_SECONDS)
+
+    def _full(self, lanes: set[Lane]) -> bool:
+        kept = self.assignment.lanes
+        return any(lane.waiting > MAX_WAITING and lane in kept for lane in lanes)
 
     async def _work(self) -> None:
         while not self.should_stop:
@@ -154,6 +159,28 @@ class _Forgetful(dict[Any, Any]):
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
+    app: NearlineApp
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: Any,
+        timeout: float | None = None,  # noqa: ASYNC109 - Faust's signature
+        max_records: int | None = None,
+    ) -> dict[Any, Any]:
+        """Deliver what is fetched for so many seconds, from the consumer's own thread; Faust is given nothing.
+
+        It would hand each fetch to another thread and each record to a stream, which takes longer than applying it.
+        """
+        until = time.monotonic() + (timeout or 0.0)
+        while True:
+            left = max(0.0, until - time.monotonic())
+            records = await super()._fetch_records(consumer, active_partitions, left, max_records)
+            if records and self.consumer.flow_active:
+                await self.app.deliver(chain.from_iterable(records.values()))
+            if not left or self.should_stop or not self.consumer.flow_active:
+                return {}
+
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         """Commit for the dashboards only: a broker that is away must not end the worker, as Faust would have it."""
         kept = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
@@ -179,12 +206,10 @@ class _Consumer(driver.Consumer):
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def _drain_messages(self, fetcher: Any) -> None:
-        """Deliver what is fetched, until this or the fetcher is stopped; Faust's own loop has steps for each record."""
+        """Have what is fetched delivered, until this or the fetcher is stopped."""
         try:
             while not (self.should_stop or fetcher.should_stop):
-                records, _ = await self._wait_next_records(FETCH_SECONDS)
-                if records and self.flow_active:
-                    await self.app.deliver(chain.from_iterable(records.values()))
+                await self._wait_next_records(FETCH_SECONDS)
         except self.consumer_stopped_errors:
             if not self.app.should_stop:
                 raise

@@ -233,7 +233,10 @@ class Lane:
 
 
 class Assignment:
-    """All lanes of one worker. ``offer``, ``position`` and ``release`` are for the event loop, the rest for the one thread."""
+    """All lanes of one worker. ``offer`` is for the thread that fetches, ``position`` and ``release`` for the event loop.
+
+    The rest is for the one thread that applies.
+    """
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts

@@ -1,4 +1,4 @@
-"""Reads on one connection: sent together, each answered, asked again once where the connection turns out to be dead."""
+"""Commands on one connection: sent together, each answered, asked again once where the connection turns out to be dead."""
 
 import asyncio
 from collections import deque
@@ -8,7 +8,7 @@ import hiredis
 import pytest
 import redis
 
-from adapters.redis_line import RedisLine
+from adapters.redis_line import BlockingRedisLine, RedisLine
 
 
 class Connection:
@@ -104,3 +104,49 @@ def test_what_is_asked_while_answers_are_read_goes_out_next(turns):
         return await asyncio.gather(first, line.ask("GET", "b")), len(connection.sent)
 
     assert asyncio.run(ask_later()) == ([b"GET a", b"GET b"], 1 + turns)
+
+
+class Plain(Connection):
+    """The same for a thread that blocks."""
+
+    def send_packed_command(self, packed):
+        asyncio.run(super().send_packed_command(b"".join(packed)))
+
+    def read_response(self):
+        return asyncio.run(super().read_response())
+
+    def disconnect(self):
+        asyncio.run(super().disconnect())
+
+
+def blocking_line_on(connection: Plain) -> BlockingRedisLine:
+    return BlockingRedisLine(SimpleNamespace(connection_pool=SimpleNamespace(make_connection=lambda: connection)))
+
+
+def test_a_blocking_command_is_sent_as_it_is_and_answered():
+    line = blocking_line_on(connection := Plain())
+    assert line.ask("HSET", "a", b"\x00\xff", 1) == b"HSET a \x00\xff 1"
+    assert connection.sent == [[b"HSET a \x00\xff 1"]]
+
+
+@pytest.mark.parametrize(
+    "faults", [{"sending": [redis.ConnectionError("reset")]}, {"reading": [redis.ConnectionError("reset")]}]
+)
+def test_a_blocking_command_that_met_a_dead_connection_is_asked_once_more_on_a_new_one(faults):
+    line = blocking_line_on(connection := Plain(**faults))
+    assert line.ask("GET", "a") == b"GET a"
+    assert connection.disconnected == 1
+
+
+def test_a_blocking_command_fails_where_redis_stays_away():
+    down = redis.ConnectionError("refused")
+    with pytest.raises(redis.ConnectionError, match="refused"):
+        blocking_line_on(Plain(sending=[down, down])).ask("GET", "a")
+
+
+@pytest.mark.parametrize("fault", [redis.TimeoutError("late"), redis.ResponseError("wrong type")])
+def test_a_blocking_command_that_was_answered_late_or_refused_is_not_asked_again(fault):
+    line = blocking_line_on(connection := Plain(reading=[fault]))
+    with pytest.raises(type(fault)):
+        line.ask("GET", "a")
+    assert connection.sent == [[b"GET a"]]
