@@ -75,6 +75,11 @@ class SourceWeights:
         object.__setattr__(self, "edges", frozen(self.edges, np.int32, (len(self.edges),)))
         object.__setattr__(self, "weights", frozen(self.weights, np.float32, shape))
 
+    @classmethod
+    def unlearned(cls, revisits: Revisits) -> Self:
+        """Of no source: what is configured holds."""
+        return cls((), np.empty(0, np.int32), np.empty((1, 0, CURVES), np.float32), revisits)
+
     def segment(self, interactions: int) -> int:
         """The segment of somebody with so many interactions."""
         return bisect_right(self._edges, interactions)

@@ -10,9 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 
-import numpy as np
-
-from models.source_weights import CURVES, SourceWeights
+from models.source_weights import SourceWeights
 from offline.archive import Progress
 from offline.options import TrainingOptions
 from replay.evaluate import Weigher
@@ -53,7 +51,7 @@ def learned_weights(
     except NothingToTrain:
         return None
     # No weight is known yet, but a source of what is shown again can be heard from the first choice on.
-    system.weigh(SourceWeights((), np.empty(0, np.int32), np.empty((1, 0, CURVES), np.float32), weigher.revisits))
+    system.weigh(SourceWeights.unlearned(weigher.revisits))
     return _watched(system, weigher, events[known:], progress)
 
 

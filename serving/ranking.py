@@ -59,10 +59,9 @@ def source_weights(scene: Scene) -> dict[str, Weight]:
     A stored list says what the fold-in says, and gives way to it as fresh events outweigh what was learned.
     """
     learned = scene.models.weights
-    if learned is None:
-        weights = configured(scene.config, inf if scene.trained else scene.profile.events)
-    else:
-        weights = _learned(scene, learned)
+    weights = configured(scene.config, inf if scene.trained else scene.profile.events)
+    if learned is not None:
+        weights |= _learned(scene, learned)
     if scene.signals.stored is not None:
         whole, fresh = weights.get("fold_in", _NONE), scene.fresh_share
         weights["list"] = Weight(*(each * (1.0 - fresh) for each in whole))
@@ -72,9 +71,8 @@ def source_weights(scene: Scene) -> dict[str, Weight]:
 
 def _learned(scene: Scene, learned: SourceWeights) -> dict[str, Weight]:
     """Of the sources that are configured at all; one that learning has not met keeps its configured weight."""
-    found = learned.of(scene.profile.events)
-    on = scene.config.sources.items()
-    return {name: found[name] if name in found else Weight(weight) for name, weight in on if weight > 0}
+    on, found = scene.config.sources, learned.of(scene.profile.events)
+    return {name: weight for name, weight in found.items() if on.get(name, 0.0) > 0}
 
 
 def configured(config: RankingConfig, interactions: float) -> dict[str, Weight]:

@@ -30,8 +30,6 @@ TOTAL: Final = 2.0
 """Weights are scaled to this sum; only their ratios order a list."""
 _SHARPEST: Final = 200.0
 _NOTHING: Final = Weight(0.0)
-_MOST_EXPECTED: Final = 0.95
-"""The largest share of what is expected: something is always learned."""
 _ENOUGH: Final = 1e-6
 """Of the log-likelihood, the share that a further step must gain."""
 
@@ -84,7 +82,11 @@ def learn(
     known = _Problem.of([each._replace(scores=each.scores[:, heard]) for each in choices])
     if expected is not None:
         weights = np.array([[expected(each.interactions).get(name, _NOTHING) for name in names] for each in choices])
-        known = known.expecting(weights.astype(np.float32), len({each.person for each in choices}), how.ridge)
+        people = len({each.person for each in choices})
+        opposed = known.expecting(weights.astype(np.float32), people, how.ridge)
+        if opposed is None:
+            return SourceWeights.unlearned(revisits)
+        known = opposed
     segments = np.array(_by_segment(known, np.array([each.interactions for each in choices]), how))
     scaled = segments * (TOTAL / np.maximum(segments.sum(axis=1, keepdims=True), np.finfo(float).tiny))
     learned = scaled.reshape(len(segments), CURVES, heard.size).transpose(0, 2, 1)
@@ -132,12 +134,13 @@ class _Problem:
         rows = places(self.begins[numbers], self.counts[numbers])
         return _Problem(self.features[rows], self.counts[numbers], self.shares[rows])
 
-    def expecting(self, weights: Floats, people: int, ridge: float) -> _Problem:
+    def expecting(self, weights: Floats, people: int, ridge: float) -> _Problem | None:
         """The same choices and further ones, drawn by what was expected (M, S, CURVES), as sharply as explains these best.
 
         How many: a share as James and Stein ("Estimation with quadratic loss", 1961) shrink an estimate, by how far the
         choices are likelier under weights of their own than as expected: twice the gain in log-likelihood is a χ². All
-        choices of one person tell no more than one, or a few busy ones would speak for everybody.
+        choices of one person tell no more than one, or a few busy ones would speak for everybody. None where that share
+        is the whole: the choices are no likelier than chance makes them, and what was expected holds as it is.
         """
         rows = weights.transpose(0, 2, 1).reshape(len(weights), -1).repeat(self.counts, axis=0)
         said = replace(self, features=(self.features * rows).sum(axis=1, keepdims=True))
@@ -145,7 +148,9 @@ class _Problem:
         width = self.features.shape[1]
         own = self.fitted(np.zeros(width), ridge, np.ones(width))
         gain = 2.0 * people * (said.loss(sharpness)[0] - self.loss(own)[0])
-        share = min((width - 2) / max(gain, 1.0), _MOST_EXPECTED)
+        if gain <= width - 2:
+            return None
+        share = (width - 2) / gain
         further, _ = self.drawn(said.totals(sharpness))
         return replace(self, shares=(1.0 - share) * self.shares + share * further)
 

@@ -48,10 +48,18 @@ def options(**changes):
     return TrainingOptions(ials=IalsParameters(factors=4, iterations=2), models=(), threads=1, **changes)
 
 
-def test_sources_that_foresaw_what_people_did_weigh_most(archive):
-    weights = learned_weights(archive, RankingConfig(), options(), lambda *_: None)
+def test_sources_that_foresaw_what_people_did_weigh_most_whatever_was_configured(archive):
+    wrong = {"next": 0.1, "session": 0.1, "popular": 3.0, "trending_fortnight": 3.0}
+    config = RankingConfig(sources={**RankingConfig().sources, **wrong})
+    weights = learned_weights(archive, config, options(), lambda *_: None)
     found = {name: sum(weight) for name, weight in weights.of(4).items()}
     assert found["next"] + found["session"] > found["popular"] + found["trending_fortnight"]
+    assert weights.revisits is Revisits.NONE
+
+
+def test_where_what_is_configured_explains_what_people_did_as_well_it_holds(archive):
+    weights = learned_weights(archive, RankingConfig(), options(), lambda *_: None)
+    assert weights.of(4) == {}
     assert weights.revisits is Revisits.NONE
 
 

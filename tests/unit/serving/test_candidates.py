@@ -234,6 +234,14 @@ def test_a_source_that_learning_never_met_keeps_its_configured_weight(trained, r
     assert not told(ranked, "popular")
 
 
+@pytest.mark.parametrize("interactions", [0, 1, 3, 8])
+def test_where_nothing_was_learned_of_any_source_the_list_is_as_configured(trained, remember, say, interactions):
+    value = remember(*(say("view", 30 + number) for number in range(interactions)))
+    configured = trained.ask(value, user_id="ann").items
+    trained.models = weighed(trained.models, SourceWeights.unlearned(Revisits.NONE))
+    assert trained.ask(value, user_id="ann").items == configured != []
+
+
 def test_every_source_is_configured():
     assert set(RankingConfig().sources) == set(SOURCES)
 
