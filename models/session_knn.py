@@ -78,10 +78,29 @@ class Query(NamedTuple):
 
 
 class Votes(NamedTuple):
-    """Items that neighbours voted for, each once and by position, with scores above 0, both (n,)."""
+    """Items that neighbours voted for, each once, with scores above 0, both (n,)."""
 
     items: Ints
     scores: Floats
+
+
+class Loops(Protocol):
+    """What voting does over many entries: NumPy's here, machine code where answers are made."""
+
+    def grouped(self, held: Ints, lengths: Places, weights: Doubles) -> tuple[Places, Doubles, Places]:
+        """The distinct sessions (n,), in any order, among those that hold each of L items, ``lengths`` (L,) of ``held`` (E,).
+
+        With each the sum of its items' ``weights`` (L,), and the place of the last of them.
+        """
+
+    def tallied(
+        self, items: Ints, lengths: Places, shared: Ints, votes: Doubles, shares: Doubles
+    ) -> tuple[Ints, Doubles]:
+        """The distinct items (n,), in any order, that neighbours hold, ``lengths`` (N,) of ``items`` (E,), and their votes.
+
+        Of a neighbour's vote (N,) each item has the one of ``shares``, whose middle is the shared item's (N,), by its signed
+        distance from that. Items below 0 are left out.
+        """
 
 
 class Sessions(Protocol):
@@ -100,7 +119,7 @@ class Sessions(Protocol):
         """When these sessions ended: seconds since 1970, shape as ``numbers``."""
 
     def newest(self, numbers: Places, most: int) -> Places:
-        """Where in ``numbers``, ascending, the sessions stand that ended last, at most so many, the newest last.
+        """Where in ``numbers`` the sessions stand that ended last, at most so many, the newest last.
 
         Sessions that ended at once stand in an order that is the same in every process.
         """
@@ -133,28 +152,60 @@ def query_of(items: Ints, voting: Voting) -> Query:
     return Query(chosen, faded(voting.age, chosen.size))
 
 
-def votes(indexes: Sequence[Sessions], query: Query, voting: Voting) -> Votes:
+class NumpyLoops:
+    """The loops as passes over whole arrays."""
+
+    def grouped(self, held: Ints, lengths: Places, weights: Doubles) -> tuple[Places, Doubles, Places]:
+        """See ``Loops``."""
+        # One sort of whole numbers made of session and place groups the sessions, the newest shared item last.
+        key = (held.astype(np.int64) << _PLACE_BITS) | np.arange(lengths.size).repeat(lengths)
+        key.sort()
+        numbers, at_place = key >> _PLACE_BITS, key & (LONGEST_QUERY - 1)
+        begins = changes(numbers).nonzero()[0]
+        similarities = np.add.reduceat(weights[at_place], begins)
+        return numbers[begins], similarities, at_place[np.append(begins[1:], key.size) - 1]
+
+    def tallied(
+        self, items: Ints, lengths: Places, shared: Ints, votes: Doubles, shares: Doubles
+    ) -> tuple[Ints, Doubles]:
+        """See ``Loops``."""
+        place, far = np.arange(items.size), shares.size // 2
+        # Items of a session are distinct, so that each neighbour holds its newest shared one at one place.
+        at = (items == shared.repeat(lengths)).nonzero()[0]
+        distance = (place - at.repeat(lengths)).clip(-far, far)
+        parts = votes.repeat(lengths) * shares[distance + far]
+        known = items >= 0
+        if not known.any():
+            return items[:0], parts[:0]
+        # A sort of whole numbers made of item and place is faster than one that tells the places.
+        keys = (items[known].astype(np.int64) << _ENTRY_BITS) | known.nonzero()[0]
+        keys.sort()
+        entries = keys & (2**_ENTRY_BITS - 1)
+        begins = changes(items[entries]).nonzero()[0]
+        return items[entries[begins]], np.add.reduceat(parts[entries], begins)
+
+
+_NUMPY: Final = NumpyLoops()
+
+
+def votes(indexes: Sequence[Sessions], query: Query, voting: Voting, loops: Loops = _NUMPY) -> Votes:
     """What the neighbours of a session vote for, the session's own items included.
 
     Exact over several indexes: as one index of all their sessions would answer, equal times in the indexes' order.
     """
     asked = _by_rarity(indexes, query, voting.rarity)
-    found = [_shared(index, at, asked, voting.sample) for at, index in enumerate(indexes)]
+    found = [_shared(index, at, asked, voting.sample, loops) for at, index in enumerate(indexes)]
     nearest = _nearest(found, voting)
-    ballots = [_ballot(index, at, nearest, query, voting) for at, index in enumerate(indexes)]
-    items, shares = (np.concatenate(part) for part in zip(*ballots, strict=True))
-    known = items >= 0
-    if not known.any():
-        return Votes(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32))
-    # A sort of whole numbers made of item and place is faster than one that tells the places.
-    keys = (items[known].astype(np.int64) << _ENTRY_BITS) | known.nonzero()[0]
-    keys.sort()
-    entries = keys & (2**_ENTRY_BITS - 1)
-    items = items[entries]
-    begins = changes(items).nonzero()[0]
-    scores = np.add.reduceat(shares[entries], begins)
-    heard = (scores > 0).nonzero()[0]
-    return Votes(items[begins[heard]], scores[heard].astype(np.float32))
+    by_index = [nearest.at((nearest.of == at).nonzero()[0]) for at in range(len(indexes))]
+    held = [index.items_of(each.numbers) for index, each in zip(indexes, by_index, strict=True)]
+    heard = _Shared(*(np.concatenate(part) for part in zip(*by_index, strict=True)))
+    lengths, items = (np.concatenate(part) for part in zip(*held, strict=True))
+    weights = heard.similarities
+    if voting.lengths:
+        weights = weights * lengths.astype(np.float64) ** -voting.lengths
+    voted, scores = loops.tallied(items, lengths, query.items[heard.newest], weights, _shares(voting))
+    above = (scores > 0).nonzero()[0]
+    return Votes(voted[above], scores[above].astype(np.float32))
 
 
 def _by_rarity(indexes: Sequence[Sessions], query: Query, rarity: float) -> Query:
@@ -166,21 +217,15 @@ def _by_rarity(indexes: Sequence[Sessions], query: Query, rarity: float) -> Quer
     return query._replace(weights=(query.weights * rarities).astype(np.float32))
 
 
-def _shared(index: Sessions, at: int, query: Query, sample: int) -> _Shared:
+def _shared(index: Sessions, at: int, query: Query, sample: int, loops: Loops) -> _Shared:
     """The newest sessions of one index that share an item, oldest first."""
     holding = [index.holding(item) for item in query.items.tolist()]
     held = np.concatenate([*holding, np.empty(0, dtype=np.int32)])
     if not held.size:
         nothing = np.empty(0, dtype=np.int64)
         return _Shared(nothing, np.empty(0), np.empty(0), nothing, nothing)
-    # One sort of whole numbers made of session and place groups the sessions, the newest shared item last.
-    key = (held.astype(np.int64) << _PLACE_BITS) | np.arange(len(holding)).repeat([each.size for each in holding])
-    key.sort()
-    numbers, at_place = key >> _PLACE_BITS, key & (LONGEST_QUERY - 1)
-    begins = changes(numbers).nonzero()[0]
-    similarities = np.add.reduceat(query.weights.astype(np.float64)[at_place], begins)
-    newest = at_place[np.append(begins[1:], key.size) - 1]
-    numbers = numbers[begins]
+    lengths = np.array([each.size for each in holding], np.int64)
+    numbers, similarities, newest = loops.grouped(held, lengths, query.weights.astype(np.float64))
     everywhere = _Shared(numbers, index.times_of(numbers), similarities, newest, np.full(numbers.size, at))
     return everywhere.at(index.newest(numbers, sample))
 
@@ -192,20 +237,6 @@ def _nearest(found: Sequence[_Shared], voting: Voting) -> _Shared:
     similarities = every.similarities[newest_first]
     best = newest_first[np.argsort(-similarities, kind="stable")[: voting.neighbours]]
     return every.at(best)
-
-
-def _ballot(index: Sessions, at: int, nearest: _Shared, query: Query, voting: Voting) -> tuple[Ints, Doubles]:
-    """Items of the neighbours in one index and their shares of the votes, one neighbour after the other."""
-    mine = nearest.at((nearest.of == at).nonzero()[0])
-    lengths, items = index.items_of(mine.numbers)
-    similarities = mine.similarities
-    if voting.lengths:
-        similarities = similarities * lengths.astype(np.float64) ** -voting.lengths
-    place = np.arange(items.size)
-    # Items of a session are distinct, so that each neighbour holds its newest shared one at one place.
-    shared = (items == query.items[mine.newest].repeat(lengths)).nonzero()[0]
-    distance = (place - shared.repeat(lengths)).clip(-_FAR, _FAR)
-    return items, similarities.repeat(lengths) * _shares(voting)[distance + _FAR]
 
 
 @cache
@@ -301,7 +332,7 @@ class SessionKnn:
 
     def newest(self, numbers: Places, most: int) -> Places:
         """See ``Sessions``; they are numbered from the oldest to the newest."""
-        return np.arange(numbers.size)[-most:]
+        return np.argsort(numbers)[-most:]
 
     def items_of(self, numbers: Places) -> tuple[Places, Ints]:
         """See ``Sessions``."""

@@ -457,3 +457,45 @@ def weighed_columns(
             if at >= 0:
                 found[place, at] = values[entry] * weights[place]
     return found
+
+
+@_compiled((_INTS, _PLACES, _DOUBLES))
+def grouped(held: Ints, lengths: Places, weights: Doubles) -> tuple[Places, Doubles, Places]:
+    """See ``models.session_knn.Loops``."""
+    numbers, newest = np.empty(held.size, np.int64), np.empty(held.size, np.int64)
+    sums, table, size, entry = np.empty(held.size), _empty_table(held.size), 0, 0
+    for place in range(lengths.size):
+        for _ in range(lengths[place]):
+            slot = _slot(table, numbers, held[entry])
+            at = table[slot]
+            if at < 0:
+                table[slot] = at = size
+                numbers[at], sums[at] = held[entry], 0.0
+                size += 1
+            sums[at] += weights[place]
+            newest[at] = place
+            entry += 1
+    return numbers[:size], sums[:size], newest[:size]
+
+
+@_compiled((_INTS, _PLACES, _INTS, _DOUBLES, _DOUBLES))
+def tallied(items: Ints, lengths: Places, shared: Ints, votes: Doubles, shares: Doubles) -> tuple[Ints, Doubles]:
+    """See ``models.session_knn.Loops``."""
+    distinct, sums = np.empty(items.size, np.int32), np.empty(items.size)
+    table, size, begin, far = _empty_table(items.size), 0, 0, shares.size // 2
+    for neighbour in range(lengths.size):
+        end, middle = begin + lengths[neighbour], begin
+        while items[middle] != shared[neighbour]:
+            middle += 1
+        for entry in range(begin, end):
+            if items[entry] < 0:
+                continue
+            slot = _slot(table, distinct, items[entry])
+            at = table[slot]
+            if at < 0:
+                table[slot] = at = size
+                distinct[at], sums[at] = items[entry], 0.0
+                size += 1
+            sums[at] += votes[neighbour] * shares[min(max(entry - middle, -far), far) + far]
+        begin = end
+    return distinct[:size], sums[:size]

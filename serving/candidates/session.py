@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from models.session_knn import Sessions, query_of, votes
+from serving import kernels
 from serving.scene import NOTHING, Part, Scene, best_allowed, supported
 
 
@@ -15,7 +16,7 @@ def candidates(scene: Scene) -> Part:
     tail = scene.signals.population.sessions.tail
     live: Sessions = tail if scene.profile.session is None else tail.without(scene.profile.session)
     indexes = [live] if scene.models.sessions is None else [scene.models.sessions, live]
-    found = votes(indexes, query_of(newest, voting), voting)
+    found = votes(indexes, query_of(newest, voting), voting, kernels)
     chosen = best_allowed(_with_returning(scene), found.items, found.scores)
     told = supported(found.scores[chosen], scene.config.session_support)
     return Part(found.items[chosen], told, int(newest[-1]))

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.recommender import Histories
-from models.session_knn import Query, Renumbered, SessionKnn, Voting, query_of, votes
+from models.session_knn import NumpyLoops, Query, Renumbered, SessionKnn, Voting, query_of, votes
 from models.session_tail import SessionTail
 from schemas.errors import ConfigurationInvalid, Undecodable
+from serving import kernels
 
 ITEMS = 12
 VOTING = Voting(sample=5, neighbours=3, last=4, age=1.5, reach=2.0, before=0.5, same=0.25, lengths=0.5)
@@ -70,8 +71,14 @@ def naive(recorded, current, voting):
 
 
 def asked(indexes, current, voting=VOTING):
-    found = votes(indexes, query_of(np.array(current, dtype=np.int32), voting), voting)
-    return dict(zip(found.items.tolist(), found.scores.tolist(), strict=True))
+    """What is voted for by NumPy's loops, and by those in machine code."""
+    query = query_of(np.array(current, dtype=np.int32), voting)
+    numpy, machine = (
+        dict(zip(found.items.tolist(), found.scores.tolist(), strict=True))
+        for found in (votes(indexes, query, voting, loops) for loops in (NumpyLoops(), kernels))
+    )
+    assert machine == pytest.approx(numpy, rel=1e-6)
+    return numpy
 
 
 @given(sessions, item_lists, votings)
