@@ -167,6 +167,15 @@ def _slot(table: Any, distinct: Any, value: int) -> int:
 
 
 @_helper
+def _place(table: Any, distinct: Any, value: int, size: int) -> int:
+    """The value's place among the ``size`` distinct ones; a new one is put after them, at ``size``."""
+    slot = _slot(table, distinct, value)
+    if table[slot] < 0:
+        table[slot], distinct[size] = size, value
+    return int(table[slot])
+
+
+@_helper
 def _empty_table(count: int) -> Any:
     size = 16
     while size < 2 * count:
@@ -259,11 +268,8 @@ def numbered(entries: Ints) -> tuple[Ints, Ints]:
     distinct, which = np.empty(entries.size, np.int32), np.empty(entries.size, np.int32)
     table, count = _empty_table(entries.size), 0
     for at in range(entries.size):
-        slot = _slot(table, distinct, entries[at])
-        if table[slot] < 0:
-            table[slot], distinct[count] = count, entries[at]
-            count += 1
-        which[at] = table[slot]
+        which[at] = _place(table, distinct, entries[at], count)
+        count = max(count, which[at] + 1)
     return distinct[:count], which
 
 
@@ -292,11 +298,9 @@ def gathered(
             entry += 1
             if not allowed[item]:
                 continue
-            slot = _slot(table, distinct, item)
-            at = table[slot]
-            if at < 0:
-                table[slot] = at = size
-                distinct[at], sums[at], most[at], leading[at] = item, np.float32(0.0), np.float32(-np.inf), -1
+            at = _place(table, distinct, item, size)
+            if at == size:
+                sums[at], most[at], leading[at] = np.float32(0.0), np.float32(-np.inf), -1
                 size += 1
             sums[at] += score
             if score >= most[at]:
@@ -463,15 +467,11 @@ def weighed_columns(
 def grouped(held: Ints, lengths: Places, weights: Doubles) -> tuple[Places, Doubles, Places]:
     """See ``models.session_knn.Loops``."""
     numbers, newest = np.empty(held.size, np.int64), np.empty(held.size, np.int64)
-    sums, table, size, entry = np.empty(held.size), _empty_table(held.size), 0, 0
+    sums, table, size, entry = np.zeros(held.size), _empty_table(held.size), 0, 0
     for place in range(lengths.size):
         for _ in range(lengths[place]):
-            slot = _slot(table, numbers, held[entry])
-            at = table[slot]
-            if at < 0:
-                table[slot] = at = size
-                numbers[at], sums[at] = held[entry], 0.0
-                size += 1
+            at = _place(table, numbers, held[entry], size)
+            size = max(size, at + 1)
             sums[at] += weights[place]
             newest[at] = place
             entry += 1
@@ -481,7 +481,7 @@ def grouped(held: Ints, lengths: Places, weights: Doubles) -> tuple[Places, Doub
 @_compiled((_INTS, _PLACES, _INTS, _DOUBLES, _DOUBLES))
 def tallied(items: Ints, lengths: Places, shared: Ints, votes: Doubles, shares: Doubles) -> tuple[Ints, Doubles]:
     """See ``models.session_knn.Loops``."""
-    distinct, sums = np.empty(items.size, np.int32), np.empty(items.size)
+    distinct, sums = np.empty(items.size, np.int32), np.zeros(items.size)
     table, size, begin, far = _empty_table(items.size), 0, 0, shares.size // 2
     for neighbour in range(lengths.size):
         end, middle = begin + lengths[neighbour], begin
@@ -490,12 +490,8 @@ def tallied(items: Ints, lengths: Places, shared: Ints, votes: Doubles, shares: 
         for entry in range(begin, end):
             if items[entry] < 0:
                 continue
-            slot = _slot(table, distinct, items[entry])
-            at = table[slot]
-            if at < 0:
-                table[slot] = at = size
-                distinct[at], sums[at] = items[entry], 0.0
-                size += 1
+            at = _place(table, distinct, items[entry], size)
+            size = max(size, at + 1)
             sums[at] += votes[neighbour] * shares[min(max(entry - middle, -far), far) + far]
         begin = end
     return distinct[:size], sums[:size]

@@ -54,7 +54,7 @@ class Candidates(NamedTuple):
 
 
 def source_weights(scene: Scene) -> dict[str, Weight]:
-    """The sources' weights for this person: learned ones where the model holds them, else the configured ones.
+    """The sources' weights for this person: those that were learned, and of all other sources the configured ones.
 
     A stored list says what the fold-in says, and gives way to it as fresh events outweigh what was learned.
     """
@@ -70,7 +70,7 @@ def source_weights(scene: Scene) -> dict[str, Weight]:
 
 
 def _learned(scene: Scene, learned: SourceWeights) -> dict[str, Weight]:
-    """Of the sources that are configured at all; one that learning has not met keeps its configured weight."""
+    """Those of the sources that are configured at all."""
     on, found = scene.config.sources, learned.of(scene.profile.events)
     return {name: weight for name, weight in found.items() if on.get(name, 0.0) > 0}
 
