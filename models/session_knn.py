@@ -196,9 +196,8 @@ def votes(indexes: Sequence[Sessions], query: Query, voting: Voting, loops: Loop
     asked = _by_rarity(indexes, query, voting.rarity)
     found = [_shared(index, at, asked, voting.sample, loops) for at, index in enumerate(indexes)]
     nearest = _nearest(found, voting)
-    by_index = [nearest.at((nearest.of == at).nonzero()[0]) for at in range(len(indexes))]
-    held = [index.items_of(each.numbers) for index, each in zip(indexes, by_index, strict=True)]
-    heard = _Shared(*(np.concatenate(part) for part in zip(*by_index, strict=True)))
+    heard = nearest.at(np.argsort(nearest.of, kind="stable"))
+    held = [index.items_of(heard.numbers[heard.of == at]) for at, index in enumerate(indexes)]
     lengths, items = (np.concatenate(part) for part in zip(*held, strict=True))
     weights = heard.similarities
     if voting.lengths:
