@@ -10,6 +10,8 @@ from typing import Final, NamedTuple
 
 import aiohttp
 
+from schemas.api import KEEP_ALIVE_SECONDS
+
 _LENGTH: Final = re.compile(rb"(?i)content-length: *(\d+)")
 
 
@@ -21,7 +23,14 @@ class Load(NamedTuple):
 
 
 Request = Callable[[aiohttp.ClientSession, int], Awaitable[None]]
-Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class _Connection(NamedTuple):
+    """A connection, and when it was used last (``time.monotonic``)."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    used: float
 
 
 async def closed_loop(request: Request, connections: int, duration: float) -> Load:
@@ -70,28 +79,39 @@ class Lean:
     """HTTP to processes of this machine by a client that does next to nothing, on as many connections as it takes."""
 
     def __init__(self) -> None:
-        self._idle: dict[int, list[Connection]] = {}
+        self._idle: dict[int, list[_Connection]] = {}
 
     async def ask(self, port: int, head: str, body: bytes = b"") -> tuple[int, bytes]:
         """The status and body that answer a request line with headers (each line ended), and a JSON body where there is one.
 
         Raises OSError or asyncio.IncompleteReadError where the connection breaks.
         """
-        idle = self._idle.setdefault(port, [])
-        reader, writer = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await self._connection(port)
         told = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
         writer.write(f"{head}Host: bench\r\n{told}\r\n".encode() + body)
         answered = await reader.readuntil(b"\r\n\r\n")
         found = _LENGTH.search(answered)
         assert found, answered
         body = await reader.readexactly(int(found[1]))
-        idle.append((reader, writer))
+        self._idle.setdefault(port, []).append(_Connection(reader, writer, time.monotonic()))
         return int(answered[9:12]), body
 
     def close(self) -> None:
         """Close all connections."""
-        for _, writer in (each for idle in self._idle.values() for each in idle):
-            writer.close()
+        for port in self._idle:
+            self._close(port)
+
+    async def _connection(self, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """The connection used last, or a new one where the server may be about to close even that."""
+        idle = self._idle.get(port)
+        if idle and time.monotonic() - idle[-1].used > KEEP_ALIVE_SECONDS / 2:
+            self._close(port)
+        return idle.pop()[:2] if idle else await asyncio.open_connection("127.0.0.1", port)
+
+    def _close(self, port: int) -> None:
+        idle = self._idle[port]
+        while idle:
+            idle.pop().writer.close()
 
 
 async def open_loop(request: Callable[[int, float], Awaitable[None]], rate: float, duration: float) -> None:
