@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import Final, NamedTuple
+from typing import Any, Final
 
 from models.session_tail import SessionTail
 from serving.catalogue import Catalogue
@@ -18,11 +19,33 @@ LONGEST: Final = 64
 _offset: Final = attrgetter("offset")
 
 
-class _Live(NamedTuple):
-    """A session: its partition, and its interactions' positions in the catalogue and times, by offset."""
+class _Live:
+    """A session: its partition, and its visits' offsets, ascending, positions in the catalogue and times.
 
-    partition: int
-    visits: dict[int, tuple[int, float]]
+    Columns of numbers, for there may be a million visits.
+    """
+
+    __slots__ = ("offsets", "partition", "positions", "times")
+
+    def __init__(self, partition: int) -> None:
+        self.partition = partition
+        self.offsets, self.positions, self.times = array("q"), array("i"), array("d")
+
+    def add(self, offset: int, position: int, at: float) -> None:
+        """Add a visit; the oldest goes where they would be too many."""
+        columns: tuple[array[Any], ...] = (self.offsets, self.positions, self.times)
+        for column, value in zip(columns, (offset, position, at), strict=True):
+            column.append(value)
+            if len(column) > LONGEST:
+                del column[0]
+
+    def remove(self, offset: int) -> bool:
+        """Remove a visit; whether it was there."""
+        place = bisect_left(self.offsets, offset)
+        if place == len(self.offsets) or self.offsets[place] != offset:
+            return False
+        del self.offsets[place], self.positions[place], self.times[place]
+        return True
 
 
 class LiveSessions:
@@ -50,9 +73,7 @@ class LiveSessions:
         """
         for partition, cells in tails.items():
             yield from self._read(partition, cells)
-        ended = {
-            session: max((at for _, at in self._live[session].visits.values()), default=0.0) for session in self._due
-        }
+        ended = {session: max(self._live[session].times, default=0.0) for session in self._due}
         oldest_first = sorted(ended, key=lambda each: (ended[each], each))
         for session in oldest_first[: -self._capacity]:
             del self._live[session]
@@ -69,22 +90,22 @@ class LiveSessions:
                 self._newest[partition] = entry.offset
             for entry in cell.gone:
                 live = self._live.get(entry.session)
-                if live is not None and live.visits.pop(entry.offset, None) is not None:
+                if live is not None and live.remove(entry.offset):
                     self._due.add(entry.session)
             yield
 
     def _add(self, partition: int, entry: TailEntry) -> None:
-        visits = self._live.setdefault(entry.session, _Live(partition, {})).visits
-        visits[entry.offset] = self._catalogue.ensure(entry.item), entry.at
-        if len(visits) > LONGEST:
-            del visits[next(iter(visits))]
+        live = self._live.get(entry.session)
+        if live is None:
+            live = self._live[entry.session] = _Live(partition)
+        live.add(entry.offset, self._catalogue.ensure(entry.item), entry.at)
         self._due.add(entry.session)
 
     def _put(self, session: bytes, at: float) -> None:
-        visits = self._live[session].visits
-        gone = self.tail.put(session, [position for position, _ in visits.values()], at)
+        positions = self._live[session].positions
+        gone = self.tail.put(session, positions, at)
         self._due.discard(session)
-        if not visits:
+        if not positions:
             del self._live[session]
         # One that has to go for now may be about to be put with a newer time.
         if gone is not None and gone not in self._due:
