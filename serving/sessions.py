@@ -6,7 +6,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import Any, Final
+from typing import Final
 
 from models.session_tail import SessionTail
 from serving.catalogue import Catalogue
@@ -33,19 +33,22 @@ class _Live:
 
     def add(self, offset: int, position: int, at: float) -> None:
         """Add a visit; the oldest goes where they would be too many."""
-        columns: tuple[array[Any], ...] = (self.offsets, self.positions, self.times)
-        for column, value in zip(columns, (offset, position, at), strict=True):
-            column.append(value)
-            if len(column) > LONGEST:
-                del column[0]
+        self.offsets.append(offset)
+        self.positions.append(position)
+        self.times.append(at)
+        if len(self.offsets) > LONGEST:
+            self._drop(0)
 
     def remove(self, offset: int) -> bool:
         """Remove a visit; whether it was there."""
         place = bisect_left(self.offsets, offset)
         if place == len(self.offsets) or self.offsets[place] != offset:
             return False
-        del self.offsets[place], self.positions[place], self.times[place]
+        self._drop(place)
         return True
+
+    def _drop(self, place: int) -> None:
+        del self.offsets[place], self.positions[place], self.times[place]
 
 
 class LiveSessions:

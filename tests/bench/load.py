@@ -13,6 +13,8 @@ import aiohttp
 from schemas.api import KEEP_ALIVE_SECONDS
 
 _LENGTH: Final = re.compile(rb"(?i)content-length: *(\d+)")
+_IDLE_SECONDS: Final = KEEP_ALIVE_SECONDS / 2
+"""A connection that was not used for longer is let go of, before the server does it."""
 
 
 class Load(NamedTuple):
@@ -36,7 +38,9 @@ class _Connection(NamedTuple):
 async def closed_loop(request: Request, connections: int, duration: float) -> Load:
     """Each connection sends its next request when the last is answered, for so many seconds."""
     taken: list[float] = []
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30)) as session:
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS)
+    ) as session:
         numbers = iter(range(1_000_000_000))
         begun = time.perf_counter()
 
@@ -102,9 +106,9 @@ class Lean:
             self._close(port)
 
     async def _connection(self, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """The connection used last, or a new one where the server may be about to close even that."""
+        """The connection used last, or a new one where even that was idle for too long."""
         idle = self._idle.get(port)
-        if idle and time.monotonic() - idle[-1].used > KEEP_ALIVE_SECONDS / 2:
+        if idle and time.monotonic() - idle[-1].used > _IDLE_SECONDS:
             self._close(port)
         return idle.pop()[:2] if idle else await asyncio.open_connection("127.0.0.1", port)
 
