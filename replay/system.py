@@ -75,7 +75,7 @@ class System:
     def _merge(self, changed: Mapping[str, aggregates.Cell]) -> None:
         merged = Merged.nothing()
         population = self.state.population
-        for _ in population.merge_cells(0, changed, merged):
+        for _ in population.merge_cells(0, changed.items(), merged):
             pass
         for _ in population.follow(merged):
             pass

@@ -24,20 +24,21 @@ class Contexts:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._counts: dict[str, dict[int, float]] = {}
-        self._labels: dict[int, frozenset[str]] = {}
+        self._labels: dict[int, tuple[str, ...]] = {}
         self._orders: dict[str, Ints] = {}
 
     def put(self, at: int, counts: Mapping[str, float]) -> None:
         """Take over an item's merged counts (``signals.context.merge_context``)."""
         counts = {label: count for label, count in counts.items() if count > NOTHING}
-        for label in self._labels.get(at, frozenset()) - counts.keys():
-            self._counts[label].pop(at, None)
-            self._orders.pop(label, None)
+        for label in self._labels.get(at, ()):
+            if label not in counts:
+                self._counts[label].pop(at, None)
+                self._orders.pop(label, None)
         for label, count in counts.items():
             if label in self._counts or len(self._counts) < LABELS:
                 self._counts.setdefault(label, {})[at] = count
                 self._orders.pop(label, None)
-        self._labels[at] = frozenset(counts.keys() & self._counts.keys())
+        self._labels[at] = tuple([label for label in counts if label in self._counts])
 
     def trending(self, labels: Sequence[str]) -> Ints:
         """Positions, those first that trend most under all these labels; none where nothing is known of any."""

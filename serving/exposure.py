@@ -6,7 +6,7 @@ is looked at half as often counts half (Zhang, Jones, QLWA at WWW 2007). Few imp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Final, NamedTuple
 
@@ -25,6 +25,13 @@ ANSWERS: Final[Mapping[str, float]] = {"click": 1.0}
 _IMPRESSIONS: Final[Mapping[str, float]] = {SHOWN: 1.0}
 
 Doubles = NDArray[np.float64]
+
+
+class Exposed(NamedTuple):
+    """An item's impressions and answers by bucket of places (B,), as of the one time that all are kept for."""
+
+    shown: Sequence[float]
+    answered: Sequence[float]
 
 
 class _Moment(NamedTuple):
@@ -56,16 +63,22 @@ class Exposure:
         """Whether nothing was ever shown or answered."""
         return self._at is None
 
-    def put(self, at: int, counts: Mapping[str, float]) -> None:
-        """Take over an item's merged counts (``signals.exposure.merge_exposure``)."""
+    def read(self, counts: Mapping[str, float]) -> Exposed:
+        """An item's merged counts (``signals.exposure.merge_exposure``) as ``put`` takes them over."""
         if self._at is None:
             # All counts fade alike, so that any one time serves to add and to divide them.
             self._at = max(counts.values(), default=0.0) * HALF_LIFE
-        if at >= len(self._shown):
-            self._widen(at + 1_024)
-        self._shown[at] = by_bucket(counts, _IMPRESSIONS, self._at)
-        self._answered[at] = by_bucket(counts, self._weights, self._at)
-        self._all_answered[at] = self._answered[at].sum()
+        return Exposed(by_bucket(counts, _IMPRESSIONS, self._at), by_bucket(counts, self._weights, self._at))
+
+    def put(self, exposed: Mapping[int, Exposed]) -> None:
+        """Take over the counts of items, by position."""
+        if not exposed:
+            return
+        items = np.fromiter(exposed, np.int64, len(exposed))
+        if (top := int(items.max())) >= len(self._shown):
+            self._widen(top + 1_024)
+        self._shown[items], self._answered[items] = zip(*exposed.values(), strict=True)
+        self._all_answered[items] = self._answered[items].sum(axis=1)
         self._moment = None
 
     def examination(self, now: float) -> Doubles:

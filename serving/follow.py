@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Final
 
@@ -18,8 +18,10 @@ from serving import metrics
 from serving.state import Apply
 
 _log = structlog.get_logger(__name__)
-_SLICE_SECONDS: Final = 0.002
-"""Longest stretch of taking over changes before requests get their turn."""
+_STRETCH_SECONDS: Final = (0.0005, 0.002)
+"""Shortest and longest stretch of taking over changes before requests get their turn,"""
+_PAUSE_SECONDS: Final = 0.001
+"""and for how long at least: a request that waits for Redis needs several turns of the loop."""
 _READ_SECONDS: Final = 30.0
 """Deadline of one read; the first one brings everything."""
 
@@ -74,11 +76,15 @@ class Follower:
         return list(enumerate(await asyncio.gather(*reads)))
 
     async def _take_over(self, changed: list[tuple[int, SignalChanges]]) -> None:
-        began = perf_counter()
-        for _ in self._apply([(p, changes) for p, changes in changed if changes.values or changes.whole]):
-            if perf_counter() - began > _SLICE_SECONDS:
-                await asyncio.sleep(0)
-                began = perf_counter()
+        steps = self._apply([(p, changes) for p, changes in changed if changes.values or changes.whole])
+        shortest, longest = _STRETCH_SECONDS
+        stretch = shortest
+        while not _ended(steps, stretch):
+            paused_at = perf_counter()
+            # Nobody waits before the first read is done.
+            await asyncio.sleep(_PAUSE_SECONDS if self.read_at is not None else 0.0)
+            # As long as the requests took: half of the time under any load.
+            stretch = min(max(perf_counter() - paused_at, shortest), longest)
         self._fences = [changes.fence for _, changes in changed]
 
     def _followed(self) -> None:
@@ -96,3 +102,9 @@ class Follower:
         if not self._failing:
             self._failing = True
             _log.warning("follow_failed", signal=self._signal, error=str(error) or type(error).__name__)
+
+
+def _ended(steps: Iterator[None], seconds: float) -> bool:
+    """Go on with the steps for so long; whether that was all of them."""
+    until = perf_counter() + seconds
+    return all(perf_counter() <= until for _ in steps)

@@ -6,17 +6,18 @@ the aggregates of one version. Order under forward decay does not depend on ``no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import Final, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.arrays import Floats, Ints
 from schemas.ports import SignalChanges
 from serving.catalogue import Catalogue
 from serving.contexts import Contexts
-from serving.exposure import Exposure
+from serving.exposure import Exposed, Exposure
 from serving.links import NOWHERE, Followers, Links, by_position
 from serving.ordering import fused, strongest
 from serving.sessions import SESSIONS, LiveSessions
@@ -52,14 +53,25 @@ class _Orders(NamedTuple):
     """By half-life."""
 
 
+class Arranged(NamedTuple):
+    """Counts with the top lists by them; what ``adopt`` takes over."""
+
+    counts: NDArray[np.float64]
+    """(n,)."""
+    decayed: NDArray[np.float64]
+    """(H, n), in log space."""
+    orders: _Orders
+
+
 class Merged(NamedTuple):
     """Changed cells, merged over all partitions, ready to be taken over; by position."""
 
     decayed: dict[int, tuple[float, ...]]
     counts: dict[int, float]
-    followers: dict[int, list[NextCell]]
-    companions: dict[int, list[BasketCell]]
-    exposed: dict[int, dict[str, float]]
+    followers: dict[int, tuple[NextCell, ...]]
+    """Of every partition that has any; tuples, which the garbage collector soon passes over."""
+    companions: dict[int, tuple[BasketCell, ...]]
+    exposed: dict[int, Exposed]
     contexts: dict[int, dict[str, float]]
     tails: dict[int, list[TailCell]]
     """By partition."""
@@ -129,7 +141,7 @@ class Population:
     def orders(self) -> _Orders:
         """The top lists, made anew where counts have changed since; ask once after ``adopt``, away from a request."""
         if self._orders is None:
-            self._orders = self._ordered()
+            self._orders = self._ordered(self._most(self._counts), tuple(map(self._greatest, self._decayed)))
         return self._orders
 
     def count(self, items: Ints) -> Floats:
@@ -168,10 +180,10 @@ class Population:
             self.sessions.begin_anew(partition)
         return self.merge_cells(partition, self._decoded(partition, changes), into)
 
-    def merge_cells(self, partition: int, changed: Mapping[str, Cell], into: Merged) -> Iterator[None]:
+    def merge_cells(self, partition: int, changed: Iterable[tuple[str, Cell]], into: Merged) -> Iterator[None]:
         """``merge`` of cells that are decoded already."""
-        self._cells[partition].update(changed)
-        for key in changed:
+        for key, cell in changed:
+            self._cells[partition][key] = cell
             kind, _, about = key.partition(":")
             self._mergers[kind](partition, key, about, into)
             yield
@@ -180,30 +192,43 @@ class Population:
         """Take over the sessions of what was merged, one a step."""
         return self.sessions.follow(merged.tails)
 
-    def adopt(self, merged: Merged) -> None:
-        """Take over what was merged; where counts have changed, the next look at ``orders`` makes the top lists anew."""
+    def arrange(self, merged: Merged) -> Generator[None, None, Arranged | None]:
+        """The counts and top lists as they are with what was merged, a list a step; None where no count has changed."""
+        if not merged.counts:
+            return None
+        self._widen()
+        counts, decayed = self._counts.copy(), self._decayed.copy()
+        _write(merged, counts, decayed)
+        yield
+        popular, rising = self._most(counts), tuple[Ints, ...]()
+        for each in decayed:
+            yield
+            rising = (*rising, self._greatest(each))
+        return Arranged(counts, decayed, self._ordered(popular, rising))
+
+    def adopt(self, merged: Merged, arranged: Arranged | None = None) -> None:
+        """Take over what was merged; without ``arranged`` the next look at ``orders`` makes the top lists anew."""
         self._followers.put(merged.followers)
         self._companions.put(merged.companions)
-        for at, counts in merged.exposed.items():
-            self.exposure.put(at, counts)
+        self.exposure.put(merged.exposed)
         for at, counts in merged.contexts.items():
             self.contexts.put(at, counts)
         if not merged.counts:
             return
-        self._widen()
-        changed = np.fromiter(merged.counts, np.int64, len(merged.counts))
-        self._counts[changed] = np.fromiter(merged.counts.values(), np.float64, changed.size)
-        self._decayed[:, changed] = np.array(list(merged.decayed.values())).T
-        self._orders = None
+        if arranged is not None:
+            self._counts, self._decayed, self._orders = arranged
+        else:
+            self._widen()
+            _write(merged, self._counts, self._decayed)
+            self._orders = None
         self._rising.clear()
 
-    def _decoded(self, partition: int, changes: SignalChanges) -> dict[str, Cell]:
+    def _decoded(self, partition: int, changes: SignalChanges) -> Iterator[tuple[str, Cell]]:
         """The partition's changed cells; after a whole read those that are gone are empty."""
-        keys = [key for key in changes.values if aggregates.kind_of(key) in self._mergers]
+        keys = dict.fromkeys(key for key in changes.values if aggregates.kind_of(key) in self._mergers)
         if changes.whole:
-            keys = list({**dict.fromkeys(self._cells[partition]), **dict.fromkeys(keys)})
-            self._cells[partition].clear()
-        return {key: aggregates.decode(key, changes.values.get(key)) for key in keys}
+            keys = dict.fromkeys(self._cells[partition]) | keys
+        return ((key, aggregates.decode(key, changes.values.get(key))) for key in keys)
 
     def _merge_popularity(self, _: int, key: str, item_id: str, merged: Merged) -> None:
         cells = [cell for held in self._cells if isinstance(cell := held.get(key), PopularityCell)]
@@ -213,16 +238,16 @@ class Population:
         merged.counts[at] = merge_count(cells, self._weights)
 
     def _merge_followers(self, _: int, key: str, item_id: str, merged: Merged) -> None:
-        cells = [cell for held in self._cells if isinstance(cell := held.get(key), NextCell)]
+        cells = tuple([cell for held in self._cells if isinstance(cell := held.get(key), NextCell)])
         merged.followers[self._catalogue.ensure(item_id)] = cells
 
     def _merge_companions(self, _: int, key: str, item_id: str, merged: Merged) -> None:
-        cells = [cell for held in self._cells if isinstance(cell := held.get(key), BasketCell)]
+        cells = tuple([cell for held in self._cells if isinstance(cell := held.get(key), BasketCell)])
         merged.companions[self._catalogue.ensure(item_id)] = cells
 
     def _merge_exposure(self, _: int, key: str, item_id: str, merged: Merged) -> None:
         cells = (cell for held in self._cells if isinstance(cell := held.get(key), ExposureCell))
-        merged.exposed[self._catalogue.ensure(item_id)] = merge_exposure(cells)
+        merged.exposed[self._catalogue.ensure(item_id)] = self.exposure.read(merge_exposure(cells))
 
     def _merge_contexts(self, _: int, key: str, item_id: str, merged: Merged) -> None:
         cells = (cell for held in self._cells if isinstance(cell := held.get(key), ContextCell))
@@ -246,9 +271,19 @@ class Population:
             self._counts = np.concatenate([self._counts, np.zeros(missing)])
             self._decayed = np.concatenate([self._decayed, np.full((len(HALF_LIVES), missing), NOTHING)], axis=1)
 
-    def _ordered(self) -> _Orders:
-        counts = self._counts[: len(self._catalogue)]
+    def _most(self, counts: NDArray[np.float64]) -> Ints:
+        return self._greatest(np.where(counts > 0, counts, -np.inf))
+
+    def _greatest(self, counts: NDArray[np.float64]) -> Ints:
         ties = self._catalogue.column("hash")[: counts.size]
-        popular = strongest(np.where(counts > 0, counts, -np.inf), TOP, ties).astype(np.int32)
-        rising = tuple(strongest(each[: ties.size], TOP, ties).astype(np.int32) for each in self._decayed)
-        return _Orders(popular, fused(rising, ties, TOP), rising)
+        return strongest(counts[: ties.size], TOP, ties).astype(np.int32)
+
+    def _ordered(self, popular: Ints, rising: tuple[Ints, ...]) -> _Orders:
+        return _Orders(popular, fused(rising, self._catalogue.column("hash"), TOP), rising)
+
+
+def _write(merged: Merged, counts: NDArray[np.float64], decayed: NDArray[np.float64]) -> None:
+    """Put the merged counts into their columns."""
+    changed = np.fromiter(merged.counts, np.int64, len(merged.counts))
+    counts[changed] = np.fromiter(merged.counts.values(), np.float64, changed.size)
+    decayed[:, changed] = np.array(list(merged.decayed.values())).T

@@ -44,9 +44,8 @@ class State:
         for partition, changes in changed:
             yield from self.population.merge(partition, changes, merged)
         yield from self.population.follow(merged)
-        self.population.adopt(merged)
-        yield
-        self.population.orders()
+        arranged = yield from self.population.arrange(merged)
+        self.population.adopt(merged, arranged)
 
     def adopt(self, models: Models) -> None:
         """Serve another model version from now on."""

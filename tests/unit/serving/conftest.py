@@ -125,15 +125,17 @@ class World:
         self.models = bundle.place(trained, self.catalogue)
         return self
 
-    def happen(self, *events: LoggedEvent, partition: int = 0) -> None:
-        """Fold events of different people into the aggregates, as nearline does."""
+    def happen(self, *events: LoggedEvent, partition: int = 0) -> dict[str, bytes]:
+        """Fold events of different people into the aggregates, as nearline does; gives the packed cells."""
         cells: dict[str, aggregates.Cell] = {}
         values: dict[str, UserValue] = {}
         for offset, event in enumerate(events):
             before = values.get(event.subject, EMPTY)
             after = values[event.subject] = users.fold(before, event, offset)
             cells.update(aggregates.fold(cells, observed(before, after, event, offset)))
-        self.merge(partition, {key: aggregates.encode(cell) for key, cell in cells.items()})
+        packed = {key: aggregates.encode(cell) for key, cell in cells.items()}
+        self.merge(partition, packed)
+        return packed
 
     def merge(self, partition: int, values: Mapping[str, bytes], whole: bool = False) -> None:
         merged = Merged.nothing()

@@ -1,9 +1,16 @@
 """Aggregates in memory are what signals.aggregates says, merged over partitions."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from schemas.ports import SignalChanges
+from schemas.records import Fence
+from serving.config import RankingConfig
+from serving.population import Population
+from serving.state import State
 from signals import aggregates
 from signals.covisits import NextCell, next_key
 from signals.decay import summed
@@ -52,3 +59,25 @@ def test_a_partition_that_began_anew_takes_its_old_counts_back(world, say):
     world.happen(*(say("like", 4, user_id=f"u{n}") for n in range(3)))
     world.merge(0, {}, whole=True)
     assert world.population.empty
+
+
+visits = st.lists(st.tuples(st.sampled_from(["view", "like"]), st.integers(0, 59)), min_size=1, max_size=30)
+
+
+@relaxed
+@given(st.lists(visits, min_size=1, max_size=4))
+def test_top_lists_that_are_made_a_step_at_a_time_are_those_that_are_made_at_once(world, say, batches):
+    weights = RankingConfig().population_weights
+    at_once = replace(world, population=Population(world.catalogue, 8, weights))
+    stepwise = State(world.catalogue, Population(world.catalogue, 8, weights))
+    for partition, batch in enumerate(batches):
+        events = [say(kind, item, NOW - partition, user_id=f"u{n}") for n, (kind, item) in enumerate(batch)]
+        cells = at_once.happen(*events, partition=partition)
+        before = stepwise.population.popular
+        for _ in stepwise.apply_aggregates([(partition, SignalChanges(Fence("log", 1), cells, whole=False))]):
+            # Whoever asks in between gets the lists of one version.
+            assert stepwise.population.popular is before
+    found, expected = stepwise.population.orders(), at_once.population.orders()
+    assert found.popular.tolist() == expected.popular.tolist()
+    assert found.trending.tolist() == expected.trending.tolist()
+    assert [each.tolist() for each in found.rising] == [each.tolist() for each in expected.rising]
