@@ -41,8 +41,8 @@ def run() -> NoReturn:
     """Keep signals until a signal ends the process; a failure to start is one sentence."""
     # Folding shares the interpreter with heartbeats and deliveries: hand it on more often than every 5 ms.
     sys.setswitchinterval(0.001)
-    # What is folded has no cycles, and looking for them costs a sixth of the time.
-    gc.set_threshold(10_000, 50, 100)
+    # What is folded has no cycles: looking for them costs time, and many objects at once hold up every event.
+    gc.set_threshold(2_000, 25, 1_000)
     # Before the app is built, which keeps the loop that it finds.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     try:

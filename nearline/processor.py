@@ -7,6 +7,7 @@ is read again, and reading goes on behind it. Nothing here knows Faust, Redis, K
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -34,6 +35,13 @@ Past that those that were changed longest ago are dropped, until half of it is l
 """
 MOST_SEEN: Final = 4_000
 """Events that wait for ``aggregates``; more are counted and committed before their time."""
+MANY: Final = 500
+"""Records at once, after which a partition is behind: its ``aggregates`` may wait,"""
+LATEST_SECONDS: Final = 5.0
+"""for so long: the more events a commit counts, the fewer cells it writes for each."""
+
+_GOLDEN: Final = (math.sqrt(5) - 1) / 2
+"""Multiples of this, less their whole part, fall evenly, however many there are."""
 
 SIGNALS: Final = {
     topics.EVENTS: (Signal.USERS, Signal.AGGREGATES),
@@ -181,7 +189,9 @@ class EventProcessor:
         self._store, self._partition = store, partition
         self._refuse = refuse
         self._flush_seconds = flush_seconds
-        self._flushed_at = 0.0
+        # Each partition has its own moment of every second, or all of them would hold up people's own events at once.
+        self._moment = flush_seconds * (partition * _GOLDEN % 1.0)
+        self._due = 0.0
 
     @property
     def settled(self) -> bool:
@@ -210,12 +220,17 @@ class EventProcessor:
         if outrun:
             self._flush(now)
         self._users.commit()
-        self.tick(now)
+        if len(self._seen) >= MOST_SEEN or self._is_due(now - LATEST_SECONDS if len(records) >= MANY else now):
+            self._flush(now)
 
     def tick(self, now: float) -> None:
-        """Flush ``aggregates`` when it is due."""
-        if now - self._flushed_at >= self._flush_seconds or len(self._seen) >= MOST_SEEN:
+        """Flush ``aggregates`` when it is due, and at once where many events wait: nothing else is to be done."""
+        if self._is_due(now) or len(self._seen) >= MANY:
             self._flush(now)
+
+    def _is_due(self, now: float) -> bool:
+        # A clock that was set back makes it due too.
+        return not self._due - self._flush_seconds - LATEST_SECONDS <= now < self._due
 
     def _decoded(self, record: Record) -> LoggedEvent | None:
         if record.offset <= min(self._users.applied, self._cells.applied):
@@ -251,7 +266,8 @@ class EventProcessor:
         self._cells.change(chain.from_iterable(map(aggregates.changes, self._seen)))
         self._seen.clear()
         self._cells.commit()
-        self._flushed_at = now
+        seconds = self._flush_seconds
+        self._due = now + seconds - (now - self._moment) % seconds if seconds else now
 
 
 class UpsertProcessor(Generic[View]):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nearline.processor import EventProcessor, SignalState
+from nearline.processor import LATEST_SECONDS, MANY, EventProcessor, SignalState
 from schemas.errors import FenceMoved, LogUnavailable, StoreUnavailable
 from schemas.events import LoggedEvent
 from schemas.keys import Signal
@@ -30,7 +30,7 @@ def refuse_nothing(record, reason):
 
 def processor(store, flush_seconds=NEVER, refuse=refuse_nothing, log_id=LOG) -> EventProcessor:
     made = EventProcessor(0, log_id, store, refuse, flush_seconds)
-    made._flushed_at = 0.0
+    made._due = flush_seconds
     return made
 
 
@@ -264,6 +264,53 @@ def test_a_tick_commits_what_has_become_due(records, faulty_store):
     worker.tick(10.9)
     assert store.fence(0, Signal.AGGREGATES).offset == 0
     worker.tick(11.1)
+    assert store.fence(0, Signal.AGGREGATES).offset == 1
+
+
+def test_a_partition_that_is_behind_commits_its_aggregates_less_often(records, faulty_store):
+    log, store = records([event(n, user=f"user-{n}") for n in range(4 * MANY)]), faulty_store()
+    worker = processor(store, flush_seconds=1.0)
+    worker.resume()
+    for batch, now in enumerate([2.0, 3.5, 2.0 + LATEST_SECONDS, 3.0 + LATEST_SECONDS]):
+        worker.process(log[batch * MANY : (batch + 1) * MANY], now)
+    committed = [at for signal, at in store.commits if signal == Signal.AGGREGATES]
+    assert committed == [3 * MANY - 1]
+
+
+def test_a_partition_that_was_behind_commits_its_aggregates_as_soon_as_nothing_else_is_to_be_done(
+    records, faulty_store
+):
+    log, store = records([event(n, user=f"user-{n}") for n in range(MANY)]), faulty_store()
+    worker = processor(store)
+    worker.resume()
+    worker.process(log, now=2.0)
+    assert store.fence(0, Signal.AGGREGATES).offset == -1
+    worker.tick(2.1)
+    assert store.fence(0, Signal.AGGREGATES).offset == MANY - 1
+
+
+def test_partitions_commit_their_aggregates_at_moments_of_their_own(records, faulty_store):
+    moments = []
+    for partition in range(8):
+        store = faulty_store()
+        worker = EventProcessor(partition, LOG, store, refuse_nothing, flush_seconds=1.0)
+        worker.resume()
+        worker.process(records([event(0)]), now=10.0)
+        times = [10.0 + tenth / 10 for tenth in range(1, 21)]
+        for offset, now in enumerate(times, start=1):
+            worker.process(records([event(n) for n in range(offset + 1)])[offset:], now)
+        committed = [times[at - 1] for signal, at in store.commits if signal == Signal.AGGREGATES and at]
+        assert len(committed) == 2
+        moments.append(committed[0])
+    assert len(set(moments)) >= 6
+
+
+def test_a_clock_that_is_set_back_does_not_hold_up_the_aggregates(records, faulty_store):
+    log, store = records([event(n) for n in range(2)]), faulty_store()
+    worker = processor(store, flush_seconds=1.0)
+    worker.resume()
+    worker.process(log[:1], now=10_000.0)
+    worker.process(log[1:], now=6_400.0)
     assert store.fence(0, Signal.AGGREGATES).offset == 1
 
 
