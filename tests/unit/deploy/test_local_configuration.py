@@ -32,6 +32,7 @@ def test_redis_keeps_what_it_accepted_and_never_evicts(config: StackConfig) -> N
     assert "maxmemory-policy noeviction" in settings
     assert "appendonly yes" in settings
     assert "appendfsync everysec" in settings
+    assert "auto-aof-rewrite-min-size 1gb" in settings
 
 
 def test_a_misspelt_topic_is_not_created(config: StackConfig) -> None:
