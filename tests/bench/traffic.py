@@ -20,6 +20,8 @@ ITEMS: Final = 50_000
 VISITS: Final = 2_000
 """Visits that go on at the same time."""
 SHOWN: Final = 10
+_UNSENT: Final = 50_000
+"""Events that the producer may hold; it refuses more than twice as many."""
 _TASTES: Final = 400
 """Groups of people who like the same part of the catalogue."""
 _TYPES: Final = {"view": 55, "click": 20, "impression": 10, "search": 5, "like": 5, "cart": 3, "purchase": 2}
@@ -74,6 +76,8 @@ def produce(kafka: str, prefix: str, count: int, seed: int, now: datetime | None
         key = event.partition_key.encode()
         producer.produce(topic, encode_event(event), key, partition_of(key, topics.DEFAULT_PARTITIONS))
         producer.poll(0)
+        while len(producer) >= _UNSENT:
+            producer.poll(0.01)
     producer.flush(60)
 
 
