@@ -220,7 +220,7 @@ class EventProcessor:
         if outrun:
             self._flush(now)
         self._users.commit()
-        if len(self._seen) >= MOST_SEEN or self._is_due(now - LATEST_SECONDS if len(records) >= MANY else now):
+        if len(self._seen) >= MOST_SEEN or self._is_due(now, LATEST_SECONDS if len(records) >= MANY else 0.0):
             self._flush(now)
 
     def tick(self, now: float) -> None:
@@ -228,9 +228,9 @@ class EventProcessor:
         if self._is_due(now) or len(self._seen) >= MANY:
             self._flush(now)
 
-    def _is_due(self, now: float) -> bool:
+    def _is_due(self, now: float, patience: float = 0.0) -> bool:
         # A clock that was set back makes it due too.
-        return not self._due - self._flush_seconds - LATEST_SECONDS <= now < self._due
+        return not self._due - self._flush_seconds <= now < self._due + patience
 
     def _decoded(self, record: Record) -> LoggedEvent | None:
         if record.offset <= min(self._users.applied, self._cells.applied):

@@ -6,18 +6,18 @@ the aggregates of one version. Order under forward decay does not depend on ``no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Final, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.arrays import Floats, Ints
 from schemas.ports import SignalChanges
 from serving.catalogue import Catalogue
 from serving.contexts import Contexts
 from serving.exposure import Exposed, Exposure
+from serving.fields import Doubles
 from serving.links import NOWHERE, Followers, Links, by_position
 from serving.ordering import fused, strongest
 from serving.sessions import SESSIONS, LiveSessions
@@ -56,9 +56,9 @@ class _Orders(NamedTuple):
 class Arranged(NamedTuple):
     """Counts with the top lists by them; what ``adopt`` takes over."""
 
-    counts: NDArray[np.float64]
+    counts: Doubles
     """(n,)."""
-    decayed: NDArray[np.float64]
+    decayed: Doubles
     """(H, n), in log space."""
     orders: _Orders
 
@@ -139,9 +139,9 @@ class Population:
         return kept
 
     def orders(self) -> _Orders:
-        """The top lists, made anew where counts have changed since; ask once after ``adopt``, away from a request."""
+        """The top lists; made now where ``adopt`` was handed none."""
         if self._orders is None:
-            self._orders = self._ordered(self._most(self._counts), tuple(map(self._greatest, self._decayed)))
+            self._orders = self._ordered(self._most(self._counts), [self._greatest(each) for each in self._decayed])
         return self._orders
 
     def count(self, items: Ints) -> Floats:
@@ -200,10 +200,10 @@ class Population:
         counts, decayed = self._counts.copy(), self._decayed.copy()
         _write(merged, counts, decayed)
         yield
-        popular, rising = self._most(counts), tuple[Ints, ...]()
+        popular, rising = self._most(counts), []
         for each in decayed:
             yield
-            rising = (*rising, self._greatest(each))
+            rising.append(self._greatest(each))
         return Arranged(counts, decayed, self._ordered(popular, rising))
 
     def adopt(self, merged: Merged, arranged: Arranged | None = None) -> None:
@@ -271,18 +271,18 @@ class Population:
             self._counts = np.concatenate([self._counts, np.zeros(missing)])
             self._decayed = np.concatenate([self._decayed, np.full((len(HALF_LIVES), missing), NOTHING)], axis=1)
 
-    def _most(self, counts: NDArray[np.float64]) -> Ints:
+    def _most(self, counts: Doubles) -> Ints:
         return self._greatest(np.where(counts > 0, counts, -np.inf))
 
-    def _greatest(self, counts: NDArray[np.float64]) -> Ints:
+    def _greatest(self, counts: Doubles) -> Ints:
         ties = self._catalogue.column("hash")[: counts.size]
         return strongest(counts[: ties.size], TOP, ties).astype(np.int32)
 
-    def _ordered(self, popular: Ints, rising: tuple[Ints, ...]) -> _Orders:
-        return _Orders(popular, fused(rising, self._catalogue.column("hash"), TOP), rising)
+    def _ordered(self, popular: Ints, rising: Sequence[Ints]) -> _Orders:
+        return _Orders(popular, fused(rising, self._catalogue.column("hash"), TOP), tuple(rising))
 
 
-def _write(merged: Merged, counts: NDArray[np.float64], decayed: NDArray[np.float64]) -> None:
+def _write(merged: Merged, counts: Doubles, decayed: Doubles) -> None:
     """Put the merged counts into their columns."""
     changed = np.fromiter(merged.counts, np.int64, len(merged.counts))
     counts[changed] = np.fromiter(merged.counts.values(), np.float64, changed.size)

@@ -290,15 +290,15 @@ def test_a_partition_that_was_behind_commits_its_aggregates_as_soon_as_nothing_e
 
 
 def test_partitions_commit_their_aggregates_at_moments_of_their_own(records, faulty_store):
-    moments = []
+    moments, log = [], records([event(n) for n in range(21)])
     for partition in range(8):
         store = faulty_store()
         worker = EventProcessor(partition, LOG, store, refuse_nothing, flush_seconds=1.0)
         worker.resume()
-        worker.process(records([event(0)]), now=10.0)
+        worker.process(log[:1], now=10.0)
         times = [10.0 + tenth / 10 for tenth in range(1, 21)]
         for offset, now in enumerate(times, start=1):
-            worker.process(records([event(n) for n in range(offset + 1)])[offset:], now)
+            worker.process(log[offset : offset + 1], now)
         committed = [times[at - 1] for signal, at in store.commits if signal == Signal.AGGREGATES and at]
         assert len(committed) == 2
         moments.append(committed[0])
