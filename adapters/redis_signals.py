@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final, TypeVar
 
+import msgspec
 import redis
 import structlog
 from redis import asyncio as aioredis
@@ -14,7 +16,7 @@ from redis.retry import Retry
 
 from adapters.redis_line import BlockingRedisLine, RedisLine
 from schemas.errors import FenceMoved, StoreUnavailable
-from schemas.keys import FOLLOWED, changes_key, fence_key, values_key
+from schemas.keys import FOLLOWED, commits_key, fence_key, values_key
 from schemas.ports import SignalChanges, SignalValues
 from schemas.records import Fence
 
@@ -25,30 +27,35 @@ _log = structlog.get_logger(__name__)
 ANSWER_SECONDS: Final = 5.0
 _CHUNK: Final = 1_000
 """Values asked for or scanned at once, so that no single command holds Redis up for long."""
+TOLD: Final = 50_000
+"""Offsets that followers are told of commits for; whoever is further behind reads everything anew."""
 _SCANS: Final = 5
 """How often a first read begins anew because the partition was reset under it."""
 
-# KEYS: fence, values, changes. ARGV: expected and new fence, their offset, whether the signal is followed,
-# how many values are written, then key and value of each, then the keys that are removed.
+# KEYS: fence, values, commits. ARGV: expected and new fence, the commit as followers are told of it (empty where the
+# signal is not followed), its offset, the last one that is too old to tell of, how many values are written,
+# then key and value of each, then the keys that are removed.
 # Answers false, or the fence that stood there where it was not the expected one.
+# Hundreds of values go in each command: each costs a record in the append-only file, and an array of Lua has its bounds.
 _COMMIT: Final = """
 local actual = redis.call('GET', KEYS[1]) or ''
 if actual ~= ARGV[1] then return actual end
-local written = tonumber(ARGV[5])
-local last = 5 + 2 * written
-for i = 6, last, 2 do
-  redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
-  if ARGV[4] == '1' then redis.call('ZADD', KEYS[3], ARGV[3], ARGV[i]) end
+local last = 6 + 2 * tonumber(ARGV[6])
+for i = 7, last, 1000 do
+  redis.call('HSET', KEYS[2], unpack(ARGV, i, math.min(i + 999, last)))
 end
-for i = last + 1, #ARGV do
-  redis.call('HDEL', KEYS[2], ARGV[i])
-  if ARGV[4] == '1' then redis.call('ZREM', KEYS[3], ARGV[i]) end
+for i = last + 1, #ARGV, 1000 do
+  redis.call('HDEL', KEYS[2], unpack(ARGV, i, math.min(i + 999, #ARGV)))
+end
+if ARGV[3] ~= '' then
+  redis.call('ZADD', KEYS[3], ARGV[4], ARGV[3])
+  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', ARGV[5])
 end
 redis.call('SET', KEYS[1], ARGV[2])
 return false
 """
 
-# KEYS: fence, values, changes. ARGV: expected and new fence.
+# KEYS: fence, values, commits. ARGV: expected and new fence.
 _RESET: Final = """
 local actual = redis.call('GET', KEYS[1]) or ''
 if actual ~= ARGV[1] then return actual end
@@ -63,14 +70,21 @@ if #ARGV == 0 then return {redis.call('GET', KEYS[1]), {}} end
 return {redis.call('GET', KEYS[1]), redis.call('HMGET', KEYS[2], unpack(ARGV))}
 """
 
-# KEYS: fence, values, changes. ARGV: offset of the last changes seen, most values to answer with.
-# Answers the fence, the changed keys, and their values unless they are too many.
-_CHANGES: Final = """
-local keys = redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. ARGV[1], '+inf')
-local fence = redis.call('GET', KEYS[1])
-if #keys == 0 or #keys > tonumber(ARGV[2]) then return {fence, keys, {}} end
-return {fence, keys, redis.call('HMGET', KEYS[2], unpack(keys))}
+# KEYS: fence, values, commits. ARGV: offset of the last changes seen. Answers the fence and the commits since.
+_COMMITS: Final = """
+return {redis.call('GET', KEYS[1]), redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. ARGV[1], '+inf')}
 """
+
+
+class _Commit(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A commit as followers are told of it: the fence's offset before it, and the keys that it has written."""
+
+    previous: int
+    keys: tuple[str, ...]
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final = msgspec.msgpack.Decoder(_Commit)
 
 
 class RedisSignalStore:
@@ -96,11 +110,13 @@ class RedisSignalStore:
         self, partition: int, signal: str, expected: Fence | None, fence: Fence, values: Mapping[str, bytes | None]
     ) -> None:
         """See SignalStore. A commit sent again after a lost answer finds its own fence: that is FenceMoved too."""
-        followed = "1" if signal in FOLLOWED else "0"
-        written = [part for key, value in values.items() if value is not None for part in (key, value)]
+        told = (
+            _ENCODER.encode(_Commit(expected.offset if expected else -1, tuple(values))) if signal in FOLLOWED else b""
+        )
+        written = [part for pair in values.items() if pair[1] is not None for part in pair]
         removed = [key for key, value in values.items() if value is None]
-        arguments = [_text(expected), _text(fence), fence.offset, followed, len(written) // 2, *written, *removed]
-        self._swap(_COMMIT, partition, signal, arguments)
+        place = [told, fence.offset, fence.offset - TOLD, len(written) // 2]
+        self._swap(_COMMIT, partition, signal, [_text(expected), _text(fence), *place, *written, *removed])
 
     def reset(self, partition: int, signal: str, expected: Fence | None, fence: Fence) -> None:
         """See SignalStore."""
@@ -167,7 +183,7 @@ class RedisSignalReader:
         self._redis: aioredis.Redis[bytes] = aioredis.Redis.from_url(
             url, **_settings(answer_seconds), retry=_ASYNC_RETRY
         )
-        self._changes: Any = self._redis.register_script(_CHANGES)
+        self._commits: Any = self._redis.register_script(_COMMITS)
         self._line = RedisLine(self._redis)
 
     async def read(self, partition: int, signal: str, keys: Sequence[str]) -> SignalValues:
@@ -187,13 +203,15 @@ class RedisSignalReader:
         if since is None:
             return await self._everything(partition, signal)
         keys = _keys(self._prefix, partition, signal)
-        stored, changed, values = await self._ask(self._changes, keys, [since.offset, _CHUNK])
-        fence = _fence(stored)
+        stored, told = await self._asked(self._commits(keys=keys, args=[since.offset]))
+        fence, commits = _fence(stored), [_DECODER.decode(each) for each in told]
         if fence is None or fence.log_id != since.log_id or fence.offset < since.offset:
             return await self._everything(partition, signal)
-        if changed and not values:
-            values = await self._values(keys[1], changed)
-        found = {key.decode(): value for key, value in zip(changed, values, strict=True) if value is not None}
+        if fence.offset > since.offset and (not commits or commits[0].previous > since.offset):
+            return await self._everything(partition, signal)
+        changed = list(dict.fromkeys(chain.from_iterable([each.keys for each in commits])))
+        values = await self._values(keys[1], changed)
+        found = {key: value for key, value in zip(changed, values, strict=True) if value is not None}
         return SignalChanges(fence, found, whole=False)
 
     async def close(self) -> None:
@@ -220,7 +238,7 @@ class RedisSignalReader:
             if not cursor:
                 return
 
-    async def _values(self, name: str, keys: Sequence[bytes]) -> list[bytes | None]:
+    async def _values(self, name: str, keys: Sequence[str]) -> list[bytes | None]:
         values: list[bytes | None] = []
         for start in range(0, len(keys), _CHUNK):
             values.extend(await self._asked(self._redis.hmget(name, list(keys[start : start + _CHUNK]))))
@@ -228,9 +246,6 @@ class RedisSignalReader:
 
     async def _fence(self, name: str) -> Fence | None:
         return _fence(await self._asked(self._redis.get(name)))
-
-    async def _ask(self, script: Any, keys: Sequence[str], arguments: list[Any]) -> Any:
-        return await self._asked(script(keys=keys, args=arguments))
 
     async def _asked(self, question: Any) -> Any:
         try:
@@ -249,7 +264,7 @@ def _settings(seconds: float) -> dict[str, Any]:
 
 
 def _keys(prefix: str, partition: int, signal: str) -> list[str]:
-    names = (fence_key, values_key, changes_key)
+    names = (fence_key, values_key, commits_key)
     return [name(prefix, partition, signal) for name in names]
 
 

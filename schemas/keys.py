@@ -29,9 +29,9 @@ def fence_key(prefix: str, partition: int, signal: str) -> str:
     return f"{prefix}{{p{partition}}}:fence:{signal}"
 
 
-def changes_key(prefix: str, partition: int, signal: str) -> str:
-    """The sorted set of a followed signal's keys, scored by the offset of the commit that last wrote them."""
-    return f"{prefix}{{p{partition}}}:changes:{signal}"
+def commits_key(prefix: str, partition: int, signal: str) -> str:
+    """The sorted set of a followed signal's last commits, scored by their offsets: which keys each has written."""
+    return f"{prefix}{{p{partition}}}:commits:{signal}"
 
 
 def user_key(user_id: str) -> str:

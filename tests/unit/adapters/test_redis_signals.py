@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -55,6 +56,28 @@ def test_thousands_of_changes_come_whole(store, redis_url, site):
     assert first.values == {**many, "pop:old": b"1"}
     assert not later.whole
     assert later.values == many
+
+
+@pytest.mark.stack
+def test_a_follower_who_is_too_far_behind_gets_everything(store, redis_url, site):
+    offsets = (-1, 4, 9, redis_signals.TOLD + 20)
+    for before, after in pairwise(offsets):
+        store.commit(
+            1, Signal.ITEMS, Fence(LOG, before) if before >= 0 else None, Fence(LOG, after), {str(after): b"1"}
+        )
+
+    async def read():
+        reader = redis_signals.RedisSignalReader(redis_url, f"{site}:")
+        found = [await reader.changes(1, Signal.ITEMS, Fence(LOG, offset)) for offset in offsets[1:]]
+        await reader.close()
+        return found
+
+    behind, along, level = asyncio.run(read())
+    assert behind.whole
+    assert set(behind.values) == {str(offset) for offset in offsets[1:]}
+    assert not along.whole
+    assert set(along.values) == {str(offsets[-1])}
+    assert (level.whole, level.values) == (False, {})
 
 
 @pytest.mark.stack
