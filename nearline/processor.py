@@ -8,8 +8,7 @@ is read again, and reading goes on behind it. Nothing here knows Faust, Redis, K
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
@@ -23,7 +22,7 @@ from schemas.keys import Signal
 from schemas.ports import SignalStore
 from schemas.records import Fence, Record
 from signals import aggregates, catalogue, users
-from signals.cells import HISTORY, Change, Observed, by_cell, observed
+from signals.cells import HISTORY, Kind, Observed, observed
 
 V = TypeVar("V")
 View = TypeVar("View", Item, Profile)
@@ -31,9 +30,9 @@ View = TypeVar("View", Item, Profile)
 HOT_BYTES: Final = 4 * 1_048_576
 """Values kept decoded in memory a partition and signal, by their packed size: unpacked they take seven times as much.
 
-Past that those that were changed longest ago are dropped, until half of it is left.
+Whenever half of it has been written, those that are not among what was written are dropped.
 """
-MOST_SEEN: Final = 4_000
+MOST_SEEN: Final = 8_000
 """Events that wait for ``aggregates``; more are counted and committed before their time."""
 MANY: Final = 500
 """Records at once, after which a partition is behind: its ``aggregates`` may wait,"""
@@ -90,9 +89,9 @@ class SignalState(Generic[V]):
         self._store, self._partition, self._signal, self._log_id = store, partition, signal, log_id
         self._decode, self._encode = decode, encode
         self._values: dict[str, V] = {}
-        self._sizes: dict[str, int] = {}
-        self._held = 0
-        self._dirty: set[str] = set()
+        self._dirty: dict[str, None] = {}
+        self._hot: dict[str, None] = {}
+        self._written = 0
         self._fence: Fence | None = None
         self.applied = -1
 
@@ -104,9 +103,9 @@ class SignalState(Generic[V]):
     def open(self) -> None:
         """Forget what is in memory and read the fence; values that follow another log are removed."""
         self._values.clear()
-        self._sizes.clear()
-        self._held = 0
         self._dirty.clear()
+        self._hot.clear()
+        self._written = 0
         self._fence = self._store.fence(self._partition, self._signal)
         if self._fence is None or self._fence.log_id != self._log_id:
             fresh = Fence(self._log_id, -1)
@@ -117,57 +116,43 @@ class SignalState(Generic[V]):
     def fetch(self, keys: Iterable[str]) -> None:
         """Bring these values into memory in one read."""
         # Not a difference of sets, which walks all that is in memory.
-        missing = sorted([key for key in keys if key not in self._values])
+        missing = [key for key in keys if key not in self._values]
         if missing:
             found = self._store.load(self._partition, self._signal, missing)
-            for key, data in zip(missing, found, strict=True):
-                self._values[key] = self._decode(key, data)
-                self._weigh(key, data or b"")
+            self._values.update(zip(missing, map(self._decode, missing, found), strict=True))
 
     def __getitem__(self, key: str) -> V:
         return self._values[key]
 
     def put(self, key: str, value: V) -> None:
         """Change a value in memory; the next commit writes it."""
-        self._values.pop(key, None)
         self._values[key] = value
-        self._dirty.add(key)
+        self._dirty[key] = None
 
-    def change(self, changes: Iterable[Change]) -> None:
-        """Change values in order."""
-        runs, values = by_cell(changes), self._values
-        self.fetch(runs.keys())
-        for key, folds in runs.items():
-            value: Any = values.pop(key)
-            for fold, by in folds:
-                value = fold(value, by)
-            values[key] = value
-        self._dirty |= runs.keys()
+    def change(self, changes: Iterable[tuple[Kind, Mapping[str, Sequence[Any]]]]) -> None:
+        """Fold what ``aggregates.changes`` gives into the values that it is of."""
+        gathered, values = list(changes), self._values
+        self.fetch([key for _, changed in gathered for key in changed])
+        for kind, changed in gathered:
+            for key, by in changed.items():
+                values[key] = kind.fold(values[key], by)
+            self._dirty.update(dict.fromkeys(changed))
 
     def commit(self) -> None:
         """Write what has changed together with the fence, in one step."""
         if self.applied == self.committed:
             return
         fence = Fence(self._log_id, self.applied)
-        changed = {key: self._encode(self._values[key]) for key in sorted(self._dirty)}
+        changed = {key: self._encode(self._values[key]) for key in self._dirty}
         self._store.commit(self._partition, self._signal, self._fence, fence, changed)
         self._fence = fence
+        self._hot.update(self._dirty)
         self._dirty.clear()
-        for key, data in changed.items():
-            self._weigh(key, data)
-        if self._held > HOT_BYTES:
-            self._forget_oldest()
-
-    def _weigh(self, key: str, data: bytes) -> None:
-        self._held += len(data) - self._sizes.get(key, 0)
-        self._sizes[key] = len(data)
-
-    def _forget_oldest(self) -> None:
-        for key in list(self._values):
-            if self._held <= HOT_BYTES // 2:
-                return
-            del self._values[key]
-            self._held -= self._sizes.pop(key)
+        self._written += sum(map(len, changed.values()))
+        if self._written >= HOT_BYTES // 2:
+            self._values = {key: self._values[key] for key in self._hot}
+            self._hot.clear()
+            self._written = 0
 
 
 class EventProcessor:
@@ -263,7 +248,7 @@ class EventProcessor:
         return users.loses_history(event) or users.outruns(after, self._cells.committed, HISTORY)
 
     def _flush(self, now: float) -> None:
-        self._cells.change(chain.from_iterable(map(aggregates.changes, self._seen)))
+        self._cells.change(aggregates.changes(self._seen))
         self._seen.clear()
         self._cells.commit()
         seconds = self._flush_seconds

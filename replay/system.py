@@ -40,7 +40,7 @@ class System:
         before = self._values.get(event.subject, EMPTY)
         after = users.fold(before, event, self._offset)
         self._values[event.subject] = after
-        changed = aggregates.fold(self._cells, observed(before, after, event, self._offset))
+        changed = aggregates.fold(self._cells, [observed(before, after, event, self._offset)])
         self._cells.update(changed)
         self._merge(changed)
         self._offset += 1

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
 from signals import baskets, context, covisits, exposure, popularity, queries, tail
-from signals.cells import Change, Kind, Observed, by_cell
+from signals.cells import Changes, Kind, Observed
 
 KINDS: Final[Sequence[Kind]] = (
     popularity.KIND,
@@ -45,17 +44,18 @@ def decode(key: str, data: bytes | None) -> Cell:
     return _EMPTY[kind] if data is None else _DECODERS[kind].decode(data)
 
 
-def changes(observed: Observed) -> list[Change]:
-    """What one event changes, in order."""
-    return list(chain.from_iterable([kind.changes(observed) for kind in KINDS]))
+def changes(observed: Sequence[Observed]) -> Iterator[tuple[Kind, dict[str, list[Any]]]]:
+    """What events, in order, change: by kind, and by the key of a cell, what its kind's fold is to be called with."""
+    for kind in KINDS:
+        found = Changes(list)
+        kind.gather(observed, found)
+        yield kind, {f"{kind.name}:{about}": by for about, by in found.items()}
 
 
-def fold(cells: Mapping[str, Cell], observed: Observed) -> dict[str, Cell]:
-    """The changed cells after one event; a cell that is not among ``cells`` is taken to be empty."""
-    changed: dict[str, Cell] = {}
-    for key, runs in by_cell(changes(observed)).items():
-        cell = cells.get(key) or decode(key, None)
-        for fold_one, by in runs:
-            cell = fold_one(cell, by)
-        changed[key] = cell
-    return changed
+def fold(cells: Mapping[str, Cell], observed: Sequence[Observed]) -> dict[str, Cell]:
+    """The changed cells after events, in order; a cell that is not among ``cells`` is taken to be empty."""
+    return {
+        key: kind.fold(cells.get(key) or kind.empty, by)
+        for kind, changed in changes(observed)
+        for key, by in changed.items()
+    }

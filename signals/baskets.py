@@ -6,12 +6,12 @@ they were put in the cart, bought or bookmarked in one session. A pair counts on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
-from signals.cells import Change, Fold, Kind, Observed
+from signals.cells import Changes, Gone, Kind, Observed
 from signals.decay import DAY, add_to, strongest, take_from
 from signals.users import NEGATIVE, Entry
 
@@ -33,21 +33,39 @@ def basket_key(item: str) -> str:
     return f"with:{item}"
 
 
-def changes(observed: Observed) -> Iterator[Change]:
+def gather(observed: Iterable[Observed], changes: Changes) -> None:
     """Each pair of an item with those that were in its group before; a pair is undone with the item taken back."""
-    for gone in observed.taken_back:
-        for pair, at in _pairs(gone, observed.earlier):
-            yield from _both(pair, _taken, at)
-    if (entry := observed.entry) is not None and entry.type not in NEGATIVE:
-        for pair, at in _pairs(entry, observed.earlier):
-            yield from _both(pair, _added, at)
+    for each in observed:
+        for gone in each.taken_back:
+            for item, other, at in _pairs(gone, each.earlier):
+                changes[item].append(Gone((other, at)))
+        entry = each.entry
+        if entry is not None and entry.group and entry.type not in NEGATIVE:
+            for item, other, at in _pairs(entry, each.earlier):
+                changes[item].append((other, at))
 
 
-KIND: Final = Kind("with", BasketCell(), changes)
+def fold(cell: BasketCell, by: Sequence[tuple[str, float] | Gone]) -> BasketCell:
+    """Pairs of a companion and time in half-lives count, those that are gone no longer."""
+    companions = cell.companions.copy()
+    for each in by:
+        if isinstance(each, Gone):
+            take_from(companions, (each.by,))
+            continue
+        add_to(companions, (each,))
+        if len(companions) > WIDTH + SLACK:
+            companions = strongest(companions, WIDTH)
+    return BasketCell(companions)
 
 
-def _pairs(entry: Entry, others: Sequence[Entry]) -> Iterator[tuple[tuple[str, str], float]]:
-    """The pairs that an entry makes with the others of its group, and when: none where its item is there already."""
+KIND: Final = Kind("with", BasketCell(), gather, fold)
+
+
+def _pairs(entry: Entry, others: Sequence[Entry]) -> Iterator[tuple[str, str, float]]:
+    """The pairs that an entry makes with the others of its group, both ways, and when in half-lives.
+
+    None where its item is there already.
+    """
     if not entry.group:
         return
     group = [other for other in others if other.group == entry.group and other.type not in NEGATIVE]
@@ -55,24 +73,6 @@ def _pairs(entry: Entry, others: Sequence[Entry]) -> Iterator[tuple[tuple[str, s
         return
     firsts = {other.item: other for other in reversed(group)}
     for item, first in sorted(firsts.items()):
-        yield (entry.item, item), max(entry, first, key=lambda each: each.offset).at
-
-
-def _both(pair: tuple[str, str], fold: Fold, at: float) -> Iterator[Change]:
-    for item, other in (pair, pair[::-1]):
-        yield Change(basket_key(item), fold, (other, at / HALF_LIFE))
-
-
-def _added(cell: BasketCell, by: Sequence[tuple[str, float]]) -> BasketCell:
-    companions = cell.companions.copy()
-    for pair in by:
-        add_to(companions, (pair,))
-        if len(companions) > WIDTH + SLACK:
-            companions = strongest(companions, WIDTH)
-    return BasketCell(companions)
-
-
-def _taken(cell: BasketCell, by: Sequence[tuple[str, float]]) -> BasketCell:
-    companions = cell.companions.copy()
-    take_from(companions, by)
-    return BasketCell(companions)
+        at = max(entry, first, key=lambda each: each.offset).at / HALF_LIFE
+        yield entry.item, item, at
+        yield item, entry.item, at

@@ -6,13 +6,14 @@ and how cells of several partitions are merged. ``signals/aggregates.py`` lists 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from schemas.events import LoggedEvent
-from signals.users import EMPTY, Entry, UserValue, entry_at, history, taken_back
+from signals.users import Entry, Term, UserValue, entry_at, history, taken_back
 
 HISTORY: Final = 32
 """How many of a user's earlier entries a change may look at."""
@@ -29,40 +30,28 @@ class Observed(NamedTuple):
     """The user's entries before it, newest last, at most HISTORY."""
     taken_back: tuple[Entry, ...] = ()
     """The entries that it removed from the user's history."""
-    after: UserValue = EMPTY
-    """The user's value with it, and perhaps with later events too."""
+    terms: tuple[Term, ...] = ()
+    """The user's searches, perhaps with later ones too."""
+    shown: tuple[int, ...] = ()
+    """The offsets of the user's last impressions, likewise."""
 
 
 def observed(before: UserValue, after: UserValue, event: LoggedEvent, offset: int) -> Observed:
     """An event, given its user's value before and after it; where the value is ahead of it, both are that value."""
     entry, earlier = entry_at(after, offset), history(after, offset, HISTORY)
-    return Observed(offset, event, entry, earlier, taken_back(before, event) if before is not after else (), after)
+    gone = taken_back(before, event) if before is not after else ()
+    # Not the whole value: thousands of these wait at once.
+    return Observed(offset, event, entry, earlier, gone, after.terms, after.shown)
 
 
-Fold = Callable[[Any, Sequence[Any]], Any]
-"""``fold(cell, [by, …])``, pure, is the cell after these changes of it, in order: many cost one copy."""
+class Gone(NamedTuple):
+    """A change that is taken back."""
 
-
-class Change(msgspec.Struct, frozen=True, gc=False):
-    """What an event does to one cell."""
-
-    key: str
-    fold: Fold
     by: Any
 
 
-def by_cell(changes: Iterable[Change]) -> dict[str, list[tuple[Fold, list[Any]]]]:
-    """The changes of each cell, in order; those of one fold that follow each other together."""
-    runs: dict[str, list[tuple[Fold, list[Any]]]] = {}
-    for change in changes:
-        run = runs.get(change.key)
-        if run is None:
-            runs[change.key] = [(change.fold, [change.by])]
-        elif run[-1][0] is change.fold:
-            run[-1][1].append(change.by)
-        else:
-            run.append((change.fold, [change.by]))
-    return runs
+Changes = defaultdict[str, list[Any]]
+"""By what a cell is about, what changes it, in order."""
 
 
 class Kind(NamedTuple):
@@ -70,5 +59,7 @@ class Kind(NamedTuple):
 
     name: str
     empty: msgspec.Struct
-    changes: Callable[[Observed], Iterable[Change]]
-    """The cells that an event changes, and how, in order."""
+    gather: Callable[[Iterable[Observed], Changes], None]
+    """Adds what events, in order, change: many at once, because what is done for every event is what a worker costs."""
+    fold: Callable[[Any, Sequence[Any]], Any]
+    """``fold(cell, [by, …])``, pure, is the cell after these changes of it, in order: many cost one copy."""

@@ -6,12 +6,12 @@ Read as what trends in a request's context. Weights of types come in when a cell
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from signals.cells import Change, Kind, Observed
+from signals.cells import Changes, Gone, Kind, Observed
 from signals.decay import DAY, HOUR, NOTHING, add_to, log_add, log_subtract, strongest, summed, take_from
 from signals.users import Entry
 
@@ -38,15 +38,29 @@ def hour_label(at: float) -> str:
     return f"hour:{int(at % DAY // HOUR)}"
 
 
-def changes(observed: Observed) -> Iterator[Change]:
+def gather(observed: Iterable[Observed], changes: Changes) -> None:
     """An interaction counts in each of its contexts, until it is taken back."""
-    for gone in observed.taken_back:
-        yield Change(context_key(gone.item), _taken, gone)
-    if (entry := observed.entry) is not None:
-        yield Change(context_key(entry.item), _added, entry)
+    for each in observed:
+        for gone in each.taken_back:
+            changes[gone.item].append(Gone(gone))
+        if (entry := each.entry) is not None:
+            changes[entry.item].append(entry)
 
 
-KIND: Final = Kind("ctx", ContextCell(), changes)
+def fold(cell: ContextCell, by: Sequence[Entry | Gone]) -> ContextCell:
+    """Entries count, those that are gone no longer."""
+    counts = cell.counts.copy()
+    for each in by:
+        if isinstance(each, Gone):
+            take_from(counts, _counts(each.by))
+            continue
+        add_to(counts, _counts(each))
+        if len(counts) > WIDTH + SLACK:
+            counts = strongest(counts, WIDTH)
+    return ContextCell(counts)
+
+
+KIND: Final = Kind("ctx", ContextCell(), gather, fold)
 
 
 def merge_context(cells: Iterable[ContextCell], weights: Mapping[str, float]) -> dict[str, float]:
@@ -67,19 +81,3 @@ def merge_context(cells: Iterable[ContextCell], weights: Mapping[str, float]) ->
 def _counts(entry: Entry) -> list[tuple[str, float]]:
     amount = entry.at / HALF_LIFE
     return [(f"{entry.type}|{label}", amount) for label in (*entry.context, hour_label(entry.at))]
-
-
-def _added(cell: ContextCell, by: Sequence[Entry]) -> ContextCell:
-    counts = cell.counts.copy()
-    for entry in by:
-        add_to(counts, _counts(entry))
-        if len(counts) > WIDTH + SLACK:
-            counts = strongest(counts, WIDTH)
-    return ContextCell(counts)
-
-
-def _taken(cell: ContextCell, by: Sequence[Entry]) -> ContextCell:
-    counts = cell.counts.copy()
-    for entry in by:
-        take_from(counts, _counts(entry))
-    return ContextCell(counts)

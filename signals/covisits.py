@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Final
 
 import msgspec
 
-from signals.cells import Change, Kind, Observed
+from signals.cells import Changes, Kind, Observed
 from signals.decay import DAY, add_to, strongest
 from signals.users import NEGATIVE, Entry
 
@@ -44,17 +45,34 @@ def next_key(item: str) -> str:
     return f"next:{item}"
 
 
-def changes(observed: Observed) -> list[Change]:
-    """The items that the user was at before are followed by this one, and it, less so, by them."""
-    if (entry := observed.entry) is None or not (linked := _linked(entry, observed.earlier)):
-        return []
-    own, at = entry.item, entry.at / NEXT_HALF_LIFE
-    amounts = [(item, at + weight) for item, weight in zip(linked, _WEIGHTS, strict=False)]
-    forward = [Change(next_key(item), _followed, ((own, amount),)) for item, amount in amounts]
-    return [*forward, Change(next_key(own), _followed, [(item, amount + _BACK) for item, amount in amounts])]
+def gather(observed: Iterable[Observed], changes: Changes) -> None:
+    """The items that a user was at before are followed by the one of an interaction, and it, less so, by them."""
+    for each in observed:
+        if (entry := each.entry) is None or not (linked := _linked(entry, each.earlier)):
+            continue
+        own, at = entry.item, entry.at / NEXT_HALF_LIFE
+        back = []
+        for item, weight in zip(linked, _WEIGHTS, strict=False):
+            amount = at + weight
+            changes[item].append(((own, amount),))
+            back.append((item, amount + _BACK))
+        changes[own].append(back)
 
 
-KIND: Final = Kind("next", NextCell(), changes)
+def fold(cell: NextCell, by: Sequence[Sequence[tuple[str, float]]]) -> NextCell:
+    """Each of ``by`` are links of one interaction."""
+    followers = cell.followers.copy()
+    if len(followers) + sum(map(len, by)) <= NEXT_WIDTH + NEXT_SLACK:
+        add_to(followers, chain.from_iterable(by))
+        return NextCell(followers)
+    for links in by:
+        add_to(followers, links)
+        if len(followers) > NEXT_WIDTH + NEXT_SLACK:
+            followers = strongest(followers, NEXT_WIDTH)
+    return NextCell(followers)
+
+
+KIND: Final = Kind("next", NextCell(), gather, fold)
 
 
 def _linked(entry: Entry, earlier: Sequence[Entry]) -> Iterable[str]:
@@ -69,12 +87,3 @@ def _linked(entry: Entry, earlier: Sequence[Entry]) -> Iterable[str]:
             if len(items) == NEXT_REACH:
                 break
     return items
-
-
-def _followed(cell: NextCell, by: Sequence[Sequence[tuple[str, float]]]) -> NextCell:
-    followers = cell.followers.copy()
-    for links in by:
-        add_to(followers, links)
-        if len(followers) > NEXT_WIDTH + NEXT_SLACK:
-            followers = strongest(followers, NEXT_WIDTH)
-    return NextCell(followers)

@@ -10,13 +10,13 @@ Read as clicks over expected clicks: a place that is looked at half as often as 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from schemas.events import LoggedEvent
-from signals.cells import Change, Kind, Observed
+from signals.cells import Changes, Gone, Kind, Observed
 from signals.decay import DAY, add_to, summed, take_from, value_at
 from signals.users import NEGATIVE, TYPES, Entry
 
@@ -39,19 +39,32 @@ def exposure_key(item: str) -> str:
     return f"exp:{item}"
 
 
-def changes(observed: Observed) -> Iterator[Change]:
+def gather(observed: Iterable[Observed], changes: Changes) -> None:
     """An impression counts at each item that it shows; an answer counts at its item, until it is taken back."""
-    for gone in observed.taken_back:
-        if gone.position is not None:
-            yield Change(exposure_key(gone.item), _taken, _answer(gone))
-    entry, event = observed.entry, observed.event
-    if entry is not None and entry.position is not None and entry.type not in NEGATIVE:
-        yield Change(exposure_key(entry.item), _added, _answer(entry))
-    elif event.type == SHOWN and observed.offset in observed.after.shown:
-        yield from _shown(event)
+    for each in observed:
+        for gone in each.taken_back:
+            if gone.position is not None:
+                changes[gone.item].append(Gone(_answer(gone)))
+        entry, event = each.entry, each.event
+        if entry is not None:
+            if entry.position is not None and entry.type not in NEGATIVE:
+                changes[entry.item].append(_answer(entry))
+        elif event.type == SHOWN and each.offset in each.shown:
+            _show(event, changes)
 
 
-KIND: Final = Kind("exp", ExposureCell(), changes)
+def fold(cell: ExposureCell, by: Sequence[tuple[str, float] | Gone]) -> ExposureCell:
+    """Pairs of ``type:bucket`` and time in half-lives count, those that are gone no longer."""
+    counts = cell.counts.copy()
+    for each in by:
+        if isinstance(each, Gone):
+            take_from(counts, (each.by,))
+        elif each[0] in counts or len(counts) < TYPES * len(BEGINS):
+            add_to(counts, (each,))
+    return ExposureCell(counts)
+
+
+KIND: Final = Kind("exp", ExposureCell(), gather, fold)
 
 
 def merge_exposure(cells: Iterable[ExposureCell]) -> dict[str, float]:
@@ -69,11 +82,11 @@ def by_bucket(counts: Mapping[str, float], weights: Mapping[str, float], now: fl
     return found
 
 
-def _shown(event: LoggedEvent) -> Iterator[Change]:
+def _show(event: LoggedEvent, changes: Changes) -> None:
     items = event.impression or ([event.item_id] if event.item_id else [])
     at = event.occurred_at.timestamp() / HALF_LIFE
     for place, item in enumerate(items[:LONGEST], start=event.position or 0):
-        yield Change(exposure_key(item), _added, (_name(SHOWN, place), at))
+        changes[item].append((_name(SHOWN, place), at))
 
 
 def _answer(entry: Entry) -> tuple[str, float]:
@@ -82,17 +95,3 @@ def _answer(entry: Entry) -> tuple[str, float]:
 
 def _name(kind: str, place: int) -> str:
     return f"{kind}:{bisect_right(BEGINS, place) - 1}"
-
-
-def _added(cell: ExposureCell, by: Sequence[tuple[str, float]]) -> ExposureCell:
-    counts = cell.counts.copy()
-    for each in by:
-        if each[0] in counts or len(counts) < TYPES * len(BEGINS):
-            add_to(counts, (each,))
-    return ExposureCell(counts)
-
-
-def _taken(cell: ExposureCell, by: Sequence[tuple[str, float]]) -> ExposureCell:
-    counts = cell.counts.copy()
-    take_from(counts, by)
-    return ExposureCell(counts)

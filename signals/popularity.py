@@ -7,12 +7,12 @@ change its own later.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from signals.cells import Change, Kind, Observed
+from signals.cells import Changes, Gone, Kind, Observed
 from signals.decay import DAY, HOUR, NOTHING, log_add, log_subtract
 from signals.users import TYPES, Entry
 
@@ -43,15 +43,33 @@ def popularity_key(item: str) -> str:
     return f"pop:{item}"
 
 
-def changes(observed: Observed) -> Iterator[Change]:
+def gather(observed: Iterable[Observed], changes: Changes) -> None:
     """The item of an interaction counts it; what is taken back no longer counts."""
-    for gone in observed.taken_back:
-        yield Change(popularity_key(gone.item), _uncounted, gone)
-    if (entry := observed.entry) is not None:
-        yield Change(popularity_key(entry.item), _counted, entry)
+    for each in observed:
+        for gone in each.taken_back:
+            changes[gone.item].append(Gone(gone))
+        if (entry := each.entry) is not None:
+            changes[entry.item].append(entry)
 
 
-KIND: Final = Kind("pop", PopularityCell(), changes)
+def fold(cell: PopularityCell, by: Sequence[Entry | Gone]) -> PopularityCell:
+    """Entries count, those that are gone no longer."""
+    types, first, last = cell.types.copy(), cell.first, cell.last
+    for each in by:
+        if isinstance(each, Gone):
+            _uncount(types, each.by)
+            continue
+        kind, at = each.type, each.at
+        if kind not in types and len(types) >= TYPES:
+            continue
+        old = types.get(kind, _EMPTY_TYPE)
+        decayed = tuple(map(log_add, old.decayed, [at / half_life for half_life in HALF_LIVES]))
+        types[kind] = TypeCount(old.count + 1, decayed)
+        first, last = min(first, at), max(last, at)
+    return PopularityCell(types, first, last)
+
+
+KIND: Final = Kind("pop", PopularityCell(), gather, fold)
 
 
 def merge_popularity(cells: Iterable[PopularityCell], weights: Mapping[str, float]) -> tuple[float, ...]:
@@ -75,23 +93,7 @@ def merge_count(cells: Iterable[PopularityCell], weights: Mapping[str, float]) -
     return sum(weights.get(kind, 0.0) * counted.count for cell in cells for kind, counted in cell.types.items())
 
 
-def _counted(cell: PopularityCell, by: Sequence[Entry]) -> PopularityCell:
-    types, first, last = cell.types.copy(), cell.first, cell.last
-    for entry in by:
-        kind, at = entry.type, entry.at
-        if kind not in types and len(types) >= TYPES:
-            continue
-        old = types.get(kind, _EMPTY_TYPE)
-        decayed = tuple([log_add(d, at / h) for d, h in zip(old.decayed, HALF_LIVES, strict=True)])
-        types[kind] = TypeCount(old.count + 1, decayed)
-        first, last = min(first, at), max(last, at)
-    return PopularityCell(types, first, last)
-
-
-def _uncounted(cell: PopularityCell, by: Sequence[Entry]) -> PopularityCell:
-    types = cell.types.copy()
-    for entry in by:
-        if (old := types.get(entry.type)) is not None:
-            decayed = tuple([log_subtract(d, entry.at / h) for d, h in zip(old.decayed, HALF_LIVES, strict=True)])
-            types[entry.type] = TypeCount(max(0, old.count - 1), decayed)
-    return PopularityCell(types, cell.first, cell.last)
+def _uncount(types: dict[str, TypeCount], entry: Entry) -> None:
+    if (old := types.get(entry.type)) is not None:
+        decayed = tuple([log_subtract(d, entry.at / h) for d, h in zip(old.decayed, HALF_LIVES, strict=True)])
+        types[entry.type] = TypeCount(max(0, old.count - 1), decayed)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 from zlib import crc32
 
 import msgspec
 
-from signals.cells import Change, Kind, Observed
+from signals.cells import Changes, Gone, Kind, Observed
 from signals.decay import DAY, add_to, strongest, summed, take_from
 from signals.users import NEGATIVE, Entry, searched
 
@@ -53,20 +53,41 @@ def query_words(query: str) -> list[str]:
 
 def query_key(word: str) -> str:
     """The cell that a word stands in."""
-    return f"query:{crc32(word.encode()) % CELLS}"
+    return f"query:{_cell(word)}"
 
 
-def changes(observed: Observed) -> Iterator[Change]:
+def gather(observed: Iterable[Observed], changes: Changes) -> None:
     """An item that was gone to after a search counts at the words of the search, until it is taken back."""
-    for gone in observed.taken_back:
-        for word in _searched_for(observed, gone):
-            yield Change(query_key(word), _taken, (word, gone))
-    if (entry := observed.entry) is not None:
-        for word in _searched_for(observed, entry):
-            yield Change(query_key(word), _added, (word, entry))
+    for each in observed:
+        for gone in each.taken_back:
+            for word in _searched_for(each, gone):
+                changes[_cell(word)].append(Gone((word, gone)))
+        if (entry := each.entry) is not None and each.terms:
+            for word in _searched_for(each, entry):
+                changes[_cell(word)].append((word, entry))
 
 
-KIND: Final = Kind("query", QueryCell(), changes)
+def fold(cell: QueryCell, by: Sequence[tuple[str, Entry] | Gone]) -> QueryCell:
+    """Pairs of a word and an entry that it led to count, those that are gone no longer."""
+    words = cell.words.copy()
+    for each in by:
+        if isinstance(each, Gone):
+            _take(words, *each.by)
+            continue
+        word, entry = each
+        items = words.pop(word, {}).copy()
+        add_to(items, ((entry.item, entry.at / HALF_LIFE),))
+        words[word] = strongest(items, WIDTH) if len(items) > WIDTH + SLACK else items
+        if len(words) > WORDS:
+            del words[next(iter(words))]
+    return QueryCell(words)
+
+
+KIND: Final = Kind("query", QueryCell(), gather, fold)
+
+
+def _cell(word: str) -> str:
+    return f"{crc32(word.encode()) % CELLS}"
 
 
 def merge_queries(cells: Iterable[QueryCell], word: str) -> dict[str, float]:
@@ -82,27 +103,13 @@ def _words_that_count(query: str) -> tuple[str, ...]:
 
 def _searched_for(observed: Observed, entry: Entry) -> Sequence[str]:
     """The words that led to an entry; none where the same search has led to its item before."""
-    term = searched(observed.after, entry) if entry.type not in NEGATIVE else None
+    term = searched(observed.terms, entry) if entry.type not in NEGATIVE else None
     if term is None or any(past.item == entry.item and past.offset > term.offset for past in observed.earlier):
         return ()
     return _words_that_count(term.query)
 
 
-def _added(cell: QueryCell, by: Sequence[tuple[str, Entry]]) -> QueryCell:
-    words = cell.words.copy()
-    for word, entry in by:
-        items = words.pop(word, {}).copy()
-        add_to(items, ((entry.item, entry.at / HALF_LIFE),))
-        words[word] = strongest(items, WIDTH) if len(items) > WIDTH + SLACK else items
-        if len(words) > WORDS:
-            del words[next(iter(words))]
-    return QueryCell(words)
-
-
-def _taken(cell: QueryCell, by: Sequence[tuple[str, Entry]]) -> QueryCell:
-    words = cell.words.copy()
-    for word, entry in by:
-        if word in words:
-            words[word] = words[word].copy()
-            take_from(words[word], ((entry.item, entry.at / HALF_LIFE),))
-    return QueryCell(words)
+def _take(words: dict[str, dict[str, float]], word: str, entry: Entry) -> None:
+    if word in words:
+        words[word] = words[word].copy()
+        take_from(words[word], ((entry.item, entry.at / HALF_LIFE),))

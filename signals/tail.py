@@ -7,12 +7,12 @@ named by a hash: the tail says what was done together, not by whom.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
 
-from signals.cells import Change, Kind, Observed
+from signals.cells import Changes, Gone, Kind, Observed
 from signals.users import NEGATIVE, Entry
 
 CHUNK: Final = 256
@@ -41,33 +41,35 @@ class TailCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 def tail_key(offset: int) -> str:
     """The cell of the chunk that an offset belongs to."""
-    return f"tail:{offset // CHUNK % RING}"
+    return f"tail:{_place(offset)}"
 
 
-def changes(observed: Observed) -> Iterator[Change]:
+def gather(observed: Iterable[Observed], changes: Changes) -> None:
     """An interaction stands in the chunk of its offset, until it is taken back; aversion tells of no session."""
-    for gone in observed.taken_back:
-        yield Change(tail_key(gone.offset), _taken_back, gone.offset)
-    entry = observed.entry
-    if entry is not None and entry.type not in NEGATIVE:
-        yield Change(tail_key(entry.offset), _appended, entry)
+    for each in observed:
+        for gone in each.taken_back:
+            changes[_place(gone.offset)].append(Gone(gone.offset))
+        entry = each.entry
+        if entry is not None and entry.type not in NEGATIVE:
+            changes[_place(entry.offset)].append(entry)
 
 
-KIND: Final = Kind("tail", TailCell(), changes)
-
-
-def _appended(cell: TailCell, by: Sequence[Entry]) -> TailCell:
+def fold(cell: TailCell, by: Sequence[Entry | Gone]) -> TailCell:
+    """Entries are appended; those at offsets that are gone stand apart."""
     chunk, entries, gone = cell.chunk, list(cell.entries), cell.gone
-    for entry in by:
-        if entry.offset // CHUNK != chunk:
-            chunk, entries, gone = entry.offset // CHUNK, [], ()
-        entries.append(TailEntry(entry.offset, entry.session, entry.item, entry.type, entry.at))
+    for each in by:
+        if isinstance(each, Gone):
+            gone += tuple([entry for entry in entries if entry.offset == each.by])
+            entries = [entry for entry in entries if entry.offset != each.by]
+            continue
+        if each.offset // CHUNK != chunk:
+            chunk, entries, gone = each.offset // CHUNK, [], ()
+        entries.append(TailEntry(each.offset, each.session, each.item, each.type, each.at))
     return TailCell(chunk, tuple(entries), gone)
 
 
-def _taken_back(cell: TailCell, by: Sequence[int]) -> TailCell:
-    entries, gone = cell.entries, cell.gone
-    for offset in by:
-        gone += tuple([entry for entry in entries if entry.offset == offset])
-        entries = tuple([entry for entry in entries if entry.offset != offset])
-    return TailCell(cell.chunk, entries, gone)
+KIND: Final = Kind("tail", TailCell(), gather, fold)
+
+
+def _place(offset: int) -> str:
+    return f"{offset // CHUNK % RING}"

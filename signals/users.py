@@ -195,9 +195,12 @@ def was_seen(value: UserValue, item: str) -> bool:
     return item in value.seen or bloom.holds(value.past, item)
 
 
-def searched(value: UserValue, entry: Entry) -> Term | None:
+def searched(terms: tuple[Term, ...], entry: Entry) -> Term | None:
     """The search that an interaction follows from: the last one before it, if that is not too long ago."""
-    return _last_search(value.terms, entry.offset, entry.at)
+    for term in reversed(terms):
+        if term.offset < entry.offset:
+            return term if abs(entry.at - term.at) <= SEARCH_SECONDS else None
+    return None
 
 
 def taken_back(value: UserValue, event: LoggedEvent) -> tuple[Entry, ...]:
@@ -388,16 +391,9 @@ def _search(terms: tuple[Term, ...], event: LoggedEvent, offset: int, at: float,
     return (*terms, Term(offset, event.query, at, (), hashed))[-TERMS:]
 
 
-def _last_search(terms: tuple[Term, ...], before: int, at: float) -> Term | None:
-    for term in reversed(terms):
-        if term.offset < before:
-            return term if abs(at - term.at) <= SEARCH_SECONDS else None
-    return None
-
-
 def _gone_to(terms: tuple[Term, ...], entry: Entry) -> tuple[Term, ...]:
     """The searches, the last one with the item that was gone to after it."""
-    term = _last_search(terms, entry.offset, entry.at) if entry.type not in NEGATIVE else None
+    term = searched(terms, entry) if entry.type not in NEGATIVE else None
     if term is None or entry.item in term.items:
         return terms
     return (*terms[:-1], msgspec.structs.replace(term, items=(*term.items, entry.item)[-SEARCHED:]))

@@ -132,7 +132,7 @@ class World:
         for offset, event in enumerate(events):
             before = values.get(event.subject, EMPTY)
             after = values[event.subject] = users.fold(before, event, offset)
-            cells.update(aggregates.fold(cells, observed(before, after, event, offset)))
+            cells.update(aggregates.fold(cells, [observed(before, after, event, offset)]))
         packed = {key: aggregates.encode(cell) for key, cell in cells.items()}
         self.merge(partition, packed)
         return packed

@@ -212,7 +212,7 @@ async def test_sessions_are_followed_within_a_refresh(shop, say):
     async with shop.running(refresh_seconds=0.02) as service:
         value = users.fold(users.EMPTY, say("like", 5), 3)
         seen = Observed(3, say("like", 5), users.entry_at(value, 3))
-        cell = aggregates.fold({}, seen)["tail:0"]
+        cell = aggregates.fold({}, [seen])["tail:0"]
         shop.signals.put(Signal.AGGREGATES, "tail:0", aggregates.encode(cell), "ann", 3)
         sessions = service.state.population.sessions.tail
         await until(lambda: len(sessions) == 1)
@@ -346,7 +346,7 @@ async def test_readiness_says_what_is_missing(shop, say):
 def _count_a_like(shop, say):
     entry = users.entry_at(users.fold(users.EMPTY, say("like", 5), 3), 3)
     key = popularity_key("item-5")
-    cell = aggregates.fold({}, Observed(3, say("like", 5), entry))[key]
+    cell = aggregates.fold({}, [Observed(3, say("like", 5), entry)])[key]
     shop.signals.put(Signal.AGGREGATES, key, aggregates.encode(cell), "ann", 3)
 
 

@@ -36,7 +36,7 @@ class Partition:
         """Fold one event; gives the cells that changed."""
         before = self.values.get(event.subject, users.EMPTY)
         after = self.values[event.subject] = users.fold(before, event, self.offset)
-        changed = aggregates.fold(self.cells, observed(before, after, event, self.offset))
+        changed = aggregates.fold(self.cells, [observed(before, after, event, self.offset)])
         self.cells.update(changed)
         if self.stored:
             self.cells = {key: aggregates.decode(key, aggregates.encode(cell)) for key, cell in self.cells.items()}

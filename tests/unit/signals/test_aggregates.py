@@ -48,13 +48,13 @@ def observed(each: Entry, earlier: list[Entry] = ()) -> Observed:
 
 
 def unfold(cells: dict[str, aggregates.Cell], each: Entry) -> dict[str, aggregates.Cell]:
-    return fold(cells, Observed(1, SOMETHING, None, (), (each,)))
+    return fold(cells, [Observed(1, SOMETHING, None, (), (each,))])
 
 
 def folded(history: list[Entry], stored: bool = False) -> dict[str, aggregates.Cell]:
     cells: dict[str, aggregates.Cell] = {}
     for n, each in enumerate(history):
-        cells.update(fold(cells, observed(each, history[:n])))
+        cells.update(fold(cells, [observed(each, history[:n])]))
         if stored:
             cells = {key: decode(key, encode(cell)) for key, cell in cells.items()}
     return cells
@@ -107,14 +107,21 @@ def test_followers_are_the_decayed_sum_of_what_came_after(history):
 @given(entries)
 def test_a_fold_changes_only_the_cells_it_touches(history):
     for n, each in enumerate(history):
-        keys = {change.key for change in changes(observed(each, history[:n]))}
-        assert fold({key: decode(key, None) for key in keys}, observed(each, history[:n])).keys() == keys
+        keys = {key for _, changed in changes([observed(each, history[:n])]) for key in changed}
+        assert fold({key: decode(key, None) for key in keys}, [observed(each, history[:n])]).keys() == keys
 
 
 @given(entries)
 def test_folding_again_gives_the_same_bytes_wherever_it_was_stored_meanwhile(history):
     once, again = folded(history), folded(history, stored=True)
     assert {key: encode(cell) for key, cell in once.items()} == {key: encode(cell) for key, cell in again.items()}
+
+
+@given(entries, st.integers(0, 25))
+def test_many_events_at_once_change_the_same_as_one_by_one(history, first):
+    seen = [observed(each, history[:n]) for n, each in enumerate(history)]
+    cells = fold({}, seen[:first])
+    assert cells | fold(cells, seen[first:]) == folded(history)
 
 
 @given(entries, st.sampled_from("abcdef"))
@@ -150,7 +157,7 @@ def test_an_item_keeps_its_strongest_followers_and_trims_the_others_together():
     cells: dict[str, aggregates.Cell] = {}
     for n, follower in enumerate(followers):
         each = entry(follower, at=TODAY + n)
-        cells.update(fold(cells, observed(each, history)))
+        cells.update(fold(cells, [observed(each, history)]))
         assert len(cells["next:a"].followers) <= most
     assert sorted(cells["next:a"].followers) == followers[-covisits.NEXT_WIDTH - 4 :]
 

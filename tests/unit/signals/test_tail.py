@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signals import tail, users
+from signals.cells import Gone
 from signals.tail import CHUNK, RING, TailCell, tail_key
 
 randoms = st.integers(0, 2**32).map(Random)
@@ -73,4 +74,4 @@ def test_what_is_taken_back_leaves_the_tail_and_is_named(partition, say):
 
 def test_taking_back_what_a_later_lap_has_replaced_changes_nothing(say):
     cell = TailCell(RING, (tail.TailEntry(CHUNK * RING, b"12345678", "a", "click", 0.0),))
-    assert tail._taken_back(cell, [0]) == cell
+    assert tail.fold(cell, [Gone(0)]) == cell
