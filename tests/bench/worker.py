@@ -7,6 +7,7 @@ starts, ``live`` what comes at once while it runs. An event counts as done when 
 from __future__ import annotations
 
 import re
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,6 +102,9 @@ def _freshet(settings: Settings, folder: Path, workers: int, seed: int) -> tuple
     with followed(settings) as log, supervised(services, folder / f"{time.time_ns()}") as running:
         pids = [running.pid(each.name) for each in services]
         before = log.applied()
+        # What a process takes to start is not what an event costs.
+        metrics = range(ports.workers_from + 1, ports.workers_from + workers + 1)
+        eventually(lambda: all(map(_listens, metrics)), 60, "workers start")
         eventually(lambda: log.applied() > before, 60, "workers begin")
         backlog = log.until_done(pids)
         # Until the group is settled a second worker has nothing to do.
@@ -108,6 +112,11 @@ def _freshet(settings: Settings, folder: Path, workers: int, seed: int) -> tuple
         traffic.produce(settings.kafka, settings.prefix, EVENTS, 200 + seed)
         live = log.until_done(pids)
     return backlog, live
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Followed:
