@@ -27,21 +27,23 @@ _log = structlog.get_logger(__name__)
 ANSWER_SECONDS: Final = 5.0
 _CHUNK: Final = 1_000
 """Values asked for or scanned at once, so that no single command holds Redis up for long."""
-TOLD: Final = 50_000
-"""Offsets that followers are told of commits for; whoever is further behind reads everything anew."""
+TOLD: Final = 1_000
+"""Commits that followers are told of,"""
+TOLD_OFFSETS: Final = 200_000
+"""and how far these reach back, which bounds their keys; whoever is further behind reads everything anew."""
 _SCANS: Final = 5
 """How often a first read begins anew because the partition was reset under it."""
 
 # KEYS: fence, values, commits. ARGV: expected and new fence, the commit as followers are told of it (empty where the
-# signal is not followed), its offset, the last one that is too old to tell of, how many values are written,
-# then key and value of each, then the keys that are removed.
+# signal is not followed), its offset, the last one that is too old to tell of, the rank from the end of the last one
+# beyond those told of, how many values are written, then key and value of each, then the keys that are removed.
 # Answers false, or the fence that stood there where it was not the expected one.
-# Hundreds of values go in each command: each costs a record in the append-only file, and an array of Lua has its bounds.
+# Hundreds of values go in each command, as each costs a record in the append-only file; Lua's stack holds no more.
 _COMMIT: Final = """
 local actual = redis.call('GET', KEYS[1]) or ''
 if actual ~= ARGV[1] then return actual end
-local last = 6 + 2 * tonumber(ARGV[6])
-for i = 7, last, 1000 do
+local last = 7 + 2 * tonumber(ARGV[7])
+for i = 8, last, 1000 do
   redis.call('HSET', KEYS[2], unpack(ARGV, i, math.min(i + 999, last)))
 end
 for i = last + 1, #ARGV, 1000 do
@@ -50,6 +52,7 @@ end
 if ARGV[3] ~= '' then
   redis.call('ZADD', KEYS[3], ARGV[4], ARGV[3])
   redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', ARGV[5])
+  redis.call('ZREMRANGEBYRANK', KEYS[3], 0, ARGV[6])
 end
 redis.call('SET', KEYS[1], ARGV[2])
 return false
@@ -77,9 +80,10 @@ return {redis.call('GET', KEYS[1]), redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. 
 
 
 class _Commit(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A commit as followers are told of it: the fence's offset before it, and the keys that it has written."""
+    """A commit as followers are told of it: the fence's offset before and after it, and the keys that it has changed."""
 
     previous: int
+    offset: int
     keys: tuple[str, ...]
 
 
@@ -110,13 +114,13 @@ class RedisSignalStore:
         self, partition: int, signal: str, expected: Fence | None, fence: Fence, values: Mapping[str, bytes | None]
     ) -> None:
         """See SignalStore. A commit sent again after a lost answer finds its own fence: that is FenceMoved too."""
-        told = (
-            _ENCODER.encode(_Commit(expected.offset if expected else -1, tuple(values))) if signal in FOLLOWED else b""
-        )
+        commit = _Commit(expected.offset if expected else -1, fence.offset, tuple(values))
+        told = _ENCODER.encode(commit) if signal in FOLLOWED else b""
         written = [part for pair in values.items() if pair[1] is not None for part in pair]
         removed = [key for key, value in values.items() if value is None]
-        place = [told, fence.offset, fence.offset - TOLD, len(written) // 2]
-        self._swap(_COMMIT, partition, signal, [_text(expected), _text(fence), *place, *written, *removed])
+        record = [told, fence.offset, fence.offset - TOLD_OFFSETS, -TOLD - 1]
+        arguments = [_text(expected), _text(fence), *record, len(written) // 2, *written, *removed]
+        self._swap(_COMMIT, partition, signal, arguments)
 
     def reset(self, partition: int, signal: str, expected: Fence | None, fence: Fence) -> None:
         """See SignalStore."""
@@ -204,10 +208,11 @@ class RedisSignalReader:
             return await self._everything(partition, signal)
         keys = _keys(self._prefix, partition, signal)
         stored, told = await self._asked(self._commits(keys=keys, args=[since.offset]))
-        fence, commits = _fence(stored), [_DECODER.decode(each) for each in told]
+        fence = _fence(stored)
         if fence is None or fence.log_id != since.log_id or fence.offset < since.offset:
             return await self._everything(partition, signal)
-        if fence.offset > since.offset and (not commits or commits[0].previous > since.offset):
+        commits = [_DECODER.decode(each) for each in told]
+        if not _lead(commits, since.offset, fence.offset):
             return await self._everything(partition, signal)
         changed = list(dict.fromkeys(chain.from_iterable([each.keys for each in commits])))
         values = await self._values(keys[1], changed)
@@ -273,6 +278,12 @@ def _follows(before: Fence | None, after: Fence | None) -> bool:
     if before is None or after is None:
         return before is after
     return after.log_id == before.log_id and after.offset >= before.offset
+
+
+def _lead(commits: Sequence[_Commit], begin: int, end: int) -> bool:
+    """Whether commits lead from one offset to another without a gap; the first may have begun earlier."""
+    begins = [min(begin, commits[0].previous), *(each.offset for each in commits)] if commits else [begin]
+    return begins[-1] == end and all(each.previous == at for each, at in zip(commits, begins, strict=False))
 
 
 def _text(fence: Fence | None) -> str:

@@ -30,7 +30,8 @@ View = TypeVar("View", Item, Profile)
 HOT_BYTES: Final = 4 * 1_048_576
 """Values kept decoded in memory a partition and signal, by their packed size: unpacked they take seven times as much.
 
-Whenever half of it has been written, those that are not among what was written are dropped.
+Whenever half of it has been written, those that are not among what was written are dropped, and all of them where that
+alone is more.
 """
 MOST_SEEN: Final = 8_000
 """Events that wait for ``aggregates``; more are counted and committed before their time."""
@@ -130,7 +131,7 @@ class SignalState(Generic[V]):
         self._dirty[key] = None
 
     def change(self, changes: Iterable[tuple[Kind, Mapping[str, Sequence[Any]]]]) -> None:
-        """Fold what ``aggregates.changes`` gives into the values that it is of."""
+        """Fold what ``aggregates.changes`` gives into the values that it is of. Where this raises, ``open`` it again."""
         gathered, values = list(changes), self._values
         self.fetch([key for _, changed in gathered for key in changed])
         for kind, changed in gathered:
@@ -150,7 +151,8 @@ class SignalState(Generic[V]):
         self._dirty.clear()
         self._written += sum(map(len, changed.values()))
         if self._written >= HOT_BYTES // 2:
-            self._values = {key: self._values[key] for key in self._hot}
+            kept = self._hot if self._written < HOT_BYTES else ()
+            self._values = {key: self._values[key] for key in kept}
             self._hot.clear()
             self._written = 0
 

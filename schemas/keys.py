@@ -30,7 +30,7 @@ def fence_key(prefix: str, partition: int, signal: str) -> str:
 
 
 def commits_key(prefix: str, partition: int, signal: str) -> str:
-    """The sorted set of a followed signal's last commits, scored by their offsets: which keys each has written."""
+    """The sorted set of a followed signal's last commits, scored by their offsets: which keys each has written or removed."""
     return f"{prefix}{{p{partition}}}:commits:{signal}"
 
 

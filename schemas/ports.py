@@ -74,7 +74,7 @@ class SignalChanges(NamedTuple):
     fence: Fence | None
     values: dict[str, bytes]
     whole: bool
-    """True where this is every value there is (first read, or the fence went back or to another log)."""
+    """True where this is every value there is (first read, the fence went back or to another log, or ``since`` is too old)."""
 
 
 class SignalStore(Protocol):
@@ -114,7 +114,7 @@ class SignalReader(Protocol):
         """The fences of these partitions that have one, in one round trip."""
 
     async def changes(self, partition: int, signal: str, since: Fence | None) -> SignalChanges:
-        """What a followed signal's commits have written after ``since``; everything where that is None."""
+        """What a followed signal's commits have written after ``since``; everything where that is None or too long ago."""
 
     async def close(self) -> None:
         """Let go of the store."""

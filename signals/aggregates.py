@@ -49,7 +49,7 @@ def changes(observed: Sequence[Observed]) -> Iterator[tuple[Kind, dict[str, list
     for kind in KINDS:
         found = Changes(list)
         kind.gather(observed, found)
-        yield kind, {f"{kind.name}:{about}": by for about, by in found.items()}
+        yield kind, {kind.key(about): by for about, by in found.items()}
 
 
 def fold(cells: Mapping[str, Cell], observed: Sequence[Observed]) -> dict[str, Cell]:

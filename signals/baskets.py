@@ -28,11 +28,6 @@ class BasketCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
     companions: dict[str, float] = {}
 
 
-def basket_key(item: str) -> str:
-    """The cell of an item's companions."""
-    return f"with:{item}"
-
-
 def gather(observed: Iterable[Observed], changes: Changes) -> None:
     """Each pair of an item with those that were in its group before; a pair is undone with the item taken back."""
     for each in observed:

@@ -63,3 +63,7 @@ class Kind(NamedTuple):
     """Adds what events, in order, change: many at once, because what is done for every event is what a worker costs."""
     fold: Callable[[Any, Sequence[Any]], Any]
     """``fold(cell, [by, …])``, pure, is the cell after these changes of it, in order: many cost one copy."""
+
+    def key(self, about: str) -> str:
+        """The key of the cell of this kind about something."""
+        return f"{self.name}:{about}"

@@ -28,11 +28,6 @@ class ContextCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
     counts: dict[str, float] = {}
 
 
-def context_key(item: str) -> str:
-    """The cell of an item's counts by context."""
-    return f"ctx:{item}"
-
-
 def hour_label(at: float) -> str:
     """The hour of the day (UTC) of a time (seconds since 1970)."""
     return f"hour:{int(at % DAY // HOUR)}"

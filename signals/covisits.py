@@ -40,11 +40,6 @@ class NextCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
     followers: dict[str, float] = {}
 
 
-def next_key(item: str) -> str:
-    """The cell of an item's followers."""
-    return f"next:{item}"
-
-
 def gather(observed: Iterable[Observed], changes: Changes) -> None:
     """The items that a user was at before are followed by the one of an interaction, and it, less so, by them."""
     for each in observed:

@@ -34,11 +34,6 @@ class ExposureCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
     counts: dict[str, float] = {}
 
 
-def exposure_key(item: str) -> str:
-    """The cell of an item's impressions and what they led to."""
-    return f"exp:{item}"
-
-
 def gather(observed: Iterable[Observed], changes: Changes) -> None:
     """An impression counts at each item that it shows; an answer counts at its item, until it is taken back."""
     for each in observed:

@@ -38,11 +38,6 @@ class PopularityCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
 _EMPTY_TYPE: Final = TypeCount(0, (NOTHING,) * len(HALF_LIVES))
 
 
-def popularity_key(item: str) -> str:
-    """The cell of an item's own counts."""
-    return f"pop:{item}"
-
-
 def gather(observed: Iterable[Observed], changes: Changes) -> None:
     """The item of an interaction counts it; what is taken back no longer counts."""
     for each in observed:
@@ -63,7 +58,7 @@ def fold(cell: PopularityCell, by: Sequence[Entry | Gone]) -> PopularityCell:
         if kind not in types and len(types) >= TYPES:
             continue
         old = types.get(kind, _EMPTY_TYPE)
-        decayed = tuple(map(log_add, old.decayed, [at / half_life for half_life in HALF_LIVES]))
+        decayed = tuple([log_add(d, at / h) for d, h in zip(old.decayed, HALF_LIVES, strict=True)])
         types[kind] = TypeCount(old.count + 1, decayed)
         first, last = min(first, at), max(last, at)
     return PopularityCell(types, first, last)

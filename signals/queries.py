@@ -53,7 +53,7 @@ def query_words(query: str) -> list[str]:
 
 def query_key(word: str) -> str:
     """The cell that a word stands in."""
-    return f"query:{_cell(word)}"
+    return KIND.key(_cell(word))
 
 
 def gather(observed: Iterable[Observed], changes: Changes) -> None:

@@ -41,7 +41,7 @@ class TailCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 def tail_key(offset: int) -> str:
     """The cell of the chunk that an offset belongs to."""
-    return f"tail:{_place(offset)}"
+    return KIND.key(_place(offset))
 
 
 def gather(observed: Iterable[Observed], changes: Changes) -> None:

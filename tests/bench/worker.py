@@ -142,6 +142,7 @@ class Followed:
         """What it takes until all that stands on the log now is committed."""
         end = self.end()
         first, begun, used = self.applied(), time.perf_counter(), sum(map(cpu_seconds, pids))
+        assert first < end, "all was committed before anything could be measured: put more EVENTS on the log"
         eventually(lambda: self.applied() >= end, _SECONDS, "all is committed")
         return Cost(end - first, time.perf_counter() - begun, sum(map(cpu_seconds, pids)) - used)
 

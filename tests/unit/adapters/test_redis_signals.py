@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from schemas.errors import StoreUnavailable
-from schemas.keys import Signal
+from schemas.keys import Signal, fence_key
 from schemas.records import Fence
 
 NOBODY = "redis://user:secret@127.0.0.1:1/0"
@@ -58,26 +58,72 @@ def test_thousands_of_changes_come_whole(store, redis_url, site):
     assert later.values == many
 
 
-@pytest.mark.stack
-def test_a_follower_who_is_too_far_behind_gets_everything(store, redis_url, site):
-    offsets = (-1, 4, 9, redis_signals.TOLD + 20)
+@pytest.fixture
+def follow(redis_url, site):
+    """What a follower of the items of partition 1 gets, by the offset that it has followed to."""
+
+    async def read(offsets):
+        reader = redis_signals.RedisSignalReader(redis_url, f"{site}:")
+        found = [await reader.changes(1, Signal.ITEMS, Fence(LOG, offset)) for offset in offsets]
+        await reader.close()
+        return found
+
+    return lambda *offsets: asyncio.run(read(offsets))
+
+
+def commit(store, *offsets):
     for before, after in pairwise(offsets):
         store.commit(
             1, Signal.ITEMS, Fence(LOG, before) if before >= 0 else None, Fence(LOG, after), {str(after): b"1"}
         )
 
-    async def read():
-        reader = redis_signals.RedisSignalReader(redis_url, f"{site}:")
-        found = [await reader.changes(1, Signal.ITEMS, Fence(LOG, offset)) for offset in offsets[1:]]
-        await reader.close()
-        return found
 
-    behind, along, level = asyncio.run(read())
+@pytest.mark.stack
+def test_a_follower_who_is_too_many_offsets_behind_gets_everything(store, follow):
+    far = redis_signals.TOLD_OFFSETS + 20
+    commit(store, -1, 4, 9, far)
+    behind, along, level = follow(4, 9, far)
     assert behind.whole
-    assert set(behind.values) == {str(offset) for offset in offsets[1:]}
+    assert set(behind.values) == {"4", "9", str(far)}
     assert not along.whole
-    assert set(along.values) == {str(offsets[-1])}
+    assert set(along.values) == {str(far)}
     assert (level.whole, level.values) == (False, {})
+
+
+@pytest.mark.stack
+def test_a_follower_who_is_too_many_commits_behind_gets_everything(store, follow, monkeypatch):
+    monkeypatch.setattr(redis_signals, "TOLD", 2)
+    commit(store, -1, 1, 2, 3, 4)
+    behind, along = follow(1, 2)
+    assert behind.whole
+    assert not along.whole
+    assert set(along.values) == {"3", "4"}
+
+
+@pytest.mark.stack
+def test_what_a_writer_of_another_version_did_not_tell_of_is_read_with_everything(store, follow, redis_url, site):
+    import redis
+
+    untold = redis.Redis.from_url(redis_url)
+    commit(store, -1, 1, 2)
+    untold.set(fence_key(f"{site}:", 1, Signal.ITEMS), f"5@{LOG}")
+    assert follow(1)[0].whole, "at the end"
+    commit(store, 5, 6)
+    in_the_middle, at_the_beginning, after = follow(1, 2, 5)
+    assert in_the_middle.whole
+    assert at_the_beginning.whole
+    assert (after.whole, set(after.values)) == (False, {"6"})
+
+
+@pytest.mark.stack
+def test_commits_without_values_and_of_many_removals_are_followed(store, follow):
+    many = {f"item-{number}": b"1" for number in range(2_300)}
+    store.commit(1, Signal.ITEMS, None, Fence(LOG, 1), many)
+    store.commit(1, Signal.ITEMS, Fence(LOG, 1), Fence(LOG, 2), {})
+    store.commit(1, Signal.ITEMS, Fence(LOG, 2), Fence(LOG, 3), {**dict.fromkeys(many), "left": b"2"})
+    [found] = follow(1)
+    assert (found.whole, found.values) == (False, {"left": b"2"})
+    assert dict(store.scan(1, Signal.ITEMS)) == {"left": b"2"}
 
 
 @pytest.mark.stack

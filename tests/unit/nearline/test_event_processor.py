@@ -134,6 +134,19 @@ def test_values_in_memory_are_bounded_by_their_size(monkeypatch, faulty_store):
         assert f"u{n % 30}" in state._values
 
 
+def test_a_commit_that_is_too_much_for_memory_by_itself_is_not_kept(monkeypatch, faulty_store):
+    monkeypatch.setattr("nearline.processor.HOT_BYTES", 1_000)
+    state = SignalState(faulty_store(), 0, Signal.USERS, LOG, lambda _, data: data, lambda data: data)
+    state.open()
+    for n in range(20):
+        state.put(f"u{n}", bytes(100))
+    state.applied = 1
+    state.commit()
+    assert not state._values
+    state.fetch(["u7"])
+    assert state["u7"] == bytes(100)
+
+
 @settings(max_examples=40)
 @given(randoms, st.integers(250, 500))
 def test_a_user_who_outruns_the_bound_is_counted_exactly(traffic, records, faulty_store, folded_once, random, count):

@@ -12,7 +12,7 @@ from serving.config import RankingConfig
 from serving.population import Population
 from serving.state import State
 from signals import aggregates
-from signals.covisits import NextCell, next_key
+from signals.covisits import NextCell
 from signals.decay import summed
 
 NOW = 1_795_428_000.0
@@ -22,7 +22,7 @@ followers = st.dictionaries(st.integers(0, 59).map("item-{}".format), st.floats(
 
 def merge_cells(world, cells):
     for partition, cell in enumerate(cells):
-        world.merge(partition, {next_key("item-1"): aggregates.encode(cell)})
+        world.merge(partition, {"next:item-1": aggregates.encode(cell)})
 
 
 @relaxed
@@ -31,7 +31,7 @@ def test_followers_of_all_partitions_are_summed(world, parts):
     cells = [NextCell(part) for part in parts]
     merge_cells(world, cells)
     for partition in range(len(parts), 8):
-        world.merge(partition, {next_key("item-1"): aggregates.encode(NextCell())})
+        world.merge(partition, {"next:item-1": aggregates.encode(NextCell())})
     found = world.population.followers(world.catalogue.position("item-1"))
     ids = [world.catalogue.ids[at] for at in found.items.tolist()]
     expected = summed(cell.followers for cell in cells)

@@ -15,7 +15,6 @@ from schemas.topics import ANSWERS
 from serving.params import ListAsk, RecommendAsk, SessionAsk, SimilarAsk
 from signals import aggregates, users
 from signals.cells import Observed
-from signals.popularity import popularity_key
 
 ASK = RecommendAsk(count=10)
 
@@ -345,7 +344,7 @@ async def test_readiness_says_what_is_missing(shop, say):
 
 def _count_a_like(shop, say):
     entry = users.entry_at(users.fold(users.EMPTY, say("like", 5), 3), 3)
-    key = popularity_key("item-5")
+    key = "pop:item-5"
     cell = aggregates.fold({}, [Observed(3, say("like", 5), entry)])[key]
     shop.signals.put(Signal.AGGREGATES, key, aggregates.encode(cell), "ann", 3)
 

@@ -124,6 +124,32 @@ def test_many_events_at_once_change_the_same_as_one_by_one(history, first):
     assert cells | fold(cells, seen[first:]) == folded(history)
 
 
+def test_cells_that_are_trimmed_on_the_way_are_the_same_however_many_events_come_at_once():
+    random, history = Random(1), []
+    for offset in range(900):
+        at, item = TODAY - random.random() * DAY, f"i{int(400 * random.random() ** 3)}"
+        labels = (f"country:{random.randrange(99)}",)
+        kind = random.choice(["click", "view", "like"])
+        history.append(Entry(offset, kind, item, at, None, b"", b"s", b"g" if offset % 5 else b"", 3, labels))
+    seen = [
+        Observed(
+            n, SOMETHING, each, tuple(history[max(0, n - 32) : n]), tuple(history[n - 9 : n - 8]) if n % 7 == 0 else ()
+        )
+        for n, each in enumerate(history)
+    ]
+    cells, at_once, begin = {}, {}, 0
+    for each in seen:
+        cells |= fold(cells, [each])
+    while begin < len(seen):
+        end = begin + random.randrange(1, 200)
+        before = {key: encode(cell) for key, cell in at_once.items()}
+        changed = fold(at_once, seen[begin:end])
+        assert {key: encode(cell) for key, cell in at_once.items()} == before
+        at_once, begin = at_once | changed, end
+    assert {key: encode(cell) for key, cell in at_once.items()} == {key: encode(cell) for key, cell in cells.items()}
+    assert len(cells["next:i0"].followers) > covisits.NEXT_WIDTH, "or nothing had to be trimmed"
+
+
 @given(entries, st.sampled_from("abcdef"))
 def test_what_is_taken_back_no_longer_counts(history, item):
     click = entry(item)
