@@ -114,8 +114,9 @@ class RedisSignalStore:
         self, partition: int, signal: str, expected: Fence | None, fence: Fence, values: Mapping[str, bytes | None]
     ) -> None:
         """See SignalStore. A commit sent again after a lost answer finds its own fence: that is FenceMoved too."""
-        commit = _Commit(expected.offset if expected else -1, fence.offset, tuple(values))
-        told = _ENCODER.encode(commit) if signal in FOLLOWED else b""
+        told = b""
+        if signal in FOLLOWED:
+            told = _ENCODER.encode(_Commit(expected.offset if expected else -1, fence.offset, tuple(values)))
         written = [part for pair in values.items() if pair[1] is not None for part in pair]
         removed = [key for key, value in values.items() if value is None]
         record = [told, fence.offset, fence.offset - TOLD_OFFSETS, -TOLD - 1]

@@ -35,7 +35,7 @@ def gather(observed: Iterable[Observed], changes: Changes) -> None:
             for item, other, at in _pairs(gone, each.earlier):
                 changes[item].append(Gone((other, at)))
         entry = each.entry
-        if entry is not None and entry.group and entry.type not in NEGATIVE:
+        if entry is not None and entry.type not in NEGATIVE:
             for item, other, at in _pairs(entry, each.earlier):
                 changes[item].append((other, at))
 

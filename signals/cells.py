@@ -54,6 +54,15 @@ Changes = defaultdict[str, list[Any]]
 """By what a cell is about, what changes it, in order."""
 
 
+def gather_entries(observed: Iterable[Observed], changes: Changes) -> None:
+    """The entry of an interaction changes the cell about its item, until it is taken back."""
+    for each in observed:
+        for gone in each.taken_back:
+            changes[gone.item].append(Gone(gone))
+        if (entry := each.entry) is not None:
+            changes[entry.item].append(entry)
+
+
 class Kind(NamedTuple):
     """One kind of cell; a cell's key is the kind's name, a colon, and what the cell is about."""
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from signals.cells import Changes, Gone, Kind, Observed
+from signals.cells import Gone, Kind, gather_entries
 from signals.decay import DAY, HOUR, NOTHING, add_to, log_add, log_subtract, strongest, summed, take_from
 from signals.users import Entry
 
@@ -33,17 +33,8 @@ def hour_label(at: float) -> str:
     return f"hour:{int(at % DAY // HOUR)}"
 
 
-def gather(observed: Iterable[Observed], changes: Changes) -> None:
-    """An interaction counts in each of its contexts, until it is taken back."""
-    for each in observed:
-        for gone in each.taken_back:
-            changes[gone.item].append(Gone(gone))
-        if (entry := each.entry) is not None:
-            changes[entry.item].append(entry)
-
-
 def fold(cell: ContextCell, by: Sequence[Entry | Gone]) -> ContextCell:
-    """Entries count, those that are gone no longer."""
+    """Entries count in each of their contexts, those that are gone no longer."""
     counts = cell.counts.copy()
     for each in by:
         if isinstance(each, Gone):
@@ -55,7 +46,7 @@ def fold(cell: ContextCell, by: Sequence[Entry | Gone]) -> ContextCell:
     return ContextCell(counts)
 
 
-KIND: Final = Kind("ctx", ContextCell(), gather, fold)
+KIND: Final = Kind("ctx", ContextCell(), gather_entries, fold)
 
 
 def merge_context(cells: Iterable[ContextCell], weights: Mapping[str, float]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from signals.cells import Changes, Gone, Kind, Observed
+from signals.cells import Gone, Kind, gather_entries
 from signals.decay import DAY, HOUR, NOTHING, log_add, log_subtract
 from signals.users import TYPES, Entry
 
@@ -38,15 +38,6 @@ class PopularityCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
 _EMPTY_TYPE: Final = TypeCount(0, (NOTHING,) * len(HALF_LIVES))
 
 
-def gather(observed: Iterable[Observed], changes: Changes) -> None:
-    """The item of an interaction counts it; what is taken back no longer counts."""
-    for each in observed:
-        for gone in each.taken_back:
-            changes[gone.item].append(Gone(gone))
-        if (entry := each.entry) is not None:
-            changes[entry.item].append(entry)
-
-
 def fold(cell: PopularityCell, by: Sequence[Entry | Gone]) -> PopularityCell:
     """Entries count, those that are gone no longer."""
     types, first, last = cell.types.copy(), cell.first, cell.last
@@ -64,7 +55,7 @@ def fold(cell: PopularityCell, by: Sequence[Entry | Gone]) -> PopularityCell:
     return PopularityCell(types, first, last)
 
 
-KIND: Final = Kind("pop", PopularityCell(), gather, fold)
+KIND: Final = Kind("pop", PopularityCell(), gather_entries, fold)
 
 
 def merge_popularity(cells: Iterable[PopularityCell], weights: Mapping[str, float]) -> tuple[float, ...]:
