@@ -18,7 +18,7 @@ $(VENV)/.embedded: pyproject.toml requirements/embedded.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
 	@$(PIP) install -r requirements/embedded.txt
 	@$(PIP) install --no-deps --editable .
-	@$(BIN)/python -c "from serving import kernels; kernels.prepare()"
+	@$(BIN)/python -c "from serving.arrays import kernels; kernels.prepare()"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.embedded requirements/dev.txt

@@ -21,7 +21,7 @@ from nearline.processor import SIGNALS
 from schemas import topics
 from schemas.errors import FreshetError
 from schemas.ports import LogReader, ModelStore, SignalStore
-from serving import bundle
+from serving.state import model_bundle
 
 OLDEST_PYTHON: Final = (3, 11)
 OLDEST_JAVA: Final = 17
@@ -157,7 +157,7 @@ def model(store: ModelStore, now: datetime) -> Check:
     manifest = store.manifest(version)
     age = (now - manifest.created_at).total_seconds() / 86_400
     try:
-        bundle.load(manifest, partial(store.value, version))
+        model_bundle.load(manifest, partial(store.value, version))
     except (ValueError, KeyError, OSError) as error:
         return broken("model", f"{version} cannot be loaded ({error})", "`freshet models rollback`, or `freshet train`")
     return ok("model", f"{version}, {age:.1f} days old, its values ({', '.join(manifest.values)}) can be read")

@@ -18,7 +18,7 @@ from schemas.settings import read_settings
 from serving.config import RankingConfig
 from serving.config import Settings as ServingSettings
 from serving.main import open_stores, with_lists
-from serving.service import ServingService, Stores
+from serving.service.service import ServingService, Stores
 
 _PATIENCE: Final = 5.0
 """Seconds that one read of a store may take: a command connects first, and nobody's page waits for it."""

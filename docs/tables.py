@@ -29,7 +29,7 @@ from nearline.config import NearlineConfig  # noqa: E402
 from offline.config import OfflineSettings  # noqa: E402
 from schemas import events  # noqa: E402
 from serving.config import Settings as ServingSettings  # noqa: E402
-from serving.sessions import SESSIONS  # noqa: E402
+from serving.state.live_sessions import SESSIONS  # noqa: E402
 from signals import bloom, context, covisits, exposure, queries, tail, users  # noqa: E402
 from signals.weights import DEFAULT_WEIGHTS, POPULATION_WEIGHTS  # noqa: E402
 

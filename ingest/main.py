@@ -19,7 +19,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from adapters import http_server
-from adapters.shortcut import ShortCut
 from ingest.api import IngestParts, build_router, events_are_sent, events_endpoint
 from ingest.config import IngestSettings
 from ingest.limits import RateLimiter
@@ -27,6 +26,7 @@ from ingest.problems import as_response
 from ingest.validate import policy
 from schemas import site, topics
 from schemas.errors import FreshetError, LogUnavailable
+from schemas.http.hot_path import ShortCut
 from schemas.ports import LogReader, LogWriter
 from schemas.problems import ProblemError
 from schemas.settings import read_settings

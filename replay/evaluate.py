@@ -27,11 +27,11 @@ from replay.stream import Moment
 from replay.system import System
 from replay.training import Trainer
 from schemas.answers import Asked
-from serving.bundle import Models
 from serving.config import RankingConfig
-from serving.ranking import Candidates, source_weights, weighed
-from serving.recommend import Ranked
-from serving.scene import Scene
+from serving.ranking.blend import Candidates, source_weights, weighed
+from serving.ranking.context import Scene
+from serving.ranking.pipeline import Ranked
+from serving.state.model_bundle import Models
 from signals.decay import DAY, HOUR
 from signals.users import UserValue
 

@@ -18,22 +18,23 @@ from schemas.answers import DecidedItem, Decision
 from schemas.errors import StoreUnavailable, VersionUnknown
 from schemas.keys import Signal, anonymous_key, session_key, user_key
 from schemas.ports import Clock, ModelStore, SignalReader
-from serving import bundle, shelves
-from serving.bundle import NO_MODELS, Columns, as_columns
-from serving.catalogue import Catalogue
 from serving.config import RankingConfig
-from serving.follow import Follower
-from serving.population import Population
-from serving.recommend import Ranked, recommend
-from serving.scene import Signals
-from serving.state import Apply, State
+from serving.ranking import item_lists
+from serving.ranking.context import Signals
+from serving.ranking.pipeline import Ranked, recommend
+from serving.state import model_bundle
+from serving.state.aggregates import Population
+from serving.state.catalogue import Catalogue
+from serving.state.model_bundle import NO_MODELS, Columns, as_columns
+from serving.state.online_state import Apply, State
+from serving.state.signal_sync import Follower
 from signals import users
 from signals.merge import merge
 from signals.users import EMPTY, UserValue
 
 TOLERANCE: Final = 1e-6
 """Scores this close are equal: sums of 32-bit floats depend on their order."""
-_SHELVES: Final[tuple[shelves.Shelf, ...]] = ("popular", "trending", "latest")
+_SHELVES: Final[tuple[item_lists.Shelf, ...]] = ("popular", "trending", "latest")
 
 
 class World(NamedTuple):
@@ -117,14 +118,14 @@ def reproduce(decision: Decision, world: World) -> Ranked | None:
     rest = state.models, state.catalogue, world.config
     nobody = Signals(EMPTY, state.population)
     if "ranking" in decision.degraded:
-        return shelves.shelf("popular", asked, nobody, *rest)
+        return item_lists.shelf("popular", asked, nobody, *rest)
     for kind in _SHELVES:
         if decision.route == kind:
-            return shelves.shelf(kind, asked, nobody, *rest)
-    if decision.route in shelves.NEAR:
+            return item_lists.shelf(kind, asked, nobody, *rest)
+    if decision.route in item_lists.NEAR:
         at = state.catalogue.position(asked.item_id or "")
         signals = Signals(person(decision), state.population)
-        return None if at is None else shelves.NEAR[decision.route](at, asked, signals, *rest)
+        return None if at is None else item_lists.NEAR[decision.route](at, asked, signals, *rest)
     if decision.route in ("recommendations", "rank", "session"):
         return recommend(asked, Signals(person(decision), state.population, world.stored), *rest)
     return None
@@ -188,7 +189,7 @@ def _adopt(decision: Decision, models: ModelStore, state: State) -> Columns | No
     if version is None:
         state.adopt(NO_MODELS)
         return None
-    state.adopt(bundle.load(models.manifest(version), partial(models.value, version)))
+    state.adopt(model_bundle.load(models.manifest(version), partial(models.value, version)))
     user_id = decision.asked.user_id
     listed = (
         decision.route in ("recommendations", "rank") and state.models.has_lists and "lists" not in decision.degraded

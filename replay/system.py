@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from models.source_weights import SourceWeights
 from schemas.answers import Asked
 from schemas.events import LoggedEvent
-from serving import bundle
-from serving.bundle import Models
-from serving.catalogue import Catalogue
 from serving.config import RankingConfig
-from serving.population import Merged, Population
-from serving.ranking import Candidates, gather
-from serving.recommend import SOURCES, Ranked, compose, propose, recommend
-from serving.scene import Scene, Signals
-from serving.state import State
+from serving.ranking.blend import Candidates, gather
+from serving.ranking.context import Scene, Signals
+from serving.ranking.pipeline import SOURCES, Ranked, compose, propose, recommend
+from serving.state import model_bundle
+from serving.state.aggregates import Merged, Population
+from serving.state.catalogue import Catalogue
+from serving.state.model_bundle import Models
+from serving.state.online_state import State
 from signals import aggregates, users
 from signals.cells import observed
 from signals.users import EMPTY, UserValue
@@ -51,7 +51,7 @@ class System:
 
     def weigh(self, weights: SourceWeights | None) -> None:
         """Blend by these weights from now on; by the configured ones where there are none."""
-        self.state.models = bundle.weighed(self.state.models, weights)
+        self.state.models = model_bundle.weighed(self.state.models, weights)
 
     def ask(self, asked: Asked, subject: str) -> Ranked:
         """What this subject (a key of the ``users`` signal) would be shown."""

@@ -16,7 +16,7 @@ from offline.training.algorithm import Context
 from offline.training.registry import algorithm
 from schemas.errors import NothingToTrain
 from schemas.events import LoggedEvent
-from serving.bundle import Models
+from serving.state.model_bundle import Models
 from signals.users import Entry
 from signals.weights import worth
 

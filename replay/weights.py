@@ -23,7 +23,7 @@ from schemas.errors import NothingToTrain, Undecodable
 from schemas.events import LoggedEvent
 from schemas.ports import Archive
 from serving.config import RankingConfig
-from serving.ranking import configured
+from serving.ranking.blend import configured
 from signals.users import is_interaction
 
 QUESTIONS: Final = 800

@@ -16,7 +16,7 @@ from schemas.errors import FilterInvalid
 from schemas.settings import comma_separated
 from schemas.site import DEFAULT_SITE
 from schemas.topics import DEFAULT_PARTITIONS
-from serving.expressions import compiled
+from serving.filtering.expressions import compiled
 from signals.decay import DAY, HOUR
 from signals.weights import DEFAULT_WEIGHTS, POPULATION_WEIGHTS
 

@@ -18,17 +18,17 @@ from threadpoolctl import threadpool_limits
 
 from adapters import http_server
 from adapters.parquet_models import ParquetListReader
-from adapters.shortcut import ShortCut
 from models.lists import ScoredList
 from schemas import site
 from schemas.errors import ConfigurationInvalid, FreshetError
+from schemas.http.hot_path import ShortCut
 from schemas.ports import ListReader
 from schemas.problems import ProblemError
 from schemas.settings import read_settings
-from serving.api import build_router, recommendations_are_asked, recommendations_endpoint
 from serving.config import Settings
-from serving.problems import as_response
-from serving.service import ServingService, Sources, Stores
+from serving.http.problems import as_response
+from serving.http.routes import build_router, recommendations_are_asked, recommendations_endpoint
+from serving.service.service import ServingService, Sources, Stores
 from serving.web.router import build_web_router
 
 _STORE: Final = "store"

@@ -32,9 +32,9 @@ from deploy.serving import ranking_config, service_for, serving_settings, settle
 from replay.explain import Explanation, World, explain, person, read_world
 from schemas import topics
 from schemas.answers import Answer, DecidedItem, Decision
-from serving import params
-from serving.catalogue import Catalogue
-from serving.params import RecommendAsk
+from serving.http import parameters
+from serving.http.parameters import RecommendAsk
+from serving.state.catalogue import Catalogue
 
 
 def register(app: typer.Typer) -> None:
@@ -53,7 +53,7 @@ def recommend(
     require_data(data, settings_for(stack))
     settings = settled(data, settings_for(stack))
     try:
-        msgspec.convert(user, params.Id)
+        msgspec.convert(user, parameters.Id)
     except msgspec.ValidationError as error:
         raise typer.BadParameter("1 to 128 characters, none of them control characters", param_hint="USER") from error
     _remark_lag(data, settings)

@@ -34,7 +34,7 @@ from schemas.ports import LogWriter
 from schemas.settings import read_settings
 from serving.config import Settings as ServingSettings
 from serving.main import create_app as create_serving_app
-from serving.service import Stores
+from serving.service.service import Stores
 
 
 class Nearline(NamedTuple):

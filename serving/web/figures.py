@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from schemas.statistics import KINDS, PERIODS, Kind, Period, Statistics
-from serving.statistics import Published, choices
+from serving.stores.statistics import Published, choices
 
 _COUNT: Final = 20
 _TITLES: Final[dict[Kind, str]] = {"best-rated": "Best rated", "most-viewed": "Most viewed", "rising": "Rising"}

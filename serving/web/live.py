@@ -7,8 +7,8 @@ from typing import Final
 
 from schemas.answers import Answer
 from schemas.catalogue import Item
-from serving.params import ItemsAsk, ListAsk, RecommendAsk, SimilarAsk
-from serving.service import ServingService
+from serving.http.parameters import ItemsAsk, ListAsk, RecommendAsk, SimilarAsk
+from serving.service.service import ServingService
 from serving.web.shop import Visitor
 from signals.users import Entry
 from signals.weights import VERDICTS, worth

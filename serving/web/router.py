@@ -16,8 +16,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from schemas.events import NO_CONTROL
 from schemas.problems import ProblemError
-from serving.service import ServingService
-from serving.statistics import Published
+from serving.service.service import ServingService
+from serving.stores.statistics import Published
 from serving.web.cards import face_of, facts_of, labels_of
 from serving.web.figures import page_of
 from serving.web.live import ServiceShop

@@ -20,7 +20,7 @@ from ingest.importers.base import Faults
 from ingest.importers.recognise import recognise
 from models.als import Als
 from models.session_knn import SessionKnn, Voting, query_of, votes
-from serving import kernels
+from serving.arrays import kernels
 from tests.bench.results import Figures, datasets
 
 ITEMS: Final = 50_000

@@ -20,7 +20,7 @@ from schemas import site, topics
 from schemas.records import LogEntry
 from serving.config import Settings as ServingSettings
 from serving.main import create_app, open_stores
-from serving.service import Sources, Stores
+from serving.service.service import Sources, Stores
 from tests.e2e.conftest import Ensure, cluster_settings
 from tests.e2e.systems import (
     QUICK,

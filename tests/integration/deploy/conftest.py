@@ -28,8 +28,8 @@ from schemas import topics
 from schemas.answers import Answer
 from schemas.records import LogEntry
 from serving.config import Settings as ServingSettings
-from serving.params import RecommendAsk, SimilarAsk
-from serving.service import ServingService, Stores
+from serving.http.parameters import RecommendAsk, SimilarAsk
+from serving.service.service import ServingService, Stores
 
 Run = Callable[..., Result]
 

@@ -29,7 +29,7 @@ from schemas.manifest import DataWindow, Manifest
 from schemas.records import LogEntry, OffsetToken
 from serving.config import Settings
 from serving.main import create_app
-from serving.service import Stores
+from serving.service.service import Stores
 
 PARTITIONS = 4
 ITEMS, GROUPS, USERS_COUNT = 80, 8, 60

@@ -7,9 +7,9 @@ import pytest
 from deploy import words
 from replay.explain import Comparison, Explanation
 from schemas.answers import Asked, Boost, Decision, Reason, SourceOutcome
-from serving.exploration import EXPLORE
-from serving.recommend import SOURCES
-from serving.rules import BOOST, PIN
+from serving.ranking.business_rules import BOOST, PIN
+from serving.ranking.exploration import EXPLORE
+from serving.ranking.pipeline import SOURCES
 from signals.users import Entry, Term, UserValue
 
 TITLES = {"doom": "Doom"}

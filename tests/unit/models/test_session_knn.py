@@ -10,7 +10,7 @@ from models.recommender import Histories
 from models.session_knn import NumpyLoops, Query, Renumbered, SessionKnn, Voting, query_of, votes
 from models.session_tail import SessionTail
 from schemas.errors import ConfigurationInvalid, Undecodable
-from serving import kernels
+from serving.arrays import kernels
 
 ITEMS = 12
 VOTING = Voting(sample=5, neighbours=3, last=4, age=1.5, reach=2.0, before=0.5, same=0.25, lengths=0.5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from replay.evaluate import _choice
-from serving.ranking import Candidates
+from serving.ranking.blend import Candidates
 
 SOURCES = ("loud", "quiet")
 LOUD = 150

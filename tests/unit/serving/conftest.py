@@ -23,14 +23,14 @@ from schemas.manifest import DataWindow, Manifest
 from schemas.ports import SignalChanges, SignalValues
 from schemas.records import Fence, OffsetToken
 from schemas.topics import partition_of
-from serving import bundle
-from serving.bundle import NO_MODELS, Models, as_columns
-from serving.catalogue import Catalogue
 from serving.config import RankingConfig, Settings
-from serving.population import Merged, Population
-from serving.recommend import Ranked, recommend
-from serving.scene import Signals
-from serving.service import ServingService, Sources, Stores
+from serving.ranking.context import Signals
+from serving.ranking.pipeline import Ranked, recommend
+from serving.service.service import ServingService, Sources, Stores
+from serving.state import model_bundle
+from serving.state.aggregates import Merged, Population
+from serving.state.catalogue import Catalogue
+from serving.state.model_bundle import NO_MODELS, Models, as_columns
 from signals import aggregates, users
 from signals.cells import observed
 from signals.users import EMPTY, UserValue
@@ -122,7 +122,7 @@ class World:
             neighbours=neighbours,
             popularity=popularity,
         )
-        self.models = bundle.place(trained, self.catalogue)
+        self.models = model_bundle.place(trained, self.catalogue)
         return self
 
     def happen(self, *events: LoggedEvent, partition: int = 0) -> dict[str, bytes]:

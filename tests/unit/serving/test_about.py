@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from schemas.answers import Asked, Reason
-from serving import about, bundle, shelves
-from serving.recommend import compose
-from serving.scene import Signals
+from serving.ranking import explanations, item_lists
+from serving.ranking.context import Signals
+from serving.ranking.pipeline import compose
+from serving.state import model_bundle
 from signals.users import EMPTY
 
 NOW = 1_795_428_000.0  # 2026-11-23T10:00Z, as in conftest
@@ -21,35 +22,35 @@ def scene_of(world, user=EMPTY, **asked):
 
 def test_what_led_to_an_item_is_what_is_like_it(trained, remember, say):
     value = remember(say("like", 1), say("view", 2), say("dislike", 7), say("view", 13))
-    led = about.because(scene_of(trained, value, user_id="ann"), trained.catalogue.position("item-19"))
+    led = explanations.because(scene_of(trained, value, user_id="ann"), trained.catalogue.position("item-19"))
     assert [each.item_id for each in led] == ["item-1", "item-13"]
     assert led[0].share > led[1].share
     assert sum(each.share for each in led) == pytest.approx(1, abs=0.05)
 
 
 def test_without_factors_likeness_and_what_others_went_on_to_tell(trained, world, remember, say):
-    trained.models = bundle.place(replace(trained.models, als=None), trained.catalogue)
+    trained.models = model_bundle.place(replace(trained.models, als=None), trained.catalogue)
     crowd = [
         say("view", item, NOW - 900 + n, user_id=f"u{n}", event_id=f"{n}-{item}") for n in range(9) for item in (2, 19)
     ]
     trained.happen(*crowd)
     value = remember(say("like", 1), say("view", 2), say("view", 3))
-    led = about.because(scene_of(trained, value, user_id="ann"), trained.catalogue.position("item-19"))
+    led = explanations.because(scene_of(trained, value, user_id="ann"), trained.catalogue.position("item-19"))
     assert {each.item_id for each in led} == {"item-1", "item-2"}
 
 
 def test_nothing_led_a_stranger_anywhere(trained):
-    assert about.because(scene_of(trained), 5) == []
+    assert explanations.because(scene_of(trained), 5) == []
 
 
 def test_an_item_suits_by_its_score_its_place_among_all_and_its_reasons(trained, remember, say):
     scene = scene_of(trained, remember(say("like", 1)), user_id="ann")
-    suits, suits_not = about.compatibility(scene, 7), about.compatibility(scene, 8)
+    suits, suits_not = explanations.compatibility(scene, 7), explanations.compatibility(scene, 8)
     assert suits["score"] > suits_not["score"]
     assert suits["percentile"] > suits_not["percentile"] > 0
     assert {reason.item_id for reason in suits["reasons"]} >= {"item-1"}
     assert [each["item_id"] for each in suits["because"]] == ["item-1"]
-    seen = about.compatibility(scene, 1)
+    seen = explanations.compatibility(scene, 1)
     assert seen["percentile"] > 0.8
     assert seen["reasons"]
 
@@ -61,10 +62,10 @@ def test_users_of_like_taste_are_found_without_the_person(trained):
     people = ("bob", "cat", "dan")
     factors = [[1, 0, 0, 0, 0, 0], [0.9, 0.1, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0]]
     trained.models = replace(trained.models, als=Als(people, als.item_ids, factors, als.item_factors, 0.1, 1.0))
-    found = about.similar_users(scene_of(trained, user_id="bob"), 2)
+    found = explanations.similar_users(scene_of(trained, user_id="bob"), 2)
     assert [each["user_id"] for each in found] == ["cat", "dan"]
     assert found[0]["score"] > 0.9 > found[1]["score"]
-    assert about.similar_users(scene_of(trained, user_id="stranger"), 2) == []
+    assert explanations.similar_users(scene_of(trained, user_id="stranger"), 2) == []
 
 
 def test_what_goes_together_is_what_people_went_on_to_and_never_the_item_itself(world, say):
@@ -73,7 +74,7 @@ def test_what_goes_together_is_what_people_went_on_to_and_never_the_item_itself(
     ]
     world.happen(*crowd, say("view", 2, NOW - 950, user_id="z"), say("view", 33, NOW - 900, user_id="z"))
     signals = Signals(EMPTY, world.population)
-    ranked = shelves.together(2, Asked(now=NOW, count=2), signals, world.models, world.catalogue, world.config)
+    ranked = item_lists.together(2, Asked(now=NOW, count=2), signals, world.models, world.catalogue, world.config)
     assert [(item.item_id, item.reasons[0].source) for item in ranked.items] == [
         ("item-19", "next"),
         ("item-33", "next"),
@@ -84,7 +85,7 @@ def test_what_goes_together_is_what_people_went_on_to_and_never_the_item_itself(
 def test_what_is_bought_together_is_what_was_put_in_the_same_basket(world, say):
     world.happen(say("cart", 2), say("purchase", 19), say("view", 33))
     signals = Signals(EMPTY, world.population)
-    ranked = shelves.bought(2, Asked(now=NOW, count=2), signals, world.models, world.catalogue, world.config)
+    ranked = item_lists.bought(2, Asked(now=NOW, count=2), signals, world.models, world.catalogue, world.config)
     assert ranked.items[0].item_id == "item-19"
     assert ranked.items[0].reasons[0] == Reason("together", 1.0, "item-2")
     assert ranked.sources["together"].candidates == 1

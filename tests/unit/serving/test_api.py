@@ -6,11 +6,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from adapters.shortcut import ShortCut
 from schemas.catalogue import Profile, encode_view
+from schemas.http.hot_path import ShortCut
 from schemas.keys import Signal
 from schemas.problems import ProblemError
-from serving.api import build_router, recommendations_are_asked, recommendations_endpoint
+from serving.http.routes import build_router, recommendations_are_asked, recommendations_endpoint
 
 
 @pytest.fixture(params=["by the router", "by the short cut"])

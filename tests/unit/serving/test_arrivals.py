@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.catalogue import Item
-from serving import arrivals
-from serving.catalogue import Catalogue
+from serving.state import recent_items
+from serving.state.catalogue import Catalogue
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 DAYS = st.integers(0, 9)
@@ -48,7 +48,7 @@ def test_what_may_be_shown_follows_items_and_time(steps):
 @given(STEPS, st.integers(1, 4), st.integers(1, 10), st.randoms())
 def test_the_newest_allowed_items_are_those_that_a_whole_look_finds(steps, count, kept, random):
     catalogue = Catalogue()
-    arrivals_kept, arrivals._KEPT = arrivals._KEPT, kept
+    arrivals_kept, recent_items._KEPT = recent_items._KEPT, kept
     try:
         for items, day in steps:
             for item in items:
@@ -58,7 +58,7 @@ def test_the_newest_allowed_items_are_those_that_a_whole_look_finds(steps, count
             arrived, found = catalogue.arrivals.newest(now, since, allowed, count)
             assert arrived.items[found].tolist() == whole_look(catalogue, now, since, allowed)[:count]
     finally:
-        arrivals._KEPT = arrivals_kept
+        recent_items._KEPT = arrivals_kept
 
 
 def whole_look(catalogue: Catalogue, now: float, since: float, allowed: np.ndarray) -> list[int]:

@@ -5,8 +5,8 @@ import pytest
 
 from schemas.answers import Asked
 from serving.config import RankingConfig
-from serving.filters import hide_seen, permitted
-from serving.ranking import configured
+from serving.ranking.blend import configured
+from serving.ranking.eligibility import hide_seen, permitted
 from signals import users
 from signals.decay import value_at
 from signals.exposure import HALF_LIFE

@@ -9,12 +9,12 @@ from models.source_weights import CURVES, Revisits, SourceWeights
 from schemas.answers import Asked
 from schemas.catalogue import Item
 from serving import metrics
-from serving.bundle import weighed
 from serving.config import RankingConfig
-from serving.recommend import SOURCES, recommend
-from serving.scene import Signals
-from serving.text import TextIndex
-from serving.timing import Timing
+from serving.ranking.context import Signals
+from serving.ranking.pipeline import SOURCES, recommend
+from serving.service.timing import Timing
+from serving.state.model_bundle import weighed
+from serving.state.text_index import TextIndex
 
 NOW = 1_795_428_000.0  # 2026-11-23T10:00Z, as in conftest
 DAY = 86_400.0
@@ -199,7 +199,7 @@ class TestExposure:
 
 
 def test_a_category_that_is_seldom_among_the_most_popular_has_its_own_most_popular(world, describe, say, monkeypatch):
-    monkeypatch.setattr("serving.population.TOP", 5)
+    monkeypatch.setattr("serving.state.aggregates.TOP", 5)
     world.config = alone("popular")
     world.happen(*(say("like", n, NOW - 60, user_id=f"{n}-{k}") for n in range(12) for k in range(12 - n)))
     ranked = world.ask(user_id="stranger", categories=("story",), count=3)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.config import RankingConfig
-from serving.diversity import mmr
+from serving.ranking.diversity import mmr
 
 NOW = 1_795_428_000.0  # 2026-11-23T10:00Z, as in conftest
 

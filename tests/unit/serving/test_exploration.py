@@ -5,7 +5,7 @@ import pytest
 
 from schemas.answers import Decision, decode_decision, encode_decision
 from serving.config import RankingConfig
-from serving.exploration import sampled
+from serving.ranking.exploration import sampled
 
 NOW = 1_795_428_000.0  # 2026-11-23T10:00Z, as in conftest
 
@@ -102,7 +102,7 @@ async def test_the_service_draws_a_seed_for_each_request_and_keeps_it(shop, say)
     shop.know("ann", say("like", 3))
     service = shop.serve(ranking={"explore": 0.3})
     await service.start()
-    from serving.params import RecommendAsk
+    from serving.http.parameters import RecommendAsk
 
     for seed in (0, 0, 9):
         await service.recommendations("ann", RecommendAsk(seed=seed))

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from schemas.answers import Asked
 from schemas.catalogue import Item
 from schemas.errors import FilterInvalid
-from serving.catalogue import Catalogue
-from serving.expressions import compiled
+from serving.filtering.expressions import compiled
+from serving.state.catalogue import Catalogue
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 WORDS = ("RPG", "rpg", "VR", "puzzle", "Straße", "it's", 'say "x"', "")

@@ -9,7 +9,7 @@ from time import perf_counter
 from schemas.keys import Signal
 from schemas.ports import SignalChanges
 from schemas.records import Fence
-from serving.follow import Follower
+from serving.state.signal_sync import Follower
 
 STEPS = 40
 STEP_SECONDS = 0.001

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.source_weights import curves
-from serving import kernels
+from serving.arrays import kernels
 
 FLOAT = st.sampled_from([0.0, 0.125, 0.25, 0.5, 0.5 + 1e-9, 1.0, 3.0])
 ENTRIES = st.lists(st.tuples(st.integers(0, 8), FLOAT), max_size=40)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.problems import ProblemError
-from serving.notifications import Notifications, Seen
+from serving.service.notifications import Notifications, Seen
 
 LISTS = {"v1": ["a", "b", "c"], "v2": ["a", "c", "b"], "same": ["a", "b", "c"], "v3": ["x", "b", "c"]}
 

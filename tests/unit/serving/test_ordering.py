@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving import kernels, scene
-from serving.ordering import strongest
+from serving.arrays import kernels
+from serving.arrays.top_k import strongest
+from serving.ranking import context
 
 SCORES = st.lists(st.sampled_from([0.0, 0.25, 0.5, 0.5 + 1e-9, 1.0, -np.inf, np.nan]), max_size=40)
 
@@ -44,5 +45,5 @@ def test_of_many_scores_the_best_allowed_are_those_of_a_look_at_all(reach, posit
     world = SimpleNamespace(
         allowed=random.random(12_000) < 0.6, reach=reach, catalogue=SimpleNamespace(column=lambda _: ties)
     )
-    found = scene.best_allowed(world, items, scores, above)
+    found = context.best_allowed(world, items, scores, above)
     assert found.tolist() == kernels.best_allowed(scores, items, world.allowed, ties, reach, above).tolist()

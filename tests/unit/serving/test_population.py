@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from schemas.ports import SignalChanges
 from schemas.records import Fence
 from serving.config import RankingConfig
-from serving.population import Population
-from serving.state import State
+from serving.state.aggregates import Population
+from serving.state.online_state import State
 from signals import aggregates
 from signals.covisits import NextCell
 from signals.decay import summed

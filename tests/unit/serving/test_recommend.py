@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.lists import ScoredList
-from serving.ranking import Blend
-from serving.recommend import _anchors
-from serving.scene import NOBODY
+from serving.ranking.blend import Blend
+from serving.ranking.context import NOBODY
+from serving.ranking.pipeline import _anchors
 
 NOW = 1_795_428_000.0  # 2026-11-23T10:00Z, as in conftest
 KINDS = ("view", "click", "like", "unlike", "dislike", "dismiss", "rating", "purchase")
@@ -92,8 +92,8 @@ def test_the_whole_catalogue_can_be_paged_through_without_a_repeat(trained, reme
 
 
 def test_an_empty_store_answers_with_nothing_and_does_not_fail(world):
-    from serving.catalogue import Catalogue
-    from serving.population import Population
+    from serving.state.aggregates import Population
+    from serving.state.catalogue import Catalogue
 
     world.catalogue = Catalogue()
     world.population = Population(world.catalogue, 8, {})

@@ -5,8 +5,8 @@ import pytest
 
 from models.lists import ScoredList
 from schemas.errors import ModelStoreUnavailable, VersionUnknown
-from serving.breaker import Breaker, Guard, SourceDown
-from serving.repositories import Repositories
+from serving.stores.breaker import Breaker, Guard, SourceDown
+from serving.stores.list_repositories import Repositories
 
 SECONDS = 0.06
 

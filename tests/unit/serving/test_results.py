@@ -10,13 +10,13 @@ import pytest
 from models.lists import ScoredList
 from schemas.answers import Asked, decode_decision
 from schemas.errors import LogUnavailable
-from serving import service
-from serving.answering import Question, Versions
-from serving.bundle import NO_MODELS
-from serving.params import ListAsk, RecommendAsk
-from serving.people import Person
-from serving.recommend import Ranked
-from serving.results import ResultSet, ResultSets, key_of
+from serving.http.parameters import ListAsk, RecommendAsk
+from serving.ranking.pipeline import Ranked
+from serving.service import service
+from serving.service.response import Question, Versions
+from serving.service.result_cache import ResultSet, ResultSets, key_of
+from serving.state.model_bundle import NO_MODELS
+from serving.stores.user_state import Person
 from signals import users
 from signals.users import EMPTY
 

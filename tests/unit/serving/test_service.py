@@ -12,7 +12,7 @@ from schemas.errors import LogBusy
 from schemas.keys import Signal
 from schemas.problems import ProblemError
 from schemas.topics import ANSWERS
-from serving.params import ListAsk, RecommendAsk, SessionAsk, SimilarAsk
+from serving.http.parameters import ListAsk, RecommendAsk, SessionAsk, SimilarAsk
 from signals import aggregates, users
 from signals.cells import Observed
 
@@ -114,7 +114,7 @@ async def test_a_fault_in_ranking_is_answered_with_the_popular_list(shop, monkey
         def broken(*_):
             raise ZeroDivisionError
 
-        monkeypatch.setattr("serving.service.recommend", broken)
+        monkeypatch.setattr("serving.service.service.recommend", broken)
         answer = await service.recommendations("ann", ASK)
     assert answer.degraded == ["ranking"]
     assert len(answer.items) == 10
@@ -289,8 +289,8 @@ async def test_every_answer_is_recorded_with_what_it_was_made_of(shop, say):
 
 async def test_a_recorded_answer_can_be_made_again(shop, say):
     from schemas.answers import Decision
-    from serving.recommend import recommend
-    from serving.scene import Signals
+    from serving.ranking.context import Signals
+    from serving.ranking.pipeline import recommend
 
     shop.models.publish()
     shop.know("ann", say("like", 1), say("search", None, query="sports"))

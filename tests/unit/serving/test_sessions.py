@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.catalogue import Catalogue
-from serving.population import Population
-from serving.sessions import LiveSessions
+from serving.state.aggregates import Population
+from serving.state.catalogue import Catalogue
+from serving.state.live_sessions import LiveSessions
 from signals import aggregates, users
 from signals.tail import TailCell, TailEntry, tail_key
 

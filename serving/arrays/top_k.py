@@ -1,0 +1,35 @@
+"""Order that every process agrees on: by score, and equal scores by a hash of the item's id.
+
+Positions in the catalogue depend on the order in which a process met its items, and sums on the order in which it
+merged them: neither may decide what a person sees first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.arrays import kernels
+
+_FUSION: Final = 10.0
+"""Reciprocal rank fusion's constant: Cormack, Clarke, Büttcher, SIGIR 2009 (they use 60 on longer lists)."""
+
+
+def strongest(scores: NDArray[Any], count: int, ties: NDArray[np.uint32], above: float = -inf) -> NDArray[np.int64]:
+    """Indices of the ``count`` greatest finite scores (C,), greatest first, ties by ``ties`` (C,), smallest first.
+
+    Only those above ``above``; scores that differ by less than a millionth are equal.
+    """
+    return kernels.strongest(scores, ties, count, above)
+
+
+def fused(orders: Sequence[NDArray[np.integer[Any]]], ties: NDArray[np.uint32], count: int) -> NDArray[np.int32]:
+    """Several orders of positions as one, by reciprocal rank; ``ties`` (n,) is of all positions."""
+    scores = np.zeros(ties.size)
+    for order in orders:
+        scores[order] += 1.0 / (_FUSION + np.arange(order.size))
+    return strongest(np.where(scores > 0, scores, -np.inf), count, ties).astype(np.int32)

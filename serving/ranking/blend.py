@@ -1,0 +1,150 @@
+"""The blend: each source's scores, 0 to 1, times the source's weight, summed; what is disliked is taken off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import Floats, Ints
+from models.source_weights import CURVES, SourceWeights, Weight
+from serving.arrays import kernels
+from serving.config import RankingConfig
+from serving.ranking.context import NOTHING, Led, Part, Scene
+
+_NONE: Final = Weight(0.0)
+_EVERYBODY: Final = frozenset({"trending_hour", "trending_day", "trending_fortnight", "trending_here", "popular"})
+
+
+class Blend(NamedTuple):
+    """C candidates: positions, total scores, by source (S, C) what it added and at which place it has it, and what led there."""
+
+    items: Ints
+    scores: Floats
+    names: tuple[str, ...]
+    added: Floats
+    places: Ints
+    """-1 where the source did not propose the candidate."""
+    led: tuple[Led | int, ...]
+
+
+class Candidates(NamedTuple):
+    """What S sources propose: C positions in any order, and E proposals, one source's after the other's."""
+
+    items: Ints
+    names: tuple[str, ...]
+    lengths: NDArray[np.intp]
+    """(S,) How many of the proposals are each source's."""
+    columns: Ints
+    """(E,) Which of the positions each proposal is of."""
+    scores: Floats
+    """(E,) What its source says of it, 0 to 1."""
+    led: tuple[Led | int, ...]
+
+    def table(self, values: Floats, among: NDArray[np.int64] | None = None) -> tuple[Floats, Ints]:
+        """Values by proposal (E,) as a table by source and position (S, C), and at which of a source's places each is.
+
+        0 and -1 where there is no proposal. Of some positions (K,) alone where they are given.
+        """
+        among = np.arange(self.items.size) if among is None else among
+        return kernels.table(values, self.columns, self.lengths, among, self.items.size)
+
+
+def source_weights(scene: Scene) -> dict[str, Weight]:
+    """The sources' weights for this person: those that were learned, and of all other sources the configured ones.
+
+    A stored list says what the fold-in says, and gives way to it as fresh events outweigh what was learned.
+    """
+    learned = scene.models.weights
+    weights = configured(scene.config, inf if scene.trained else scene.profile.events)
+    if learned is not None:
+        weights |= _learned(scene, learned)
+    if scene.signals.stored is not None:
+        whole, fresh = weights.get("fold_in", _NONE), scene.fresh_share
+        weights["list"] = Weight(*(each * (1.0 - fresh) for each in whole))
+        weights["fold_in"] = Weight(*(each * fresh for each in whole))
+    return weights
+
+
+def _learned(scene: Scene, learned: SourceWeights) -> dict[str, Weight]:
+    """Those of the sources that are configured at all."""
+    on, found = scene.config.sources, learned.of(scene.profile.events)
+    return {name: weight for name, weight in found.items() if on.get(name, 0.0) > 0}
+
+
+def configured(config: RankingConfig, interactions: float) -> dict[str, Weight]:
+    """The weights for somebody with so many interactions, as they are configured.
+
+    What everybody does orders a stranger's list, fading with each interaction, and never that of somebody known.
+    """
+    known = 1.0 if interactions >= config.known_events else interactions / config.known_events
+    sources = config.sources.items()
+    return {name: Weight(weight * (1.0 - known) if name in _EVERYBODY else weight) for name, weight in sources}
+
+
+def gather(parts: Mapping[str, Part]) -> Candidates:
+    """All candidates of some sources."""
+    used = {name: found for name, found in parts.items() if found.items.size}
+    proposed = np.concatenate([NOTHING.items, *(found.items for found in used.values())])
+    items, columns = kernels.numbered(proposed)
+    return Candidates(
+        items=items,
+        names=tuple(used),
+        lengths=np.array([found.items.size for found in used.values()], np.intp),
+        columns=columns,
+        scores=np.concatenate([NOTHING.scores, *(found.scores for found in used.values())]),
+        led=tuple([found.led for found in used.values()]),
+    )
+
+
+def weighed(found: Candidates, weights: Mapping[str, Weight]) -> Floats:
+    """What each proposal adds to its candidate (E,); that of a source without a weight adds nothing."""
+    given = np.array([weights.get(name, _NONE) for name in found.names], np.float32).reshape(-1, CURVES)
+    return kernels.weighed(found.scores, found.lengths, given)
+
+
+def blend(scene: Scene, parts: Mapping[str, Part], weights: Mapping[str, Weight], averse: Part) -> Blend:
+    """The candidates that may yet be shown, with their totals, in no order."""
+    found = gather({name: each for name, each in parts.items() if any(weights.get(name, _NONE))})
+    added = weighed(found, weights)
+    scores = np.bincount(found.columns, added, found.items.size).astype(np.float32)
+    if scene.asked.seed and scene.config.exploration:
+        scores *= _noise(scene, found.items)
+    if averse.items.size:
+        scores -= _aversion(scene, found.items, averse)
+    near = _shortlist(scene, scores)
+    shown, places = found.table(added, near)
+    return Blend(found.items[near], scores[near], found.names, shown, places, found.led)
+
+
+def _shortlist(scene: Scene, scores: Floats) -> NDArray[np.intp]:
+    """Which of the candidates by their scores (C,) may be shown once ``exposed`` has moved them: most can be left out."""
+    asked, config = scene.asked, scene.config
+    if asked.diversity > 0 or config.caps or config.boosts or asked.boosts or config.explore:
+        return np.arange(scores.size)
+    return kernels.near_best(scores, asked.count, (1.0 + config.click_through) ** 2)
+
+
+def exposed(scene: Scene, blended: Blend) -> Blend:
+    """The same by how willingly each is clicked where it is shown; a factor near 1, which is no reason."""
+    most = 1.0 + scene.config.click_through
+    exposure = scene.signals.population.exposure
+    if most == 1.0 or exposure.empty:
+        return blended
+    factors = exposure.relative(blended.items, scene.asked.now, most)
+    return blended._replace(scores=blended.scores * factors)
+
+
+def _aversion(scene: Scene, items: Ints, averse: Part) -> Floats:
+    """What is taken off each candidate's score, shape (C,)."""
+    taken = np.zeros(len(scene.catalogue), np.float32)
+    taken[averse.items] = averse.scores * scene.config.aversion
+    return taken[items]
+
+
+def _noise(scene: Scene, items: Ints) -> Floats:
+    """Factors around 1, drawn for each item from the request's seed, shape (C,)."""
+    return kernels.noise(scene.catalogue.column("hash"), items, scene.asked.seed, scene.config.exploration)

@@ -1,0 +1,71 @@
+"""``ease``: all items scored by a linear autoencoder from what the person did, the newest most."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import Floats, Ints
+from models.ease import Ease
+from serving.arrays import kernels
+from serving.ranking.context import NOTHING, Part, Scene, best_allowed, supported
+from serving.state.model_bundle import Placed
+
+
+class _Interests(NamedTuple):
+    """The strongest interests that the model knows: positions, the model's rows and weights, (n,) each."""
+
+    positions: Ints
+    rows: NDArray[np.int64]
+    weights: Floats
+
+
+def candidates(scene: Scene) -> Part:
+    """The best by the sum of the interests' weights."""
+    model = scene.models.ease
+    if model is None:
+        return NOTHING
+    known = _interests(scene, model)
+    if not known.rows.size:
+        return NOTHING
+    rows, scores = _scored(model.value, known)
+    items = model.items[rows]
+    chosen = best_allowed(scene, items, scores, above=0.0)
+    told = supported(scores[chosen], scene.config.ease_support)
+    return Part(items[chosen], told, partial(_strongest, model.value, known, rows[chosen]))
+
+
+def _strongest(model: Ease, known: _Interests, rows: Ints, places: Ints) -> Ints:
+    """For each of the candidates at these places the interest that speaks for it most; shape (C,)."""
+    among = rows[places]
+    if model.whole is not None:
+        added = known.weights[:, None] * model.whole[np.ix_(known.rows, among)]
+    else:
+        added = kernels.weighed_columns(*_sparse(model), known.rows, known.weights, among)
+    leading: Ints = known.positions[added.argmax(axis=0)]
+    return leading
+
+
+def _scored(model: Ease, known: _Interests) -> tuple[Ints, Floats]:
+    """The model's items that any interest says something of, in any order, and their scores (C,)."""
+    if model.whole is not None:
+        return np.arange(len(model.item_ids), dtype=np.int32), model.score_rows(known.rows, known.weights)
+    return kernels.summed_rows(*_sparse(model), known.rows, known.weights)
+
+
+def _sparse(model: Ease) -> tuple[NDArray[np.int64], Ints, Floats]:
+    return model.indptr, model.indices, model.values
+
+
+def _interests(scene: Scene, model: Placed[Ease]) -> _Interests:
+    interests, count = scene.profile.weights, min(scene.config.ease_interests, len(scene.profile.weights))
+    positions = np.fromiter(interests, np.int32, count)
+    weights = np.fromiter(interests.values(), np.float32, count)
+    placed = (positions < model.rows.size).nonzero()[0]
+    rows = model.rows[positions[placed]]
+    known = (rows >= 0).nonzero()[0]
+    chosen = placed[known]
+    return _Interests(positions[chosen], rows[known].astype(np.int64), weights[chosen])

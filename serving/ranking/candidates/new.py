@@ -1,0 +1,39 @@
+"""``new_hour``, ``new``: what the site has lately published, for a known person as far as it fits their categories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from models.arrays import Ints
+from serving.arrays.top_k import strongest
+from serving.config import RankingConfig
+from serving.ranking.context import NOTHING, Part, Scene
+from serving.state.catalogue import Catalogue, taste
+
+
+def by_age(half: Callable[[RankingConfig], float]) -> Callable[[Scene], Part]:
+    """The source that scores an item of an age (seconds) by half of what one of this moment has."""
+
+    def candidates(scene: Scene) -> Part:
+        catalogue, now = scene.catalogue, scene.asked.now
+        arrived, young = catalogue.arrivals.newest(now, now - scene.config.new_age, scene.allowed, scene.reach)
+        if not young.size:
+            return NOTHING
+        scores = (1.0 / (1.0 + (now - arrived.born[young]) / half(scene.config))).astype(np.float32)
+        spread = taste(catalogue, scene.profile.weights.items())
+        return Part(arrived.items[young], scores * arrived.likeness(spread)[young] if spread else scores)
+
+    return candidates
+
+
+def newest(catalogue: Catalogue, allowed: Ints, count: int) -> Ints:
+    """Of these positions the latest that came or were published, latest first.
+
+    Items that only events have named stand back while there are others: a mistyped id is no news.
+    """
+    described = allowed[catalogue.column("described")[allowed]]
+    allowed = described if described.size else allowed
+    born, ties = catalogue.column("born")[allowed], catalogue.column("hash")[allowed]
+    return allowed[strongest(born, count, ties)]

@@ -1,0 +1,25 @@
+"""``trending_hour``, ``trending_day``, ``trending_fortnight``: what people turn to now, by how fast it is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import log2
+
+import numpy as np
+
+from serving.ranking.context import Part, Scene, first_allowed
+
+
+def by_half_life(number: int) -> Callable[[Scene], Part]:
+    """The source of one of HALF_LIVES: scores are logarithms of decayed counts, 1 from ``trending_crowd`` events on.
+
+    Of a logarithm a learned weight makes a power of the count; and one event more moves few items past another.
+    """
+
+    def candidates(scene: Scene) -> Part:
+        rising = scene.signals.population.rising(number, scene.asked.now)
+        best = first_allowed(scene, rising.items)
+        scores = rising.logs[best] / np.float32(log2(1.0 + scene.config.trending_crowd))
+        return Part(rising.items[best], np.minimum(scores, np.float32(1.0)))
+
+    return candidates

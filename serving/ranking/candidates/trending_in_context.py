@@ -1,0 +1,17 @@
+"""``trending_here``: what trends in the request's country, on its kind of device, at this hour of the day."""
+
+from __future__ import annotations
+
+from serving.ranking.context import NOTHING, Part, Scene, bucketed, first_allowed
+from signals.context import hour_label
+from signals.users import DIMENSIONS
+
+
+def candidates(scene: Scene) -> Part:
+    """What trends under all of these, scored by bucketed rank; nothing where the request names neither place nor device."""
+    asked = scene.asked
+    labels = [f"{name}:{asked.context[name]}" for name in DIMENSIONS if name in asked.context]
+    if not labels:
+        return NOTHING
+    items = scene.signals.population.contexts.trending([*labels, hour_label(asked.now)])
+    return bucketed(items[first_allowed(scene, items)])

@@ -1,0 +1,156 @@
+"""What a source of candidates sees, and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cache
+from math import inf
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import Floats, Ints, floors
+from schemas.answers import Asked
+from serving.arrays import kernels
+from serving.config import RankingConfig
+from serving.filtering.fields import Bools
+from serving.ranking.user_profile import Profile
+from serving.state.aggregates import Population
+from serving.state.catalogue import Catalogue
+from serving.state.model_bundle import Columns, Models
+from signals.users import UserValue
+
+NOBODY: Final = -1
+"""The anchor of a candidate that no single item led to."""
+_MANY: Final = 10_000
+"""Scores from which on it pays to look for a floor first."""
+_SPARE: Final = 64
+"""Candidates beyond those wanted, for some of the best may not be allowed."""
+
+
+class Signals(NamedTuple):
+    """What is known at this moment: the person's value, everybody's aggregates, the person's precomputed list."""
+
+    user: UserValue
+    population: Population
+    stored: Columns | None = None
+
+
+class Scene(NamedTuple):
+    """One request with all that bears on it. ``allowed`` (n,) says which positions may be recommended."""
+
+    asked: Asked
+    profile: Profile
+    signals: Signals
+    models: Models
+    catalogue: Catalogue
+    config: RankingConfig
+    allowed: Bools
+    reach: int
+    returning: Ints
+    """Positions (R,) that the session was at and may be shown again, newest first: only two sources propose these."""
+
+    @property
+    def trained(self) -> bool:
+        """Whether the model knows this person."""
+        als, user_id = self.models.als, self.asked.user_id
+        known = als is not None and user_id is not None and als.vector(user_id) is not None
+        return known or bool(self.signals.stored and self.signals.stored.items.size)
+
+    @property
+    def fresh_share(self) -> float:
+        """How far what the person did since training outweighs what was learned: 0 to 1; 1 for a stranger."""
+        if not self.trained:
+            return 1.0
+        return self.profile.fresh / (self.profile.fresh + self.config.mix)
+
+
+Led = Callable[[Ints], Ints]
+"""The item that led to each of some of a source's candidates, or NOBODY; asked by their places, none below 0, shape (C,)."""
+
+
+class Part(NamedTuple):
+    """One source's candidates: distinct positions (C,), scores 0 to 1 (C,), and which item led to them."""
+
+    items: Ints
+    scores: Floats
+    led: Led | int = NOBODY
+    """Asked only of the candidates that are shown; or one item that led to them all."""
+
+
+NOTHING: Final = Part(np.empty(0, np.int32), np.empty(0, np.float32))
+
+
+def first_allowed(scene: Scene, items: Ints) -> NDArray[np.int64]:
+    """Places of the first ``reach`` allowed among these items (C,), in their order."""
+    return kernels.first_allowed(items, scene.allowed, scene.reach)
+
+
+def best_allowed(scene: Scene, items: Ints, scores: Floats, above: float = -inf) -> NDArray[np.int64]:
+    """Places of the ``reach`` best of the allowed among these items (C,), by finite scores (C,) above ``above``, best first."""
+    if scores.size < max(_MANY, scene.reach + _SPARE):
+        return _best(scene, items, scores, above)
+    # NumPy is faster at leaving out most of many.
+    floor = max(floors(scores[None, :], scene.reach + _SPARE)[0] - 1.0 / kernels.EXACT, above)
+    near = (scores > floor).nonzero()[0]
+    found = near[_best(scene, items[near], scores[near], above)]
+    return found if found.size == scene.reach or floor <= above else _best(scene, items, scores, above)
+
+
+def _best(scene: Scene, items: Ints, scores: Floats, above: float) -> NDArray[np.int64]:
+    return kernels.best_allowed(scores, items, scene.allowed, scene.catalogue.column("hash"), scene.reach, above)
+
+
+def scaled(scores: Floats) -> Floats:
+    """Scores brought to 0..1 by the greatest one; what is below zero becomes zero."""
+    top = float(scores.max(initial=0.0))
+    positive: Floats = np.maximum(scores, 0.0).astype(np.float32, copy=False)
+    return positive / np.float32(top) if top > 0 else positive
+
+
+def supported(scores: Floats, support: float) -> Floats:
+    """Scores above 0 brought to 0..1: the greatest one is near 1 where it is far above ``support``, which has its unit."""
+    top = float(scores.max(initial=0.0))
+    weighed: Floats = scores / np.float32(top + support) if top > 0 else scores
+    return weighed
+
+
+class Lead(NamedTuple):
+    """Where one anchor leads: positions (C,), how strongly each (C,), and how much the anchor counts."""
+
+    anchor: int
+    weight: float
+    items: Ints
+    scores: Floats
+
+
+def gathered(scene: Scene, leads: Iterable[Lead]) -> Part:
+    """Candidates of several anchors: weighed scores summed, each led to by the anchor that gave it most; the ``reach`` best."""
+    kept = [each for each in leads if each.items.size]
+    if not kept:
+        return NOTHING
+    anchors, weights, items, scores = zip(*kept, strict=True)
+    found, summed, leading = kernels.gathered(
+        np.concatenate(items),
+        np.concatenate(scores),
+        np.array([each.size for each in items]),
+        np.array(anchors, np.int32),
+        np.array(weights, np.float32),
+        scene.allowed,
+        scene.catalogue.column("hash"),
+        scene.reach,
+    )
+    return Part(found, summed, leading.take)
+
+
+def bucketed(items: Ints) -> Part:
+    """Candidates in order, scored by rank in doubling buckets: a small change of counts seldom changes a score."""
+    return Part(items, _buckets(items.size))
+
+
+@cache
+def _buckets(count: int) -> Floats:
+    scores = np.exp2(-np.floor(np.log2(np.arange(1, count + 1))) / 2).astype(np.float32)
+    scores.flags.writeable = False
+    return scores

@@ -1,0 +1,74 @@
+"""What may be recommended at all: decided once a request, before any source is asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import Ints
+from schemas.answers import Asked
+from serving.config import RankingConfig
+from serving.filtering.expressions import compiled
+from serving.filtering.fields import Bools
+from serving.state.catalogue import Catalogue
+from signals import bloom
+from signals.bloom import Bloom
+from signals.users import UserValue
+
+_ANY: Final = "*"
+
+
+def permitted(asked: Asked, catalogue: Catalogue) -> Bools:
+    """Which positions (n,) may be shown to anybody who asks so: visible now, as was asked for, not excluded or shown before."""
+    may = catalogue.all_visible(asked.now)
+    if asked.include:
+        included = np.zeros_like(may)
+        included[catalogue.positions(asked.include)] = True
+        may &= included
+    if asked.categories:
+        may &= catalogue.in_categories(asked.categories)
+    if asked.filter:
+        may &= compiled(asked.filter).holds(asked, catalogue.fields)
+    if asked.exclude:
+        may[catalogue.positions(asked.exclude)] = False
+    if asked.shown:
+        may &= ~np.isin(catalogue.column("hash"), np.frombuffer(asked.shown, "<u4"))
+    return may
+
+
+def hide_seen(may: Bools, asked: Asked, user: UserValue, catalogue: Catalogue, config: RankingConfig) -> None:
+    """Take from what may be shown (n,), in its place, what the person has seen and may not be shown again yet."""
+    if asked.seen or not config.hide_seen:
+        return
+    may[catalogue.positions(_stay_away(asked, user, config))] = False
+    if (user.past.newer or user.past.older) and config.seen_for.get(_ANY) is None:
+        may[seen_long_ago(user.past, catalogue.column("hash"))] = False
+
+
+def seen_long_ago(past: Bloom, hashes: NDArray[np.uint32]) -> Ints:
+    """Positions that the filter holds (``signals.bloom.holds``), by the hashes of all items (n,)."""
+    held = [_held(bits, hashes) for bits in (past.newer, past.older) if bits]
+    return np.concatenate([*held, np.empty(0, np.int64)]).astype(np.int32)
+
+
+def _held(bits: bytes, hashes: NDArray[np.uint32]) -> NDArray[np.int64]:
+    every = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little").astype(bool)
+    found = np.arange(hashes.size)
+    for multiplier in bloom.MULTIPLIERS:
+        found = found[every[hashes[found] * np.uint32(multiplier) >> np.uint32(bloom.SHIFT)]]
+    return found
+
+
+def _stay_away(asked: Asked, user: UserValue, config: RankingConfig) -> Iterable[str]:
+    """The items seen that may not be shown again yet, by what was done and how long ago."""
+    if not config.seen_for:
+        return user.seen
+    limits = {kind: math.inf if limit is None else limit for kind, limit in config.seen_for.items()}
+    typed = {entry.item for entry in user.recent}
+    recent = {entry.item for entry in user.recent if asked.now - entry.at < limits.get(entry.type, math.inf)}
+    older = limits.get(_ANY, math.inf)
+    return recent.union(item for item, at in user.seen.items() if item not in typed and asked.now - at < older)

@@ -1,0 +1,224 @@
+"""The pure core: a request, what is known at this moment, a model, the catalogue and choices give an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from models.arrays import Ints
+from models.source_weights import Revisits
+from schemas.answers import Asked, DecidedItem, Reason, SourceOutcome
+from serving.arrays import kernels
+from serving.arrays.top_k import strongest
+from serving.config import RankingConfig
+from serving.filtering.fields import Bools
+from serving.ranking import blend, business_rules, diversity, eligibility, exploration, user_profile
+from serving.ranking.blend import Blend
+from serving.ranking.candidates import (
+    bought_together,
+    content,
+    covisitation,
+    ease,
+    fold_in,
+    new,
+    popular,
+    precomputed,
+    revisits,
+    search,
+    session_knn,
+    similar,
+    trending,
+    trending_in_context,
+    user_knn,
+)
+from serving.ranking.context import NOBODY, Part, Scene, Signals
+from serving.state.catalogue import Catalogue
+from serving.state.model_bundle import Models
+from signals.decay import HOUR
+
+Source = Callable[[Scene], Part]
+Asking = Callable[[str, Source, Scene], Part]
+"""Asks a source of this name for its candidates."""
+SOURCES: Final[Mapping[str, Source]] = {
+    "list": precomputed.candidates,
+    "fold_in": fold_in.candidates,
+    "ease": ease.candidates,
+    "similar": similar.candidates,
+    "people": user_knn.candidates,
+    "session": session_knn.candidates,
+    "again": revisits.candidates,
+    "next": covisitation.candidates,
+    "together": bought_together.candidates,
+    "search": search.candidates,
+    "text": content.candidates,
+    "trending_hour": trending.by_half_life(0),
+    "trending_day": trending.by_half_life(1),
+    "trending_fortnight": trending.by_half_life(2),
+    "trending_here": trending_in_context.candidates,
+    "popular": popular.candidates,
+    "new_hour": new.by_age(lambda _: HOUR),
+    "new": new.by_age(lambda config: config.new_age),
+}
+_SMALLEST_SHARE: Final = 0.01
+
+
+class Ranked(NamedTuple):
+    """Items with scores and reasons, best first, their positions, and what each source did."""
+
+    items: list[DecidedItem]
+    positions: Ints
+    sources: dict[str, SourceOutcome]
+    filled: int
+    """How many items at the end no source chose."""
+
+
+def plainly(_: str, source: Source, scene: Scene) -> Part:
+    """Ask a source, and look at nothing else."""
+    return source(scene)
+
+
+def recommend(
+    asked: Asked,
+    signals: Signals,
+    models: Models,
+    catalogue: Catalogue,
+    config: RankingConfig,
+    asking: Asking = plainly,
+) -> Ranked:
+    """Up to ``asked.count`` distinct items that may be shown, scores falling; the same inputs give the same answer."""
+    scene = compose(asked, signals, models, catalogue, config)
+    weights = blend.source_weights(scene)
+    parts = propose(scene, [name for name in SOURCES if any(weights.get(name, ()))], asking)
+    blended = blend.exposed(scene, blend.blend(scene, parts, weights, similar.averse(scene)))
+    blended = business_rules.boosted(scene, blended)
+    outcomes = {
+        name: SourceOutcome("ok", parts[name].items.size) if name in parts else SourceOutcome("skipped")
+        for name in SOURCES
+    }
+    ranked = finish(scene, blended, outcomes)
+    items, positions = exploration.explored(scene, blended, ranked.items, ranked.positions.tolist())
+    items, positions = business_rules.pinned(scene, items, positions)
+    return ranked._replace(items=items, positions=np.array(positions, np.int32))
+
+
+def propose(scene: Scene, names: Iterable[str], asking: Asking = plainly) -> dict[str, Part]:
+    """What these sources propose."""
+    return {name: asking(name, SOURCES[name], scene) for name in names}
+
+
+def compose(asked: Asked, signals: Signals, models: Models, catalogue: Catalogue, config: RankingConfig) -> Scene:
+    """The request with what is read once for all sources."""
+    found, may = (
+        user_profile.read(asked, signals.user, models, catalogue, config),
+        eligibility.permitted(asked, catalogue),
+    )
+    returning = _returning(asked, models, found)
+    returning = returning[may[returning]]
+    eligibility.hide_seen(may, asked, signals.user, catalogue, config)
+    return Scene(
+        asked=asked,
+        profile=found,
+        signals=signals,
+        models=models,
+        catalogue=catalogue,
+        config=config,
+        allowed=may,
+        reach=max(config.reach, 4 * asked.count + len(asked.shown) // 4),
+        returning=returning,
+    )
+
+
+def _returning(asked: Asked, models: Models, found: user_profile.Profile) -> Ints:
+    """Where the session was, newest first, as far as people of the site were found to go back; nothing for a known person."""
+    if asked.user_id is not None or models.weights is None or models.weights.revisits is Revisits.NONE:
+        return np.empty(0, np.int32)
+    return np.array(list(found.recent)[models.weights.revisits is Revisits.EARLIER :], np.int32)
+
+
+def finish(scene: Scene, blended: Blend, outcomes: dict[str, SourceOutcome]) -> Ranked:
+    """The best of the blend with their reasons, filled up where they are too few."""
+    chosen = _choose(scene, blended)
+    items = _decided(scene, blended, chosen)
+    positions = blended.items[chosen]
+    floor = items[-1].score if items else 1.0
+    more, reasons = _filling(scene, positions, scene.asked.count - len(items))
+    items += [
+        DecidedItem(scene.catalogue.ids[at], floor * 0.5 * (1.0 - place / (more.size + 1)), [Reason(reason, 1.0)])
+        for place, (at, reason) in enumerate(zip(more.tolist(), reasons, strict=True))
+    ]
+    return Ranked(items, np.concatenate([positions, more]), outcomes, int(more.size))
+
+
+def _choose(scene: Scene, blended: Blend) -> Ints:
+    """Columns of the blend to show, best first."""
+    asked = scene.asked
+    ties = scene.catalogue.column("hash")[blended.items]
+    every = asked.diversity > 0 or bool(scene.config.caps)
+    order = strongest(blended.scores, blended.scores.size if every else asked.count, ties, above=0.0)
+    return order[diversity.chosen(scene, blended.items[order], blended.scores[order])].astype(np.int32)
+
+
+def _decided(scene: Scene, blended: Blend, chosen: Ints) -> list[DecidedItem]:
+    ids = scene.catalogue.ids
+    items = blended.items[chosen]
+    reasons = _reasons(scene, blended, chosen)
+    return [
+        DecidedItem(ids[at], score, why)
+        for at, score, why in zip(items.tolist(), blended.scores[chosen].tolist(), reasons, strict=True)
+    ]
+
+
+def _reasons(scene: Scene, blended: Blend, chosen: Ints) -> list[list[Reason]]:
+    """Each chosen item's reasons, largest share first; shares too small to tell are left out."""
+    rows, columns, shares = kernels.largest_shares(blended.added, chosen, _SMALLEST_SHARE)
+    anchors = _anchors(blended, chosen)
+    ids, names = scene.catalogue.ids, blended.names
+    led = [None if at == NOBODY else ids[at] for at in anchors[rows, columns].tolist()]
+    told = map(Reason, [names[row] for row in rows.tolist()], shares.tolist(), led)
+    return [list(islice(told, count)) for count in np.bincount(columns, minlength=chosen.size).tolist()]
+
+
+def _anchors(blended: Blend, chosen: Ints) -> Ints:
+    """By source (S, K) the item that led to each chosen one; NOBODY where the source did not propose it."""
+    places = blended.places[:, chosen]
+    anchors = np.full(places.shape, NOBODY, np.int32)
+    for row, led in enumerate(blended.led):
+        if not isinstance(led, int):
+            own = (places[row] >= 0).nonzero()[0]
+            anchors[row, own] = led(places[row, own])
+        elif led != NOBODY:
+            anchors[row] = led
+    return anchors
+
+
+def _filling(scene: Scene, taken: Ints, count: int) -> tuple[Ints, list[str]]:
+    """Items for the places that are left: popular at training, popular now, then the newest."""
+    more: list[int] = []
+    reasons: list[str] = []
+    if count <= 0:
+        return np.empty(0, np.int32), reasons
+    free = scene.allowed.copy()
+    free[taken] = False
+    orders: list[tuple[str, Callable[[], Ints]]] = [
+        ("popular", lambda: np.concatenate([scene.models.popular.items, scene.signals.population.popular])),
+        ("new", lambda: _newest(scene, free)),
+    ]
+    for reason, order in orders:
+        if len(more) < count:
+            found = _first(order(), free, count - len(more))
+            free[found] = False
+            more += found
+            reasons += [reason] * len(found)
+    return np.array(more, np.int32), reasons
+
+
+def _first(order: Ints, free: Bools, count: int) -> list[int]:
+    """The first distinct free positions of an order."""
+    return list(dict.fromkeys(order[free[order]].tolist()))[:count]
+
+
+def _newest(scene: Scene, free: Bools) -> Ints:
+    return new.newest(scene.catalogue, np.flatnonzero(free).astype(np.int32), scene.asked.count)

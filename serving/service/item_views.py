@@ -1,0 +1,28 @@
+"""The current view of items as the API shows it: one, a page, what matches a query."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from schemas.catalogue import Item
+from serving.state.catalogue import Catalogue, described
+
+
+def item_view(item: Item) -> dict[str, Any]:
+    """All that the site says of an item."""
+    view = {"item_id": item.item_id, **described(item), "hidden": item.hidden, "version": item.version}
+    window = {"available_from": item.available_from, "available_until": item.available_until, "first_at": item.first_at}
+    return view | {name: at for name, at in window.items() if at is not None}
+
+
+def browse(catalogue: Catalogue, query: str | None, now: float, start: int, limit: int) -> tuple[list[Item], bool]:
+    """A page of described, visible items, and whether there are more: best match first, else in order of arrival."""
+    if query:
+        order, _ = catalogue.text.search(query, len(catalogue))
+    else:
+        order = np.arange(len(catalogue), dtype=np.int32)
+    order = order[catalogue.visible(order, now)]
+    found = [item for at in order.tolist() if (item := catalogue.item(at)) is not None]
+    return found[start : start + limit], len(found) > start + limit

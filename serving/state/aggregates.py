@@ -1,0 +1,289 @@
+"""What everybody does, merged over partitions: counts, trends, and what follows what.
+
+A partition's changed cells are merged beside what is being read, then taken over in one step, so a request sees
+the aggregates of one version. Order under forward decay does not depend on ``now``: top lists are made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import Final, NamedTuple, Self
+
+import numpy as np
+
+from models.arrays import Floats, Ints
+from schemas.ports import SignalChanges
+from serving.arrays.top_k import fused, strongest
+from serving.filtering.fields import Doubles
+from serving.state.catalogue import Catalogue
+from serving.state.context_counts import Contexts
+from serving.state.covisits import NOWHERE, Followers, Links, by_position
+from serving.state.exposure import Exposed, Exposure
+from serving.state.live_sessions import SESSIONS, LiveSessions
+from signals import aggregates
+from signals.aggregates import Cell
+from signals.baskets import BasketCell
+from signals.context import ContextCell, merge_context
+from signals.covisits import NextCell
+from signals.decay import NOTHING
+from signals.exposure import ExposureCell, merge_exposure
+from signals.popularity import HALF_LIVES, PopularityCell, merge_count, merge_popularity
+from signals.queries import QueryCell, merge_queries, query_key
+from signals.tail import TailCell
+
+TOP: Final = 2_000
+"""Length of the top lists."""
+
+
+class Rising(NamedTuple):
+    """Positions (n,) by decayed counts, greatest first, with log2(1 + count) of each (n,) as of one whole second."""
+
+    items: Ints
+    logs: Floats
+    second: float
+
+
+class _Orders(NamedTuple):
+    """Top lists of positions, best first."""
+
+    popular: Ints
+    trending: Ints
+    rising: tuple[Ints, ...]
+    """By half-life."""
+
+
+class Arranged(NamedTuple):
+    """Counts with the top lists by them; what ``adopt`` takes over."""
+
+    counts: Doubles
+    """(n,)."""
+    decayed: Doubles
+    """(H, n), in log space."""
+    orders: _Orders
+
+
+class Merged(NamedTuple):
+    """Changed cells, merged over all partitions, ready to be taken over; by position."""
+
+    decayed: dict[int, tuple[float, ...]]
+    counts: dict[int, float]
+    followers: dict[int, tuple[NextCell, ...]]
+    """Of every partition that has any; tuples, which the garbage collector soon passes over."""
+    companions: dict[int, tuple[BasketCell, ...]]
+    exposed: dict[int, Exposed]
+    contexts: dict[int, dict[str, float]]
+    tails: dict[int, list[TailCell]]
+    """By partition."""
+
+    @classmethod
+    def nothing(cls) -> Self:
+        """An empty one, to merge into."""
+        return cls({}, {}, {}, {}, {}, {}, {})
+
+
+class Population:
+    """The merged aggregates, by position in the catalogue."""
+
+    def __init__(
+        self, catalogue: Catalogue, partitions: int, weights: Mapping[str, float], sessions: int = SESSIONS
+    ) -> None:
+        self._catalogue, self._weights = catalogue, weights
+        self._mergers: Mapping[str, Callable[[int, str, str, Merged], None]] = {
+            "pop": self._merge_popularity,
+            "next": self._merge_followers,
+            "with": self._merge_companions,
+            "tail": self._merge_tail,
+            "exp": self._merge_exposure,
+            "ctx": self._merge_contexts,
+            "query": self._forget_searches,
+        }
+        self.sessions = LiveSessions(catalogue, sessions)
+        """The newest sessions of everybody, for session neighbours."""
+        self.exposure = Exposure()
+        """Clicks over impressions."""
+        self.contexts = Contexts(catalogue)
+        """What trends where and when."""
+        self._cells: list[dict[str, Cell]] = [{} for _ in range(partitions)]
+        self._followers = Links[NextCell](catalogue, attrgetter("followers"))
+        self._companions = Links[BasketCell](catalogue, attrgetter("companions"))
+        self._decayed = np.full((len(HALF_LIVES), 0), NOTHING)
+        self._counts = np.zeros(0)
+        self._orders: _Orders | None = None
+        self._rising: dict[int, Rising] = {}
+        self._sought: dict[str, dict[str, Followers]] = {}
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has happened to any item."""
+        return self.popular.size == 0
+
+    @property
+    def trending(self) -> Ints:
+        """Positions, most trending first: the half-lives' orders, fused."""
+        return self.orders().trending
+
+    @property
+    def popular(self) -> Ints:
+        """Positions, most popular first, by weighted counts of all time."""
+        return self.orders().popular
+
+    def rising(self, half_life: int, now: float) -> Rising:
+        """What has the greatest counts by one of HALF_LIVES (its number) at the second of ``now``; worked out once."""
+        second, kept = now // 1.0, self._rising.get(half_life)
+        if kept is None or kept.second != second:
+            items = self.orders().rising[half_life]
+            counts = self._decayed[half_life, items] - second / HALF_LIVES[half_life]
+            logs = np.log2(1.0 + np.exp2(np.clip(counts, -60.0, 60.0))).astype(np.float32)
+            kept = self._rising[half_life] = Rising(items, logs, second)
+        return kept
+
+    def orders(self) -> _Orders:
+        """The top lists; made now where ``adopt`` was handed none."""
+        if self._orders is None:
+            self._orders = self._ordered(self._most(self._counts), [self._greatest(each) for each in self._decayed])
+        return self._orders
+
+    def count(self, items: Ints) -> Floats:
+        """Weighted counts of all time of these items."""
+        known = items < self._counts.size
+        found = np.zeros(items.size, np.float32)
+        found[known] = self._counts[items[known]]
+        return found
+
+    def followers(self, at: int) -> Followers | None:
+        """What people went on to after an item."""
+        return self._followers.of(at)
+
+    def companions(self, at: int) -> Followers | None:
+        """What goes together with an item in baskets, playlists and collections."""
+        return self._companions.of(at)
+
+    def sought(self, word: str) -> Followers:
+        """What people went to after they had searched for a word (of ``signals.queries.query_words``)."""
+        key = query_key(word)
+        kept = self._sought.setdefault(key, {})
+        if word not in kept:
+            found = merge_queries((cell for held in self._cells if isinstance(cell := held.get(key), QueryCell)), word)
+            if not found:
+                # Anybody may search for anything: what leads nowhere takes no room.
+                return NOWHERE
+            kept[word] = by_position(self._catalogue, found)
+        return kept[word]
+
+    def merge(self, partition: int, changes: SignalChanges, into: Merged) -> Iterator[None]:
+        """Merge a partition's changed cells into what ``adopt`` takes over, a cell a step.
+
+        Stepwise, so that requests can be served in between. Merging the same changes again changes nothing.
+        """
+        if changes.whole:
+            self.sessions.begin_anew(partition)
+        return self.merge_cells(partition, self._decoded(partition, changes), into)
+
+    def merge_cells(self, partition: int, changed: Iterable[tuple[str, Cell]], into: Merged) -> Iterator[None]:
+        """``merge`` of cells that are decoded already."""
+        for key, cell in changed:
+            self._cells[partition][key] = cell
+            kind, _, about = key.partition(":")
+            self._mergers[kind](partition, key, about, into)
+            yield
+
+    def follow(self, merged: Merged) -> Iterator[None]:
+        """Take over the sessions of what was merged, one a step."""
+        return self.sessions.follow(merged.tails)
+
+    def arrange(self, merged: Merged) -> Generator[None, None, Arranged | None]:
+        """The counts and top lists as they are with what was merged, a list a step; None where no count has changed."""
+        if not merged.counts:
+            return None
+        self._widen()
+        counts, decayed = self._counts.copy(), self._decayed.copy()
+        _write(merged, counts, decayed)
+        yield
+        popular, rising = self._most(counts), []
+        for each in decayed:
+            yield
+            rising.append(self._greatest(each))
+        return Arranged(counts, decayed, self._ordered(popular, rising))
+
+    def adopt(self, merged: Merged, arranged: Arranged | None = None) -> None:
+        """Take over what was merged; without ``arranged`` the next look at ``orders`` makes the top lists anew."""
+        self._followers.put(merged.followers)
+        self._companions.put(merged.companions)
+        self.exposure.put(merged.exposed)
+        for at, counts in merged.contexts.items():
+            self.contexts.put(at, counts)
+        if not merged.counts:
+            return
+        if arranged is not None:
+            self._counts, self._decayed, self._orders = arranged
+        else:
+            self._widen()
+            _write(merged, self._counts, self._decayed)
+            self._orders = None
+        self._rising.clear()
+
+    def _decoded(self, partition: int, changes: SignalChanges) -> Iterator[tuple[str, Cell]]:
+        """The partition's changed cells; after a whole read those that are gone are empty."""
+        keys = dict.fromkeys(key for key in changes.values if aggregates.kind_of(key) in self._mergers)
+        if changes.whole:
+            keys = dict.fromkeys(self._cells[partition]) | keys
+        return ((key, aggregates.decode(key, changes.values.get(key))) for key in keys)
+
+    def _merge_popularity(self, _: int, key: str, item_id: str, merged: Merged) -> None:
+        cells = [cell for held in self._cells if isinstance(cell := held.get(key), PopularityCell)]
+        first = min((cell.first for cell in cells), default=NOTHING)
+        at = self._catalogue.ensure(item_id, first)
+        merged.decayed[at] = merge_popularity(cells, self._weights)
+        merged.counts[at] = merge_count(cells, self._weights)
+
+    def _merge_followers(self, _: int, key: str, item_id: str, merged: Merged) -> None:
+        cells = tuple([cell for held in self._cells if isinstance(cell := held.get(key), NextCell)])
+        merged.followers[self._catalogue.ensure(item_id)] = cells
+
+    def _merge_companions(self, _: int, key: str, item_id: str, merged: Merged) -> None:
+        cells = tuple([cell for held in self._cells if isinstance(cell := held.get(key), BasketCell)])
+        merged.companions[self._catalogue.ensure(item_id)] = cells
+
+    def _merge_exposure(self, _: int, key: str, item_id: str, merged: Merged) -> None:
+        cells = (cell for held in self._cells if isinstance(cell := held.get(key), ExposureCell))
+        merged.exposed[self._catalogue.ensure(item_id)] = self.exposure.read(merge_exposure(cells))
+
+    def _merge_contexts(self, _: int, key: str, item_id: str, merged: Merged) -> None:
+        cells = (cell for held in self._cells if isinstance(cell := held.get(key), ContextCell))
+        merged.contexts[self._catalogue.ensure(item_id)] = merge_context(cells, self._weights)
+
+    def _forget_searches(self, _: int, key: str, *__: object) -> None:
+        """Searches are merged when somebody searches."""
+        self._sought.pop(key, None)
+
+    def _merge_tail(self, partition: int, key: str, _: str, merged: Merged) -> None:
+        # A tail is read once: what it says is kept by session.
+        cell = self._cells[partition].pop(key)
+        assert isinstance(cell, TailCell)
+        merged.tails.setdefault(partition, []).append(cell)
+
+    def _widen(self) -> None:
+        missing = len(self._catalogue) - self._counts.size
+        if missing > 0:
+            # Some room to spare, so that an item at a time does not copy the columns each time.
+            missing += 1_024
+            self._counts = np.concatenate([self._counts, np.zeros(missing)])
+            self._decayed = np.concatenate([self._decayed, np.full((len(HALF_LIVES), missing), NOTHING)], axis=1)
+
+    def _most(self, counts: Doubles) -> Ints:
+        return self._greatest(np.where(counts > 0, counts, -np.inf))
+
+    def _greatest(self, counts: Doubles) -> Ints:
+        ties = self._catalogue.column("hash")[: counts.size]
+        return strongest(counts[: ties.size], TOP, ties).astype(np.int32)
+
+    def _ordered(self, popular: Ints, rising: Sequence[Ints]) -> _Orders:
+        return _Orders(popular, fused(rising, self._catalogue.column("hash"), TOP), tuple(rising))
+
+
+def _write(merged: Merged, counts: Doubles, decayed: Doubles) -> None:
+    """Put the merged counts into their columns."""
+    changed = np.fromiter(merged.counts, np.int64, len(merged.counts))
+    counts[changed] = np.fromiter(merged.counts.values(), np.float64, changed.size)
+    decayed[:, changed] = np.array(list(merged.decayed.values())).T

@@ -1,0 +1,57 @@
+"""What trends by country, device and hour of the day: for each of these the items that most was done with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from models.arrays import Ints
+from serving.arrays.top_k import fused, strongest
+from serving.state.catalogue import Catalogue
+from signals.decay import NOTHING
+
+LABELS: Final = 1_000
+"""Countries, devices and hours that are told apart; those met later are passed over."""
+TOP: Final = 500
+"""Length of a label's list."""
+
+
+class Contexts:
+    """Weighted decayed counts by label (``country:DE``) and position in the catalogue."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._counts: dict[str, dict[int, float]] = {}
+        self._labels: dict[int, tuple[str, ...]] = {}
+        self._orders: dict[str, Ints] = {}
+
+    def put(self, at: int, counts: Mapping[str, float]) -> None:
+        """Take over an item's merged counts (``signals.context.merge_context``)."""
+        counts = {label: count for label, count in counts.items() if count > NOTHING}
+        for label in self._labels.get(at, ()):
+            if label not in counts:
+                self._counts[label].pop(at, None)
+                self._orders.pop(label, None)
+        for label, count in counts.items():
+            if label in self._counts or len(self._counts) < LABELS:
+                self._counts.setdefault(label, {})[at] = count
+                self._orders.pop(label, None)
+        self._labels[at] = tuple([label for label in counts if label in self._counts])
+
+    def trending(self, labels: Sequence[str]) -> Ints:
+        """Positions, those first that trend most under all these labels; none where nothing is known of any."""
+        orders = [order for label in labels if (order := self._order(label)).size]
+        return fused(orders, self._catalogue.column("hash"), TOP)
+
+    def _order(self, label: str) -> Ints:
+        if label not in self._orders:
+            counts = self._counts.get(label, {})
+            items = np.fromiter(counts, np.int32, len(counts))
+            scores = np.fromiter(counts.values(), np.float64, len(counts))
+            order = items[strongest(scores, TOP, self._catalogue.column("hash")[items])]
+            if not counts:
+                return order
+            self._orders[label] = order
+        return self._orders[label]

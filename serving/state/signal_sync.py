@@ -1,0 +1,110 @@
+"""Following a signal in the background: its changes are read every so often and taken over between requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from time import perf_counter
+from typing import Final
+
+import msgspec
+import structlog
+
+from schemas.errors import FreshetError
+from schemas.keys import Signal
+from schemas.ports import Clock, SignalChanges, SignalReader
+from schemas.records import Fence
+from serving import metrics
+from serving.state.online_state import Apply
+
+_log = structlog.get_logger(__name__)
+_STRETCH_SECONDS: Final = (0.0005, 0.002)
+"""Shortest and longest stretch of taking over changes before requests get their turn,"""
+_PAUSE_SECONDS: Final = 0.001
+"""and for how long at least: a request that waits for Redis needs several turns of the loop."""
+_READ_SECONDS: Final = 30.0
+"""Deadline of one read; the first one brings everything."""
+
+
+class Follower:
+    """Keeps one followed signal up to date. ``clock`` gives seconds since 1970.
+
+    ``caught_up`` says what the signals still wait for; None once they have caught up.
+    """
+
+    def __init__(
+        self,
+        signal: Signal,
+        reader: SignalReader,
+        partitions: int,
+        apply: Apply,
+        clock: Clock,
+        caught_up: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self._signal, self._reader, self._apply, self._clock = signal, reader, apply, clock
+        self._caught_up = caught_up
+        self._fences: list[Fence | None] = [None] * partitions
+        self._failing = False
+        self.version = "-"
+        """The fences' offsets joined by dots; ``-`` before the first read."""
+        self.read_at: float | None = None
+        """When all partitions were last read."""
+        self.complete = False
+        """Whether what was taken over was read after the signals had caught up."""
+
+    async def run(self, pause: float) -> None:
+        """Follow until cancelled."""
+        while True:
+            await self.refresh()
+            await asyncio.sleep(pause)
+
+    async def refresh(self) -> None:
+        """Read what has changed and take it over; a failure is counted and leaves the older view."""
+        caught_up = self._caught_up() is None
+        try:
+            async with asyncio.timeout(_READ_SECONDS):
+                changed = await self._changed()
+            await self._take_over(changed)
+        except (TimeoutError, FreshetError, OSError, msgspec.DecodeError) as error:
+            self._failed(error)
+        else:
+            self.complete |= caught_up
+            self._followed()
+
+    async def _changed(self) -> list[tuple[int, SignalChanges]]:
+        reads = (self._reader.changes(p, self._signal, fence) for p, fence in enumerate(self._fences))
+        return list(enumerate(await asyncio.gather(*reads)))
+
+    async def _take_over(self, changed: list[tuple[int, SignalChanges]]) -> None:
+        steps = self._apply([(p, changes) for p, changes in changed if changes.values or changes.whole])
+        shortest, longest = _STRETCH_SECONDS
+        stretch = shortest
+        while not _ended(steps, stretch):
+            paused_at = perf_counter()
+            # Nobody waits before the first read is done.
+            await asyncio.sleep(_PAUSE_SECONDS if self.read_at is not None else 0.0)
+            # As long as the requests took: half of the time under any load.
+            stretch = min(max(perf_counter() - paused_at, shortest), longest)
+        self._fences = [changes.fence for _, changes in changed]
+
+    def _followed(self) -> None:
+        self.version = ".".join(str(fence.offset if fence else -1) for fence in self._fences)
+        self.read_at = self._clock()
+        metrics.FOLLOW_AGE_SECONDS.labels(self._signal).set(0)
+        if self._failing:
+            self._failing = False
+            _log.info("follow_recovered", signal=self._signal)
+
+    def _failed(self, error: Exception) -> None:
+        metrics.FOLLOW_FAILURES.labels(self._signal).inc()
+        if self.read_at is not None:
+            metrics.FOLLOW_AGE_SECONDS.labels(self._signal).set(self._clock() - self.read_at)
+        if not self._failing:
+            self._failing = True
+            _log.warning("follow_failed", signal=self._signal, error=str(error) or type(error).__name__)
+
+
+def _ended(steps: Iterator[None], seconds: float) -> bool:
+    """Go on with the steps for so long; whether that was all of them."""
+    until = perf_counter() + seconds
+    return all(perf_counter() <= until for _ in steps)

@@ -1,0 +1,62 @@
+"""Waiting for events to count: one look at the fences serves every read that waits."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from schemas.keys import Signal
+from schemas.ports import SignalReader
+from schemas.records import Fence, OffsetToken
+from serving.stores.breaker import Guard, SourceDown
+
+
+class FenceWatch:
+    """Looks at the fences of ``users`` every ``poll_seconds``, and only while somebody waits."""
+
+    def __init__(self, reader: SignalReader, guard: Guard, poll_seconds: float) -> None:
+        self._reader, self._guard, self._poll_seconds = reader, guard, poll_seconds
+        self._waiting: dict[int, list[tuple[int, asyncio.Future[bool]]]] = {}
+        self._looking: asyncio.Task[None] | None = None
+
+    async def reached(self, token: OffsetToken, seconds: float) -> bool:
+        """Whether the event counts within so many seconds; raises SourceDown."""
+        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(token.partition, []).append((token.offset, waiter))
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        try:
+            return await asyncio.wait_for(waiter, seconds)
+        except TimeoutError:
+            return False
+
+    async def _look(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(self._poll_seconds)
+            try:
+                found = await self._guard.call(partial(self._reader.fences, Signal.USERS, tuple(self._waiting)))
+            except SourceDown as error:
+                self._give_up(error)
+            else:
+                self._release(found)
+
+    def _release(self, fences: dict[int, Fence]) -> None:
+        for partition, waiters in list(self._waiting.items()):
+            reached = fences[partition].offset if partition in fences else -1
+            for offset, waiter in waiters:
+                if offset <= reached and not waiter.done():
+                    waiter.set_result(True)
+            self._keep(partition, [each for each in waiters if not each[1].done()])
+
+    def _give_up(self, error: SourceDown) -> None:
+        for waiters in self._waiting.values():
+            for _, waiter in waiters:
+                if not waiter.done():
+                    waiter.set_exception(error)
+        self._waiting.clear()
+
+    def _keep(self, partition: int, waiters: list[tuple[int, asyncio.Future[bool]]]) -> None:
+        if waiters:
+            self._waiting[partition] = waiters
+        else:
+            del self._waiting[partition]
