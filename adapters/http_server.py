@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import uvicorn
 
-from schemas.api import KEEP_ALIVE_SECONDS
 from schemas.errors import PortInUse
+from schemas.http.api import KEEP_ALIVE_SECONDS
 
 _BACKLOG: Final = 2_048
 _GARBAGE: Final = (5_000, 10, 400)

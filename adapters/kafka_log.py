@@ -13,10 +13,10 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, TopicDescription, TopicMetadata  # type: ignore[attr-defined]
 
-from schemas import topics
 from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable, ServerMissing
+from schemas.log import topics
+from schemas.log.records import LogEntry, OffsetToken, Record
 from schemas.ports import Appended
-from schemas.records import LogEntry, OffsetToken, Record
 
 T = TypeVar("T")
 Setting = str | int | float | bool

@@ -20,8 +20,8 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from schemas.log.records import Record
 from schemas.ports import ArchivedRange
-from schemas.records import Record
 
 SCHEMA: Final = pa.schema(
     [

@@ -17,8 +17,8 @@ from redis.retry import Retry
 from adapters.redis_line import BlockingRedisLine, RedisLine
 from schemas.errors import FenceMoved, StoreUnavailable
 from schemas.keys import FOLLOWED, commits_key, fence_key, values_key
+from schemas.log.records import Fence
 from schemas.ports import SignalChanges, SignalValues
-from schemas.records import Fence
 
 T = TypeVar("T")
 

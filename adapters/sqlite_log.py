@@ -21,9 +21,9 @@ import structlog
 
 from adapters import sqlite_files
 from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable
+from schemas.log.records import LogEntry, OffsetToken, Record
+from schemas.log.topics import DEFAULT_PARTITIONS, partition_of
 from schemas.ports import Appended, Clock
-from schemas.records import LogEntry, OffsetToken, Record
-from schemas.topics import DEFAULT_PARTITIONS, partition_of
 
 FILE: Final = "log.sqlite"
 COMMIT_ENTRIES: Final = 10_000

@@ -15,8 +15,8 @@ from typing import Final
 from adapters import sqlite_files
 from schemas.errors import FenceMoved, StoreUnavailable
 from schemas.keys import FOLLOWED
+from schemas.log.records import Fence
 from schemas.ports import SignalChanges, SignalValues
-from schemas.records import Fence
 
 FILE: Final = "signals.sqlite"
 KEYS_AT_ONCE: Final = 500

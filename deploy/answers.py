@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from schemas import topics
 from schemas.answers import Decision, decode_decision
 from schemas.errors import AnswerUnknown, Undecodable
+from schemas.log import topics
+from schemas.log.records import OffsetToken, Record
 from schemas.ports import LogReader
-from schemas.records import OffsetToken, Record
 
 _WINDOW: Final = 1_000
 _LONGEST_KEPT_MS: Final = 120_000

@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from schemas.topics import DEFAULT_PARTITIONS
+from schemas.log.topics import DEFAULT_PARTITIONS
 
 
 class Settings(BaseSettings):

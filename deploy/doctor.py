@@ -18,8 +18,8 @@ from deploy.local import programs
 from deploy.parts import Parts
 from ingest import deadletter
 from nearline.processor import SIGNALS
-from schemas import topics
 from schemas.errors import FreshetError
+from schemas.log import topics
 from schemas.ports import LogReader, ModelStore, SignalStore
 from serving.state import model_bundle
 

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from deploy.config import Settings
 from deploy.doctor import Check, broken, java, looked, note, ok
-from schemas import site, topics
+from schemas import site
 from schemas.errors import ModelStoreUnavailable
+from schemas.log import topics
 
 _INIT: Final = "`freshet cluster init` makes what is missing"
 

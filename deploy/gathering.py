@@ -16,16 +16,16 @@ from adapters.parquet_archive import ParquetArchive
 from ingest.importers.base import Importer
 from ingest.importers.run import ImportParts, ProgressFile, Step, run_import
 from ingest.validate import policy
-from offline.archive import BATCH, Progress, quiet
-from offline.evaluate.earlier import earlier
-from offline.evaluate.protocols import Gathered
-from offline.facts import read_facts
+from offline.data.archive import BATCH, Progress, quiet
+from offline.data.metadata import read_facts
+from offline.evaluation.point_in_time import earlier
+from offline.evaluation.protocols import Gathered
 from offline.interactions.duck import run_duckdb
 from offline.interactions.parameters import DEFAULT_WEIGHTS, Parameters
-from schemas import topics
 from schemas.errors import ConfigurationInvalid
+from schemas.log import topics
+from schemas.log.records import LogEntry, OffsetToken, Record
 from schemas.ports import Appended, Archive
-from schemas.records import LogEntry, OffsetToken, Record
 from schemas.weights import Weight
 
 _LOG_ID: Final = "evaluation"

@@ -23,7 +23,7 @@ from deploy.parts import Parts, open_parts
 from deploy.training import jobs_of
 from offline import metrics
 from offline.config import OfflineSettings
-from offline.jobs import inputs
+from offline.jobs import drift_job
 from offline.jobs.runs import Jobs, lease_of, seen
 from offline.jobs.schedule import Due, Policy, Seen, due, look
 from schemas.errors import FreshetError
@@ -143,7 +143,7 @@ class Schedule:
         self._measure(runs)
         parts = self._parts
         now = look(parts.reader, parts.archive, parts.models, runs, self._jobs.clock())
-        report = inputs.last_report(parts.documents)
+        report = drift_job.last_report(parts.documents)
         fresh = report is not None and now.full is not None and report.at.timestamp() > now.full.at
         return replace(now, drift=report.reasons if report is not None and fresh else ())
 

@@ -12,8 +12,8 @@ from msgspec import ValidationError
 from adapters.sqlite_log import FILE as LOG_FILE
 from adapters.sqlite_log import SqliteLogReader
 from deploy.config import Settings
-from schemas import topics
 from schemas.errors import ConfigurationInvalid
+from schemas.log import topics
 from schemas.settings import read_settings
 from serving.config import RankingConfig
 from serving.config import Settings as ServingSettings

@@ -17,16 +17,16 @@ from deploy.local.config import StackConfig
 from deploy.local.errors import StackError
 from deploy.parts import Parts
 from models.source_weights import SourceWeights
-from offline.archive import Archived, Progress, quiet
 from offline.config import OfflineSettings
-from offline.engines import EngineName
-from offline.jobs.receive import Receiving, receive
+from offline.data.archive import Archived, Progress, quiet
+from offline.engines.engine import EngineName
+from offline.jobs.publish_external import Receiving, receive
 from offline.jobs.runs import Jobs, publishing
 from offline.jobs.train import Skipped, TrainingParts, train
-from offline.made_elsewhere import Kind, Made
 from offline.main import exports_of, options_of
-from offline.notify import Notice, Webhooks
 from offline.options import TrainingOptions
+from offline.publishing.external_models import Kind, Made
+from offline.publishing.webhooks import Notice, Webhooks
 from replay.weights import learned_weights
 from schemas import site
 from schemas.manifest import Manifest
@@ -61,8 +61,8 @@ def _connector() -> list[str]:
 
 
 def _run_on_spark(parts: Parts, settings: Settings, connector: list[str], progress: Progress) -> Archived:
-    from offline.jobs.archive import archive_log_with_spark
-    from offline.spark import session
+    from offline.engines.spark_session import session
+    from offline.jobs.archive_on_spark import archive_log_with_spark
 
     options = options_of(read_settings(OfflineSettings))
     spark = session("freshet-archive", connector, options.spark_master, options.spark_memory)
@@ -112,7 +112,7 @@ def noted_weights(parts: Parts) -> str:
 
 
 def receive_in(parts: Parts, kind: Kind, made: Made, progress: Progress = quiet, reason: str = BY_HAND) -> Manifest:
-    """Publish what was made elsewhere, one at a time; raises LeaseTaken, and what ``offline.jobs.receive`` raises."""
+    """Publish what was made elsewhere, one at a time; raises LeaseTaken, and what ``offline.jobs.publish_external`` raises."""
     receiving = Receiving(parts.models, parts.writer, options_of(read_settings(OfflineSettings)))
     work = partial(receive, receiving, kind, made, time.time())
     return publishing(jobs_of(parts), parts.models, "publish", reason, work, progress)

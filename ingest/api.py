@@ -19,13 +19,12 @@ from starlette.types import Scope
 from ingest import metrics, openapi, validate
 from ingest.body import MERGE_PATCH, read_object, read_things
 from ingest.limits import RateLimiter
-from ingest.problems import as_response
 from ingest.validate import Policy, Rejection, Taken
-from schemas import topics
 from schemas.errors import LogUnavailable
+from schemas.http.problems import ProblemError, as_response, problem_type
+from schemas.log import topics
+from schemas.log.records import OffsetToken
 from schemas.ports import Appended, Clock, LogWriter
-from schemas.problems import ProblemError, problem_type
-from schemas.records import OffsetToken
 
 _LOG = structlog.get_logger(__name__)
 

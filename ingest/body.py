@@ -9,7 +9,7 @@ from fastapi import Request
 
 from ingest.jsontext import Broken, json_kind, parse
 from schemas.events import MAX_BODY_BYTES, MAX_EVENTS
-from schemas.problems import ProblemError, printable
+from schemas.http.problems import ProblemError, printable
 
 JSON: Final = "application/json"
 MERGE_PATCH: Final = "application/merge-patch+json"

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from schemas.log.topics import DEFAULT_PARTITIONS
 from schemas.settings import comma_separated
-from schemas.topics import DEFAULT_PARTITIONS
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)]
 

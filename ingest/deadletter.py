@@ -12,11 +12,11 @@ import structlog
 from ingest import metrics, validate
 from ingest.jsontext import json_kind, parse
 from ingest.validate import Policy, Rejection, Taken
-from schemas import topics
-from schemas.deadletters import DeadLetter, Resolution, decode_dead_letter, decode_resolution, encode_resolution
 from schemas.errors import LetterUnknown, LogUnavailable, ReplayRefused
+from schemas.log import topics
+from schemas.log.dead_letters import DeadLetter, Resolution, decode_dead_letter, decode_resolution, encode_resolution
+from schemas.log.records import LogEntry, OffsetToken, Record
 from schemas.ports import LogReader, LogWriter
-from schemas.records import LogEntry, OffsetToken, Record
 
 _LOG = structlog.get_logger(__name__)
 _READ: Final = 500

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from schemas.problems import printable
+from schemas.http.problems import printable
 
 
 class Broken(NamedTuple):

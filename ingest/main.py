@@ -22,13 +22,13 @@ from adapters import http_server
 from ingest.api import IngestParts, build_router, events_are_sent, events_endpoint
 from ingest.config import IngestSettings
 from ingest.limits import RateLimiter
-from ingest.problems import as_response
 from ingest.validate import policy
-from schemas import site, topics
+from schemas import site
 from schemas.errors import FreshetError, LogUnavailable
-from schemas.http.hot_path import ShortCut
+from schemas.http.hot_path import HotPathMiddleware
+from schemas.http.problems import ProblemError, as_response
+from schemas.log import topics
 from schemas.ports import LogReader, LogWriter
-from schemas.problems import ProblemError
 from schemas.settings import read_settings
 
 _LOG = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ def create_app(settings: IngestSettings, writer: LogWriter, reader: LogReader) -
     app.include_router(build_router(parts))
     _add_operations(app, reader)
     app.add_exception_handler(HTTPException, _as_problem)
-    app.add_middleware(ShortCut, takes=events_are_sent, endpoint=events_endpoint(parts))
+    app.add_middleware(HotPathMiddleware, takes=events_are_sent, endpoint=events_endpoint(parts))
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

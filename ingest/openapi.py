@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from schemas.api import EventsAnswer, ItemReceipt, ItemsAnswer, Problem, UserReceipt
 from schemas.catalogue import ItemFields, ItemUpsert, UserFields
 from schemas.events import Event
+from schemas.http.api import EventsAnswer, ItemReceipt, ItemsAnswer, Problem, UserReceipt
 
 _VIEW: Final = {
     "event_id": "5f0c7a52-8a49-4d5e-9f5c-2a8f7f0c1b11",

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ingest.validate import Policy, Taken
-from schemas.codec import encode_event
 from schemas.events import EARLIEST, ITEM_TYPES, MAX_AHEAD, TYPES, VALUED_TYPES, LoggedEvent
-from schemas.records import LogEntry
+from schemas.log.codec import encode_event
+from schemas.log.records import LogEntry
 
 _FIELDS: Final = frozenset(
     {"event_id", "type", "user_id", "anonymous_id", "session_id", "item_id", "value", "occurred_at"}

@@ -15,11 +15,11 @@ from pydantic_core import ErrorDetails
 from ingest.coarsen import Rules, coarsen, rules_for_events, rules_for_users
 from ingest.jsontext import Broken, json_kind
 from schemas.catalogue import ItemFields, ItemUpsert, Upsert, UserFields, encode_upsert
-from schemas.codec import encode_event
 from schemas.errors import ConfigurationInvalid
 from schemas.events import MAX_AHEAD, TYPES, Event, Id, TypeName, accept
-from schemas.problems import printable
-from schemas.records import LogEntry
+from schemas.http.problems import printable
+from schemas.log.codec import encode_event
+from schemas.log.records import LogEntry
 
 MAX_RECORD_BYTES: Final = 262_144
 """Largest record taken; Kafka's default limit for a whole batch is 1 MiB."""

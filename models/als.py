@@ -15,9 +15,9 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Floats, frozen, pack, pack_ids, unpack, unpack_ids
-from models.lists import ScoredList
-from models.recommender import Histories
+from models.structures.arrays import Floats, frozen, pack, pack_ids, unpack, unpack_ids
+from models.structures.lists import ScoredList
+from models.structures.recommender import Histories
 
 Doubles = NDArray[np.float64]
 

@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from models.arrays import Floats, frozen, pack, unpack
-from models.components import Combined, pack_components, unpack_components
-from models.lists import ScoredList
-from models.recommender import Histories
+from models.structures.arrays import Floats, frozen, pack, unpack
+from models.structures.components import Combined, pack_components, unpack_components
+from models.structures.lists import ScoredList
+from models.structures.recommender import Histories
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.als import Als
-from models.arrays import Floats, frozen, pack, unpack
-from models.lists import ScoredList
-from models.recommender import Histories
+from models.structures.arrays import Floats, frozen, pack, unpack
+from models.structures.lists import ScoredList
+from models.structures.recommender import Histories
 
 
 @dataclass(frozen=True, eq=False)

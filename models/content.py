@@ -17,9 +17,9 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Floats, Ints, are_rows, frozen, pack, pack_ids, unpack, unpack_ids
-from models.lists import ScoredList
-from models.recommender import Histories
+from models.structures.arrays import Floats, Ints, are_rows, frozen, pack, pack_ids, unpack, unpack_ids
+from models.structures.lists import ScoredList
+from models.structures.recommender import Histories
 from schemas.catalogue import Item
 from schemas.errors import Undecodable
 

@@ -14,10 +14,10 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Floats, Ints, are_rows, frozen, pack, pack_ids, unpack, unpack_ids
-from models.lists import ScoredList
-from models.recommender import Histories
-from models.sparse import places
+from models.structures.arrays import Floats, Ints, are_rows, frozen, pack, pack_ids, unpack, unpack_ids
+from models.structures.lists import ScoredList
+from models.structures.recommender import Histories
+from models.structures.sparse import places
 from schemas.errors import Undecodable
 
 _AT_ONCE: Final = 1_000_000

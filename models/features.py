@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Floats, Ints
-from models.sparse import places
+from models.structures.arrays import Floats, Ints
+from models.structures.sparse import places
 
 _DAY: Final = 86_400.0
 

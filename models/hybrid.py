@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.als import Als
-from models.arrays import Floats, frozen, pack, pack_ids, unpack, unpack_ids
 from models.content import Content, attribute_terms
-from models.lists import ScoredList
-from models.recommender import Histories
+from models.structures.arrays import Floats, frozen, pack, pack_ids, unpack, unpack_ids
+from models.structures.lists import ScoredList
+from models.structures.recommender import Histories
 from schemas.catalogue import Item
 
 

@@ -9,9 +9,9 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from models.arrays import Floats, Ints, frozen, pack, pack_ids, unpack, unpack_ids
-from models.lists import ScoredList
-from models.recommender import Histories
+from models.structures.arrays import Floats, Ints, frozen, pack, pack_ids, unpack, unpack_ids
+from models.structures.lists import ScoredList
+from models.structures.recommender import Histories
 from schemas.errors import Undecodable
 
 

@@ -13,12 +13,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Floats, Ints, best, frozen, pack, unpack
 from models.blend import standard
-from models.components import Combined, Component, pack_components, unpack_components
 from models.features import Asked, Described, features, names
-from models.recommender import Histories
-from models.trees import Trees
+from models.structures.arrays import Floats, Ints, best, frozen, pack, unpack
+from models.structures.components import Combined, Component, pack_components, unpack_components
+from models.structures.recommender import Histories
+from models.structures.trees import Trees
 from schemas.errors import Undecodable
 
 

@@ -13,7 +13,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from models.arrays import Floats, frozen, pack, pack_ids, unpack, unpack_ids
+from models.structures.arrays import Floats, frozen, pack, pack_ids, unpack, unpack_ids
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,10 +16,10 @@ from typing import Any, ClassVar, Final, NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Floats, Ints, are_rows, frozen, pack, pack_ids, unpack, unpack_ids
-from models.lists import ScoredList
-from models.recommender import Histories
-from models.sparse import changes, places
+from models.structures.arrays import Floats, Ints, are_rows, frozen, pack, pack_ids, unpack, unpack_ids
+from models.structures.lists import ScoredList
+from models.structures.recommender import Histories
+from models.structures.sparse import changes, places
 from schemas.errors import ConfigurationInvalid, Undecodable
 
 _FAR: Final = 64

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.arrays import Ints
 from models.session_knn import Doubles, Places, Sessions
-from models.sparse import places
+from models.structures.arrays import Ints
+from models.structures.sparse import places
 from schemas.errors import ConfigurationInvalid
 
 

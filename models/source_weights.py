@@ -2,7 +2,7 @@
 
 A source says a score from 0 to 1 of each of its candidates; it adds a weighted sum of four curves over the score, so
 that the way from score to strength is learned with the weight: it never falls (a generalised additive model, Hastie
-and Tibshirani 1986). Learned by ``offline/training/source_weights.py`` from what people went on to.
+and Tibshirani 1986). Learned by ``offline/training/blending/source_weights.py`` from what people went on to.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final, NamedTuple, Self
 
 import numpy as np
 
-from models.arrays import Floats, Ints, frozen, pack, pack_ids, unpack, unpack_ids
+from models.structures.arrays import Floats, Ints, frozen, pack, pack_ids, unpack, unpack_ids
 from schemas.errors import Undecodable
 
 

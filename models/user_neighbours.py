@@ -14,9 +14,9 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Floats, Ints, are_rows, best, frozen, pack, pack_ids, unpack, unpack_ids
-from models.recommender import Histories
-from models.sparse import places, turned
+from models.structures.arrays import Floats, Ints, are_rows, best, frozen, pack, pack_ids, unpack, unpack_ids
+from models.structures.recommender import Histories
+from models.structures.sparse import places, turned
 from schemas.errors import Undecodable
 
 

@@ -28,9 +28,9 @@ from nearline import metrics
 from nearline.assignment import TICK_SECONDS, TURN_SECONDS, Assignment, Lane
 from nearline.config import NearlineConfig
 from nearline.watch import WATCH_SECONDS, Watch
-from schemas import topics
 from schemas.errors import LogReplaced
-from schemas.records import Record
+from schemas.log import topics
+from schemas.log.records import Record
 from schemas.site import topic_prefix
 
 MAX_WAITING: Final = 5_000

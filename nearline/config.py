@@ -9,8 +9,8 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.log.topics import DEFAULT_PARTITIONS
 from schemas.site import DEFAULT_SITE
-from schemas.topics import DEFAULT_PARTITIONS
 
 
 class NearlineConfig(BaseSettings):

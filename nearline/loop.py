@@ -14,10 +14,10 @@ import structlog
 
 from nearline import metrics
 from nearline.processor import SIGNALS, Processor, Refuse, processor_for
-from schemas import topics
 from schemas.errors import FenceMoved, FreshetError, LogUnavailable, StoreUnavailable
+from schemas.log import topics
+from schemas.log.records import Fence, Record
 from schemas.ports import Clock, LogReader, SignalStore
-from schemas.records import Fence, Record
 
 BATCH: Final = 1_000
 """Records that one partition applies before the next has its turn."""

@@ -26,8 +26,8 @@ from nearline.measured import MeasuredStore
 from nearline.refuse import LogRefuser
 from nearline.watch import Watch
 from schemas.errors import FreshetError, PortInUse, ServerMissing, StoreUnavailable
+from schemas.log.records import Record
 from schemas.ports import LogReader
-from schemas.records import Record
 from schemas.settings import read_settings
 from schemas.site import key_prefix, topic_prefix
 

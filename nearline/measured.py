@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nearline import metrics
 from schemas.errors import FenceMoved
+from schemas.log.records import Fence
 from schemas.ports import SignalStore
-from schemas.records import Fence
 
 
 class MeasuredStore:

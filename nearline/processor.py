@@ -13,14 +13,14 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
-from schemas import topics
 from schemas.catalogue import Item, Profile, Upsert, decode_item, decode_profile, decode_upsert, encode_view
-from schemas.codec import decode_event
 from schemas.errors import FenceMoved, Undecodable
 from schemas.events import LoggedEvent
 from schemas.keys import Signal
+from schemas.log import topics
+from schemas.log.codec import decode_event
+from schemas.log.records import Fence, Record
 from schemas.ports import SignalStore
-from schemas.records import Fence, Record
 from signals import aggregates, catalogue, users
 from signals.cells import HISTORY, Kind, Observed, observed
 

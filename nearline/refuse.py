@@ -9,11 +9,11 @@ from typing import Final
 import structlog
 
 from nearline import metrics
-from schemas import topics
-from schemas.deadletters import encode_dead_letter, refuse
 from schemas.errors import LogUnavailable
+from schemas.log import topics
+from schemas.log.dead_letters import encode_dead_letter, refuse
+from schemas.log.records import LogEntry, Record
 from schemas.ports import Clock, LogWriter
-from schemas.records import LogEntry, Record
 
 _log = structlog.get_logger(__name__)
 

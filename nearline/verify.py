@@ -13,10 +13,10 @@ from typing import Final, NamedTuple
 
 from nearline.memory import InMemorySignalStore
 from nearline.processor import SIGNALS, Processor, processor_for
-from schemas import topics
 from schemas.errors import StoreUnavailable
+from schemas.log import topics
+from schemas.log.records import Fence, Record
 from schemas.ports import LogReader, SignalStore
-from schemas.records import Fence, Record
 
 _BATCH: Final = 1_000
 _ATTEMPTS: Final = 3

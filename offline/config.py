@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from schemas.log.topics import DEFAULT_PARTITIONS
 from schemas.settings import comma_separated
-from schemas.topics import DEFAULT_PARTITIONS
 
 Engine = Literal["auto", "single", "spark"]
 
@@ -73,7 +73,7 @@ class OfflineSettings(BaseSettings):
     export: Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)] = ()
     """Folders or fsspec addresses that every published version is exported to as Parquet, comma-separated."""
     gate: Path | None = None
-    """A TOML or JSON file of what a version must show before it answers; see `offline/thresholds.py`."""
+    """A TOML or JSON file of what a version must show before it answers; see `offline/publishing/thresholds.py`."""
     held_out_users: int = Field(default=2_000, ge=0)
     """People whose newest item is held out to measure a version; 0 measures nothing."""
     threads: int = Field(default=0, ge=0)

@@ -20,17 +20,17 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from adapters import http_server, webhook
 from adapters.parquet_archive import ParquetArchive
 from adapters.parquet_models import ParquetVersions
-from offline.api import Door, Receive, build_router
 from offline.config import OfflineSettings
-from offline.export import Exports
-from offline.jobs.learning import parameters_of
-from offline.jobs.receive import Receiving, receive
+from offline.jobs.publish_external import Receiving, receive
 from offline.jobs.runs import Jobs, publishing
 from offline.jobs.train import Skipped, TrainingParts, train
-from offline.made_elsewhere import Kind, Made, Making
-from offline.notify import Webhooks
+from offline.jobs.training_choices import parameters_of
 from offline.options import Factorization, TrainingOptions
-from offline.thresholds import read_thresholds
+from offline.publishing.export import Exports
+from offline.publishing.external_models import Kind, Made, Making
+from offline.publishing.thresholds import read_thresholds
+from offline.publishing.upload_api import Door, Receive, build_router
+from offline.publishing.webhooks import Webhooks
 from schemas import site
 from schemas.errors import ConfigurationInvalid, FreshetError
 from schemas.manifest import Manifest

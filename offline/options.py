@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from offline.interactions.parameters import DEFAULT_WEIGHTS, Parameters
-from offline.publish import KEPT
-from offline.thresholds import Thresholds
+from offline.publishing.publish import KEPT
+from offline.publishing.thresholds import Thresholds
 from offline.training.parameters import AlsParameters, IalsParameters, NeighbourParameters
 from schemas.weights import Weight
 

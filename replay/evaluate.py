@@ -17,12 +17,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Floats
 from models.source_weights import Revisits, SourceWeights
-from offline.evaluate.intervals import intervals
-from offline.evaluation import MISS, means, per_question, ranked
-from offline.memory import peak_mib
-from offline.training.source_weights import Choice, Expected, learn
+from models.structures.arrays import Floats
+from offline.engines.memory import peak_mib
+from offline.evaluation.intervals import intervals
+from offline.evaluation.ranking_metrics import MISS, means, per_question, ranked
+from offline.training.blending.source_weights import Choice, Expected, learn
 from replay.stream import Moment
 from replay.system import System
 from replay.training import Trainer

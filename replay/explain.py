@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from threadpoolctl import threadpool_limits
 
-from models.lists import USERS, ScoredList
+from models.structures.lists import USERS, ScoredList
 from schemas.answers import DecidedItem, Decision
 from schemas.errors import StoreUnavailable, VersionUnknown
 from schemas.keys import Signal, anonymous_key, session_key, user_key

@@ -7,7 +7,7 @@ from typing import Final
 
 from jinja2 import Environment
 
-from offline.evaluate.charts import Bar, bars
+from offline.evaluation.charts import Bar, bars
 from replay.evaluate import Row
 
 _PAGE: Final = """<!doctype html>

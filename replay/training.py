@@ -8,11 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from models.neighbours import Neighbours
-from offline.dataset import Interactions, from_arrow
-from offline.jobs.learning import parameters_of
+from offline.data.dataset import Interactions, from_arrow
+from offline.jobs.training_choices import parameters_of
 from offline.options import TrainingOptions
-from offline.training import ials, neighbours, popularity
+from offline.training import popularity
 from offline.training.algorithm import Context
+from offline.training.factorization import ials
+from offline.training.neighbourhood import neighbours
 from offline.training.registry import algorithm
 from schemas.errors import NothingToTrain
 from schemas.events import LoggedEvent

@@ -11,16 +11,16 @@ from functools import partial
 from typing import Final
 
 from models.source_weights import SourceWeights
-from offline.archive import Progress
+from offline.data.archive import Progress
 from offline.options import TrainingOptions
 from replay.evaluate import Weigher
 from replay.system import System
 from replay.training import Trainer
-from schemas import topics
 from schemas.answers import Asked
-from schemas.codec import decode_event
 from schemas.errors import NothingToTrain, Undecodable
 from schemas.events import LoggedEvent
+from schemas.log import topics
+from schemas.log.codec import decode_event
 from schemas.ports import Archive
 from serving.config import RankingConfig
 from serving.ranking.blend import configured

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from schemas.answers import Answer, Decision
 from schemas.catalogue import ItemFields, ItemUpsert, Upsert, UserFields
-from schemas.deadletters import DeadLetter
 from schemas.events import Event, LoggedEvent
+from schemas.log.dead_letters import DeadLetter
 from schemas.manifest import Manifest
 
 FOLDER: Final = Path(__file__).parent / "json"

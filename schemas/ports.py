@@ -10,8 +10,8 @@ from concurrent.futures import Future
 from typing import NamedTuple, Protocol
 
 from schemas.jobs import Run
+from schemas.log.records import Fence, LogEntry, OffsetToken, Record
 from schemas.manifest import Manifest
-from schemas.records import Fence, LogEntry, OffsetToken, Record
 
 Appended = OffsetToken | Exception
 """Where an entry landed, or the LogUnavailable that says why it did not."""

@@ -13,9 +13,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from models.session_knn import Voting
 from schemas.answers import Boost
 from schemas.errors import FilterInvalid
+from schemas.log.topics import DEFAULT_PARTITIONS
 from schemas.settings import comma_separated
 from schemas.site import DEFAULT_SITE
-from schemas.topics import DEFAULT_PARTITIONS
 from serving.filtering.expressions import compiled
 from signals.decay import DAY, HOUR
 from signals.weights import DEFAULT_WEIGHTS, POPULATION_WEIGHTS

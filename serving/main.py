@@ -18,15 +18,14 @@ from threadpoolctl import threadpool_limits
 
 from adapters import http_server
 from adapters.parquet_models import ParquetListReader
-from models.lists import ScoredList
+from models.structures.lists import ScoredList
 from schemas import site
 from schemas.errors import ConfigurationInvalid, FreshetError
-from schemas.http.hot_path import ShortCut
+from schemas.http.hot_path import HotPathMiddleware
+from schemas.http.problems import ProblemError, as_response
 from schemas.ports import ListReader
-from schemas.problems import ProblemError
 from schemas.settings import read_settings
 from serving.config import Settings
-from serving.http.problems import as_response
 from serving.http.routes import build_router, recommendations_are_asked, recommendations_endpoint
 from serving.service.service import ServingService, Sources, Stores
 from serving.web.router import build_web_router
@@ -56,7 +55,7 @@ def create_app(
     app.include_router(build_web_router(service, events_url=settings.events_url, currency=settings.currency))
     app.include_router(build_router(service))
     app.add_exception_handler(HTTPException, _as_problem)
-    app.add_middleware(ShortCut, takes=recommendations_are_asked, endpoint=recommendations_endpoint(service))
+    app.add_middleware(HotPathMiddleware, takes=recommendations_are_asked, endpoint=recommendations_endpoint(service))
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=list(settings.cors_origins), allow_methods=["*"], allow_headers=["*"]

@@ -30,8 +30,8 @@ from deploy.config import Settings
 from deploy.parts import open_parts
 from deploy.serving import ranking_config, service_for, serving_settings, settled, stores_for
 from replay.explain import Explanation, World, explain, person, read_world
-from schemas import topics
 from schemas.answers import Answer, DecidedItem, Decision
+from schemas.log import topics
 from serving.http import parameters
 from serving.http.parameters import RecommendAsk
 from serving.state.catalogue import Catalogue

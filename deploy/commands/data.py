@@ -31,12 +31,12 @@ from ingest.importers.run import Imported, ImportParts, ProgressFile, Step, run_
 from ingest.importers.simulated import import_sample
 from ingest.simulator import shop
 from ingest.validate import policy
-from offline import gate
-from offline.archive import archive_log
-from offline.engines import EngineName
+from offline.data.archive import archive_log
+from offline.engines.engine import EngineName
 from offline.jobs.runs import recorded
-from schemas import topics
+from offline.publishing import gate
 from schemas.errors import ServerMissing
+from schemas.log import topics
 from schemas.manifest import Manifest
 from schemas.settings import read_settings
 from schemas.weights import Weight, describe, parse_weights

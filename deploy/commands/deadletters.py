@@ -13,7 +13,7 @@ from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, exi
 from ingest import deadletter
 from ingest.config import IngestSettings
 from ingest.validate import Policy, policy
-from schemas.records import OffsetToken
+from schemas.log.records import OffsetToken
 from schemas.settings import read_settings
 
 Place = Annotated[str, typer.Argument(help="Where the letter stands, as `list` shows it, such as 3:0.")]

@@ -16,11 +16,11 @@ from deploy.commands.common import console, steps, table
 from deploy.gathering import gathered
 from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import recognise
-from offline.archive import Progress
-from offline.compare import QUICK, CompareReport, Plan, compare_on, wanted
-from offline.evaluate.one import Row
-from offline.evaluate.protocols import PUBLISHED, SplitOptions, load, recognised, split
-from offline.evaluate.task import Task
+from offline.data.archive import Progress
+from offline.evaluation.compare import QUICK, CompareReport, Plan, compare_on, wanted
+from offline.evaluation.protocols import PUBLISHED, SplitOptions, load, recognised, split
+from offline.evaluation.run_algorithm import Row
+from offline.evaluation.task import Task
 from offline.training.registry import algorithm
 from schemas.errors import ConfigurationInvalid
 from serving.config import RankingConfig
@@ -101,7 +101,7 @@ def tune_(
     threads: Threads = 0,
 ) -> None:
     """Search an algorithm's parameters on a slice of the training part; the test is not touched."""
-    from offline.evaluate.tuning import tune
+    from offline.evaluation.tuning import tune
 
     using = algorithm(name)
     with steps() as show, _task(data, protocol, mapping, SplitOptions(share=share, last=last), show) as task:
@@ -162,7 +162,7 @@ def _write(report: CompareReport, json: Path | None, html: Path | None) -> None:
         json.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
         console.print(f"Written to {json}.")
     if html is not None:
-        from offline.evaluate.report import page
+        from offline.evaluation.report import page
 
         html.write_text(page(report), encoding="utf-8")
         console.print(f"Written to {html}.")

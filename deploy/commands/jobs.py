@@ -10,7 +10,7 @@ import typer
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, existing_parts, steps
 from deploy.training import BY_HAND, jobs_of
-from offline.jobs import inputs
+from offline.jobs import drift_job
 from offline.jobs.runs import KEPT, recorded, seen
 from schemas.errors import JobUnknown
 from schemas.jobs import Run
@@ -62,7 +62,7 @@ def drift(
     with existing_parts(data, stack) as parts, steps() as progress:
         now = datetime.now(UTC)
         with recorded(jobs_of(parts), "drift", reason, show=progress) as running:
-            report = inputs.watch(parts.archive, parts.models, parts.documents, running, now)
+            report = drift_job.watch(parts.archive, parts.models, parts.documents, running, now)
             said = "there is no model yet" if report is None else "; ".join(report.reasons) or "nothing has drifted"
             running.say("done", said)
     for name, value in () if report is None else report.observed.items():

@@ -11,11 +11,11 @@ import typer
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, existing_parts, steps
 from deploy.training import jobs_of, receive_in, tell
-from offline import gate, publish
-from offline.api import read_parquet
 from offline.config import OfflineSettings
-from offline.made_elsewhere import Kind, Making, made_of
-from offline.notify import Notice
+from offline.publishing import gate, publish
+from offline.publishing.external_models import Kind, Making, made_of
+from offline.publishing.upload_api import read_parquet
+from offline.publishing.webhooks import Notice
 from schemas.errors import ConfigurationInvalid, ExportFailed, VersionUnknown
 from schemas.manifest import Manifest
 from schemas.ports import ModelStore

@@ -25,10 +25,10 @@ from deploy.parts import Parts, create_cluster, open_parts
 from deploy.schedule import scheduling
 from deploy.training import archive_by_spark, train_in
 from ingest.importers.recognise import recognise
-from offline.engines import EngineName
-from schemas import topics
+from offline.engines.engine import EngineName
 from schemas.catalogue import decode_upsert
 from schemas.errors import ConfigurationInvalid
+from schemas.log import topics
 from schemas.ports import LogReader
 from schemas.settings import read_settings
 from serving.config import Settings as ServingSettings

@@ -25,10 +25,10 @@ from ingest.config import IngestSettings
 from ingest.main import parts_of
 from nearline.loop import EmbeddedLoop
 from nearline.refuse import LogRefuser
-from offline.api import build_router as build_models_router
 from offline.config import OfflineSettings
-from offline.made_elsewhere import Kind, Made
 from offline.main import door_of
+from offline.publishing.external_models import Kind, Made
+from offline.publishing.upload_api import build_router as build_models_router
 from schemas.manifest import Manifest
 from schemas.ports import LogWriter
 from schemas.settings import read_settings

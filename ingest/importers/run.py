@@ -18,10 +18,10 @@ from ingest import metrics, validate
 from ingest.importers.base import Faults, FileRow, Importer, UserRow, Watch, unwatched
 from ingest.plain import take_plain
 from ingest.validate import Policy, Rejection, Taken
-from schemas import topics
 from schemas.errors import ConfigurationInvalid, LogUnavailable
+from schemas.log import topics
+from schemas.log.records import LogEntry
 from schemas.ports import Clock, LogWriter
-from schemas.records import LogEntry
 from signals.users import DEDUPLICATION
 
 BATCH: Final = 2_000

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 import sqlglot
 
-from offline.archive import Progress, quiet
+from offline.data.archive import Progress, quiet
 from offline.interactions.parameters import Parameters
 from offline.interactions.steps import SqlStep, steps
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from offline.archive import Progress, quiet
+from offline.data.archive import Progress, quiet
 from offline.interactions.parameters import Parameters
 from offline.interactions.steps import steps
 

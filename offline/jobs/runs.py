@@ -14,9 +14,9 @@ from typing import Final, NamedTuple, TypeVar
 import msgspec
 import structlog
 
-from offline.archive import Progress, quiet
-from offline.export import Exports
-from offline.notify import Kind, Notice, Tell, nobody
+from offline.data.archive import Progress, quiet
+from offline.publishing.export import Exports
+from offline.publishing.webhooks import Kind, Notice, Tell, nobody
 from schemas.errors import FreshetError, JobStoreUnavailable, LeaseLost, ModelRefused, NothingToTrain
 from schemas.jobs import Outcome, Run
 from schemas.ports import Clock, Lease, ModelStore, RunStore

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
-from offline.archive import plan
 from offline.config import OfflineSettings
-from offline.dataset import since
-from schemas import topics
+from offline.data.archive import plan
+from offline.data.dataset import since
 from schemas.errors import VersionUnknown
 from schemas.jobs import WELL, Run
+from schemas.log import topics
 from schemas.manifest import Manifest
 from schemas.ports import Archive, LogReader, ModelStore
 

@@ -16,23 +16,23 @@ import numpy as np
 import structlog
 
 from models.als import Als
-from models.lists import ITEMS, USERS
 from models.neighbours import Neighbours
-from models.recommender import Recommender
 from models.source_weights import SourceWeights
-from offline import gate, publish
-from offline.archive import Progress, archive_log, quiet
-from offline.dataset import Interactions, ends, from_arrow, since
-from offline.engines import EngineName, choose
-from offline.facts import read_facts
-from offline.jobs.learning import Learning, parameters_of, require_known
+from models.structures.lists import ITEMS, USERS
+from models.structures.recommender import Recommender
+from offline.data.archive import Progress, archive_log, quiet
+from offline.data.dataset import Interactions, ends, from_arrow, since
+from offline.data.metadata import read_facts
+from offline.engines.engine import EngineName, choose
+from offline.evaluation.validation import measure
+from offline.jobs.training_choices import Learning, parameters_of, require_known
 from offline.metrics import TRAINING_SECONDS, TRAININGS
 from offline.options import TrainingOptions
-from offline.quality import measure
-from offline.training import neighbours
+from offline.publishing import gate, publish
 from offline.training.lists import item_lists, known_users
-from schemas import topics
+from offline.training.neighbourhood import neighbours
 from schemas.errors import ModelRefused, Undecodable, VersionUnknown
+from schemas.log import topics
 from schemas.manifest import Manifest
 from schemas.ports import Archive, Clock, LogReader, LogWriter, ModelStore
 

@@ -17,12 +17,12 @@ import numpy as np
 import pyarrow as pa
 
 from models.ratings import Ratings
-from offline.archive import Progress, quiet
-from offline.facts import Facts, read_facts
+from offline.data.archive import Progress, quiet
+from offline.data.metadata import Facts, read_facts
 from offline.interactions.duck import made_until
 from offline.interactions.parameters import DAY, Parameters
 from offline.training.ratings import train
-from schemas import topics
+from schemas.log import topics
 from schemas.ports import Archive, Documents
 from schemas.statistics import (
     EVERY,

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from models.recommender import Recommender
-from offline.archive import Progress, quiet
-from offline.dataset import Interactions
-from offline.facts import Facts
+from models.structures.recommender import Recommender
+from offline.data.archive import Progress, quiet
+from offline.data.dataset import Interactions
+from offline.data.metadata import Facts
 
 P = TypeVar("P")
 

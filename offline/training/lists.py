@@ -13,13 +13,13 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from models.arrays import Floats, best_rows
-from models.lists import ScoredList
 from models.neighbours import Neighbours
-from models.recommender import Recommender
-from offline.archive import Progress, quiet
-from offline.dataset import Interactions, is_guest
-from offline.training.blocks import in_order
+from models.structures.arrays import Floats, best_rows
+from models.structures.lists import ScoredList
+from models.structures.recommender import Recommender
+from offline.data.archive import Progress, quiet
+from offline.data.dataset import Interactions, is_guest
+from offline.training.factorization.blocks import in_order
 
 CELLS: Final = 4_000_000
 """Scores that a thread holds at once: 16 MB of float32."""

@@ -11,8 +11,8 @@ import pyarrow as pa
 import scipy.sparse as sp
 
 from models.als import Als
-from offline.archive import Progress, quiet
-from offline.dataset import Interactions
+from offline.data.archive import Progress, quiet
+from offline.data.dataset import Interactions
 from offline.training.lists import CELLS, Packed, known_users, packed
 
 if TYPE_CHECKING:

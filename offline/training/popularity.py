@@ -10,12 +10,12 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from models.arrays import Floats as Array
-from models.arrays import Ints
 from models.content import attribute_terms
 from models.popularity import Popularity, board_of
-from offline.dataset import Interactions
-from offline.facts import Facts
+from models.structures.arrays import Floats as Array
+from models.structures.arrays import Ints
+from offline.data.dataset import Interactions
+from offline.data.metadata import Facts
 from offline.training.algorithm import Algorithm, Choice, Context
 from schemas.errors import ConfigurationInvalid
 

@@ -16,8 +16,9 @@ from schemas.errors import ConfigurationInvalid
 @cache
 def algorithms() -> Mapping[str, Algorithm[Any]]:
     """Those whose module declares an ``ALGORITHM`` (or several in ``ALGORITHMS``), in alphabetical order of modules."""
-    names = sorted(found.name for found in pkgutil.iter_modules(training.__path__))
-    modules = [importlib.import_module(f"offline.training.{name}") for name in names]
+    found = pkgutil.walk_packages(training.__path__, f"{training.__name__}.")
+    names = sorted((each.name for each in found), key=lambda name: name.rpartition(".")[2])
+    modules = [importlib.import_module(name) for name in names]
     single = [module.ALGORITHM for module in modules if hasattr(module, "ALGORITHM")]
     several = [each for module in modules for each in getattr(module, "ALGORITHMS", ())]
     return {each.name: each for each in (*single, *several)}

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit, types
 from numpy.typing import NDArray
 
-from models.arrays import Floats, Ints
+from models.structures.arrays import Floats, Ints
 
 F = TypeVar("F", bound=Callable[..., Any])
 Doubles = NDArray[np.float64]

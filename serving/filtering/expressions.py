@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from models.arrays import Ints
+from models.structures.arrays import Ints
 from schemas.answers import Asked
 from schemas.errors import FilterInvalid
 from serving.filtering.fields import (

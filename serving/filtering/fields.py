@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Ints
+from models.structures.arrays import Ints
 from schemas.catalogue import Item
 
 Bools = NDArray[np.bool_]

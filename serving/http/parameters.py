@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from schemas.answers import Boost
 from schemas.errors import FilterInvalid, InvalidToken
 from schemas.events import NO_CONTROL, Event
-from schemas.problems import ProblemError, printable
-from schemas.records import OffsetToken
+from schemas.http.problems import ProblemError, printable
+from schemas.log.records import OffsetToken
 from serving.filtering.expressions import compiled
 
 P = TypeVar("P", bound=msgspec.Struct)

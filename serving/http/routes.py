@@ -15,7 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import Scope
 
 from schemas.answers import Answer, encode_answer
-from schemas.problems import ProblemError
+from schemas.http.problems import ProblemError, as_response
 from serving import metrics
 from serving.http import openapi
 from serving.http.parameters import (
@@ -34,7 +34,6 @@ from serving.http.parameters import (
     from_query,
     valid_id,
 )
-from serving.http.problems import as_response
 from serving.ranking.item_lists import Shelf
 from serving.service.service import ServingService
 from serving.stores.statistics import StatisticsAsk

@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Floats, Ints
 from models.source_weights import CURVES, SourceWeights, Weight
+from models.structures.arrays import Floats, Ints
 from serving.arrays import kernels
 from serving.config import RankingConfig
 from serving.ranking.context import NOTHING, Led, Part, Scene

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from models.arrays import Floats
+from models.structures.arrays import Floats
 from schemas.answers import Asked, Boost, DecidedItem, Reason
 from serving.filtering.expressions import compiled
 from serving.ranking.blend import Blend

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Floats, Ints, floors
+from models.structures.arrays import Floats, Ints, floors
 from schemas.answers import Asked
 from serving.arrays import kernels
 from serving.config import RankingConfig

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from models.arrays import Floats, Ints
+from models.structures.arrays import Floats, Ints
 from serving.filtering.fields import Path, Value
 from serving.ranking.context import Scene
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Ints
+from models.structures.arrays import Ints
 from schemas.answers import Asked
 from serving.config import RankingConfig
 from serving.filtering.expressions import compiled

@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import numpy as np
 
-from models.arrays import Floats
 from models.ratings import Ratings
+from models.structures.arrays import Floats
 from schemas.answers import Reason
 from serving.arrays.top_k import strongest
 from serving.ranking import scoring

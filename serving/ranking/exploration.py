@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Floats, Ints
+from models.structures.arrays import Floats, Ints
 from schemas.answers import DecidedItem, Reason
 from serving.arrays.top_k import strongest
 from serving.ranking.blend import Blend

@@ -7,8 +7,8 @@ from typing import Final, Literal
 
 import numpy as np
 
-from models.arrays import Floats, Ints
 from models.source_weights import Weight
+from models.structures.arrays import Floats, Ints
 from schemas.answers import Asked, SourceOutcome
 from serving.config import RankingConfig
 from serving.ranking import blend

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from models.arrays import Ints
 from models.source_weights import Revisits
+from models.structures.arrays import Ints
 from schemas.answers import Asked, DecidedItem, Reason, SourceOutcome
 from serving.arrays import kernels
 from serving.arrays.top_k import strongest

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from models.arrays import Floats
+from models.structures.arrays import Floats
 from serving.ranking.candidates import fold_in
 from serving.ranking.context import Scene, scaled
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.arrays import Ints
+from models.structures.arrays import Ints
 from schemas.answers import Asked
 from serving.config import RankingConfig
 from serving.state.catalogue import Catalogue

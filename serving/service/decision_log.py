@@ -11,11 +11,11 @@ from typing import Final
 
 import structlog
 
-from schemas import topics
 from schemas.answers import Decision, encode_decision
 from schemas.errors import LogUnavailable
+from schemas.log import topics
+from schemas.log.records import LogEntry
 from schemas.ports import Appended, LogWriter
-from schemas.records import LogEntry
 from serving import metrics
 
 _log = structlog.get_logger(__name__)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from models.ratings import Ratings
-from schemas.problems import ProblemError
+from schemas.http.problems import ProblemError
 from serving.ranking import explanations, scoring
 from serving.ranking.context import Scene
 from serving.stores.user_state import Person

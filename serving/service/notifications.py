@@ -18,8 +18,8 @@ from zlib import crc32
 import msgspec
 import structlog
 
+from schemas.http.problems import ProblemError
 from schemas.ports import Clock
-from schemas.problems import ProblemError
 from serving import metrics
 from serving.state.model_bundle import Models
 

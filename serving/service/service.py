@@ -23,10 +23,10 @@ import structlog
 from schemas.answers import Answer, Asked
 from schemas.catalogue import decode_profile
 from schemas.events import accept
+from schemas.http.problems import ProblemError
 from schemas.keys import Signal
+from schemas.log.topics import partition_of
 from schemas.ports import Clock, Documents, ListReader, LogWriter, ModelStore, SignalReader
-from schemas.problems import ProblemError
-from schemas.topics import partition_of
 from serving import metrics
 from serving.arrays import kernels
 from serving.config import Settings

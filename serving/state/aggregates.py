@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, Self
 
 import numpy as np
 
-from models.arrays import Floats, Ints
+from models.structures.arrays import Floats, Ints
 from schemas.ports import SignalChanges
 from serving.arrays.top_k import fused, strongest
 from serving.filtering.fields import Doubles

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Ints
+from models.structures.arrays import Ints
 from schemas.catalogue import Item
 from serving.filtering.fields import Bools, Fields
 from serving.state.recent_items import Arrivals

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from models.arrays import Ints
+from models.structures.arrays import Ints
 from serving.arrays.top_k import fused, strongest
 from serving.state.catalogue import Catalogue
 from signals.decay import NOTHING

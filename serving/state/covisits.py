@@ -9,8 +9,8 @@ from typing import Final, Generic, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Floats, Ints
-from models.sparse import changes
+from models.structures.arrays import Floats, Ints
+from models.structures.sparse import changes
 from serving.state.catalogue import Catalogue
 from signals.decay import NOTHING
 

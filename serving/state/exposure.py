@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Floats, Ints
+from models.structures.arrays import Floats, Ints
 from serving.arrays import kernels
 from signals.decay import value_at
 from signals.exposure import BEGINS, HALF_LIFE, SHOWN, by_bucket

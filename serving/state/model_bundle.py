@@ -9,14 +9,14 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 import numpy as np
 
 from models.als import Als
-from models.arrays import Floats, Ints
 from models.ease import Ease
-from models.kinds import load_model
-from models.lists import USERS, ScoredList
 from models.neighbours import Neighbours
 from models.popularity import Popularity
 from models.session_knn import Renumbered, SessionKnn
 from models.source_weights import SourceWeights
+from models.structures.arrays import Floats, Ints
+from models.structures.kinds import load_model
+from models.structures.lists import USERS, ScoredList
 from models.user_neighbours import UserNeighbours
 from schemas.manifest import Manifest
 from serving.state.catalogue import Catalogue

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Floats, Ints
+from models.structures.arrays import Floats, Ints
 from serving.arrays import kernels
 from serving.arrays.top_k import strongest
 from signals.decay import DAY

@@ -12,8 +12,8 @@ import structlog
 
 from schemas.errors import FreshetError
 from schemas.keys import Signal
+from schemas.log.records import Fence
 from schemas.ports import Clock, SignalChanges, SignalReader
-from schemas.records import Fence
 from serving import metrics
 from serving.state.online_state import Apply
 

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Floats, Ints
+from models.structures.arrays import Floats, Ints
 from schemas.catalogue import Item
 from serving.arrays import kernels
 from serving.arrays.top_k import strongest

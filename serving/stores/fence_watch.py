@@ -6,8 +6,8 @@ import asyncio
 from functools import partial
 
 from schemas.keys import Signal
+from schemas.log.records import Fence, OffsetToken
 from schemas.ports import SignalReader
-from schemas.records import Fence, OffsetToken
 from serving.stores.breaker import Guard, SourceDown
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from time import perf_counter
 
-from models.lists import ScoredList
+from models.structures.lists import ScoredList
 from schemas.errors import VersionUnknown
 from schemas.ports import ListReader
 from serving.stores.breaker import Guard, SourceDown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from models.lists import USERS
+from models.structures.lists import USERS
 from serving.state.catalogue import Catalogue
 from serving.state.model_bundle import Columns, as_columns
 from serving.stores.list_repositories import Repositories

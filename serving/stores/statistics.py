@@ -11,8 +11,8 @@ import structlog
 
 from models.ratings import Ratings
 from schemas.errors import FreshetError
+from schemas.http.problems import ProblemError
 from schemas.ports import Clock, Documents
-from schemas.problems import ProblemError
 from schemas.statistics import (
     EVERY,
     KINDS,

@@ -9,9 +9,9 @@ from functools import cached_property, partial
 from time import perf_counter
 
 from schemas.keys import Signal, anonymous_key, session_key, user_key
+from schemas.log.records import OffsetToken
+from schemas.log.topics import partition_of
 from schemas.ports import SignalReader, SignalValues
-from schemas.records import OffsetToken
-from schemas.topics import partition_of
 from serving import metrics
 from serving.stores.breaker import Guard, SourceDown
 from serving.stores.fence_watch import FenceWatch

@@ -15,7 +15,7 @@ from fastapi.responses import RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from schemas.events import NO_CONTROL
-from schemas.problems import ProblemError
+from schemas.http.problems import ProblemError
 from serving.service.service import ServingService
 from serving.stores.statistics import Published
 from serving.web.cards import face_of, facts_of, labels_of

@@ -24,8 +24,9 @@ from adapters.kafka_log import KafkaLogWriter
 from adapters.redis_line import RedisLine
 from deploy.config import Settings
 from deploy.supervisor import Service
-from schemas import site, topics
-from schemas.records import LogEntry
+from schemas import site
+from schemas.log import topics
+from schemas.log.records import LogEntry
 
 PREFIX = "chain"
 _LOOK_SECONDS, _WAIT_SECONDS = 0.002, 1.0

@@ -10,8 +10,9 @@ import aiohttp
 import orjson
 from confluent_kafka import Producer
 
-from schemas import site, topics
-from schemas.topics import partition_of, topic_name
+from schemas import site
+from schemas.log import topics
+from schemas.log.topics import partition_of, topic_name
 from tests.bench.load import closed_loop
 from tests.bench.results import Figures, percentiles
 from tests.bench.system import processes, servers

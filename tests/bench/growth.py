@@ -19,9 +19,10 @@ import scipy.sparse as sp
 from matplotlib import pyplot as plt
 
 from models.als import Als
-from offline.dataset import Interactions
-from offline.spark import session
-from offline.training import als_single, als_spark, lists, lists_spark
+from offline.data.dataset import Interactions
+from offline.engines.spark_session import session
+from offline.training import lists, lists_spark
+from offline.training.factorization import als_single, als_spark
 from offline.training.parameters import AlsParameters
 from schemas.manifest import DataWindow
 from tests.bench.results import Figures, console

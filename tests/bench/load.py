@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import aiohttp
 
-from schemas.api import KEEP_ALIVE_SECONDS
+from schemas.http.api import KEEP_ALIVE_SECONDS
 
 _LENGTH: Final = re.compile(rb"(?i)content-length: *(\d+)")
 _IDLE_SECONDS: Final = KEEP_ALIVE_SECONDS / 2

@@ -16,13 +16,13 @@ from threadpoolctl import threadpool_limits
 
 from adapters.cassandra_models import CassandraModelStore, create_keyspace
 from models.als import Als
-from models.lists import USERS, ScoredList
-from offline.compare import load_ncf
-from offline.dataset import Interactions
-from offline.evaluation import full_ranking
-from offline.spark import session
-from offline.splits import HoldOut, inner
-from offline.training import als_single, als_spark, ials
+from models.structures.lists import USERS, ScoredList
+from offline.data.dataset import Interactions
+from offline.data.splits import HoldOut, inner
+from offline.engines.spark_session import session
+from offline.evaluation.compare import load_ncf
+from offline.evaluation.ranking_metrics import full_ranking
+from offline.training.factorization import als_single, als_spark, ials
 from offline.training.lists import user_lists
 from schemas.manifest import DataWindow, Manifest
 from tests.bench.results import Figures, console, datasets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deploy.commands.common import steps
-from offline.compare import compare
+from offline.evaluation.compare import compare
 from tests.bench.results import Figures, datasets
 
 

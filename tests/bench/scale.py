@@ -14,11 +14,11 @@ from typing import Any
 
 from adapters.parquet_archive import ParquetArchive
 from adapters.sqlite_models import SqliteModelStore
+from offline.engines.memory import peak_mib, reset_peak
 from offline.jobs.train import TrainingParts, train
-from offline.memory import peak_mib, reset_peak
 from offline.options import TrainingOptions
+from schemas.log.records import OffsetToken
 from schemas.manifest import Manifest
-from schemas.records import OffsetToken
 from tests.bench.results import Figures, console
 from tests.bench.synthetic import SyntheticLog
 

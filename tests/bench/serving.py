@@ -28,10 +28,10 @@ from deploy import cluster
 from deploy.config import Settings
 from deploy.parts import Parts, open_parts
 from deploy.training import train_in
-from schemas import topics
 from schemas.catalogue import Upsert, encode_upsert
 from schemas.keys import Signal
-from schemas.records import LogEntry
+from schemas.log import topics
+from schemas.log.records import LogEntry
 from tests.bench import traffic
 from tests.bench.load import Load, bare_loop
 from tests.bench.results import Figures, console, percentiles

@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from schemas import topics
-from schemas.records import Record
+from schemas.log import topics
+from schemas.log.records import Record
 
 _CHUNK: Final = 50_000
 _BEGAN_MS: Final = 1_780_000_000_000

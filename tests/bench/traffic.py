@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
-from schemas import site, topics
-from schemas.codec import encode_event
+from schemas import site
 from schemas.events import LoggedEvent
-from schemas.topics import partition_of, topic_name
+from schemas.log import topics
+from schemas.log.codec import encode_event
+from schemas.log.topics import partition_of, topic_name
 
 JSON: Final = {"Content-Type": "application/json"}
 USERS: Final = 100_000

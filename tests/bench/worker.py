@@ -20,8 +20,9 @@ from adapters.redis_signals import RedisSignalStore
 from deploy import cluster
 from deploy.config import Settings
 from deploy.supervisor import Service
-from schemas import site, topics
+from schemas import site
 from schemas.keys import Signal
+from schemas.log import topics
 from tests.bench import traffic
 from tests.bench.results import Figures, console
 from tests.bench.system import cpu_seconds, servers, supervised

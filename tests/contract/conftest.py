@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import pytest
 import stamina
 
-from models.lists import ScoredList
+from models.structures.lists import ScoredList
 from schemas.errors import LogUnavailable
+from schemas.log.topics import FACTS
 from schemas.manifest import Manifest
 from schemas.ports import (
     Archive,
@@ -28,7 +29,6 @@ from schemas.ports import (
     SignalReader,
     SignalStore,
 )
-from schemas.topics import FACTS
 
 T = TypeVar("T")
 PARTITIONS = 4

@@ -5,9 +5,9 @@ from __future__ import annotations
 import duckdb
 import pytest
 
+from schemas.log.records import Record
+from schemas.log.topics import EVENTS, ITEMS
 from schemas.ports import ArchivedRange
-from schemas.records import Record
-from schemas.topics import EVENTS, ITEMS
 
 DAY_MS = 86_400_000
 

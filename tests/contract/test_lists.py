@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from models.lists import ScoredList
+from models.structures.lists import ScoredList
 from schemas.errors import VersionUnknown
 from schemas.manifest import DataWindow, Manifest
 

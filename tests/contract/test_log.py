@@ -8,8 +8,8 @@ from itertools import groupby
 import pytest
 
 from schemas.errors import FreshetError
-from schemas.records import LogEntry, OffsetToken
-from schemas.topics import EVENTS, ITEMS, USERS, partition_of
+from schemas.log.records import LogEntry, OffsetToken
+from schemas.log.topics import EVENTS, ITEMS, USERS, partition_of
 
 PARTITIONS = 4
 

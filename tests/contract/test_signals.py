@@ -9,8 +9,8 @@ import pytest
 
 from schemas.errors import FenceMoved
 from schemas.keys import Signal
+from schemas.log.records import Fence
 from schemas.ports import SignalChanges, SignalValues
-from schemas.records import Fence
 
 LOG = "log-one"
 PARTITION = 3

@@ -16,8 +16,9 @@ from adapters.sqlite_signals import SqliteSignalReader
 from deploy import cluster
 from deploy.config import Settings
 from deploy.parts import open_parts
-from schemas import site, topics
-from schemas.records import LogEntry
+from schemas import site
+from schemas.log import topics
+from schemas.log.records import LogEntry
 from serving.config import Settings as ServingSettings
 from serving.main import create_app, open_stores
 from serving.service.service import Sources, Stores

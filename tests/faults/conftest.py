@@ -19,12 +19,12 @@ import pytest
 from deploy.local import stack as servers
 from deploy.local.config import StackConfig
 from deploy.local.errors import DownloadFailed, ProgramMissing, UnsupportedSystem, WrongJava
-from schemas import topics
 from schemas.catalogue import Upsert, encode_upsert
-from schemas.codec import encode_event
 from schemas.errors import LogUnavailable
 from schemas.events import LoggedEvent
-from schemas.records import LogEntry
+from schemas.log import topics
+from schemas.log.codec import encode_event
+from schemas.log.records import LogEntry
 from schemas.site import key_prefix, topic_prefix
 
 ROOT = Path(__file__).resolve().parents[2]

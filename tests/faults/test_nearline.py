@@ -9,7 +9,7 @@ import time
 import pytest
 
 from deploy.local import stack as servers
-from schemas import topics
+from schemas.log import topics
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
@@ -42,8 +42,8 @@ def test_ten_killed_workers_and_others_joining_and_leaving_neither_lose_nor_doub
 
 @pytest.mark.timeout(120)
 def test_what_cannot_be_decoded_is_on_the_dead_letter_topic_with_where_it_stood(cluster, traffic):
-    from schemas.deadletters import decode_dead_letter
-    from schemas.records import LogEntry
+    from schemas.log.dead_letters import decode_dead_letter
+    from schemas.log.records import LogEntry
 
     junk = LogEntry(b"user1", b"\xff\xfe junk")
     [at] = traffic.writer.append(topics.EVENTS, [junk]).result(timeout=20)

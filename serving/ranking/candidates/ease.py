@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Floats, Ints
 from models.ease import Ease
+from models.structures.arrays import Floats, Ints
 from serving.arrays import kernels
 from serving.ranking.context import NOTHING, Part, Scene, best_allowed, supported
 from serving.state.model_bundle import Placed

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from models.als import Als
-from models.arrays import Floats, Ints
+from models.structures.arrays import Floats, Ints
 from serving.ranking.context import NOBODY, NOTHING, Part, Scene, best_allowed, scaled
 
 _ALIKE: Final = 0.25

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from models.arrays import Ints
+from models.structures.arrays import Ints
 from serving.arrays.top_k import strongest
 from serving.config import RankingConfig
 from serving.ranking.context import NOTHING, Part, Scene

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.arrays import Ints
+from models.structures.arrays import Ints
 from serving.arrays.top_k import strongest
 from serving.ranking.context import Part, Scene, bucketed, first_allowed
 

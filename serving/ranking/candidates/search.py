@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from models.arrays import Floats, Ints
+from models.structures.arrays import Floats, Ints
 from serving.ranking.context import NOBODY, Lead, Part, Scene, gathered, scaled, supported
 from signals.queries import HALF_LIFE, query_words
 

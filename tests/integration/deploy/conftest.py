@@ -24,9 +24,9 @@ from deploy.training import train_in
 from ingest.importers.run import ImportParts, ProgressFile
 from ingest.importers.simulated import import_sample
 from ingest.validate import policy
-from schemas import topics
 from schemas.answers import Answer
-from schemas.records import LogEntry
+from schemas.log import topics
+from schemas.log.records import LogEntry
 from serving.config import Settings as ServingSettings
 from serving.http.parameters import RecommendAsk, SimilarAsk
 from serving.service.service import ServingService, Stores

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from adapters.folder_lock import folder_lock
 from adapters.sqlite_models import SqliteModelStore
 from deploy import doctor
-from schemas import topics
+from schemas.log import topics
 
 
 def test_a_healthy_folder_has_a_tick_a_line_and_exit_code_0(trained_shop, freshet):

@@ -11,7 +11,7 @@ from deploy.cli import app
 from deploy.gathering import gathered
 from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import recognise
-from offline.dataset import from_arrow
+from offline.data.dataset import from_arrow
 
 COLUMNS = "user=user,item=item,type=type,time=at"
 

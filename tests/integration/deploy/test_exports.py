@@ -54,7 +54,7 @@ def test_a_version_is_held_ready_and_promoted_and_taken_back_by_the_command(shop
 
 
 def test_a_place_that_fails_undoes_nothing_and_can_be_exported_to_later(shop_copy, places, freshet, monkeypatch):
-    monkeypatch.setattr("offline.export.TRIES", 1)
+    monkeypatch.setattr("offline.publishing.export.TRIES", 1)
     places[0].write_text("in the way")
     before = answering(shop_copy.folder)
     assert freshet("train", "--force", "--data", shop_copy.folder).exit_code == 0

@@ -17,8 +17,8 @@ import stamina
 
 from adapters.sqlite_models import SqliteModelStore
 from deploy.embedded.app import create_app, nearline
-from models.lists import USERS, ScoredList
 from models.popularity import Popularity
+from models.structures.lists import USERS, ScoredList
 from serving.config import Settings
 
 TOKEN = "a token of some length"

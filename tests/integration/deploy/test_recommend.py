@@ -4,7 +4,7 @@ from contextlib import closing
 
 from adapters.sqlite_signals import SqliteSignalStore
 from deploy import doctor
-from schemas import topics
+from schemas.log import topics
 
 
 def test_a_known_user_gets_a_list_with_titles_and_reasons_in_words(trained_shop, shopper, freshet):

@@ -18,12 +18,12 @@ from adapters.sqlite_signals import SqliteSignalStore
 from nearline.loop import EmbeddedLoop
 from nearline.memory import InMemorySignalStore
 from nearline.processor import processor_for
-from schemas.codec import encode_event
 from schemas.events import LoggedEvent
 from schemas.keys import Signal
+from schemas.log.codec import encode_event
+from schemas.log.records import LogEntry
+from schemas.log.topics import DEFAULT_PARTITIONS, FACTS
 from schemas.ports import SignalStore
-from schemas.records import LogEntry
-from schemas.topics import DEFAULT_PARTITIONS, FACTS
 
 ROOT = Path(__file__).resolve().parents[3]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

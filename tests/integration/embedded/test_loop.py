@@ -17,8 +17,8 @@ from nearline.loop import EmbeddedLoop
 from schemas.catalogue import Upsert, decode_item, decode_profile, encode_upsert
 from schemas.errors import LogUnavailable, StoreUnavailable
 from schemas.keys import Signal, user_key
-from schemas.records import LogEntry
-from schemas.topics import EVENTS, ITEMS, USERS, partition_of
+from schemas.log.records import LogEntry
+from schemas.log.topics import EVENTS, ITEMS, USERS, partition_of
 from signals import users
 
 ANN = partition_of(b"ann")

@@ -10,8 +10,8 @@ import pytest
 from adapters import sqlite_files
 from adapters.sqlite_log import FILE, SqliteLogReader, SqliteLogWriter
 from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable
-from schemas.records import LogEntry, OffsetToken
-from schemas.topics import ALL, EVENTS
+from schemas.log.records import LogEntry, OffsetToken
+from schemas.log.topics import ALL, EVENTS
 
 WRITE_UNTIL_KILLED = """
 import sys

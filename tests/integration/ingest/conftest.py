@@ -14,8 +14,8 @@ from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
 from ingest.config import IngestSettings
 from ingest.main import create_app
 from schemas.errors import LogUnavailable
+from schemas.log.records import LogEntry, Record
 from schemas.ports import Appended
-from schemas.records import LogEntry, Record
 
 
 class Failing:

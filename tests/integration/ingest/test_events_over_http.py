@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from schemas.codec import decode_event
 from schemas.errors import LogBusy
-from schemas.records import OffsetToken
+from schemas.log.codec import decode_event
+from schemas.log.records import OffsetToken
 
 VIEW = {"type": "view", "user_id": "ann", "item_id": "portal-2"}
 JSON = {"content-type": "application/json"}

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from adapters.sqlite_log import SqliteLogWriter
-from schemas import topics
-from schemas.codec import encode_event
 from schemas.events import LoggedEvent
-from schemas.records import LogEntry
+from schemas.log import topics
+from schemas.log.codec import encode_event
+from schemas.log.records import LogEntry
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 

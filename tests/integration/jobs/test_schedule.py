@@ -19,7 +19,7 @@ from adapters.sqlite_jobs import SqliteRuns
 from adapters.sqlite_models import SqliteModelStore
 from deploy.config import Settings
 from deploy.schedule import scheduling
-from schemas import topics
+from schemas.log import topics
 
 TRAIN = [sys.executable, "-m", "deploy.cli", "train", "--force", "--data"]
 

@@ -9,11 +9,11 @@ import pytest
 
 from nearline.assignment import Assignment, Parts, no_archive
 from nearline.memory import InMemorySignalStore
-from schemas import topics
-from schemas.codec import encode_event
 from schemas.errors import LogUnavailable, StoreUnavailable
 from schemas.events import LoggedEvent
-from schemas.records import Record
+from schemas.log import topics
+from schemas.log.codec import encode_event
+from schemas.log.records import Record
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

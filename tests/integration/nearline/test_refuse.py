@@ -7,10 +7,10 @@ from concurrent.futures import Future
 import pytest
 
 from nearline.refuse import LogRefuser
-from schemas import topics
-from schemas.deadletters import decode_dead_letter
 from schemas.errors import LogUnavailable
-from schemas.records import OffsetToken, Record
+from schemas.log import topics
+from schemas.log.dead_letters import decode_dead_letter
+from schemas.log.records import OffsetToken, Record
 
 RECORD = Record(topics.EVENTS, 3, 41, 1_000, b"user1", b"\xff junk")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nearline.verify import verify
-from schemas import topics
-from schemas.records import Fence
+from schemas.log import topics
+from schemas.log.records import Fence
 
 
 @pytest.fixture

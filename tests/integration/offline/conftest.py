@@ -12,7 +12,7 @@ import pytest
 from deploy.local import jars
 from deploy.local.config import default_jars
 from deploy.local.errors import StackError
-from offline.spark import session
+from offline.engines.spark_session import session
 from schemas.errors import ServerMissing
 
 if TYPE_CHECKING:

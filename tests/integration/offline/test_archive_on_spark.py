@@ -8,11 +8,11 @@ import pytest
 import stamina
 
 from adapters.parquet_archive import ParquetArchive
-from offline.archive import Archived, archive_log
-from offline.jobs.archive import archive_log_with_spark
+from offline.data.archive import Archived, archive_log
+from offline.jobs.archive_on_spark import archive_log_with_spark
 from schemas.errors import LogUnavailable
-from schemas.records import LogEntry
-from schemas.topics import ALL, FACTS
+from schemas.log.records import LogEntry
+from schemas.log.topics import ALL, FACTS
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(900)]
 

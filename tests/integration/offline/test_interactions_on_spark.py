@@ -11,10 +11,10 @@ import pytest
 
 from adapters.parquet_archive import ParquetArchive
 from offline.interactions import Parameters, Step, run_duckdb, run_spark
-from schemas.codec import encode_event
 from schemas.events import LoggedEvent
-from schemas.records import Record
-from schemas.topics import partition_of
+from schemas.log.codec import encode_event
+from schemas.log.records import Record
+from schemas.log.topics import partition_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(900)]
 

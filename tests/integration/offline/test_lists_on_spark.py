@@ -3,8 +3,8 @@ import pytest
 import scipy.sparse as sp
 
 from models.als import Als
-from models.lists import ScoredList
-from offline.dataset import Interactions
+from models.structures.lists import ScoredList
+from offline.data.dataset import Interactions
 from offline.training import lists, lists_spark
 from schemas.manifest import DataWindow
 

@@ -17,16 +17,16 @@ from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
 from adapters.sqlite_models import SqliteListReader, SqliteModelStore
 from adapters.sqlite_signals import SqliteSignalReader, SqliteSignalStore
 from models.als import Als
-from models.lists import USERS, ScoredList
 from models.neighbours import Neighbours
 from models.popularity import Popularity
+from models.structures.lists import USERS, ScoredList
 from nearline.processor import Processor, processor_for
-from schemas import topics
 from schemas.catalogue import Upsert, encode_upsert
-from schemas.codec import encode_event
 from schemas.events import LoggedEvent
+from schemas.log import topics
+from schemas.log.codec import encode_event
+from schemas.log.records import LogEntry, OffsetToken
 from schemas.manifest import DataWindow, Manifest
-from schemas.records import LogEntry, OffsetToken
 from serving.config import Settings
 from serving.main import create_app
 from serving.service.service import Stores

@@ -3,8 +3,8 @@
 import asyncio
 import time
 
-from schemas import topics
 from schemas.answers import decode_decision
+from schemas.log import topics
 
 
 async def ask(client, user, **parameters):

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from schemas import topics
 from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable, ServerMissing
-from schemas.records import LogEntry
+from schemas.log import topics
+from schemas.log.records import LogEntry
 
 NOBODY = "127.0.0.1:1"
 ENTRY = LogEntry(b"user1", b"0123456789")

@@ -9,7 +9,7 @@ import pytest
 
 from schemas.errors import StoreUnavailable
 from schemas.keys import Signal, fence_key
-from schemas.records import Fence
+from schemas.log.records import Fence
 
 NOBODY = "redis://user:secret@127.0.0.1:1/0"
 LOG = "cluster/topic"

@@ -7,7 +7,7 @@ import pytest
 from deploy.answers import find
 from schemas.answers import Asked, Decision, encode_decision
 from schemas.errors import AnswerUnknown
-from schemas.records import OffsetToken, Record
+from schemas.log.records import OffsetToken, Record
 
 BEGIN, END, PARTITIONS = 100, 2_600, 2
 

@@ -4,8 +4,8 @@ import pytest
 
 from deploy import doctor, doctor_cluster
 from deploy.config import Settings
-from schemas import topics
 from schemas.errors import LogUnavailable
+from schemas.log import topics
 
 
 @pytest.mark.parametrize(("version", "state"), [((3, 10), "broken"), ((3, 11), "ok"), ((4, 0), "ok")])

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 import pytest
 
 from schemas.errors import LogBusy
+from schemas.log.records import LogEntry, OffsetToken, Record
+from schemas.log.topics import partition_of
 from schemas.ports import Appended
-from schemas.records import LogEntry, OffsetToken, Record
-from schemas.topics import partition_of
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

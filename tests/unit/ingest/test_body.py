@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ingest.body import gunzip
 from ingest.jsontext import parse
-from schemas.problems import ProblemError
+from schemas.http.problems import ProblemError
 
 
 def test_gzip_of_one_or_several_members_is_unpacked():

@@ -6,10 +6,10 @@ import pytest
 
 from ingest import deadletter
 from ingest.validate import policy
-from schemas.codec import decode_event
-from schemas.deadletters import encode_dead_letter, refuse
 from schemas.errors import LetterUnknown, LogBusy, ReplayRefused
-from schemas.records import LogEntry, OffsetToken, Record
+from schemas.log.codec import decode_event
+from schemas.log.dead_letters import encode_dead_letter, refuse
+from schemas.log.records import LogEntry, OffsetToken, Record
 
 GOOD = b'{"event_id":"e1","type":"view","user_id":"ann","item_id":"i","occurred_at":"2026-11-23T10:00:00Z","received_at":"2026-11-23T10:00:00Z"}'
 

@@ -9,8 +9,8 @@ from ingest.importers.recognise import recognise
 from ingest.importers.run import _DELAYS, ImportParts, ProgressFile, run_import
 from ingest.importers.simulated import import_sample
 from schemas.catalogue import decode_upsert
-from schemas.codec import decode_event
 from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable
+from schemas.log.codec import decode_event
 
 COUNT = 4_500
 

@@ -8,8 +8,8 @@ import pytest
 from ingest import validate
 from ingest.validate import Rejection, policy, take_event
 from schemas.catalogue import decode_upsert
-from schemas.codec import decode_event
 from schemas.errors import ConfigurationInvalid
+from schemas.log.codec import decode_event
 
 VIEW = {"type": "view", "user_id": "ann", "item_id": "portal-2"}
 

@@ -6,17 +6,17 @@ import pytest
 from models.als import Als
 from models.blend import Blend
 from models.clusters import Clusters
-from models.components import Component
 from models.content import Content
 from models.ease import Ease
-from models.factors import Factors
-from models.followers import Followers
 from models.hybrid import Hybrid
 from models.neighbours import Neighbours
 from models.popularity import Popularity
 from models.ranker import Ranker
+from models.sequential_rules import Followers
 from models.session_knn import SessionKnn, Voting
-from models.trees import Trees
+from models.structures.components import Component
+from models.structures.factors import Factors
+from models.structures.trees import Trees
 from models.user_neighbours import UserNeighbours
 
 ITEM_IDS = ("plain", "with/slash", "Überraschung", "数", "e\N{COMBINING ACUTE ACCENT}", "last")

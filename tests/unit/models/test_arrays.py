@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from models.arrays import best, best_rows
+from models.structures.arrays import best, best_rows
 
 FEW_VALUES = st.sampled_from([-np.inf, np.nan, -2.0, -0.5, 0.0, 0.25, 0.5, 7.0])
 

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from models.blend import Blend, standard
-from models.components import Component
 from models.popularity import Popularity
-from models.recommender import Histories
+from models.structures.components import Component
+from models.structures.recommender import Histories
 from schemas.errors import Undecodable
 
 finite = st.floats(-100, 100, width=32)

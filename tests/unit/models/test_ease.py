@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from models import ease as module
 from models.ease import Ease
-from models.recommender import Histories
+from models.structures.recommender import Histories
 from schemas.errors import Undecodable
 
 COUNT = 5

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import nnls
 
-from models.recommender import Histories
+from models.structures.recommender import Histories
 
 PROFILE = {"plain": 1.0, "数": 3.0, "unheard of": 2.0, "last": 0.0}
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.lists import ScoredList
+from models.structures.lists import ScoredList
 from schemas.errors import Undecodable
 
 pairs = st.lists(st.tuples(st.text(st.characters(exclude_categories=["Cs"])), st.floats(width=32, allow_nan=False)))

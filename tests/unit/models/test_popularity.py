@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.arrays import pack, pack_ids
 from models.popularity import Popularity, board_of
+from models.structures.arrays import pack, pack_ids
 from schemas.errors import Undecodable
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.ranker import candidates, standards_of
-from models.recommender import Histories
+from models.structures.recommender import Histories
 from schemas.errors import Undecodable
 
 

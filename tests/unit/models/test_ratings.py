@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from models.kinds import load_model
 from models.ratings import Ratings
+from models.structures.kinds import load_model
 
 MODEL = Ratings(("good", "bad"), np.array([1.0, -1.0], np.float32), mean=3.0, damping=5.0, lowest=1.0, highest=5.0)
 

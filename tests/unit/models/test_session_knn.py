@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.recommender import Histories
 from models.session_knn import NumpyLoops, Query, Renumbered, SessionKnn, Voting, query_of, votes
 from models.session_tail import SessionTail
+from models.structures.recommender import Histories
 from schemas.errors import ConfigurationInvalid, Undecodable
 from serving.arrays import kernels
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from nearline.memory import InMemorySignalStore
-from schemas.codec import encode_event
 from schemas.events import LoggedEvent
 from schemas.keys import Signal
-from schemas.records import Record
-from schemas.topics import EVENTS
+from schemas.log.codec import encode_event
+from schemas.log.records import Record
+from schemas.log.topics import EVENTS
 
 LOG = "log-one"
 TAKEN_MS = 1_800_000_000_000

@@ -14,7 +14,7 @@ from nearline.processor import processor_for
 from schemas.catalogue import Upsert, decode_item, decode_profile, encode_upsert
 from schemas.errors import StoreUnavailable
 from schemas.keys import Signal
-from schemas.topics import ANSWERS, ITEMS, USERS
+from schemas.log.topics import ANSWERS, ITEMS, USERS
 from signals.catalogue import fold_item, fold_profile, merge_patch
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)

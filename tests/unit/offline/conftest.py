@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from adapters.sqlite_models import SqliteModelStore
-from offline.dataset import Interactions
+from offline.data.dataset import Interactions
 from offline.options import TrainingOptions
 from offline.training.parameters import AlsParameters, IalsParameters
 from schemas.manifest import DataWindow

@@ -10,10 +10,10 @@ import pytest
 
 from adapters import parquet_archive
 from adapters.parquet_archive import ParquetArchive
-from offline.archive import Archived, archive_log
+from offline.data.archive import Archived, archive_log
 from offline.metrics import ARCHIVE_MISSED
+from schemas.log.records import Record
 from schemas.ports import ArchivedRange
-from schemas.records import Record
 
 DAY_MS = 86_400_000
 LOG = "cluster/topic id"

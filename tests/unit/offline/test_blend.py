@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from models.kinds import load_model
-from offline.evaluation import rank
-from offline.splits import inner
-from offline.training import blend
+from models.structures.kinds import load_model
+from offline.data.splits import inner
+from offline.evaluation.ranking_metrics import rank
 from offline.training.algorithm import Context
-from offline.training.blend import BlendParameters
+from offline.training.blending import blend
+from offline.training.blending.blend import BlendParameters
 from offline.training.registry import algorithm
 from schemas.errors import ConfigurationInvalid, NothingToTrain
 

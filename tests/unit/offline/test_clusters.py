@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from models.recommender import Histories
-from offline.training import clusters
-from offline.training.clusters import ClustersParameters
+from models.structures.recommender import Histories
+from offline.training.content import clusters
+from offline.training.content.clusters import ClustersParameters
 from schemas.errors import ConfigurationInvalid
 
 TWO = ClustersParameters(clusters=2, factors=4)

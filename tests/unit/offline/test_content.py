@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offline.facts import Facts
-from offline.training import content, embeddings
+from offline.data.metadata import Facts
 from offline.training.algorithm import Context
-from offline.training.content import ContentParameters
+from offline.training.content import content, embeddings
+from offline.training.content.content import ContentParameters
 from offline.training.registry import algorithm
 from schemas.catalogue import Item
 from schemas.errors import ConfigurationInvalid, NothingToTrain

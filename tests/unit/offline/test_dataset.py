@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 
 from adapters.parquet_archive import ParquetArchive
-from offline.dataset import GUEST, ends, from_arrow, is_guest, since
+from offline.data.dataset import GUEST, ends, from_arrow, is_guest, since
 from schemas.errors import NothingToTrain
-from schemas.records import Record
+from schemas.log.records import Record
 
 ROWS = [("u:2", "b", 2.0, 10.0), ("u:10", "a", 1.0, 30.0), ("a:2", "b", 0.5, 20.0), ("u:2", "a", 4.0, 40.0)]
 

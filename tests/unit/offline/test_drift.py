@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offline.drift import (
+from offline.data.drift import (
     Observed,
     Thresholds,
     drift,

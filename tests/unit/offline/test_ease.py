@@ -8,10 +8,10 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
 
-from offline.dataset import Interactions
-from offline.training import ease
+from offline.data.dataset import Interactions
 from offline.training.algorithm import Context
-from offline.training.ease import EaseParameters, SparseEaseParameters
+from offline.training.neighbourhood import ease
+from offline.training.neighbourhood.ease import EaseParameters, SparseEaseParameters
 from offline.training.registry import algorithm
 from schemas.errors import ConfigurationInvalid, TrainingTooLarge
 from schemas.manifest import DataWindow

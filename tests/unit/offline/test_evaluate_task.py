@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.popularity import Popularity
-from offline.dataset import Interactions
-from offline.evaluate import task, tuning
-from offline.evaluate.task import Questions, SealedTest, answer, questions_of
-from offline.splits import inner
+from offline.data.dataset import Interactions
+from offline.data.splits import inner
+from offline.evaluation import task, tuning
+from offline.evaluation.task import Questions, SealedTest, answer, questions_of
 from offline.training import popularity
 from schemas.errors import ConfigurationInvalid
 

@@ -5,10 +5,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from offline import evaluation
-from offline.compare import compare
-from offline.evaluation import MISS, full_ranking, rank, rank_among, summary
-from offline.splits import newest_of_each
+from offline.data.splits import newest_of_each
+from offline.evaluation import ranking_metrics
+from offline.evaluation.compare import compare
+from offline.evaluation.ranking_metrics import MISS, full_ranking, rank, rank_among, summary
 from schemas.errors import ConfigurationInvalid, DatasetUnknown
 
 
@@ -87,7 +87,7 @@ def test_where_nobody_has_enough_nothing_is_held_out():
 
 @pytest.mark.parametrize("cells", [1, 8_000_000])
 def test_full_ranking_leaves_out_what_was_seen(monkeypatch, cells):
-    monkeypatch.setattr(evaluation, "CELLS", cells)
+    monkeypatch.setattr(ranking_metrics, "CELLS", cells)
     rows = [(f"u:{user}", f"{item}", float(item)) for user in range(3) for item in range(3)]
     _, held = newest_of_each(table(*rows, ("u:9", "2", 1.0), ("u:9", "3", 2.0)), users=10, needed=3)
 

@@ -4,9 +4,9 @@ import pytest
 import stamina
 
 from adapters.parquet_models import ParquetListReader, ParquetVersions
-from models.lists import ITEMS, USERS, ScoredList
-from offline.export import TRIES, Exports
+from models.structures.lists import ITEMS, USERS, ScoredList
 from offline.metrics import EXPORTS
+from offline.publishing.export import TRIES, Exports
 from schemas.errors import ExportFailed
 from schemas.manifest import DataWindow, Manifest
 

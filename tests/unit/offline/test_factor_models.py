@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from offline.training import bpr, nmf, svd
 from offline.training.algorithm import Context
-from offline.training.bpr import BprParameters
-from offline.training.nmf import NmfParameters
+from offline.training.factorization import bpr, nmf, svd
+from offline.training.factorization.bpr import BprParameters
+from offline.training.factorization.nmf import NmfParameters
+from offline.training.factorization.svd import SvdParameters
 from offline.training.registry import algorithm
-from offline.training.svd import SvdParameters
 from schemas.errors import ConfigurationInvalid
 
 SMALL = {

@@ -5,11 +5,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.lists import ITEMS, USERS, ScoredList
 from models.neighbours import Neighbours
-from offline import gate
-from offline.thresholds import Thresholds, read_thresholds
-from offline.training import als_single
+from models.structures.lists import ITEMS, USERS, ScoredList
+from offline.publishing import gate
+from offline.publishing.thresholds import Thresholds, read_thresholds
+from offline.training.factorization import als_single
 from offline.training.lists import user_lists
 from offline.training.parameters import AlsParameters
 from schemas.errors import ConfigurationInvalid, ModelRefused

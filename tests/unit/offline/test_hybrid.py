@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from offline.facts import Facts
-from offline.training import hybrid
+from offline.data.metadata import Facts
 from offline.training.algorithm import Context
-from offline.training.hybrid import HybridParameters
+from offline.training.factorization import hybrid
+from offline.training.factorization.hybrid import HybridParameters
 from schemas.catalogue import Item, Profile
 from schemas.errors import ConfigurationInvalid, NothingToTrain
 

@@ -6,8 +6,8 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from offline.training import ials
-from offline.training.ials import IalsParameters
+from offline.training.factorization import ials
+from offline.training.factorization.ials import IalsParameters
 from schemas.errors import ConfigurationInvalid
 
 SMALL = IalsParameters(factors=6, iterations=4)

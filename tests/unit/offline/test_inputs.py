@@ -11,14 +11,14 @@ import pytest
 from adapters.parquet_archive import ParquetArchive
 from adapters.sqlite_jobs import SqliteDocuments
 from models.als import Als
-from models.lists import USERS, ScoredList
-from offline.jobs import inputs
+from models.structures.lists import USERS, ScoredList
+from offline.jobs import drift_job
 from offline.jobs.schedule import Policy, Seen, Trained, due
-from schemas import topics
-from schemas.codec import encode_event
 from schemas.events import LoggedEvent
+from schemas.log import topics
+from schemas.log.codec import encode_event
+from schemas.log.records import Record
 from schemas.manifest import DataWindow, Manifest
-from schemas.records import Record
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 PEOPLE, EACH = 60, 10
@@ -99,8 +99,8 @@ def watched(archive, store, documents):
     """The report of a look, as the schedule reads it back."""
 
     def watched():
-        inputs.watch(archive, store, documents, Quiet(), AT)
-        return inputs.last_report(documents)
+        drift_job.watch(archive, store, documents, Quiet(), AT)
+        return drift_job.last_report(documents)
 
     return watched
 

@@ -15,7 +15,7 @@ from sqlglot import exp
 from adapters.parquet_archive import ParquetArchive
 from offline.interactions import Parameters, Step, run_duckdb, steps
 from schemas.errors import ConfigurationInvalid
-from schemas.records import Record
+from schemas.log.records import Record
 
 MIDNIGHT = 1_699_920_000  # 2023-11-14
 NOW = MIDNIGHT + 86_400.0
@@ -282,8 +282,6 @@ def test_every_parameter_that_the_steps_take_is_given_and_taken():
 
 
 def test_the_embedded_way_never_loads_spark():
-    code = (
-        "import sys, adapters.parquet_archive, offline.archive, offline.dataset, offline.interactions, offline.spark\n"
-    )
+    code = "import sys, adapters.parquet_archive, offline.data.archive, offline.data.dataset, offline.interactions, offline.engines.spark_session\n"
     code += "sys.exit('pyspark' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

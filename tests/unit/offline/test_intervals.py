@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offline.evaluate.intervals import differences, holm, intervals
+from offline.evaluation.intervals import differences, holm, intervals
 
 PEOPLE = np.arange(200)
 

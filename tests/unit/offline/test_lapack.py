@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offline.training.lapack import invert
+from offline.training.factorization.lapack import invert
 
 _HELD = 20
 """Turns that another thread may get even where the lock is held: between one routine and the next."""

@@ -5,10 +5,10 @@ import pyarrow as pa
 import pytest
 
 from models.als import Als
-from models.lists import ITEMS, USERS, ScoredList
 from models.neighbours import Neighbours
-from offline.api import read_table
-from offline.made_elsewhere import COLUMNS, MOST, Making, made_of
+from models.structures.lists import ITEMS, USERS, ScoredList
+from offline.publishing.external_models import COLUMNS, MOST, Making, made_of
+from offline.publishing.upload_api import read_table
 from schemas.errors import PublicationInvalid
 
 

@@ -6,7 +6,7 @@ import pytrec_eval
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from offline.evaluation import per_question, rank, ranked
+from offline.evaluation.ranking_metrics import per_question, rank, ranked
 
 CUTOFFS = (5, 10, 20)
 MEASURES = {"NDCG": "ndcg_cut", "Recall": "recall", "MAP": "map_cut", "HR": "success"}

@@ -13,7 +13,7 @@ import stamina
 
 from adapters.webhook import post
 from offline.metrics import WEBHOOKS
-from offline.notify import Notice, Webhooks, key_of, signature
+from offline.publishing.webhooks import Notice, Webhooks, key_of, signature
 from schemas.errors import ConfigurationInvalid, NotDelivered
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

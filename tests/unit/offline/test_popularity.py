@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from offline.facts import Facts
+from offline.data.metadata import Facts
 from offline.training import popularity
 from offline.training.popularity import PopularityParameters
 from schemas.catalogue import Item, Profile

@@ -5,11 +5,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from offline.compare import Plan, compare_on
-from offline.evaluate.protocols import Gathered, SplitOptions, load, recognised, split
-from offline.evaluate.published import load_sessions
-from offline.facts import Facts
-from offline.splits import by_people, last_of_each, people, thinned
+from offline.data.metadata import Facts
+from offline.data.splits import by_people, last_of_each, people, thinned
+from offline.evaluation.compare import Plan, compare_on
+from offline.evaluation.protocols import Gathered, SplitOptions, load, recognised, split
+from offline.evaluation.published_splits import load_sessions
 from schemas.errors import ConfigurationInvalid, DatasetUnknown, NothingToTrain
 
 

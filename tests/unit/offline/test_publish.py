@@ -3,13 +3,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from offline import publish
 from offline.metrics import HINTS_LOST, MODEL_TRAINED_AT
-from schemas import topics
+from offline.publishing import publish
 from schemas.errors import LogBusy, LogUnavailable, PointerMoved, VersionUnknown
+from schemas.log import topics
+from schemas.log.records import OffsetToken
 from schemas.manifest import DataWindow, Manifest
-from schemas.models import ModelHint, decode_hint
-from schemas.records import OffsetToken
+from schemas.model_hints import ModelHint, decode_hint
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -2,10 +2,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from offline.archive import quiet
-from offline.drift import gap
-from offline.quality import measure
-from offline.training import ials
+from offline.data.archive import quiet
+from offline.data.drift import gap
+from offline.evaluation.validation import measure
+from offline.training.factorization import ials
 from offline.training.parameters import IalsParameters
 
 PEOPLE = 2_000

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.kinds import load_model
-from offline.splits import inner
-from offline.training import ranker
+from models.structures.kinds import load_model
+from offline.data.splits import inner
 from offline.training.algorithm import Context
-from offline.training.ranker import RankerParameters
+from offline.training.blending import ranker
+from offline.training.blending.ranker import RankerParameters
 from offline.training.registry import algorithm
 from schemas.errors import ConfigurationInvalid, NothingToTrain
 

@@ -8,13 +8,13 @@ import pytest
 from adapters.sqlite_log import SqliteLogWriter
 from adapters.sqlite_models import SqliteModelStore
 from models.als import Als
-from models.lists import ITEMS, USERS, ScoredList
 from models.neighbours import Neighbours
-from offline import publish
-from offline.jobs.receive import Receiving, receive
-from offline.made_elsewhere import Made
+from models.structures.lists import ITEMS, USERS, ScoredList
+from offline.jobs.publish_external import Receiving, receive
 from offline.options import TrainingOptions
-from offline.thresholds import Thresholds
+from offline.publishing import publish
+from offline.publishing.external_models import Made
+from offline.publishing.thresholds import Thresholds
 from schemas.errors import ModelRefused, PointerMoved
 from schemas.manifest import DataWindow, Manifest
 
@@ -90,7 +90,7 @@ def test_who_is_overtaken_loses_and_leaves_the_winner_whole(parts, parent, now, 
             second.append(None)
             second[0] = receive(parts, "lists", Made(1, {}, {USERS: {"ann": NEW}}), now + 1)
 
-    monkeypatch.setattr("offline.gate.admit", overtaken)
+    monkeypatch.setattr("offline.publishing.gate.admit", overtaken)
     with pytest.raises(PointerMoved):
         receive(parts, "lists", Made(1, {}, {USERS: {"ann": ScoredList(("a",), (1.0,)).save()}}), now)
     assert parts.store.active() == second[0].version

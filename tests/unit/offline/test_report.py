@@ -3,10 +3,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from offline.compare import Plan, compare_on
-from offline.evaluate.report import page
-from offline.evaluate.task import Published, SealedTest, Task, TrainingPart, questions_of
-from offline.splits import inner
+from offline.data.splits import inner
+from offline.evaluation.compare import Plan, compare_on
+from offline.evaluation.report import page
+from offline.evaluation.task import Published, SealedTest, Task, TrainingPart, questions_of
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 
 from adapters.file_lease import FileLease
 from adapters.sqlite_jobs import SqliteRuns
-from offline.export import Exports
 from offline.jobs.runs import Jobs, publishing, recorded, seen
+from offline.publishing.export import Exports
 from schemas.errors import JobStoreUnavailable, LeaseLost, LeaseTaken, ModelRefused, NothingToTrain
 from schemas.jobs import Run
 

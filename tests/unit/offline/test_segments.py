@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from offline.evaluate import segments as module
-from offline.evaluate.segments import by_history, measured, segments
-from offline.evaluate.task import Questions, SealedTest
-from offline.evaluation import ranked
-from offline.facts import Facts
+from offline.data.metadata import Facts
+from offline.evaluation import segments as module
+from offline.evaluation.ranking_metrics import ranked
+from offline.evaluation.segments import by_history, measured, segments
+from offline.evaluation.task import Questions, SealedTest
 from schemas.catalogue import Item, Profile
 
 

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.recommender import Histories
-from offline.dataset import from_arrow
-from offline.training import session_knn
+from models.structures.recommender import Histories
+from offline.data.dataset import from_arrow
 from offline.training.algorithm import Context
-from offline.training.followers import CoVisitParameters, RuleParameters
+from offline.training.neighbourhood import session_knn
+from offline.training.neighbourhood.sequential_rules import CoVisitParameters, RuleParameters
+from offline.training.neighbourhood.session_knn import SessionKnnParameters
+from offline.training.neighbourhood.sessions import GAP_SECONDS, recorded
 from offline.training.registry import algorithm
-from offline.training.session_knn import SessionKnnParameters
-from offline.training.sessions import GAP_SECONDS, recorded
 from schemas.errors import ConfigurationInvalid
 
 DAY = 86_400.0

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.arrays import pack
 from models.source_weights import CURVES, Revisits, SourceWeights, Weight
-from offline.training.source_weights import TOTAL, Choice, learn
+from models.structures.arrays import pack
+from offline.training.blending.source_weights import TOTAL, Choice, learn
 from schemas.errors import Undecodable
 
 SOURCES = ("good", "noise", "silent")

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from offline.splits import inner
+from offline.data.splits import inner
 from schemas.errors import NothingToTrain
 
 

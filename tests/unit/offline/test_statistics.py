@@ -14,7 +14,7 @@ from adapters.sqlite_jobs import SqliteDocuments
 from models.ratings import Ratings
 from offline.statistics import PRIOR, as_arrow, counted, publish, selected, statistics
 from schemas.catalogue import Upsert, encode_upsert
-from schemas.records import Record
+from schemas.log.records import Record
 from schemas.statistics import RATINGS, decode_statistics, document_of
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC).timestamp()

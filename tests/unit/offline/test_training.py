@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from models.lists import ScoredList
-from offline.training import als_single, neighbours, popularity
+from models.structures.lists import ScoredList
+from offline.training import popularity
+from offline.training.factorization import als_single
 from offline.training.lists import item_lists, user_lists
+from offline.training.neighbourhood import neighbours
 from offline.training.parameters import AlsParameters, NeighbourParameters
 from schemas.errors import ConfigurationInvalid
 

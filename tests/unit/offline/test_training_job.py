@@ -10,20 +10,20 @@ from adapters.parquet_archive import ParquetArchive
 from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
 from adapters.sqlite_models import SqliteModelStore
 from models.als import Als
-from models.lists import ITEMS, USERS, ScoredList
 from models.neighbours import Neighbours
 from models.popularity import Popularity
 from models.source_weights import CURVES, SourceWeights
-from offline import gate
+from models.structures.lists import ITEMS, USERS, ScoredList
 from offline.jobs.train import Skipped, TrainingParts, train, version_of
 from offline.metrics import TRAININGS
+from offline.publishing import gate
 from offline.training.parameters import AlsParameters
-from schemas import topics
-from schemas.codec import encode_event
 from schemas.errors import ConfigurationInvalid, ModelRefused, NothingToTrain, ServerMissing
 from schemas.events import LoggedEvent
-from schemas.models import decode_hint
-from schemas.records import LogEntry
+from schemas.log import topics
+from schemas.log.codec import encode_event
+from schemas.log.records import LogEntry
+from schemas.model_hints import decode_hint
 
 
 @pytest.fixture
@@ -218,8 +218,8 @@ def test_spark_publishes_the_same_kind_of_version(parts, some, small):
 @pytest.mark.timeout(600)
 def test_spark_gives_the_same_kind_of_model(two_tastes):
     pytest.importorskip("pyspark")
-    from offline.spark import session
-    from offline.training import als_spark
+    from offline.engines.spark_session import session
+    from offline.training.factorization import als_spark
 
     try:
         spark = session("freshet-test")

@@ -3,14 +3,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from offline.compare import Plan, compare_on
-from offline.evaluate import one
-from offline.evaluate.one import curve, parameters_of, require_memory
-from offline.evaluate.task import Goal, SealedTest, Task, TrainingPart, questions_of
-from offline.evaluate.tuning import tune, validation
-from offline.splits import inner
-from offline.training import embeddings, popularity, registry
+from offline.data.splits import inner
+from offline.evaluation import run_algorithm
+from offline.evaluation.compare import Plan, compare_on
+from offline.evaluation.run_algorithm import curve, parameters_of, require_memory
+from offline.evaluation.task import Goal, SealedTest, Task, TrainingPart, questions_of
+from offline.evaluation.tuning import tune, validation
+from offline.training import popularity, registry
 from offline.training.algorithm import Algorithm, Choice, Floats, Integers
+from offline.training.content import embeddings
 from schemas.errors import ConfigurationInvalid, NothingToTrain
 
 
@@ -114,7 +115,7 @@ def test_what_would_not_fit_into_memory_is_said_beforehand(part, monkeypatch):
     greedy = Algorithm(
         name="greedy", about="", parameters=Upside, train=_train, needs_mib=lambda *_: 2e9, kind="turned"
     )
-    monkeypatch.setattr(one, "available_mib", lambda: 100.0)
+    monkeypatch.setattr(run_algorithm, "available_mib", lambda: 100.0)
     with pytest.raises(ConfigurationInvalid, match="about 2,000,000,000 MiB, and 100 MiB are free"):
         require_memory(greedy, Upside(), part)
 
@@ -139,7 +140,7 @@ def task(two_tastes):
 def test_an_algorithm_that_fails_is_a_row_with_its_reason(task, monkeypatch):
     broken = Algorithm(name="broken", about="", parameters=Upside, train=_missing, kind="turned")
     known = {**registry.algorithms(), "broken": broken}
-    monkeypatch.setattr("offline.compare.algorithm", known.__getitem__)
+    monkeypatch.setattr("offline.evaluation.compare.algorithm", known.__getitem__)
     report = compare_on(task, Plan(names=["broken", "neighbours", "popularity"]))
     assert [row.failed for row in report.rows] == ["No module named 'lightgbm'", None, None]
     assert report.rows[0].metrics == {}
@@ -163,7 +164,7 @@ def test_the_same_task_cannot_be_asked_for_one_parameter_after_another(task):
 def test_nothing_chosen_is_a_quick_comparison_and_all_is_everything(task):
     quick = [row.name for row in compare_on(task, Plan()).rows]
     assert quick[:3] == ["popularity", "neighbours", "als"]
-    from offline.compare import wanted
+    from offline.evaluation.compare import wanted
 
     assert {each.name for each in wanted(Plan(names=["all"]))} == set(registry.algorithms())
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from offline.training import user_neighbours
-from offline.training.user_neighbours import UserNeighbourParameters
+from offline.training.neighbourhood import user_neighbours
+from offline.training.neighbourhood.user_neighbours import UserNeighbourParameters
 from schemas.errors import ConfigurationInvalid
 from tests.unit.offline.conftest import made_of
 

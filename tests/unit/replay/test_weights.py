@@ -12,10 +12,10 @@ from models.source_weights import Revisits
 from offline.options import TrainingOptions
 from offline.training.parameters import IalsParameters
 from replay.weights import learned_weights, newest
-from schemas import topics
-from schemas.codec import encode_event
 from schemas.events import LoggedEvent
-from schemas.records import Record
+from schemas.log import topics
+from schemas.log.codec import encode_event
+from schemas.log.records import Record
 from serving.config import RankingConfig
 
 START = 1_700_000_000

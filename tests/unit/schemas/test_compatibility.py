@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from schemas.codec import decode_event, encode_event
 from schemas.events import TYPES, Event, LoggedEvent
 from schemas.export import FOLDER, exported
+from schemas.log.codec import decode_event, encode_event
 
 SAMPLES = Path(__file__).parent / "samples"
 SENT = (SAMPLES / "sent-v1.jsonl").read_text().splitlines()

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from schemas.codec import decode_event, encode_event
 from schemas.events import ITEM_TYPES, TYPES, VALUED_TYPES, Event, accept
+from schemas.log.codec import decode_event, encode_event
 
 GOOD = {"event_id": "e", "type": "click", "user_id": "ann", "item_id": "i"}
 RECEIVED = datetime(2026, 11, 23, 10, tzinfo=UTC)

@@ -10,11 +10,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.catalogue import MAX_DEPTH, Upsert, decode_upsert, encode_upsert
-from schemas.codec import decode_event
-from schemas.deadletters import decode_dead_letter, encode_dead_letter, refuse
 from schemas.errors import InvalidToken, Undecodable
-from schemas.records import OffsetToken, Record
-from schemas.topics import murmur2, partition_of, topic_name
+from schemas.log.codec import decode_event
+from schemas.log.dead_letters import decode_dead_letter, encode_dead_letter, refuse
+from schemas.log.records import OffsetToken, Record
+from schemas.log.topics import murmur2, partition_of, topic_name
 
 EVENT = {
     "event_id": "e",

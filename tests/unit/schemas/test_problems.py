@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from schemas.problems import ProblemError
+from schemas.http.problems import ProblemError
 
 
 def test_a_problem_says_its_kind_and_where_it_is_and_leaves_out_what_it_does_not_know():

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 
 from models.als import Als
-from models.lists import ScoredList
 from models.neighbours import Neighbours
 from models.popularity import Popularity
+from models.structures.lists import ScoredList
 from schemas.answers import Asked
 from schemas.catalogue import Item, encode_view
 from schemas.errors import ModelStoreUnavailable, StoreUnavailable
 from schemas.events import LoggedEvent
 from schemas.keys import Signal
+from schemas.log.records import Fence, OffsetToken
+from schemas.log.topics import partition_of
 from schemas.manifest import DataWindow, Manifest
 from schemas.ports import SignalChanges, SignalValues
-from schemas.records import Fence, OffsetToken
-from schemas.topics import partition_of
 from serving.config import RankingConfig, Settings
 from serving.ranking.context import Signals
 from serving.ranking.pipeline import Ranked, recommend

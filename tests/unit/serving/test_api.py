@@ -7,9 +7,9 @@ import pytest
 from fastapi import FastAPI
 
 from schemas.catalogue import Profile, encode_view
-from schemas.http.hot_path import ShortCut
+from schemas.http.hot_path import HotPathMiddleware
+from schemas.http.problems import ProblemError
 from schemas.keys import Signal
-from schemas.problems import ProblemError
 from serving.http.routes import build_router, recommendations_are_asked, recommendations_endpoint
 
 
@@ -22,7 +22,9 @@ async def client(shop, say, request) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
     app.include_router(build_router(service))
     if request.param == "by the short cut":
-        app.add_middleware(ShortCut, takes=recommendations_are_asked, endpoint=recommendations_endpoint(service))
+        app.add_middleware(
+            HotPathMiddleware, takes=recommendations_are_asked, endpoint=recommendations_endpoint(service)
+        )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client:
         yield client
     await service.stop()

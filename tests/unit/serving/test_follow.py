@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from time import perf_counter
 
 from schemas.keys import Signal
+from schemas.log.records import Fence
 from schemas.ports import SignalChanges
-from schemas.records import Fence
 from serving.state.signal_sync import Follower
 
 STEPS = 40

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.problems import ProblemError
+from schemas.http.problems import ProblemError
 from serving.service.notifications import Notifications, Seen
 
 LISTS = {"v1": ["a", "b", "c"], "v2": ["a", "c", "b"], "same": ["a", "b", "c"], "v3": ["x", "b", "c"]}

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from schemas.log.records import Fence
 from schemas.ports import SignalChanges
-from schemas.records import Fence
 from serving.config import RankingConfig
 from serving.state.aggregates import Population
 from serving.state.online_state import State

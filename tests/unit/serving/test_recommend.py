@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.lists import ScoredList
+from models.structures.lists import ScoredList
 from serving.ranking.blend import Blend
 from serving.ranking.context import NOBODY
 from serving.ranking.pipeline import _anchors

@@ -3,7 +3,7 @@ from time import perf_counter
 
 import pytest
 
-from models.lists import ScoredList
+from models.structures.lists import ScoredList
 from schemas.errors import ModelStoreUnavailable, VersionUnknown
 from serving.stores.breaker import Breaker, Guard, SourceDown
 from serving.stores.list_repositories import Repositories

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.lists import ScoredList
+from models.structures.lists import ScoredList
 from schemas.answers import Asked, decode_decision
 from schemas.errors import LogUnavailable
 from serving.http.parameters import ListAsk, RecommendAsk

@@ -6,12 +6,12 @@ from time import perf_counter
 import msgspec
 import pytest
 
-from models.lists import ScoredList
+from models.structures.lists import ScoredList
 from schemas.answers import decode_decision
 from schemas.errors import LogBusy
+from schemas.http.problems import ProblemError
 from schemas.keys import Signal
-from schemas.problems import ProblemError
-from schemas.topics import ANSWERS
+from schemas.log.topics import ANSWERS
 from serving.http.parameters import ListAsk, RecommendAsk, SessionAsk, SimilarAsk
 from signals import aggregates, users
 from signals.cells import Observed

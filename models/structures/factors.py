@@ -1,0 +1,165 @@
+"""Item factors of any origin, with how a person's items become a vector beside them.
+
+Of a truncated singular value decomposition (Cremonesi, Koren, Turrin, "Performance of Recommender Algorithms on Top-N
+Recommendation Tasks", RecSys 2010), of a non-negative factorization (Lee, Seung, Nature 1999), of pairwise ranking
+(Rendle et al., "BPR", UAI 2009), or of texts' embeddings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.structures.arrays import Floats, frozen, pack, pack_ids, unpack, unpack_ids
+from models.structures.lists import ScoredList
+from models.structures.recommender import Histories
+
+_SWEEPS: Final = 10
+"""Of coordinate descent; more change no ranking that was looked at."""
+
+
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """``item_factors`` Q (I, d), ``item_biases`` (I,), ``projection`` M (d, d), and trained users' ``user_factors``.
+
+    Whoever has interactions of weights w has the vector x = Σ w_i·q_i / n^``share`` · M, n = Σ w_i; where
+    ``nonnegative``, the x ≥ 0 nearest to that in the least squares of Σ w_i e_i by Q. A score is Q·x + bias. Users
+    are held only where x is not what they were trained to be.
+    """
+
+    kind: ClassVar[str] = "factors"
+
+    item_ids: tuple[str, ...]
+    item_factors: Floats
+    item_biases: Floats
+    projection: Floats
+    share: float = 0.0
+    nonnegative: bool = False
+    user_ids: tuple[str, ...] = ()
+    user_factors: Floats | None = None
+
+    def __post_init__(self) -> None:
+        d = self.item_factors.shape[-1]
+        users = np.zeros((0, d)) if self.user_factors is None else self.user_factors
+        object.__setattr__(self, "item_factors", frozen(self.item_factors, np.float32, (len(self.item_ids), d)))
+        object.__setattr__(self, "item_biases", frozen(self.item_biases, np.float32, (len(self.item_ids),)))
+        object.__setattr__(self, "projection", frozen(self.projection, np.float32, (d, d)))
+        object.__setattr__(self, "user_factors", frozen(users, np.float32, (len(self.user_ids), d)))
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {item_id: i for i, item_id in enumerate(self.item_ids)}
+
+    @cached_property
+    def _users(self) -> dict[str, int]:
+        return {user_id: i for i, user_id in enumerate(self.user_ids)}
+
+    @cached_property
+    def _gram(self) -> Floats:
+        """QᵀQ, shape (d, d), its diagonal above 0."""
+        gram = self.item_factors.T @ self.item_factors
+        np.fill_diagonal(gram, np.maximum(np.diag(gram), np.finfo(np.float32).tiny))
+        return gram
+
+    @cached_property
+    def _directions(self) -> Floats:
+        """Item factors of length one; an item without any stays zero."""
+        lengths = np.linalg.norm(self.item_factors, axis=1, keepdims=True)
+        directions: Floats = np.divide(self.item_factors, np.where(lengths > 0, lengths, 1), dtype=np.float32)
+        return directions
+
+    @property
+    def dimensions(self) -> int:
+        """How many factors an item or a person has."""
+        return int(self.item_factors.shape[1])
+
+    def index_of(self, item_id: str) -> int | None:
+        """The item's position, or None where it is not known."""
+        return self._index.get(item_id)
+
+    def vector(self, user_id: str) -> Floats | None:
+        """A user's factors at training, shape (d,); None where the value does not hold this user."""
+        u = self._users.get(user_id)
+        return None if u is None or self.user_factors is None else self.user_factors[u]
+
+    def fold_in(self, weights: Mapping[str, float]) -> Floats:
+        """The factors (d,) of whoever has these interactions, by item id.
+
+        Unknown items and weights that are not positive count nothing. Nobody's profile is the zero vector.
+        """
+        known = {i: w for item_id, w in weights.items() if w > 0 and (i := self._index.get(item_id)) is not None}
+        found: Floats = self._folded(
+            np.array([0, len(known)]), np.array(list(known), dtype=np.intp), np.array(list(known.values()), np.float32)
+        )[0]
+        return found
+
+    def score(self, vector: Floats) -> Floats:
+        """Every item's score for a person's factors (d,), shape (I,)."""
+        return self.item_factors @ vector + self.item_biases
+
+    def score_histories(self, histories: Histories) -> Floats:
+        """Every item's score for each person, shape (n, I): by trained factors where held, else by folded-in ones.
+
+        Each item of a stored history counts 1.
+        """
+        vectors = self._folded(histories.indptr, histories.items, np.ones_like(histories.weights))
+        for row, user_id in enumerate(histories.user_ids):
+            trained = self.vector(user_id)
+            if trained is not None:
+                vectors[row] = trained
+        scores: Floats = vectors @ self.item_factors.T + self.item_biases
+        return scores
+
+    def similar(self, item_id: str, count: int) -> ScoredList:
+        """The items nearest by cosine, without itself; none where it is not known."""
+        i = self._index.get(item_id)
+        if i is None:
+            return ScoredList()
+        scores = self._directions @ self._directions[i]
+        scores[i] = -np.inf
+        return ScoredList.best(self.item_ids, scores, count)
+
+    def _folded(self, indptr: NDArray[Any], items: NDArray[Any], weights: Floats) -> Floats:
+        """Vectors (n, d) of n histories given as rows of items and weights."""
+        sums = np.zeros((indptr.size - 1, self.dimensions), dtype=np.float32)
+        totals = np.zeros(indptr.size - 1, dtype=np.float32)
+        for row in np.flatnonzero(np.diff(indptr)).tolist():
+            place = slice(indptr[row], indptr[row + 1])
+            sums[row] = weights[place] @ self.item_factors[items[place]]
+            totals[row] = weights[place].sum()
+        shares = np.where(totals > 0, totals, 1) ** np.float32(self.share)
+        projected: Floats = (sums / shares[:, None]).astype(np.float32) @ self.projection
+        return self._descended(projected, sums) if self.nonnegative else projected
+
+    def _descended(self, begun: Floats, sums: Floats) -> Floats:
+        """Non-negative least squares by coordinate descent (Hsieh, Dhillon, KDD 2011), for n people at once."""
+        found, gram = np.maximum(begun, 0), self._gram
+        for at in list(range(self.dimensions)) * _SWEEPS:
+            step = (found @ gram[:, at] - sums[:, at]) / gram[at, at]
+            found[:, at] = np.maximum(found[:, at] - step, 0)
+        return found
+
+    def save(self) -> bytes:
+        """The model as bytes."""
+        arrays: dict[str, Any] = {
+            "item_factors": self.item_factors,
+            "item_biases": self.item_biases,
+            "projection": self.projection,
+            "user_factors": self.user_factors,
+            "settings": np.array([self.share, self.nonnegative], dtype=np.float64),
+        }
+        return pack(self.kind, arrays | pack_ids("items", self.item_ids) | pack_ids("users", self.user_ids))
+
+    @classmethod
+    def load(cls, data: bytes) -> Self:
+        """Read what ``save`` wrote; raises Undecodable."""
+        arrays = unpack(cls.kind, data)
+        factors = arrays["item_factors"], arrays["item_biases"], arrays["projection"]
+        share, nonnegative = arrays["settings"].tolist()
+        users = unpack_ids("users", arrays), arrays["user_factors"]
+        return cls(unpack_ids("items", arrays), *factors, share, bool(nonnegative), *users)

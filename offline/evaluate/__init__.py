@@ -1,1 +1,0 @@
-"""Evaluation that a sceptic would trust: sealed tests, metrics, segments, intervals, tuning and the report."""

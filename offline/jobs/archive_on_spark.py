@@ -1,0 +1,109 @@
+"""The archive as a Spark job: executors read Kafka's partitions side by side and write the same files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+import structlog
+
+from offline.data.archive import BATCH, Archived, Planned, Progress, plan, quiet
+from offline.metrics import ARCHIVED
+from schemas.log import topics as names
+from schemas.log.records import Record
+from schemas.ports import Archive, LogReader
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+ROUND: Final = 20 * BATCH
+"""Records that one Spark task reads at most, so that progress shows and a lost task costs little."""
+
+_COLUMNS: Final = ("partition", "offset", "timestamp_ms", "key", "value")
+_WRITTEN: Final = pa.schema([("records", pa.int64())])
+
+_log = structlog.get_logger()
+
+
+def archive_log_with_spark(
+    session: SparkSession,
+    servers: str,
+    prefix: str,
+    reader: LogReader,
+    archive: Archive,
+    topics: Sequence[str] = names.FACTS,
+    batch: int = BATCH,
+    progress: Progress = quiet,
+) -> Archived:
+    """What ``archive_log`` does, by Spark from Kafka; raises LogUnavailable, and Spark's own errors where a task fails.
+
+    ``reader`` says what is on the log, ``archive`` must be one that executors can reach (it is pickled). What a
+    run that broke off has written stays and is gone on from.
+    """
+    planned, missed = plan(reader, archive, topics)
+    total, done = sum(each.end - each.begin for each in planned), 0
+    for topic in topics:
+        for ranges in _rounds([each for each in planned if each.topic == topic]):
+            frame = _read(session, servers, names.topic_name(topic, prefix), ranges)
+            written = _write(frame, archive, topic, ranges[0].log_id, batch)
+            ARCHIVED.labels(topic).inc(written)
+            done += written
+            progress(f"archiving {topic}", done, total)
+    _log.info("archived", records=done, missed=missed, engine="spark")
+    return Archived(done, missed)
+
+
+def _rounds(planned: Sequence[Planned]) -> Iterator[list[Planned]]:
+    """The ranges cut into rounds of at most ROUND records a partition."""
+    left = list(planned)
+    while left:
+        yield [each._replace(end=min(each.end, each.begin + ROUND)) for each in left]
+        left = [each._replace(begin=each.begin + ROUND) for each in left if each.begin + ROUND < each.end]
+
+
+def _read(session: SparkSession, servers: str, name: str, ranges: Sequence[Planned]) -> DataFrame:
+    options = {
+        "kafka.bootstrap.servers": servers,
+        "assign": json.dumps({name: [each.partition for each in ranges]}),
+        "startingOffsets": json.dumps({name: {str(each.partition): each.begin for each in ranges}}),
+        "endingOffsets": json.dumps({name: {str(each.partition): each.end for each in ranges}}),
+    }
+    columns = ["partition", "offset", "unix_millis(timestamp) AS timestamp_ms", "key", "value"]
+    return session.read.format("kafka").options(**options).load().selectExpr(*columns)
+
+
+def _write(frame: DataFrame, archive: Archive, topic: str, log_id: str, batch: int) -> int:
+    """Each task writes the one partition that it reads; the number of records that all have written."""
+    write = partial(_write_task, partial(archive.write, log_id), topic, batch)
+    rows = frame.mapInArrow(write, "records BIGINT").collect()
+    return sum(row.records for row in rows)
+
+
+def _write_task(
+    write: Callable[[Sequence[Record]], None], topic: str, size: int, read: Iterable[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    for records in _batches((record for rows in read for record in _records(topic, rows)), size):
+        write(records)
+        yield pa.RecordBatch.from_pydict({"records": [len(records)]}, schema=_WRITTEN)
+
+
+def _records(topic: str, rows: pa.RecordBatch) -> Iterator[Record]:
+    columns: Mapping[str, list[object]] = rows.to_pydict()
+    for partition, offset, timestamp_ms, key, value in zip(*(columns[name] for name in _COLUMNS), strict=True):
+        # A key or value that is missing is read as empty, as KafkaLogReader does.
+        yield Record(topic, partition, offset, timestamp_ms, key or b"", value or b"")
+
+
+def _batches(records: Iterator[Record], size: int) -> Iterator[list[Record]]:
+    """Up to ``size`` records of one partition at a time."""
+    batch: list[Record] = []
+    for record in records:
+        if len(batch) == size or (batch and batch[0].partition != record.partition):
+            yield batch
+            batch = []
+        batch.append(record)
+    if batch:
+        yield batch

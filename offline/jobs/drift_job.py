@@ -1,0 +1,219 @@
+"""What happens now beside what the active version was trained on: the figures that ``offline.data.drift`` judges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Final
+
+import duckdb
+import msgspec
+import numpy as np
+
+from models.als import Als
+from models.structures.lists import USERS, ScoredList
+from offline.data import drift
+from offline.data.drift import Observed, Thresholds
+from offline.evaluation.validation import LEARNED
+from offline.jobs.runs import Running
+from offline.publishing import gate
+from schemas.errors import Undecodable, VersionUnknown
+from schemas.log import topics
+from schemas.manifest import Manifest
+from schemas.ports import Archive, Documents, ModelStore
+
+DOCUMENT: Final = "drift"
+"""Under which the newest report is kept."""
+SAMPLE: Final = 200_000
+"""Newest events of either side that are compared."""
+FEWEST: Final = 500
+"""New events below which a shift is chance."""
+_VALIDATED: Final = "NDCG@10"
+LISTS: Final = 200
+"""People whose lists are compared between two versions."""
+
+_COUNTED: Final = """
+    SELECT json_extract_string(value, '$.{field}') AS name, COUNT(*) AS events
+    FROM {side} GROUP BY name HAVING name IS NOT NULL
+"""
+_PERSON: Final = "COALESCE(value->>'$.user_id', value->>'$.anonymous_id', value->>'$.session_id')"
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What the last look for drift found."""
+
+    version: str
+    """The version whose training data are compared with what came after."""
+    at: datetime
+    reasons: list[str]
+    """Why to train again; empty where nothing has drifted."""
+    observed: dict[str, float]
+    """Every figure that could be measured, by its name in ``Observed``."""
+
+
+def watch(
+    archive: Archive,
+    store: ModelStore,
+    documents: Documents,
+    running: Running,
+    at: datetime,
+    thresholds: Thresholds | None = None,
+) -> Report | None:
+    """Measure, judge, and keep the report; None where no version is active. Raises stores' errors, duckdb.Error."""
+    active = store.active()
+    if active is None:
+        return None
+    running.progress("comparing inputs", 0, 2)
+    observed = _inputs(archive, store.manifest(active))
+    running.progress("comparing lists", 1, 2)
+    observed |= _against_parent(archive, store, store.manifest(active)) | _gaps(store, active)
+    reasons = drift.drift(Observed(**observed), thresholds)
+    report = Report(version=active, at=at, reasons=reasons, observed=observed)
+    documents.write(DOCUMENT, msgspec.json.encode(report))
+    return report
+
+
+def last_report(documents: Documents) -> Report | None:
+    """The newest report, if there is one that can be read."""
+    stored = documents.read(DOCUMENT)
+    try:
+        return None if stored is None else msgspec.json.decode(stored, type=Report)
+    except msgspec.DecodeError:
+        return None
+
+
+def _inputs(archive: Archive, manifest: Manifest) -> dict[str, float]:
+    """Stability indexes of events since the version against those before; nothing where too few are new."""
+    with duckdb.connect() as connection:
+        # Beside serving on the same machine: a little slower is better than in the way.
+        connection.execute("SET autoinstall_known_extensions = false")
+        connection.execute("SET threads = 1")
+        if not _sides(connection, archive.files(topics.EVENTS), manifest.offsets):
+            return {}
+        types, items = (_pair(connection, field) for field in ("type", "item_id"))
+        activity = [
+            [row[0] for row in connection.execute(f"SELECT COUNT(*) FROM {side} GROUP BY {_PERSON}").fetchall()]  # noqa: S608 - both are named here
+            for side in ("earlier", "later")
+        ]
+    return {
+        "types": drift.psi_of_kinds(*types),
+        "items": drift.psi_of_items(*items),
+        "activity": drift.psi_of_activity(*activity),
+    }
+
+
+def _sides(connection: duckdb.DuckDBPyConnection, files: Sequence[str], offsets: Mapping[str, int]) -> bool:
+    """Make tables ``earlier`` and ``later`` of equally many newest events of either side; whether they are enough."""
+    if not files:
+        return False
+    ends = [(key.rsplit("/", 2)[0], int(key.rsplit("/", 1)[1]), end) for key, end in _of_events(offsets)]
+    connection.execute("CREATE TEMP TABLE ends (log_id TEXT, part INTEGER, reached BIGINT)")
+    if ends:
+        connection.executemany("INSERT INTO ends VALUES (?, ?, ?)", ends)
+    events = connection.read_parquet(list(files), hive_partitioning=False)
+    events.create_view("stored")
+    connection.execute("""
+        CREATE TEMP VIEW told AS
+        SELECT
+            TRY_CAST(TRY(decode(stored.value)) AS JSON) AS value,
+            stored.timestamp_ms,
+            stored."offset" < COALESCE(ends.reached, 0) AS known
+        FROM stored LEFT JOIN ends ON ends.log_id = stored.log_id AND ends.part = stored."partition"
+    """)
+    new = _keep(connection, "later", "NOT known", SAMPLE)
+    return new >= FEWEST and _keep(connection, "earlier", "known", new) >= FEWEST
+
+
+def _keep(connection: duckdb.DuckDBPyConnection, table: str, which: str, count: int) -> int:
+    connection.execute(
+        f"CREATE TEMP TABLE {table} AS SELECT value FROM told WHERE {which} ORDER BY timestamp_ms DESC LIMIT {count}"  # noqa: S608 - all three are ours
+    )
+    [(kept,)] = connection.execute(f"SELECT COUNT(*) FROM {table}").fetchall()  # noqa: S608
+    return int(kept)
+
+
+def _pair(connection: duckdb.DuckDBPyConnection, field: str) -> tuple[dict[str, float], dict[str, float]]:
+    earlier, later = (
+        {name: float(events) for name, events in connection.execute(_COUNTED.format(field=field, side=side)).fetchall()}
+        for side in ("earlier", "later")
+    )
+    return earlier, later
+
+
+def _of_events(offsets: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    return ((key, end) for key, end in offsets.items() if key.rsplit("/", 2)[1] == topics.EVENTS)
+
+
+def _gaps(store: ModelStore, active: str) -> dict[str, float]:
+    """Train–validation gaps of the newest measured version and of the one measured before it."""
+    metric, found = f"{LEARNED}{_VALIDATED}", {}
+    version: str | None = active
+    for name in ("gap", "gap_before"):
+        manifest = gate.measured(store, version, metric)
+        if manifest is None:
+            break
+        found[name] = drift.gap(manifest.metrics[metric], manifest.metrics.get(_VALIDATED, 0.0))
+        version = manifest.parent
+    return found
+
+
+def _against_parent(archive: Archive, store: ModelStore, manifest: Manifest) -> dict[str, float]:
+    """How far lists and scores are those of the version's parent, over the people who came last."""
+    if manifest.parent is None:
+        return {}
+    people, pair = _newest_users(archive), (manifest.version, manifest.parent)
+    return _lists(store, pair, people) | _scores(store, pair, people)
+
+
+def _scores(store: ModelStore, pair: tuple[str, str], people: Sequence[str]) -> dict[str, float]:
+    """The mean change of scores by factors, over items that both versions know; nothing where they share nobody."""
+    new, old = (_factors(store, version) for version in pair)
+    if new is None or old is None:
+        return {}
+    items = [item_id for item_id in new.item_ids if old.index_of(item_id) is not None]
+    vectors = [(a, b) for each in people if (a := old.vector(each)) is not None and (b := new.vector(each)) is not None]
+    if not items or not vectors:
+        return {}
+    before, after = zip(*vectors, strict=True)
+    scored = [
+        np.array([als.score_items(vector, items) for vector in side]) for als, side in ((old, before), (new, after))
+    ]
+    return {"scores": drift.score_change(*scored)}
+
+
+def _factors(store: ModelStore, version: str) -> Als | None:
+    try:
+        return Als.load(store.value(version, "als"))
+    except (VersionUnknown, Undecodable):
+        return None
+
+
+def _lists(store: ModelStore, versions: tuple[str, str], people: Sequence[str]) -> dict[str, float]:
+    found = []
+    for user_id in people:
+        pair = [_list(store, version, user_id) for version in versions]
+        if pair[0] and pair[1]:
+            found.append(drift.overlap(pair[0], pair[1]))
+    return {"overlap": sum(found) / len(found)} if found else {}
+
+
+def _newest_users(archive: Archive) -> list[str]:
+    files = archive.files(topics.EVENTS)
+    if not files:
+        return []
+    with duckdb.connect() as connection:
+        connection.execute("SET threads = 1")
+        connection.read_parquet(list(files), hive_partitioning=False).create_view("stored")
+        rows = connection.execute(
+            "SELECT decode(key) AS name FROM stored GROUP BY key ORDER BY MAX(timestamp_ms) DESC, name LIMIT ?", [LISTS]
+        ).fetchall()
+    return [name for (name,) in islice(rows, LISTS)]
+
+
+def _list(store: ModelStore, version: str, user_id: str) -> tuple[str, ...]:
+    try:
+        stored = store.entry(version, USERS, user_id)
+        return () if stored is None else tuple(ScoredList.load(stored).item_ids)
+    except (VersionUnknown, Undecodable):
+        return ()

@@ -1,0 +1,69 @@
+"""What a run learns by: the engine's factorization, and any algorithm of the registry by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from models.als import Als
+from models.structures.recommender import Recommender
+from offline.data.archive import Progress, quiet
+from offline.data.dataset import Interactions
+from offline.data.metadata import Facts
+from offline.engines.engine import Engine
+from offline.options import TrainingOptions
+from offline.training.algorithm import Context
+from offline.training.registry import algorithm
+from schemas.errors import ConfigurationInvalid
+
+
+@dataclass(frozen=True)
+class Learning:
+    """Trains by the options; ``previous`` is the earlier version's factorization, to be gone on from."""
+
+    engine: Engine
+    options: TrainingOptions
+    facts: Facts = field(default_factory=Facts)
+    previous: Als | None = None
+    progress: Progress = quiet
+
+    def factorization(self, interactions: Interactions) -> Als:
+        """The factors that every version holds."""
+        return self.engine.als(interactions, self.options, self.progress, self.previous)
+
+    def listing(self, interactions: Interactions) -> Recommender:
+        """The model whose lists are precomputed and which is measured."""
+        if self.options.algorithm in self.options.factorizations:
+            return self.factorization(interactions)
+        return self.model(self.options.algorithm, interactions)
+
+    def model(self, name: str, interactions: Interactions) -> Recommender:
+        """What the algorithm of this name learns, with its parameters of the options."""
+        using = algorithm(name)
+        context = Context(facts=self.facts, threads=self.options.threads, progress=self.progress)
+        return using.train(interactions, parameters_of(name, self.options.parameters), context)
+
+
+def parameters_of(name: str, given: Mapping[str, Mapping[str, Any]]) -> Any:
+    """The algorithm's parameters, its defaults where none are given; raises ConfigurationInvalid."""
+    using = algorithm(name)
+    try:
+        return msgspec.convert(dict(given.get(name, {})), using.parameters, strict=False)
+    except msgspec.ValidationError as error:
+        names = ", ".join(sorted(using.parameters.__dataclass_fields__))
+        raise ConfigurationInvalid(f"FRESHET_PARAMETERS of '{name}': {error}; it has {names}") from error
+
+
+def require_known(options: TrainingOptions) -> None:
+    """Raises ConfigurationInvalid where an algorithm or its parameters cannot be used: before any work."""
+    for name in {options.algorithm, *options.models, *options.parameters}:
+        parameters_of(name, options.parameters)
+        unknown = set(options.parameters.get(name, {})) - set(algorithm(name).parameters.__dataclass_fields__)
+        if unknown:
+            names = ", ".join(sorted(algorithm(name).parameters.__dataclass_fields__))
+            raise ConfigurationInvalid(
+                f"FRESHET_PARAMETERS of '{name}': there is no {', '.join(sorted(unknown))}; it has {names}"
+            )

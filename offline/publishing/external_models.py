@@ -1,0 +1,196 @@
+"""Similarities, lists and factors that others made, as the values that a version is made of.
+
+Every kind is a table of one row a fact; what is wrong with it is said with the row (from 0) and the column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.als import Als
+from models.neighbours import Neighbours
+from models.structures.arrays import best_rows
+from models.structures.lists import ITEMS, USERS, ScoredList
+from offline.training.lists import Packed, item_lists
+from schemas.errors import PublicationInvalid
+
+Kind = Literal["neighbours", "lists", "factors"]
+COLUMNS: Final[Mapping[Kind, pa.Schema]] = {
+    "neighbours": pa.schema([("item_id", pa.string()), ("neighbour_id", pa.string()), ("score", pa.float32())]),
+    "lists": pa.schema([("user_id", pa.string()), ("item_id", pa.string()), ("score", pa.float32())]),
+    "factors": pa.schema([("of", pa.string()), ("id", pa.string()), ("vector", pa.list_(pa.float32()))]),
+}
+"""The columns of each kind; ``of`` is ``user`` or ``item``."""
+MOST: Final = 1_000
+"""Items that one list may have."""
+_LONGEST_ID: Final = 128
+_BLOCK: Final = 1_024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Making:
+    """What is not said by the rows."""
+
+    user_list: int = 100
+    """Length of lists made of factors; lists that are given stay as they are."""
+    item_list: int = 50
+    regularization: float = 1.0
+    """λ of factors, by which people's newest events are folded in; see ``models.als``."""
+    alpha: float = 1.0
+
+
+@dataclass(frozen=True)
+class Made:
+    """What takes the place of the parent's: values by name, and lists by kind."""
+
+    rows: int
+    values: Mapping[str, bytes] = field(default_factory=dict)
+    lists: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
+
+
+def made_of(kind: Kind, table: pa.Table, making: Making | None = None) -> Made:
+    """The values and lists that a table gives; raises PublicationInvalid with the row and the column at fault."""
+    checked = _checked(kind, table)
+    return _MAKERS[kind](checked, making or Making())
+
+
+def _neighbours(table: pa.Table, making: Making) -> Made:
+    """An item's neighbours, best first; ties in the order given."""
+    _refuse_self(table)
+    groups = dict(_grouped(table, "item_id", "neighbour_id"))
+    names = dict.fromkeys((*groups, *table["neighbour_id"].to_pylist()))
+    item_ids = tuple(names)
+    place = {item_id: number for number, item_id in enumerate(item_ids)}
+    width = max(len(each) for each in groups.values())
+    indices = np.full((len(item_ids), width), -1, dtype=np.int32)
+    scores = np.zeros((len(item_ids), width), dtype=np.float32)
+    for item_id, similar in groups.items():
+        row, count = place[item_id], len(similar)
+        indices[row, :count] = [place[each] for each in similar.item_ids]
+        scores[row, :count] = similar.scores
+    value = Neighbours(item_ids, indices, scores)
+    lists = dict(item_lists(value, making.item_list))
+    return Made(table.num_rows, {Neighbours.kind: value.save()}, {ITEMS: lists})
+
+
+def _lists(table: pa.Table, _: Making) -> Made:
+    packed = {user_id: found.save() for user_id, found in _grouped(table, "user_id", "item_id")}
+    return Made(table.num_rows, {}, {USERS: packed})
+
+
+def _factors(table: pa.Table, making: Making) -> Made:
+    """Factors, and the lists of the users that have some: by the inner product, over every item."""
+    widths = pc.list_value_length(table["vector"]).to_numpy()
+    _refuse(widths != widths[0], table, "vector", f"has not {widths[0]} numbers, as the first row has")
+    _refuse(np.full(1, widths[0] < 1), table, "vector", "is empty")
+    vectors = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, int(widths[0]))
+    _refuse(~np.isfinite(vectors).all(axis=1), table, "vector", "has a number that is not finite")
+    of = np.array(table["of"].to_pylist())
+    _refuse((of != "user") & (of != "item"), table, "of", "is neither user nor item")
+    ids = table["id"].to_pylist()
+    _refuse_twice(list(zip(of.tolist(), ids, strict=True)), "id")
+    users, items = np.flatnonzero(of == "user"), np.flatnonzero(of == "item")
+    if not items.size:
+        raise PublicationInvalid("there are no rows of items; factors of users alone recommend nothing", field="of")
+    names = np.array(ids, dtype=object)
+    known = tuple(names[users]), tuple(names[items])
+    als = Als(*known, vectors[users], vectors[items], regularization=making.regularization, alpha=making.alpha)
+    return Made(table.num_rows, {Als.kind: als.save()}, {USERS: dict(_best(als, making.user_list))})
+
+
+_MAKERS: Final[Mapping[Kind, Callable[[pa.Table, Making], Made]]] = {
+    "neighbours": _neighbours,
+    "lists": _lists,
+    "factors": _factors,
+}
+
+
+def _best(als: Als, count: int) -> Iterator[Packed]:
+    for begin in range(0, len(als.user_ids), _BLOCK):
+        scores = als.user_factors[begin : begin + _BLOCK] @ als.item_factors.T
+        chosen = best_rows(scores, count)
+        values = np.take_along_axis(scores, chosen.positions, axis=1)
+        user_ids, lengths = als.user_ids[begin : begin + _BLOCK], chosen.lengths.tolist()
+        for user_id, places, found, length in zip(
+            user_ids, chosen.positions.tolist(), values.tolist(), lengths, strict=True
+        ):
+            yield user_id, ScoredList(tuple(als.item_ids[at] for at in places[:length]), tuple(found[:length])).save()
+
+
+def _checked(kind: Kind, table: pa.Table) -> pa.Table:
+    """The columns of the kind alone, in their types, without anything missing."""
+    expected = COLUMNS[kind]
+    if missing := [name for name in expected.names if name not in table.column_names]:
+        raise PublicationInvalid(
+            f"there is no column '{missing[0]}'; {kind} have {', '.join(expected.names)}", field=missing[0]
+        )
+    if not table.num_rows:
+        raise PublicationInvalid("there are no rows")
+    columns = [_cast(table[column.name], column) for column in expected]
+    checked = pa.Table.from_arrays(columns, schema=expected)
+    for name in expected.names:
+        _refuse(checked[name].is_null().to_numpy(), checked, name, "is missing")
+        if expected.field(name).type == pa.string():
+            _refuse_ids(checked, name)
+    if "score" in expected.names:
+        _refuse(~np.isfinite(checked["score"].to_numpy()), checked, "score", "is not finite")
+    return checked
+
+
+def _cast(column: pa.ChunkedArray, expected: pa.Field) -> pa.ChunkedArray:
+    try:
+        return column.cast(expected.type)
+    except pa.ArrowException as error:
+        raise PublicationInvalid(
+            f"column '{expected.name}' is {column.type}, which is no {expected.type}: {error}", field=expected.name
+        ) from error
+
+
+def _refuse_ids(table: pa.Table, name: str) -> None:
+    lengths = pc.utf8_length(table[name]).to_numpy()
+    _refuse((lengths < 1) | (lengths > _LONGEST_ID), table, name, f"has not 1 to {_LONGEST_ID} characters")
+    control = pc.match_substring_regex(table[name], r"[\x00-\x1f\x7f]").to_numpy(zero_copy_only=False)
+    _refuse(control, table, name, "has a control character")
+
+
+def _refuse_self(table: pa.Table) -> None:
+    same = pc.equal(table["item_id"], table["neighbour_id"]).to_numpy(zero_copy_only=False)
+    _refuse(same, table, "neighbour_id", "is the item itself")
+
+
+def _refuse_twice(keys: list[Any], name: str) -> None:
+    seen: set[Any] = set()
+    for row, key in enumerate(keys):
+        if key in seen:
+            raise PublicationInvalid(f"row {row}: {' and '.join(key)} are there twice", field=name, row=row)
+        seen.add(key)
+
+
+def _refuse(wrong: np.ndarray[Any, np.dtype[np.bool_]], table: pa.Table, name: str, what: str) -> None:
+    """Raise PublicationInvalid for the first row that is wrong."""
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        given = str(table[name][row].as_py())[:80]
+        raise PublicationInvalid(f"row {row}: {name} {what}, but {given!r}", field=name, row=row)
+
+
+def _grouped(table: pa.Table, key: str, member: str) -> Iterator[tuple[str, ScoredList]]:
+    """Each key's members, best first; raises PublicationInvalid where one is there twice, or are too many."""
+    keys, members, scores = table[key].to_pylist(), table[member].to_pylist(), table["score"].to_numpy()
+    _refuse_twice(list(zip(keys, members, strict=True)), member)
+    rows_of: dict[str, list[int]] = {}
+    for row, each in enumerate(keys):
+        rows_of.setdefault(each, []).append(row)
+    for each, rows in rows_of.items():
+        if len(rows) > MOST:
+            raise PublicationInvalid(
+                f"row {rows[MOST]}: '{each}' has more than {MOST:,} rows; send its best", field=key, row=rows[MOST]
+            )
+        best = sorted(rows, key=lambda row: -scores[row])
+        yield each, ScoredList(tuple(members[row] for row in best), tuple(float(scores[row]) for row in best))

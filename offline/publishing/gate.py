@@ -1,0 +1,189 @@
+"""What a version must show before it may answer: looked at in the store, as its readers will see it.
+
+What is enough is set beforehand (``offline.publishing.thresholds``), not by whoever trains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+import structlog
+
+from models.als import Als
+from models.neighbours import Neighbours
+from models.structures.lists import ScoredList
+from offline.publishing.thresholds import Thresholds
+from schemas.errors import ModelRefused, Undecodable, VersionUnknown
+from schemas.manifest import Manifest
+from schemas.ports import ModelStore
+
+BASELINE: Final = "popularity "
+"""Before a metric's name in a manifest: popularity's figure on the same hold-out."""
+PEOPLE: Final = "people"
+"""The metric that says over how many people the others were measured; ``people[new]`` of a segment."""
+COVERAGE: Final = "coverage@10"
+_DEVIATIONS: Final = 2.0
+"""Standard errors within which a difference may be chance."""
+_FURTHEST: Final = 100
+"""Versions that are gone back through for one that was measured: incremental trainings are not."""
+
+Lengths = Mapping[str, Mapping[str, int]]
+"""How long each key's list must be, by kind of list; a sample of the keys will do."""
+
+_log = structlog.get_logger()
+
+
+def admit(
+    store: ModelStore,
+    manifest: Manifest,
+    written: Mapping[str, int],
+    lengths: Lengths,
+    thresholds: Thresholds | None = None,
+) -> None:
+    """Raise ModelRefused, with every objection, where there is one; raises ModelStoreUnavailable."""
+    found = objections(store, manifest, written, lengths, thresholds)
+    if found:
+        _log.warning("the gate refused a version", version=manifest.version, objections=found)
+        raise ModelRefused(
+            f"version {manifest.version} is in the store but not active: {'; '.join(found)}."
+            f" `freshet models promote {manifest.version}` makes it active all the same"
+        )
+
+
+def objections(
+    store: ModelStore,
+    manifest: Manifest,
+    written: Mapping[str, int],
+    lengths: Lengths,
+    thresholds: Thresholds | None = None,
+) -> list[str]:
+    """What speaks against this version, which is in the store already; nothing if it may be activated.
+
+    ``written`` is how many lists of each kind were handed to the store. Raises ModelStoreUnavailable.
+    """
+    limits = thresholds or Thresholds()
+    return [
+        *_of_values(store, manifest),
+        *_of_counts(manifest, written),
+        *_of_lists(store, manifest, lengths, limits.sample),
+        *_of_quality(manifest, limits, store.active()),
+        *_of_champion(manifest, limits, measured(store, store.active(), limits.metric)),
+    ]
+
+
+def _of_values(store: ModelStore, manifest: Manifest) -> Iterator[str]:
+    for name, (kind, wrong_with) in _CHECKED.items():
+        if name not in manifest.values:
+            continue
+        try:
+            wrong = wrong_with(kind.load(store.value(manifest.version, name)))
+        except (Undecodable, VersionUnknown) as error:
+            wrong = f"cannot be read back: {error}"
+        if wrong:
+            yield f"its {_SHOWN[name]} {wrong}"
+
+
+def _wrong_with_factors(als: Als) -> str | None:
+    if not (np.isfinite(als.user_factors).all() and np.isfinite(als.item_factors).all()):
+        return "are not finite"
+    return None if als.item_factors.any() else "are all zero"
+
+
+def _wrong_with_neighbours(neighbours: Neighbours) -> str | None:
+    return None if np.isfinite(neighbours.scores).all() else "have scores that are not finite"
+
+
+_CHECKED: Final[dict[str, tuple[Any, Callable[[Any], str | None]]]] = {
+    "als": (Als, _wrong_with_factors),
+    "neighbours": (Neighbours, _wrong_with_neighbours),
+}
+_SHOWN: Final = {"als": "factors", "neighbours": "neighbours"}
+
+
+def _of_counts(manifest: Manifest, written: Mapping[str, int]) -> Iterator[str]:
+    for kind, promised in manifest.lists.items():
+        if written.get(kind, 0) != promised:
+            yield f"it has {written.get(kind, 0)} of {promised} lists of {kind}"
+
+
+def _of_lists(store: ModelStore, manifest: Manifest, lengths: Lengths, sample: int) -> Iterator[str]:
+    """The first list of each kind that is wrong, of a sample that is the same whenever one looks."""
+    for kind, of_kind in lengths.items():
+        for key in list(of_kind)[:: max(1, len(of_kind) // sample)]:
+            stored = store.entry(manifest.version, kind, key)
+            wrong = "is missing" if stored is None else _wrong_with(stored, of_kind[key])
+            if wrong:
+                yield f"the list of {kind.removesuffix('s')} '{key}' {wrong}"
+                break
+
+
+def _wrong_with(stored: bytes, length: int) -> str | None:
+    try:
+        read = ScoredList.load(stored)
+    except Undecodable as error:
+        return f"cannot be read back: {error}"
+    if len(read) != length or len(set(read.item_ids)) != len(read):
+        return f"has {len(set(read.item_ids))} items instead of {length}"
+    scores = np.asarray(read.scores)
+    return None if np.isfinite(scores).all() and (np.diff(scores) <= 0).all() else "is not in order"
+
+
+def _of_quality(manifest: Manifest, limits: Thresholds, champion: str | None) -> Iterator[str]:
+    """What its own figures say, whatever answers now."""
+    name, found = limits.metric, manifest.metrics
+    own, popular = found.get(name), found.get(BASELINE + name)
+    if limits.measured and own is None:
+        yield f"its {name} was not measured"
+    if limits.least is not None and own is not None and own < limits.least:
+        yield f"its {name} of {own:.4f} is below the least of {limits.least:.4f}"
+    if champion is not None and own is not None and popular is not None and own <= popular:
+        yield f"its {name} of {own:.4f} is no better than popularity's {popular:.4f}"
+    covered = found.get(COVERAGE)
+    if covered is not None and covered < limits.coverage:
+        yield f"it recommends {covered:.2%} of the items at all, fewer than {limits.coverage:.2%}"
+
+
+def _of_champion(manifest: Manifest, limits: Thresholds, champion: Manifest | None) -> Iterator[str]:
+    """In which segments it is worse than the version that answers by more than it may be, and than chance would be."""
+    if champion is None:
+        return
+    for segment, share in limits.worse.items():
+        suffix = "" if segment == "all" else f"[{segment}]"
+        own, other = manifest.metrics.get(limits.metric + suffix), champion.metrics.get(limits.metric + suffix)
+        if own is None or other is None:
+            continue
+        chance = _DEVIATIONS * np.hypot(_error(manifest, own, suffix), _error(champion, other, suffix))
+        if own < other * (1 - share) - chance:
+            yield (
+                f"its {limits.metric}{suffix} of {own:.4f} is worse than the {other:.4f} of {champion.version}"
+                f" by more than {share:.0%} and chance"
+            )
+    own, other = manifest.metrics.get(COVERAGE), champion.metrics.get(COVERAGE)
+    if own is not None and other is not None and own < limits.coverage_share * other:
+        yield (
+            f"it recommends {own:.2%} of the items at all, less than"
+            f" {limits.coverage_share:.0%} of the {other:.2%} of {champion.version}"
+        )
+
+
+def _error(manifest: Manifest, mean: float, suffix: str) -> float:
+    """The most that the standard error of a mean of figures from 0 to 1 can be; 0 where the count is not known."""
+    people = manifest.metrics.get(PEOPLE + suffix, 0.0)
+    return float(np.sqrt(max(0.0, mean * (1 - mean)) / people)) if people > 0 else 0.0
+
+
+def measured(store: ModelStore, version: str | None, metric: str) -> Manifest | None:
+    """The version itself, or the nearest one before it that has this metric."""
+    for _ in range(_FURTHEST):
+        if version is None:
+            return None
+        try:
+            manifest = store.manifest(version)
+        except VersionUnknown:  # it has expired
+            return None
+        if metric in manifest.metrics:
+            return manifest
+        version = manifest.parent
+    return None

@@ -1,0 +1,103 @@
+"""Moves the pointer to a version, and says so on the ``models`` topic; removes versions that have expired."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+import structlog
+
+from offline.metrics import HINTS_LOST, MODEL_INTERACTIONS, MODEL_QUALITY, MODEL_TRAINED_AT
+from schemas.errors import LogUnavailable, PointerMoved, VersionUnknown
+from schemas.log import topics
+from schemas.log.records import LogEntry
+from schemas.manifest import Manifest
+from schemas.model_hints import HINT_KEY, ModelHint, encode_hint
+from schemas.ports import LogWriter, ModelStore
+
+Reason = Literal["published", "promoted", "rolled_back"]
+
+KEPT: Final = 5
+"""Versions that ``expire`` leaves, the active one and its parent beside them."""
+_HINT_SECONDS: Final = 10.0
+
+_log = structlog.get_logger()
+
+
+def activate(
+    store: ModelStore, hints: LogWriter, version: str, expected: str | None, now: float, reason: Reason = "published"
+) -> Manifest:
+    """Point to a version that is whole, if the pointer is still where it is expected; then say so.
+
+    Raises PointerMoved, VersionUnknown, ModelStoreUnavailable. A hint that cannot be written is counted, no error.
+    """
+    manifest = store.manifest(version)
+    store.activate(version, expected)
+    _measure(manifest)
+    _hint(hints, ModelHint(version=version, previous=expected, reason=reason, at=datetime.fromtimestamp(now, UTC)))
+    _log.info("the active version has changed", version=version, previous=expected, reason=reason)
+    return manifest
+
+
+def promote(store: ModelStore, hints: LogWriter, version: str, now: float) -> Manifest:
+    """Make any whole version the active one, whatever a gate said of it; raises as ``activate`` does."""
+    return activate(store, hints, version, store.active(), now, "promoted")
+
+
+def rollback(store: ModelStore, hints: LogWriter, now: float) -> Manifest:
+    """Go back to the active version's parent, or where that is gone to the newest older version.
+
+    Raises VersionUnknown where there is none, and as ``activate`` does.
+    """
+    active = store.active()
+    if active is None:
+        raise VersionUnknown("no version is active, so there is nothing to go back from; train one first")
+    return activate(store, hints, _before(active, store.versions()), active, now, "rolled_back")
+
+
+def expire(store: ModelStore, keep: int = KEPT) -> list[str]:
+    """Remove all but the newest ``keep`` versions, never the active one, its parent or the challenger.
+
+    Returns what was removed.
+    """
+    active, versions = store.active(), store.versions()
+    spared = {active, store.challenger(), *(each.parent for each in versions if each.version == active)}
+    gone = [each.version for each in versions[max(0, keep) :] if each.version not in spared]
+    return [version for version in gone if _delete(store, version)]
+
+
+def _before(active: str, versions: Sequence[Manifest]) -> str:
+    names = [each.version for each in versions]
+    parent = next((each.parent for each in versions if each.version == active), None)
+    older = [name for name in names if name < active]
+    if parent in names:
+        return str(parent)
+    if not older:
+        raise VersionUnknown(f"{active} is the oldest version in the store; there is none to go back to")
+    return older[0]
+
+
+def _delete(store: ModelStore, version: str) -> bool:
+    try:
+        store.delete(version)
+    except PointerMoved:  # it was promoted meanwhile
+        return False
+    return True
+
+
+def _hint(hints: LogWriter, hint: ModelHint) -> None:
+    try:
+        [landed] = hints.append(topics.MODELS, [LogEntry(HINT_KEY, encode_hint(hint))]).result(_HINT_SECONDS)
+    except (LogUnavailable, TimeoutError) as error:
+        landed = error
+    if isinstance(landed, Exception):
+        HINTS_LOST.inc()
+        _log.warning("the models topic was not told of the new version", version=hint.version, reason=str(landed))
+
+
+def _measure(manifest: Manifest) -> None:
+    MODEL_TRAINED_AT.set(manifest.created_at.timestamp())
+    MODEL_INTERACTIONS.set(manifest.window.interactions)
+    for name, value in manifest.metrics.items():
+        MODEL_QUALITY.labels(name).set(value)

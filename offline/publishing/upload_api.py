@@ -1,0 +1,162 @@
+"""The door for models made elsewhere: ``POST /v1/models/{neighbours|lists|factors}``, for whoever has the token."""
+
+from __future__ import annotations
+
+import hmac
+import io
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import structlog
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from offline.publishing.external_models import COLUMNS, Kind, Made, Making, made_of
+from schemas.errors import (
+    FreshetError,
+    LeaseTaken,
+    ModelRefused,
+    PointerMoved,
+    PublicationInvalid,
+    StoreUnavailable,
+)
+from schemas.http.problems import MEDIA_TYPE, ProblemError
+from schemas.manifest import Manifest
+
+MAX_BYTES: Final = 256 * 1024 * 1024
+"""The largest body; what is larger is published by `freshet models publish`."""
+PARQUET: Final = frozenset({"application/vnd.apache.parquet", "application/x-parquet", "application/octet-stream"})
+NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
+
+_log = structlog.get_logger()
+
+Receive = Callable[[Kind, Made], Manifest]
+"""Publishes what was made; blocks."""
+
+
+class Door(NamedTuple):
+    """What the route is made of."""
+
+    token: str
+    """Whoever sends it may publish; never empty."""
+    receive: Receive
+    making: Making
+
+
+def build_router(door: Door) -> APIRouter:
+    """The route; problems are answered as RFC 9457 has them."""
+    router = APIRouter(tags=["models"])
+
+    @router.post("/v1/models/{kind}", summary="Publish similarities, lists or factors made elsewhere")
+    async def post_models(kind: str, request: Request) -> Response:
+        try:
+            return await _published(door, kind, request)
+        except ProblemError as problem:
+            return Response(problem.body(), problem.status, problem.headers, MEDIA_TYPE)
+
+    return router
+
+
+async def _published(door: Door, kind: str, request: Request) -> Response:
+    _require_token(door.token, request.headers.get("authorization", ""))
+    known = next((each for each in COLUMNS if each == kind), None)
+    if known is None:
+        raise ProblemError(404, "unknown-kind", f"there is no kind '{kind}'; send {', '.join(COLUMNS)}", field="kind")
+    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    body = await _body(request)
+    manifest, rows = await run_in_threadpool(_receive, door, known, media_type, body)
+    answer = {"version": manifest.version, "parent": manifest.parent, "kind": known, "rows": rows}
+    return Response(msgspec.json.encode(answer), 201, media_type="application/json")
+
+
+def _require_token(token: str, given: str) -> None:
+    if not hmac.compare_digest(f"Bearer {token}".encode(), given.encode("utf-8", "replace")):
+        raise ProblemError(
+            401,
+            "token",
+            "send the token of FRESHET_MODELS_TOKEN as 'Authorization: Bearer TOKEN'",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+
+
+async def _body(request: Request) -> bytes:
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > MAX_BYTES:
+            raise ProblemError(
+                413, "too-large", f"the body is larger than {MAX_BYTES:,} bytes; use `freshet models publish` for it"
+            )
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _receive(door: Door, kind: Kind, media_type: str, body: bytes) -> tuple[Manifest, int]:
+    try:
+        made = made_of(kind, read_table(kind, media_type, body), door.making)
+        return door.receive(kind, made), made.rows
+    except FreshetError as error:
+        _log.warning("models_not_published", kind=kind, reason=str(error))
+        raise _problem(error) from error
+
+
+def _problem(error: FreshetError) -> ProblemError:
+    if isinstance(error, PublicationInvalid):
+        return ProblemError(400, "invalid", str(error), field=error.field, index=error.row)
+    if isinstance(error, ModelRefused):
+        return ProblemError(422, "refused", str(error))
+    if isinstance(error, PointerMoved | LeaseTaken):
+        return ProblemError(409, "busy", str(error), headers={"Retry-After": "60"})
+    if isinstance(error, StoreUnavailable):
+        return ProblemError(503, "unavailable", str(error), headers={"Retry-After": "5"})
+    return ProblemError(500, "failed", str(error))
+
+
+def read_table(kind: Kind, media_type: str, body: bytes) -> pa.Table:
+    """The rows of a body: Parquet, a JSON array of objects, or one object a line; raises PublicationInvalid."""
+    if media_type in PARQUET:
+        return read_parquet(io.BytesIO(body))
+    try:
+        rows = _lines(body) if media_type in NDJSON else msgspec.json.decode(body, type=list[dict[str, Any]])
+    except msgspec.DecodeError as error:
+        raise PublicationInvalid(f"the body is no JSON array of objects: {error}") from error
+    columns = {name: [row.get(name) for row in rows] for name in COLUMNS[kind].names}
+    return pa.table({name: _column(name, values, COLUMNS[kind].field(name).type) for name, values in columns.items()})
+
+
+def read_parquet(source: Any) -> pa.Table:
+    """The table of a file or buffer; raises PublicationInvalid where it is not Parquet."""
+    try:
+        return pq.ParquetFile(source).read()
+    except (pa.ArrowException, OSError) as error:
+        raise PublicationInvalid(f"it cannot be read as Parquet: {error}") from error
+
+
+def _lines(body: bytes) -> list[dict[str, Any]]:
+    rows = []
+    for number, line in enumerate(each for each in body.split(b"\n") if each.strip()):
+        try:
+            rows.append(msgspec.json.decode(line, type=dict[str, Any]))
+        except msgspec.DecodeError as error:
+            raise PublicationInvalid(f"row {number}: the line is no JSON object: {error}", row=number) from error
+    return rows
+
+
+def _column(name: str, values: list[Any], kind: pa.DataType) -> pa.Array:
+    try:
+        return pa.array(values, kind)
+    except (pa.ArrowException, TypeError, ValueError):
+        row = next(row for row, value in enumerate(values) if not _fits(value, kind))
+        detail = f"row {row}: {name} must be {kind}, but is {str(values[row])[:80]!r}"
+        raise PublicationInvalid(detail, field=name, row=row) from None
+
+
+def _fits(value: Any, kind: pa.DataType) -> bool:
+    try:
+        pa.scalar(value, kind)
+    except (pa.ArrowException, TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,147 @@
+"""Hybrid: iALS, and ridge regressions from what items and users say of themselves to their factors.
+
+Gantner et al., "Learning Attribute-to-Feature Mappings for Cold-Start Recommendations", ICDM 2010.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from sklearn.linear_model import Ridge
+
+from models.als import Als
+from models.content import Content, attribute_terms
+from models.hybrid import Hybrid
+from models.structures.arrays import Floats
+from offline.data.dataset import Interactions
+from offline.data.metadata import Facts
+from offline.training.algorithm import Algorithm, Choice, Context
+from offline.training.algorithm import Floats as FloatRange
+from offline.training.content import content
+from offline.training.content.content import ContentParameters
+from offline.training.factorization import ials
+from offline.training.parameters import SEED, IalsParameters
+from schemas.errors import ConfigurationInvalid
+
+
+@dataclass(frozen=True, kw_only=True)
+class HybridParameters:
+    """Of a hybrid; raises ConfigurationInvalid where a value cannot work."""
+
+    factors: int = 64
+    """d."""
+    ridge: float = 3.0
+    """λ of the regressions; items' features are of length one."""
+    few: int = 5
+    """Items with fewer interactions are folded in from what they say of themselves."""
+    terms: int = 10_000
+    """Of content, the most that are kept."""
+    least: int = 5
+    """People who must have an attribute's value before it counts."""
+    seed: int = SEED
+
+    def __post_init__(self) -> None:
+        if self.factors < 1 or self.ridge <= 0 or self.few < 0 or self.terms < 1 or self.least < 1:
+            raise ConfigurationInvalid("factors, ridge, terms and least of a hybrid must be above 0, few not below")
+
+
+class _Line(NamedTuple):
+    """Factors = ``mean`` (d,) + features · ``slopes`` (T, d)."""
+
+    mean: Floats
+    slopes: Floats
+
+
+def train(
+    interactions: Interactions, parameters: HybridParameters | None = None, context: Context | None = None
+) -> Hybrid:
+    """Factors of everything that is known; raises NothingToTrain where nothing is said of any item."""
+    chosen, given = parameters or HybridParameters(), context or Context()
+    said = content.train(interactions, given.facts, ContentParameters(terms=chosen.terms))
+    trained = ials.train(
+        interactions, IalsParameters(factors=chosen.factors, seed=chosen.seed), given.threads, given.progress
+    )
+    items = _of_items(said, trained, chosen.ridge)
+    user_terms, users = _of_users(given.facts, trained, chosen)
+    hybrid = Hybrid(trained, said, *items, user_terms, *users, (), np.zeros((0, chosen.factors), np.float32))
+    return _with_cold(_with_priors(hybrid, interactions, given.facts, chosen.few), given.facts)
+
+
+def _of_items(said: Content, trained: Als, ridge: float) -> _Line:
+    """From the terms of the items that say something to their factors."""
+    shape = len(said.item_ids), len(said.terms)
+    features = sp.csr_matrix((said.values, said.indices, said.indptr), shape)
+    telling = np.flatnonzero(np.diff(said.indptr))
+    return _line(features[telling], trained.item_factors[telling], ridge)
+
+
+def _of_users(facts: Facts, trained: Als, parameters: HybridParameters) -> tuple[tuple[str, ...], _Line]:
+    """Which attributes count, and from those to the factors of the users who have some."""
+    said = {
+        row: set(attribute_terms(facts.users[user_id].attributes))
+        for row, user_id in enumerate(trained.user_ids)
+        if user_id in facts.users
+    }
+    counts = Counter(term for terms in said.values() for term in terms)
+    terms = tuple(sorted(term for term, n in counts.items() if n >= parameters.least))
+    if not terms:
+        mean = trained.user_factors.mean(axis=0)
+        return (), _Line(mean, np.zeros((0, mean.size), np.float32))
+    features = _indicators([said[row] for row in said], terms)
+    return terms, _line(features, trained.user_factors[list(said)], parameters.ridge)
+
+
+def _indicators(said: Sequence[set[str]], terms: Sequence[str]) -> sp.csr_matrix:
+    """Who says which term, (n, A) of ones."""
+    columns = {term: at for at, term in enumerate(terms)}
+    rows = [sorted(columns[term] for term in each if term in columns) for each in said]
+    indptr = np.concatenate(([0], np.cumsum([len(row) for row in rows])))
+    indices = np.array([at for row in rows for at in row], dtype=np.int32)
+    return sp.csr_matrix((np.ones(indices.size, np.float32), indices, indptr), (len(rows), len(terms)))
+
+
+def _line(features: sp.csr_matrix, factors: Floats, ridge: float) -> _Line:
+    fitted = Ridge(alpha=ridge, solver="sparse_cg", tol=1e-4).fit(features.astype(np.float64), factors)
+    return _Line(np.asarray(fitted.intercept_, np.float32), np.asarray(fitted.coef_.T, np.float32))
+
+
+def _with_priors(hybrid: Hybrid, interactions: Interactions, facts: Facts, few: int) -> Hybrid:
+    """With the factors of items that few had, and that say something, folded in from their priors."""
+    columns = interactions.matrix.tocsc()
+    factors = hybrid.factors.item_factors.copy()
+    for at in np.flatnonzero(np.diff(columns.indptr) < few).tolist():
+        item = facts.items.get(hybrid.item_ids[at])
+        if item is not None:
+            factors[at] = hybrid.fold_in_item(_first(interactions, columns, at), item)
+    return replace(hybrid, factors=replace(hybrid.factors, item_factors=factors))
+
+
+def _first(interactions: Interactions, columns: sp.csc_matrix, at: int) -> Mapping[str, float]:
+    """Who had an item, with weights."""
+    entries = slice(columns.indptr[at], columns.indptr[at + 1])
+    people: NDArray[Any] = columns.indices[entries]
+    weights = columns.data[entries].tolist()
+    return {interactions.user_ids[row]: weight for row, weight in zip(people.tolist(), weights, strict=True)}
+
+
+def _with_cold(hybrid: Hybrid, facts: Facts) -> Hybrid:
+    """With the items of which something is said and which nobody had."""
+    cold = tuple(sorted(item_id for item_id in facts.items if hybrid.index_of(item_id) is None))
+    factors = [hybrid.item_prior(facts.items[item_id]) for item_id in cold]
+    return replace(hybrid, cold_ids=cold, cold_factors=np.array(factors).reshape(len(cold), hybrid.factors.dimensions))
+
+
+ALGORITHM: Final = Algorithm(
+    name="hybrid",
+    about="iALS, with factors from what items and users say of themselves where interactions are few or none",
+    parameters=HybridParameters,
+    train=train,
+    space={"factors": Choice((32, 64, 128)), "ridge": FloatRange(0.1, 100.0), "few": Choice((0, 2, 5, 10, 20))},
+    kind=Hybrid.kind,
+)

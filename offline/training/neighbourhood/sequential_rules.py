@@ -1,0 +1,126 @@
+"""Followers: which items people went on to after an item, by sequential rules or by co-visitation.
+
+Kamehkhosh, Jannach and Ludewig, RecTemp 2017; Ludewig and Jannach, UMUAI 2018: in a session, a pair of items n places
+apart counts 1 / n.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import scipy.sparse as sp
+
+from models.sequential_rules import Followers
+from offline.data.dataset import Interactions
+from offline.training.algorithm import Algorithm, Context, Floats, Integers
+from offline.training.neighbourhood.neighbours import strongest
+from offline.training.neighbourhood.sessions import Recorded, recorded
+from schemas.errors import ConfigurationInvalid
+
+_DAY: Final = 86_400.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleParameters:
+    """Of sequential rules; raises ConfigurationInvalid where a value cannot work."""
+
+    width: int = 100
+    """Followers kept an item."""
+    window: int = 10
+    """Places within which one item follows another."""
+    backward: float = 0.0
+    """What a pair counts the other way round, next to 1 forwards."""
+    half_life_days: float | None = None
+    """A pair counts half for each so many days that it is older than the newest session; None: all alike."""
+    age: float = 0.5
+    """In asking, the item n places before the newest counts exp(-n / age)."""
+    same: float = 1.0
+    """How much an item speaks for itself, next to 1 for its best follower."""
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.window < 1 or not self.age > 0 or min(self.backward, self.same) < 0:
+            raise ConfigurationInvalid(
+                "width, window and age of followers must be above 0, backward and same not below"
+            )
+        if self.half_life_days is not None and not self.half_life_days > 0:
+            raise ConfigurationInvalid("half_life_days of followers must be above 0, or none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoVisitParameters(RuleParameters):
+    """Of co-visitation: either item of a pair speaks for the other, and what is long ago counts less."""
+
+    backward: float = 0.5
+    half_life_days: float | None = 30.0
+    age: float = 2.0
+
+
+def train(interactions: Interactions, parameters: RuleParameters) -> Followers:
+    """Each item's followers, strongest first; raises ConfigurationInvalid where times are not known.
+
+    A score is the share of the follower's weight among all that followed the item.
+    """
+    pairs = _pairs(recorded(interactions), len(interactions.item_ids), parameters)
+    totals = np.asarray(pairs.sum(axis=1)).ravel()
+    pairs.data /= np.repeat(np.maximum(totals, np.finfo(np.float32).tiny), np.diff(pairs.indptr)).astype(np.float32)
+    indices, scores = strongest(pairs, parameters.width)
+    return Followers(interactions.item_ids, indices, scores, parameters.age, parameters.same)
+
+
+def _pairs(sessions: Recorded, count: int, parameters: RuleParameters) -> sp.csr_matrix:
+    """Summed weights of pairs (I, I) float32: row i, what came after item i."""
+    numbers, items = sessions.numbers, sessions.items
+    weights = _worth(sessions, parameters.half_life_days)[numbers].astype(np.float32)
+    summed = sp.csr_matrix((count, count), dtype=np.float32)
+    for apart in range(1, min(parameters.window, items.size - 1) + 1):
+        together = numbers[apart:] == numbers[:-apart]
+        pair = items[:-apart][together], items[apart:][together]
+        summed = summed + sp.csr_matrix((weights[apart:][together] / apart, pair), shape=(count, count))
+    if parameters.backward:
+        summed = summed + summed.T.tocsr() * np.float32(parameters.backward)
+    summed.sum_duplicates()
+    return summed
+
+
+def _worth(sessions: Recorded, half_life_days: float | None) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """How much each session counts, 1 for the newest."""
+    if half_life_days is None:
+        return np.ones(sessions.times.size)
+    halvings = (sessions.times - sessions.times[-1]) / (half_life_days * _DAY)
+    # What is halved a hundred times has still happened: float32 keeps it above 0.
+    return np.asarray(np.exp2(np.maximum(halvings, -100.0)))
+
+
+def needs_mib(interactions: Interactions, parameters: RuleParameters) -> float:
+    """What the pairs take before they are cut, at most: 24 bytes a pair, in MiB."""
+    return 24 * parameters.window * int(interactions.matrix.nnz) / 2**20
+
+
+def _train(interactions: Interactions, parameters: RuleParameters, _: Context) -> Followers:
+    return train(interactions, parameters)
+
+
+def _algorithm(name: str, about: str, parameters: type[RuleParameters], **space: Any) -> Algorithm[Any]:
+    return Algorithm(
+        name=name,
+        about=about,
+        parameters=parameters,
+        train=_train,
+        space={"window": Integers(1, 20), "age": Floats(0.2, 5.0), "same": Floats(0.1, 10.0), **space},
+        needs_mib=needs_mib,
+        kind=Followers.kind,
+    )
+
+
+ALGORITHMS: Final = (
+    _algorithm("sequential-rules", "what came after the newest items in others' sessions", RuleParameters),
+    _algorithm(
+        "co-visitation",
+        "what came near the newest items in others' sessions, either way, the newest sessions counting most",
+        CoVisitParameters,
+        backward=Floats(0.0, 1.0, log=False),
+        half_life_days=Floats(0.5, 365.0),
+    ),
+)

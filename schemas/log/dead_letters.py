@@ -1,0 +1,85 @@
+"""A record that could not be decoded or applied, with where it stood and why."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime
+from hashlib import blake2b
+
+import msgspec
+
+from schemas.log.records import Record
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """One refused record: original bytes (base64), coordinates, who refused it and why."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    value: str
+    refused_by: str
+    reason: str
+    at: datetime
+
+    def original(self) -> bytes:
+        """The refused bytes."""
+        return base64.b64decode(self.value)
+
+    @property
+    def identity(self) -> str:
+        """The same for every letter of the same refused record, and for no other."""
+        place = f"{self.topic}:{self.partition}:{self.offset}:".encode()
+        return blake2b(place + self.original(), digest_size=12).hexdigest()
+
+    def original_key(self) -> bytes:
+        """The refused record's key."""
+        return base64.b64decode(self.key)
+
+
+class Resolution(msgspec.Struct, frozen=True, kw_only=True, tag="resolution"):
+    """Says on the dead-letter topic that a letter was replayed: the letter's ``identity`` and where it is now."""
+
+    identity: str
+    topic: str
+    token: str
+    at: datetime
+
+
+_DECODER = msgspec.json.Decoder(DeadLetter)
+_RESOLUTION = msgspec.json.Decoder(Resolution)
+
+
+def refuse(record: Record, refused_by: str, reason: str, at: datetime) -> DeadLetter:
+    """The dead letter of a record."""
+    return DeadLetter(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        key=base64.b64encode(record.key).decode(),
+        value=base64.b64encode(record.value).decode(),
+        refused_by=refused_by,
+        reason=reason,
+        at=at,
+    )
+
+
+def encode_dead_letter(letter: DeadLetter) -> bytes:
+    """The dead letter as JSON."""
+    return msgspec.json.encode(letter)
+
+
+def decode_dead_letter(value: bytes) -> DeadLetter:
+    """Read a dead letter; raises msgspec.DecodeError where it is not one."""
+    return _DECODER.decode(value)
+
+
+def encode_resolution(resolution: Resolution) -> bytes:
+    """The resolution as JSON."""
+    return msgspec.json.encode(resolution)
+
+
+def decode_resolution(value: bytes) -> Resolution:
+    """Read a resolution; raises msgspec.DecodeError where it is not one."""
+    return _RESOLUTION.decode(value)
