@@ -18,7 +18,7 @@ from models.structures.recommender import Histories
 
 
 @dataclass(frozen=True, eq=False)
-class Followers(Neighbours):
+class SequentialRules(Neighbours):
     """``Neighbours`` that are followers: ``scores`` are shares of what came after the item."""
 
     kind: ClassVar[str] = "followers"

@@ -26,12 +26,12 @@ from offline.training.blending.source_weights import Choice, Expected, learn
 from replay.stream import Moment
 from replay.system import System
 from replay.training import Trainer
-from schemas.answers import Asked
+from schemas.answers import RecommendationRequest
 from serving.config import RankingConfig
-from serving.ranking.blend import Candidates, source_weights, weighed
-from serving.ranking.context import Scene
-from serving.ranking.pipeline import Ranked
-from serving.state.model_bundle import Models
+from serving.ranking.blend import CandidateSet, source_weights, weighed
+from serving.ranking.context import RankingContext
+from serving.ranking.pipeline import RankedList
+from serving.state.model_bundle import ModelBundle
 from signals.decay import DAY, HOUR
 from signals.users import UserValue
 
@@ -115,7 +115,7 @@ class Weigher:
         self._choices: deque[Choice] = deque(maxlen=_CHOICES)
         self._back: deque[Revisits] = deque(maxlen=_CHOICES)
 
-    def watch(self, candidates: Candidates, scene: Scene, at: int | None, person: str) -> None:
+    def watch(self, candidates: CandidateSet, scene: RankingContext, at: int | None, person: str) -> None:
         """Remember what was proposed and what was chosen, where it was among that."""
         if (choice := _choice(candidates, at, self._sources, scene.profile.events, person)) is not None:
             self._choices.append(choice)
@@ -158,7 +158,7 @@ class _Runner:
             while self._waiting and self._waiting[0].at <= now - self.delay:
                 self.system.feed(self._waiting.popleft().event)
 
-    def adopt(self, models: Models) -> None:
+    def adopt(self, models: ModelBundle) -> None:
         while self.delay is None and self._waiting:
             self.system.feed(self._waiting.popleft().event)
         self.system.adopt(models)
@@ -234,7 +234,7 @@ class _Replay:
 
     def _ask(self, moment: Moment, drawn: _Drawn) -> None:
         event, k = moment.event, max(self._options.cutoffs)
-        asked = Asked(
+        asked = RecommendationRequest(
             now=moment.at,
             count=_SHOWN * k,
             user_id=event.user_id,
@@ -251,7 +251,7 @@ class _Replay:
             if drawn.weights:
                 self._learn(runner, asked, moment, person if drawn.sample else None)
 
-    def _learn(self, runner: _Runner, asked: Asked, moment: Moment, scored: int | None) -> None:
+    def _learn(self, runner: _Runner, asked: RecommendationRequest, moment: Moment, scored: int | None) -> None:
         """Remember a choice; where a person is named, the live system's sources are scored one by one as well."""
         scene = runner.system.scene(asked, moment.event.subject)
         candidates = runner.system.candidates(scene)
@@ -262,7 +262,7 @@ class _Replay:
         if runner is self._live and scored is not None:
             self._alone_and_without(scene, candidates, at, scored)
 
-    def _alone_and_without(self, scene: Scene, candidates: Candidates, at: int | None, person: int) -> None:
+    def _alone_and_without(self, scene: RankingContext, candidates: CandidateSet, at: int | None, person: int) -> None:
         column = _column(candidates, at)
         scores, _ = candidates.table(candidates.scores)
         totals, _ = candidates.table(weighed(candidates, source_weights(scene)))
@@ -295,7 +295,7 @@ class _Replay:
         )
 
 
-def _rank(found: Ranked, item_id: str) -> float:
+def _rank(found: RankedList, item_id: str) -> float:
     """The right item's place in the list, from 1; half of those that score the same stand before it."""
     at = next((place for place, item in enumerate(found.items) if item.item_id == item_id), None)
     if at is None:
@@ -305,7 +305,7 @@ def _rank(found: Ranked, item_id: str) -> float:
     return 1.0 + (same[0] + same[-1]) / 2
 
 
-def _column(candidates: Candidates, at: int | None) -> int | None:
+def _column(candidates: CandidateSet, at: int | None) -> int | None:
     """Where a position stands among the candidates."""
     if at is None:
         return None
@@ -322,7 +322,7 @@ def _among(scores: NDArray[Any], column: int) -> float:
 
 
 def _choice(
-    candidates: Candidates, at: int | None, sources: tuple[str, ...], interactions: int, person: str
+    candidates: CandidateSet, at: int | None, sources: tuple[str, ...], interactions: int, person: str
 ) -> Choice | None:
     """The best candidates of each source, and which was chosen; None where it was none of them.
 

@@ -21,13 +21,13 @@ from schemas.ports import Clock, ModelStore, SignalReader
 from serving.config import RankingConfig
 from serving.ranking import item_lists
 from serving.ranking.context import Signals
-from serving.ranking.pipeline import Ranked, recommend
+from serving.ranking.pipeline import RankedList, recommend
 from serving.state import model_bundle
-from serving.state.aggregates import Population
+from serving.state.aggregates import Aggregates
 from serving.state.catalogue import Catalogue
-from serving.state.model_bundle import NO_MODELS, Columns, as_columns
-from serving.state.online_state import Apply, State
-from serving.state.signal_sync import Follower
+from serving.state.model_bundle import NO_BUNDLE, ScoredPositions, as_columns
+from serving.state.online_state import Apply, OnlineState
+from serving.state.signal_sync import SignalSync
 from signals import users
 from signals.merge import merge
 from signals.users import EMPTY, UserValue
@@ -40,10 +40,10 @@ _SHELVES: Final[tuple[item_lists.Shelf, ...]] = ("popular", "trending", "latest"
 class World(NamedTuple):
     """What an answer is made from beside its record, as it stands now."""
 
-    state: State
+    state: OnlineState
     """The catalogue, the aggregates, and the model version of the record."""
     config: RankingConfig
-    stored: Columns | None
+    stored: ScoredPositions | None
     """The person's precomputed list in that version."""
     catalogue_version: str
     aggregates_version: str
@@ -91,7 +91,7 @@ async def read_world(
 ) -> World:
     """Read what the record names by version; raises StoreUnavailable, ModelStoreUnavailable and Undecodable."""
     catalogue = Catalogue(bare_items=bare_items)
-    state = State(catalogue, Population(catalogue, partitions, config.population_weights))
+    state = OnlineState(catalogue, Aggregates(catalogue, partitions, config.population_weights))
     items = await _followed(Signal.ITEMS, reader, partitions, state.apply_items, clock)
     cells = await _followed(Signal.AGGREGATES, reader, partitions, state.apply_aggregates, clock)
     try:
@@ -112,11 +112,11 @@ def explain(decision: Decision, world: World) -> Explanation:
     return Explanation(ranked.items, compare(decision.items, ranked.items), moved)
 
 
-def reproduce(decision: Decision, world: World) -> Ranked | None:
+def reproduce(decision: Decision, world: World) -> RankedList | None:
     """The answer by the very code that made it; None where its item is no longer known, or its route."""
     asked, state = decision.asked, world.state
     rest = state.models, state.catalogue, world.config
-    nobody = Signals(EMPTY, state.population)
+    nobody = Signals(EMPTY, state.aggregates)
     if "ranking" in decision.degraded:
         return item_lists.shelf("popular", asked, nobody, *rest)
     for kind in _SHELVES:
@@ -124,10 +124,10 @@ def reproduce(decision: Decision, world: World) -> Ranked | None:
             return item_lists.shelf(kind, asked, nobody, *rest)
     if decision.route in item_lists.NEAR:
         at = state.catalogue.position(asked.item_id or "")
-        signals = Signals(person(decision), state.population)
+        signals = Signals(person(decision), state.aggregates)
         return None if at is None else item_lists.NEAR[decision.route](at, asked, signals, *rest)
     if decision.route in ("recommendations", "rank", "session"):
-        return recommend(asked, Signals(person(decision), state.population, world.stored), *rest)
+        return recommend(asked, Signals(person(decision), state.aggregates, world.stored), *rest)
     return None
 
 
@@ -176,18 +176,18 @@ def moved_on(decision: Decision, world: World) -> tuple[str, ...]:
 
 async def _followed(signal: Signal, reader: SignalReader, partitions: int, apply: Apply, clock: Clock) -> str:
     """Read a followed signal whole; its version."""
-    follower = Follower(signal, reader, partitions, apply, clock)
+    follower = SignalSync(signal, reader, partitions, apply, clock)
     await follower.refresh()
     if follower.read_at is None:
         raise StoreUnavailable(f"the signal '{signal}' cannot be read; is the signal store running?")
     return follower.version
 
 
-def _adopt(decision: Decision, models: ModelStore, state: State) -> Columns | None:
+def _adopt(decision: Decision, models: ModelStore, state: OnlineState) -> ScoredPositions | None:
     """Take over the record's model version; the person's list in it, where the answer had it. Raises VersionUnknown."""
     version = decision.model_version
     if version is None:
-        state.adopt(NO_MODELS)
+        state.adopt(NO_BUNDLE)
         return None
     state.adopt(model_bundle.load(models.manifest(version), partial(models.value, version)))
     user_id = decision.asked.user_id

@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from models.source_weights import SourceWeights
-from schemas.answers import Asked
+from schemas.answers import RecommendationRequest
 from schemas.events import LoggedEvent
 from serving.config import RankingConfig
-from serving.ranking.blend import Candidates, gather
-from serving.ranking.context import Scene, Signals
-from serving.ranking.pipeline import SOURCES, Ranked, compose, propose, recommend
+from serving.ranking.blend import CandidateSet, gather
+from serving.ranking.context import RankingContext, Signals
+from serving.ranking.pipeline import SOURCES, RankedList, build_context, generate_candidates, recommend
 from serving.state import model_bundle
-from serving.state.aggregates import Merged, Population
+from serving.state.aggregates import Aggregates, Merged
 from serving.state.catalogue import Catalogue
-from serving.state.model_bundle import Models
-from serving.state.online_state import State
+from serving.state.model_bundle import ModelBundle
+from serving.state.online_state import OnlineState
 from signals import aggregates, users
 from signals.cells import observed
 from signals.users import EMPTY, UserValue
@@ -30,7 +30,7 @@ class System:
     def __init__(self, config: RankingConfig) -> None:
         self.config = config
         catalogue = Catalogue()
-        self.state = State(catalogue, Population(catalogue, 1, config.population_weights))
+        self.state = OnlineState(catalogue, Aggregates(catalogue, 1, config.population_weights))
         self._values: dict[str, UserValue] = {}
         self._cells: dict[str, aggregates.Cell] = {}
         self._offset = 0
@@ -45,7 +45,7 @@ class System:
         self._merge(changed)
         self._offset += 1
 
-    def adopt(self, models: Models) -> None:
+    def adopt(self, models: ModelBundle) -> None:
         """Answer by another model from now on."""
         self.state.adopt(models)
 
@@ -53,28 +53,28 @@ class System:
         """Blend by these weights from now on; by the configured ones where there are none."""
         self.state.models = model_bundle.weighed(self.state.models, weights)
 
-    def ask(self, asked: Asked, subject: str) -> Ranked:
+    def ask(self, asked: RecommendationRequest, subject: str) -> RankedList:
         """What this subject (a key of the ``users`` signal) would be shown."""
         return recommend(asked, self._signals(subject), self.state.models, self.state.catalogue, self.config)
 
-    def scene(self, asked: Asked, subject: str) -> Scene:
+    def scene(self, asked: RecommendationRequest, subject: str) -> RankingContext:
         """The request as the sources see it."""
-        return compose(asked, self._signals(subject), self.state.models, self.state.catalogue, self.config)
+        return build_context(asked, self._signals(subject), self.state.models, self.state.catalogue, self.config)
 
-    def candidates(self, scene: Scene) -> Candidates:
+    def candidates(self, scene: RankingContext) -> CandidateSet:
         """What every configured source proposes, whatever it weighs."""
-        return gather(propose(scene, [name for name in SOURCES if self.config.sources.get(name, 0.0) > 0]))
+        return gather(generate_candidates(scene, [name for name in SOURCES if self.config.sources.get(name, 0.0) > 0]))
 
     def value(self, subject: str) -> UserValue:
         """What is known of this subject."""
         return self._values.get(subject, EMPTY)
 
     def _signals(self, subject: str) -> Signals:
-        return Signals(self.value(subject), self.state.population)
+        return Signals(self.value(subject), self.state.aggregates)
 
     def _merge(self, changed: Mapping[str, aggregates.Cell]) -> None:
         merged = Merged.nothing()
-        population = self.state.population
+        population = self.state.aggregates
         for _ in population.merge_cells(0, changed.items(), merged):
             pass
         for _ in population.follow(merged):

@@ -18,7 +18,7 @@ from offline.training.neighbourhood import neighbours
 from offline.training.registry import algorithm
 from schemas.errors import NothingToTrain
 from schemas.events import LoggedEvent
-from serving.state.model_bundle import Models
+from serving.state.model_bundle import ModelBundle
 from signals.users import Entry
 from signals.weights import worth
 
@@ -45,7 +45,7 @@ class Trainer:
         pair[2] = at
         pair[3] += 1
 
-    def train(self, version: str, at: float) -> Models:
+    def train(self, version: str, at: float) -> ModelBundle:
         """The values of a version, as serving loads them; raises NothingToTrain."""
         if not self._pairs:
             raise NothingToTrain("nothing has happened yet that shows interest in an item")
@@ -56,7 +56,7 @@ class Trainer:
             algorithm(name).train(interactions, parameters_of(name, self._options.parameters), context)
             for name in names
         )
-        return Models(
+        return ModelBundle(
             version=version,
             created_at=at,
             trained_to=at,

@@ -16,7 +16,7 @@ from offline.options import TrainingOptions
 from replay.evaluate import Weigher
 from replay.system import System
 from replay.training import Trainer
-from schemas.answers import Asked
+from schemas.answers import RecommendationRequest
 from schemas.errors import NothingToTrain, Undecodable
 from schemas.events import LoggedEvent
 from schemas.log import topics
@@ -70,7 +70,7 @@ def _watched(
 
 
 def _ask(system: System, weigher: Weigher, event: LoggedEvent) -> None:
-    asked = Asked(now=event.occurred_at.timestamp(), user_id=event.user_id, session_id=event.session_id)
+    asked = RecommendationRequest(now=event.occurred_at.timestamp(), user_id=event.user_id, session_id=event.session_id)
     scene = system.scene(asked, event.subject)
     seen = event.item_id in scene.signals.user.seen
     if not scene.signals.user.recent or (seen and event.user_id is not None):

@@ -65,7 +65,7 @@ class Boost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     factor: float
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+class RecommendationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A request as it was answered: parameters with defaults filled in, the time and the seed."""
 
     now: float
@@ -126,7 +126,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     recommendation_id: str
     route: str
     generated_at: datetime
-    asked: Asked
+    asked: RecommendationRequest
     items: list[DecidedItem]
     model_version: str | None = None
     signals_offset: str | None = None

@@ -113,7 +113,7 @@ def best_rows(scores: Floats, count: int) -> Best:
     count = min(count, width)
     if count <= 0 or not rows:
         return Best(np.empty((rows, 0), dtype=np.intp), np.zeros(rows, dtype=np.intp))
-    row, column = np.divmod(np.flatnonzero(scores >= floors(scores, count)[:, None]), width)
+    row, column = np.divmod(np.flatnonzero(scores >= score_thresholds(scores, count)[:, None]), width)
     value = scores[row, column]
     finite = np.isfinite(value)
     row, column, value = row[finite], column[finite], value[finite]
@@ -127,7 +127,7 @@ def best_rows(scores: Floats, count: int) -> Best:
     return Best(positions, np.minimum(np.diff(begins), count))
 
 
-def floors(scores: NDArray[Any], count: int) -> NDArray[Any]:
+def score_thresholds(scores: NDArray[Any], count: int) -> NDArray[Any]:
     """For each row of ``scores`` (n, I) a score that at least ``count`` of it reach, near the ``count``-th greatest (n,)."""
     rows, width = scores.shape
     tops, groups = scores, width // _GROUP

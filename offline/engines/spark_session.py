@@ -43,7 +43,7 @@ def session(
 
 
 def _settings(jars: Sequence[str], memory: str) -> dict[str, str]:
-    logging = files("offline").joinpath("spark_log4j2.properties")
+    logging = files("offline.engines").joinpath("spark_log4j2.properties")
     return {
         "spark.jars": ",".join(jars),
         "spark.driver.memory": memory,

@@ -206,7 +206,7 @@ def _strongest(scores: Any, ties: Hashes, count: int, above: float) -> Places:
 
 
 @_compiled((_FLOATS, _HASHES, _COUNT, _NUMBER), (_DOUBLES, _HASHES, _COUNT, _NUMBER))
-def strongest(scores: Floats | Doubles, ties: Hashes, count: int, above: float) -> Places:
+def top_k(scores: Floats | Doubles, ties: Hashes, count: int, above: float) -> Places:
     """Places of the ``count`` greatest finite scores (C,) above ``above``, greatest first.
 
     Scores are compared in millionths, equal ones by ``ties`` (C,), smallest first.
@@ -216,7 +216,7 @@ def strongest(scores: Floats | Doubles, ties: Hashes, count: int, above: float) 
 
 @_compiled((_FLOATS, _INTS, _BOOLS, _HASHES, _COUNT, _NUMBER))
 def best_allowed(scores: Floats, items: Ints, allowed: Bools, ties: Hashes, count: int, above: float) -> Places:
-    """``strongest`` of the items (C,) that are allowed; ``allowed`` and ``ties`` are by item."""
+    """``top_k`` of the items (C,) that are allowed; ``allowed`` and ``ties`` are by item."""
     count = min(max(count, 0), scores.size)
     keys, held, places = np.empty(count), np.empty(count, np.uint32), np.empty(count, np.int64)
     size, floor = 0, above if count else np.inf
@@ -274,7 +274,7 @@ def numbered(entries: Ints) -> tuple[Ints, Ints]:
 
 
 @_compiled((_INTS, _FLOATS, _PLACES, _INTS, _FLOATS, _BOOLS, _HASHES, _COUNT))
-def gathered(
+def sum_by_item(
     items: Ints,
     scores: Floats,
     lengths: Places,

@@ -19,17 +19,19 @@ _FUSION: Final = 10.0
 """Reciprocal rank fusion's constant: Cormack, Clarke, Büttcher, SIGIR 2009 (they use 60 on longer lists)."""
 
 
-def strongest(scores: NDArray[Any], count: int, ties: NDArray[np.uint32], above: float = -inf) -> NDArray[np.int64]:
+def top_k(scores: NDArray[Any], count: int, ties: NDArray[np.uint32], above: float = -inf) -> NDArray[np.int64]:
     """Indices of the ``count`` greatest finite scores (C,), greatest first, ties by ``ties`` (C,), smallest first.
 
     Only those above ``above``; scores that differ by less than a millionth are equal.
     """
-    return kernels.strongest(scores, ties, count, above)
+    return kernels.top_k(scores, ties, count, above)
 
 
-def fused(orders: Sequence[NDArray[np.integer[Any]]], ties: NDArray[np.uint32], count: int) -> NDArray[np.int32]:
+def reciprocal_rank_fusion(
+    orders: Sequence[NDArray[np.integer[Any]]], ties: NDArray[np.uint32], count: int
+) -> NDArray[np.int32]:
     """Several orders of positions as one, by reciprocal rank; ``ties`` (n,) is of all positions."""
     scores = np.zeros(ties.size)
     for order in orders:
         scores[order] += 1.0 / (_FUSION + np.arange(order.size))
-    return strongest(np.where(scores > 0, scores, -np.inf), count, ties).astype(np.int32)
+    return top_k(np.where(scores > 0, scores, -np.inf), count, ties).astype(np.int32)

@@ -19,7 +19,7 @@ import numpy as np
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from models.structures.arrays import Ints
-from schemas.answers import Asked
+from schemas.answers import RecommendationRequest
 from schemas.errors import FilterInvalid
 from serving.filtering.fields import (
     Bools,
@@ -118,7 +118,7 @@ class Parameter(NamedTuple):
         below = self.path[2:] if self.path[:2] == ("user", "attributes") else self.path[1:]
         return below[0] if self.path[0] == "user" and below else None
 
-    def values(self, asked: Asked) -> tuple[Value, ...]:
+    def values(self, asked: RecommendationRequest) -> tuple[Value, ...]:
         """The values of this request; none where it does not say."""
         if self.path == ("now",):
             return (Value(moment=asked.now),)
@@ -157,7 +157,7 @@ class Expression(NamedTuple):
     root: Test | Group
     attributes: frozenset[str]
 
-    def holds(self, asked: Asked, fields: Fields) -> Bools:
+    def holds(self, asked: RecommendationRequest, fields: Fields) -> Bools:
         """Of which positions it holds, shape (n,)."""
         return _holds(self.root, asked, fields)
 
@@ -334,7 +334,7 @@ class _Rows(NamedTuple):
     exact: bool
 
 
-def _holds(node: Test | Group, asked: Asked, fields: Fields) -> Bools:
+def _holds(node: Test | Group, asked: RecommendationRequest, fields: Fields) -> Bools:
     if isinstance(node, Test):
         return _tested(node, asked, fields)
     found = _holds(node.parts[0], asked, fields)
@@ -346,7 +346,7 @@ def _holds(node: Test | Group, asked: Asked, fields: Fields) -> Bools:
     return found
 
 
-def _tested(test: Test, asked: Asked, fields: Fields) -> Bools:
+def _tested(test: Test, asked: RecommendationRequest, fields: Fields) -> Bools:
     wanted = _filled(test.wanted, asked)
     if isinstance(test.subject, Field):
         return _satisfied(_rows(test.subject.path, asked, fields), test.name, wanted, len(fields))
@@ -357,14 +357,14 @@ def _tested(test: Test, asked: Asked, fields: Fields) -> Bools:
     return np.repeat(held, len(fields))
 
 
-def _rows(path: Path, asked: Asked, fields: Fields) -> _Rows:
+def _rows(path: Path, asked: RecommendationRequest, fields: Fields) -> _Rows:
     column = fields.column(path)
     if path == _AGE:
         return _Rows(column, asked.now - column.moments, np.full(column.moments.size, np.nan), exact=False)
     return _Rows(column, column.numbers, column.moments, exact=path == _ITEM_ID)
 
 
-def _filled(constant: Constant, asked: Asked) -> tuple[Value, ...]:
+def _filled(constant: Constant, asked: RecommendationRequest) -> tuple[Value, ...]:
     return tuple(
         value for each in constant for value in (each.values(asked) if isinstance(each, Parameter) else (each,))
     )

@@ -13,13 +13,13 @@ from models.source_weights import CURVES, SourceWeights, Weight
 from models.structures.arrays import Floats, Ints
 from serving.arrays import kernels
 from serving.config import RankingConfig
-from serving.ranking.context import NOTHING, Led, Part, Scene
+from serving.ranking.context import NO_CANDIDATES, Candidates, Led, RankingContext
 
 _NONE: Final = Weight(0.0)
 _EVERYBODY: Final = frozenset({"trending_hour", "trending_day", "trending_fortnight", "trending_here", "popular"})
 
 
-class Blend(NamedTuple):
+class BlendedCandidates(NamedTuple):
     """C candidates: positions, total scores, by source (S, C) what it added and at which place it has it, and what led there."""
 
     items: Ints
@@ -31,7 +31,7 @@ class Blend(NamedTuple):
     led: tuple[Led | int, ...]
 
 
-class Candidates(NamedTuple):
+class CandidateSet(NamedTuple):
     """What S sources propose: C positions in any order, and E proposals, one source's after the other's."""
 
     items: Ints
@@ -53,7 +53,7 @@ class Candidates(NamedTuple):
         return kernels.table(values, self.columns, self.lengths, among, self.items.size)
 
 
-def source_weights(scene: Scene) -> dict[str, Weight]:
+def source_weights(scene: RankingContext) -> dict[str, Weight]:
     """The sources' weights for this person: those that were learned, and of all other sources the configured ones.
 
     A stored list says what the fold-in says, and gives way to it as fresh events outweigh what was learned.
@@ -69,7 +69,7 @@ def source_weights(scene: Scene) -> dict[str, Weight]:
     return weights
 
 
-def _learned(scene: Scene, learned: SourceWeights) -> dict[str, Weight]:
+def _learned(scene: RankingContext, learned: SourceWeights) -> dict[str, Weight]:
     """Those of the sources that are configured at all."""
     on, found = scene.config.sources, learned.of(scene.profile.events)
     return {name: weight for name, weight in found.items() if on.get(name, 0.0) > 0}
@@ -85,66 +85,68 @@ def configured(config: RankingConfig, interactions: float) -> dict[str, Weight]:
     return {name: Weight(weight * (1.0 - known) if name in _EVERYBODY else weight) for name, weight in sources}
 
 
-def gather(parts: Mapping[str, Part]) -> Candidates:
+def gather(parts: Mapping[str, Candidates]) -> CandidateSet:
     """All candidates of some sources."""
     used = {name: found for name, found in parts.items() if found.items.size}
-    proposed = np.concatenate([NOTHING.items, *(found.items for found in used.values())])
+    proposed = np.concatenate([NO_CANDIDATES.items, *(found.items for found in used.values())])
     items, columns = kernels.numbered(proposed)
-    return Candidates(
+    return CandidateSet(
         items=items,
         names=tuple(used),
         lengths=np.array([found.items.size for found in used.values()], np.intp),
         columns=columns,
-        scores=np.concatenate([NOTHING.scores, *(found.scores for found in used.values())]),
+        scores=np.concatenate([NO_CANDIDATES.scores, *(found.scores for found in used.values())]),
         led=tuple([found.led for found in used.values()]),
     )
 
 
-def weighed(found: Candidates, weights: Mapping[str, Weight]) -> Floats:
+def weighed(found: CandidateSet, weights: Mapping[str, Weight]) -> Floats:
     """What each proposal adds to its candidate (E,); that of a source without a weight adds nothing."""
     given = np.array([weights.get(name, _NONE) for name in found.names], np.float32).reshape(-1, CURVES)
     return kernels.weighed(found.scores, found.lengths, given)
 
 
-def blend(scene: Scene, parts: Mapping[str, Part], weights: Mapping[str, Weight], averse: Part) -> Blend:
+def blend(
+    scene: RankingContext, parts: Mapping[str, Candidates], weights: Mapping[str, Weight], negative_feedback: Candidates
+) -> BlendedCandidates:
     """The candidates that may yet be shown, with their totals, in no order."""
     found = gather({name: each for name, each in parts.items() if any(weights.get(name, _NONE))})
     added = weighed(found, weights)
     scores = np.bincount(found.columns, added, found.items.size).astype(np.float32)
     if scene.asked.seed and scene.config.exploration:
         scores *= _noise(scene, found.items)
-    if averse.items.size:
-        scores -= _aversion(scene, found.items, averse)
+    if negative_feedback.items.size:
+        scores -= _aversion(scene, found.items, negative_feedback)
     near = _shortlist(scene, scores)
     shown, places = found.table(added, near)
-    return Blend(found.items[near], scores[near], found.names, shown, places, found.led)
+    return BlendedCandidates(found.items[near], scores[near], found.names, shown, places, found.led)
 
 
-def _shortlist(scene: Scene, scores: Floats) -> NDArray[np.intp]:
-    """Which of the candidates by their scores (C,) may be shown once ``exposed`` has moved them: most can be left out."""
+def _shortlist(scene: RankingContext, scores: Floats) -> NDArray[np.intp]:
+    """Which of the candidates by their scores (C,) may be shown once ``ctr_adjusted`` has moved them: most can be left out."""
     asked, config = scene.asked, scene.config
     if asked.diversity > 0 or config.caps or config.boosts or asked.boosts or config.explore:
         return np.arange(scores.size)
     return kernels.near_best(scores, asked.count, (1.0 + config.click_through) ** 2)
 
 
-def exposed(scene: Scene, blended: Blend) -> Blend:
+def ctr_adjusted(scene: RankingContext, blended: BlendedCandidates) -> BlendedCandidates:
     """The same by how willingly each is clicked where it is shown; a factor near 1, which is no reason."""
     most = 1.0 + scene.config.click_through
-    exposure = scene.signals.population.exposure
+    exposure = scene.signals.aggregates.exposure
     if most == 1.0 or exposure.empty:
         return blended
     factors = exposure.relative(blended.items, scene.asked.now, most)
     return blended._replace(scores=blended.scores * factors)
 
 
-def _aversion(scene: Scene, items: Ints, averse: Part) -> Floats:
+def _aversion(scene: RankingContext, items: Ints, negative_feedback: Candidates) -> Floats:
     """What is taken off each candidate's score, shape (C,)."""
     taken = np.zeros(len(scene.catalogue), np.float32)
-    taken[averse.items] = averse.scores * scene.config.aversion
+    taken[negative_feedback.items] = negative_feedback.scores * scene.config.aversion
     return taken[items]
 
 
-def _noise(scene: Scene, items: Ints) -> Floats:
+def _noise(scene: RankingContext, items: Ints) -> Floats:
     """Factors around 1, drawn for each item from the request's seed, shape (C,)."""
     return kernels.noise(scene.catalogue.column("hash"), items, scene.asked.seed, scene.config.exploration)

@@ -8,22 +8,22 @@ from typing import Final
 import numpy as np
 
 from models.structures.arrays import Floats
-from schemas.answers import Asked, Boost, DecidedItem, Reason
+from schemas.answers import Boost, DecidedItem, Reason, RecommendationRequest
 from serving.filtering.expressions import compiled
-from serving.ranking.blend import Blend
-from serving.ranking.context import NOBODY, Scene
+from serving.ranking.blend import BlendedCandidates
+from serving.ranking.context import NO_SEED, RankingContext
 
 BOOST: Final = "boost"
 PIN: Final = "pin"
 
 
-def attributes_of(asked: Asked, boosts: Iterable[Boost]) -> frozenset[str]:
+def attributes_of(asked: RecommendationRequest, boosts: Iterable[Boost]) -> frozenset[str]:
     """The user's attributes that a request's and the site's expressions read."""
     texts = [asked.filter, *(boost.filter for boost in (*boosts, *asked.boosts))]
     return frozenset[str]().union(*(compiled(text).attributes for text in texts if text))
 
 
-def boosted(scene: Scene, blended: Blend) -> Blend:
+def apply_boosts(scene: RankingContext, blended: BlendedCandidates) -> BlendedCandidates:
     """The blend with each candidate's score times the factors of all boosts whose filter it fulfils.
 
     What a factor above 1 adds is a share of its own, told as the reason ``boost``; a factor below 1 tells nothing.
@@ -40,11 +40,13 @@ def boosted(scene: Scene, blended: Blend) -> Blend:
         names=(*blended.names, BOOST),
         added=np.vstack([added, more[None]]).astype(np.float32),
         places=np.vstack([blended.places, np.full((1, more.size), -1, np.int32)]),
-        led=(*blended.led, NOBODY),
+        led=(*blended.led, NO_SEED),
     )
 
 
-def pinned(scene: Scene, items: list[DecidedItem], positions: list[int]) -> tuple[list[DecidedItem], list[int]]:
+def apply_pins(
+    scene: RankingContext, items: list[DecidedItem], positions: list[int]
+) -> tuple[list[DecidedItem], list[int]]:
     """The list with the pinned items at their places, counted from 1 at the first page; the rest moves down.
 
     A pin holds over the filter and what was seen, but never shows what is hidden, excluded or on a page before. It has
@@ -61,7 +63,7 @@ def pinned(scene: Scene, items: list[DecidedItem], positions: list[int]) -> tupl
     return [item for item, _ in kept], [at for _, at in kept]
 
 
-def _places(scene: Scene) -> Mapping[int, int]:
+def _places(scene: RankingContext) -> Mapping[int, int]:
     """Where on this page which positions are pinned, from 1; a request's pin goes before the site's."""
     pins = {**scene.config.pins, **scene.asked.pins}
     if not pins:
@@ -75,7 +77,7 @@ def _places(scene: Scene) -> Mapping[int, int]:
     return {at: found[at] for at in taken[may].tolist()}
 
 
-def _factors(scene: Scene, boosts: Iterable[Boost]) -> Floats:
+def _factors(scene: RankingContext, boosts: Iterable[Boost]) -> Floats:
     """What each position's score is multiplied by, shape (n,)."""
     factors = np.ones(len(scene.catalogue), np.float32)
     for boost in boosts:

@@ -10,18 +10,18 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.structures.arrays import Floats, Ints, floors
-from schemas.answers import Asked
+from models.structures.arrays import Floats, Ints, score_thresholds
+from schemas.answers import RecommendationRequest
 from serving.arrays import kernels
 from serving.config import RankingConfig
 from serving.filtering.fields import Bools
 from serving.ranking.user_profile import Profile
-from serving.state.aggregates import Population
+from serving.state.aggregates import Aggregates
 from serving.state.catalogue import Catalogue
-from serving.state.model_bundle import Columns, Models
+from serving.state.model_bundle import ModelBundle, ScoredPositions
 from signals.users import UserValue
 
-NOBODY: Final = -1
+NO_SEED: Final = -1
 """The anchor of a candidate that no single item led to."""
 _MANY: Final = 10_000
 """Scores from which on it pays to look for a floor first."""
@@ -33,17 +33,17 @@ class Signals(NamedTuple):
     """What is known at this moment: the person's value, everybody's aggregates, the person's precomputed list."""
 
     user: UserValue
-    population: Population
-    stored: Columns | None = None
+    aggregates: Aggregates
+    stored: ScoredPositions | None = None
 
 
-class Scene(NamedTuple):
+class RankingContext(NamedTuple):
     """One request with all that bears on it. ``allowed`` (n,) says which positions may be recommended."""
 
-    asked: Asked
+    asked: RecommendationRequest
     profile: Profile
     signals: Signals
-    models: Models
+    models: ModelBundle
     catalogue: Catalogue
     config: RankingConfig
     allowed: Bools
@@ -70,53 +70,53 @@ Led = Callable[[Ints], Ints]
 """The item that led to each of some of a source's candidates, or NOBODY; asked by their places, none below 0, shape (C,)."""
 
 
-class Part(NamedTuple):
+class Candidates(NamedTuple):
     """One source's candidates: distinct positions (C,), scores 0 to 1 (C,), and which item led to them."""
 
     items: Ints
     scores: Floats
-    led: Led | int = NOBODY
+    led: Led | int = NO_SEED
     """Asked only of the candidates that are shown; or one item that led to them all."""
 
 
-NOTHING: Final = Part(np.empty(0, np.int32), np.empty(0, np.float32))
+NO_CANDIDATES: Final = Candidates(np.empty(0, np.int32), np.empty(0, np.float32))
 
 
-def first_allowed(scene: Scene, items: Ints) -> NDArray[np.int64]:
+def first_allowed(scene: RankingContext, items: Ints) -> NDArray[np.int64]:
     """Places of the first ``reach`` allowed among these items (C,), in their order."""
     return kernels.first_allowed(items, scene.allowed, scene.reach)
 
 
-def best_allowed(scene: Scene, items: Ints, scores: Floats, above: float = -inf) -> NDArray[np.int64]:
+def best_allowed(scene: RankingContext, items: Ints, scores: Floats, above: float = -inf) -> NDArray[np.int64]:
     """Places of the ``reach`` best of the allowed among these items (C,), by finite scores (C,) above ``above``, best first."""
     if scores.size < max(_MANY, scene.reach + _SPARE):
         return _best(scene, items, scores, above)
     # NumPy is faster at leaving out most of many.
-    floor = max(floors(scores[None, :], scene.reach + _SPARE)[0] - 1.0 / kernels.EXACT, above)
+    floor = max(score_thresholds(scores[None, :], scene.reach + _SPARE)[0] - 1.0 / kernels.EXACT, above)
     near = (scores > floor).nonzero()[0]
     found = near[_best(scene, items[near], scores[near], above)]
     return found if found.size == scene.reach or floor <= above else _best(scene, items, scores, above)
 
 
-def _best(scene: Scene, items: Ints, scores: Floats, above: float) -> NDArray[np.int64]:
+def _best(scene: RankingContext, items: Ints, scores: Floats, above: float) -> NDArray[np.int64]:
     return kernels.best_allowed(scores, items, scene.allowed, scene.catalogue.column("hash"), scene.reach, above)
 
 
-def scaled(scores: Floats) -> Floats:
+def max_normalize(scores: Floats) -> Floats:
     """Scores brought to 0..1 by the greatest one; what is below zero becomes zero."""
     top = float(scores.max(initial=0.0))
     positive: Floats = np.maximum(scores, 0.0).astype(np.float32, copy=False)
     return positive / np.float32(top) if top > 0 else positive
 
 
-def supported(scores: Floats, support: float) -> Floats:
+def shrink(scores: Floats, support: float) -> Floats:
     """Scores above 0 brought to 0..1: the greatest one is near 1 where it is far above ``support``, which has its unit."""
     top = float(scores.max(initial=0.0))
     weighed: Floats = scores / np.float32(top + support) if top > 0 else scores
     return weighed
 
 
-class Lead(NamedTuple):
+class SeedMatches(NamedTuple):
     """Where one anchor leads: positions (C,), how strongly each (C,), and how much the anchor counts."""
 
     anchor: int
@@ -125,13 +125,13 @@ class Lead(NamedTuple):
     scores: Floats
 
 
-def gathered(scene: Scene, leads: Iterable[Lead]) -> Part:
+def sum_by_item(scene: RankingContext, leads: Iterable[SeedMatches]) -> Candidates:
     """Candidates of several anchors: weighed scores summed, each led to by the anchor that gave it most; the ``reach`` best."""
     kept = [each for each in leads if each.items.size]
     if not kept:
-        return NOTHING
+        return NO_CANDIDATES
     anchors, weights, items, scores = zip(*kept, strict=True)
-    found, summed, leading = kernels.gathered(
+    found, summed, leading = kernels.sum_by_item(
         np.concatenate(items),
         np.concatenate(scores),
         np.array([each.size for each in items]),
@@ -141,12 +141,12 @@ def gathered(scene: Scene, leads: Iterable[Lead]) -> Part:
         scene.catalogue.column("hash"),
         scene.reach,
     )
-    return Part(found, summed, leading.take)
+    return Candidates(found, summed, leading.take)
 
 
-def bucketed(items: Ints) -> Part:
+def rank_buckets(items: Ints) -> Candidates:
     """Candidates in order, scored by rank in doubling buckets: a small change of counts seldom changes a score."""
-    return Part(items, _buckets(items.size))
+    return Candidates(items, _buckets(items.size))
 
 
 @cache

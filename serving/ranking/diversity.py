@@ -14,7 +14,7 @@ import numpy as np
 
 from models.structures.arrays import Floats, Ints
 from serving.filtering.fields import Path, Value
-from serving.ranking.context import Scene
+from serving.ranking.context import RankingContext
 
 Held = tuple[Path, Value]
 """A field with one of its values."""
@@ -24,7 +24,7 @@ _POOL: Final = 200
 """Candidates that are compared, or twice as many as are asked for where that is more."""
 
 
-def chosen(scene: Scene, items: Ints, scores: Floats) -> Ints:
+def chosen(scene: RankingContext, items: Ints, scores: Floats) -> Ints:
     """Which of the candidates (C,), best first, to show: rising places in their order, ``asked.count`` of them at most."""
     count = scene.asked.count
     wanted = max(_POOL, 2 * count) if scene.asked.diversity > 0 else count
@@ -53,7 +53,7 @@ def mmr(scores: Floats, rows: Floats, count: int, diversity: float) -> Ints:
     return np.array(taken, np.int32)
 
 
-def vectors(scene: Scene, items: Ints) -> Floats:
+def vectors(scene: RankingContext, items: Ints) -> Floats:
     """Each item's direction (C, D): by the model's factors where it has them, else by its categories."""
     als = scene.models.als
     factors = np.zeros((items.size, als.dimensions if als else 0), np.float32)
@@ -72,7 +72,7 @@ def vectors(scene: Scene, items: Ints) -> Floats:
     return directions
 
 
-def within_caps(scene: Scene, items: Ints, wanted: int) -> Ints:
+def within_caps(scene: RankingContext, items: Ints, wanted: int) -> Ints:
     """Rising places of the first ``wanted`` candidates that a list may hold together: ``caps`` at most of each value.
 
     ``items`` (C,) come best first. Where too few are left for the list, the best of those held back fill up.

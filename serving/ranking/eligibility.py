@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.structures.arrays import Ints
-from schemas.answers import Asked
+from schemas.answers import RecommendationRequest
 from serving.config import RankingConfig
 from serving.filtering.expressions import compiled
 from serving.filtering.fields import Bools
@@ -22,7 +22,7 @@ from signals.users import UserValue
 _ANY: Final = "*"
 
 
-def permitted(asked: Asked, catalogue: Catalogue) -> Bools:
+def permitted(asked: RecommendationRequest, catalogue: Catalogue) -> Bools:
     """Which positions (n,) may be shown to anybody who asks so: visible now, as was asked for, not excluded or shown before."""
     may = catalogue.all_visible(asked.now)
     if asked.include:
@@ -40,7 +40,9 @@ def permitted(asked: Asked, catalogue: Catalogue) -> Bools:
     return may
 
 
-def hide_seen(may: Bools, asked: Asked, user: UserValue, catalogue: Catalogue, config: RankingConfig) -> None:
+def hide_seen(
+    may: Bools, asked: RecommendationRequest, user: UserValue, catalogue: Catalogue, config: RankingConfig
+) -> None:
     """Take from what may be shown (n,), in its place, what the person has seen and may not be shown again yet."""
     if asked.seen or not config.hide_seen:
         return
@@ -63,7 +65,7 @@ def _held(bits: bytes, hashes: NDArray[np.uint32]) -> NDArray[np.int64]:
     return found
 
 
-def _stay_away(asked: Asked, user: UserValue, config: RankingConfig) -> Iterable[str]:
+def _stay_away(asked: RecommendationRequest, user: UserValue, config: RankingConfig) -> Iterable[str]:
     """The items seen that may not be shown again yet, by what was done and how long ago."""
     if not config.seen_for:
         return user.seen

@@ -11,10 +11,10 @@ import numpy as np
 from models.ratings import Ratings
 from models.structures.arrays import Floats
 from schemas.answers import Reason
-from serving.arrays.top_k import strongest
+from serving.arrays.top_k import top_k
 from serving.ranking import scoring
 from serving.ranking.candidates import fold_in
-from serving.ranking.context import Scene, scaled
+from serving.ranking.context import RankingContext, max_normalize
 from serving.ranking.pipeline import recommend
 
 _SMALLEST_SHARE: Final = 0.01
@@ -27,7 +27,7 @@ class Led(NamedTuple):
     share: float
 
 
-def because(scene: Scene, at: int) -> list[Led]:
+def because(scene: RankingContext, at: int) -> list[Led]:
     """Which of the person's items led to the one at a position, largest share first; the shares sum to about 1.
 
     By the exact contributions to the folded-in score (Hu, Koren, Volinsky, ICDM 2008, section 5) where the model knows the
@@ -39,7 +39,7 @@ def because(scene: Scene, at: int) -> list[Led]:
     return sorted((each for each in shares if each.share >= _SMALLEST_SHARE), key=lambda each: -each.share)
 
 
-def compatibility(scene: Scene, at: int) -> dict[str, Any]:
+def compatibility(scene: RankingContext, at: int) -> dict[str, Any]:
     """How well an item suits a person: score, the share of the shop that suits less, and the reasons."""
     return {
         "score": scoring.scores(scene, [scene.catalogue.ids[at]])[0],
@@ -49,26 +49,26 @@ def compatibility(scene: Scene, at: int) -> dict[str, Any]:
     }
 
 
-def predicted_ratings(scene: Scene, ratings: Ratings, item_ids: Sequence[str]) -> list[float]:
+def predicted_ratings(scene: RankingContext, ratings: Ratings, item_ids: Sequence[str]) -> list[float]:
     """The stars that the person would give to each of these items, by the ratings given so far."""
     own = {e.item: e.value for e in scene.signals.user.recent if e.type == "rating" and e.value is not None}
     predicted: list[float] = ratings.predict(own, item_ids).tolist()
     return predicted
 
 
-def similar_users(scene: Scene, count: int) -> list[dict[str, Any]]:
+def similar_users(scene: RankingContext, count: int) -> list[dict[str, Any]]:
     """The trained users nearest to the person by cosine of factors, nearest first; none where nothing is known."""
     als, vector = scene.models.als, fold_in.vector(scene)
     if als is None or vector is None or not als.user_ids:
         return []
     lengths = np.sqrt(np.einsum("ud,ud->u", als.user_factors, als.user_factors)) * np.linalg.norm(vector)
     cosines = (als.user_factors @ vector) / np.maximum(lengths, np.finfo(np.float32).tiny)
-    order = strongest(cosines, count + 1, np.arange(cosines.size, dtype=np.uint32))
+    order = top_k(cosines, count + 1, np.arange(cosines.size, dtype=np.uint32))
     near = [{"user_id": als.user_ids[row], "score": float(cosines[row])} for row in order.tolist()]
     return [each for each in near if each["user_id"] != scene.asked.user_id][:count]
 
 
-def _contributions(scene: Scene, at: int) -> dict[int, float]:
+def _contributions(scene: RankingContext, at: int) -> dict[int, float]:
     ids, als = scene.catalogue.ids, scene.models.als
     if als is None:
         return {}
@@ -77,19 +77,19 @@ def _contributions(scene: Scene, at: int) -> dict[int, float]:
     return {each: found[ids[each]] for each in scene.profile.weights if found.get(ids[each], 0.0) > 0}
 
 
-def _likeness(scene: Scene, at: int) -> dict[int, float]:
+def _likeness(scene: RankingContext, at: int) -> dict[int, float]:
     found: dict[int, float] = {}
     for each, weight in scene.profile.weights.items():
         alike = scene.models.similar(scene.catalogue, each, scene.config.neighbours)
-        followers = scene.signals.population.followers(each)
-        near = scaled(alike.scores)[alike.items == at].sum()
+        followers = scene.signals.aggregates.followers(each)
+        near = max_normalize(alike.scores)[alike.items == at].sum()
         after = followers is not None and bool((followers.items == at).any())
         if each != at and (near > 0 or after):
             found[each] = weight * float(near or scene.config.sources.get("next", 0.0))
     return found
 
 
-def _percentile(scene: Scene, at: int) -> float:
+def _percentile(scene: RankingContext, at: int) -> float:
     """The share of visible items that suit the person less, half of those that suit as well included."""
     visible = np.flatnonzero(scene.catalogue.all_visible(scene.asked.now))
     ids = scene.catalogue.ids
@@ -99,7 +99,7 @@ def _percentile(scene: Scene, at: int) -> float:
     return float(below / others.size) if others.size else 1.0
 
 
-def _reasons(scene: Scene, at: int) -> list[Reason]:
+def _reasons(scene: RankingContext, at: int) -> list[Reason]:
     """Why the item would be recommended if it were the only one."""
     asked = msgspec.structs.replace(scene.asked, include=(scene.catalogue.ids[at],), seen=True, count=1)
     ranked = recommend(asked, scene.signals, scene.models, scene.catalogue, scene.config)

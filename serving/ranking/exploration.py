@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from models.structures.arrays import Floats, Ints
 from schemas.answers import DecidedItem, Reason
-from serving.arrays.top_k import strongest
-from serving.ranking.blend import Blend
-from serving.ranking.context import Scene
+from serving.arrays.top_k import top_k
+from serving.ranking.blend import BlendedCandidates
+from serving.ranking.context import RankingContext
 
 _TINY: Final = float(np.finfo(np.float32).tiny)
 EXPLORE: Final = "explore"
@@ -37,8 +37,8 @@ class Sampled(NamedTuple):
     propensities: Floats
 
 
-def explored(
-    scene: Scene, blended: Blend, items: list[DecidedItem], positions: list[int]
+def apply_exploration(
+    scene: RankingContext, blended: BlendedCandidates, items: list[DecidedItem], positions: list[int]
 ) -> tuple[list[DecidedItem], list[int]]:
     """The list with its last ``explore`` share given to drawn items, each at a place that is drawn too.
 
@@ -71,12 +71,12 @@ def sampled(means: Floats, trials: Floats, slots: int, rng: np.random.Generator)
     return Sampled(order[0].astype(np.int32), chances[order[0]].astype(np.float32))
 
 
-def _beliefs(scene: Scene, blended: Blend) -> tuple[Floats, Floats]:
+def _beliefs(scene: RankingContext, blended: BlendedCandidates) -> tuple[Floats, Floats]:
     """Each candidate's expected worth, 0 to 1, and the trials that this belief counts as; shape (C,) each."""
     items = blended.items
     means = np.clip(blended.scores / max(float(blended.scores.max()), _TINY), _EDGE, 1.0 - _EDGE)
     ages = np.maximum(0.0, scene.asked.now - scene.catalogue.column("born")[items]) / scene.config.new_age
-    trials = _PRIOR + np.maximum(scene.signals.population.count(items), 0.0) + np.minimum(ages, 100.0)
+    trials = _PRIOR + np.maximum(scene.signals.aggregates.count(items), 0.0) + np.minimum(ages, 100.0)
     return means.astype(np.float32), trials.astype(np.float32)
 
 
@@ -86,7 +86,7 @@ def _deviations(means: Floats, trials: Floats) -> Floats:
     return deviations
 
 
-def _pool(scene: Scene, blended: Blend, bounds: Floats, taken: list[int]) -> NDArray[np.intp]:
+def _pool(scene: RankingContext, blended: BlendedCandidates, bounds: Floats, taken: list[int]) -> NDArray[np.intp]:
     """Columns of the blend that may be drawn, by the upper bounds (C,) of their worth; none that is shown already."""
     bounds = np.where(np.isin(blended.items, taken) | (blended.scores <= 0), -np.inf, bounds)
-    return strongest(bounds, _POOL, scene.catalogue.column("hash")[blended.items])
+    return top_k(bounds, _POOL, scene.catalogue.column("hash")[blended.items])

@@ -10,13 +10,13 @@ import numpy as np
 
 from models.source_weights import Revisits
 from models.structures.arrays import Ints
-from schemas.answers import Asked, DecidedItem, Reason, SourceOutcome
+from schemas.answers import DecidedItem, Reason, RecommendationRequest, SourceOutcome
 from serving.arrays import kernels
-from serving.arrays.top_k import strongest
+from serving.arrays.top_k import top_k
 from serving.config import RankingConfig
 from serving.filtering.fields import Bools
 from serving.ranking import blend, business_rules, diversity, eligibility, exploration, user_profile
-from serving.ranking.blend import Blend
+from serving.ranking.blend import BlendedCandidates
 from serving.ranking.candidates import (
     bought_together,
     content,
@@ -34,13 +34,13 @@ from serving.ranking.candidates import (
     trending_in_context,
     user_knn,
 )
-from serving.ranking.context import NOBODY, Part, Scene, Signals
+from serving.ranking.context import NO_SEED, Candidates, RankingContext, Signals
 from serving.state.catalogue import Catalogue
-from serving.state.model_bundle import Models
+from serving.state.model_bundle import ModelBundle
 from signals.decay import HOUR
 
-Source = Callable[[Scene], Part]
-Asking = Callable[[str, Source, Scene], Part]
+Source = Callable[[RankingContext], Candidates]
+Asking = Callable[[str, Source, RankingContext], Candidates]
 """Asks a source of this name for its candidates."""
 SOURCES: Final[Mapping[str, Source]] = {
     "list": precomputed.candidates,
@@ -65,7 +65,7 @@ SOURCES: Final[Mapping[str, Source]] = {
 _SMALLEST_SHARE: Final = 0.01
 
 
-class Ranked(NamedTuple):
+class RankedList(NamedTuple):
     """Items with scores and reasons, best first, their positions, and what each source did."""
 
     items: list[DecidedItem]
@@ -75,41 +75,43 @@ class Ranked(NamedTuple):
     """How many items at the end no source chose."""
 
 
-def plainly(_: str, source: Source, scene: Scene) -> Part:
+def plainly(_: str, source: Source, scene: RankingContext) -> Candidates:
     """Ask a source, and look at nothing else."""
     return source(scene)
 
 
 def recommend(
-    asked: Asked,
+    asked: RecommendationRequest,
     signals: Signals,
-    models: Models,
+    models: ModelBundle,
     catalogue: Catalogue,
     config: RankingConfig,
     asking: Asking = plainly,
-) -> Ranked:
+) -> RankedList:
     """Up to ``asked.count`` distinct items that may be shown, scores falling; the same inputs give the same answer."""
-    scene = compose(asked, signals, models, catalogue, config)
+    scene = build_context(asked, signals, models, catalogue, config)
     weights = blend.source_weights(scene)
-    parts = propose(scene, [name for name in SOURCES if any(weights.get(name, ()))], asking)
-    blended = blend.exposed(scene, blend.blend(scene, parts, weights, similar.averse(scene)))
-    blended = business_rules.boosted(scene, blended)
+    parts = generate_candidates(scene, [name for name in SOURCES if any(weights.get(name, ()))], asking)
+    blended = blend.ctr_adjusted(scene, blend.blend(scene, parts, weights, similar.negative_feedback(scene)))
+    blended = business_rules.apply_boosts(scene, blended)
     outcomes = {
         name: SourceOutcome("ok", parts[name].items.size) if name in parts else SourceOutcome("skipped")
         for name in SOURCES
     }
-    ranked = finish(scene, blended, outcomes)
-    items, positions = exploration.explored(scene, blended, ranked.items, ranked.positions.tolist())
-    items, positions = business_rules.pinned(scene, items, positions)
+    ranked = build_list(scene, blended, outcomes)
+    items, positions = exploration.apply_exploration(scene, blended, ranked.items, ranked.positions.tolist())
+    items, positions = business_rules.apply_pins(scene, items, positions)
     return ranked._replace(items=items, positions=np.array(positions, np.int32))
 
 
-def propose(scene: Scene, names: Iterable[str], asking: Asking = plainly) -> dict[str, Part]:
+def generate_candidates(scene: RankingContext, names: Iterable[str], asking: Asking = plainly) -> dict[str, Candidates]:
     """What these sources propose."""
     return {name: asking(name, SOURCES[name], scene) for name in names}
 
 
-def compose(asked: Asked, signals: Signals, models: Models, catalogue: Catalogue, config: RankingConfig) -> Scene:
+def build_context(
+    asked: RecommendationRequest, signals: Signals, models: ModelBundle, catalogue: Catalogue, config: RankingConfig
+) -> RankingContext:
     """The request with what is read once for all sources."""
     found, may = (
         user_profile.read(asked, signals.user, models, catalogue, config),
@@ -118,7 +120,7 @@ def compose(asked: Asked, signals: Signals, models: Models, catalogue: Catalogue
     returning = _returning(asked, models, found)
     returning = returning[may[returning]]
     eligibility.hide_seen(may, asked, signals.user, catalogue, config)
-    return Scene(
+    return RankingContext(
         asked=asked,
         profile=found,
         signals=signals,
@@ -131,14 +133,14 @@ def compose(asked: Asked, signals: Signals, models: Models, catalogue: Catalogue
     )
 
 
-def _returning(asked: Asked, models: Models, found: user_profile.Profile) -> Ints:
+def _returning(asked: RecommendationRequest, models: ModelBundle, found: user_profile.Profile) -> Ints:
     """Where the session was, newest first, as far as people of the site were found to go back; nothing for a known person."""
     if asked.user_id is not None or models.weights is None or models.weights.revisits is Revisits.NONE:
         return np.empty(0, np.int32)
     return np.array(list(found.recent)[models.weights.revisits is Revisits.EARLIER :], np.int32)
 
 
-def finish(scene: Scene, blended: Blend, outcomes: dict[str, SourceOutcome]) -> Ranked:
+def build_list(scene: RankingContext, blended: BlendedCandidates, outcomes: dict[str, SourceOutcome]) -> RankedList:
     """The best of the blend with their reasons, filled up where they are too few."""
     chosen = _choose(scene, blended)
     items = _decided(scene, blended, chosen)
@@ -149,19 +151,19 @@ def finish(scene: Scene, blended: Blend, outcomes: dict[str, SourceOutcome]) -> 
         DecidedItem(scene.catalogue.ids[at], floor * 0.5 * (1.0 - place / (more.size + 1)), [Reason(reason, 1.0)])
         for place, (at, reason) in enumerate(zip(more.tolist(), reasons, strict=True))
     ]
-    return Ranked(items, np.concatenate([positions, more]), outcomes, int(more.size))
+    return RankedList(items, np.concatenate([positions, more]), outcomes, int(more.size))
 
 
-def _choose(scene: Scene, blended: Blend) -> Ints:
+def _choose(scene: RankingContext, blended: BlendedCandidates) -> Ints:
     """Columns of the blend to show, best first."""
     asked = scene.asked
     ties = scene.catalogue.column("hash")[blended.items]
     every = asked.diversity > 0 or bool(scene.config.caps)
-    order = strongest(blended.scores, blended.scores.size if every else asked.count, ties, above=0.0)
+    order = top_k(blended.scores, blended.scores.size if every else asked.count, ties, above=0.0)
     return order[diversity.chosen(scene, blended.items[order], blended.scores[order])].astype(np.int32)
 
 
-def _decided(scene: Scene, blended: Blend, chosen: Ints) -> list[DecidedItem]:
+def _decided(scene: RankingContext, blended: BlendedCandidates, chosen: Ints) -> list[DecidedItem]:
     ids = scene.catalogue.ids
     items = blended.items[chosen]
     reasons = _reasons(scene, blended, chosen)
@@ -171,30 +173,30 @@ def _decided(scene: Scene, blended: Blend, chosen: Ints) -> list[DecidedItem]:
     ]
 
 
-def _reasons(scene: Scene, blended: Blend, chosen: Ints) -> list[list[Reason]]:
+def _reasons(scene: RankingContext, blended: BlendedCandidates, chosen: Ints) -> list[list[Reason]]:
     """Each chosen item's reasons, largest share first; shares too small to tell are left out."""
     rows, columns, shares = kernels.largest_shares(blended.added, chosen, _SMALLEST_SHARE)
     anchors = _anchors(blended, chosen)
     ids, names = scene.catalogue.ids, blended.names
-    led = [None if at == NOBODY else ids[at] for at in anchors[rows, columns].tolist()]
+    led = [None if at == NO_SEED else ids[at] for at in anchors[rows, columns].tolist()]
     told = map(Reason, [names[row] for row in rows.tolist()], shares.tolist(), led)
     return [list(islice(told, count)) for count in np.bincount(columns, minlength=chosen.size).tolist()]
 
 
-def _anchors(blended: Blend, chosen: Ints) -> Ints:
+def _anchors(blended: BlendedCandidates, chosen: Ints) -> Ints:
     """By source (S, K) the item that led to each chosen one; NOBODY where the source did not propose it."""
     places = blended.places[:, chosen]
-    anchors = np.full(places.shape, NOBODY, np.int32)
+    anchors = np.full(places.shape, NO_SEED, np.int32)
     for row, led in enumerate(blended.led):
         if not isinstance(led, int):
             own = (places[row] >= 0).nonzero()[0]
             anchors[row, own] = led(places[row, own])
-        elif led != NOBODY:
+        elif led != NO_SEED:
             anchors[row] = led
     return anchors
 
 
-def _filling(scene: Scene, taken: Ints, count: int) -> tuple[Ints, list[str]]:
+def _filling(scene: RankingContext, taken: Ints, count: int) -> tuple[Ints, list[str]]:
     """Items for the places that are left: popular at training, popular now, then the newest."""
     more: list[int] = []
     reasons: list[str] = []
@@ -203,7 +205,7 @@ def _filling(scene: Scene, taken: Ints, count: int) -> tuple[Ints, list[str]]:
     free = scene.allowed.copy()
     free[taken] = False
     orders: list[tuple[str, Callable[[], Ints]]] = [
-        ("popular", lambda: np.concatenate([scene.models.popular.items, scene.signals.population.popular])),
+        ("popular", lambda: np.concatenate([scene.models.popular.items, scene.signals.aggregates.popular])),
         ("new", lambda: _newest(scene, free)),
     ]
     for reason, order in orders:
@@ -220,5 +222,5 @@ def _first(order: Ints, free: Bools, count: int) -> list[int]:
     return list(dict.fromkeys(order[free[order]].tolist()))[:count]
 
 
-def _newest(scene: Scene, free: Bools) -> Ints:
+def _newest(scene: RankingContext, free: Bools) -> Ints:
     return new.newest(scene.catalogue, np.flatnonzero(free).astype(np.int32), scene.asked.count)

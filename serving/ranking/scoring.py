@@ -9,28 +9,28 @@ import numpy as np
 
 from models.structures.arrays import Floats
 from serving.ranking.candidates import fold_in
-from serving.ranking.context import Scene, scaled
+from serving.ranking.context import RankingContext, max_normalize
 
 _PRIOR: Final = 0.05
 """How much popularity adds; it alone orders the list for a stranger and among items that the model does not know."""
 
 
-def scores(scene: Scene, item_ids: Sequence[str]) -> list[float]:
+def scores(scene: RankingContext, item_ids: Sequence[str]) -> list[float]:
     """One score an item, comparable within the list: the model's for this person, and a little popularity."""
-    found = _by_model(scene, item_ids) + np.float32(_PRIOR) * scaled(_popularity(scene, item_ids))
+    found = _by_model(scene, item_ids) + np.float32(_PRIOR) * max_normalize(_popularity(scene, item_ids))
     answer: list[float] = found.tolist()
     return answer
 
 
-def _by_model(scene: Scene, item_ids: Sequence[str]) -> Floats:
+def _by_model(scene: RankingContext, item_ids: Sequence[str]) -> Floats:
     factors = fold_in.vector(scene)
     if scene.models.als is None or factors is None:
         return np.zeros(len(item_ids), np.float32)
     return np.nan_to_num(scene.models.als.score_items(factors, item_ids), nan=0.0)
 
 
-def _popularity(scene: Scene, item_ids: Sequence[str]) -> Floats:
+def _popularity(scene: RankingContext, item_ids: Sequence[str]) -> Floats:
     positions = [scene.catalogue.position(item_id) for item_id in item_ids]
     known = [at for at in positions if at is not None]
-    counts = iter(np.log1p(np.maximum(scene.signals.population.count(np.array(known, np.int32)), 0.0)).tolist())
+    counts = iter(np.log1p(np.maximum(scene.signals.aggregates.count(np.array(known, np.int32)), 0.0)).tolist())
     return np.array([0.0 if at is None else next(counts) for at in positions], np.float32)

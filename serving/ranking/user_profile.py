@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from models.structures.arrays import Ints
-from schemas.answers import Asked
+from schemas.answers import RecommendationRequest
 from serving.config import RankingConfig
 from serving.state.catalogue import Catalogue
-from serving.state.model_bundle import Models
+from serving.state.model_bundle import ModelBundle
 from signals.users import SESSION_GAP_SECONDS, Entry, UserValue, longest_pause
 from signals.weights import VALUED, VERDICTS, worth
 
@@ -38,7 +38,9 @@ class Profile(NamedTuple):
     """Searches with their decayed weights, newest first."""
 
 
-def read(asked: Asked, user: UserValue, models: Models, catalogue: Catalogue, config: RankingConfig) -> Profile:
+def read(
+    asked: RecommendationRequest, user: UserValue, models: ModelBundle, catalogue: Catalogue, config: RankingConfig
+) -> Profile:
     """The profile of a value; decay counts from the person's own newest event."""
     entries = user.recent[-config.profile_events :]
     against = _against(entries)
@@ -59,12 +61,12 @@ def read(asked: Asked, user: UserValue, models: Models, catalogue: Catalogue, co
             fading *= config.place_decay
         if entry.at > trained_to:
             fresh += weight
-    strongest = dict(sorted(weights.items(), key=itemgetter(1), reverse=True))
+    top_k = dict(sorted(weights.items(), key=itemgetter(1), reverse=True))
     disliked = tuple(at for item in against if (at := catalogue.position(item)) is not None)
     newest_first = np.array(trail[: config.voting.last], np.int32)
     session = user.session.hash if user.session else None
     return Profile(
-        weights=strongest,
+        weights=top_k,
         disliked=disliked,
         recent=recent,
         trail=newest_first[::-1],
@@ -89,7 +91,7 @@ def _weighed(
             yield entry, weight * decay * boost if at >= session_from else weight * decay
 
 
-def session_start(asked: Asked, user: UserValue) -> float:
+def session_start(asked: RecommendationRequest, user: UserValue) -> float:
     """When the session that is going on began; never, where there is none or the client names another one."""
     session = user.session
     if session is None:
@@ -115,6 +117,6 @@ def _against(entries: tuple[Entry, ...]) -> dict[str, None]:
     return against
 
 
-def _queries(asked: Asked, user: UserValue, config: RankingConfig) -> tuple[tuple[str, float], ...]:
+def _queries(asked: RecommendationRequest, user: UserValue, config: RankingConfig) -> tuple[tuple[str, float], ...]:
     ages = ((term.query, max(0.0, asked.now - term.at) / config.search_half_life) for term in reversed(user.terms))
     return tuple((query, exp2(-age)) for query, age in ages if age < 5)[:3]

@@ -33,7 +33,7 @@ class Receipt:
         self.written = False
 
 
-class Recorder:
+class DecisionLog:
     """A bounded queue of decisions and the task that writes them."""
 
     def __init__(self, log: LogWriter, limit: int) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 from models.ratings import Ratings
 from schemas.http.problems import ProblemError
 from serving.ranking import explanations, scoring
-from serving.ranking.context import Scene
-from serving.stores.user_state import Person
+from serving.ranking.context import RankingContext
+from serving.stores.user_state import UserState
 
 
-class Relations:
+class Explanations:
     """Answers from a person's scene.
 
     ``read`` gives it, with the person, by the user's id; ``ratings`` the model of predicted ratings.
@@ -22,7 +22,7 @@ class Relations:
 
     def __init__(
         self,
-        read: Callable[[str], Awaitable[tuple[Scene, Person]]],
+        read: Callable[[str], Awaitable[tuple[RankingContext, UserState]]],
         ratings: Callable[[], Awaitable[Ratings | None]],
         *,
         similar_users: bool,
@@ -64,13 +64,13 @@ class Relations:
         found = await asyncio.to_thread(explanations.similar_users, scene, count)
         return {"user_id": user_id, "users": found, **_made_of(scene, person)}
 
-    async def _stars(self, scene: Scene, item_ids: list[str]) -> list[float]:
+    async def _stars(self, scene: RankingContext, item_ids: list[str]) -> list[float]:
         """A predicted rating for each of these items; none where nobody has rated anything."""
         ratings = await self._ratings()
         return explanations.predicted_ratings(scene, ratings, item_ids) if ratings else []
 
 
-def _made_of(scene: Scene, person: Person) -> dict[str, Any]:
+def _made_of(scene: RankingContext, person: UserState) -> dict[str, Any]:
     return {
         "model_version": scene.models.version,
         "signals_offset": str(person.offset) if person.offset else None,
@@ -79,7 +79,7 @@ def _made_of(scene: Scene, person: Person) -> dict[str, Any]:
     }
 
 
-def _position(scene: Scene, item_id: str) -> int:
+def _position(scene: RankingContext, item_id: str) -> int:
     at = scene.catalogue.position(item_id)
     if at is None:
         raise ProblemError(404, "unknown-item", f"There is no item '{item_id}'.", field="item_id")

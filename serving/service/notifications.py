@@ -21,7 +21,7 @@ import structlog
 from schemas.http.problems import ProblemError
 from schemas.ports import Clock
 from serving import metrics
-from serving.state.model_bundle import Models
+from serving.state.model_bundle import ModelBundle
 
 COUNT: Final = 20
 """Items of a list that are compared: what an answer shows by default."""
@@ -37,7 +37,7 @@ _log = structlog.get_logger(__name__)
 class ListsOf(Protocol):
     """What a person's list would be."""
 
-    async def __call__(self, user_id: str, count: int, versions: Sequence[Models]) -> list[list[str]]:
+    async def __call__(self, user_id: str, count: int, versions: Sequence[ModelBundle]) -> list[list[str]]:
         """The best item ids by each of these models and what the person has done until now; never raises."""
 
 
@@ -96,7 +96,7 @@ class Notifications:
     """All open streams of a process; used from its event loop alone."""
 
     def __init__(
-        self, lists_of: ListsOf, clock: Clock, models: Models, limit: int, heartbeat: float = HEARTBEAT_SECONDS
+        self, lists_of: ListsOf, clock: Clock, models: ModelBundle, limit: int, heartbeat: float = HEARTBEAT_SECONDS
     ) -> None:
         self._lists_of, self._clock, self._models = lists_of, clock, models
         self._limit, self._heartbeat = limit, heartbeat
@@ -104,7 +104,7 @@ class Notifications:
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
-    def model_changed(self, models: Models) -> None:
+    def model_changed(self, models: ModelBundle) -> None:
         """Another version is served from now on: compare every open stream's list, in the background."""
         before, self._models = self._models, models
         if before.version == models.version or not self._streams:
@@ -156,7 +156,7 @@ class Notifications:
             return _position(now)
         return self._event(now, before.differs(now))
 
-    async def _compare(self, before: Models, after: Models, following: asyncio.Task[None] | None) -> None:
+    async def _compare(self, before: ModelBundle, after: ModelBundle, following: asyncio.Task[None] | None) -> None:
         if following is not None:
             await asyncio.wait([following])  # versions are told in their order
         for number, stream in enumerate(list(self._streams)):

@@ -10,13 +10,13 @@ import msgspec
 import numpy as np
 import structlog
 
-from schemas.answers import Answer, AnswerItem, Asked, DecidedItem, Decision, Encoded
+from schemas.answers import Answer, AnswerItem, DecidedItem, Decision, Encoded, RecommendationRequest
 from serving import metrics
 from serving.http import parameters
-from serving.ranking.pipeline import Ranked
+from serving.ranking.pipeline import RankedList
 from serving.state.catalogue import Catalogue
-from serving.state.model_bundle import Models
-from serving.stores.user_state import Person
+from serving.state.model_bundle import ModelBundle
+from serving.stores.user_state import UserState
 
 _log = structlog.get_logger(__name__)
 VARIANT: Final = "default"
@@ -27,9 +27,9 @@ class Question(NamedTuple):
     """A request on its way to an answer: its route, what was asked, and what was read for it."""
 
     route: str
-    asked: Asked
-    person: Person
-    models: Models
+    asked: RecommendationRequest
+    person: UserState
+    models: ModelBundle
 
 
 class Versions(NamedTuple):
@@ -40,7 +40,9 @@ class Versions(NamedTuple):
     config_id: str
 
 
-def ranked_or_nothing(rank: Callable[[], Ranked], fallback: Callable[[], Ranked], degraded: list[str]) -> Ranked:
+def ranked_or_nothing(
+    rank: Callable[[], RankedList], fallback: Callable[[], RankedList], degraded: list[str]
+) -> RankedList:
     """The ranked list; where ranking itself is at fault, the fallback, said and counted: never a 5xx."""
     try:
         return rank()
@@ -52,7 +54,7 @@ def ranked_or_nothing(rank: Callable[[], Ranked], fallback: Callable[[], Ranked]
 
 
 def answer(
-    question: Question, ranked: Ranked, versions: Versions, catalogue: Catalogue, recommendation_id: str
+    question: Question, ranked: RankedList, versions: Versions, catalogue: Catalogue, recommendation_id: str
 ) -> Answer:
     """The answer, with each item's view where the site says anything of it."""
     asked, person = question.asked, question.person
@@ -77,7 +79,7 @@ def again(made: Answer, recommendation_id: str, now: float) -> Answer:
     return msgspec.structs.replace(made, recommendation_id=recommendation_id, generated_at=at)
 
 
-def count(made: Answer, ranked: Ranked) -> None:
+def count(made: Answer, ranked: RankedList) -> None:
     """Count what an answer had to do without."""
     if ranked.filled:
         metrics.FALLBACKS.inc(ranked.filled)
@@ -85,7 +87,7 @@ def count(made: Answer, ranked: Ranked) -> None:
         metrics.DEGRADED.labels(reason).inc()
 
 
-def decision(question: Question, made: Answer, ranked: Ranked) -> Decision:
+def decision(question: Question, made: Answer, ranked: RankedList) -> Decision:
     """The record of an answer."""
     return Decision(
         recommendation_id=made.recommendation_id,
@@ -124,7 +126,7 @@ def _shown(item: DecidedItem, at: int, catalogue: Catalogue) -> AnswerItem:
     return AnswerItem(item.item_id, item.score, item.reasons, fragment)
 
 
-def _next_cursor(asked: Asked, ranked: Ranked, catalogue: Catalogue) -> str | None:
+def _next_cursor(asked: RecommendationRequest, ranked: RankedList, catalogue: Catalogue) -> str | None:
     if len(ranked.items) < asked.count:
         return None
     hashes = catalogue.column("hash")[ranked.positions].astype("<u4")

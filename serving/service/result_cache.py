@@ -19,9 +19,9 @@ import numpy as np
 from schemas.answers import Answer, Decision, Encoded
 from schemas.ports import Clock
 from serving import metrics
-from serving.ranking.pipeline import Ranked
+from serving.ranking.pipeline import RankedList
 from serving.service import response
-from serving.service.decision_log import Receipt, Recorder
+from serving.service.decision_log import DecisionLog, Receipt
 from serving.service.response import VARIANT, Question, Versions
 from serving.state.catalogue import Catalogue
 
@@ -49,10 +49,10 @@ class Key(NamedTuple):
 
 
 @dataclass
-class ResultSet:
+class CachedResult:
     """A ranked list and the answer that it became."""
 
-    ranked: Ranked
+    ranked: RankedList
     answer: Answer
     decision: Decision | None = None
     """The answer's record, where answers are recorded; its ``asked.now`` is the moment of the making."""
@@ -89,10 +89,10 @@ class _Kept(NamedTuple):
     ends_at: float
     changes: int
     until: float
-    made: ResultSet
+    made: CachedResult
 
 
-class ResultSets:
+class ResultCache:
     """Up to ``limit`` lists, each given for ``seconds`` or up to a third less; those used longest ago are dropped first.
 
     ``steady`` is the time in seconds that only move forward.
@@ -107,7 +107,7 @@ class ResultSets:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def find(self, key: Key, now: float, steady: float) -> ResultSet | None:
+    def find(self, key: Key, now: float, steady: float) -> CachedResult | None:
         """The list under this key, unless it is too old or an item of it may no longer be shown at ``now``."""
         kept = self._kept.get(key)
         if kept is None or not self._holds(kept, now, steady):
@@ -117,7 +117,7 @@ class ResultSets:
         self._hit.inc()
         return kept.made
 
-    def keep(self, key: Key, made: ResultSet, steady: float) -> None:
+    def keep(self, key: Key, made: CachedResult, steady: float) -> None:
         """Keep a list that was made at ``steady``."""
         if self._seconds <= 0 or self._limit <= 0:
             return
@@ -140,9 +140,9 @@ class Answers:
 
     def __init__(
         self,
-        kept: ResultSets,
+        kept: ResultCache,
         catalogue: Catalogue,
-        recorder: Recorder | None,
+        recorder: DecisionLog | None,
         steady: Clock,
         new_id: Callable[[], str],
     ) -> None:
@@ -150,7 +150,7 @@ class Answers:
         self._steady, self._new_id = steady, new_id
 
     def give(
-        self, question: Question, versions: Versions, rank: Callable[[], Ranked], fallback: Callable[[], Ranked]
+        self, question: Question, versions: Versions, rank: Callable[[], RankedList], fallback: Callable[[], RankedList]
     ) -> Answer:
         """The answer; ``fallback`` ranks where ``rank`` is at fault."""
         key = key_of(question, versions)
@@ -167,17 +167,17 @@ class Answers:
         response.count(answer, made.ranked)
         return answer
 
-    def _made_before(self, question: Question, key: Key) -> ResultSet | None:
+    def _made_before(self, question: Question, key: Key) -> CachedResult | None:
         """What was made a moment ago; nothing for a request of which something could not be read."""
         if question.person.degraded:
             return None
         return self._kept.find(key, question.asked.now, self._steady())
 
-    def _made(self, question: Question, versions: Versions, ranked: Ranked) -> ResultSet:
+    def _made(self, question: Question, versions: Versions, ranked: RankedList) -> CachedResult:
         """A list as an answer, and its record queued."""
         answer = response.answer(question, ranked, versions, self._catalogue, self._new_id())
         answer = msgspec.structs.replace(answer, items=Encoded(answer.items))
-        made = ResultSet(ranked._replace(items=Encoded(ranked.items)), answer)
+        made = CachedResult(ranked._replace(items=Encoded(ranked.items)), answer)
         if self._recorder:
             made.decision = response.decision(question, answer, made.ranked)
             made.receipt = self._recorder.record(made.decision)

@@ -20,7 +20,7 @@ from zlib import crc32
 import msgspec
 import structlog
 
-from schemas.answers import Answer, Asked
+from schemas.answers import Answer, RecommendationRequest
 from schemas.catalogue import decode_profile
 from schemas.events import accept
 from schemas.http.problems import ProblemError
@@ -33,28 +33,28 @@ from serving.config import Settings
 from serving.http import parameters
 from serving.http.parameters import ItemsAsk, ListAsk, RankAsk, RecommendAsk, SessionAsk, SimilarAsk, TogetherAsk
 from serving.ranking import business_rules, item_lists
-from serving.ranking.context import Scene, Signals
+from serving.ranking.context import RankingContext, Signals
 from serving.ranking.item_lists import Shelf
-from serving.ranking.pipeline import Ranked, compose, recommend
+from serving.ranking.pipeline import RankedList, build_context, recommend
 from serving.service import response
-from serving.service.decision_log import Recorder
-from serving.service.explanations import Relations
+from serving.service.decision_log import DecisionLog
+from serving.service.explanations import Explanations
 from serving.service.item_views import browse, item_view
 from serving.service.notifications import Notifications
 from serving.service.response import Question, Versions
-from serving.service.result_cache import Answers, ResultSets
+from serving.service.result_cache import Answers, ResultCache
 from serving.service.timing import Timing
-from serving.state.aggregates import Population
+from serving.state.aggregates import Aggregates
 from serving.state.catalogue import Catalogue
-from serving.state.model_bundle import Columns, Models
-from serving.state.model_sync import ModelWatcher
-from serving.state.online_state import Apply, State
-from serving.state.signal_sync import Follower
+from serving.state.model_bundle import ModelBundle, ScoredPositions
+from serving.state.model_sync import ModelSync
+from serving.state.online_state import Apply, OnlineState
+from serving.state.signal_sync import SignalSync
 from serving.stores.breaker import Breaker, Guard, SourceDown
-from serving.stores.list_repositories import Repositories
-from serving.stores.precomputed_lists import Lists
-from serving.stores.statistics import Published
-from serving.stores.user_state import People, Person
+from serving.stores.list_repositories import ListRepositories
+from serving.stores.precomputed_lists import PrecomputedLists
+from serving.stores.statistics import StatisticsReader
+from serving.stores.user_state import UserState, UserStateReader
 from signals import users
 from signals.users import EMPTY
 
@@ -116,25 +116,25 @@ class ServingService:
         self._settings, self._stores, self._caught_up = settings, stores, caught_up
         self._sources = sources or Sources()
         catalogue = Catalogue(bare_items=settings.bare_items)
-        self.state = State(catalogue, Population(catalogue, settings.partitions, self.config.population_weights))
-        self._people = People(
+        self.state = OnlineState(catalogue, Aggregates(catalogue, settings.partitions, self.config.population_weights))
+        self._people = UserStateReader(
             stores.signals, self._guard("signals"), settings.partitions, settings.after_seconds, settings.poll_seconds
         )
-        self._lists = Lists(self._repositories(), catalogue, settings.cached_lists)
+        self._lists = PrecomputedLists(self._repositories(), catalogue, settings.cached_lists)
         self._profiles = self._guard("profiles")
         self._items = self._follower(Signal.ITEMS, self.state.apply_items)
         self._cells = self._follower(Signal.AGGREGATES, self.state.apply_aggregates)
-        self._recorder = Recorder(stores.log, settings.decision_queue) if stores.log and settings.decisions else None
-        kept = ResultSets(catalogue, settings.cache_seconds, settings.cached_results)
+        self._recorder = DecisionLog(stores.log, settings.decision_queue) if stores.log and settings.decisions else None
+        kept = ResultCache(catalogue, settings.cache_seconds, settings.cached_results)
         self._timing = Timing(self._sources.steady)
         self._answers = Answers(kept, catalogue, self._recorder, self._sources.steady, self._sources.new_id)
         self.notifications = Notifications(
             self._lists_by, self._sources.clock, self.state.models, settings.notification_streams
         )
-        self.statistics = Published(stores.documents, catalogue, self._sources.steady)
-        self.relations = Relations(self._scene, self.statistics.ratings, similar_users=settings.similar_users)
+        self.statistics = StatisticsReader(stores.documents, catalogue, self._sources.steady)
+        self.relations = Explanations(self._scene, self.statistics.ratings, similar_users=settings.similar_users)
         self._tasks: list[asyncio.Task[None]] = []
-        self._watcher: ModelWatcher | None = None
+        self._watcher: ModelSync | None = None
         self._began_empty = False
 
     async def start(self) -> None:
@@ -143,10 +143,10 @@ class ServingService:
         _log.info("preparing", note="compiles for some fifteen seconds after an installation, else loads for one")
         await asyncio.to_thread(kernels.prepare)
 
-        def adopt(models: Models) -> None:
+        def adopt(models: ModelBundle) -> None:
             loop.call_soon_threadsafe(self._adopt, models)
 
-        self._watcher = ModelWatcher(self._stores.models, adopt, self._settings.model_seconds)
+        self._watcher = ModelSync(self._stores.models, adopt, self._settings.model_seconds)
         with _long_lived():
             first = (self._items.refresh(), self._cells.refresh(), asyncio.to_thread(self._watcher.check))
             await asyncio.gather(*first)
@@ -175,7 +175,7 @@ class ServingService:
     async def recommendations(
         self, user_id: str, ask: RecommendAsk, *, route: str = "recommendations", **named: Any
     ) -> Answer:
-        """What this user may like next; ``named`` are further fields of ``Asked``."""
+        """What this user may like next; ``named`` are further fields of ``RecommendationRequest``."""
         after = parameters.token(ask.after, self.partitions)
         asked, models = self._asked(ask, user_id=user_id, **named), self.state.models
         reading = self._people.read(user_id, ask.anonymous_id, after)
@@ -193,20 +193,20 @@ class ServingService:
             logged = accept(event, event.event_id or str(offset), datetime.fromtimestamp(asked.now, UTC))
             value = users.fold(value, logged, offset)
         packed = users.encode(value)
-        question = Question("session", asked, Person(packed, inputs={"session": packed}), models)
+        question = Question("session", asked, UserState(packed, inputs={"session": packed}), models)
         return self._answer(question, partial(self._ranked, question, None))
 
     async def similar(self, item_id: str, ask: SimilarAsk, kind: item_lists.Near = "similar") -> Answer:
         """What is like an item, or goes together with it; raises ProblemError for one that was never heard of."""
         at = self._position(item_id)
-        person = await self._people.read(ask.user_id) if ask.user_id else Person()
+        person = await self._people.read(ask.user_id) if ask.user_id else UserState()
         asked, models = self._asked(ask, user_id=ask.user_id, item_id=item_id), self.state.models
         question = Question(kind, await self._informed(asked, person), person, models)
         return self._answer(question, partial(self._near, kind, at, question))
 
     async def shelf(self, kind: Shelf, ask: ListAsk) -> Answer:
         """What is popular, trending or latest, for everybody."""
-        question = Question(kind, self._asked(ask), Person(), self.state.models)
+        question = Question(kind, self._asked(ask), UserState(), self.state.models)
         return self._answer(question, partial(self._shelf, kind, question))
 
     async def rank(self, user_id: str, ask: RankAsk) -> Answer:
@@ -217,11 +217,11 @@ class ServingService:
         """What people go on to, or put in a basket with an item; raises ProblemError for one that was never heard of."""
         return await self.similar(item_id, ask, "bought" if ask.type == "bought" else "together")
 
-    async def _scene(self, user_id: str) -> tuple[Scene, Person]:
+    async def _scene(self, user_id: str) -> tuple[RankingContext, UserState]:
         asked, models = self._asked(ListAsk(), user_id=user_id), self.state.models
         person, stored = await self._with_list(self._people.read(user_id), user_id, models)
-        signals = Signals(person.value, self.state.population, stored)
-        return compose(asked, signals, models, self.state.catalogue, self.config), person
+        signals = Signals(person.value, self.state.aggregates, stored)
+        return build_context(asked, signals, models, self.state.catalogue, self.config), person
 
     def item(self, item_id: str) -> dict[str, Any]:
         """The current view of an item; raises ProblemError where there is none."""
@@ -257,11 +257,11 @@ class ServingService:
             "degraded": person.degraded,
         }
 
-    async def person(self, user_id: str) -> Person:
+    async def person(self, user_id: str) -> UserState:
         """What the signals hold of a user; never raises."""
         return await self._people.read(user_id)
 
-    async def _lists_by(self, user_id: str, count: int, versions: Sequence[Models]) -> list[list[str]]:
+    async def _lists_by(self, user_id: str, count: int, versions: Sequence[ModelBundle]) -> list[list[str]]:
         """The person's list by each of these models, all of one moment; nothing is recorded."""
         person = await self._people.read(user_id)
         asked, lists = self._asked(RecommendAsk(count=count), user_id=user_id), []
@@ -273,7 +273,7 @@ class ServingService:
             lists.append([item.item_id for item in ranked.items])
         return lists
 
-    def _adopt(self, models: Models) -> None:
+    def _adopt(self, models: ModelBundle) -> None:
         self.state.adopt(models)
         self.notifications.model_changed(self.state.models)
 
@@ -285,7 +285,7 @@ class ServingService:
             found.append(self._no_model(otherwise_ready=not any(found)))
         return [each for each in found if each is not None]
 
-    def _stale(self, follower: Follower, name: str) -> str | None:
+    def _stale(self, follower: SignalSync, name: str) -> str | None:
         if follower.read_at is None:
             return f"{name} has not been read yet; is the signal store running?"
         if not follower.complete and self._caught_up() is None:
@@ -297,7 +297,7 @@ class ServingService:
         if self._watcher is None or not self._watcher.looked:
             return "the model store does not answer"
         # A new shop that serves without a model goes on serving when its first event comes.
-        self._began_empty |= otherwise_ready and self.state.population.empty
+        self._began_empty |= otherwise_ready and self.state.aggregates.empty
         return None if self._began_empty else "no model is active; run 'freshet train'"
 
     def _guard(self, source: str) -> Guard:
@@ -305,14 +305,14 @@ class ServingService:
         breaker = Breaker(settings.breaker_failures, settings.breaker_rest, self._sources.steady)
         return Guard(source, settings.store_seconds, breaker)
 
-    def _repositories(self) -> Repositories:
+    def _repositories(self) -> ListRepositories:
         readers = {name: (reader, self._guard(name)) for name, reader in self._stores.list_readers.items()}
-        return Repositories(readers, self._settings.store_seconds)
+        return ListRepositories(readers, self._settings.store_seconds)
 
-    def _follower(self, signal: Signal, apply: Apply) -> Follower:
-        return Follower(signal, self._stores.signals, self.partitions, apply, self._sources.clock, self._caught_up)
+    def _follower(self, signal: Signal, apply: Apply) -> SignalSync:
+        return SignalSync(signal, self._stores.signals, self.partitions, apply, self._sources.clock, self._caught_up)
 
-    def _asked(self, ask: ListAsk, **named: Any) -> Asked:
+    def _asked(self, ask: ListAsk, **named: Any) -> RecommendationRequest:
         known: dict[str, Any] = {"now": self._sources.clock(), "categories": ask.category}
         known |= {"count": ask.count, "filter": ask.filter, "context": ask.context}
         if isinstance(ask, RecommendAsk):
@@ -320,9 +320,9 @@ class ServingService:
             known |= {"pins": parameters.pins(ask.pin), "boosts": parameters.boosts(ask.boost)}
             if self.config.explore:
                 known["draw"] = ask.seed or crc32(self._sources.new_id().encode()) or 1
-        return Asked(**(known | named))
+        return RecommendationRequest(**(known | named))
 
-    async def _informed(self, asked: Asked, person: Person) -> Asked:
+    async def _informed(self, asked: RecommendationRequest, person: UserState) -> RecommendationRequest:
         """The request with those of the user's attributes that its filters read; they are read only where one does."""
         wanted = business_rules.attributes_of(asked, self.config.boosts)
         if not wanted or asked.user_id is None:
@@ -331,8 +331,8 @@ class ServingService:
         return msgspec.structs.replace(asked, attributes={name: found[name] for name in wanted if name in found})
 
     async def _with_list(
-        self, reading: Coroutine[Any, Any, Person], user_id: str, models: Models
-    ) -> tuple[Person, Columns | None]:
+        self, reading: Coroutine[Any, Any, UserState], user_id: str, models: ModelBundle
+    ) -> tuple[UserState, ScoredPositions | None]:
         """The person and, read at the same time, the person's precomputed list."""
         if models.version is None or not models.has_lists:
             return await reading, None
@@ -349,22 +349,22 @@ class ServingService:
             raise found
         return person, found
 
-    def _answer(self, question: Question, rank: Callable[[], Ranked]) -> Answer:
+    def _answer(self, question: Question, rank: Callable[[], RankedList]) -> Answer:
         if self._items.read_at is None:
             question.person.degraded.append("catalogue")
         versions = Versions(self._cells.version, self._items.version, self._config_id)
         return self._answers.give(question, versions, rank, partial(self._shelf, "popular", question))
 
-    def _ranked(self, question: Question, stored: Columns | None) -> Ranked:
-        signals, asking = Signals(question.person.value, self.state.population, stored), self._timing.next()
+    def _ranked(self, question: Question, stored: ScoredPositions | None) -> RankedList:
+        signals, asking = Signals(question.person.value, self.state.aggregates, stored), self._timing.next()
         return recommend(question.asked, signals, question.models, self.state.catalogue, self.config, asking)
 
-    def _near(self, kind: item_lists.Near, at: int, question: Question) -> Ranked:
-        signals = Signals(question.person.value, self.state.population)
+    def _near(self, kind: item_lists.Near, at: int, question: Question) -> RankedList:
+        signals = Signals(question.person.value, self.state.aggregates)
         return item_lists.NEAR[kind](at, question.asked, signals, question.models, self.state.catalogue, self.config)
 
-    def _shelf(self, kind: Shelf, question: Question) -> Ranked:
-        signals = Signals(EMPTY, self.state.population)
+    def _shelf(self, kind: Shelf, question: Question) -> RankedList:
+        signals = Signals(EMPTY, self.state.aggregates)
         return item_lists.shelf(kind, question.asked, signals, question.models, self.state.catalogue, self.config)
 
     def _position(self, item_id: str) -> int:
@@ -373,7 +373,7 @@ class ServingService:
             raise ProblemError(404, "unknown-item", f"There is no item '{item_id}'.", field="item_id")
         return at
 
-    async def _attributes(self, user_id: str, person: Person) -> dict[str, Any] | None:
+    async def _attributes(self, user_id: str, person: UserState) -> dict[str, Any] | None:
         """A user's attributes, None where there is no profile; a failure is added to what is degraded."""
         partition = partition_of(user_id.encode(), self.partitions)
         try:
@@ -396,7 +396,7 @@ class ServingService:
             await asyncio.sleep(1.0)
 
 
-async def _known(person: Person) -> Person:
+async def _known(person: UserState) -> UserState:
     return person
 
 

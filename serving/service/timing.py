@@ -6,7 +6,7 @@ from typing import Final
 
 from schemas.ports import Clock
 from serving import metrics
-from serving.ranking.context import Part, Scene
+from serving.ranking.context import Candidates, RankingContext
 from serving.ranking.pipeline import SOURCES, Asking, Source, plainly
 
 _EVERY: Final = 16
@@ -26,7 +26,7 @@ class Timing:
         self._made += 1
         return self._timed if self._made % _EVERY == 1 else plainly
 
-    def _timed(self, name: str, source: Source, scene: Scene) -> Part:
+    def _timed(self, name: str, source: Source, scene: RankingContext) -> Candidates:
         began = self._steady()
         found = source(scene)
         self._seconds[name].observe(self._steady() - began)

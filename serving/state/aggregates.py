@@ -14,11 +14,11 @@ import numpy as np
 
 from models.structures.arrays import Floats, Ints
 from schemas.ports import SignalChanges
-from serving.arrays.top_k import fused, strongest
+from serving.arrays.top_k import reciprocal_rank_fusion, top_k
 from serving.filtering.fields import Doubles
 from serving.state.catalogue import Catalogue
-from serving.state.context_counts import Contexts
-from serving.state.covisits import NOWHERE, Followers, Links, by_position
+from serving.state.context_counts import ContextCounts
+from serving.state.covisits import NOWHERE, CovisitedItems, CovisitIndex, by_position
 from serving.state.exposure import Exposed, Exposure
 from serving.state.live_sessions import SESSIONS, LiveSessions
 from signals import aggregates
@@ -82,7 +82,7 @@ class Merged(NamedTuple):
         return cls({}, {}, {}, {}, {}, {}, {})
 
 
-class Population:
+class Aggregates:
     """The merged aggregates, by position in the catalogue."""
 
     def __init__(
@@ -102,16 +102,16 @@ class Population:
         """The newest sessions of everybody, for session neighbours."""
         self.exposure = Exposure()
         """Clicks over impressions."""
-        self.contexts = Contexts(catalogue)
+        self.contexts = ContextCounts(catalogue)
         """What trends where and when."""
         self._cells: list[dict[str, Cell]] = [{} for _ in range(partitions)]
-        self._followers = Links[NextCell](catalogue, attrgetter("followers"))
-        self._companions = Links[BasketCell](catalogue, attrgetter("companions"))
+        self._followers = CovisitIndex[NextCell](catalogue, attrgetter("followers"))
+        self._companions = CovisitIndex[BasketCell](catalogue, attrgetter("companions"))
         self._decayed = np.full((len(HALF_LIVES), 0), NOTHING)
         self._counts = np.zeros(0)
         self._orders: _Orders | None = None
         self._rising: dict[int, Rising] = {}
-        self._sought: dict[str, dict[str, Followers]] = {}
+        self._sought: dict[str, dict[str, CovisitedItems]] = {}
 
     @property
     def empty(self) -> bool:
@@ -151,15 +151,15 @@ class Population:
         found[known] = self._counts[items[known]]
         return found
 
-    def followers(self, at: int) -> Followers | None:
+    def followers(self, at: int) -> CovisitedItems | None:
         """What people went on to after an item."""
         return self._followers.of(at)
 
-    def companions(self, at: int) -> Followers | None:
+    def companions(self, at: int) -> CovisitedItems | None:
         """What goes together with an item in baskets, playlists and collections."""
         return self._companions.of(at)
 
-    def sought(self, word: str) -> Followers:
+    def sought(self, word: str) -> CovisitedItems:
         """What people went to after they had searched for a word (of ``signals.queries.query_words``)."""
         key = query_key(word)
         kept = self._sought.setdefault(key, {})
@@ -276,10 +276,10 @@ class Population:
 
     def _greatest(self, counts: Doubles) -> Ints:
         ties = self._catalogue.column("hash")[: counts.size]
-        return strongest(counts[: ties.size], TOP, ties).astype(np.int32)
+        return top_k(counts[: ties.size], TOP, ties).astype(np.int32)
 
     def _ordered(self, popular: Ints, rising: Sequence[Ints]) -> _Orders:
-        return _Orders(popular, fused(rising, self._catalogue.column("hash"), TOP), tuple(rising))
+        return _Orders(popular, reciprocal_rank_fusion(rising, self._catalogue.column("hash"), TOP), tuple(rising))
 
 
 def _write(merged: Merged, counts: Doubles, decayed: Doubles) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models.structures.arrays import Ints
 from schemas.catalogue import Item
 from serving.filtering.fields import Bools, Fields
-from serving.state.recent_items import Arrivals
+from serving.state.recent_items import RecentItems
 from serving.state.text_index import TextIndex
 from signals.bloom import hash_of
 
@@ -69,7 +69,7 @@ class Catalogue:
         self.changes = 0
         """Views taken over so far."""
         self._visible = _Visible((-1, -1), np.inf, -np.inf, np.zeros(0, np.bool_))
-        self.arrivals = Arrivals(self)
+        self.arrivals = RecentItems(self)
 
     def __len__(self) -> int:
         return len(self.ids)

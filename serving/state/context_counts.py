@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from models.structures.arrays import Ints
-from serving.arrays.top_k import fused, strongest
+from serving.arrays.top_k import reciprocal_rank_fusion, top_k
 from serving.state.catalogue import Catalogue
 from signals.decay import NOTHING
 
@@ -18,7 +18,7 @@ TOP: Final = 500
 """Length of a label's list."""
 
 
-class Contexts:
+class ContextCounts:
     """Weighted decayed counts by label (``country:DE``) and position in the catalogue."""
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -43,14 +43,14 @@ class Contexts:
     def trending(self, labels: Sequence[str]) -> Ints:
         """Positions, those first that trend most under all these labels; none where nothing is known of any."""
         orders = [order for label in labels if (order := self._order(label)).size]
-        return fused(orders, self._catalogue.column("hash"), TOP)
+        return reciprocal_rank_fusion(orders, self._catalogue.column("hash"), TOP)
 
     def _order(self, label: str) -> Ints:
         if label not in self._orders:
             counts = self._counts.get(label, {})
             items = np.fromiter(counts, np.int32, len(counts))
             scores = np.fromiter(counts.values(), np.float64, len(counts))
-            order = items[strongest(scores, TOP, self._catalogue.column("hash")[items])]
+            order = items[top_k(scores, TOP, self._catalogue.column("hash")[items])]
             if not counts:
                 return order
             self._orders[label] = order

@@ -21,7 +21,7 @@ _NO_COUNTS: Final = np.empty(0, np.float64)
 
 
 @dataclass(frozen=True, eq=False)
-class Followers:
+class CovisitedItems:
     """What is linked to one item: positions (F,), and decayed counts in log space (F,) with the half-life of their cells."""
 
     items: Ints
@@ -38,7 +38,7 @@ class Followers:
         return found
 
 
-NOWHERE: Final = Followers(_NO_ITEMS, _NO_COUNTS, NOTHING)
+NOWHERE: Final = CovisitedItems(_NO_ITEMS, _NO_COUNTS, NOTHING)
 
 
 class _Read(NamedTuple, Generic[C]):
@@ -49,7 +49,7 @@ class _Read(NamedTuple, Generic[C]):
     visits: NDArray[np.float64]
 
 
-class Links(Generic[C]):
+class CovisitIndex(Generic[C]):
     """Links of one kind of cell, summed over partitions when an item's are first asked for, and kept until they change.
 
     Most cells change more often than anybody asks for them.
@@ -60,7 +60,7 @@ class Links(Generic[C]):
         self._catalogue, self._counts = catalogue, counts
         self._cells: dict[int, Sequence[C]] = {}
         self._read: dict[int, list[_Read[C]]] = {}
-        self._summed: dict[int, Followers] = {}
+        self._summed: dict[int, CovisitedItems] = {}
 
     def put(self, cells: Mapping[int, Sequence[C]]) -> None:
         """Take over the changed cells of some items, of all partitions."""
@@ -68,7 +68,7 @@ class Links(Generic[C]):
         for at in cells:
             self._summed.pop(at, None)
 
-    def of(self, at: int) -> Followers | None:
+    def of(self, at: int) -> CovisitedItems | None:
         """The links of the item at a position; None where it has none."""
         found = self._summed.get(at)
         if found is None and (cells := self._cells.get(at)) is not None:
@@ -82,10 +82,10 @@ class Links(Generic[C]):
         return _Read(cell, items, visits)
 
 
-def by_position(catalogue: Catalogue, counts: Mapping[str, float]) -> Followers:
+def by_position(catalogue: Catalogue, counts: Mapping[str, float]) -> CovisitedItems:
     """Counts by item id (log space) as columns; items that the catalogue never heard of are left out."""
     items, logs = _columns(catalogue, counts)
-    return Followers(items, logs, _total(logs))
+    return CovisitedItems(items, logs, _total(logs))
 
 
 def _columns(catalogue: Catalogue, counts: Mapping[str, float]) -> tuple[Ints, NDArray[np.float64]]:
@@ -95,7 +95,7 @@ def _columns(catalogue: Catalogue, counts: Mapping[str, float]) -> tuple[Ints, N
     return items[known], logs[known]
 
 
-def _summed(read: Sequence[_Read[C]]) -> Followers:
+def _summed(read: Sequence[_Read[C]]) -> CovisitedItems:
     """The counts of several partitions as one."""
     items = np.concatenate([_NO_ITEMS, *(each.items for each in read)])
     logs = np.concatenate([_NO_COUNTS, *(each.visits for each in read)])
@@ -106,7 +106,7 @@ def _summed(read: Sequence[_Read[C]]) -> Followers:
         items = items[order]
         begins = changes(items).nonzero()[0]
         items, logs = items[begins], np.logaddexp2.reduceat(logs[order], begins)
-    return Followers(items, logs, _total(logs))
+    return CovisitedItems(items, logs, _total(logs))
 
 
 def _total(logs: NDArray[np.float64]) -> float:

@@ -26,18 +26,18 @@ _KEPT_LISTS: Final = 20_000
 V = TypeVar("V", Ease, UserNeighbours, SessionKnn)
 
 
-class Columns(NamedTuple):
+class ScoredPositions(NamedTuple):
     """A list as columns: positions in the catalogue (C,) and scores (C,), best first."""
 
     items: Ints
     scores: Floats
 
 
-NO_COLUMNS: Final = Columns(np.empty(0, np.int32), np.empty(0, np.float32))
+NO_COLUMNS: Final = ScoredPositions(np.empty(0, np.int32), np.empty(0, np.float32))
 
 
 @dataclass(frozen=True, eq=False)
-class Placed(Generic[V]):
+class Bound(Generic[V]):
     """A value over I items with their positions in the catalogue (I,), and its row of each position (n,), or -1."""
 
     value: V
@@ -46,7 +46,7 @@ class Placed(Generic[V]):
 
 
 @dataclass(frozen=True, eq=False)
-class Models:
+class ModelBundle:
     """One version's values; ``als_items`` (I,) holds the catalogue position of each of the model's items."""
 
     version: str | None = None
@@ -58,21 +58,21 @@ class Models:
     als: Als | None = None
     neighbours: Neighbours | None = None
     popularity: Popularity | None = None
-    ease: Placed[Ease] | None = None
-    people: Placed[UserNeighbours] | None = None
+    ease: Bound[Ease] | None = None
+    people: Bound[UserNeighbours] | None = None
     sessions: Renumbered | None = None
     weights: SourceWeights | None = None
     """How much each source counts, where that was learned."""
     further: tuple[Any, ...] = ()
-    """Values that ``place`` has yet to place."""
+    """Values that ``bind`` has yet to place."""
     als_items: Ints = field(default_factory=lambda: np.empty(0, np.int32))
     als_rows: Ints = field(default_factory=lambda: np.empty(0, np.int32))
     """The model's row of each catalogue position (n,), -1 where it has none; shorter than a catalogue that grew."""
-    popular: Columns = NO_COLUMNS
+    popular: ScoredPositions = NO_COLUMNS
     """Most popular at training, best first."""
-    _similar: dict[tuple[int, int], Columns] = field(default_factory=dict, repr=False)
+    _similar: dict[tuple[int, int], ScoredPositions] = field(default_factory=dict, repr=False)
 
-    def similar(self, catalogue: Catalogue, at: int, count: int) -> Columns:
+    def similar(self, catalogue: Catalogue, at: int, count: int) -> ScoredPositions:
         """The items most similar to the one at this position; kept, for a version never changes."""
         kept = self._similar.get((at, count))
         if kept is None:
@@ -89,14 +89,14 @@ class Models:
         return found
 
 
-NO_MODELS: Final = Models()
+NO_BUNDLE: Final = ModelBundle()
 
 
-def load(manifest: Manifest, value: Callable[[str], bytes]) -> Models:
+def load(manifest: Manifest, value: Callable[[str], bytes]) -> ModelBundle:
     """The values of a version that serving knows by name; raises Undecodable and whatever ``value`` raises."""
     held = set(manifest.values)
     last = manifest.window.last_at
-    return Models(
+    return ModelBundle(
         version=manifest.version,
         created_at=manifest.created_at.timestamp(),
         trained_to=-np.inf if last is None else last.timestamp(),
@@ -109,7 +109,7 @@ def load(manifest: Manifest, value: Callable[[str], bytes]) -> Models:
     )
 
 
-def place(models: Models, catalogue: Catalogue) -> Models:
+def bind(models: ModelBundle, catalogue: Catalogue) -> ModelBundle:
     """The same values with their items' positions; items that the catalogue never heard of become bare ones."""
     als_items = als_rows = NO_COLUMNS.items
     popular = NO_COLUMNS
@@ -136,12 +136,12 @@ def place(models: Models, catalogue: Catalogue) -> Models:
     )
 
 
-def weighed(models: Models, weights: SourceWeights | None) -> Models:
+def weighed(models: ModelBundle, weights: SourceWeights | None) -> ModelBundle:
     """The same values with these weights of sources."""
     return replace(models, weights=weights)
 
 
-def _placed(values: tuple[Any, ...], kind: type[V], catalogue: Catalogue) -> Placed[V] | None:
+def _placed(values: tuple[Any, ...], kind: type[V], catalogue: Catalogue) -> Bound[V] | None:
     """The first value of a kind, its items' positions looked up."""
     value = next((each for each in values if isinstance(each, kind)), None)
     if value is None:
@@ -149,7 +149,7 @@ def _placed(values: tuple[Any, ...], kind: type[V], catalogue: Catalogue) -> Pla
     items = np.array([catalogue.ensure(item_id) for item_id in value.item_ids], np.int32)
     rows = np.full(len(catalogue), -1, np.int32)
     rows[items] = np.arange(items.size)
-    return Placed(value, items, rows)
+    return Bound(value, items, rows)
 
 
 def _sessions(values: tuple[Any, ...], catalogue: Catalogue) -> Renumbered | None:
@@ -157,8 +157,8 @@ def _sessions(values: tuple[Any, ...], catalogue: Catalogue) -> Renumbered | Non
     return None if found is None else Renumbered(found.value, found.items, found.rows)
 
 
-def as_columns(catalogue: Catalogue, found: ScoredList) -> Columns:
+def as_columns(catalogue: Catalogue, found: ScoredList) -> ScoredPositions:
     """A list of ids as positions; ids that the catalogue never heard of are left out."""
     placed = [(at, score) for item_id, score in found if (at := catalogue.position(item_id)) is not None]
     items, scores = zip(*placed, strict=True) if placed else ((), ())
-    return Columns(np.array(items, np.int32), np.array(scores, np.float32))
+    return ScoredPositions(np.array(items, np.int32), np.array(scores, np.float32))

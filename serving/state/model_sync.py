@@ -12,15 +12,15 @@ from schemas.errors import FreshetError
 from schemas.ports import ModelStore
 from serving import metrics
 from serving.state import model_bundle
-from serving.state.model_bundle import Models
+from serving.state.model_bundle import ModelBundle
 
 _log = structlog.get_logger(__name__)
 
 
-class ModelWatcher:
+class ModelSync:
     """Looks at the pointer every ``seconds``. ``adopt`` is called on the watcher's thread with a loaded version."""
 
-    def __init__(self, store: ModelStore, adopt: Callable[[Models], None], seconds: float) -> None:
+    def __init__(self, store: ModelStore, adopt: Callable[[ModelBundle], None], seconds: float) -> None:
         self._store, self._adopt, self._seconds = store, adopt, seconds
         self._version: str | None = None
         self._refused: str | None = None

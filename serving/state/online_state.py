@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from schemas.catalogue import decode_item
 from schemas.ports import SignalChanges
 from serving.state import model_bundle
-from serving.state.aggregates import Merged, Population
+from serving.state.aggregates import Aggregates, Merged
 from serving.state.catalogue import Catalogue
-from serving.state.model_bundle import NO_MODELS, Models
+from serving.state.model_bundle import NO_BUNDLE, ModelBundle
 
 Changed = Sequence[tuple[int, SignalChanges]]
 """Partitions with what has changed on them."""
@@ -17,12 +17,12 @@ Apply = Callable[[Changed], Iterator[None]]
 """Takes changes over, a step at a time."""
 
 
-class State:
+class OnlineState:
     """Changed only from the event loop; a request reads it without waiting, and so sees one moment."""
 
-    def __init__(self, catalogue: Catalogue, population: Population) -> None:
-        self.catalogue, self.population = catalogue, population
-        self.models: Models = NO_MODELS
+    def __init__(self, catalogue: Catalogue, population: Aggregates) -> None:
+        self.catalogue, self.aggregates = catalogue, population
+        self.models: ModelBundle = NO_BUNDLE
         self._held: dict[int, set[str]] = {}
 
     def apply_items(self, changed: Changed) -> Iterator[None]:
@@ -42,11 +42,11 @@ class State:
         """Merge cells, one a step, and take them over together at the end; sessions one by one before that."""
         merged = Merged.nothing()
         for partition, changes in changed:
-            yield from self.population.merge(partition, changes, merged)
-        yield from self.population.follow(merged)
-        arranged = yield from self.population.arrange(merged)
-        self.population.adopt(merged, arranged)
+            yield from self.aggregates.merge(partition, changes, merged)
+        yield from self.aggregates.follow(merged)
+        arranged = yield from self.aggregates.arrange(merged)
+        self.aggregates.adopt(merged, arranged)
 
-    def adopt(self, models: Models) -> None:
+    def adopt(self, models: ModelBundle) -> None:
         """Serve another model version from now on."""
-        self.models = model_bundle.place(models, self.catalogue)
+        self.models = model_bundle.bind(models, self.catalogue)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.structures.arrays import Floats, Ints
 from serving.arrays import kernels
-from serving.arrays.top_k import strongest
+from serving.arrays.top_k import top_k
 from signals.decay import DAY
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class _Kept(NamedTuple):
     arrived: Arrived
 
 
-class Arrivals:
+class RecentItems:
     """The newest items of a catalogue, looked up anew when it has changed or the next item's time has come."""
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -76,7 +76,7 @@ class Arrivals:
         born = catalogue.column("born")
         known = (catalogue.column("dated") | (born > self._began() + DAY)) & np.isfinite(born)
         come = np.flatnonzero(known & (born <= now))
-        items = come[strongest(born[come], count, catalogue.column("hash")[come])].astype(np.int32)
+        items = come[top_k(born[come], count, catalogue.column("hash")[come])].astype(np.int32)
         labels = [catalogue.labels(at) for at in items.tolist()]
         owners = np.repeat(np.arange(items.size), [len(each) for each in labels])
         codes = np.array([code for each in labels for code in each], np.int32)

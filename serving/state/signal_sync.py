@@ -26,7 +26,7 @@ _READ_SECONDS: Final = 30.0
 """Deadline of one read; the first one brings everything."""
 
 
-class Follower:
+class SignalSync:
     """Keeps one followed signal up to date. ``clock`` gives seconds since 1970.
 
     ``caught_up`` says what the signals still wait for; None once they have caught up.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models.structures.arrays import Floats, Ints
 from schemas.catalogue import Item
 from serving.arrays import kernels
-from serving.arrays.top_k import strongest
+from serving.arrays.top_k import top_k
 from signals.queries import words_of
 
 _K1: Final = 1.2
@@ -135,7 +135,7 @@ class TextIndex:
         scores = worth.repeat([len(self._postings[term]) for term in terms]) * (_K1 + 1) / (1 + norm / frequencies)
         items, which = kernels.numbered(entries)
         sums = np.bincount(which, scores)
-        order = strongest(sums, count, self._ties()[items])
+        order = top_k(sums, count, self._ties()[items])
         return items[order], sums[order].astype(np.float32)
 
     def _columns(self, term: str) -> tuple[Ints, Floats]:

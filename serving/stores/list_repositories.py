@@ -12,7 +12,7 @@ from schemas.ports import ListReader
 from serving.stores.breaker import Guard, SourceDown
 
 
-class Repositories:
+class ListRepositories:
     """Asks one after the other; the first that has the list answers.
 
     What is left of the deadline is shared evenly by those that are left, so that one that hangs leaves the next

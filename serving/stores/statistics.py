@@ -43,7 +43,7 @@ class StatisticsAsk(msgspec.Struct, frozen=True, kw_only=True):
     count: Annotated[int, msgspec.Meta(ge=1, le=MOST, description="How many items.")] = 20
 
 
-class Published:
+class StatisticsReader:
     """What offline has published, for one event loop."""
 
     def __init__(self, documents: Documents | None, catalogue: Catalogue, steady: Clock) -> None:
@@ -121,4 +121,4 @@ def choices(found: Statistics | None) -> list[str]:
     return sorted(name for name in (found.categories if found else ()) if name != EVERY)
 
 
-__all__ = ["KINDS", "PERIODS", "Published", "StatisticsAsk", "choices"]
+__all__ = ["KINDS", "PERIODS", "StatisticsAsk", "StatisticsReader", "choices"]

@@ -21,7 +21,7 @@ from signals.users import UserValue
 
 
 @dataclass
-class Person:
+class UserState:
     """What was read of one person, and what could not be."""
 
     own: bytes | None = None
@@ -42,7 +42,7 @@ class Person:
         return merge(users.decode(self.own), [users.decode(data) for data in self.guests])
 
 
-class People:
+class UserStateReader:
     """Reads within deadlines; ``after_seconds`` is the longest wait for an event."""
 
     def __init__(
@@ -52,9 +52,9 @@ class People:
         self._after_seconds = after_seconds
         self._watch = FenceWatch(reader, guard, poll_seconds)
 
-    async def read(self, user_id: str, anonymous_id: str | None = None, after: OffsetToken | None = None) -> Person:
+    async def read(self, user_id: str, anonymous_id: str | None = None, after: OffsetToken | None = None) -> UserState:
         """The person's value; never raises: what could not be read is in ``degraded``."""
-        person = Person()
+        person = UserState()
         keys = [user_key(user_id), anonymous_key(user_id), session_key(user_id)]
         partition = self._partition(user_id)
         try:
@@ -77,7 +77,7 @@ class People:
         return await self._guard.call(partial(self._reader.read, partition, Signal.USERS, keys))
 
     @staticmethod
-    def _take(person: Person, partition: int, keys: Sequence[str], found: SignalValues) -> None:
+    def _take(person: UserState, partition: int, keys: Sequence[str], found: SignalValues) -> None:
         """A guest's value counts only where there is none of a known user."""
         for key, data in zip(keys, found.values, strict=True):
             if data is not None:
@@ -87,7 +87,7 @@ class People:
                 person.offset = OffsetToken(partition, head.offset) if head.offset >= 0 else None
                 return
 
-    async def _wait(self, after: OffsetToken, keys: Sequence[str], person: Person) -> SignalValues:
+    async def _wait(self, after: OffsetToken, keys: Sequence[str], person: UserState) -> SignalValues:
         """These values, once the fence of the event's partition has reached it or the time is up."""
         began = perf_counter()
         try:
@@ -104,7 +104,7 @@ class People:
             person.degraded.append("after")
         return found
 
-    async def _add_guests(self, person: Person, user_id: str, anonymous_id: str | None) -> None:
+    async def _add_guests(self, person: UserState, user_id: str, anonymous_id: str | None) -> None:
         """Merge the linked guests' values in; without them the answer is only degraded."""
         named = (anonymous_id,) if anonymous_id is not None else ()
         guests = [guest for guest in dict.fromkeys((*person.links, *named)) if guest != user_id]

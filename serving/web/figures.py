@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from schemas.statistics import KINDS, PERIODS, Kind, Period, Statistics
-from serving.stores.statistics import Published, choices
+from serving.stores.statistics import StatisticsReader, choices
 
 _COUNT: Final = 20
 _TITLES: Final[dict[Kind, str]] = {"best-rated": "Best rated", "most-viewed": "Most viewed", "rising": "Rising"}
@@ -16,7 +16,7 @@ _SENTENCES: Final[dict[Kind, str]] = {
 }
 
 
-async def page_of(published: Published, period: str, category: str) -> dict[str, Any]:
+async def page_of(published: StatisticsReader, period: str, category: str) -> dict[str, Any]:
     """What the template shows; an unknown period is a month."""
     chosen: Period = next((each for each in PERIODS if each == period), "month")
     found = [(kind, await published.table(kind, chosen)) for kind in KINDS]
@@ -30,7 +30,7 @@ async def page_of(published: Published, period: str, category: str) -> dict[str,
     }
 
 
-def _table(published: Published, kind: Kind, found: Statistics | None, category: str) -> dict[str, Any]:
+def _table(published: StatisticsReader, kind: Kind, found: Statistics | None, category: str) -> dict[str, Any]:
     rows = [] if found is None else published.shown(found, category, _COUNT)
     columns = [name for name in (rows[0] if rows else ()) if name not in {"item_id", "title"}]
     shown = [

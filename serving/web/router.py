@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from schemas.events import NO_CONTROL
 from schemas.http.problems import ProblemError
 from serving.service.service import ServingService
-from serving.stores.statistics import Published
+from serving.stores.statistics import StatisticsReader
 from serving.web.cards import face_of, facts_of, labels_of
 from serving.web.figures import page_of
 from serving.web.live import ServiceShop
@@ -121,7 +121,7 @@ def page_router(
     events_url: str = "",
     name: str = "Freshet",
     currency: str = "",
-    published: Published | None = None,
+    published: StatisticsReader | None = None,
 ) -> APIRouter:
     """As ``build_web_router``, over any shop; with ``published`` also the page of statistics."""
     pages = _Pages(shop, _Site(name, _endpoint(events_url), currency), lambda: invented(chance))
@@ -165,7 +165,7 @@ def _add_window(router: APIRouter, pages: _Pages) -> None:
         return pages.render("shelves.html", user, groups=groups)
 
 
-def _add_statistics(router: APIRouter, pages: _Pages, published: Published) -> None:
+def _add_statistics(router: APIRouter, pages: _Pages, published: StatisticsReader) -> None:
     @router.get("/statistics")
     async def statistics(user: str = "", period: str = "month", category: str = "") -> Response:
         shopper = user.strip() or pages.new_name()

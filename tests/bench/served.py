@@ -29,7 +29,7 @@ LIKED: Final = 4.0
 _COLUMNS: Final = ("user", "item", "stars", "at")
 _FACTS: Final = ("u.item", "u.user")
 
-Lists = Mapping[str, Sequence[str]]
+PrecomputedLists = Mapping[str, Sequence[str]]
 Hits = Mapping[str, Collection[str]]
 
 
@@ -122,7 +122,7 @@ def popular(split: Split) -> dict[str, list[str]]:
     return {user: [item for item in order if item not in rated[user]][:ASKED] for user in split.hits}
 
 
-def scored(lists: Lists, hits: Hits) -> dict[str, float]:
+def scored(lists: PrecomputedLists, hits: Hits) -> dict[str, float]:
     """HR and NDCG at 10, means over the people who have something to be hit."""
     gains = 1.0 / np.log2(np.arange(ASKED) + 2)
     hit, ndcg = [], []

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import scipy.sparse as sp
 
-from models.sequential_rules import Followers
+from models.sequential_rules import SequentialRules
 from offline.data.dataset import Interactions
 from offline.training.algorithm import Algorithm, Context, Floats, Integers
 from offline.training.neighbourhood.neighbours import strongest
@@ -57,7 +57,7 @@ class CoVisitParameters(RuleParameters):
     age: float = 2.0
 
 
-def train(interactions: Interactions, parameters: RuleParameters) -> Followers:
+def train(interactions: Interactions, parameters: RuleParameters) -> SequentialRules:
     """Each item's followers, strongest first; raises ConfigurationInvalid where times are not known.
 
     A score is the share of the follower's weight among all that followed the item.
@@ -66,7 +66,7 @@ def train(interactions: Interactions, parameters: RuleParameters) -> Followers:
     totals = np.asarray(pairs.sum(axis=1)).ravel()
     pairs.data /= np.repeat(np.maximum(totals, np.finfo(np.float32).tiny), np.diff(pairs.indptr)).astype(np.float32)
     indices, scores = strongest(pairs, parameters.width)
-    return Followers(interactions.item_ids, indices, scores, parameters.age, parameters.same)
+    return SequentialRules(interactions.item_ids, indices, scores, parameters.age, parameters.same)
 
 
 def _pairs(sessions: Recorded, count: int, parameters: RuleParameters) -> sp.csr_matrix:
@@ -98,7 +98,7 @@ def needs_mib(interactions: Interactions, parameters: RuleParameters) -> float:
     return 24 * parameters.window * int(interactions.matrix.nnz) / 2**20
 
 
-def _train(interactions: Interactions, parameters: RuleParameters, _: Context) -> Followers:
+def _train(interactions: Interactions, parameters: RuleParameters, _: Context) -> SequentialRules:
     return train(interactions, parameters)
 
 
@@ -110,7 +110,7 @@ def _algorithm(name: str, about: str, parameters: type[RuleParameters], **space:
         train=_train,
         space={"window": Integers(1, 20), "age": Floats(0.2, 5.0), "same": Floats(0.1, 10.0), **space},
         needs_mib=needs_mib,
-        kind=Followers.kind,
+        kind=SequentialRules.kind,
     )
 
 

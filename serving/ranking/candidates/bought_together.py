@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import islice
 
 from serving.ranking.candidates.covisitation import linked
-from serving.ranking.context import Part, Scene, gathered, supported
+from serving.ranking.context import Candidates, RankingContext, shrink, sum_by_item
 from signals.baskets import HALF_LIFE
 
 
-def candidates(scene: Scene) -> Part:
+def candidates(scene: RankingContext) -> Candidates:
     """Companions of the newest items, weighed as ``next`` weighs followers."""
     newest = islice(scene.profile.recent.items(), scene.config.next_anchors)
-    part = gathered(scene, linked(scene, newest, scene.signals.population.companions, HALF_LIFE))
-    return part._replace(scores=supported(part.scores, scene.config.next_support))
+    part = sum_by_item(scene, linked(scene, newest, scene.signals.aggregates.companions, HALF_LIFE))
+    return part._replace(scores=shrink(part.scores, scene.config.next_support))

@@ -7,28 +7,31 @@ from itertools import islice
 from math import exp2, log2
 from typing import Final
 
-from serving.ranking.context import Lead, Part, Scene, gathered, supported
-from serving.state.covisits import Followers
+from serving.ranking.context import Candidates, RankingContext, SeedMatches, shrink, sum_by_item
+from serving.state.covisits import CovisitedItems
 from signals.covisits import NEXT_HALF_LIFE
 
 _LIVELY: Final = 20.0
 """Co-visits of the busiest of the newest items, below which they are not let to decay."""
 
 
-def candidates(scene: Scene) -> Part:
+def candidates(scene: RankingContext) -> Candidates:
     """Followers of the newest items, less the older the item is; scores near 1 where many co-visits support them."""
-    found = gathered(scene, following(scene, islice(scene.profile.recent.items(), scene.config.next_anchors)))
-    return found._replace(scores=supported(found.scores, scene.config.next_support))
+    found = sum_by_item(scene, following(scene, islice(scene.profile.recent.items(), scene.config.next_anchors)))
+    return found._replace(scores=shrink(found.scores, scene.config.next_support))
 
 
-def following(scene: Scene, anchors: Iterable[tuple[int, float]]) -> Iterator[Lead]:
+def following(scene: RankingContext, anchors: Iterable[tuple[int, float]]) -> Iterator[SeedMatches]:
     """Each anchor's followers: its weight times co-visits^``next_power``, over its own activity^``next_damping``."""
-    return linked(scene, anchors, scene.signals.population.followers, NEXT_HALF_LIFE)
+    return linked(scene, anchors, scene.signals.aggregates.followers, NEXT_HALF_LIFE)
 
 
 def linked(
-    scene: Scene, anchors: Iterable[tuple[int, float]], links: Callable[[int], Followers | None], half_life: float
-) -> Iterator[Lead]:
+    scene: RankingContext,
+    anchors: Iterable[tuple[int, float]],
+    links: Callable[[int], CovisitedItems | None],
+    half_life: float,
+) -> Iterator[SeedMatches]:
     """``following`` for links of any kind, whose counts halve every ``half_life`` seconds."""
     found = [(at, weight, each) for at, weight in anchors if (each := links(at)) is not None and each.items.size]
     if not found:
@@ -39,4 +42,4 @@ def linked(
     for at, weight, each in found:
         visits = each.total - since
         counts = weight * exp2(power * visits - damping * log2(1.0 + exp2(visits)))
-        yield Lead(at, counts, each.items, each.shares(power))
+        yield SeedMatches(at, counts, each.items, each.shares(power))

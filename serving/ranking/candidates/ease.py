@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from models.ease import Ease
 from models.structures.arrays import Floats, Ints
 from serving.arrays import kernels
-from serving.ranking.context import NOTHING, Part, Scene, best_allowed, supported
-from serving.state.model_bundle import Placed
+from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext, best_allowed, shrink
+from serving.state.model_bundle import Bound
 
 
 class _Interests(NamedTuple):
@@ -23,19 +23,19 @@ class _Interests(NamedTuple):
     weights: Floats
 
 
-def candidates(scene: Scene) -> Part:
+def candidates(scene: RankingContext) -> Candidates:
     """The best by the sum of the interests' weights."""
     model = scene.models.ease
     if model is None:
-        return NOTHING
+        return NO_CANDIDATES
     known = _interests(scene, model)
     if not known.rows.size:
-        return NOTHING
+        return NO_CANDIDATES
     rows, scores = _scored(model.value, known)
     items = model.items[rows]
     chosen = best_allowed(scene, items, scores, above=0.0)
-    told = supported(scores[chosen], scene.config.ease_support)
-    return Part(items[chosen], told, partial(_strongest, model.value, known, rows[chosen]))
+    told = shrink(scores[chosen], scene.config.ease_support)
+    return Candidates(items[chosen], told, partial(_strongest, model.value, known, rows[chosen]))
 
 
 def _strongest(model: Ease, known: _Interests, rows: Ints, places: Ints) -> Ints:
@@ -60,7 +60,7 @@ def _sparse(model: Ease) -> tuple[NDArray[np.int64], Ints, Floats]:
     return model.indptr, model.indices, model.values
 
 
-def _interests(scene: Scene, model: Placed[Ease]) -> _Interests:
+def _interests(scene: RankingContext, model: Bound[Ease]) -> _Interests:
     interests, count = scene.profile.weights, min(scene.config.ease_interests, len(scene.profile.weights))
     positions = np.fromiter(interests, np.int32, count)
     weights = np.fromiter(interests.values(), np.float32, count)

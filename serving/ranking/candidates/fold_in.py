@@ -1,7 +1,7 @@
 """``fold_in``: all items scored by factors that know what the person did last.
 
 The trained factors and those of one half step over the newest weighted events are mixed by how much has
-happened since training (see ``Scene.fresh_share``).
+happened since training (see ``RankingContext.fresh_share``).
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import numpy as np
 
 from models.als import Als
 from models.structures.arrays import Floats, Ints
-from serving.ranking.context import NOBODY, NOTHING, Part, Scene, best_allowed, scaled
+from serving.ranking.context import NO_CANDIDATES, NO_SEED, Candidates, RankingContext, best_allowed, max_normalize
 
 _ALIKE: Final = 0.25
 """Cosine from which an interest is given as a reason."""
 
 
-def vector(scene: Scene) -> Floats | None:
+def vector(scene: RankingContext) -> Floats | None:
     """The person's factors now, shape (d,); None where there is no model or nothing is known of the person."""
     als = scene.models.als
     if als is None:
@@ -34,21 +34,21 @@ def vector(scene: Scene) -> Floats | None:
     return folded if trained is None else (1.0 - share) * trained + share * folded
 
 
-def candidates(scene: Scene) -> Part:
+def candidates(scene: RankingContext) -> Candidates:
     """The best items by the person's factors now; none where the stored list already says the same."""
     als = scene.models.als
     if als is None or (scene.signals.stored is not None and scene.fresh_share == 0.0):
-        return NOTHING
+        return NO_CANDIDATES
     factors = vector(scene)
     if factors is None:
-        return NOTHING
+        return NO_CANDIDATES
     items, scores = scene.models.als_items, als.score(factors)
     chosen = best_allowed(scene, items, scores)
     found = items[chosen]
-    return Part(found, scaled(scores[chosen]), lambda places: anchors(scene, found[places]))
+    return Candidates(found, max_normalize(scores[chosen]), lambda places: anchors(scene, found[places]))
 
 
-def anchors(scene: Scene, items: Ints) -> Ints:
+def anchors(scene: RankingContext, items: Ints) -> Ints:
     """For each item the interest that led there most, by weight times cosine of factors; shape (C,).
 
     Stands for the exact contributions (``Als.contributions``), which take a linear solve an item. No interest is
@@ -56,21 +56,21 @@ def anchors(scene: Scene, items: Ints) -> Ints:
     """
     interests = list(scene.profile.weights.items())
     if scene.models.als is None or not interests or not items.size:
-        return np.full(items.size, NOBODY, np.int32)
+        return np.full(items.size, NO_SEED, np.int32)
     positions = np.array([at for at, _ in interests], np.int32)
     weights = np.array([weight for _, weight in interests], np.float32)
     cosines = _directions(scene.models.als, scene, items) @ _directions(scene.models.als, scene, positions).T
     leading = (cosines * weights).argmax(axis=1)
     alike = cosines[np.arange(items.size), leading] >= _ALIKE
-    return np.where(alike, positions[leading], NOBODY).astype(np.int32)
+    return np.where(alike, positions[leading], NO_SEED).astype(np.int32)
 
 
-def _weights(scene: Scene) -> dict[str, float]:
+def _weights(scene: RankingContext) -> dict[str, float]:
     ids = scene.catalogue.ids
     return {ids[at]: weight for at, weight in scene.profile.weights.items()}
 
 
-def _directions(als: Als, scene: Scene, items: Ints) -> Floats:
+def _directions(als: Als, scene: RankingContext, items: Ints) -> Floats:
     """Factors of length one by catalogue position (C, d); zeros for what the model does not know."""
     rows = np.full(items.size, -1, np.int32)
     placed = items < scene.models.als_rows.size

@@ -7,23 +7,23 @@ from collections.abc import Callable
 import numpy as np
 
 from models.structures.arrays import Ints
-from serving.arrays.top_k import strongest
+from serving.arrays.top_k import top_k
 from serving.config import RankingConfig
-from serving.ranking.context import NOTHING, Part, Scene
+from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext
 from serving.state.catalogue import Catalogue, taste
 
 
-def by_age(half: Callable[[RankingConfig], float]) -> Callable[[Scene], Part]:
+def by_age(half: Callable[[RankingConfig], float]) -> Callable[[RankingContext], Candidates]:
     """The source that scores an item of an age (seconds) by half of what one of this moment has."""
 
-    def candidates(scene: Scene) -> Part:
+    def candidates(scene: RankingContext) -> Candidates:
         catalogue, now = scene.catalogue, scene.asked.now
         arrived, young = catalogue.arrivals.newest(now, now - scene.config.new_age, scene.allowed, scene.reach)
         if not young.size:
-            return NOTHING
+            return NO_CANDIDATES
         scores = (1.0 / (1.0 + (now - arrived.born[young]) / half(scene.config))).astype(np.float32)
         spread = taste(catalogue, scene.profile.weights.items())
-        return Part(arrived.items[young], scores * arrived.likeness(spread)[young] if spread else scores)
+        return Candidates(arrived.items[young], scores * arrived.likeness(spread)[young] if spread else scores)
 
     return candidates
 
@@ -36,4 +36,4 @@ def newest(catalogue: Catalogue, allowed: Ints, count: int) -> Ints:
     described = allowed[catalogue.column("described")[allowed]]
     allowed = described if described.size else allowed
     born, ties = catalogue.column("born")[allowed], catalogue.column("hash")[allowed]
-    return allowed[strongest(born, count, ties)]
+    return allowed[top_k(born, count, ties)]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from serving.ranking.context import NOTHING, Part, Scene, first_allowed, scaled
+from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext, first_allowed, max_normalize
 
 
-def candidates(scene: Scene) -> Part:
+def candidates(scene: RankingContext) -> Candidates:
     """The stored list in its order, what is no longer allowed left out."""
     stored = scene.signals.stored
     if stored is None:
-        return NOTHING
+        return NO_CANDIDATES
     best = first_allowed(scene, stored.items)
-    return Part(stored.items[best], scaled(stored.scores[best]))
+    return Candidates(stored.items[best], max_normalize(stored.scores[best]))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from serving.ranking.context import NOTHING, Part, Scene
+from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext
 
 
-def candidates(scene: Scene) -> Part:
+def candidates(scene: RankingContext) -> Candidates:
     """The session's own items, the newest first: the n-th has the score 1 / n."""
     items = scene.returning
     if not items.size:
-        return NOTHING
-    return Part(items, (1.0 / np.arange(1, items.size + 1)).astype(np.float32))
+        return NO_CANDIDATES
+    return Candidates(items, (1.0 / np.arange(1, items.size + 1)).astype(np.float32))

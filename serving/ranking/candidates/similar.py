@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from serving.ranking.context import NOTHING, Lead, Part, Scene, gathered, scaled
+from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext, SeedMatches, max_normalize, sum_by_item
 
 
-def candidates(scene: Scene) -> Part:
+def candidates(scene: RankingContext) -> Candidates:
     """Similar items of the strongest interests, each weighed by its interest."""
     interests = islice(scene.profile.weights.items(), scene.config.anchors)
-    found = gathered(scene, _neighbours(scene, interests))
-    return found._replace(scores=scaled(found.scores))
+    found = sum_by_item(scene, _neighbours(scene, interests))
+    return found._replace(scores=max_normalize(found.scores))
 
 
-def averse(scene: Scene) -> Part:
+def negative_feedback(scene: RankingContext) -> Candidates:
     """What is most like items that the person said no to; taken off the score, never shown as a reason."""
     if not scene.profile.disliked:
-        return NOTHING
+        return NO_CANDIDATES
     disliked = scene.profile.disliked[: scene.config.anchors]
-    found = gathered(scene, _neighbours(scene, ((at, 1.0) for at in disliked)))
-    return found._replace(scores=scaled(found.scores))
+    found = sum_by_item(scene, _neighbours(scene, ((at, 1.0) for at in disliked)))
+    return found._replace(scores=max_normalize(found.scores))
 
 
-def _neighbours(scene: Scene, interests: Iterable[tuple[int, float]]) -> Iterator[Lead]:
+def _neighbours(scene: RankingContext, interests: Iterable[tuple[int, float]]) -> Iterator[SeedMatches]:
     for at, weight in interests:
-        yield Lead(at, weight, *scene.models.similar(scene.catalogue, at, scene.config.neighbours))
+        yield SeedMatches(at, weight, *scene.models.similar(scene.catalogue, at, scene.config.neighbours))

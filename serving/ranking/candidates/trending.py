@@ -7,19 +7,19 @@ from math import log2
 
 import numpy as np
 
-from serving.ranking.context import Part, Scene, first_allowed
+from serving.ranking.context import Candidates, RankingContext, first_allowed
 
 
-def by_half_life(number: int) -> Callable[[Scene], Part]:
+def by_half_life(number: int) -> Callable[[RankingContext], Candidates]:
     """The source of one of HALF_LIVES: scores are logarithms of decayed counts, 1 from ``trending_crowd`` events on.
 
     Of a logarithm a learned weight makes a power of the count; and one event more moves few items past another.
     """
 
-    def candidates(scene: Scene) -> Part:
-        rising = scene.signals.population.rising(number, scene.asked.now)
+    def candidates(scene: RankingContext) -> Candidates:
+        rising = scene.signals.aggregates.rising(number, scene.asked.now)
         best = first_allowed(scene, rising.items)
         scores = rising.logs[best] / np.float32(log2(1.0 + scene.config.trending_crowd))
-        return Part(rising.items[best], np.minimum(scores, np.float32(1.0)))
+        return Candidates(rising.items[best], np.minimum(scores, np.float32(1.0)))
 
     return candidates

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from serving.ranking.context import NOTHING, Part, Scene, bucketed, first_allowed
+from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext, first_allowed, rank_buckets
 from signals.context import hour_label
 from signals.users import DIMENSIONS
 
 
-def candidates(scene: Scene) -> Part:
+def candidates(scene: RankingContext) -> Candidates:
     """What trends under all of these, scored by bucketed rank; nothing where the request names neither place nor device."""
     asked = scene.asked
     labels = [f"{name}:{asked.context[name]}" for name in DIMENSIONS if name in asked.context]
     if not labels:
-        return NOTHING
-    items = scene.signals.population.contexts.trending([*labels, hour_label(asked.now)])
-    return bucketed(items[first_allowed(scene, items)])
+        return NO_CANDIDATES
+    items = scene.signals.aggregates.contexts.trending([*labels, hour_label(asked.now)])
+    return rank_buckets(items[first_allowed(scene, items)])

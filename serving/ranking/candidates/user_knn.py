@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from serving.ranking.context import NOTHING, Part, Scene, best_allowed, scaled
+from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext, best_allowed, max_normalize
 
 
-def candidates(scene: Scene) -> Part:
+def candidates(scene: RankingContext) -> Candidates:
     """The best by the neighbours' similarities."""
     model = scene.models.people
     if model is None or not scene.profile.weights:
-        return NOTHING
+        return NO_CANDIDATES
     ids = scene.catalogue.ids
     scores = model.value.score({ids[at]: weight for at, weight in scene.profile.weights.items()})
     chosen = best_allowed(scene, model.items, scores, above=0.0)
-    return Part(model.items[chosen], scaled(scores[chosen]))
+    return Candidates(model.items[chosen], max_normalize(scores[chosen]))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from deploy.answers import find
-from schemas.answers import Asked, Decision, encode_decision
+from schemas.answers import Decision, RecommendationRequest, encode_decision
 from schemas.errors import AnswerUnknown
 from schemas.log.records import OffsetToken, Record
 
@@ -43,7 +43,7 @@ def value(recommendation_id: str) -> bytes:
             recommendation_id=recommendation_id,
             route="popular",
             generated_at=datetime(2026, 1, 1, tzinfo=UTC),
-            asked=Asked(now=0.0),
+            asked=RecommendationRequest(now=0.0),
             items=[],
             inputs={} if recommendation_id in FIRST else {"u:ann": recommendation_id.encode()},
             same_as=FIRST.get(recommendation_id),

@@ -6,7 +6,7 @@ import pytest
 
 from deploy import words
 from replay.explain import Comparison, Explanation
-from schemas.answers import Asked, Boost, Decision, Reason, SourceOutcome
+from schemas.answers import Boost, Decision, Reason, RecommendationRequest, SourceOutcome
 from serving.ranking.business_rules import BOOST, PIN
 from serving.ranking.exploration import EXPLORE
 from serving.ranking.pipeline import SOURCES
@@ -24,7 +24,7 @@ def decision(route: str, **asked) -> Decision:
         recommendation_id="r",
         route=route,
         generated_at=datetime(2026, 1, 1, tzinfo=UTC),
-        asked=Asked(now=0.0, **asked),
+        asked=RecommendationRequest(now=0.0, **asked),
         items=[],
         aggregates_version="-",
         catalogue_version="-",

@@ -12,7 +12,7 @@ from models.hybrid import Hybrid
 from models.neighbours import Neighbours
 from models.popularity import Popularity
 from models.ranker import Ranker
-from models.sequential_rules import Followers
+from models.sequential_rules import SequentialRules
 from models.session_knn import SessionKnn, Voting
 from models.structures.components import Component
 from models.structures.factors import Factors
@@ -40,7 +40,7 @@ def make_neighbours():
 
 def make_followers():
     neighbours = make_neighbours()
-    return Followers(ITEM_IDS, neighbours.indices, neighbours.scores, age=2.0, same=0.5)
+    return SequentialRules(ITEM_IDS, neighbours.indices, neighbours.scores, age=2.0, same=0.5)
 
 
 def make_ease():

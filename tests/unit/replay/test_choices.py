@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from replay.evaluate import _choice
-from serving.ranking.blend import Candidates
+from serving.ranking.blend import CandidateSet
 
 SOURCES = ("loud", "quiet")
 LOUD = 150
@@ -15,7 +15,7 @@ LOUD = 150
 @pytest.fixture
 def candidates():
     """``loud`` says much of items 0 to 149, most of the first; ``quiet`` says little, of item 150 alone."""
-    return Candidates(
+    return CandidateSet(
         items=np.arange(LOUD + 1, dtype=np.int32),
         names=SOURCES,
         lengths=np.array([LOUD, 1], np.intp),

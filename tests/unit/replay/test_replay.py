@@ -144,6 +144,6 @@ def test_what_was_shown_and_searched_for_counts_as_it_does_live():
     system.feed(LoggedEvent(event_id="1", type="impression", impression=["a", "b"], **seen))
     system.feed(LoggedEvent(event_id="2", type="search", query="red shoes", **seen))
     system.feed(LoggedEvent(event_id="3", type="click", item_id="b", **seen))
-    population = system.state.population
+    population = system.state.aggregates
     assert not population.exposure.empty
     assert [system.state.catalogue.ids[at] for at in population.sought("shoe").items] == ["b"]

@@ -14,7 +14,7 @@ from models.als import Als
 from models.neighbours import Neighbours
 from models.popularity import Popularity
 from models.structures.lists import ScoredList
-from schemas.answers import Asked
+from schemas.answers import RecommendationRequest
 from schemas.catalogue import Item, encode_view
 from schemas.errors import ModelStoreUnavailable, StoreUnavailable
 from schemas.events import LoggedEvent
@@ -25,12 +25,12 @@ from schemas.manifest import DataWindow, Manifest
 from schemas.ports import SignalChanges, SignalValues
 from serving.config import RankingConfig, Settings
 from serving.ranking.context import Signals
-from serving.ranking.pipeline import Ranked, recommend
+from serving.ranking.pipeline import RankedList, recommend
 from serving.service.service import ServingService, Sources, Stores
 from serving.state import model_bundle
-from serving.state.aggregates import Merged, Population
+from serving.state.aggregates import Aggregates, Merged
 from serving.state.catalogue import Catalogue
-from serving.state.model_bundle import NO_MODELS, Models, as_columns
+from serving.state.model_bundle import NO_BUNDLE, ModelBundle, as_columns
 from signals import aggregates, users
 from signals.cells import observed
 from signals.users import EMPTY, UserValue
@@ -108,13 +108,13 @@ class World:
     """Everything that ``recommend`` takes, with shorthands."""
 
     catalogue: Catalogue
-    population: Population
-    models: Models = NO_MODELS
+    aggregates: Aggregates
+    models: ModelBundle = NO_BUNDLE
     config: RankingConfig = field(default_factory=RankingConfig)
 
     def train(self) -> "World":
         als, neighbours, popularity = a_model()
-        trained = Models(
+        trained = ModelBundle(
             version="v1",
             created_at=NOW - DAY / 2,
             trained_to=NOW - DAY,
@@ -122,7 +122,7 @@ class World:
             neighbours=neighbours,
             popularity=popularity,
         )
-        self.models = model_bundle.place(trained, self.catalogue)
+        self.models = model_bundle.bind(trained, self.catalogue)
         return self
 
     def happen(self, *events: LoggedEvent, partition: int = 0) -> dict[str, bytes]:
@@ -139,16 +139,18 @@ class World:
 
     def merge(self, partition: int, values: Mapping[str, bytes], whole: bool = False) -> None:
         merged = Merged.nothing()
-        for _ in self.population.merge(partition, SignalChanges(Fence(LOG, 1), dict(values), whole), merged):
+        for _ in self.aggregates.merge(partition, SignalChanges(Fence(LOG, 1), dict(values), whole), merged):
             pass
-        for _ in self.population.follow(merged):
+        for _ in self.aggregates.follow(merged):
             pass
-        self.population.adopt(merged)
+        self.aggregates.adopt(merged)
 
-    def ask(self, user: UserValue = EMPTY, stored: ScoredList | None = None, **asked) -> Ranked:
+    def ask(self, user: UserValue = EMPTY, stored: ScoredList | None = None, **asked) -> RankedList:
         columns = None if stored is None else as_columns(self.catalogue, stored)
-        signals = Signals(user, self.population, columns)
-        return recommend(Asked(**({"now": NOW} | asked)), signals, self.models, self.catalogue, self.config)
+        signals = Signals(user, self.aggregates, columns)
+        return recommend(
+            RecommendationRequest(**({"now": NOW} | asked)), signals, self.models, self.catalogue, self.config
+        )
 
 
 class FakeSignals:
@@ -294,7 +296,7 @@ def world() -> World:
     catalogue = Catalogue()
     for number in range(ITEMS):
         catalogue.put(an_item(number))
-    return World(catalogue, Population(catalogue, 8, RankingConfig().population_weights))
+    return World(catalogue, Aggregates(catalogue, 8, RankingConfig().population_weights))
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from schemas.answers import Asked
+from schemas.answers import RecommendationRequest
 from serving.config import RankingConfig
 from serving.ranking.blend import configured
 from serving.ranking.eligibility import hide_seen, permitted
@@ -36,19 +36,19 @@ def visits(say, place, shown, clicks, item):
 
 class TestExposure:
     def test_nothing_known_is_the_same_for_every_item(self, world):
-        rates = world.population.exposure.relative(np.arange(4, dtype=np.int32), NOW)
+        rates = world.aggregates.exposure.relative(np.arange(4, dtype=np.int32), NOW)
         assert len(set(rates.tolist())) == 1
 
     def test_an_item_that_is_clicked_more_where_it_stands_is_rated_higher(self, world, say):
         world.happen(*visits(say, 0, 60, 20, 1), *visits(say, 0, 60, 5, 2))
-        first, second, other = world.population.exposure.relative(
+        first, second, other = world.aggregates.exposure.relative(
             np.array([world.catalogue.position(f"item-{n}") for n in (1, 2, 3)], np.int32), NOW
         )
         assert first > other > second
 
     def test_a_place_that_nobody_looks_at_is_not_held_against_an_item(self, world, say):
         world.happen(*visits(say, 0, 100, 40, 1), *visits(say, 7, 100, 4, 2), *visits(say, 0, 100, 4, 3))
-        exposure = world.population.exposure
+        exposure = world.aggregates.exposure
         examined = exposure.examination(NOW)
         assert examined[0] == 1.0
         assert examined[5] < 0.5
@@ -59,13 +59,13 @@ class TestExposure:
         world.happen(*visits(say, 0, 60, 40, 1), *visits(say, 0, 60, 4, 2))
         items = np.array([world.catalogue.position("item-1")], np.int32)
         rates = [
-            float(world.population.exposure.relative(items, NOW + age)[0]) for age in (0, HALF_LIFE, 4 * HALF_LIFE)
+            float(world.aggregates.exposure.relative(items, NOW + age)[0]) for age in (0, HALF_LIFE, 4 * HALF_LIFE)
         ]
         assert rates == sorted(rates, reverse=True)
 
     def test_items_beyond_what_was_ever_shown_are_average(self, world, say):
         world.happen(*visits(say, 0, 30, 10, 1))
-        far, unseen = world.population.exposure.relative(np.array([10**6, 5], np.int32), NOW)
+        far, unseen = world.aggregates.exposure.relative(np.array([10**6, 5], np.int32), NOW)
         assert far == unseen
 
 
@@ -87,7 +87,7 @@ class TestContexts:
             *(say("click", 2, user_id=f"b{n}", context=german) for n in range(3)),
             *(say("click", 3, user_id=f"c{n}", context=french) for n in range(9)),
         )
-        contexts = world.population.contexts
+        contexts = world.aggregates.contexts
         assert ids(world, contexts.trending(["country:DE"])) == ["item-1", "item-2"]
         assert ids(world, contexts.trending(["country:FR"])) == ["item-3"]
         assert ids(world, contexts.trending(["country:FR", "device:phone", "country:none"]))[0] in {"item-1", "item-3"}
@@ -97,36 +97,36 @@ class TestContexts:
         german = {"country": "DE"}
         world.happen(say("click", 1, context=german), say("click", 1, user_id="bob", context=german))
         world.happen(say("click", 2, context=german), partition=1)
-        assert ids(world, world.population.contexts.trending(["country:DE"])) == ["item-1", "item-2"]
+        assert ids(world, world.aggregates.contexts.trending(["country:DE"])) == ["item-1", "item-2"]
         world.happen(*(say("like", 2, user_id=f"u{n}", context=german) for n in range(3)), partition=2)
-        assert ids(world, world.population.contexts.trending(["country:DE"])) == ["item-2", "item-1"]
+        assert ids(world, world.aggregates.contexts.trending(["country:DE"])) == ["item-2", "item-1"]
 
     def test_a_partition_that_began_anew_takes_its_contexts_back(self, world, say):
         world.happen(say("click", 1, context={"country": "DE"}))
         world.merge(0, {}, whole=True)
-        assert world.population.contexts.trending(["country:DE"]).size == 0
+        assert world.aggregates.contexts.trending(["country:DE"]).size == 0
 
 
 def test_what_is_bought_together_is_merged_over_partitions(world, say):
     for partition in range(2):
         world.happen(say("cart", 1), say("purchase", 2), partition=partition)
     world.happen(say("cart", 1), say("purchase", 3), partition=2)
-    found = world.population.companions(world.catalogue.position("item-1"))
+    found = world.aggregates.companions(world.catalogue.position("item-1"))
     worth = dict(zip(ids(world, found.items), (value_at(v, 60 * 86_400.0, NOW) for v in found.visits), strict=True))
     assert worth["item-2"] == pytest.approx(2 * worth["item-3"])
-    assert world.population.companions(world.catalogue.position("item-9")) is None
+    assert world.aggregates.companions(world.catalogue.position("item-9")) is None
 
 
 def test_what_a_word_leads_to_is_merged_over_partitions(world, say):
     for partition in range(2):
         search = say("search", None, query="Red Shoes", event_id="q")
         world.happen(search, say("click", 4), partition=partition)
-    found = world.population.sought("shoe")
+    found = world.aggregates.sought("shoe")
     assert ids(world, found.items) == ["item-4"]
-    assert world.population.sought("never").items.size == 0
+    assert world.aggregates.sought("never").items.size == 0
     again = say("search", None, query="shoe", event_id="q2", user_id="bob")
     world.happen(again, say("click", 5, user_id="bob"), partition=3)
-    assert set(ids(world, world.population.sought("shoe").items)) == {"item-4", "item-5"}
+    assert set(ids(world, world.aggregates.sought("shoe").items)) == {"item-4", "item-5"}
 
 
 def test_what_was_seen_long_ago_is_hidden_like_what_was_seen_just_now(world, say):
@@ -134,12 +134,12 @@ def test_what_was_seen_long_ago_is_hidden_like_what_was_seen_just_now(world, say
     for n in range(users.SEEN + 30):
         value = users.fold(value, say("view", n if n < 30 else n + 1_000), n)
     assert "item-0" not in value.seen
-    may = allowed(Asked(now=NOW), value, world.catalogue, RankingConfig())
+    may = allowed(RecommendationRequest(now=NOW), value, world.catalogue, RankingConfig())
     named = np.array([users.was_seen(value, item) for item in world.catalogue.ids])
     assert not may[:30].any()
     assert (may == ~named).all()
-    assert allowed(Asked(now=NOW), value, world.catalogue, RankingConfig(hide_seen=False)).all()
-    for_a_day = allowed(Asked(now=NOW), value, world.catalogue, RankingConfig(seen_for={"*": 86_400.0}))
+    assert allowed(RecommendationRequest(now=NOW), value, world.catalogue, RankingConfig(hide_seen=False)).all()
+    for_a_day = allowed(RecommendationRequest(now=NOW), value, world.catalogue, RankingConfig(seen_for={"*": 86_400.0}))
     assert for_a_day[0]
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.source_weights import CURVES, Revisits, SourceWeights
-from schemas.answers import Asked
+from schemas.answers import RecommendationRequest
 from schemas.catalogue import Item
 from serving import metrics
 from serving.config import RankingConfig
@@ -216,9 +216,11 @@ def test_one_list_in_sixteen_is_timed_by_source(trained, remember, say):
 
     counted, seconds = figure("_count"), figure("_sum")
     candidates = metrics.CANDIDATES.labels("similar")._value.get()
-    signals = Signals(remember(say("like", 1)), trained.population)
+    signals = Signals(remember(say("like", 1)), trained.aggregates)
     made = [
-        recommend(Asked(now=NOW), signals, trained.models, trained.catalogue, trained.config, timing.next())
+        recommend(
+            RecommendationRequest(now=NOW), signals, trained.models, trained.catalogue, trained.config, timing.next()
+        )
         for _ in range(20)
     ]
     assert (figure("_count") - counted, figure("_sum") - seconds) == (2, 2.0)

@@ -26,10 +26,12 @@ def exploring(trained):
 
 def test_without_a_draw_nothing_is_explored(exploring, remember, say):
     value = remember(say("like", 1))
-    explored = exploring.ask(value, user_id="ann")
+    apply_exploration = exploring.ask(value, user_id="ann")
     exploring.config = RankingConfig()
     assert (
-        explored.items == exploring.ask(value, user_id="ann").items == exploring.ask(value, user_id="ann", draw=3).items
+        apply_exploration.items
+        == exploring.ask(value, user_id="ann").items
+        == exploring.ask(value, user_id="ann", draw=3).items
     )
 
 
@@ -79,13 +81,13 @@ def test_the_record_keeps_propensities_below_one(exploring, remember, say):
     ranked = exploring.ask(remember(say("like", 1), say("like", 2)), user_id="ann", draw=3)
     from datetime import UTC, datetime
 
-    from schemas.answers import Asked
+    from schemas.answers import RecommendationRequest
 
     record = Decision(
         recommendation_id="r",
         route="recommendations",
         generated_at=datetime.fromtimestamp(NOW, UTC),
-        asked=Asked(now=NOW, draw=3),
+        asked=RecommendationRequest(now=NOW, draw=3),
         items=ranked.items,
         aggregates_version="-",
         catalogue_version="-",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.answers import Asked
+from schemas.answers import RecommendationRequest
 from schemas.catalogue import Item
 from schemas.errors import FilterInvalid
 from serving.filtering.expressions import compiled
@@ -27,7 +27,7 @@ def a_catalogue(*items):
 
 def found(text, *items, **asked):
     catalogue = a_catalogue(*items)
-    held = compiled(text).holds(Asked(now=NOW.timestamp(), **asked), catalogue.fields)
+    held = compiled(text).holds(RecommendationRequest(now=NOW.timestamp(), **asked), catalogue.fields)
     return [catalogue.ids[at] for at in held.nonzero()[0]]
 
 
@@ -130,7 +130,7 @@ def test_columns_follow_the_catalogue():
     catalogue = a_catalogue(*GAMES)
 
     def cheap():
-        held = compiled("price < 10 or genres has 'new'").holds(Asked(now=0.0), catalogue.fields)
+        held = compiled("price < 10 or genres has 'new'").holds(RecommendationRequest(now=0.0), catalogue.fields)
         return [catalogue.ids[at] for at in held.nonzero()[0]]
 
     assert cheap() == ["tiles"]
@@ -146,9 +146,9 @@ def test_columns_follow_the_catalogue():
 def test_an_attribute_is_found_once_an_item_has_it():
     catalogue = a_catalogue(*GAMES)
     later = compiled("edition = 2")
-    assert not later.holds(Asked(now=0.0), catalogue.fields).any()
+    assert not later.holds(RecommendationRequest(now=0.0), catalogue.fields).any()
     catalogue.put(Item(item_id="saga", attributes={"edition": 2}))
-    assert later.holds(Asked(now=0.0), catalogue.fields).sum() == 1
+    assert later.holds(RecommendationRequest(now=0.0), catalogue.fields).sum() == 1
 
 
 scalars = st.one_of(st.sampled_from(WORDS), st.integers(-3, 3), st.sampled_from([0.5, 2.5]), st.booleans(), st.none())
@@ -252,11 +252,13 @@ def passes(node, held):
 def test_columns_say_what_a_look_at_each_item_says(before, after, node):
     catalogue = a_catalogue(*(Item(item_id=str(n), attributes=said) for n, said in enumerate(before)))
     expression = compiled(spelled(node))
-    expression.holds(Asked(now=0.0), catalogue.fields)
+    expression.holds(RecommendationRequest(now=0.0), catalogue.fields)
     for number, said in enumerate(after):
         catalogue.put(Item(item_id=str(number), attributes=said))
     now = after + before[len(after) :]
-    assert expression.holds(Asked(now=0.0), catalogue.fields).tolist() == [naive(node, said) for said in now]
+    assert expression.holds(RecommendationRequest(now=0.0), catalogue.fields).tolist() == [
+        naive(node, said) for said in now
+    ]
 
 
 pieces = st.one_of(
@@ -273,7 +275,7 @@ pieces = st.one_of(
 def test_any_text_is_an_expression_or_a_fault_at_a_place_in_it(parts):
     text = " ".join(parts)
     try:
-        shape, column = compiled(text).holds(Asked(now=0.0), a_catalogue(*GAMES).fields).shape, 1
+        shape, column = compiled(text).holds(RecommendationRequest(now=0.0), a_catalogue(*GAMES).fields).shape, 1
     except FilterInvalid as error:
         shape, column = (3,), error.column
     assert shape == (3,)

@@ -85,7 +85,7 @@ def test_what_anchors_lead_to_is_summed_and_led_to_by_the_one_that_gave_most_of_
             if allowed[item]:
                 sums[item] += weight * score
                 most[item] = max(most.get(item, (-1.0, -1)), (float(np.float32(weight * score)), anchor))
-    items, found, leading = kernels.gathered(
+    items, found, leading = kernels.sum_by_item(
         ints(item for _, entries in leads for item, _ in entries),
         floats(score for _, entries in leads for _, score in entries),
         np.array([len(entries) for _, entries in leads]),
@@ -228,7 +228,7 @@ def test_what_is_prepared_takes_no_other_types_so_that_nothing_is_compiled_while
 
 def test_equal_scores_go_by_their_ties_however_great_they_are():
     ties = np.arange(30, dtype=np.uint32)[::-1].copy()
-    assert kernels.strongest(np.full(30, 253_402_214_400.0), ties, 3, -np.inf).tolist() == [29, 28, 27]
+    assert kernels.top_k(np.full(30, 253_402_214_400.0), ties, 3, -np.inf).tolist() == [29, 28, 27]
 
 
 CALL = "print({name}.first_allowed(np.array([2, 1], np.int32), np.ones(3, bool), 1))"

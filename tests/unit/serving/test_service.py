@@ -213,7 +213,7 @@ async def test_sessions_are_followed_within_a_refresh(shop, say):
         seen = Observed(3, say("like", 5), users.entry_at(value, 3))
         cell = aggregates.fold({}, [seen])["tail:0"]
         shop.signals.put(Signal.AGGREGATES, "tail:0", aggregates.encode(cell), "ann", 3)
-        sessions = service.state.population.sessions.tail
+        sessions = service.state.aggregates.sessions.tail
         await until(lambda: len(sessions) == 1)
         assert sessions.holding(service.state.catalogue.position("item-5")).size == 1
         assert sessions.without(value.session.hash).holding(service.state.catalogue.position("item-5")).size == 0
@@ -298,7 +298,7 @@ async def test_a_recorded_answer_can_be_made_again(shop, say):
         await service.recommendations("ann", RecommendAsk(seed=5, count=7))
         await service.stop()
         decision: Decision = decode_decision(shop.log.entries[0][1].value)
-        signals = Signals(users.decode(decision.inputs["u:ann"]), service.state.population)
+        signals = Signals(users.decode(decision.inputs["u:ann"]), service.state.aggregates)
         again = recommend(decision.asked, signals, service.state.models, service.state.catalogue, service.config)
     assert [item.item_id for item in again.items] == [item.item_id for item in decision.items]
     assert [i.score for i in again.items] == pytest.approx([i.score for i in decision.items], abs=1e-6)
@@ -315,7 +315,7 @@ async def test_a_new_shop_that_is_ready_without_a_model_stays_ready_when_its_fir
     async with shop.running() as service:
         assert service.missing() == []
         _count_a_like(shop, say)
-        await until(lambda: not service.state.population.empty)
+        await until(lambda: not service.state.aggregates.empty)
         assert service.missing() == []
 
 
@@ -328,7 +328,7 @@ async def test_readiness_waits_until_this_process_has_read_what_the_signals_caug
         shop.awaited = None
         assert any("since the signals caught up" in each for each in service.missing())
         await until(lambda: service.missing() == [])
-        assert not service.state.population.empty
+        assert not service.state.aggregates.empty
 
 
 async def test_readiness_says_what_is_missing(shop, say):

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.structures.lists import ScoredList
-from serving.ranking.blend import Blend
-from serving.ranking.context import NOBODY
+from serving.ranking.blend import BlendedCandidates
+from serving.ranking.context import NO_SEED
 from serving.ranking.pipeline import _anchors
 
 NOW = 1_795_428_000.0  # 2026-11-23T10:00Z, as in conftest
@@ -92,11 +92,11 @@ def test_the_whole_catalogue_can_be_paged_through_without_a_repeat(trained, reme
 
 
 def test_an_empty_store_answers_with_nothing_and_does_not_fail(world):
-    from serving.state.aggregates import Population
+    from serving.state.aggregates import Aggregates
     from serving.state.catalogue import Catalogue
 
     world.catalogue = Catalogue()
-    world.population = Population(world.catalogue, 8, {})
+    world.aggregates = Aggregates(world.catalogue, 8, {})
     assert world.ask().items == []
 
 
@@ -250,7 +250,9 @@ def test_a_source_is_asked_what_led_to_its_own_candidates_alone():
         return places * 10
 
     added, places = np.ones((3, 3), np.float32), np.array([[2, -1, 0], [-1, -1, 1], [0, 1, 2]], np.int32)
-    blended = Blend(np.arange(3, dtype=np.int32), np.ones(3, np.float32), ("a", "b", "c"), added, places, (led, led, 7))
+    blended = BlendedCandidates(
+        np.arange(3, dtype=np.int32), np.ones(3, np.float32), ("a", "b", "c"), added, places, (led, led, 7)
+    )
     anchors = _anchors(blended, np.array([0, 1, 2], np.int32))
     assert asked == [[2, 0], [1]]
-    assert anchors.tolist() == [[20, NOBODY, 0], [NOBODY, NOBODY, 10], [7, 7, 7]]
+    assert anchors.tolist() == [[20, NO_SEED, 0], [NO_SEED, NO_SEED, 10], [7, 7, 7]]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.arrays import kernels
-from serving.arrays.top_k import strongest
+from serving.arrays.top_k import top_k
 from serving.ranking import context
 
 SCORES = st.lists(st.sampled_from([0.0, 0.25, 0.5, 0.5 + 1e-9, 1.0, -np.inf, np.nan]), max_size=40)
@@ -20,8 +20,8 @@ def test_the_same_items_come_first_whatever_the_order_they_were_met_in(scores, c
     shuffled = random.sample(ids, len(ids))
     ties = np.array([each * 2_654_435_761 % 2**32 for each in ids], np.uint32)
 
-    direct = strongest(np.array(scores, float), count, ties)
-    met = strongest(np.array([scores[i] for i in shuffled], float), count, ties[shuffled])
+    direct = top_k(np.array(scores, float), count, ties)
+    met = top_k(np.array([scores[i] for i in shuffled], float), count, ties[shuffled])
 
     assert [shuffled[i] for i in met.tolist()] == direct.tolist()
 
@@ -31,7 +31,7 @@ def test_the_strongest_are_those_that_a_whole_sort_puts_first(scores, count):
     ties = np.arange(len(scores), dtype=np.uint32)
     finite = [i for i, score in enumerate(scores) if np.isfinite(score)]
     whole = sorted(finite, key=lambda i: (-round(scores[i], 6), i))
-    assert strongest(np.array(scores, float), count, ties).tolist() == whole[:count]
+    assert top_k(np.array(scores, float), count, ties).tolist() == whole[:count]
 
 
 @pytest.mark.parametrize("reach", [1, 200, 7_000, 30_000])

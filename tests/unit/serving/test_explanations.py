@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from schemas.answers import Asked, Reason
+from schemas.answers import Reason, RecommendationRequest
 from serving.ranking import explanations, item_lists
 from serving.ranking.context import Signals
-from serving.ranking.pipeline import compose
+from serving.ranking.pipeline import build_context
 from serving.state import model_bundle
 from signals.users import EMPTY
 
@@ -15,8 +15,12 @@ NOW = 1_795_428_000.0  # 2026-11-23T10:00Z, as in conftest
 
 
 def scene_of(world, user=EMPTY, **asked):
-    return compose(
-        Asked(now=NOW, **asked), Signals(user, world.population), world.models, world.catalogue, world.config
+    return build_context(
+        RecommendationRequest(now=NOW, **asked),
+        Signals(user, world.aggregates),
+        world.models,
+        world.catalogue,
+        world.config,
     )
 
 
@@ -29,7 +33,7 @@ def test_what_led_to_an_item_is_what_is_like_it(trained, remember, say):
 
 
 def test_without_factors_likeness_and_what_others_went_on_to_tell(trained, world, remember, say):
-    trained.models = model_bundle.place(replace(trained.models, als=None), trained.catalogue)
+    trained.models = model_bundle.bind(replace(trained.models, als=None), trained.catalogue)
     crowd = [
         say("view", item, NOW - 900 + n, user_id=f"u{n}", event_id=f"{n}-{item}") for n in range(9) for item in (2, 19)
     ]
@@ -73,8 +77,10 @@ def test_what_goes_together_is_what_people_went_on_to_and_never_the_item_itself(
         say("view", item, NOW - 900, user_id=f"u{n}", event_id=f"{n}-{item}") for n in range(9) for item in (2, 19)
     ]
     world.happen(*crowd, say("view", 2, NOW - 950, user_id="z"), say("view", 33, NOW - 900, user_id="z"))
-    signals = Signals(EMPTY, world.population)
-    ranked = item_lists.together(2, Asked(now=NOW, count=2), signals, world.models, world.catalogue, world.config)
+    signals = Signals(EMPTY, world.aggregates)
+    ranked = item_lists.together(
+        2, RecommendationRequest(now=NOW, count=2), signals, world.models, world.catalogue, world.config
+    )
     assert [(item.item_id, item.reasons[0].source) for item in ranked.items] == [
         ("item-19", "next"),
         ("item-33", "next"),
@@ -84,8 +90,10 @@ def test_what_goes_together_is_what_people_went_on_to_and_never_the_item_itself(
 
 def test_what_is_bought_together_is_what_was_put_in_the_same_basket(world, say):
     world.happen(say("cart", 2), say("purchase", 19), say("view", 33))
-    signals = Signals(EMPTY, world.population)
-    ranked = item_lists.bought(2, Asked(now=NOW, count=2), signals, world.models, world.catalogue, world.config)
+    signals = Signals(EMPTY, world.aggregates)
+    ranked = item_lists.bought(
+        2, RecommendationRequest(now=NOW, count=2), signals, world.models, world.catalogue, world.config
+    )
     assert ranked.items[0].item_id == "item-19"
     assert ranked.items[0].reasons[0] == Reason("together", 1.0, "item-2")
     assert ranked.sources["together"].candidates == 1

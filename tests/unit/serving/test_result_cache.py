@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from models.structures.lists import ScoredList
-from schemas.answers import Asked, decode_decision
+from schemas.answers import RecommendationRequest, decode_decision
 from schemas.errors import LogUnavailable
 from serving.http.parameters import ListAsk, RecommendAsk
-from serving.ranking.pipeline import Ranked
+from serving.ranking.pipeline import RankedList
 from serving.service import service
 from serving.service.response import Question, Versions
-from serving.service.result_cache import ResultSet, ResultSets, key_of
-from serving.state.model_bundle import NO_MODELS
-from serving.stores.user_state import Person
+from serving.service.result_cache import CachedResult, ResultCache, key_of
+from serving.state.model_bundle import NO_BUNDLE
+from serving.stores.user_state import UserState
 from signals import users
 from signals.users import EMPTY
 
@@ -25,18 +25,18 @@ ASK = RecommendAsk(count=10)
 
 
 def a_key(user_id="ann", value=b"\x91\x05", versions=VERSIONS, **asked):
-    person = Person(value, inputs={f"u:{user_id}": value} if value else {})
-    asked = Asked(**({"now": 1.0, "user_id": user_id} | asked))
-    return key_of(Question("recommendations", asked, person, NO_MODELS), versions)
+    person = UserState(value, inputs={f"u:{user_id}": value} if value else {})
+    asked = RecommendationRequest(**({"now": 1.0, "user_id": user_id} | asked))
+    return key_of(Question("recommendations", asked, person, NO_BUNDLE), versions)
 
 
 def a_set(*positions):
-    ranked = Ranked([], np.array(positions, np.int32), {}, 0)
-    return ResultSet(ranked, None)
+    ranked = RankedList([], np.array(positions, np.int32), {}, 0)
+    return CachedResult(ranked, None)
 
 
 def results(world, seconds=2.0, limit=3):
-    return ResultSets(world.catalogue, seconds, limit)
+    return ResultCache(world.catalogue, seconds, limit)
 
 
 def test_a_list_is_given_again_until_it_is_too_old(world):

@@ -9,7 +9,7 @@ from time import perf_counter
 from schemas.keys import Signal
 from schemas.log.records import Fence
 from schemas.ports import SignalChanges
-from serving.state.signal_sync import Follower
+from serving.state.signal_sync import SignalSync
 
 STEPS = 40
 STEP_SECONDS = 0.001
@@ -40,9 +40,9 @@ def test_requests_get_their_turns_between_the_steps_of_taking_changes_over():
             turns.append(taken)
             await asyncio.sleep(0)
 
-    async def both() -> Follower:
+    async def both() -> SignalSync:
         nonlocal taken
-        follower = Follower(Signal.AGGREGATES, OneChange(), 1, slow, clock=lambda: 0.0)
+        follower = SignalSync(Signal.AGGREGATES, OneChange(), 1, slow, clock=lambda: 0.0)
         await follower.refresh()
         taken = 0
         await asyncio.gather(follower.refresh(), requests())
@@ -65,8 +65,8 @@ def test_what_could_not_be_taken_over_is_read_again():
         if len(taken) == 1:
             raise OSError("the store went away")
 
-    async def twice() -> Follower:
-        follower = Follower(Signal.AGGREGATES, changes, 1, failing, clock=lambda: 0.0)
+    async def twice() -> SignalSync:
+        follower = SignalSync(Signal.AGGREGATES, changes, 1, failing, clock=lambda: 0.0)
         await follower.refresh()
         assert follower.version == "-"
         await follower.refresh()

@@ -6,7 +6,7 @@ import pytest
 from models.structures.lists import ScoredList
 from schemas.errors import ModelStoreUnavailable, VersionUnknown
 from serving.stores.breaker import Breaker, Guard, SourceDown
-from serving.stores.list_repositories import Repositories
+from serving.stores.list_repositories import ListRepositories
 
 SECONDS = 0.06
 
@@ -33,7 +33,7 @@ def repositories():
             f"lists {place}": (reader, Guard(f"lists {place}", SECONDS, Breaker(2, 60.0, perf_counter)))
             for place, reader in enumerate(readers)
         }
-        return Repositories(guarded, SECONDS)
+        return ListRepositories(guarded, SECONDS)
 
     return repositories
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.state.aggregates import Population
+from serving.state.aggregates import Aggregates
 from serving.state.catalogue import Catalogue
 from serving.state.live_sessions import LiveSessions
 from signals import aggregates, users
@@ -15,7 +15,7 @@ NOW = 1_795_428_000.0
 
 def visited(world):
     """Sessions by the items that they hold."""
-    tail, ids = world.population.sessions.tail, world.catalogue.ids
+    tail, ids = world.aggregates.sessions.tail, world.catalogue.ids
     found = set()
     for item in range(len(ids)):
         lengths, items = tail.items_of(tail.holding(item).astype(np.int64))
@@ -65,7 +65,7 @@ def test_a_partition_that_began_anew_loses_its_sessions_and_no_others(world):
 
 
 def test_the_sessions_that_ended_last_are_kept(world):
-    world.population = Population(world.catalogue, 8, {}, sessions=2)
+    world.aggregates = Aggregates(world.catalogue, 8, {}, sessions=2)
     tell(world, [(f"s{n}", n, n) for n in range(4)], partition=1)
     tell(world, [("t", 9, 2)], partition=0)
     assert visited(world) == {("item-3",), ("item-9",)}
@@ -90,5 +90,5 @@ def test_who_followed_all_along_and_who_reads_everything_now_keep_the_same_sessi
 def test_a_person_can_be_told_from_their_own_neighbours(world, say):
     world.happen(say("click", 1), say("click", 1, user_id="bob"))
     value = users.fold(users.EMPTY, say("click", 1), 0)
-    others = world.population.sessions.tail.without(value.session.hash)
+    others = world.aggregates.sessions.tail.without(value.session.hash)
     assert others.holding(world.catalogue.position("item-1")).size == 1
