@@ -67,24 +67,24 @@ def why(reasons: Iterable[Reason], named: Naming) -> str:
 
 def question(decision: Decision, named: Naming) -> str:
     """What was asked."""
-    asked = decision.asked
+    request = decision.request
     form = _ROUTES.get(decision.route, decision.route)
-    return form.format(who=asked.user_id or asked.anonymous_id or "a visitor", item=named(asked.item_id or ""))
+    return form.format(who=request.user_id or request.anonymous_id or "a visitor", item=named(request.item_id or ""))
 
 
 def asker(decision: Decision) -> str:
     """Who asked, with whatever else the request said of them."""
-    asked = decision.asked
-    known = {"user": asked.user_id, "guest": asked.anonymous_id, "session": asked.session_id, **asked.context}
+    request = decision.request
+    known = {"user": request.user_id, "guest": request.anonymous_id, "session": request.session_id, **request.context}
     named = [f"{name} {value}" for name, value in known.items() if value]
     chosen: dict[str, object] = {
-        "only": ", ".join(asked.categories),
-        "of": f"{len(asked.include)} named items" if asked.include else "",
-        "filter": asked.filter,
-        "pinned": ", ".join(f"{item_id} to {place}" for item_id, place in asked.pins.items()),
-        "boosted": ", ".join(f"{boost.filter} by {boost.factor:g}" for boost in asked.boosts),
-        "seed": asked.seed,
-        "diversity": asked.diversity,
+        "only": ", ".join(request.categories),
+        "of": f"{len(request.include)} named items" if request.include else "",
+        "filter": request.filter,
+        "pinned": ", ".join(f"{item_id} to {place}" for item_id, place in request.pins.items()),
+        "boosted": ", ".join(f"{boost.filter} by {boost.factor:g}" for boost in request.boosts),
+        "seed": request.seed,
+        "diversity": request.diversity,
     }
     return ", ".join(
         [*(named or ["nobody in particular"]), *(f"{name} {value}" for name, value in chosen.items() if value)]

@@ -115,9 +115,9 @@ class Weigher:
         self._choices: deque[Choice] = deque(maxlen=_CHOICES)
         self._back: deque[Revisits] = deque(maxlen=_CHOICES)
 
-    def watch(self, candidates: CandidateSet, scene: RankingContext, at: int | None, person: str) -> None:
+    def watch(self, candidates: CandidateSet, context: RankingContext, at: int | None, person: str) -> None:
         """Remember what was proposed and what was chosen, where it was among that."""
-        if (choice := _choice(candidates, at, self._sources, scene.profile.events, person)) is not None:
+        if (choice := _choice(candidates, at, self._sources, context.profile.events, person)) is not None:
             self._choices.append(choice)
 
     def went(self, value: UserValue, item_id: str) -> None:
@@ -219,7 +219,7 @@ class _Replay:
         return _Drawn(
             moment.counts and at < options.ask,
             moment.counts and at < options.sample,
-            moment.asked and at < max(options.sample, options.weigh),
+            moment.request and at < max(options.sample, options.weigh),
         )
 
     def _train_if_due(self, number: int, moment: Moment) -> None:
@@ -234,7 +234,7 @@ class _Replay:
 
     def _ask(self, moment: Moment, drawn: _Drawn) -> None:
         event, k = moment.event, max(self._options.cutoffs)
-        asked = RecommendationRequest(
+        request = RecommendationRequest(
             now=moment.at,
             count=_SHOWN * k,
             user_id=event.user_id,
@@ -244,28 +244,30 @@ class _Replay:
         person = self._people.setdefault(event.subject, len(self._people))
         for runner in self._runners:
             if drawn.live if runner is self._live else drawn.sample:
-                rank = _rank(runner.system.ask(asked, event.subject), event.item_id or "")
+                rank = _rank(runner.system.ask(request, event.subject), event.item_id or "")
                 runner.tally.add(rank, person)
                 if drawn.sample and runner is self._live:
                     self._sampled_live.add(rank, person)
             if drawn.weights:
-                self._learn(runner, asked, moment, person if drawn.sample else None)
+                self._learn(runner, request, moment, person if drawn.sample else None)
 
-    def _learn(self, runner: _Runner, asked: RecommendationRequest, moment: Moment, scored: int | None) -> None:
+    def _learn(self, runner: _Runner, request: RecommendationRequest, moment: Moment, scored: int | None) -> None:
         """Remember a choice; where a person is named, the live system's sources are scored one by one as well."""
-        scene = runner.system.scene(asked, moment.event.subject)
-        candidates = runner.system.candidates(scene)
-        at = scene.catalogue.position(moment.event.item_id or "")
-        runner.weigher.watch(candidates, scene, at, moment.event.subject)
+        context = runner.system.context(request, moment.event.subject)
+        candidates = runner.system.candidates(context)
+        at = context.catalogue.position(moment.event.item_id or "")
+        runner.weigher.watch(candidates, context, at, moment.event.subject)
         if moment.event.user_id is None:
-            runner.weigher.went(scene.signals.user, moment.event.item_id or "")
+            runner.weigher.went(context.signals.user, moment.event.item_id or "")
         if runner is self._live and scored is not None:
-            self._alone_and_without(scene, candidates, at, scored)
+            self._alone_and_without(context, candidates, at, scored)
 
-    def _alone_and_without(self, scene: RankingContext, candidates: CandidateSet, at: int | None, person: int) -> None:
+    def _alone_and_without(
+        self, context: RankingContext, candidates: CandidateSet, at: int | None, person: int
+    ) -> None:
         column = _column(candidates, at)
         scores, _ = candidates.table(candidates.scores)
-        totals, _ = candidates.table(weighed(candidates, source_weights(scene)))
+        totals, _ = candidates.table(weighed(candidates, source_weights(context)))
         whole = totals.sum(axis=0)
         for name in self._live.system.config.sources:
             row: int | None = candidates.names.index(name) if name in candidates.names else None

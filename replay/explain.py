@@ -114,27 +114,27 @@ def explain(decision: Decision, world: World) -> Explanation:
 
 def reproduce(decision: Decision, world: World) -> RankedList | None:
     """The answer by the very code that made it; None where its item is no longer known, or its route."""
-    asked, state = decision.asked, world.state
+    request, state = decision.request, world.state
     rest = state.models, state.catalogue, world.config
     nobody = Signals(EMPTY, state.aggregates)
     if "ranking" in decision.degraded:
-        return item_lists.shelf("popular", asked, nobody, *rest)
+        return item_lists.shelf("popular", request, nobody, *rest)
     for kind in _SHELVES:
         if decision.route == kind:
-            return item_lists.shelf(kind, asked, nobody, *rest)
+            return item_lists.shelf(kind, request, nobody, *rest)
     if decision.route in item_lists.NEAR:
-        at = state.catalogue.position(asked.item_id or "")
+        at = state.catalogue.position(request.item_id or "")
         signals = Signals(person(decision), state.aggregates)
-        return None if at is None else item_lists.NEAR[decision.route](at, asked, signals, *rest)
+        return None if at is None else item_lists.NEAR[decision.route](at, request, signals, *rest)
     if decision.route in ("recommendations", "rank", "session"):
-        return recommend(asked, Signals(person(decision), state.aggregates, world.stored), *rest)
+        return recommend(request, Signals(person(decision), state.aggregates, world.stored), *rest)
     return None
 
 
 def person(decision: Decision) -> UserValue:
     """The person as the answer saw them: their own value with those of the guests that they were."""
     own, guests = EMPTY, list[UserValue]()
-    name = decision.asked.user_id or ""
+    name = decision.request.user_id or ""
     for key, data in decision.inputs.items():
         if key in ("session", user_key(name), anonymous_key(name), session_key(name)):
             own = users.decode(data)
@@ -190,7 +190,7 @@ def _adopt(decision: Decision, models: ModelStore, state: OnlineState) -> Scored
         state.adopt(NO_BUNDLE)
         return None
     state.adopt(model_bundle.load(models.manifest(version), partial(models.value, version)))
-    user_id = decision.asked.user_id
+    user_id = decision.request.user_id
     listed = (
         decision.route in ("recommendations", "rank") and state.models.has_lists and "lists" not in decision.degraded
     )

@@ -26,11 +26,11 @@ td:first-child,th:first-child{text-align:left}svg{max-width:100%;height:auto}</s
 
 def page(dataset: str, rows: Sequence[Row]) -> str:
     """The page as HTML; it loads nothing."""
-    asked = [row for row in rows if row.questions]
-    metrics = list(asked[0].metrics) if asked else []
-    charts = [(name, bars([_bar(row, name) for row in asked], name)) for name in metrics if name.startswith("NDCG")]
+    request = [row for row in rows if row.questions]
+    metrics = list(request[0].metrics) if request else []
+    charts = [(name, bars([_bar(row, name) for row in request], name)) for name in metrics if name.startswith("NDCG")]
     environment = Environment(autoescape=True)
-    return environment.from_string(_PAGE).render(dataset=dataset, rows=asked, metrics=metrics, charts=charts)
+    return environment.from_string(_PAGE).render(dataset=dataset, rows=request, metrics=metrics, charts=charts)
 
 
 def _bar(row: Row, metric: str) -> Bar:

@@ -22,7 +22,7 @@ class Moment(NamedTuple):
     event: LoggedEvent
     at: float
     """Seconds since 1970."""
-    asked: bool
+    request: bool
     """Whether it can be foreseen: the list may be asked for before it."""
     counts: bool
     """Whether it is scored; what does not count is only learned from."""
@@ -109,8 +109,8 @@ def _asked(played: Sequence[_Played], rules: Rules) -> Iterator[Moment]:
         if rules.known_only and part >= rules.first_asked and item not in known:
             continue
         # A person who is known is not shown again what they saw; a session may go back.
-        asked = subject in latest and (new or event.user_id is None) and (rules.same_again or latest[subject] != item)
-        yield Moment(event, event.occurred_at.timestamp(), asked, asked and part >= rules.first_asked)
+        request = subject in latest and (new or event.user_id is None) and (rules.same_again or latest[subject] != item)
+        yield Moment(event, event.occurred_at.timestamp(), request, request and part >= rules.first_asked)
         met.add((subject, item))
         latest[subject] = item
         if part < rules.first_asked:

@@ -53,17 +53,19 @@ class System:
         """Blend by these weights from now on; by the configured ones where there are none."""
         self.state.models = model_bundle.weighed(self.state.models, weights)
 
-    def ask(self, asked: RecommendationRequest, subject: str) -> RankedList:
+    def ask(self, request: RecommendationRequest, subject: str) -> RankedList:
         """What this subject (a key of the ``users`` signal) would be shown."""
-        return recommend(asked, self._signals(subject), self.state.models, self.state.catalogue, self.config)
+        return recommend(request, self._signals(subject), self.state.models, self.state.catalogue, self.config)
 
-    def scene(self, asked: RecommendationRequest, subject: str) -> RankingContext:
+    def context(self, request: RecommendationRequest, subject: str) -> RankingContext:
         """The request as the sources see it."""
-        return build_context(asked, self._signals(subject), self.state.models, self.state.catalogue, self.config)
+        return build_context(request, self._signals(subject), self.state.models, self.state.catalogue, self.config)
 
-    def candidates(self, scene: RankingContext) -> CandidateSet:
+    def candidates(self, context: RankingContext) -> CandidateSet:
         """What every configured source proposes, whatever it weighs."""
-        return gather(generate_candidates(scene, [name for name in SOURCES if self.config.sources.get(name, 0.0) > 0]))
+        return gather(
+            generate_candidates(context, [name for name in SOURCES if self.config.sources.get(name, 0.0) > 0])
+        )
 
     def value(self, subject: str) -> UserValue:
         """What is known of this subject."""
@@ -74,9 +76,9 @@ class System:
 
     def _merge(self, changed: Mapping[str, aggregates.Cell]) -> None:
         merged = Merged.nothing()
-        population = self.state.aggregates
-        for _ in population.merge_cells(0, changed.items(), merged):
+        aggregates = self.state.aggregates
+        for _ in aggregates.merge_cells(0, changed.items(), merged):
             pass
-        for _ in population.follow(merged):
+        for _ in aggregates.follow(merged):
             pass
-        population.adopt(merged)
+        aggregates.adopt(merged)

@@ -70,12 +70,14 @@ def _watched(
 
 
 def _ask(system: System, weigher: Weigher, event: LoggedEvent) -> None:
-    asked = RecommendationRequest(now=event.occurred_at.timestamp(), user_id=event.user_id, session_id=event.session_id)
-    scene = system.scene(asked, event.subject)
-    seen = event.item_id in scene.signals.user.seen
-    if not scene.signals.user.recent or (seen and event.user_id is not None):
+    request = RecommendationRequest(
+        now=event.occurred_at.timestamp(), user_id=event.user_id, session_id=event.session_id
+    )
+    context = system.context(request, event.subject)
+    seen = event.item_id in context.signals.user.seen
+    if not context.signals.user.recent or (seen and event.user_id is not None):
         return
-    weigher.watch(system.candidates(scene), scene, scene.catalogue.position(event.item_id or ""), event.subject)
+    weigher.watch(system.candidates(context), context, context.catalogue.position(event.item_id or ""), event.subject)
 
 
 def _watch_returning(system: System, weigher: Weigher, event: LoggedEvent) -> None:

@@ -126,7 +126,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     recommendation_id: str
     route: str
     generated_at: datetime
-    asked: RecommendationRequest
+    request: RecommendationRequest = msgspec.field(name="asked")
     items: list[DecidedItem]
     model_version: str | None = None
     signals_offset: str | None = None

@@ -148,7 +148,7 @@ def _tell(found: Found, catalogue: Catalogue) -> None:
 
 
 def _tell_person(decision: Decision, named: words.Naming) -> None:
-    value, now = person(decision), decision.asked.now
+    value, now = person(decision), decision.request.now
     _say(f"\nsignals at {decision.signals_offset or 'none'}: what the person had done until then")
     lines = [*words.deeds(value, now, named), *words.searches(value, now)]
     for line in lines or ["nothing that was known"]:

@@ -53,25 +53,25 @@ class CandidateSet(NamedTuple):
         return kernels.table(values, self.columns, self.lengths, among, self.items.size)
 
 
-def source_weights(scene: RankingContext) -> dict[str, Weight]:
+def source_weights(context: RankingContext) -> dict[str, Weight]:
     """The sources' weights for this person: those that were learned, and of all other sources the configured ones.
 
     A stored list says what the fold-in says, and gives way to it as fresh events outweigh what was learned.
     """
-    learned = scene.models.weights
-    weights = configured(scene.config, inf if scene.trained else scene.profile.events)
+    learned = context.models.weights
+    weights = configured(context.config, inf if context.trained else context.profile.events)
     if learned is not None:
-        weights |= _learned(scene, learned)
-    if scene.signals.stored is not None:
-        whole, fresh = weights.get("fold_in", _NONE), scene.fresh_share
+        weights |= _learned(context, learned)
+    if context.signals.stored is not None:
+        whole, fresh = weights.get("fold_in", _NONE), context.fresh_share
         weights["list"] = Weight(*(each * (1.0 - fresh) for each in whole))
         weights["fold_in"] = Weight(*(each * fresh for each in whole))
     return weights
 
 
-def _learned(scene: RankingContext, learned: SourceWeights) -> dict[str, Weight]:
+def _learned(context: RankingContext, learned: SourceWeights) -> dict[str, Weight]:
     """Those of the sources that are configured at all."""
-    on, found = scene.config.sources, learned.of(scene.profile.events)
+    on, found = context.config.sources, learned.of(context.profile.events)
     return {name: weight for name, weight in found.items() if on.get(name, 0.0) > 0}
 
 
@@ -107,46 +107,49 @@ def weighed(found: CandidateSet, weights: Mapping[str, Weight]) -> Floats:
 
 
 def blend(
-    scene: RankingContext, parts: Mapping[str, Candidates], weights: Mapping[str, Weight], negative_feedback: Candidates
+    context: RankingContext,
+    parts: Mapping[str, Candidates],
+    weights: Mapping[str, Weight],
+    negative_feedback: Candidates,
 ) -> BlendedCandidates:
     """The candidates that may yet be shown, with their totals, in no order."""
     found = gather({name: each for name, each in parts.items() if any(weights.get(name, _NONE))})
     added = weighed(found, weights)
     scores = np.bincount(found.columns, added, found.items.size).astype(np.float32)
-    if scene.asked.seed and scene.config.exploration:
-        scores *= _noise(scene, found.items)
+    if context.request.seed and context.config.exploration:
+        scores *= _noise(context, found.items)
     if negative_feedback.items.size:
-        scores -= _aversion(scene, found.items, negative_feedback)
-    near = _shortlist(scene, scores)
+        scores -= _aversion(context, found.items, negative_feedback)
+    near = _shortlist(context, scores)
     shown, places = found.table(added, near)
     return BlendedCandidates(found.items[near], scores[near], found.names, shown, places, found.led)
 
 
-def _shortlist(scene: RankingContext, scores: Floats) -> NDArray[np.intp]:
+def _shortlist(context: RankingContext, scores: Floats) -> NDArray[np.intp]:
     """Which of the candidates by their scores (C,) may be shown once ``ctr_adjusted`` has moved them: most can be left out."""
-    asked, config = scene.asked, scene.config
-    if asked.diversity > 0 or config.caps or config.boosts or asked.boosts or config.explore:
+    request, config = context.request, context.config
+    if request.diversity > 0 or config.caps or config.boosts or request.boosts or config.explore:
         return np.arange(scores.size)
-    return kernels.near_best(scores, asked.count, (1.0 + config.click_through) ** 2)
+    return kernels.near_best(scores, request.count, (1.0 + config.click_through) ** 2)
 
 
-def ctr_adjusted(scene: RankingContext, blended: BlendedCandidates) -> BlendedCandidates:
+def ctr_adjusted(context: RankingContext, blended: BlendedCandidates) -> BlendedCandidates:
     """The same by how willingly each is clicked where it is shown; a factor near 1, which is no reason."""
-    most = 1.0 + scene.config.click_through
-    exposure = scene.signals.aggregates.exposure
+    most = 1.0 + context.config.click_through
+    exposure = context.signals.aggregates.exposure
     if most == 1.0 or exposure.empty:
         return blended
-    factors = exposure.relative(blended.items, scene.asked.now, most)
+    factors = exposure.relative(blended.items, context.request.now, most)
     return blended._replace(scores=blended.scores * factors)
 
 
-def _aversion(scene: RankingContext, items: Ints, negative_feedback: Candidates) -> Floats:
+def _aversion(context: RankingContext, items: Ints, negative_feedback: Candidates) -> Floats:
     """What is taken off each candidate's score, shape (C,)."""
-    taken = np.zeros(len(scene.catalogue), np.float32)
-    taken[negative_feedback.items] = negative_feedback.scores * scene.config.aversion
+    taken = np.zeros(len(context.catalogue), np.float32)
+    taken[negative_feedback.items] = negative_feedback.scores * context.config.aversion
     return taken[items]
 
 
-def _noise(scene: RankingContext, items: Ints) -> Floats:
+def _noise(context: RankingContext, items: Ints) -> Floats:
     """Factors around 1, drawn for each item from the request's seed, shape (C,)."""
-    return kernels.noise(scene.catalogue.column("hash"), items, scene.asked.seed, scene.config.exploration)
+    return kernels.noise(context.catalogue.column("hash"), items, context.request.seed, context.config.exploration)

@@ -40,7 +40,7 @@ class Signals(NamedTuple):
 class RankingContext(NamedTuple):
     """One request with all that bears on it. ``allowed`` (n,) says which positions may be recommended."""
 
-    asked: RecommendationRequest
+    request: RecommendationRequest
     profile: Profile
     signals: Signals
     models: ModelBundle
@@ -54,7 +54,7 @@ class RankingContext(NamedTuple):
     @property
     def trained(self) -> bool:
         """Whether the model knows this person."""
-        als, user_id = self.models.als, self.asked.user_id
+        als, user_id = self.models.als, self.request.user_id
         known = als is not None and user_id is not None and als.vector(user_id) is not None
         return known or bool(self.signals.stored and self.signals.stored.items.size)
 
@@ -82,24 +82,24 @@ class Candidates(NamedTuple):
 NO_CANDIDATES: Final = Candidates(np.empty(0, np.int32), np.empty(0, np.float32))
 
 
-def first_allowed(scene: RankingContext, items: Ints) -> NDArray[np.int64]:
+def first_allowed(context: RankingContext, items: Ints) -> NDArray[np.int64]:
     """Places of the first ``reach`` allowed among these items (C,), in their order."""
-    return kernels.first_allowed(items, scene.allowed, scene.reach)
+    return kernels.first_allowed(items, context.allowed, context.reach)
 
 
-def best_allowed(scene: RankingContext, items: Ints, scores: Floats, above: float = -inf) -> NDArray[np.int64]:
+def best_allowed(context: RankingContext, items: Ints, scores: Floats, above: float = -inf) -> NDArray[np.int64]:
     """Places of the ``reach`` best of the allowed among these items (C,), by finite scores (C,) above ``above``, best first."""
-    if scores.size < max(_MANY, scene.reach + _SPARE):
-        return _best(scene, items, scores, above)
+    if scores.size < max(_MANY, context.reach + _SPARE):
+        return _best(context, items, scores, above)
     # NumPy is faster at leaving out most of many.
-    floor = max(score_thresholds(scores[None, :], scene.reach + _SPARE)[0] - 1.0 / kernels.EXACT, above)
+    floor = max(score_thresholds(scores[None, :], context.reach + _SPARE)[0] - 1.0 / kernels.EXACT, above)
     near = (scores > floor).nonzero()[0]
-    found = near[_best(scene, items[near], scores[near], above)]
-    return found if found.size == scene.reach or floor <= above else _best(scene, items, scores, above)
+    found = near[_best(context, items[near], scores[near], above)]
+    return found if found.size == context.reach or floor <= above else _best(context, items, scores, above)
 
 
-def _best(scene: RankingContext, items: Ints, scores: Floats, above: float) -> NDArray[np.int64]:
-    return kernels.best_allowed(scores, items, scene.allowed, scene.catalogue.column("hash"), scene.reach, above)
+def _best(context: RankingContext, items: Ints, scores: Floats, above: float) -> NDArray[np.int64]:
+    return kernels.best_allowed(scores, items, context.allowed, context.catalogue.column("hash"), context.reach, above)
 
 
 def max_normalize(scores: Floats) -> Floats:
@@ -125,7 +125,7 @@ class SeedMatches(NamedTuple):
     scores: Floats
 
 
-def sum_by_item(scene: RankingContext, leads: Iterable[SeedMatches]) -> Candidates:
+def sum_by_item(context: RankingContext, leads: Iterable[SeedMatches]) -> Candidates:
     """Candidates of several anchors: weighed scores summed, each led to by the anchor that gave it most; the ``reach`` best."""
     kept = [each for each in leads if each.items.size]
     if not kept:
@@ -137,9 +137,9 @@ def sum_by_item(scene: RankingContext, leads: Iterable[SeedMatches]) -> Candidat
         np.array([each.size for each in items]),
         np.array(anchors, np.int32),
         np.array(weights, np.float32),
-        scene.allowed,
-        scene.catalogue.column("hash"),
-        scene.reach,
+        context.allowed,
+        context.catalogue.column("hash"),
+        context.reach,
     )
     return Candidates(found, summed, leading.take)
 

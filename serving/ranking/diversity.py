@@ -24,14 +24,14 @@ _POOL: Final = 200
 """Candidates that are compared, or twice as many as are asked for where that is more."""
 
 
-def chosen(scene: RankingContext, items: Ints, scores: Floats) -> Ints:
-    """Which of the candidates (C,), best first, to show: rising places in their order, ``asked.count`` of them at most."""
-    count = scene.asked.count
-    wanted = max(_POOL, 2 * count) if scene.asked.diversity > 0 else count
-    pool = within_caps(scene, items, wanted)
-    if scene.asked.diversity <= 0 or pool.size <= count:
+def chosen(context: RankingContext, items: Ints, scores: Floats) -> Ints:
+    """Which of the candidates (C,), best first, to show: rising places in their order, ``request.count`` of them at most."""
+    count = context.request.count
+    wanted = max(_POOL, 2 * count) if context.request.diversity > 0 else count
+    pool = within_caps(context, items, wanted)
+    if context.request.diversity <= 0 or pool.size <= count:
         return pool[:count]
-    taken = mmr(scores[pool], vectors(scene, items[pool]), count, scene.asked.diversity)
+    taken = mmr(scores[pool], vectors(context, items[pool]), count, context.request.diversity)
     return pool[np.sort(taken)]
 
 
@@ -53,15 +53,17 @@ def mmr(scores: Floats, rows: Floats, count: int, diversity: float) -> Ints:
     return np.array(taken, np.int32)
 
 
-def vectors(scene: RankingContext, items: Ints) -> Floats:
+def vectors(context: RankingContext, items: Ints) -> Floats:
     """Each item's direction (C, D): by the model's factors where it has them, else by its categories."""
-    als = scene.models.als
+    als = context.models.als
     factors = np.zeros((items.size, als.dimensions if als else 0), np.float32)
     if als:
-        placed = np.flatnonzero(items < scene.models.als_rows.size)
-        rows = scene.models.als_rows[items[placed]]
+        placed = np.flatnonzero(items < context.models.als_rows.size)
+        rows = context.models.als_rows[items[placed]]
         factors[placed[rows >= 0]] = als.item_factors[rows[rows >= 0]]
-    labels = [() if row.any() else scene.catalogue.labels(at) for at, row in zip(items.tolist(), factors, strict=True)]
+    labels = [
+        () if row.any() else context.catalogue.labels(at) for at, row in zip(items.tolist(), factors, strict=True)
+    ]
     codes = {code: column for column, code in enumerate(sorted({code for each in labels for code in each}))}
     categories = np.zeros((items.size, len(codes)), np.float32)
     for row, each in enumerate(labels):
@@ -72,12 +74,12 @@ def vectors(scene: RankingContext, items: Ints) -> Floats:
     return directions
 
 
-def within_caps(scene: RankingContext, items: Ints, wanted: int) -> Ints:
+def within_caps(context: RankingContext, items: Ints, wanted: int) -> Ints:
     """Rising places of the first ``wanted`` candidates that a list may hold together: ``caps`` at most of each value.
 
     ``items`` (C,) come best first. Where too few are left for the list, the best of those held back fill up.
     """
-    caps = {tuple(name.split(".")): cap for name, cap in scene.config.caps.items()}
+    caps = {tuple(name.split(".")): cap for name, cap in context.config.caps.items()}
     if not caps:
         return np.arange(min(wanted, items.size), dtype=np.int32)
     held: list[int] = []
@@ -86,13 +88,13 @@ def within_caps(scene: RankingContext, items: Ints, wanted: int) -> Ints:
     for place, at in enumerate(items.tolist()):
         if len(held) == wanted:
             break
-        values = [(path, value) for path in caps for value in scene.catalogue.fields.values(path, at)]
+        values = [(path, value) for path in caps for value in context.catalogue.fields.values(path, at)]
         if _full(counts, values, caps):
             back.append(place)
         else:
             counts.update(values)
             held.append(place)
-    return np.array(sorted(held + back[: max(0, scene.asked.count - len(held))]), np.int32)
+    return np.array(sorted(held + back[: max(0, context.request.count - len(held))]), np.int32)
 
 
 def _full(counts: Counter[Held], values: Sequence[Held], caps: Mapping[Path, int]) -> bool:

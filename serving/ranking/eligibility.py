@@ -22,31 +22,31 @@ from signals.users import UserValue
 _ANY: Final = "*"
 
 
-def permitted(asked: RecommendationRequest, catalogue: Catalogue) -> Bools:
+def permitted(request: RecommendationRequest, catalogue: Catalogue) -> Bools:
     """Which positions (n,) may be shown to anybody who asks so: visible now, as was asked for, not excluded or shown before."""
-    may = catalogue.all_visible(asked.now)
-    if asked.include:
+    may = catalogue.all_visible(request.now)
+    if request.include:
         included = np.zeros_like(may)
-        included[catalogue.positions(asked.include)] = True
+        included[catalogue.positions(request.include)] = True
         may &= included
-    if asked.categories:
-        may &= catalogue.in_categories(asked.categories)
-    if asked.filter:
-        may &= compiled(asked.filter).holds(asked, catalogue.fields)
-    if asked.exclude:
-        may[catalogue.positions(asked.exclude)] = False
-    if asked.shown:
-        may &= ~np.isin(catalogue.column("hash"), np.frombuffer(asked.shown, "<u4"))
+    if request.categories:
+        may &= catalogue.in_categories(request.categories)
+    if request.filter:
+        may &= compiled(request.filter).holds(request, catalogue.fields)
+    if request.exclude:
+        may[catalogue.positions(request.exclude)] = False
+    if request.shown:
+        may &= ~np.isin(catalogue.column("hash"), np.frombuffer(request.shown, "<u4"))
     return may
 
 
 def hide_seen(
-    may: Bools, asked: RecommendationRequest, user: UserValue, catalogue: Catalogue, config: RankingConfig
+    may: Bools, request: RecommendationRequest, user: UserValue, catalogue: Catalogue, config: RankingConfig
 ) -> None:
     """Take from what may be shown (n,), in its place, what the person has seen and may not be shown again yet."""
-    if asked.seen or not config.hide_seen:
+    if request.seen or not config.hide_seen:
         return
-    may[catalogue.positions(_stay_away(asked, user, config))] = False
+    may[catalogue.positions(_stay_away(request, user, config))] = False
     if (user.past.newer or user.past.older) and config.seen_for.get(_ANY) is None:
         may[seen_long_ago(user.past, catalogue.column("hash"))] = False
 
@@ -65,12 +65,12 @@ def _held(bits: bytes, hashes: NDArray[np.uint32]) -> NDArray[np.int64]:
     return found
 
 
-def _stay_away(asked: RecommendationRequest, user: UserValue, config: RankingConfig) -> Iterable[str]:
+def _stay_away(request: RecommendationRequest, user: UserValue, config: RankingConfig) -> Iterable[str]:
     """The items seen that may not be shown again yet, by what was done and how long ago."""
     if not config.seen_for:
         return user.seen
     limits = {kind: math.inf if limit is None else limit for kind, limit in config.seen_for.items()}
     typed = {entry.item for entry in user.recent}
-    recent = {entry.item for entry in user.recent if asked.now - entry.at < limits.get(entry.type, math.inf)}
+    recent = {entry.item for entry in user.recent if request.now - entry.at < limits.get(entry.type, math.inf)}
     older = limits.get(_ANY, math.inf)
-    return recent.union(item for item, at in user.seen.items() if item not in typed and asked.now - at < older)
+    return recent.union(item for item, at in user.seen.items() if item not in typed and request.now - at < older)

@@ -27,80 +27,80 @@ class Led(NamedTuple):
     share: float
 
 
-def because(scene: RankingContext, at: int) -> list[Led]:
+def because(context: RankingContext, at: int) -> list[Led]:
     """Which of the person's items led to the one at a position, largest share first; the shares sum to about 1.
 
     By the exact contributions to the folded-in score (Hu, Koren, Volinsky, ICDM 2008, section 5) where the model knows the
     item, else by likeness and by what others went on to. What speaks against the item is left out.
     """
-    found = _contributions(scene, at) or _likeness(scene, at)
+    found = _contributions(context, at) or _likeness(context, at)
     total = sum(found.values())
-    shares = [Led(scene.catalogue.ids[each], share / total) for each, share in found.items()] if total > 0 else []
+    shares = [Led(context.catalogue.ids[each], share / total) for each, share in found.items()] if total > 0 else []
     return sorted((each for each in shares if each.share >= _SMALLEST_SHARE), key=lambda each: -each.share)
 
 
-def compatibility(scene: RankingContext, at: int) -> dict[str, Any]:
+def compatibility(context: RankingContext, at: int) -> dict[str, Any]:
     """How well an item suits a person: score, the share of the shop that suits less, and the reasons."""
     return {
-        "score": scoring.scores(scene, [scene.catalogue.ids[at]])[0],
-        "percentile": _percentile(scene, at),
-        "reasons": _reasons(scene, at),
-        "because": [each._asdict() for each in because(scene, at)],
+        "score": scoring.scores(context, [context.catalogue.ids[at]])[0],
+        "percentile": _percentile(context, at),
+        "reasons": _reasons(context, at),
+        "because": [each._asdict() for each in because(context, at)],
     }
 
 
-def predicted_ratings(scene: RankingContext, ratings: Ratings, item_ids: Sequence[str]) -> list[float]:
+def predicted_ratings(context: RankingContext, ratings: Ratings, item_ids: Sequence[str]) -> list[float]:
     """The stars that the person would give to each of these items, by the ratings given so far."""
-    own = {e.item: e.value for e in scene.signals.user.recent if e.type == "rating" and e.value is not None}
+    own = {e.item: e.value for e in context.signals.user.recent if e.type == "rating" and e.value is not None}
     predicted: list[float] = ratings.predict(own, item_ids).tolist()
     return predicted
 
 
-def similar_users(scene: RankingContext, count: int) -> list[dict[str, Any]]:
+def similar_users(context: RankingContext, count: int) -> list[dict[str, Any]]:
     """The trained users nearest to the person by cosine of factors, nearest first; none where nothing is known."""
-    als, vector = scene.models.als, fold_in.vector(scene)
+    als, vector = context.models.als, fold_in.vector(context)
     if als is None or vector is None or not als.user_ids:
         return []
     lengths = np.sqrt(np.einsum("ud,ud->u", als.user_factors, als.user_factors)) * np.linalg.norm(vector)
     cosines = (als.user_factors @ vector) / np.maximum(lengths, np.finfo(np.float32).tiny)
     order = top_k(cosines, count + 1, np.arange(cosines.size, dtype=np.uint32))
     near = [{"user_id": als.user_ids[row], "score": float(cosines[row])} for row in order.tolist()]
-    return [each for each in near if each["user_id"] != scene.asked.user_id][:count]
+    return [each for each in near if each["user_id"] != context.request.user_id][:count]
 
 
-def _contributions(scene: RankingContext, at: int) -> dict[int, float]:
-    ids, als = scene.catalogue.ids, scene.models.als
+def _contributions(context: RankingContext, at: int) -> dict[int, float]:
+    ids, als = context.catalogue.ids, context.models.als
     if als is None:
         return {}
-    weights = {ids[each]: weight for each, weight in scene.profile.weights.items() if each != at}
+    weights = {ids[each]: weight for each, weight in context.profile.weights.items() if each != at}
     found = als.contributions(weights, ids[at])
-    return {each: found[ids[each]] for each in scene.profile.weights if found.get(ids[each], 0.0) > 0}
+    return {each: found[ids[each]] for each in context.profile.weights if found.get(ids[each], 0.0) > 0}
 
 
-def _likeness(scene: RankingContext, at: int) -> dict[int, float]:
+def _likeness(context: RankingContext, at: int) -> dict[int, float]:
     found: dict[int, float] = {}
-    for each, weight in scene.profile.weights.items():
-        alike = scene.models.similar(scene.catalogue, each, scene.config.neighbours)
-        followers = scene.signals.aggregates.followers(each)
+    for each, weight in context.profile.weights.items():
+        alike = context.models.similar(context.catalogue, each, context.config.neighbours)
+        followers = context.signals.aggregates.followers(each)
         near = max_normalize(alike.scores)[alike.items == at].sum()
         after = followers is not None and bool((followers.items == at).any())
         if each != at and (near > 0 or after):
-            found[each] = weight * float(near or scene.config.sources.get("next", 0.0))
+            found[each] = weight * float(near or context.config.sources.get("next", 0.0))
     return found
 
 
-def _percentile(scene: RankingContext, at: int) -> float:
+def _percentile(context: RankingContext, at: int) -> float:
     """The share of visible items that suit the person less, half of those that suit as well included."""
-    visible = np.flatnonzero(scene.catalogue.all_visible(scene.asked.now))
-    ids = scene.catalogue.ids
-    scores = np.array(scoring.scores(scene, [ids[each] for each in (*visible.tolist(), at)]), np.float32)
+    visible = np.flatnonzero(context.catalogue.all_visible(context.request.now))
+    ids = context.catalogue.ids
+    scores = np.array(scoring.scores(context, [ids[each] for each in (*visible.tolist(), at)]), np.float32)
     others: Floats = scores[:-1][visible != at]
     below = (others < scores[-1]).sum() + 0.5 * (others == scores[-1]).sum()
     return float(below / others.size) if others.size else 1.0
 
 
-def _reasons(scene: RankingContext, at: int) -> list[Reason]:
+def _reasons(context: RankingContext, at: int) -> list[Reason]:
     """Why the item would be recommended if it were the only one."""
-    asked = msgspec.structs.replace(scene.asked, include=(scene.catalogue.ids[at],), seen=True, count=1)
-    ranked = recommend(asked, scene.signals, scene.models, scene.catalogue, scene.config)
+    request = msgspec.structs.replace(context.request, include=(context.catalogue.ids[at],), seen=True, count=1)
+    ranked = recommend(request, context.signals, context.models, context.catalogue, context.config)
     return ranked.items[0].reasons if ranked.items and not ranked.filled else []

@@ -38,27 +38,27 @@ class Sampled(NamedTuple):
 
 
 def apply_exploration(
-    scene: RankingContext, blended: BlendedCandidates, items: list[DecidedItem], positions: list[int]
+    context: RankingContext, blended: BlendedCandidates, items: list[DecidedItem], positions: list[int]
 ) -> tuple[list[DecidedItem], list[int]]:
     """The list with its last ``explore`` share given to drawn items, each at a place that is drawn too.
 
-    Nothing is drawn where ``asked.draw`` is 0. A drawn item has the score of the item that it pushes down, the reason
+    Nothing is drawn where ``request.draw`` is 0. A drawn item has the score of the item that it pushes down, the reason
     ``explore``, and its propensity; all others were certain to be shown.
     """
-    count = scene.asked.count
-    slots = round(scene.config.explore * count)
-    if not slots or not scene.asked.draw or not blended.items.size:
+    count = context.request.count
+    slots = round(context.config.explore * count)
+    if not slots or not context.request.draw or not blended.items.size:
         return items, positions
-    rng = np.random.Generator(np.random.PCG64(scene.asked.draw))
+    rng = np.random.Generator(np.random.PCG64(context.request.draw))
     kept = list(zip(items, positions, strict=True))[: count - slots]
-    means, trials = _beliefs(scene, blended)
-    pool = _pool(scene, blended, means + 2.0 * _deviations(means, trials), [at for _, at in kept])
+    means, trials = _beliefs(context, blended)
+    pool = _pool(context, blended, means + 2.0 * _deviations(means, trials), [at for _, at in kept])
     found = sampled(means[pool], trials[pool], slots, rng)
     places = np.sort(rng.choice(min(count, len(kept) + found.chosen.size), found.chosen.size, replace=False))
     for place, column, chance in zip(places.tolist(), found.chosen.tolist(), found.propensities.tolist(), strict=True):
         at = int(blended.items[pool[column]])
         score = kept[min(place, len(kept) - 1)][0].score if kept else 1.0
-        kept.insert(place, (DecidedItem(scene.catalogue.ids[at], score, [Reason(EXPLORE, 1.0)], chance), at))
+        kept.insert(place, (DecidedItem(context.catalogue.ids[at], score, [Reason(EXPLORE, 1.0)], chance), at))
     return [item for item, _ in kept], [at for _, at in kept]
 
 
@@ -71,12 +71,12 @@ def sampled(means: Floats, trials: Floats, slots: int, rng: np.random.Generator)
     return Sampled(order[0].astype(np.int32), chances[order[0]].astype(np.float32))
 
 
-def _beliefs(scene: RankingContext, blended: BlendedCandidates) -> tuple[Floats, Floats]:
+def _beliefs(context: RankingContext, blended: BlendedCandidates) -> tuple[Floats, Floats]:
     """Each candidate's expected worth, 0 to 1, and the trials that this belief counts as; shape (C,) each."""
     items = blended.items
     means = np.clip(blended.scores / max(float(blended.scores.max()), _TINY), _EDGE, 1.0 - _EDGE)
-    ages = np.maximum(0.0, scene.asked.now - scene.catalogue.column("born")[items]) / scene.config.new_age
-    trials = _PRIOR + np.maximum(scene.signals.aggregates.count(items), 0.0) + np.minimum(ages, 100.0)
+    ages = np.maximum(0.0, context.request.now - context.catalogue.column("born")[items]) / context.config.new_age
+    trials = _PRIOR + np.maximum(context.signals.aggregates.count(items), 0.0) + np.minimum(ages, 100.0)
     return means.astype(np.float32), trials.astype(np.float32)
 
 
@@ -86,7 +86,7 @@ def _deviations(means: Floats, trials: Floats) -> Floats:
     return deviations
 
 
-def _pool(scene: RankingContext, blended: BlendedCandidates, bounds: Floats, taken: list[int]) -> NDArray[np.intp]:
+def _pool(context: RankingContext, blended: BlendedCandidates, bounds: Floats, taken: list[int]) -> NDArray[np.intp]:
     """Columns of the blend that may be drawn, by the upper bounds (C,) of their worth; none that is shown already."""
     bounds = np.where(np.isin(blended.items, taken) | (blended.scores <= 0), -np.inf, bounds)
-    return top_k(bounds, _POOL, scene.catalogue.column("hash")[blended.items])
+    return top_k(bounds, _POOL, context.catalogue.column("hash")[blended.items])

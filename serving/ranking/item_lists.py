@@ -35,93 +35,93 @@ _SIMILAR_WEIGHTS: Final = {"similar": Weight(1.0), "next": Weight(0.4), "text": 
 
 def shelf(
     kind: Shelf,
-    asked: RecommendationRequest,
+    request: RecommendationRequest,
     signals: Signals,
     models: ModelBundle,
     catalogue: Catalogue,
     config: RankingConfig,
 ) -> RankedList:
     """A shelf in its own order, filled up where it is short; scores fall from 1 by rank."""
-    scene = build_context(asked, signals, models, catalogue, config)
-    found = _ranked(_order(kind, scene)[: scene.reach])
-    blended = blend.blend(scene, {kind: found}, {kind: Weight(1.0)}, NO_CANDIDATES)
-    return build_list(scene, blended, {kind: SourceOutcome("ok", found.items.size)})
+    context = build_context(request, signals, models, catalogue, config)
+    found = _ranked(_order(kind, context)[: context.reach])
+    blended = blend.blend(context, {kind: found}, {kind: Weight(1.0)}, NO_CANDIDATES)
+    return build_list(context, blended, {kind: SourceOutcome("ok", found.items.size)})
 
 
 def similar_items(
     at: int,
-    asked: RecommendationRequest,
+    request: RecommendationRequest,
     signals: Signals,
     models: ModelBundle,
     catalogue: Catalogue,
     config: RankingConfig,
 ) -> RankedList:
     """What is like the item at a position: by the model, by what people went on to, by its texts; never itself."""
-    scene = build_context(asked, signals, models, catalogue, config)
-    scene.allowed[at] = False
-    parts = _similar_parts(scene, at)
-    blended = blend.blend(scene, parts, _SIMILAR_WEIGHTS, NO_CANDIDATES)
-    return build_list(scene, blended, {name: SourceOutcome("ok", found.items.size) for name, found in parts.items()})
+    context = build_context(request, signals, models, catalogue, config)
+    context.allowed[at] = False
+    parts = _similar_parts(context, at)
+    blended = blend.blend(context, parts, _SIMILAR_WEIGHTS, NO_CANDIDATES)
+    return build_list(context, blended, {name: SourceOutcome("ok", found.items.size) for name, found in parts.items()})
 
 
 def together(
     at: int,
-    asked: RecommendationRequest,
+    request: RecommendationRequest,
     signals: Signals,
     models: ModelBundle,
     catalogue: Catalogue,
     config: RankingConfig,
 ) -> RankedList:
     """What the people who were at this item went on to, those first of which that is truest; never itself."""
-    scene = build_context(asked, signals, models, catalogue, config)
-    return _linked("next", at, following(scene, [(at, 1.0)]), scene)
+    context = build_context(request, signals, models, catalogue, config)
+    return _linked("next", at, following(context, [(at, 1.0)]), context)
 
 
 def bought(
     at: int,
-    asked: RecommendationRequest,
+    request: RecommendationRequest,
     signals: Signals,
     models: ModelBundle,
     catalogue: Catalogue,
     config: RankingConfig,
 ) -> RankedList:
     """What people put in one basket, playlist or collection with this item, in the same order; never itself."""
-    scene = build_context(asked, signals, models, catalogue, config)
-    return _linked("together", at, linked(scene, [(at, 1.0)], signals.aggregates.companions, HALF_LIFE), scene)
+    context = build_context(request, signals, models, catalogue, config)
+    return _linked("together", at, linked(context, [(at, 1.0)], signals.aggregates.companions, HALF_LIFE), context)
 
 
 NEAR: Final = {"similar": similar_items, "together": together, "bought": bought}
 """What is near an item, by route."""
 
 
-def _linked(name: str, at: int, found: Iterable[SeedMatches], scene: RankingContext) -> RankedList:
-    scene.allowed[at] = False
-    part = sum_by_item(scene, found)
-    blended = blend.blend(scene, {name: part}, {name: Weight(1.0)}, NO_CANDIDATES)
-    return build_list(scene, blended, {name: SourceOutcome("ok", part.items.size)})
+def _linked(name: str, at: int, found: Iterable[SeedMatches], context: RankingContext) -> RankedList:
+    context.allowed[at] = False
+    part = sum_by_item(context, found)
+    blended = blend.blend(context, {name: part}, {name: Weight(1.0)}, NO_CANDIDATES)
+    return build_list(context, blended, {name: SourceOutcome("ok", part.items.size)})
 
 
-def _similar_parts(scene: RankingContext, at: int) -> dict[str, Candidates]:
-    by_model = scene.models.similar(scene.catalogue, at, max(scene.config.neighbours, scene.reach))
-    text_items, text_scores = scene.catalogue.text.alike(at, scene.reach)
+def _similar_parts(context: RankingContext, at: int) -> dict[str, Candidates]:
+    by_model = context.models.similar(context.catalogue, at, max(context.config.neighbours, context.reach))
+    text_items, text_scores = context.catalogue.text.alike(at, context.reach)
     return {
-        "similar": _near(scene, at, by_model.items, by_model.scores),
-        "next": sum_by_item(scene, following(scene, [(at, 1.0)])),
-        "text": _near(scene, at, text_items, text_scores),
+        "similar": _near(context, at, by_model.items, by_model.scores),
+        "next": sum_by_item(context, following(context, [(at, 1.0)])),
+        "text": _near(context, at, text_items, text_scores),
     }
 
 
-def _near(scene: RankingContext, at: int, items: Ints, scores: Floats) -> Candidates:
-    return sum_by_item(scene, [SeedMatches(at, 1.0, items, max_normalize(scores))])
+def _near(context: RankingContext, at: int, items: Ints, scores: Floats) -> Candidates:
+    return sum_by_item(context, [SeedMatches(at, 1.0, items, max_normalize(scores))])
 
 
-def _order(kind: Shelf, scene: RankingContext) -> Ints:
+def _order(kind: Shelf, context: RankingContext) -> Ints:
     """Allowed positions in the shelf's order."""
     if kind == "latest":
-        return new.newest(scene.catalogue, np.flatnonzero(scene.allowed).astype(np.int32), scene.reach)
-    order = scene.signals.aggregates.trending if kind == "trending" else scene.signals.aggregates.popular
-    order = order if order.size else scene.models.popular.items
-    return order[scene.allowed[order]]
+        return new.newest(context.catalogue, np.flatnonzero(context.allowed).astype(np.int32), context.reach)
+    order = context.signals.aggregates.trending if kind == "trending" else context.signals.aggregates.popular
+    order = order if order.size else context.models.popular.items
+    return order[context.allowed[order]]
 
 
 def _ranked(items: Ints) -> Candidates:

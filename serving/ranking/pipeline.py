@@ -75,109 +75,111 @@ class RankedList(NamedTuple):
     """How many items at the end no source chose."""
 
 
-def plainly(_: str, source: Source, scene: RankingContext) -> Candidates:
+def plainly(_: str, source: Source, context: RankingContext) -> Candidates:
     """Ask a source, and look at nothing else."""
-    return source(scene)
+    return source(context)
 
 
 def recommend(
-    asked: RecommendationRequest,
+    request: RecommendationRequest,
     signals: Signals,
     models: ModelBundle,
     catalogue: Catalogue,
     config: RankingConfig,
     asking: Asking = plainly,
 ) -> RankedList:
-    """Up to ``asked.count`` distinct items that may be shown, scores falling; the same inputs give the same answer."""
-    scene = build_context(asked, signals, models, catalogue, config)
-    weights = blend.source_weights(scene)
-    parts = generate_candidates(scene, [name for name in SOURCES if any(weights.get(name, ()))], asking)
-    blended = blend.ctr_adjusted(scene, blend.blend(scene, parts, weights, similar.negative_feedback(scene)))
-    blended = business_rules.apply_boosts(scene, blended)
+    """Up to ``request.count`` distinct items that may be shown, scores falling; the same inputs give the same answer."""
+    context = build_context(request, signals, models, catalogue, config)
+    weights = blend.source_weights(context)
+    parts = generate_candidates(context, [name for name in SOURCES if any(weights.get(name, ()))], asking)
+    blended = blend.ctr_adjusted(context, blend.blend(context, parts, weights, similar.negative_feedback(context)))
+    blended = business_rules.apply_boosts(context, blended)
     outcomes = {
         name: SourceOutcome("ok", parts[name].items.size) if name in parts else SourceOutcome("skipped")
         for name in SOURCES
     }
-    ranked = build_list(scene, blended, outcomes)
-    items, positions = exploration.apply_exploration(scene, blended, ranked.items, ranked.positions.tolist())
-    items, positions = business_rules.apply_pins(scene, items, positions)
+    ranked = build_list(context, blended, outcomes)
+    items, positions = exploration.apply_exploration(context, blended, ranked.items, ranked.positions.tolist())
+    items, positions = business_rules.apply_pins(context, items, positions)
     return ranked._replace(items=items, positions=np.array(positions, np.int32))
 
 
-def generate_candidates(scene: RankingContext, names: Iterable[str], asking: Asking = plainly) -> dict[str, Candidates]:
+def generate_candidates(
+    context: RankingContext, names: Iterable[str], asking: Asking = plainly
+) -> dict[str, Candidates]:
     """What these sources propose."""
-    return {name: asking(name, SOURCES[name], scene) for name in names}
+    return {name: asking(name, SOURCES[name], context) for name in names}
 
 
 def build_context(
-    asked: RecommendationRequest, signals: Signals, models: ModelBundle, catalogue: Catalogue, config: RankingConfig
+    request: RecommendationRequest, signals: Signals, models: ModelBundle, catalogue: Catalogue, config: RankingConfig
 ) -> RankingContext:
     """The request with what is read once for all sources."""
     found, may = (
-        user_profile.read(asked, signals.user, models, catalogue, config),
-        eligibility.permitted(asked, catalogue),
+        user_profile.read(request, signals.user, models, catalogue, config),
+        eligibility.permitted(request, catalogue),
     )
-    returning = _returning(asked, models, found)
+    returning = _returning(request, models, found)
     returning = returning[may[returning]]
-    eligibility.hide_seen(may, asked, signals.user, catalogue, config)
+    eligibility.hide_seen(may, request, signals.user, catalogue, config)
     return RankingContext(
-        asked=asked,
+        request=request,
         profile=found,
         signals=signals,
         models=models,
         catalogue=catalogue,
         config=config,
         allowed=may,
-        reach=max(config.reach, 4 * asked.count + len(asked.shown) // 4),
+        reach=max(config.reach, 4 * request.count + len(request.shown) // 4),
         returning=returning,
     )
 
 
-def _returning(asked: RecommendationRequest, models: ModelBundle, found: user_profile.Profile) -> Ints:
+def _returning(request: RecommendationRequest, models: ModelBundle, found: user_profile.Profile) -> Ints:
     """Where the session was, newest first, as far as people of the site were found to go back; nothing for a known person."""
-    if asked.user_id is not None or models.weights is None or models.weights.revisits is Revisits.NONE:
+    if request.user_id is not None or models.weights is None or models.weights.revisits is Revisits.NONE:
         return np.empty(0, np.int32)
     return np.array(list(found.recent)[models.weights.revisits is Revisits.EARLIER :], np.int32)
 
 
-def build_list(scene: RankingContext, blended: BlendedCandidates, outcomes: dict[str, SourceOutcome]) -> RankedList:
+def build_list(context: RankingContext, blended: BlendedCandidates, outcomes: dict[str, SourceOutcome]) -> RankedList:
     """The best of the blend with their reasons, filled up where they are too few."""
-    chosen = _choose(scene, blended)
-    items = _decided(scene, blended, chosen)
+    chosen = _choose(context, blended)
+    items = _decided(context, blended, chosen)
     positions = blended.items[chosen]
     floor = items[-1].score if items else 1.0
-    more, reasons = _filling(scene, positions, scene.asked.count - len(items))
+    more, reasons = _filling(context, positions, context.request.count - len(items))
     items += [
-        DecidedItem(scene.catalogue.ids[at], floor * 0.5 * (1.0 - place / (more.size + 1)), [Reason(reason, 1.0)])
+        DecidedItem(context.catalogue.ids[at], floor * 0.5 * (1.0 - place / (more.size + 1)), [Reason(reason, 1.0)])
         for place, (at, reason) in enumerate(zip(more.tolist(), reasons, strict=True))
     ]
     return RankedList(items, np.concatenate([positions, more]), outcomes, int(more.size))
 
 
-def _choose(scene: RankingContext, blended: BlendedCandidates) -> Ints:
+def _choose(context: RankingContext, blended: BlendedCandidates) -> Ints:
     """Columns of the blend to show, best first."""
-    asked = scene.asked
-    ties = scene.catalogue.column("hash")[blended.items]
-    every = asked.diversity > 0 or bool(scene.config.caps)
-    order = top_k(blended.scores, blended.scores.size if every else asked.count, ties, above=0.0)
-    return order[diversity.chosen(scene, blended.items[order], blended.scores[order])].astype(np.int32)
+    request = context.request
+    ties = context.catalogue.column("hash")[blended.items]
+    every = request.diversity > 0 or bool(context.config.caps)
+    order = top_k(blended.scores, blended.scores.size if every else request.count, ties, above=0.0)
+    return order[diversity.chosen(context, blended.items[order], blended.scores[order])].astype(np.int32)
 
 
-def _decided(scene: RankingContext, blended: BlendedCandidates, chosen: Ints) -> list[DecidedItem]:
-    ids = scene.catalogue.ids
+def _decided(context: RankingContext, blended: BlendedCandidates, chosen: Ints) -> list[DecidedItem]:
+    ids = context.catalogue.ids
     items = blended.items[chosen]
-    reasons = _reasons(scene, blended, chosen)
+    reasons = _reasons(context, blended, chosen)
     return [
         DecidedItem(ids[at], score, why)
         for at, score, why in zip(items.tolist(), blended.scores[chosen].tolist(), reasons, strict=True)
     ]
 
 
-def _reasons(scene: RankingContext, blended: BlendedCandidates, chosen: Ints) -> list[list[Reason]]:
+def _reasons(context: RankingContext, blended: BlendedCandidates, chosen: Ints) -> list[list[Reason]]:
     """Each chosen item's reasons, largest share first; shares too small to tell are left out."""
     rows, columns, shares = kernels.largest_shares(blended.added, chosen, _SMALLEST_SHARE)
     anchors = _anchors(blended, chosen)
-    ids, names = scene.catalogue.ids, blended.names
+    ids, names = context.catalogue.ids, blended.names
     led = [None if at == NO_SEED else ids[at] for at in anchors[rows, columns].tolist()]
     told = map(Reason, [names[row] for row in rows.tolist()], shares.tolist(), led)
     return [list(islice(told, count)) for count in np.bincount(columns, minlength=chosen.size).tolist()]
@@ -196,17 +198,17 @@ def _anchors(blended: BlendedCandidates, chosen: Ints) -> Ints:
     return anchors
 
 
-def _filling(scene: RankingContext, taken: Ints, count: int) -> tuple[Ints, list[str]]:
+def _filling(context: RankingContext, taken: Ints, count: int) -> tuple[Ints, list[str]]:
     """Items for the places that are left: popular at training, popular now, then the newest."""
     more: list[int] = []
     reasons: list[str] = []
     if count <= 0:
         return np.empty(0, np.int32), reasons
-    free = scene.allowed.copy()
+    free = context.allowed.copy()
     free[taken] = False
     orders: list[tuple[str, Callable[[], Ints]]] = [
-        ("popular", lambda: np.concatenate([scene.models.popular.items, scene.signals.aggregates.popular])),
-        ("new", lambda: _newest(scene, free)),
+        ("popular", lambda: np.concatenate([context.models.popular.items, context.signals.aggregates.popular])),
+        ("new", lambda: _newest(context, free)),
     ]
     for reason, order in orders:
         if len(more) < count:
@@ -222,5 +224,5 @@ def _first(order: Ints, free: Bools, count: int) -> list[int]:
     return list(dict.fromkeys(order[free[order]].tolist()))[:count]
 
 
-def _newest(scene: RankingContext, free: Bools) -> Ints:
-    return new.newest(scene.catalogue, np.flatnonzero(free).astype(np.int32), scene.asked.count)
+def _newest(context: RankingContext, free: Bools) -> Ints:
+    return new.newest(context.catalogue, np.flatnonzero(free).astype(np.int32), context.request.count)

@@ -39,7 +39,7 @@ class Profile(NamedTuple):
 
 
 def read(
-    asked: RecommendationRequest, user: UserValue, models: ModelBundle, catalogue: Catalogue, config: RankingConfig
+    request: RecommendationRequest, user: UserValue, models: ModelBundle, catalogue: Catalogue, config: RankingConfig
 ) -> Profile:
     """The profile of a value; decay counts from the person's own newest event."""
     entries = user.recent[-config.profile_events :]
@@ -47,10 +47,10 @@ def read(
     weights: dict[int, float] = {}
     recent: dict[int, float] = {}
     trail: list[int] = []
-    newest = max((entry.at for entry in entries), default=asked.now)
+    newest = max((entry.at for entry in entries), default=request.now)
     fresh, recent_from, trained_to, fading = 0.0, newest - config.next_window, models.trained_to, 1.0
     position = catalogue.position
-    for entry, weight in _weighed(entries, newest, session_start(asked, user), config):
+    for entry, weight in _weighed(entries, newest, session_start(request, user), config):
         at = position(entry.item)
         if at is None or entry.item in against:
             continue
@@ -73,7 +73,7 @@ def read(
         session=session,
         fresh=fresh,
         events=len(user.recent),
-        queries=_queries(asked, user, config),
+        queries=_queries(request, user, config),
     )
 
 
@@ -91,16 +91,16 @@ def _weighed(
             yield entry, weight * decay * boost if at >= session_from else weight * decay
 
 
-def session_start(asked: RecommendationRequest, user: UserValue) -> float:
+def session_start(request: RecommendationRequest, user: UserValue) -> float:
     """When the session that is going on began; never, where there is none or the client names another one."""
     session = user.session
     if session is None:
         return float("inf")
-    named = asked.session_id is not None and session.id is not None
-    if named and session.id != asked.session_id:
+    named = request.session_id is not None and session.id is not None
+    if named and session.id != request.session_id:
         return float("inf")
     # Who does not say which session this is may have begun another one.
-    if asked.now - session.last > (longest_pause(session) if named else SESSION_GAP_SECONDS):
+    if request.now - session.last > (longest_pause(session) if named else SESSION_GAP_SECONDS):
         return float("inf")
     return session.started
 
@@ -117,6 +117,6 @@ def _against(entries: tuple[Entry, ...]) -> dict[str, None]:
     return against
 
 
-def _queries(asked: RecommendationRequest, user: UserValue, config: RankingConfig) -> tuple[tuple[str, float], ...]:
-    ages = ((term.query, max(0.0, asked.now - term.at) / config.search_half_life) for term in reversed(user.terms))
+def _queries(request: RecommendationRequest, user: UserValue, config: RankingConfig) -> tuple[tuple[str, float], ...]:
+    ages = ((term.query, max(0.0, request.now - term.at) / config.search_half_life) for term in reversed(user.terms))
     return tuple((query, exp2(-age)) for query, age in ages if age < 5)[:3]

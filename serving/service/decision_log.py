@@ -75,8 +75,8 @@ class DecisionLog:
 
 
 def _entry(decision: Decision) -> LogEntry:
-    asked, list_of = decision.asked, decision.same_as or decision.recommendation_id
-    key = asked.user_id or asked.anonymous_id or list_of
+    request, list_of = decision.request, decision.same_as or decision.recommendation_id
+    key = request.user_id or request.anonymous_id or list_of
     return LogEntry(key.encode(), encode_decision(decision))
 
 

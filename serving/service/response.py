@@ -27,8 +27,8 @@ class Question(NamedTuple):
     """A request on its way to an answer: its route, what was asked, and what was read for it."""
 
     route: str
-    asked: RecommendationRequest
-    person: UserState
+    request: RecommendationRequest
+    user_state: UserState
     models: ModelBundle
 
 
@@ -57,19 +57,19 @@ def answer(
     question: Question, ranked: RankedList, versions: Versions, catalogue: Catalogue, recommendation_id: str
 ) -> Answer:
     """The answer, with each item's view where the site says anything of it."""
-    asked, person = question.asked, question.person
+    request, user_state = question.request, question.user_state
     return Answer(
         recommendation_id=recommendation_id,
         items=[_shown(item, at, catalogue) for item, at in zip(ranked.items, ranked.positions.tolist(), strict=True)],
         model_version=question.models.version,
-        signals_offset=str(person.offset) if person.offset else None,
+        signals_offset=str(user_state.offset) if user_state.offset else None,
         aggregates_version=versions.aggregates,
         catalogue_version=versions.catalogue,
         config_id=versions.config_id,
         variant=VARIANT,
-        degraded=list(dict.fromkeys(person.degraded)),
-        generated_at=datetime.fromtimestamp(asked.now, UTC),
-        next_cursor=_next_cursor(asked, ranked, catalogue),
+        degraded=list(dict.fromkeys(user_state.degraded)),
+        generated_at=datetime.fromtimestamp(request.now, UTC),
+        next_cursor=_next_cursor(request, ranked, catalogue),
     )
 
 
@@ -93,7 +93,7 @@ def decision(question: Question, made: Answer, ranked: RankedList) -> Decision:
         recommendation_id=made.recommendation_id,
         route=question.route,
         generated_at=made.generated_at,
-        asked=question.asked,
+        request=question.request,
         items=ranked.items,
         model_version=made.model_version,
         signals_offset=made.signals_offset,
@@ -103,7 +103,7 @@ def decision(question: Question, made: Answer, ranked: RankedList) -> Decision:
         variant=made.variant,
         degraded=made.degraded,
         sources=ranked.sources,
-        inputs=question.person.inputs,
+        inputs=question.user_state.inputs,
         next_cursor=made.next_cursor,
     )
 
@@ -126,8 +126,8 @@ def _shown(item: DecidedItem, at: int, catalogue: Catalogue) -> AnswerItem:
     return AnswerItem(item.item_id, item.score, item.reasons, fragment)
 
 
-def _next_cursor(asked: RecommendationRequest, ranked: RankedList, catalogue: Catalogue) -> str | None:
-    if len(ranked.items) < asked.count:
+def _next_cursor(request: RecommendationRequest, ranked: RankedList, catalogue: Catalogue) -> str | None:
+    if len(ranked.items) < request.count:
         return None
     hashes = catalogue.column("hash")[ranked.positions].astype("<u4")
-    return parameters.next_page(asked.shown + np.ascontiguousarray(hashes).tobytes())
+    return parameters.next_page(request.shown + np.ascontiguousarray(hashes).tobytes())

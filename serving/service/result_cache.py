@@ -36,7 +36,7 @@ class Key(NamedTuple):
     """What a list depends on, the time aside: that may be some seconds old."""
 
     route: str
-    asked: bytes
+    request: bytes
     """The request without its time; where exploration draws for each request, no two are equal."""
     inputs: tuple[tuple[str, bytes], ...]
     """The packed values of the person and of linked guests: each holds the offset that it stands at."""
@@ -55,7 +55,7 @@ class CachedResult:
     ranked: RankedList
     answer: Answer
     decision: Decision | None = None
-    """The answer's record, where answers are recorded; its ``asked.now`` is the moment of the making."""
+    """The answer's record, where answers are recorded; its ``request.now`` is the moment of the making."""
     receipt: Receipt | None = None
 
     @property
@@ -70,10 +70,10 @@ class CachedResult:
 
 def key_of(question: Question, versions: Versions) -> Key:
     """The key of a question's list."""
-    inputs = tuple(question.person.inputs.items())
+    inputs = tuple(question.user_state.inputs.items())
     return Key(
         route=question.route,
-        asked=_ENCODE(msgspec.structs.replace(question.asked, now=0.0)),
+        request=_ENCODE(msgspec.structs.replace(question.request, now=0.0)),
         inputs=inputs,
         model_version=question.models.version,
         aggregates_version=None if inputs else versions.aggregates,
@@ -156,12 +156,14 @@ class Answers:
         key = key_of(question, versions)
         made = self._made_before(question, key)
         if made is None:
-            made = self._made(question, versions, response.ranked_or_nothing(rank, fallback, question.person.degraded))
+            made = self._made(
+                question, versions, response.ranked_or_nothing(rank, fallback, question.user_state.degraded)
+            )
             answer = made.answer
-            if not question.person.degraded:
+            if not question.user_state.degraded:
                 self._kept.keep(key, made, self._steady())
         else:
-            answer = response.again(made.answer, self._new_id(), question.asked.now)
+            answer = response.again(made.answer, self._new_id(), question.request.now)
             if self._recorder and made.repeated is not None:
                 self._recorder.record(response.of_answer(made.repeated, answer))
         response.count(answer, made.ranked)
@@ -169,9 +171,9 @@ class Answers:
 
     def _made_before(self, question: Question, key: Key) -> CachedResult | None:
         """What was made a moment ago; nothing for a request of which something could not be read."""
-        if question.person.degraded:
+        if question.user_state.degraded:
             return None
-        return self._kept.find(key, question.asked.now, self._steady())
+        return self._kept.find(key, question.request.now, self._steady())
 
     def _made(self, question: Question, versions: Versions, ranked: RankedList) -> CachedResult:
         """A list as an answer, and its record queued."""

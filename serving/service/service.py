@@ -177,31 +177,31 @@ class ServingService:
     ) -> Answer:
         """What this user may like next; ``named`` are further fields of ``RecommendationRequest``."""
         after = parameters.token(ask.after, self.partitions)
-        asked, models = self._asked(ask, user_id=user_id, **named), self.state.models
+        request, models = self._asked(ask, user_id=user_id, **named), self.state.models
         reading = self._people.read(user_id, ask.anonymous_id, after)
-        person, stored = await self._with_list(reading, user_id, models)
-        asked = await self._informed(asked, person)
-        question = Question(route, asked, person, models)
+        user_state, stored = await self._with_list(reading, user_id, models)
+        request = await self._informed(request, user_state)
+        question = Question(route, request, user_state, models)
         return self._answer(question, partial(self._ranked, question, stored))
 
     async def session(self, ask: SessionAsk) -> Answer:
         """What a guest may like next whose events come with the request, in their order."""
-        asked, models = self._asked(ask), self.state.models
+        request, models = self._asked(ask), self.state.models
         events = parameters.session_events(ask.events)
         value = EMPTY
         for offset, event in enumerate(events):
-            logged = accept(event, event.event_id or str(offset), datetime.fromtimestamp(asked.now, UTC))
+            logged = accept(event, event.event_id or str(offset), datetime.fromtimestamp(request.now, UTC))
             value = users.fold(value, logged, offset)
         packed = users.encode(value)
-        question = Question("session", asked, UserState(packed, inputs={"session": packed}), models)
+        question = Question("session", request, UserState(packed, inputs={"session": packed}), models)
         return self._answer(question, partial(self._ranked, question, None))
 
     async def similar(self, item_id: str, ask: SimilarAsk, kind: item_lists.Near = "similar") -> Answer:
         """What is like an item, or goes together with it; raises ProblemError for one that was never heard of."""
         at = self._position(item_id)
-        person = await self._people.read(ask.user_id) if ask.user_id else UserState()
-        asked, models = self._asked(ask, user_id=ask.user_id, item_id=item_id), self.state.models
-        question = Question(kind, await self._informed(asked, person), person, models)
+        user_state = await self._people.read(ask.user_id) if ask.user_id else UserState()
+        request, models = self._asked(ask, user_id=ask.user_id, item_id=item_id), self.state.models
+        question = Question(kind, await self._informed(request, user_state), user_state, models)
         return self._answer(question, partial(self._near, kind, at, question))
 
     async def shelf(self, kind: Shelf, ask: ListAsk) -> Answer:
@@ -218,10 +218,10 @@ class ServingService:
         return await self.similar(item_id, ask, "bought" if ask.type == "bought" else "together")
 
     async def _scene(self, user_id: str) -> tuple[RankingContext, UserState]:
-        asked, models = self._asked(ListAsk(), user_id=user_id), self.state.models
-        person, stored = await self._with_list(self._people.read(user_id), user_id, models)
-        signals = Signals(person.value, self.state.aggregates, stored)
-        return build_context(asked, signals, models, self.state.catalogue, self.config), person
+        request, models = self._asked(ListAsk(), user_id=user_id), self.state.models
+        user_state, stored = await self._with_list(self._people.read(user_id), user_id, models)
+        signals = Signals(user_state.value, self.state.aggregates, stored)
+        return build_context(request, signals, models, self.state.catalogue, self.config), user_state
 
     def item(self, item_id: str) -> dict[str, Any]:
         """The current view of an item; raises ProblemError where there is none."""
@@ -242,32 +242,32 @@ class ServingService:
 
     async def user(self, user_id: str) -> dict[str, Any]:
         """The current view of a user: attributes and what the signals hold; raises ProblemError where there is neither."""
-        person = await self._people.read(user_id)
-        attributes = await self._attributes(user_id, person)
-        if attributes is None and person.offset is None and not person.degraded:
+        user_state = await self._people.read(user_id)
+        attributes = await self._attributes(user_id, user_state)
+        if attributes is None and user_state.offset is None and not user_state.degraded:
             raise ProblemError(404, "unknown-user", f"Nothing is known of user '{user_id}'.", field="user_id")
-        value = person.value
+        value = user_state.value
         return {
             "user_id": user_id,
             "attributes": attributes or {},
             "counters": value.counters,
             "seen": len(value.seen),
             "last_at": datetime.fromtimestamp(value.session.last, UTC) if value.session else None,
-            "signals_offset": str(person.offset) if person.offset else None,
-            "degraded": person.degraded,
+            "signals_offset": str(user_state.offset) if user_state.offset else None,
+            "degraded": user_state.degraded,
         }
 
-    async def person(self, user_id: str) -> UserState:
+    async def user_state(self, user_id: str) -> UserState:
         """What the signals hold of a user; never raises."""
         return await self._people.read(user_id)
 
     async def _lists_by(self, user_id: str, count: int, versions: Sequence[ModelBundle]) -> list[list[str]]:
         """The person's list by each of these models, all of one moment; nothing is recorded."""
-        person = await self._people.read(user_id)
-        asked, lists = self._asked(RecommendAsk(count=count), user_id=user_id), []
+        user_state = await self._people.read(user_id)
+        request, lists = self._asked(RecommendAsk(count=count), user_id=user_id), []
         for models in versions:
-            _, stored = await self._with_list(_known(person), user_id, models)
-            question = Question("notifications", asked, person, models)
+            _, stored = await self._with_list(_known(user_state), user_id, models)
+            question = Question("notifications", request, user_state, models)
             rank = partial(self._ranked, question, stored)
             ranked = response.ranked_or_nothing(rank, partial(self._shelf, "popular", question), [])
             lists.append([item.item_id for item in ranked.items])
@@ -322,13 +322,13 @@ class ServingService:
                 known["draw"] = ask.seed or crc32(self._sources.new_id().encode()) or 1
         return RecommendationRequest(**(known | named))
 
-    async def _informed(self, asked: RecommendationRequest, person: UserState) -> RecommendationRequest:
+    async def _informed(self, request: RecommendationRequest, user_state: UserState) -> RecommendationRequest:
         """The request with those of the user's attributes that its filters read; they are read only where one does."""
-        wanted = business_rules.attributes_of(asked, self.config.boosts)
-        if not wanted or asked.user_id is None:
-            return asked
-        found = await self._attributes(asked.user_id, person) or {}
-        return msgspec.structs.replace(asked, attributes={name: found[name] for name in wanted if name in found})
+        wanted = business_rules.attributes_of(request, self.config.boosts)
+        if not wanted or request.user_id is None:
+            return request
+        found = await self._attributes(request.user_id, user_state) or {}
+        return msgspec.structs.replace(request, attributes={name: found[name] for name in wanted if name in found})
 
     async def _with_list(
         self, reading: Coroutine[Any, Any, UserState], user_id: str, models: ModelBundle
@@ -339,33 +339,35 @@ class ServingService:
         kept, stored = self._lists.kept(models.version, user_id)
         if kept:
             return await reading, stored
-        person, found = await asyncio.gather(reading, self._lists.read(models.version, user_id), return_exceptions=True)
-        if isinstance(person, BaseException):
-            raise person
+        user_state, found = await asyncio.gather(
+            reading, self._lists.read(models.version, user_id), return_exceptions=True
+        )
+        if isinstance(user_state, BaseException):
+            raise user_state
         if isinstance(found, SourceDown):
-            person.degraded.append("lists")
-            return person, None
+            user_state.degraded.append("lists")
+            return user_state, None
         if isinstance(found, BaseException):
             raise found
-        return person, found
+        return user_state, found
 
     def _answer(self, question: Question, rank: Callable[[], RankedList]) -> Answer:
         if self._items.read_at is None:
-            question.person.degraded.append("catalogue")
+            question.user_state.degraded.append("catalogue")
         versions = Versions(self._cells.version, self._items.version, self._config_id)
         return self._answers.give(question, versions, rank, partial(self._shelf, "popular", question))
 
     def _ranked(self, question: Question, stored: ScoredPositions | None) -> RankedList:
-        signals, asking = Signals(question.person.value, self.state.aggregates, stored), self._timing.next()
-        return recommend(question.asked, signals, question.models, self.state.catalogue, self.config, asking)
+        signals, asking = Signals(question.user_state.value, self.state.aggregates, stored), self._timing.next()
+        return recommend(question.request, signals, question.models, self.state.catalogue, self.config, asking)
 
     def _near(self, kind: item_lists.Near, at: int, question: Question) -> RankedList:
-        signals = Signals(question.person.value, self.state.aggregates)
-        return item_lists.NEAR[kind](at, question.asked, signals, question.models, self.state.catalogue, self.config)
+        signals = Signals(question.user_state.value, self.state.aggregates)
+        return item_lists.NEAR[kind](at, question.request, signals, question.models, self.state.catalogue, self.config)
 
     def _shelf(self, kind: Shelf, question: Question) -> RankedList:
         signals = Signals(EMPTY, self.state.aggregates)
-        return item_lists.shelf(kind, question.asked, signals, question.models, self.state.catalogue, self.config)
+        return item_lists.shelf(kind, question.request, signals, question.models, self.state.catalogue, self.config)
 
     def _position(self, item_id: str) -> int:
         at = self.state.catalogue.position(item_id)
@@ -373,7 +375,7 @@ class ServingService:
             raise ProblemError(404, "unknown-item", f"There is no item '{item_id}'.", field="item_id")
         return at
 
-    async def _attributes(self, user_id: str, person: UserState) -> dict[str, Any] | None:
+    async def _attributes(self, user_id: str, user_state: UserState) -> dict[str, Any] | None:
         """A user's attributes, None where there is no profile; a failure is added to what is degraded."""
         partition = partition_of(user_id.encode(), self.partitions)
         try:
@@ -382,7 +384,7 @@ class ServingService:
             profile = None if data is None else decode_profile(data)
         except (SourceDown, msgspec.DecodeError) as error:
             _log.warning("profile_not_read", error=str(error))
-            person.degraded.append("profiles")
+            user_state.degraded.append("profiles")
             return None
         return None if profile is None or profile.deleted else profile.attributes
 
@@ -396,8 +398,8 @@ class ServingService:
             await asyncio.sleep(1.0)
 
 
-async def _known(person: UserState) -> UserState:
-    return person
+async def _known(user_state: UserState) -> UserState:
+    return user_state
 
 
 @contextmanager

@@ -26,9 +26,9 @@ class Timing:
         self._made += 1
         return self._timed if self._made % _EVERY == 1 else plainly
 
-    def _timed(self, name: str, source: Source, scene: RankingContext) -> Candidates:
+    def _timed(self, name: str, source: Source, context: RankingContext) -> Candidates:
         began = self._steady()
-        found = source(scene)
+        found = source(context)
         self._seconds[name].observe(self._steady() - began)
         self._found[name].inc(found.items.size)
         return found

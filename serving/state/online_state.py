@@ -20,8 +20,8 @@ Apply = Callable[[Changed], Iterator[None]]
 class OnlineState:
     """Changed only from the event loop; a request reads it without waiting, and so sees one moment."""
 
-    def __init__(self, catalogue: Catalogue, population: Aggregates) -> None:
-        self.catalogue, self.aggregates = catalogue, population
+    def __init__(self, catalogue: Catalogue, aggregates: Aggregates) -> None:
+        self.catalogue, self.aggregates = catalogue, aggregates
         self.models: ModelBundle = NO_BUNDLE
         self._held: dict[int, set[str]] = {}
 

@@ -54,21 +54,21 @@ class UserStateReader:
 
     async def read(self, user_id: str, anonymous_id: str | None = None, after: OffsetToken | None = None) -> UserState:
         """The person's value; never raises: what could not be read is in ``degraded``."""
-        person = UserState()
+        user_state = UserState()
         keys = [user_key(user_id), anonymous_key(user_id), session_key(user_id)]
         partition = self._partition(user_id)
         try:
             if after is None or after.partition != partition:
                 if after is not None:
-                    await self._wait(after, (), person)
+                    await self._wait(after, (), user_state)
                 found = await self._values(partition, keys)
             else:
-                found = await self._wait(after, keys, person)
-            self._take(person, partition, keys, found)
-            await self._add_guests(person, user_id, anonymous_id)
+                found = await self._wait(after, keys, user_state)
+            self._take(user_state, partition, keys, found)
+            await self._add_guests(user_state, user_id, anonymous_id)
         except SourceDown:
-            person.degraded.append("signals")
-        return person
+            user_state.degraded.append("signals")
+        return user_state
 
     def _partition(self, key: str) -> int:
         return partition_of(key.encode(), self._partitions)
@@ -77,17 +77,17 @@ class UserStateReader:
         return await self._guard.call(partial(self._reader.read, partition, Signal.USERS, keys))
 
     @staticmethod
-    def _take(person: UserState, partition: int, keys: Sequence[str], found: SignalValues) -> None:
+    def _take(user_state: UserState, partition: int, keys: Sequence[str], found: SignalValues) -> None:
         """A guest's value counts only where there is none of a known user."""
         for key, data in zip(keys, found.values, strict=True):
             if data is not None:
-                person.inputs[key] = person.own = data
+                user_state.inputs[key] = user_state.own = data
                 head = users.head(data)
-                person.links = head.links
-                person.offset = OffsetToken(partition, head.offset) if head.offset >= 0 else None
+                user_state.links = head.links
+                user_state.offset = OffsetToken(partition, head.offset) if head.offset >= 0 else None
                 return
 
-    async def _wait(self, after: OffsetToken, keys: Sequence[str], person: UserState) -> SignalValues:
+    async def _wait(self, after: OffsetToken, keys: Sequence[str], user_state: UserState) -> SignalValues:
         """These values, once the fence of the event's partition has reached it or the time is up."""
         began = perf_counter()
         try:
@@ -97,17 +97,17 @@ class UserStateReader:
                 reached = await self._watch.reached(after, self._after_seconds)
                 found = await self._values(after.partition, keys)
         except SourceDown:
-            person.degraded.append("after")
+            user_state.degraded.append("after")
             raise
         metrics.AFTER_WAIT_SECONDS.observe(perf_counter() - began)
         if not reached:
-            person.degraded.append("after")
+            user_state.degraded.append("after")
         return found
 
-    async def _add_guests(self, person: UserState, user_id: str, anonymous_id: str | None) -> None:
+    async def _add_guests(self, user_state: UserState, user_id: str, anonymous_id: str | None) -> None:
         """Merge the linked guests' values in; without them the answer is only degraded."""
         named = (anonymous_id,) if anonymous_id is not None else ()
-        guests = [guest for guest in dict.fromkeys((*person.links, *named)) if guest != user_id]
+        guests = [guest for guest in dict.fromkeys((*user_state.links, *named)) if guest != user_id]
         if not guests:
             return
         keys = [anonymous_key(guest) for guest in guests]
@@ -119,8 +119,8 @@ class UserStateReader:
                 if (data := answer.values[0]) is not None:
                     present[key] = data
             elif isinstance(answer, SourceDown):
-                person.degraded = ["links"]
+                user_state.degraded = ["links"]
             else:
                 raise answer
-        person.inputs |= present
-        person.guests = list(present.values())
+        user_state.inputs |= present
+        user_state.guests = list(present.values())

@@ -44,7 +44,7 @@ class ServiceShop:
 
     async def visitor(self, user_id: str) -> Visitor:
         """What the signals hold of the shopper; nothing where they cannot be read."""
-        person = await self._service.person(user_id)
+        person = await self._service.user_state(user_id)
         return visitor_of(person.value.recent, self._service.config.weights, active=person.offset is not None)
 
     def search(self, query: str, count: int) -> Sequence[Item]:

@@ -64,16 +64,16 @@ def _sessions() -> dict[str, Any]:
     indptr = np.concatenate(([0], np.cumsum([len(each) for each in distinct])))
     items = np.array([item for each in distinct for item in each], np.int32)
     index = SessionKnn.of(tuple(codes), indptr, items, np.array([at for at, _ in past]), Voting())
-    asked = [
+    request = [
         np.array([codes[item] for item in own[:end]], np.int32)
         for _, own in parts[-1][:SESSIONS]
         for end in range(1, len(own))
     ]
     voted = partial(votes, [index], voting=index.voting, loops=kernels)
-    voted(query_of(asked[0], index.voting))
-    taken = [_once(lambda each=each: voted(query_of(each, index.voting))) for each in asked]
+    voted(query_of(request[0], index.voting))
+    taken = [_once(lambda each=each: voted(query_of(each, index.voting))) for each in request]
     p50, p99 = np.percentile(np.array(taken) * 1e3, (50, 99)).round(3).tolist()
-    return {"sessions": len(past), "queries": len(asked), "session_knn_p50_ms": p50, "session_knn_p99_ms": p99}
+    return {"sessions": len(past), "queries": len(request), "session_knn_p50_ms": p50, "session_knn_p99_ms": p99}
 
 
 def _parts() -> list[list[tuple[float, list[str]]]]:

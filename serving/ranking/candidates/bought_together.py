@@ -9,8 +9,8 @@ from serving.ranking.context import Candidates, RankingContext, shrink, sum_by_i
 from signals.baskets import HALF_LIFE
 
 
-def candidates(scene: RankingContext) -> Candidates:
+def candidates(context: RankingContext) -> Candidates:
     """Companions of the newest items, weighed as ``next`` weighs followers."""
-    newest = islice(scene.profile.recent.items(), scene.config.next_anchors)
-    part = sum_by_item(scene, linked(scene, newest, scene.signals.aggregates.companions, HALF_LIFE))
-    return part._replace(scores=shrink(part.scores, scene.config.next_support))
+    newest = islice(context.profile.recent.items(), context.config.next_anchors)
+    part = sum_by_item(context, linked(context, newest, context.signals.aggregates.companions, HALF_LIFE))
+    return part._replace(scores=shrink(part.scores, context.config.next_support))

@@ -15,19 +15,21 @@ _LIVELY: Final = 20.0
 """Co-visits of the busiest of the newest items, below which they are not let to decay."""
 
 
-def candidates(scene: RankingContext) -> Candidates:
+def candidates(context: RankingContext) -> Candidates:
     """Followers of the newest items, less the older the item is; scores near 1 where many co-visits support them."""
-    found = sum_by_item(scene, following(scene, islice(scene.profile.recent.items(), scene.config.next_anchors)))
-    return found._replace(scores=shrink(found.scores, scene.config.next_support))
+    found = sum_by_item(
+        context, following(context, islice(context.profile.recent.items(), context.config.next_anchors))
+    )
+    return found._replace(scores=shrink(found.scores, context.config.next_support))
 
 
-def following(scene: RankingContext, anchors: Iterable[tuple[int, float]]) -> Iterator[SeedMatches]:
+def following(context: RankingContext, anchors: Iterable[tuple[int, float]]) -> Iterator[SeedMatches]:
     """Each anchor's followers: its weight times co-visits^``next_power``, over its own activity^``next_damping``."""
-    return linked(scene, anchors, scene.signals.aggregates.followers, NEXT_HALF_LIFE)
+    return linked(context, anchors, context.signals.aggregates.followers, NEXT_HALF_LIFE)
 
 
 def linked(
-    scene: RankingContext,
+    context: RankingContext,
     anchors: Iterable[tuple[int, float]],
     links: Callable[[int], CovisitedItems | None],
     half_life: float,
@@ -36,9 +38,9 @@ def linked(
     found = [(at, weight, each) for at, weight in anchors if (each := links(at)) is not None and each.items.size]
     if not found:
         return
-    power, damping = scene.config.next_power, scene.config.next_damping
+    power, damping = context.config.next_power, context.config.next_damping
     # Where all is long ago, time stands still at the last lively moment: what went together still does.
-    since = min(scene.asked.now / half_life, max(each.total for _, _, each in found) - log2(_LIVELY))
+    since = min(context.request.now / half_life, max(each.total for _, _, each in found) - log2(_LIVELY))
     for at, weight, each in found:
         visits = each.total - since
         counts = weight * exp2(power * visits - damping * log2(1.0 + exp2(visits)))

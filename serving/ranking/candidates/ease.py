@@ -23,18 +23,18 @@ class _Interests(NamedTuple):
     weights: Floats
 
 
-def candidates(scene: RankingContext) -> Candidates:
+def candidates(context: RankingContext) -> Candidates:
     """The best by the sum of the interests' weights."""
-    model = scene.models.ease
+    model = context.models.ease
     if model is None:
         return NO_CANDIDATES
-    known = _interests(scene, model)
+    known = _interests(context, model)
     if not known.rows.size:
         return NO_CANDIDATES
     rows, scores = _scored(model.value, known)
     items = model.items[rows]
-    chosen = best_allowed(scene, items, scores, above=0.0)
-    told = shrink(scores[chosen], scene.config.ease_support)
+    chosen = best_allowed(context, items, scores, above=0.0)
+    told = shrink(scores[chosen], context.config.ease_support)
     return Candidates(items[chosen], told, partial(_strongest, model.value, known, rows[chosen]))
 
 
@@ -60,8 +60,8 @@ def _sparse(model: Ease) -> tuple[NDArray[np.int64], Ints, Floats]:
     return model.indptr, model.indices, model.values
 
 
-def _interests(scene: RankingContext, model: Bound[Ease]) -> _Interests:
-    interests, count = scene.profile.weights, min(scene.config.ease_interests, len(scene.profile.weights))
+def _interests(context: RankingContext, model: Bound[Ease]) -> _Interests:
+    interests, count = context.profile.weights, min(context.config.ease_interests, len(context.profile.weights))
     positions = np.fromiter(interests, np.int32, count)
     weights = np.fromiter(interests.values(), np.float32, count)
     placed = (positions < model.rows.size).nonzero()[0]

@@ -18,14 +18,14 @@ _ALIKE: Final = 0.25
 """Cosine from which an interest is given as a reason."""
 
 
-def vector(scene: RankingContext) -> Floats | None:
+def vector(context: RankingContext) -> Floats | None:
     """The person's factors now, shape (d,); None where there is no model or nothing is known of the person."""
-    als = scene.models.als
+    als = context.models.als
     if als is None:
         return None
-    trained = als.vector(scene.asked.user_id) if scene.asked.user_id is not None else None
-    weights = _weights(scene)
-    share = scene.fresh_share
+    trained = als.vector(context.request.user_id) if context.request.user_id is not None else None
+    weights = _weights(context)
+    share = context.fresh_share
     if trained is not None and (share == 0.0 or not weights):
         return trained
     if not weights:
@@ -34,47 +34,47 @@ def vector(scene: RankingContext) -> Floats | None:
     return folded if trained is None else (1.0 - share) * trained + share * folded
 
 
-def candidates(scene: RankingContext) -> Candidates:
+def candidates(context: RankingContext) -> Candidates:
     """The best items by the person's factors now; none where the stored list already says the same."""
-    als = scene.models.als
-    if als is None or (scene.signals.stored is not None and scene.fresh_share == 0.0):
+    als = context.models.als
+    if als is None or (context.signals.stored is not None and context.fresh_share == 0.0):
         return NO_CANDIDATES
-    factors = vector(scene)
+    factors = vector(context)
     if factors is None:
         return NO_CANDIDATES
-    items, scores = scene.models.als_items, als.score(factors)
-    chosen = best_allowed(scene, items, scores)
+    items, scores = context.models.als_items, als.score(factors)
+    chosen = best_allowed(context, items, scores)
     found = items[chosen]
-    return Candidates(found, max_normalize(scores[chosen]), lambda places: anchors(scene, found[places]))
+    return Candidates(found, max_normalize(scores[chosen]), lambda places: anchors(context, found[places]))
 
 
-def anchors(scene: RankingContext, items: Ints) -> Ints:
+def anchors(context: RankingContext, items: Ints) -> Ints:
     """For each item the interest that led there most, by weight times cosine of factors; shape (C,).
 
     Stands for the exact contributions (``Als.contributions``), which take a linear solve an item. No interest is
     named that is hardly like the item: then it was the trained taste as a whole.
     """
-    interests = list(scene.profile.weights.items())
-    if scene.models.als is None or not interests or not items.size:
+    interests = list(context.profile.weights.items())
+    if context.models.als is None or not interests or not items.size:
         return np.full(items.size, NO_SEED, np.int32)
     positions = np.array([at for at, _ in interests], np.int32)
     weights = np.array([weight for _, weight in interests], np.float32)
-    cosines = _directions(scene.models.als, scene, items) @ _directions(scene.models.als, scene, positions).T
+    cosines = _directions(context.models.als, context, items) @ _directions(context.models.als, context, positions).T
     leading = (cosines * weights).argmax(axis=1)
     alike = cosines[np.arange(items.size), leading] >= _ALIKE
     return np.where(alike, positions[leading], NO_SEED).astype(np.int32)
 
 
-def _weights(scene: RankingContext) -> dict[str, float]:
-    ids = scene.catalogue.ids
-    return {ids[at]: weight for at, weight in scene.profile.weights.items()}
+def _weights(context: RankingContext) -> dict[str, float]:
+    ids = context.catalogue.ids
+    return {ids[at]: weight for at, weight in context.profile.weights.items()}
 
 
-def _directions(als: Als, scene: RankingContext, items: Ints) -> Floats:
+def _directions(als: Als, context: RankingContext, items: Ints) -> Floats:
     """Factors of length one by catalogue position (C, d); zeros for what the model does not know."""
     rows = np.full(items.size, -1, np.int32)
-    placed = items < scene.models.als_rows.size
-    rows[placed] = scene.models.als_rows[items[placed]]
+    placed = items < context.models.als_rows.size
+    rows[placed] = context.models.als_rows[items[placed]]
     factors: Floats = als.item_factors[rows]
     lengths = np.sqrt(np.einsum("cd,cd->c", factors, factors))[:, None]
     lengths[rows < 0] = np.inf

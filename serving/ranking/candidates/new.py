@@ -16,13 +16,13 @@ from serving.state.catalogue import Catalogue, taste
 def by_age(half: Callable[[RankingConfig], float]) -> Callable[[RankingContext], Candidates]:
     """The source that scores an item of an age (seconds) by half of what one of this moment has."""
 
-    def candidates(scene: RankingContext) -> Candidates:
-        catalogue, now = scene.catalogue, scene.asked.now
-        arrived, young = catalogue.arrivals.newest(now, now - scene.config.new_age, scene.allowed, scene.reach)
+    def candidates(context: RankingContext) -> Candidates:
+        catalogue, now = context.catalogue, context.request.now
+        arrived, young = catalogue.arrivals.newest(now, now - context.config.new_age, context.allowed, context.reach)
         if not young.size:
             return NO_CANDIDATES
-        scores = (1.0 / (1.0 + (now - arrived.born[young]) / half(scene.config))).astype(np.float32)
-        spread = taste(catalogue, scene.profile.weights.items())
+        scores = (1.0 / (1.0 + (now - arrived.born[young]) / half(context.config))).astype(np.float32)
+        spread = taste(catalogue, context.profile.weights.items())
         return Candidates(arrived.items[young], scores * arrived.likeness(spread)[young] if spread else scores)
 
     return candidates

@@ -5,10 +5,10 @@ from __future__ import annotations
 from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext, first_allowed, max_normalize
 
 
-def candidates(scene: RankingContext) -> Candidates:
+def candidates(context: RankingContext) -> Candidates:
     """The stored list in its order, what is no longer allowed left out."""
-    stored = scene.signals.stored
+    stored = context.signals.stored
     if stored is None:
         return NO_CANDIDATES
-    best = first_allowed(scene, stored.items)
+    best = first_allowed(context, stored.items)
     return Candidates(stored.items[best], max_normalize(stored.scores[best]))

@@ -7,9 +7,9 @@ import numpy as np
 from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext
 
 
-def candidates(scene: RankingContext) -> Candidates:
+def candidates(context: RankingContext) -> Candidates:
     """The session's own items, the newest first: the n-th has the score 1 / n."""
-    items = scene.returning
+    items = context.returning
     if not items.size:
         return NO_CANDIDATES
     return Candidates(items, (1.0 / np.arange(1, items.size + 1)).astype(np.float32))

@@ -7,24 +7,24 @@ from serving.arrays import kernels
 from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext, best_allowed, shrink
 
 
-def candidates(scene: RankingContext) -> Candidates:
+def candidates(context: RankingContext) -> Candidates:
     """The items with most votes of the neighbours; led to by the newest interaction, which weighs most in finding them."""
-    newest = scene.profile.trail
+    newest = context.profile.trail
     if not newest.size:
         return NO_CANDIDATES
-    voting = scene.config.voting
-    tail = scene.signals.aggregates.sessions.tail
-    live: Sessions = tail if scene.profile.session is None else tail.without(scene.profile.session)
-    indexes = [live] if scene.models.sessions is None else [scene.models.sessions, live]
+    voting = context.config.voting
+    tail = context.signals.aggregates.sessions.tail
+    live: Sessions = tail if context.profile.session is None else tail.without(context.profile.session)
+    indexes = [live] if context.models.sessions is None else [context.models.sessions, live]
     found = votes(indexes, query_of(newest, voting), voting, kernels)
-    chosen = best_allowed(_with_returning(scene), found.items, found.scores)
-    told = shrink(found.scores[chosen], scene.config.session_support)
+    chosen = best_allowed(_with_returning(context), found.items, found.scores)
+    told = shrink(found.scores[chosen], context.config.session_support)
     return Candidates(found.items[chosen], told, int(newest[-1]))
 
 
-def _with_returning(scene: RankingContext) -> RankingContext:
-    if not scene.returning.size:
-        return scene
-    allowed = scene.allowed.copy()
-    allowed[scene.returning] = True
-    return scene._replace(allowed=allowed)
+def _with_returning(context: RankingContext) -> RankingContext:
+    if not context.returning.size:
+        return context
+    allowed = context.allowed.copy()
+    allowed[context.returning] = True
+    return context._replace(allowed=allowed)

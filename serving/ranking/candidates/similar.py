@@ -8,22 +8,22 @@ from itertools import islice
 from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext, SeedMatches, max_normalize, sum_by_item
 
 
-def candidates(scene: RankingContext) -> Candidates:
+def candidates(context: RankingContext) -> Candidates:
     """Similar items of the strongest interests, each weighed by its interest."""
-    interests = islice(scene.profile.weights.items(), scene.config.anchors)
-    found = sum_by_item(scene, _neighbours(scene, interests))
+    interests = islice(context.profile.weights.items(), context.config.anchors)
+    found = sum_by_item(context, _neighbours(context, interests))
     return found._replace(scores=max_normalize(found.scores))
 
 
-def negative_feedback(scene: RankingContext) -> Candidates:
+def negative_feedback(context: RankingContext) -> Candidates:
     """What is most like items that the person said no to; taken off the score, never shown as a reason."""
-    if not scene.profile.disliked:
+    if not context.profile.disliked:
         return NO_CANDIDATES
-    disliked = scene.profile.disliked[: scene.config.anchors]
-    found = sum_by_item(scene, _neighbours(scene, ((at, 1.0) for at in disliked)))
+    disliked = context.profile.disliked[: context.config.anchors]
+    found = sum_by_item(context, _neighbours(context, ((at, 1.0) for at in disliked)))
     return found._replace(scores=max_normalize(found.scores))
 
 
-def _neighbours(scene: RankingContext, interests: Iterable[tuple[int, float]]) -> Iterator[SeedMatches]:
+def _neighbours(context: RankingContext, interests: Iterable[tuple[int, float]]) -> Iterator[SeedMatches]:
     for at, weight in interests:
-        yield SeedMatches(at, weight, *scene.models.similar(scene.catalogue, at, scene.config.neighbours))
+        yield SeedMatches(at, weight, *context.models.similar(context.catalogue, at, context.config.neighbours))

@@ -16,10 +16,10 @@ def by_half_life(number: int) -> Callable[[RankingContext], Candidates]:
     Of a logarithm a learned weight makes a power of the count; and one event more moves few items past another.
     """
 
-    def candidates(scene: RankingContext) -> Candidates:
-        rising = scene.signals.aggregates.rising(number, scene.asked.now)
-        best = first_allowed(scene, rising.items)
-        scores = rising.logs[best] / np.float32(log2(1.0 + scene.config.trending_crowd))
+    def candidates(context: RankingContext) -> Candidates:
+        rising = context.signals.aggregates.rising(number, context.request.now)
+        best = first_allowed(context, rising.items)
+        scores = rising.logs[best] / np.float32(log2(1.0 + context.config.trending_crowd))
         return Candidates(rising.items[best], np.minimum(scores, np.float32(1.0)))
 
     return candidates

@@ -7,11 +7,11 @@ from signals.context import hour_label
 from signals.users import DIMENSIONS
 
 
-def candidates(scene: RankingContext) -> Candidates:
+def candidates(context: RankingContext) -> Candidates:
     """What trends under all of these, scored by bucketed rank; nothing where the request names neither place nor device."""
-    asked = scene.asked
-    labels = [f"{name}:{asked.context[name]}" for name in DIMENSIONS if name in asked.context]
+    request = context.request
+    labels = [f"{name}:{request.context[name]}" for name in DIMENSIONS if name in request.context]
     if not labels:
         return NO_CANDIDATES
-    items = scene.signals.aggregates.contexts.trending([*labels, hour_label(asked.now)])
-    return rank_buckets(items[first_allowed(scene, items)])
+    items = context.signals.aggregates.contexts.trending([*labels, hour_label(request.now)])
+    return rank_buckets(items[first_allowed(context, items)])

@@ -42,8 +42,8 @@ async def test_a_table_is_answered_with_the_catalogues_titles_and_its_prior(publ
 
 
 async def test_a_category_and_a_count_can_be_asked_for(published, client):
-    asked = {"category": "group 3", "count": 1}
-    found = (await client.get("/v1/statistics/best-rated", params=asked)).json()
+    request = {"category": "group 3", "count": 1}
+    found = (await client.get("/v1/statistics/best-rated", params=request)).json()
     assert [item["item_id"] for item in found["items"]] == ["game/3"]
     assert (await client.get("/v1/statistics/best-rated", params={"category": "none"})).json()["items"] == []
 
@@ -58,8 +58,8 @@ async def test_an_item_hidden_since_is_left_out(published, client, embedded):
 
 
 async def test_where_ratings_exist_scores_come_with_predicted_ones(published, client):
-    asked = {"item_ids": ["game/3", "game/4"]}
-    scores = (await client.post("/v1/users/nobody/scores", json=asked)).json()["scores"]
+    request = {"item_ids": ["game/3", "game/4"]}
+    scores = (await client.post("/v1/users/nobody/scores", json=request)).json()["scores"]
     assert [score["predicted_rating"] for score in scores] == pytest.approx([4.4, 3.5])
     suits = (await client.get("/v1/users/nobody/compatibility", params={"item_id": "game/3"})).json()
     assert suits["predicted_rating"] == pytest.approx(4.4)

@@ -43,9 +43,9 @@ def test_every_alert_is_tested_and_says_what_to_do():
 
 def test_the_alerts_ask_only_for_metrics_that_some_process_has():
     declared = {sample for family in REGISTRY.collect() for sample in _names(family.name, family.type)}
-    asked = set(re.findall(r"freshet_\w+", "\n".join(_expressions())))
-    assert asked
-    assert asked <= declared
+    request = set(re.findall(r"freshet_\w+", "\n".join(_expressions())))
+    assert request
+    assert request <= declared
 
 
 def test_dead_letters_are_counted_from_zero_so_that_the_first_one_is_an_increase():

@@ -43,7 +43,7 @@ def value(recommendation_id: str) -> bytes:
             recommendation_id=recommendation_id,
             route="popular",
             generated_at=datetime(2026, 1, 1, tzinfo=UTC),
-            asked=RecommendationRequest(now=0.0),
+            request=RecommendationRequest(now=0.0),
             items=[],
             inputs={} if recommendation_id in FIRST else {"u:ann": recommendation_id.encode()},
             same_as=FIRST.get(recommendation_id),

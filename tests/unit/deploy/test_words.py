@@ -19,12 +19,12 @@ def named(item_id: str) -> str:
     return TITLES.get(item_id, item_id)
 
 
-def decision(route: str, **asked) -> Decision:
+def decision(route: str, **request) -> Decision:
     return Decision(
         recommendation_id="r",
         route=route,
         generated_at=datetime(2026, 1, 1, tzinfo=UTC),
-        asked=RecommendationRequest(now=0.0, **asked),
+        request=RecommendationRequest(now=0.0, **request),
         items=[],
         aggregates_version="-",
         catalogue_version="-",
@@ -59,9 +59,9 @@ def test_what_a_source_did(found, said):
 
 
 def test_what_was_asked_and_for_whom():
-    asked = decision("similar", item_id="doom", context={"device": "tv"}, seed=3)
-    assert words.question(asked, named) == "what is like Doom"
-    assert words.asker(asked) == "device tv, seed 3"
+    request = decision("similar", item_id="doom", context={"device": "tv"}, seed=3)
+    assert words.question(request, named) == "what is like Doom"
+    assert words.asker(request) == "device tv, seed 3"
     assert words.asker(decision("popular")) == "nobody in particular"
     ruled = {"filter": "price < 3", "pins": {"doom": 1}, "boosts": (Boost(filter="new = true", factor=2.0),)}
     assert (

@@ -145,11 +145,11 @@ class World:
             pass
         self.aggregates.adopt(merged)
 
-    def ask(self, user: UserValue = EMPTY, stored: ScoredList | None = None, **asked) -> RankedList:
+    def ask(self, user: UserValue = EMPTY, stored: ScoredList | None = None, **request) -> RankedList:
         columns = None if stored is None else as_columns(self.catalogue, stored)
         signals = Signals(user, self.aggregates, columns)
         return recommend(
-            RecommendationRequest(**({"now": NOW} | asked)), signals, self.models, self.catalogue, self.config
+            RecommendationRequest(**({"now": NOW} | request)), signals, self.models, self.catalogue, self.config
         )
 
 

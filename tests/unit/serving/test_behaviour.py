@@ -19,9 +19,9 @@ def ids(world, positions):
     return [world.catalogue.ids[at] for at in positions.tolist()]
 
 
-def allowed(asked, value, catalogue, config):
-    may = permitted(asked, catalogue)
-    hide_seen(may, asked, value, catalogue, config)
+def allowed(request, value, catalogue, config):
+    may = permitted(request, catalogue)
+    hide_seen(may, request, value, catalogue, config)
     return may
 
 

@@ -90,10 +90,10 @@ def test_a_pinned_item_stands_at_its_place_come_what_may(trained, describe, reme
 
 def test_places_count_over_pages_and_no_pin_is_shown_twice(trained, remember, say):
     value = remember(say("like", 1))
-    asked = {"user_id": "ann", "count": 5, "pins": {"item-50": 1, "item-51": 7}}
-    first = trained.ask(value, **asked)
+    request = {"user_id": "ann", "count": 5, "pins": {"item-50": 1, "item-51": 7}}
+    first = trained.ask(value, **request)
     shown = trained.catalogue.column("hash")[first.positions].astype("<u4").tobytes()
-    second = trained.ask(value, **asked, shown=shown)
+    second = trained.ask(value, **request, shown=shown)
     assert ids(first)[0] == "item-50"
     assert ids(second)[1] == "item-51"
     assert not {*ids(first)} & {*ids(second)}

@@ -254,9 +254,9 @@ class TestSessionsThatGoBack:
         weights[0, 0, 0] = 1.0
         return SourceWeights(("again",), np.array([], np.int32), weights, revisits)
 
-    def shown(self, trained, value, revisits, **asked):
+    def shown(self, trained, value, revisits, **request):
         trained.models = weighed(trained.models, self.learned(revisits))
-        return [item.item_id for item in trained.ask(value, count=30, **asked).items]
+        return [item.item_id for item in trained.ask(value, count=30, **request).items]
 
     def test_where_people_go_back_what_the_session_was_at_comes_again_newest_first(self, trained, remember, say):
         value = remember(say("view", 1), say("view", 2))

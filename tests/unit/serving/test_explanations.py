@@ -14,9 +14,9 @@ from signals.users import EMPTY
 NOW = 1_795_428_000.0  # 2026-11-23T10:00Z, as in conftest
 
 
-def scene_of(world, user=EMPTY, **asked):
+def scene_of(world, user=EMPTY, **request):
     return build_context(
-        RecommendationRequest(now=NOW, **asked),
+        RecommendationRequest(now=NOW, **request),
         Signals(user, world.aggregates),
         world.models,
         world.catalogue,
@@ -48,13 +48,13 @@ def test_nothing_led_a_stranger_anywhere(trained):
 
 
 def test_an_item_suits_by_its_score_its_place_among_all_and_its_reasons(trained, remember, say):
-    scene = scene_of(trained, remember(say("like", 1)), user_id="ann")
-    suits, suits_not = explanations.compatibility(scene, 7), explanations.compatibility(scene, 8)
+    context = scene_of(trained, remember(say("like", 1)), user_id="ann")
+    suits, suits_not = explanations.compatibility(context, 7), explanations.compatibility(context, 8)
     assert suits["score"] > suits_not["score"]
     assert suits["percentile"] > suits_not["percentile"] > 0
     assert {reason.item_id for reason in suits["reasons"]} >= {"item-1"}
     assert [each["item_id"] for each in suits["because"]] == ["item-1"]
-    seen = explanations.compatibility(scene, 1)
+    seen = explanations.compatibility(context, 1)
     assert seen["percentile"] > 0.8
     assert seen["reasons"]
 

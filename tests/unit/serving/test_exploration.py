@@ -87,7 +87,7 @@ def test_the_record_keeps_propensities_below_one(exploring, remember, say):
         recommendation_id="r",
         route="recommendations",
         generated_at=datetime.fromtimestamp(NOW, UTC),
-        asked=RecommendationRequest(now=NOW, draw=3),
+        request=RecommendationRequest(now=NOW, draw=3),
         items=ranked.items,
         aggregates_version="-",
         catalogue_version="-",
@@ -96,7 +96,7 @@ def test_the_record_keeps_propensities_below_one(exploring, remember, say):
     )
     again = decode_decision(encode_decision(record))
     assert again.items == ranked.items
-    assert again.asked.draw == 3
+    assert again.request.draw == 3
 
 
 async def test_the_service_draws_a_seed_for_each_request_and_keeps_it(shop, say):
@@ -109,6 +109,6 @@ async def test_the_service_draws_a_seed_for_each_request_and_keeps_it(shop, say)
     for seed in (0, 0, 9):
         await service.recommendations("ann", RecommendAsk(seed=seed))
     await service.stop()
-    draws = [decode_decision(entry.value).asked.draw for _, entry in shop.log.entries]
+    draws = [decode_decision(entry.value).request.draw for _, entry in shop.log.entries]
     assert len({0, *draws}) == 4
     assert draws[2] == 9

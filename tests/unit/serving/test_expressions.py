@@ -25,9 +25,9 @@ def a_catalogue(*items):
     return catalogue
 
 
-def found(text, *items, **asked):
+def found(text, *items, **request):
     catalogue = a_catalogue(*items)
-    held = compiled(text).holds(RecommendationRequest(now=NOW.timestamp(), **asked), catalogue.fields)
+    held = compiled(text).holds(RecommendationRequest(now=NOW.timestamp(), **request), catalogue.fields)
     return [catalogue.ids[at] for at in held.nonzero()[0]]
 
 

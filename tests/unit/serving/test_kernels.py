@@ -197,8 +197,13 @@ def matrices(draw):
     columns = [sorted(row) for row in rows]
     indices = ints(each for row in columns for each in row)
     values = floats(row[each] for row, own in zip(rows, columns, strict=True) for each in own)
-    asked = draw(st.lists(st.tuples(st.integers(0, len(rows) - 1), st.sampled_from([0.5, 2.0])), max_size=6))
-    return table, (indptr, indices, values), np.array([at for at, _ in asked], np.int64), floats(w for _, w in asked)
+    request = draw(st.lists(st.tuples(st.integers(0, len(rows) - 1), st.sampled_from([0.5, 2.0])), max_size=6))
+    return (
+        table,
+        (indptr, indices, values),
+        np.array([at for at, _ in request], np.int64),
+        floats(w for _, w in request),
+    )
 
 
 @given(matrices())

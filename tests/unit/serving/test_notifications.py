@@ -20,11 +20,11 @@ class Hub:
     """Notifications over lists of a dict, the same for everybody but ann, whose list never changes."""
 
     def __init__(self, limit=10, heartbeat=3_600.0):
-        self.asked = []
+        self.request = []
         self.hub = Notifications(self.lists_of, lambda: 0.0, a_model("v1"), limit, heartbeat)
 
     async def lists_of(self, user_id, count, versions):
-        self.asked.append(user_id)
+        self.request.append(user_id)
         return [["a"] if user_id == "ann" else LISTS[each.version] for each in versions]
 
     def open(self, user="bob", last=None):
@@ -111,9 +111,9 @@ async def test_a_quiet_stream_is_kept_open_by_comments_and_asks_nothing():
     hub = Hub(heartbeat=0.01)
     stream = hub.open()
     await soon(stream)
-    asked = len(hub.asked)
+    request = len(hub.request)
     assert {await soon(stream) for _ in range(3)} == {": still here\n\n"}
-    assert len(hub.asked) == asked
+    assert len(hub.request) == request
 
 
 async def test_streams_are_bounded_and_one_that_ends_makes_room():

@@ -243,10 +243,10 @@ def test_a_seed_explores_and_repeats_itself(trained, remember, say):
 
 
 def test_a_source_is_asked_what_led_to_its_own_candidates_alone():
-    asked = []
+    request = []
 
     def led(places):
-        asked.append(places.tolist())
+        request.append(places.tolist())
         return places * 10
 
     added, places = np.ones((3, 3), np.float32), np.array([[2, -1, 0], [-1, -1, 1], [0, 1, 2]], np.int32)
@@ -254,5 +254,5 @@ def test_a_source_is_asked_what_led_to_its_own_candidates_alone():
         np.arange(3, dtype=np.int32), np.ones(3, np.float32), ("a", "b", "c"), added, places, (led, led, 7)
     )
     anchors = _anchors(blended, np.array([0, 1, 2], np.int32))
-    assert asked == [[2, 0], [1]]
+    assert request == [[2, 0], [1]]
     assert anchors.tolist() == [[20, NO_SEED, 0], [NO_SEED, NO_SEED, 10], [7, 7, 7]]

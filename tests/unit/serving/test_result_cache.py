@@ -24,10 +24,10 @@ VERSIONS = Versions("1", "1", "config")
 ASK = RecommendAsk(count=10)
 
 
-def a_key(user_id="ann", value=b"\x91\x05", versions=VERSIONS, **asked):
+def a_key(user_id="ann", value=b"\x91\x05", versions=VERSIONS, **request):
     person = UserState(value, inputs={f"u:{user_id}": value} if value else {})
-    asked = RecommendationRequest(**({"now": 1.0, "user_id": user_id} | asked))
-    return key_of(Question("recommendations", asked, person, NO_BUNDLE), versions)
+    request = RecommendationRequest(**({"now": 1.0, "user_id": user_id} | request))
+    return key_of(Question("recommendations", request, person, NO_BUNDLE), versions)
 
 
 def a_set(*positions):
@@ -134,9 +134,9 @@ def ranked(monkeypatch):
     """The times at which lists were ranked."""
     made, recommend = [], service.recommend
 
-    def counted(asked, *rest):
-        made.append(asked.now)
-        return recommend(asked, *rest)
+    def counted(request, *rest):
+        made.append(request.now)
+        return recommend(request, *rest)
 
     monkeypatch.setattr(service, "recommend", counted)
     return made
@@ -212,7 +212,7 @@ async def test_each_answer_has_its_own_record_with_the_moment_at_which_its_list_
     records = [decode_decision(entry.value) for _, entry in shop.log.entries]
     assert [each.recommendation_id for each in records] == [first.recommendation_id, second.recommendation_id]
     assert [each.generated_at for each in records] == [first.generated_at, second.generated_at]
-    assert [each.asked.now for each in records] == [shop.now - 1.0] * 2
+    assert [each.request.now for each in records] == [shop.now - 1.0] * 2
 
 
 async def test_a_list_given_again_is_recorded_by_what_was_shown_and_names_the_record_of_the_rest(shop, say):

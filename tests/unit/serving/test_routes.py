@@ -145,8 +145,8 @@ async def test_every_list_can_be_filtered(client):
         "/v1/latest",
         "/v1/items/item-1/similar",
     ):
-        asked = {"filter": "categories has $wanted and not title contains 'game 1'", "context.wanted": "Story"}
-        items = (await client.get(path, params=asked | {"count": "50"})).json()["items"]
+        request = {"filter": "categories has $wanted and not title contains 'game 1'", "context.wanted": "Story"}
+        items = (await client.get(path, params=request | {"count": "50"})).json()["items"]
         assert {item["item_id"] for item in items} == {f"item-{n}" for n in (5, 23, 29, 35, 41, 47, 53, 59)}
     body = {"events": [{"type": "view", "item_id": "item-3"}], "filter": "item_id in ['item-8', 'item-9', 'ITEM-10']"}
     items = (await client.post("/v1/sessions/recommendations", json=body)).json()["items"]
@@ -163,16 +163,16 @@ async def test_a_filter_reads_the_users_attributes(client, shop):
     shop.signals.put(
         Signal.PROFILES, "ann", encode_view(Profile(user_id="ann", attributes={"likes": ["Racing"]})), "ann"
     )
-    asked = {"filter": "categories has any $user.likes", "count": "5"}
-    items = (await client.get("/v1/users/ann/recommendations", params=asked)).json()["items"]
+    request = {"filter": "categories has any $user.likes", "count": "5"}
+    items = (await client.get("/v1/users/ann/recommendations", params=request)).json()["items"]
     assert {item["item"]["categories"][0] for item in items} == {"racing"}
-    assert (await client.get("/v1/users/bob/recommendations", params=asked)).json()["items"] == []
+    assert (await client.get("/v1/users/bob/recommendations", params=request)).json()["items"] == []
 
 
 async def test_a_request_can_allow_pin_and_boost(client):
-    asked = [("include", f"item-{n}") for n in range(10, 20)] + [("pin", "item-50:2"), ("count", "5")]
-    asked += [("boost", '3:categories has "sports"')]
-    items = (await client.get("/v1/users/ann/recommendations", params=asked)).json()["items"]
+    request = [("include", f"item-{n}") for n in range(10, 20)] + [("pin", "item-50:2"), ("count", "5")]
+    request += [("boost", '3:categories has "sports"')]
+    items = (await client.get("/v1/users/ann/recommendations", params=request)).json()["items"]
     assert items[1]["item_id"] == "item-50"
     assert {item["item_id"] for item in items} - {"item-50"} <= {f"item-{n}" for n in range(10, 20)}
     told = {

@@ -281,7 +281,7 @@ async def test_every_answer_is_recorded_with_what_it_was_made_of(shop, say):
     decision = decode_decision(entry.value)
     assert (topic, entry.key) == (ANSWERS, b"ann")
     assert decision.recommendation_id == answer.recommendation_id
-    assert (decision.asked.now, decision.asked.seed) == (shop.now, 5)
+    assert (decision.request.now, decision.request.seed) == (shop.now, 5)
     assert users.decode(decision.inputs["u:ann"]).recent[0].item == "item-1"
     assert [item.item_id for item in decision.items] == ids(answer)
     assert decision.sources["similar"].outcome == "ok"
@@ -299,7 +299,7 @@ async def test_a_recorded_answer_can_be_made_again(shop, say):
         await service.stop()
         decision: Decision = decode_decision(shop.log.entries[0][1].value)
         signals = Signals(users.decode(decision.inputs["u:ann"]), service.state.aggregates)
-        again = recommend(decision.asked, signals, service.state.models, service.state.catalogue, service.config)
+        again = recommend(decision.request, signals, service.state.models, service.state.catalogue, service.config)
     assert [item.item_id for item in again.items] == [item.item_id for item in decision.items]
     assert [i.score for i in again.items] == pytest.approx([i.score for i in decision.items], abs=1e-6)
 
