@@ -17,7 +17,7 @@ from redis.retry import Retry
 from adapters.redis_line import BlockingRedisLine, RedisLine
 from schemas.errors import FenceMoved, StoreUnavailable
 from schemas.keys import FOLLOWED, commits_key, fence_key, values_key
-from schemas.log.records import Fence
+from schemas.log.fence import Fence
 from schemas.ports import SignalChanges, SignalValues
 
 T = TypeVar("T")

@@ -15,7 +15,7 @@ from typing import Final
 from adapters import sqlite_files
 from schemas.errors import FenceMoved, StoreUnavailable
 from schemas.keys import FOLLOWED
-from schemas.log.records import Fence
+from schemas.log.fence import Fence
 from schemas.ports import SignalChanges, SignalValues
 
 FILE: Final = "signals.sqlite"

@@ -19,7 +19,8 @@ from nearline import metrics
 from nearline.processor import SIGNALS, Processor, Refuse, processor_for
 from schemas.errors import FenceMoved, LogReplaced, LogUnavailable, StoreUnavailable
 from schemas.log import topics
-from schemas.log.records import Fence, Record
+from schemas.log.fence import Fence
+from schemas.log.records import Record
 from schemas.ports import Clock, LogReader, SignalStore
 
 BATCH: Final = 1_000

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nearline import metrics
 from schemas.errors import FenceMoved
-from schemas.log.records import Fence
+from schemas.log.fence import Fence
 from schemas.ports import SignalStore
 
 

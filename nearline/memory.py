@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from schemas.errors import FenceMoved
-from schemas.log.records import Fence
+from schemas.log.fence import Fence
 
 Place = tuple[int, str]
 

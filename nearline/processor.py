@@ -19,7 +19,8 @@ from schemas.events import LoggedEvent
 from schemas.keys import Signal
 from schemas.log import topics
 from schemas.log.codec import decode_event
-from schemas.log.records import Fence, Record
+from schemas.log.fence import Fence
+from schemas.log.records import Record
 from schemas.ports import SignalStore
 from signals import aggregates, catalogue, users
 from signals.cells import HISTORY, Kind, Observed, observed

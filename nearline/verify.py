@@ -15,7 +15,8 @@ from nearline.memory import InMemorySignalStore
 from nearline.processor import SIGNALS, Processor, processor_for
 from schemas.errors import StoreUnavailable
 from schemas.log import topics
-from schemas.log.records import Fence, Record
+from schemas.log.fence import Fence
+from schemas.log.records import Record
 from schemas.ports import LogReader, SignalStore
 
 _BATCH: Final = 1_000

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from schemas.log.records import Fence
+    from schemas.log.fence import Fence
 
 
 class FreshetError(Exception):

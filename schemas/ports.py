@@ -10,7 +10,8 @@ from concurrent.futures import Future
 from typing import NamedTuple, Protocol
 
 from schemas.jobs import Run
-from schemas.log.records import Fence, LogEntry, OffsetToken, Record
+from schemas.log.fence import Fence
+from schemas.log.records import LogEntry, OffsetToken, Record
 from schemas.manifest import Manifest
 
 Appended = OffsetToken | Exception

@@ -1,4 +1,4 @@
-"""What stands on the log: entries to write, records as read, their positions, and fences."""
+"""What stands on the log: entries to write, records as read, and their positions."""
 
 from __future__ import annotations
 
@@ -43,13 +43,3 @@ class Record(NamedTuple):
     timestamp_ms: int
     key: bytes
     value: bytes
-
-
-class Fence(NamedTuple):
-    """How far a signal's values follow one partition: the log's own id and the last offset applied.
-
-    ``offset`` is -1 where nothing has been applied yet.
-    """
-
-    log_id: str
-    offset: int

@@ -12,7 +12,7 @@ import structlog
 
 from schemas.errors import FreshetError
 from schemas.keys import Signal
-from schemas.log.records import Fence
+from schemas.log.fence import Fence
 from schemas.ports import Clock, SignalChanges, SignalReader
 from serving import metrics
 from serving.state.online_state import Apply

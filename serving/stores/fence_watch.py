@@ -6,7 +6,8 @@ import asyncio
 from functools import partial
 
 from schemas.keys import Signal
-from schemas.log.records import Fence, OffsetToken
+from schemas.log.fence import Fence
+from schemas.log.records import OffsetToken
 from schemas.ports import SignalReader
 from serving.stores.breaker import Guard, SourceDown
 

@@ -9,7 +9,7 @@ import pytest
 
 from schemas.errors import FenceMoved
 from schemas.keys import Signal
-from schemas.log.records import Fence
+from schemas.log.fence import Fence
 from schemas.ports import SignalChanges, SignalValues
 
 LOG = "log-one"

@@ -10,7 +10,7 @@ from nearline.verify import verify
 from nearline.watch import Watch
 from schemas.errors import LogReplaced
 from schemas.log import topics
-from schemas.log.records import Fence
+from schemas.log.fence import Fence
 
 
 def test_what_stands_on_the_log_before_the_worker_came_is_read_without_a_delivery(hands, keeping):

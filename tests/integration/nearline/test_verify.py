@@ -6,7 +6,7 @@ import pytest
 
 from nearline.verify import verify
 from schemas.log import topics
-from schemas.log.records import Fence
+from schemas.log.fence import Fence
 
 
 @pytest.fixture

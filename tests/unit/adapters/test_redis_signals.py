@@ -9,7 +9,7 @@ import pytest
 
 from schemas.errors import StoreUnavailable
 from schemas.keys import Signal, fence_key
-from schemas.log.records import Fence
+from schemas.log.fence import Fence
 
 NO_SEED = "redis://user:secret@127.0.0.1:1/0"
 LOG = "cluster/topic"

@@ -13,7 +13,7 @@ from nearline.processor import LATEST_SECONDS, MANY, EventProcessor, SignalState
 from schemas.errors import FenceMoved, LogUnavailable, StoreUnavailable
 from schemas.events import LoggedEvent
 from schemas.keys import Signal
-from schemas.log.records import Fence
+from schemas.log.fence import Fence
 from signals import users
 from signals.cells import HISTORY
 

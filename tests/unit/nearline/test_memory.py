@@ -13,7 +13,7 @@ from adapters.sqlite_signals import SqliteSignalStore
 from nearline.memory import InMemorySignalStore
 from schemas.errors import FenceMoved
 from schemas.keys import Signal
-from schemas.log.records import Fence
+from schemas.log.fence import Fence
 
 fences = st.builds(Fence, st.sampled_from(["one", "two"]), st.integers(-1, 1))
 places = st.tuples(st.integers(0, 1), st.sampled_from([Signal.USERS, Signal.AGGREGATES]))

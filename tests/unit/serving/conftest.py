@@ -19,7 +19,8 @@ from schemas.catalogue import Item, encode_view
 from schemas.errors import ModelStoreUnavailable, StoreUnavailable
 from schemas.events import LoggedEvent
 from schemas.keys import Signal
-from schemas.log.records import Fence, OffsetToken
+from schemas.log.fence import Fence
+from schemas.log.records import OffsetToken
 from schemas.log.topics import partition_of
 from schemas.manifest import DataWindow, Manifest
 from schemas.ports import SignalChanges, SignalValues

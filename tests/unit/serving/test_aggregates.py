@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas.log.records import Fence
+from schemas.log.fence import Fence
 from schemas.ports import SignalChanges
 from serving.config import RankingConfig
 from serving.state.aggregates import Aggregates

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from time import perf_counter
 
 from schemas.keys import Signal
-from schemas.log.records import Fence
+from schemas.log.fence import Fence
 from schemas.ports import SignalChanges
 from serving.state.signal_sync import SignalSync
 
