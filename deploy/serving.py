@@ -15,9 +15,9 @@ from deploy.config import Settings
 from schemas.errors import ConfigurationInvalid
 from schemas.log import topics
 from schemas.settings import read_settings
-from serving.config import RankingConfig
 from serving.config import Settings as ServingSettings
 from serving.main import open_stores, with_lists
+from serving.ranking.config import RankingConfig
 from serving.service.service import ServingService, Stores
 
 _PATIENCE: Final = 5.0

@@ -7,45 +7,12 @@ from typing import Final
 
 from replay.explain import TOLERANCE, Comparison, Explanation
 from schemas.answers import Decision, Reason, SourceOutcome
+from serving.ranking.reasons import sentence_of
 from signals.users import Entry, UserValue
 
 Naming = Callable[[str], str]
 """From an item's id to what people call it."""
 
-_ALONE: Final = {
-    "list": "fits what the model learned of them",
-    "fold_in": "fits what they did lately",
-    "similar": "like something they did",
-    "ease": "goes with what they like",
-    "people": "taken by people of their taste",
-    "session": "others on the same path went to it",
-    "next": "others went on to it",
-    "together": "put together by others with what they had",
-    "trending_hour": "trending this hour",
-    "trending_day": "trending today",
-    "trending_fortnight": "trending these two weeks",
-    "trending_here": "trending where they are",
-    "search": "matches their search",
-    "trending": "trending now",
-    "popular": "popular",
-    "new": "new",
-    "new_hour": "just in",
-    "again": "they were at it before in this session",
-    "latest": "came in lately",
-    "text": "described alike",
-    "boost": "moved up by a rule",
-    "pin": "pinned to its place",
-    "explore": "tried out, for little is known of it",
-}
-_LED: Final = {
-    "fold_in": "fits what they did lately, above all {item}",
-    "similar": "like {item}",
-    "ease": "goes with {item}",
-    "session": "others on the same path went to it from {item}",
-    "next": "others went on to it from {item}",
-    "together": "put together by others with {item}",
-    "text": "described like {item}",
-}
 _ROUTES: Final = {
     "recommendations": "what {who} may like next",
     "session": "what a visitor with their own events may like next",
@@ -146,9 +113,8 @@ def _cause(explanation: Explanation) -> str:
 
 
 def _reason(reason: Reason, named: Naming) -> str:
-    if reason.item_id is not None and reason.source in _LED:
-        return _LED[reason.source].format(item=named(reason.item_id))
-    return _ALONE.get(reason.source, reason.source)
+    sentence = sentence_of(reason.source)
+    return sentence.alone if reason.item_id is None else sentence.from_seed.format(item=named(reason.item_id))
 
 
 def _deed(entry: Entry) -> str:

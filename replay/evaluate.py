@@ -27,8 +27,8 @@ from replay.stream import Moment
 from replay.system import System
 from replay.training import Trainer
 from schemas.answers import RecommendationRequest
-from serving.config import RankingConfig
 from serving.ranking.blend import CandidateSet, source_weights, weighed
+from serving.ranking.config import RankingConfig
 from serving.ranking.context import RankingContext
 from serving.ranking.pipeline import RankedList
 from serving.state.model_bundle import ModelBundle

@@ -18,8 +18,8 @@ from schemas.answers import DecidedItem, Decision
 from schemas.errors import StoreUnavailable, VersionUnknown
 from schemas.keys import Signal, anonymous_key, session_key, user_key
 from schemas.ports import Clock, ModelStore, SignalReader
-from serving.config import RankingConfig
 from serving.ranking import item_lists
+from serving.ranking.config import RankingConfig
 from serving.ranking.context import Signals
 from serving.ranking.pipeline import RankedList, recommend
 from serving.state import model_bundle

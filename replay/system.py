@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from models.source_weights import SourceWeights
 from schemas.answers import RecommendationRequest
 from schemas.events import LoggedEvent
-from serving.config import RankingConfig
 from serving.ranking.blend import CandidateSet, gather
+from serving.ranking.candidates.registry import candidate_sources
+from serving.ranking.config import RankingConfig
 from serving.ranking.context import RankingContext, Signals
-from serving.ranking.pipeline import SOURCES, RankedList, build_context, generate_candidates, recommend
+from serving.ranking.pipeline import RankedList, build_context, generate_candidates, recommend
 from serving.state import model_bundle
 from serving.state.aggregates import Aggregates, Merged
 from serving.state.catalogue import Catalogue
@@ -64,7 +65,9 @@ class System:
     def candidates(self, context: RankingContext) -> CandidateSet:
         """What every configured source proposes, whatever it weighs."""
         return gather(
-            generate_candidates(context, [name for name in SOURCES if self.config.sources.get(name, 0.0) > 0])
+            generate_candidates(
+                context, [name for name in candidate_sources() if self.config.sources.get(name, 0.0) > 0]
+            )
         )
 
     def value(self, subject: str) -> UserValue:

@@ -22,8 +22,8 @@ from schemas.events import LoggedEvent
 from schemas.log import topics
 from schemas.log.codec import decode_event
 from schemas.ports import Archive
-from serving.config import RankingConfig
 from serving.ranking.blend import configured
+from serving.ranking.config import RankingConfig
 from signals.users import is_interaction
 
 QUESTIONS: Final = 800

@@ -23,7 +23,7 @@ from offline.evaluation.run_algorithm import Row
 from offline.evaluation.task import Task
 from offline.training.registry import algorithm
 from schemas.errors import ConfigurationInvalid
-from serving.config import RankingConfig
+from serving.ranking.defaults import default_config
 
 Protocol = Literal["auto", "ncf", "lightgcn", "sessions", "time", "leave-last", "users"]
 DataSet = Annotated[Path, typer.Argument(help="A data set's folder, or any CSV, TSV or JSONL file with --map.")]
@@ -77,7 +77,7 @@ def compare_(
         segments=segments or html is not None,
         curves=_names(curves),
         threads=threads,
-        config_id=RankingConfig().config_id,
+        config_id=default_config().config_id,
         commit=commit(),
     )
     wanted(plan)

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from models.source_weights import CURVES, SourceWeights, Weight
 from models.structures.arrays import Floats, Ints
 from serving.arrays import kernels
-from serving.config import RankingConfig
+from serving.ranking.candidates.registry import candidate_sources
+from serving.ranking.config import RankingConfig
 from serving.ranking.context import NO_CANDIDATES, Candidates, Led, RankingContext
 
 _NONE: Final = Weight(0.0)
-_EVERYBODY: Final = frozenset({"trending_hour", "trending_day", "trending_fortnight", "trending_here", "popular"})
 
 
 class BlendedCandidates(NamedTuple):
@@ -82,7 +82,12 @@ def configured(config: RankingConfig, interactions: float) -> dict[str, Weight]:
     """
     known = 1.0 if interactions >= config.known_events else interactions / config.known_events
     sources = config.sources.items()
-    return {name: Weight(weight * (1.0 - known) if name in _EVERYBODY else weight) for name, weight in sources}
+    return {name: Weight(weight * (1.0 - known) if _is_of_everybody(name) else weight) for name, weight in sources}
+
+
+def _is_of_everybody(name: str) -> bool:
+    source = candidate_sources().get(name)
+    return source is not None and source.scope == "everybody"
 
 
 def gather(parts: Mapping[str, Candidates]) -> CandidateSet:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from models.structures.arrays import Floats, Ints, score_thresholds
 from schemas.answers import RecommendationRequest
 from serving.arrays import kernels
-from serving.config import RankingConfig
 from serving.filtering.fields import Bools
+from serving.ranking.config import RankingConfig
 from serving.ranking.user_profile import Profile
 from serving.state.aggregates import Aggregates
 from serving.state.catalogue import Catalogue

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from models.structures.arrays import Ints
 from schemas.answers import RecommendationRequest
-from serving.config import RankingConfig
 from serving.filtering.expressions import compiled
 from serving.filtering.fields import Bools
+from serving.ranking.config import RankingConfig
 from serving.state.catalogue import Catalogue
 from signals import bloom
 from signals.bloom import Bloom

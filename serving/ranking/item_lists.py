@@ -10,10 +10,10 @@ import numpy as np
 from models.source_weights import Weight
 from models.structures.arrays import Floats, Ints
 from schemas.answers import RecommendationRequest, SourceOutcome
-from serving.config import RankingConfig
 from serving.ranking import blend
 from serving.ranking.candidates import new
 from serving.ranking.candidates.covisitation import following, linked
+from serving.ranking.config import RankingConfig
 from serving.ranking.context import (
     NO_CANDIDATES,
     Candidates,

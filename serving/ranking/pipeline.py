@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -13,55 +13,19 @@ from models.structures.arrays import Ints
 from schemas.answers import DecidedItem, Reason, RecommendationRequest, SourceOutcome
 from serving.arrays import kernels
 from serving.arrays.top_k import top_k
-from serving.config import RankingConfig
 from serving.filtering.fields import Bools
 from serving.ranking import blend, business_rules, diversity, eligibility, exploration, user_profile
 from serving.ranking.blend import BlendedCandidates
-from serving.ranking.candidates import (
-    bought_together,
-    content,
-    covisitation,
-    ease,
-    fold_in,
-    new,
-    popular,
-    precomputed,
-    revisits,
-    search,
-    session_knn,
-    similar,
-    trending,
-    trending_in_context,
-    user_knn,
-)
+from serving.ranking.candidates import new, similar
+from serving.ranking.candidates.registry import candidate_sources
+from serving.ranking.candidates.source import CandidateSource
+from serving.ranking.config import RankingConfig
 from serving.ranking.context import NO_SEED, Candidates, RankingContext, Signals
 from serving.state.catalogue import Catalogue
 from serving.state.model_bundle import ModelBundle
-from signals.decay import HOUR
 
-Source = Callable[[RankingContext], Candidates]
-Asking = Callable[[str, Source, RankingContext], Candidates]
-"""Asks a source of this name for its candidates."""
-SOURCES: Final[Mapping[str, Source]] = {
-    "list": precomputed.candidates,
-    "fold_in": fold_in.candidates,
-    "ease": ease.candidates,
-    "similar": similar.candidates,
-    "people": user_knn.candidates,
-    "session": session_knn.candidates,
-    "again": revisits.candidates,
-    "next": covisitation.candidates,
-    "together": bought_together.candidates,
-    "search": search.candidates,
-    "text": content.candidates,
-    "trending_hour": trending.by_half_life(0),
-    "trending_day": trending.by_half_life(1),
-    "trending_fortnight": trending.by_half_life(2),
-    "trending_here": trending_in_context.candidates,
-    "popular": popular.candidates,
-    "new_hour": new.by_age(lambda _: HOUR),
-    "new": new.by_age(lambda config: config.new_age),
-}
+CallSource = Callable[[CandidateSource, RankingContext], Candidates]
+"""Calls a source for its candidates."""
 _SMALLEST_SHARE: Final = 0.01
 
 
@@ -75,9 +39,9 @@ class RankedList(NamedTuple):
     """How many items at the end no source chose."""
 
 
-def plainly(_: str, source: Source, context: RankingContext) -> Candidates:
-    """Ask a source, and look at nothing else."""
-    return source(context)
+def call_source(source: CandidateSource, context: RankingContext) -> Candidates:
+    """Call a source, and measure nothing."""
+    return source.generate(context)
 
 
 def recommend(
@@ -86,17 +50,17 @@ def recommend(
     models: ModelBundle,
     catalogue: Catalogue,
     config: RankingConfig,
-    asking: Asking = plainly,
+    call: CallSource = call_source,
 ) -> RankedList:
     """Up to ``request.count`` distinct items that may be shown, scores falling; the same inputs give the same answer."""
     context = build_context(request, signals, models, catalogue, config)
     weights = blend.source_weights(context)
-    parts = generate_candidates(context, [name for name in SOURCES if any(weights.get(name, ()))], asking)
+    parts = generate_candidates(context, [name for name in candidate_sources() if any(weights.get(name, ()))], call)
     blended = blend.ctr_adjusted(context, blend.blend(context, parts, weights, similar.negative_feedback(context)))
     blended = business_rules.apply_boosts(context, blended)
     outcomes = {
         name: SourceOutcome("ok", parts[name].items.size) if name in parts else SourceOutcome("skipped")
-        for name in SOURCES
+        for name in candidate_sources()
     }
     ranked = build_list(context, blended, outcomes)
     items, positions = exploration.apply_exploration(context, blended, ranked.items, ranked.positions.tolist())
@@ -105,10 +69,11 @@ def recommend(
 
 
 def generate_candidates(
-    context: RankingContext, names: Iterable[str], asking: Asking = plainly
+    context: RankingContext, names: Iterable[str], call: CallSource = call_source
 ) -> dict[str, Candidates]:
     """What these sources propose."""
-    return {name: asking(name, SOURCES[name], context) for name in names}
+    sources = candidate_sources()
+    return {name: call(sources[name], context) for name in names}
 
 
 def build_context(

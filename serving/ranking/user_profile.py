@@ -11,7 +11,7 @@ import numpy as np
 
 from models.structures.arrays import Ints
 from schemas.answers import RecommendationRequest
-from serving.config import RankingConfig
+from serving.ranking.config import RankingConfig
 from serving.state.catalogue import Catalogue
 from serving.state.model_bundle import ModelBundle
 from signals.users import SESSION_GAP_SECONDS, Entry, UserValue, longest_pause

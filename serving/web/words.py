@@ -6,32 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from schemas.answers import Reason
-
-_PLAIN: Final = {
-    "list": "people like you enjoy this",
-    "fold_in": "fits what you have been doing",
-    "similar": "like something you looked at",
-    "next": "others went on to this",
-    "together": "others put this with it",
-    "search": "matches what you searched for",
-    "ease": "goes with what you like",
-    "people": "people with your taste took this",
-    "session": "others on the same path went here",
-    "trending": "trending now",
-    "trending_hour": "trending this hour",
-    "trending_day": "trending today",
-    "trending_fortnight": "trending these days",
-    "trending_here": "trending where you are",
-    "popular": "popular with everyone",
-    "new": "new here",
-    "new_hour": "just in",
-    "again": "you were here before",
-    "latest": "new here",
-    "text": "reads much like it",
-    "boost": "picked by the shop",
-    "pin": "picked by the shop",
-    "explore": "something new to try",
-}
+from serving.ranking.reasons import sentence_of
 
 _DEGRADED: Final = {
     "signals": "What you just did could not be read for a moment, so this shelf may be a little behind.",
@@ -61,22 +36,15 @@ def why(
         return _by_item(reason.source, deeds.get(reason.item_id), title)
     if reason.source == "search" and query:
         return matches(query)
-    return _PLAIN.get(reason.source, reason.source.replace("_", " "))
-
-
-_LED: Final = {
-    "next": ("others went on to this", "others went on to this from"),
-    "together": ("others put this with it", "others put this together with"),
-    "text": ("it reads much like it", "reads much like"),
-}
+    return sentence_of(reason.source).alone
 
 
 def _by_item(source: str, verb: str | None, title: str) -> str:
-    told, otherwise = _LED.get(source, ("", "because of"))
+    sentence = sentence_of(source)
     if not verb:
-        return f"{otherwise} {title}"
+        return sentence.from_seed.format(item=title)
     because = f"because you {verb} {title}"
-    return f"{because}: {told}" if told else because
+    return f"{because}: {sentence.after_seed}" if sentence.after_seed else because
 
 
 def matches(query: str) -> str:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.commands.evaluate import commit
-from serving.config import RankingConfig
+from serving.ranking.defaults import default_config
 
 FOLDER = Path(__file__).parent / "results"
 console = Console()
@@ -48,7 +48,7 @@ def write(name: str, measured: Figures) -> None:
     whole = {
         "commit": commit(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}",
-        "config_id": RankingConfig().config_id,
+        "config_id": default_config().config_id,
         "stack": measured.stack,
         "figures": measured.figures,
     }

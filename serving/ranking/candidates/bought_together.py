@@ -5,12 +5,24 @@ from __future__ import annotations
 from itertools import islice
 
 from serving.ranking.candidates.covisitation import linked
+from serving.ranking.candidates.source import CandidateSource, Sentence
 from serving.ranking.context import Candidates, RankingContext, shrink, sum_by_item
 from signals.baskets import HALF_LIFE
 
 
-def candidates(context: RankingContext) -> Candidates:
+def generate(context: RankingContext) -> Candidates:
     """Companions of the newest items, weighed as ``next`` weighs followers."""
     newest = islice(context.profile.recent.items(), context.config.next_anchors)
     part = sum_by_item(context, linked(context, newest, context.signals.aggregates.companions, HALF_LIFE))
     return part._replace(scores=shrink(part.scores, context.config.next_support))
+
+
+SOURCE = CandidateSource(
+    name="together",
+    weight=0.3,
+    sentence=Sentence(
+        "others put this with it", "others put this together with {item}", after_seed="others put this with it"
+    ),
+    generate=generate,
+    order=8,
+)

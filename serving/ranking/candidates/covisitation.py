@@ -7,6 +7,7 @@ from itertools import islice
 from math import exp2, log2
 from typing import Final
 
+from serving.ranking.candidates.source import CandidateSource, Sentence
 from serving.ranking.context import Candidates, RankingContext, SeedMatches, shrink, sum_by_item
 from serving.state.covisits import CovisitedItems
 from signals.covisits import NEXT_HALF_LIFE
@@ -15,7 +16,7 @@ _LIVELY: Final = 20.0
 """Co-visits of the busiest of the newest items, below which they are not let to decay."""
 
 
-def candidates(context: RankingContext) -> Candidates:
+def generate(context: RankingContext) -> Candidates:
     """Followers of the newest items, less the older the item is; scores near 1 where many co-visits support them."""
     found = sum_by_item(
         context, following(context, islice(context.profile.recent.items(), context.config.next_anchors))
@@ -45,3 +46,14 @@ def linked(
         visits = each.total - since
         counts = weight * exp2(power * visits - damping * log2(1.0 + exp2(visits)))
         yield SeedMatches(at, counts, each.items, each.shares(power))
+
+
+SOURCE = CandidateSource(
+    name="next",
+    weight=1.0,
+    sentence=Sentence(
+        "others went on to this", "others went on to this from {item}", after_seed="others went on to this"
+    ),
+    generate=generate,
+    order=7,
+)

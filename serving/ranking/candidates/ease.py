@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from models.ease import Ease
 from models.structures.arrays import Floats, Ints
 from serving.arrays import kernels
+from serving.ranking.candidates.source import CandidateSource, Sentence
 from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext, best_allowed, shrink
 from serving.state.model_bundle import Bound
 
@@ -23,7 +24,7 @@ class _Interests(NamedTuple):
     weights: Floats
 
 
-def candidates(context: RankingContext) -> Candidates:
+def generate(context: RankingContext) -> Candidates:
     """The best by the sum of the interests' weights."""
     model = context.models.ease
     if model is None:
@@ -69,3 +70,13 @@ def _interests(context: RankingContext, model: Bound[Ease]) -> _Interests:
     known = (rows >= 0).nonzero()[0]
     chosen = placed[known]
     return _Interests(positions[chosen], rows[known].astype(np.int64), weights[chosen])
+
+
+SOURCE = CandidateSource(
+    name="ease",
+    weight=1.0,
+    sentence=Sentence("goes with what you like", "goes with {item}"),
+    generate=generate,
+    needs=("ease",),
+    order=2,
+)

@@ -12,6 +12,7 @@ import numpy as np
 
 from models.als import Als
 from models.structures.arrays import Floats, Ints
+from serving.ranking.candidates.source import CandidateSource, Sentence
 from serving.ranking.context import NO_CANDIDATES, NO_SEED, Candidates, RankingContext, best_allowed, max_normalize
 
 _ALIKE: Final = 0.25
@@ -34,7 +35,7 @@ def vector(context: RankingContext) -> Floats | None:
     return folded if trained is None else (1.0 - share) * trained + share * folded
 
 
-def candidates(context: RankingContext) -> Candidates:
+def generate(context: RankingContext) -> Candidates:
     """The best items by the person's factors now; none where the stored list already says the same."""
     als = context.models.als
     if als is None or (context.signals.stored is not None and context.fresh_share == 0.0):
@@ -80,3 +81,13 @@ def _directions(als: Als, context: RankingContext, items: Ints) -> Floats:
     lengths[rows < 0] = np.inf
     directions: Floats = factors / np.maximum(lengths, np.finfo(np.float32).tiny)
     return directions
+
+
+SOURCE = CandidateSource(
+    name="fold_in",
+    weight=1.0,
+    sentence=Sentence("fits what you have been doing", "fits what you have been doing, above all {item}"),
+    generate=generate,
+    needs=("als",),
+    order=1,
+)

@@ -8,15 +8,17 @@ import numpy as np
 
 from models.structures.arrays import Ints
 from serving.arrays.top_k import top_k
-from serving.config import RankingConfig
+from serving.ranking.candidates.source import CandidateSource, Sentence
+from serving.ranking.config import RankingConfig
 from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext
 from serving.state.catalogue import Catalogue, taste
+from signals.decay import HOUR
 
 
 def by_age(half: Callable[[RankingConfig], float]) -> Callable[[RankingContext], Candidates]:
     """The source that scores an item of an age (seconds) by half of what one of this moment has."""
 
-    def candidates(context: RankingContext) -> Candidates:
+    def generate(context: RankingContext) -> Candidates:
         catalogue, now = context.catalogue, context.request.now
         arrived, young = catalogue.arrivals.newest(now, now - context.config.new_age, context.allowed, context.reach)
         if not young.size:
@@ -25,7 +27,7 @@ def by_age(half: Callable[[RankingConfig], float]) -> Callable[[RankingContext],
         spread = taste(catalogue, context.profile.weights.items())
         return Candidates(arrived.items[young], scores * arrived.likeness(spread)[young] if spread else scores)
 
-    return candidates
+    return generate
 
 
 def newest(catalogue: Catalogue, allowed: Ints, count: int) -> Ints:
@@ -37,3 +39,9 @@ def newest(catalogue: Catalogue, allowed: Ints, count: int) -> Ints:
     allowed = described if described.size else allowed
     born, ties = catalogue.column("born")[allowed], catalogue.column("hash")[allowed]
     return allowed[top_k(born, count, ties)]
+
+
+SOURCES = (
+    CandidateSource("new_hour", 0.1, Sentence("just in"), by_age(lambda _: HOUR), order=16),
+    CandidateSource("new", 0.05, Sentence("new here"), by_age(lambda config: config.new_age), order=17),
+)

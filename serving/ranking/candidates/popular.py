@@ -6,10 +6,11 @@ import numpy as np
 
 from models.structures.arrays import Ints
 from serving.arrays.top_k import top_k
+from serving.ranking.candidates.source import CandidateSource, Sentence
 from serving.ranking.context import Candidates, RankingContext, first_allowed, rank_buckets
 
 
-def candidates(context: RankingContext) -> Candidates:
+def generate(context: RankingContext) -> Candidates:
     """The most popular, scored by bucketed rank; where only some categories are asked for, the most popular there."""
     live = context.signals.aggregates.popular
     items = live if live.size else context.models.popular.items
@@ -26,3 +27,13 @@ def _of_allowed(context: RankingContext) -> Ints:
     counts = context.signals.aggregates.count(allowed)
     ties = context.catalogue.column("hash")[allowed]
     return allowed[top_k(np.where(counts > 0, counts, -np.inf), context.reach, ties)]
+
+
+SOURCE = CandidateSource(
+    name="popular",
+    weight=0.3,
+    sentence=Sentence("popular with everyone"),
+    generate=generate,
+    scope="everybody",
+    order=15,
+)

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from serving.ranking.candidates.source import CandidateSource, Sentence
 from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext
 
 
-def candidates(context: RankingContext) -> Candidates:
+def generate(context: RankingContext) -> Candidates:
     """The session's own items, the newest first: the n-th has the score 1 / n."""
     items = context.returning
     if not items.size:
         return NO_CANDIDATES
     return Candidates(items, (1.0 / np.arange(1, items.size + 1)).astype(np.float32))
+
+
+SOURCE = CandidateSource(
+    name="again",
+    weight=0.5,
+    sentence=Sentence("you were here before"),
+    generate=generate,
+    needs=("weights",),
+    order=6,
+)

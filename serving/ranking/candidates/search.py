@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from models.structures.arrays import Floats, Ints
+from serving.ranking.candidates.source import CandidateSource, Sentence
 from serving.ranking.context import NO_SEED, Candidates, RankingContext, SeedMatches, max_normalize, shrink, sum_by_item
 from signals.queries import HALF_LIFE, query_words
 
@@ -14,7 +15,7 @@ _SUPPORT: Final = 5.0
 """Visits after a word at which where they went is half believed."""
 
 
-def candidates(context: RankingContext) -> Candidates:
+def generate(context: RankingContext) -> Candidates:
     """Matches of the newest queries in the catalogue's texts, and what their words have led to; best where both agree."""
     found = (
         SeedMatches(NO_SEED, weight, items, scores)
@@ -38,3 +39,12 @@ def _went(context: RankingContext, word: str) -> tuple[Ints, Floats]:
     found = context.signals.aggregates.sought(word)
     visits = np.exp2(np.clip(found.visits - context.request.now / HALF_LIFE, -60.0, 60.0)).astype(np.float32)
     return found.items, shrink(visits, _SUPPORT)
+
+
+SOURCE = CandidateSource(
+    name="search",
+    weight=0.8,
+    sentence=Sentence("matches what you searched for"),
+    generate=generate,
+    order=9,
+)

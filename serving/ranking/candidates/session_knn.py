@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from models.session_knn import Sessions, query_of, votes
 from serving.arrays import kernels
+from serving.ranking.candidates.source import CandidateSource, Sentence
 from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext, best_allowed, shrink
 
 
-def candidates(context: RankingContext) -> Candidates:
+def generate(context: RankingContext) -> Candidates:
     """The items with most votes of the neighbours; led to by the newest interaction, which weighs most in finding them."""
     newest = context.profile.trail
     if not newest.size:
@@ -28,3 +29,12 @@ def _with_returning(context: RankingContext) -> RankingContext:
     allowed = context.allowed.copy()
     allowed[context.returning] = True
     return context._replace(allowed=allowed)
+
+
+SOURCE = CandidateSource(
+    name="session",
+    weight=1.0,
+    sentence=Sentence("others on the same path went here", "others on the same path went here from {item}"),
+    generate=generate,
+    order=5,
+)

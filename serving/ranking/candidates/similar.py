@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+from serving.ranking.candidates.source import CandidateSource, Sentence
 from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext, SeedMatches, max_normalize, sum_by_item
 
 
-def candidates(context: RankingContext) -> Candidates:
+def generate(context: RankingContext) -> Candidates:
     """Similar items of the strongest interests, each weighed by its interest."""
     interests = islice(context.profile.weights.items(), context.config.anchors)
     found = sum_by_item(context, _neighbours(context, interests))
@@ -27,3 +28,13 @@ def negative_feedback(context: RankingContext) -> Candidates:
 def _neighbours(context: RankingContext, interests: Iterable[tuple[int, float]]) -> Iterator[SeedMatches]:
     for at, weight in interests:
         yield SeedMatches(at, weight, *context.models.similar(context.catalogue, at, context.config.neighbours))
+
+
+SOURCE = CandidateSource(
+    name="similar",
+    weight=0.1,
+    sentence=Sentence("like something you looked at", "like {item}"),
+    generate=generate,
+    needs=("neighbours", "als"),
+    order=3,
+)

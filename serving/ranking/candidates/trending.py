@@ -7,6 +7,7 @@ from math import log2
 
 import numpy as np
 
+from serving.ranking.candidates.source import CandidateSource, Sentence
 from serving.ranking.context import Candidates, RankingContext, first_allowed
 
 
@@ -16,10 +17,30 @@ def by_half_life(number: int) -> Callable[[RankingContext], Candidates]:
     Of a logarithm a learned weight makes a power of the count; and one event more moves few items past another.
     """
 
-    def candidates(context: RankingContext) -> Candidates:
+    def generate(context: RankingContext) -> Candidates:
         rising = context.signals.aggregates.rising(number, context.request.now)
         best = first_allowed(context, rising.items)
         scores = rising.logs[best] / np.float32(log2(1.0 + context.config.trending_crowd))
         return Candidates(rising.items[best], np.minimum(scores, np.float32(1.0)))
 
-    return candidates
+    return generate
+
+
+SOURCES = tuple(
+    CandidateSource(
+        name=name,
+        weight=weight,
+        sentence=Sentence(sentence),
+        generate=by_half_life(number),
+        scope="everybody",
+        order=11 + number,
+    )
+    for number, (name, weight, sentence) in enumerate(
+        (
+            ("trending_hour", 0.2, "trending this hour"),
+            ("trending_day", 0.3, "trending today"),
+            ("trending_fortnight", 0.3, "trending these days"),
+        )
+    )
+)
+"""One for each of HALF_LIVES."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from serving.ranking.candidates.source import CandidateSource, Sentence
 from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext, first_allowed, rank_buckets
 from signals.context import hour_label
 from signals.users import DIMENSIONS
 
 
-def candidates(context: RankingContext) -> Candidates:
+def generate(context: RankingContext) -> Candidates:
     """What trends under all of these, scored by bucketed rank; nothing where the request names neither place nor device."""
     request = context.request
     labels = [f"{name}:{request.context[name]}" for name in DIMENSIONS if name in request.context]
@@ -15,3 +16,13 @@ def candidates(context: RankingContext) -> Candidates:
         return NO_CANDIDATES
     items = context.signals.aggregates.contexts.trending([*labels, hour_label(request.now)])
     return rank_buckets(items[first_allowed(context, items)])
+
+
+SOURCE = CandidateSource(
+    name="trending_here",
+    weight=0.2,
+    sentence=Sentence("trending where you are"),
+    generate=generate,
+    scope="everybody",
+    order=14,
+)

@@ -13,7 +13,7 @@ from adapters.sqlite_signals import SqliteSignalReader
 from deploy.answers import find
 from replay.explain import explain, read_world
 from schemas.errors import AnswerUnknown
-from serving.config import RankingConfig
+from serving.ranking.defaults import default_config
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def made_again(trained_shop):
                     reader,
                     models,
                     partitions=8,
-                    config=config or RankingConfig(),
+                    config=config or default_config(),
                     bare_items=True,
                     clock=time.time,
                 )
@@ -114,7 +114,7 @@ def test_a_version_that_is_gone_is_said_and_nothing_is_made(trained_shop, shoppe
 def test_other_settings_and_later_aggregates_are_named(trained_shop, shopper, made_again):
     answer = trained_shop.answer(shopper)
     _, found = made_again(
-        answer, RankingConfig(reach=20, session_boost=9.0), aggregates_version="0.0", catalogue_version="1"
+        answer, default_config(reach=20, session_boost=9.0), aggregates_version="0.0", catalogue_version="1"
     )
     assert [each.split()[0:3] for each in found.moved] == [
         ["the", "ranking", "settings"],

@@ -8,8 +8,9 @@ from deploy import words
 from replay.explain import Comparison, Explanation
 from schemas.answers import Boost, Decision, Reason, RecommendationRequest, SourceOutcome
 from serving.ranking.business_rules import BOOST, PIN
+from serving.ranking.candidates.registry import candidate_sources
 from serving.ranking.exploration import EXPLORE
-from serving.ranking.pipeline import SOURCES
+from serving.ranking.reasons import sentences
 from signals.users import Entry, Term, UserValue
 
 TITLES = {"doom": "Doom"}
@@ -40,9 +41,9 @@ def test_a_reason_names_the_item_that_led_there_by_its_title():
     )
 
 
-@pytest.mark.parametrize("source", [*SOURCES, BOOST, PIN, EXPLORE])
+@pytest.mark.parametrize("source", [*candidate_sources(), BOOST, PIN, EXPLORE])
 def test_every_source_has_words_of_its_own(source):
-    assert source in words._ALONE
+    assert source in sentences()
 
 
 @pytest.mark.parametrize(

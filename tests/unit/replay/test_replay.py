@@ -17,7 +17,7 @@ from replay.system import System
 from replay.training import Trainer
 from schemas.errors import ConfigurationInvalid
 from schemas.events import LoggedEvent
-from serving.config import RankingConfig
+from serving.ranking.defaults import default_config
 
 START = 1_600_000_000.0
 
@@ -65,7 +65,7 @@ def chains():
 def run(moments, **options):
     training = TrainingOptions(ials=IalsParameters(factors=4, iterations=2), models=())
     options = ReplayOptions(retrain_seconds=3_600.0, retrain_share=0.1, sample=1.0, **options)
-    found = replay(moments, RankingConfig(), Trainer(training, 1), options, lambda *_: None)
+    found = replay(moments, default_config(), Trainer(training, 1), options, lambda *_: None)
     return {row.name: row for row in found}
 
 
@@ -140,7 +140,7 @@ def test_a_stream_without_interactions_is_refused():
 def test_what_was_shown_and_searched_for_counts_as_it_does_live():
     at = datetime.fromtimestamp(START, UTC)
     seen = {"user_id": "ann", "occurred_at": at, "received_at": at}
-    system = System(RankingConfig())
+    system = System(default_config())
     system.feed(LoggedEvent(event_id="1", type="impression", impression=["a", "b"], **seen))
     system.feed(LoggedEvent(event_id="2", type="search", query="red shoes", **seen))
     system.feed(LoggedEvent(event_id="3", type="click", item_id="b", **seen))

@@ -16,7 +16,7 @@ from schemas.events import LoggedEvent
 from schemas.log import topics
 from schemas.log.codec import encode_event
 from schemas.log.records import Record
-from serving.config import RankingConfig
+from serving.ranking.defaults import default_config
 
 START = 1_700_000_000
 
@@ -50,7 +50,7 @@ def options(**changes):
 
 def test_sources_that_foresaw_what_people_did_weigh_most_whatever_was_configured(archive):
     wrong = {"next": 0.1, "session": 0.1, "popular": 3.0, "trending_fortnight": 3.0}
-    config = RankingConfig(sources={**RankingConfig().sources, **wrong})
+    config = default_config(sources={**default_config().sources, **wrong})
     weights = learned_weights(archive, config, options(), lambda *_: None)
     found = {name: sum(weight) for name, weight in weights.of(4).items()}
     assert found["next"] + found["session"] > found["popular"] + found["trending_fortnight"]
@@ -58,15 +58,15 @@ def test_sources_that_foresaw_what_people_did_weigh_most_whatever_was_configured
 
 
 def test_where_what_is_configured_explains_what_people_did_as_well_it_holds(archive):
-    weights = learned_weights(archive, RankingConfig(), options(), lambda *_: None)
+    weights = learned_weights(archive, default_config(), options(), lambda *_: None)
     assert weights.of(4) == {}
     assert weights.revisits is Revisits.NONE
 
 
 def test_nothing_is_learned_where_nothing_is_to_be_replayed_or_too_little_happened(archive, tmp_path):
-    assert learned_weights(archive, RankingConfig(), options(weigh_events=0), lambda *_: None) is None
+    assert learned_weights(archive, default_config(), options(weigh_events=0), lambda *_: None) is None
     empty = ParquetArchive(tmp_path / "empty")
-    assert learned_weights(empty, RankingConfig(), options(), lambda *_: None) is None
+    assert learned_weights(empty, default_config(), options(), lambda *_: None) is None
 
 
 def test_the_newest_events_of_all_partitions_come_in_time_order(archive):

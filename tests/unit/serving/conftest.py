@@ -24,8 +24,10 @@ from schemas.log.records import OffsetToken
 from schemas.log.topics import partition_of
 from schemas.manifest import DataWindow, Manifest
 from schemas.ports import SignalChanges, SignalValues
-from serving.config import RankingConfig, Settings
+from serving.config import Settings
+from serving.ranking.config import RankingConfig
 from serving.ranking.context import Signals
+from serving.ranking.defaults import default_config
 from serving.ranking.pipeline import RankedList, recommend
 from serving.service.service import ServingService, Sources, Stores
 from serving.state import model_bundle
@@ -111,7 +113,7 @@ class World:
     catalogue: Catalogue
     aggregates: Aggregates
     models: ModelBundle = NO_BUNDLE
-    config: RankingConfig = field(default_factory=RankingConfig)
+    config: RankingConfig = field(default_factory=default_config)
 
     def train(self) -> "World":
         als, neighbours, popularity = a_model()
@@ -297,7 +299,7 @@ def world() -> World:
     catalogue = Catalogue()
     for number in range(ITEMS):
         catalogue.put(an_item(number))
-    return World(catalogue, Aggregates(catalogue, 8, RankingConfig().population_weights))
+    return World(catalogue, Aggregates(catalogue, 8, default_config().population_weights))
 
 
 @pytest.fixture

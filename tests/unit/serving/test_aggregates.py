@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from schemas.log.fence import Fence
 from schemas.ports import SignalChanges
-from serving.config import RankingConfig
+from serving.ranking.defaults import default_config
 from serving.state.aggregates import Aggregates
 from serving.state.online_state import OnlineState
 from signals import aggregates
@@ -67,7 +67,7 @@ visits = st.lists(st.tuples(st.sampled_from(["view", "like"]), st.integers(0, 59
 @relaxed
 @given(st.lists(visits, min_size=1, max_size=4))
 def test_top_lists_that_are_made_a_step_at_a_time_are_those_that_are_made_at_once(world, say, batches):
-    weights = RankingConfig().population_weights
+    weights = default_config().population_weights
     at_once = replace(world, aggregates=Aggregates(world.catalogue, 8, weights))
     stepwise = OnlineState(world.catalogue, Aggregates(world.catalogue, 8, weights))
     for partition, batch in enumerate(batches):

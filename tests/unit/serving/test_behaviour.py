@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from schemas.answers import RecommendationRequest
-from serving.config import RankingConfig
 from serving.ranking.blend import configured
+from serving.ranking.defaults import default_config
 from serving.ranking.eligibility import hide_seen, permitted
 from signals import users
 from signals.decay import value_at
@@ -134,21 +134,23 @@ def test_what_was_seen_long_ago_is_hidden_like_what_was_seen_just_now(world, say
     for n in range(users.SEEN + 30):
         value = users.fold(value, say("view", n if n < 30 else n + 1_000), n)
     assert "item-0" not in value.seen
-    may = allowed(RecommendationRequest(now=NOW), value, world.catalogue, RankingConfig())
+    may = allowed(RecommendationRequest(now=NOW), value, world.catalogue, default_config())
     named = np.array([users.was_seen(value, item) for item in world.catalogue.ids])
     assert not may[:30].any()
     assert (may == ~named).all()
-    assert allowed(RecommendationRequest(now=NOW), value, world.catalogue, RankingConfig(hide_seen=False)).all()
-    for_a_day = allowed(RecommendationRequest(now=NOW), value, world.catalogue, RankingConfig(seen_for={"*": 86_400.0}))
+    assert allowed(RecommendationRequest(now=NOW), value, world.catalogue, default_config(hide_seen=False)).all()
+    for_a_day = allowed(
+        RecommendationRequest(now=NOW), value, world.catalogue, default_config(seen_for={"*": 86_400.0})
+    )
     assert for_a_day[0]
 
 
 def test_what_everybody_does_weighs_less_with_each_interaction_and_nothing_once_a_person_is_known():
-    config = RankingConfig(known_events=4)
+    config = default_config(known_events=4)
     weights = [configured(config, interactions)["popular"].linear for interactions in (0, 1, 4, 100)]
     assert weights == [config.sources["popular"], 0.75 * config.sources["popular"], 0.0, 0.0]
     assert configured(config, 100)["ease"] == configured(config, 0)["ease"]
 
 
 def test_everybody_counts_as_known_where_no_interaction_is_asked_for():
-    assert configured(RankingConfig(known_events=0), 0)["popular"].linear == 0.0
+    assert configured(default_config(known_events=0), 0)["popular"].linear == 0.0

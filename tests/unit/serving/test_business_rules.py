@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from schemas.answers import Boost
-from serving.config import RankingConfig, Settings
+from serving.config import Settings
+from serving.ranking.defaults import default_config
 
 NOW = 1_795_428_000.0  # 2026-11-23T10:00Z, as in conftest
 DAY = 86_400.0
@@ -29,7 +30,7 @@ def test_what_was_seen_comes_back_by_type_and_age(trained, remember, say):
         say("share", 4, NOW - 300 * DAY),
         say("click", 5, NOW),
     )
-    trained.config = RankingConfig(seen_for={"view": DAY, "rating": None, "click": 0.0})
+    trained.config = default_config(seen_for={"view": DAY, "rating": None, "click": 0.0})
     assert {"item-1", "item-2", "item-3", "item-4", "item-5"} - {*ids(trained.ask(value, count=60))} == {
         "item-2",
         "item-3",
@@ -42,7 +43,7 @@ def test_what_was_seen_too_long_ago_to_know_its_type_has_a_limit_of_its_own(trai
     value = remember(say("rating", 1, NOW - 30 * DAY, value=5.0), *later)
     assert "item-1" not in {entry.item for entry in value.recent}
     for limit, back in ((10 * DAY, True), (40 * DAY, False), (None, False)):
-        trained.config = RankingConfig(seen_for={"*": limit})
+        trained.config = default_config(seen_for={"*": limit})
         assert ("item-1" in ids(trained.ask(value, count=60))) == back
 
 
@@ -51,7 +52,7 @@ def test_a_boost_moves_up_what_fulfils_its_filter_and_is_a_reason(trained, remem
     plain = {item.item_id: item for item in trained.ask(value, user_id="ann", count=40).items}
     rule = Boost(filter='categories has "strategy"', factor=1.5)
     for way in ({"boosts": (rule,)}, {}):
-        trained.config = RankingConfig() if way else RankingConfig(boosts=(rule,))
+        trained.config = default_config() if way else default_config(boosts=(rule,))
         for item in trained.ask(value, user_id="ann", count=40, **way).items[:20]:
             before = plain[item.item_id]
             reasons = {reason.source: reason.share for reason in item.reasons}
@@ -78,7 +79,7 @@ def test_a_factor_below_one_moves_down_and_tells_nothing(trained, remember, say)
 def test_a_pinned_item_stands_at_its_place_come_what_may(trained, describe, remember, say):
     value = remember(say("like", 1), say("view", 40))
     plain = ids(trained.ask(value, user_id="ann", count=6))
-    trained.config = RankingConfig(pins={"item-50": 2, "item-51": 4})
+    trained.config = default_config(pins={"item-50": 2, "item-51": 4})
     trained.catalogue.put(describe(52, hidden=True))
     ranked = trained.ask(value, user_id="ann", count=6, pins={"item-40": 2, "item-50": 5, "item-52": 1, "none": 1})
     assert ids(ranked) == [plain[0], "item-40", plain[1], "item-51", "item-50", plain[2]]
@@ -109,4 +110,4 @@ def test_the_sites_boosts_are_checked_when_it_starts():
     ).ranking_config()
     assert kept.boosts == (Boost(filter="price < 3", factor=2.0),)
     assert kept.seen_for == {"view": DAY}
-    assert kept.config_id != RankingConfig().config_id
+    assert kept.config_id != default_config().config_id

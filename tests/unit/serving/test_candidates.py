@@ -1,5 +1,7 @@
 """From events to a list: what each further source of candidates finds, and when it finds nothing."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,11 +11,12 @@ from models.source_weights import CURVES, Revisits, SourceWeights
 from schemas.answers import RecommendationRequest
 from schemas.catalogue import Item
 from serving import metrics
-from serving.config import RankingConfig
+from serving.ranking.candidates.registry import candidate_sources
 from serving.ranking.context import Signals
-from serving.ranking.pipeline import SOURCES, recommend
+from serving.ranking.defaults import default_config
+from serving.ranking.pipeline import build_context, recommend
 from serving.service.timing import Timing
-from serving.state.model_bundle import weighed
+from serving.state.model_bundle import NO_BUNDLE, ModelBundle, weighed
 from serving.state.text_index import TextIndex
 
 NOW = 1_795_428_000.0  # 2026-11-23T10:00Z, as in conftest
@@ -22,7 +25,7 @@ DAY = 86_400.0
 
 def alone(source):
     """A configuration in which one source speaks."""
-    return RankingConfig(sources={source: 1.0})
+    return default_config(sources={source: 1.0})
 
 
 def ids(ranked):
@@ -192,7 +195,7 @@ class TestExposure:
     @pytest.mark.parametrize("how", ["few impressions", "switched off"])
     def test_few_impressions_move_nothing_nor_any_where_it_is_switched_off(self, trained, likes, say, how):
         off = how == "switched off"
-        trained.config = RankingConfig(sources={"similar": 1.0}, click_through=0.0 if off else 0.25)
+        trained.config = default_config(sources={"similar": 1.0}, click_through=0.0 if off else 0.25)
         plain = trained.ask(likes, user_id="ann", count=50)
         trained.happen(*self.shown(say, 8, 0, people=80 if off else 15))
         assert trained.ask(likes, user_id="ann", count=50).items == plain.items
@@ -245,7 +248,7 @@ def test_where_nothing_was_learned_of_any_source_the_list_is_as_configured(train
 
 
 def test_every_source_is_configured():
-    assert set(RankingConfig().sources) == set(SOURCES)
+    assert set(default_config().sources) == set(candidate_sources())
 
 
 class TestSessionsThatGoBack:
@@ -280,3 +283,12 @@ class TestSessionsThatGoBack:
         shown = self.shown(trained, value, Revisits.ALL, exclude=frozenset({"item-2"}))
         assert "item-1" in shown
         assert "item-2" not in shown
+
+
+@pytest.mark.parametrize("source", candidate_sources().values(), ids=lambda source: source.name)
+def test_a_source_that_needs_a_model_has_no_candidates_before_the_first_training(world, remember, say, source):
+    signals = Signals(remember(say("like", 3), say("view", 4)), world.aggregates)
+    request = RecommendationRequest(now=NOW, user_id="ann")
+    context = build_context(request, signals, NO_BUNDLE, world.catalogue, world.config)
+    assert set(source.needs) <= {field.name for field in fields(ModelBundle)}
+    assert not source.needs or source.generate(context).items.size == 0

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.config import RankingConfig
+from serving.ranking.defaults import default_config
 from serving.ranking.diversity import mmr
 
 NOW = 1_795_428_000.0  # 2026-11-23T10:00Z, as in conftest
@@ -60,7 +60,7 @@ def test_a_cap_holds_while_there_are_others(trained, describe, remember, say, fi
         trained.catalogue.put(describe(number, attributes={"maker": f"maker-{number % 6}"}))
     value = remember(say("like", 1), say("like", 2))
     free = Counter(int(each.rpartition("-")[2]) % 6 for each in ids(trained.ask(value, user_id="ann", count=12)))
-    trained.config = RankingConfig(caps={field: 3})
+    trained.config = default_config(caps={field: 3})
     held = Counter(int(each.rpartition("-")[2]) % 6 for each in ids(trained.ask(value, user_id="ann", count=12)))
     assert max(free.values()) > 3 >= max(held.values())
     assert len(trained.ask(value, user_id="ann", count=50).items) == 50

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from schemas.answers import Decision, decode_decision, encode_decision
-from serving.config import RankingConfig
+from serving.ranking.defaults import default_config
 from serving.ranking.exploration import sampled
 
 NOW = 1_795_428_000.0  # 2026-11-23T10:00Z, as in conftest
@@ -20,14 +20,14 @@ def drawn(ranked):
 
 @pytest.fixture
 def exploring(trained):
-    trained.config = RankingConfig(explore=0.2)
+    trained.config = default_config(explore=0.2)
     return trained
 
 
 def test_without_a_draw_nothing_is_explored(exploring, remember, say):
     value = remember(say("like", 1))
     apply_exploration = exploring.ask(value, user_id="ann")
-    exploring.config = RankingConfig()
+    exploring.config = default_config()
     assert (
         apply_exploration.items
         == exploring.ask(value, user_id="ann").items
