@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import NoReturn
+from importlib.metadata import version
+from typing import Annotated, NoReturn
 
 import stamina
 import structlog
@@ -40,6 +41,22 @@ app = typer.Typer(
 )
 for module in (run, data, answers, models, jobs, schedule, statistics, signals, deadletters, evaluate, doctor, stack):
     module.register(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"freshet {version('freshet')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Declare the options of ``freshet`` itself; every command has its own."""
 
 
 def main() -> None:
