@@ -7,7 +7,7 @@ PORT ?= 8000
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev demo stack stack-stop cluster-demo check format test faults bench lock clean
+.PHONY: help venv dev demo stack stack-stop cluster-demo check format hooks test coverage faults bench docs docs-serve lock clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,9 +52,15 @@ format: dev ## let ruff format and mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+hooks: dev ## run the checks of .pre-commit-config.yaml before each commit
+	@$(BIN)/pre-commit install
+
 test: dev ## every test; those that need a missing server are skipped and say what to install
 	@$(BIN)/pytest -rs --numprocesses 2 --dist loadfile tests/unit
 	@$(BIN)/pytest -rs --ignore tests/unit
+
+coverage: dev ## the unit tests with coverage of lines and branches, as a table of the files that are not fully covered
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=term tests/unit
 
 faults: dev ## only the tests that kill, wipe and stop servers
 	@$(BIN)/pytest -rs tests/faults
@@ -62,10 +68,16 @@ faults: dev ## only the tests that kill, wipe and stop servers
 bench: dev ## measure freshness, throughput and quality; writes tests/bench/results/*.json
 	@$(BIN)/python -m tests.bench
 
+docs: dev ## build the docs site into site/; a broken link or a page without a place in the navigation fails
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+docs-serve: dev ## the docs site on http://127.0.0.1:8030, rebuilt when a page changes
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --dev-addr 127.0.0.1:8030
+
 lock: ## pin the requirements anew (needs uv)
 	uv pip compile -q --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/embedded.txt
 	uv pip compile -q --no-emit-index-url --no-header --python-version 3.11 pyproject.toml --extra cluster -o requirements/cluster.txt
 	uv pip compile -q --no-emit-index-url --no-header --python-version 3.11 pyproject.toml --extra cluster --extra ranker --extra dev -o requirements/dev.txt
 
 clean: ## remove caches (data and .stack stay)
-	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage site
