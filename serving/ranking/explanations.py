@@ -13,9 +13,9 @@ from models.structures.arrays import Floats
 from schemas.answers import Reason
 from serving.arrays.top_k import top_k
 from serving.ranking import scoring
-from serving.ranking.candidates import fold_in
 from serving.ranking.context import RankingContext, max_normalize
 from serving.ranking.pipeline import recommend
+from serving.ranking.user_vector import user_vector
 
 _SMALLEST_SHARE: Final = 0.01
 
@@ -58,7 +58,7 @@ def predicted_ratings(context: RankingContext, ratings: Ratings, item_ids: Seque
 
 def similar_users(context: RankingContext, count: int) -> list[dict[str, Any]]:
     """The trained users nearest to the person by cosine of factors, nearest first; none where nothing is known."""
-    als, vector = context.models.als, fold_in.vector(context)
+    als, vector = context.models.als, user_vector(context)
     if als is None or vector is None or not als.user_ids:
         return []
     lengths = np.sqrt(np.einsum("ud,ud->u", als.user_factors, als.user_factors)) * np.linalg.norm(vector)

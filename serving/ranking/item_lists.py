@@ -11,7 +11,6 @@ from models.source_weights import Weight
 from models.structures.arrays import Floats, Ints
 from schemas.answers import RecommendationRequest, SourceOutcome
 from serving.ranking import blend
-from serving.ranking.candidates import new
 from serving.ranking.candidates.covisitation import following, linked
 from serving.ranking.config import RankingConfig
 from serving.ranking.context import (
@@ -26,6 +25,7 @@ from serving.ranking.context import (
 from serving.ranking.pipeline import RankedList, build_context, build_list
 from serving.state.catalogue import Catalogue
 from serving.state.model_bundle import ModelBundle
+from serving.state.recent_items import newest
 from signals.baskets import HALF_LIFE
 
 Shelf = Literal["popular", "trending", "latest"]
@@ -118,7 +118,7 @@ def _near(context: RankingContext, at: int, items: Ints, scores: Floats) -> Cand
 def _order(kind: Shelf, context: RankingContext) -> Ints:
     """Allowed positions in the shelf's order."""
     if kind == "latest":
-        return new.newest(context.catalogue, np.flatnonzero(context.allowed).astype(np.int32), context.reach)
+        return newest(context.catalogue, np.flatnonzero(context.allowed).astype(np.int32), context.reach)
     order = context.signals.aggregates.trending if kind == "trending" else context.signals.aggregates.popular
     order = order if order.size else context.models.popular.items
     return order[context.allowed[order]]

@@ -16,13 +16,14 @@ from serving.arrays.top_k import top_k
 from serving.filtering.fields import Bools
 from serving.ranking import blend, business_rules, diversity, eligibility, exploration, user_profile
 from serving.ranking.blend import BlendedCandidates
-from serving.ranking.candidates import new, similar
+from serving.ranking.candidates import similar
 from serving.ranking.candidates.registry import candidate_sources
 from serving.ranking.candidates.source import CandidateSource
 from serving.ranking.config import RankingConfig
 from serving.ranking.context import NO_SEED, Candidates, RankingContext, Signals
 from serving.state.catalogue import Catalogue
 from serving.state.model_bundle import ModelBundle
+from serving.state.recent_items import newest
 
 CallSource = Callable[[CandidateSource, RankingContext], Candidates]
 """Calls a source for its candidates."""
@@ -190,4 +191,4 @@ def _first(order: Ints, free: Bools, count: int) -> list[int]:
 
 
 def _newest(context: RankingContext, free: Bools) -> Ints:
-    return new.newest(context.catalogue, np.flatnonzero(free).astype(np.int32), context.request.count)
+    return newest(context.catalogue, np.flatnonzero(free).astype(np.int32), context.request.count)

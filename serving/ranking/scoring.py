@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 
 from models.structures.arrays import Floats
-from serving.ranking.candidates import fold_in
 from serving.ranking.context import RankingContext, max_normalize
+from serving.ranking.user_vector import user_vector
 
 _PRIOR: Final = 0.05
 """How much popularity adds; it alone orders the list for a stranger and among items that the model does not know."""
@@ -23,7 +23,7 @@ def scores(context: RankingContext, item_ids: Sequence[str]) -> list[float]:
 
 
 def _by_model(context: RankingContext, item_ids: Sequence[str]) -> Floats:
-    factors = fold_in.vector(context)
+    factors = user_vector(context)
     if context.models.als is None or factors is None:
         return np.zeros(len(item_ids), np.float32)
     return np.nan_to_num(context.models.als.score_items(factors, item_ids), nan=0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +11,29 @@ from numpy.typing import NDArray
 from models.structures.arrays import Floats, Ints
 from serving.arrays import kernels
 from serving.arrays.top_k import top_k
+from serving.filtering.fields import Bools
 from signals.decay import DAY
-
-if TYPE_CHECKING:
-    from serving.filtering.fields import Bools
-    from serving.state.catalogue import Catalogue
 
 _KEPT: Final = 2_000
 """Items that are kept in their order."""
+
+
+class DatedItems(Protocol):
+    """What is read of the catalogue to order its items by age (see ``Catalogue``)."""
+
+    loaded_at: float
+
+    def __len__(self) -> int: ...
+
+    @property
+    def state(self) -> tuple[int, int]:
+        """Another value once any item has come or changed."""
+
+    def column(self, name: str, /) -> NDArray[Any]:
+        """A column (n,), by name."""
+
+    def labels(self, position: int, /) -> tuple[int, ...]:
+        """The codes of an item's categories."""
 
 
 class Arrived(NamedTuple):
@@ -52,7 +67,7 @@ class _Kept(NamedTuple):
 class RecentItems:
     """The newest items of a catalogue, looked up anew when it has changed or the next item's time has come."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: DatedItems) -> None:
         self._catalogue = catalogue
         self._newest: _Kept | None = None
 
@@ -94,3 +109,14 @@ class RecentItems:
 def _among(arrived: Arrived, since: float, allowed: Bools, count: int) -> NDArray[np.intp]:
     young = int(np.searchsorted(-arrived.born, -since))
     return kernels.first_allowed(arrived.items[:young], allowed, count)
+
+
+def newest(catalogue: DatedItems, allowed: Ints, count: int) -> Ints:
+    """The newest ``count`` of these positions, newest first.
+
+    Items without item data come only where no other items are allowed: a mistyped id is no news.
+    """
+    described = allowed[catalogue.column("described")[allowed]]
+    allowed = described if described.size else allowed
+    born, ties = catalogue.column("born")[allowed], catalogue.column("hash")[allowed]
+    return allowed[top_k(born, count, ties)]

@@ -1,8 +1,4 @@
-"""``fold_in``: all items scored by factors that know what the person did last.
-
-The trained factors and those of one half step over the newest weighted events are mixed by how much has
-happened since training (see ``RankingContext.fresh_share``).
-"""
+"""``fold_in``: all items scored by factors that include what the user did last (see ``user_vector``)."""
 
 from __future__ import annotations
 
@@ -14,25 +10,10 @@ from models.als import Als
 from models.structures.arrays import Floats, Ints
 from serving.ranking.candidates.source import CandidateSource, Sentence
 from serving.ranking.context import NO_CANDIDATES, NO_SEED, Candidates, RankingContext, best_allowed, max_normalize
+from serving.ranking.user_vector import user_vector
 
 _ALIKE: Final = 0.25
 """Cosine from which an interest is given as a reason."""
-
-
-def vector(context: RankingContext) -> Floats | None:
-    """The person's factors now, shape (d,); None where there is no model or nothing is known of the person."""
-    als = context.models.als
-    if als is None:
-        return None
-    trained = als.vector(context.request.user_id) if context.request.user_id is not None else None
-    weights = _weights(context)
-    share = context.fresh_share
-    if trained is not None and (share == 0.0 or not weights):
-        return trained
-    if not weights:
-        return None
-    folded = als.fold_in(weights)
-    return folded if trained is None else (1.0 - share) * trained + share * folded
 
 
 def generate(context: RankingContext) -> Candidates:
@@ -40,7 +21,7 @@ def generate(context: RankingContext) -> Candidates:
     als = context.models.als
     if als is None or (context.signals.stored is not None and context.fresh_share == 0.0):
         return NO_CANDIDATES
-    factors = vector(context)
+    factors = user_vector(context)
     if factors is None:
         return NO_CANDIDATES
     items, scores = context.models.als_items, als.score(factors)
@@ -64,11 +45,6 @@ def anchors(context: RankingContext, items: Ints) -> Ints:
     leading = (cosines * weights).argmax(axis=1)
     alike = cosines[np.arange(items.size), leading] >= _ALIKE
     return np.where(alike, positions[leading], NO_SEED).astype(np.int32)
-
-
-def _weights(context: RankingContext) -> dict[str, float]:
-    ids = context.catalogue.ids
-    return {ids[at]: weight for at, weight in context.profile.weights.items()}
 
 
 def _directions(als: Als, context: RankingContext, items: Ints) -> Floats:

@@ -6,12 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from models.structures.arrays import Ints
-from serving.arrays.top_k import top_k
 from serving.ranking.candidates.source import CandidateSource, Sentence
 from serving.ranking.config import RankingConfig
 from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext
-from serving.state.catalogue import Catalogue, taste
+from serving.state.catalogue import taste
 from signals.decay import HOUR
 
 
@@ -28,17 +26,6 @@ def by_age(half: Callable[[RankingConfig], float]) -> Callable[[RankingContext],
         return Candidates(arrived.items[young], scores * arrived.likeness(spread)[young] if spread else scores)
 
     return generate
-
-
-def newest(catalogue: Catalogue, allowed: Ints, count: int) -> Ints:
-    """Of these positions the latest that came or were published, latest first.
-
-    Items that only events have named stand back while there are others: a mistyped id is no news.
-    """
-    described = allowed[catalogue.column("described")[allowed]]
-    allowed = described if described.size else allowed
-    born, ties = catalogue.column("born")[allowed], catalogue.column("hash")[allowed]
-    return allowed[top_k(born, count, ties)]
 
 
 SOURCES = (

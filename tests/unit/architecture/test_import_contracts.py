@@ -19,6 +19,8 @@ NUMPY = "models are numpy only"
 BUILD = "only deploy and a tier's main.py build adapters"
 SCHEMAS = "adapters know schemas alone"
 DRIVERS = "servers and SQLite are spoken to by adapters alone"
+SERVING = "serving: http -> service -> ranking -> state -> filtering -> arrays"
+RANKING = "serving.ranking: pipeline -> blend -> candidates -> context -> config"
 
 FORBIDDEN = [
     ("ingest", "import serving.config", LAYERS),
@@ -42,6 +44,13 @@ FORBIDDEN = [
     ("serving", "import redis", DRIVERS),
     ("nearline", "from confluent_kafka import Consumer", DRIVERS),
     ("deploy", "import sqlite3", DRIVERS),
+    ("serving.arrays", "import serving.filtering.fields", SERVING),
+    ("serving.filtering", "import serving.state.catalogue", SERVING),
+    ("serving.state", "import serving.stores.breaker", SERVING),
+    ("serving.stores", "import serving.ranking.config", SERVING),
+    ("serving.ranking", "import serving.service.timing", SERVING),
+    ("serving.service", "import serving.http.routes", SERVING),
+    ("serving.ranking.candidates", "from serving.ranking import pipeline", RANKING),
 ]
 
 
@@ -62,7 +71,7 @@ def plant(tree: Path):
     planted: list[Path] = []
 
     def _plant(package: str, statement: str) -> None:
-        planted.append(tree / package / "planted.py")
+        planted.append(tree.joinpath(*package.split("."), "planted.py"))
         planted[-1].write_text(f"{statement}\n")
 
     yield _plant
