@@ -22,8 +22,8 @@ from adapters.redis_signals import RedisSignalStore
 from nearline.app import NearlineApp
 from nearline.assignment import Assignment, Catchup, Parts, no_archive
 from nearline.config import NearlineConfig
-from nearline.measured import MeasuredStore
-from nearline.refuse import LogRefuser
+from nearline.dead_letters import LogRefuser
+from nearline.measured_store import MeasuredStore
 from nearline.watch import Watch
 from schemas.errors import FreshetError, PortInUse, ServerMissing, StoreUnavailable
 from schemas.log.records import Record

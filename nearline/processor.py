@@ -23,7 +23,7 @@ from schemas.log.fence import Fence
 from schemas.log.records import Record
 from schemas.ports import SignalStore
 from signals import aggregates, catalogue, users
-from signals.cells import HISTORY, Kind, Observed, observed
+from signals.counters import HISTORY, Kind, Observed, observed
 
 V = TypeVar("V")
 View = TypeVar("View", Item, Profile)

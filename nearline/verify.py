@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from nearline.memory import InMemorySignalStore
+from nearline.in_memory_store import InMemorySignalStore
 from nearline.processor import SIGNALS, Processor, processor_for
 from schemas.errors import StoreUnavailable
 from schemas.log import topics

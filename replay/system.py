@@ -21,7 +21,7 @@ from serving.state.catalogue import Catalogue
 from serving.state.model_bundle import ModelBundle
 from serving.state.online_state import OnlineState
 from signals import aggregates, users
-from signals.cells import observed
+from signals.counters import observed
 from signals.users import EMPTY, UserValue
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from signals import baskets, context, covisits, exposure, popularity, queries, tail
-from signals.cells import Changes, Kind, Observed
+from signals.counters import Changes, Kind, Observed
 
 KINDS: Final[Sequence[Kind]] = (
     popularity.KIND,

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from signals.cells import Changes, Gone, Kind, Observed
+from signals.counters import Changes, Gone, Kind, Observed
 from signals.decay import DAY, add_to, strongest, take_from
 from signals.users import NEGATIVE, Entry
 

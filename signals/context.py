@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from signals.cells import Gone, Kind, gather_entries
+from signals.counters import Gone, Kind, gather_entries
 from signals.decay import DAY, HOUR, NOTHING, add_to, log_add, log_subtract, strongest, summed, take_from
 from signals.users import Entry
 

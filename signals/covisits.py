@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from signals.cells import Changes, Kind, Observed
+from signals.counters import Changes, Kind, Observed
 from signals.decay import DAY, add_to, strongest
 from signals.users import NEGATIVE, Entry
 

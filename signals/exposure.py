@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from schemas.events import LoggedEvent
-from signals.cells import Changes, Gone, Kind, Observed
+from signals.counters import Changes, Gone, Kind, Observed
 from signals.decay import DAY, add_to, summed, take_from, value_at
 from signals.users import NEGATIVE, TYPES, Entry
 

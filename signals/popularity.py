@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from signals.cells import Gone, Kind, gather_entries
+from signals.counters import Gone, Kind, gather_entries
 from signals.decay import DAY, HOUR, NOTHING, log_add, log_subtract
 from signals.users import TYPES, Entry
 

@@ -15,7 +15,7 @@ from zlib import crc32
 
 import msgspec
 
-from signals.cells import Changes, Gone, Kind, Observed
+from signals.counters import Changes, Gone, Kind, Observed
 from signals.decay import DAY, add_to, strongest, summed, take_from
 from signals.users import NEGATIVE, Entry, searched
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from signals.cells import Changes, Gone, Kind, Observed
+from signals.counters import Changes, Gone, Kind, Observed
 from signals.users import NEGATIVE, Entry
 
 CHUNK: Final = 256

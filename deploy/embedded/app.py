@@ -23,8 +23,8 @@ from deploy.training import receive_in
 from ingest.api import build_router as build_write_router
 from ingest.config import IngestSettings
 from ingest.main import parts_of
+from nearline.dead_letters import LogRefuser
 from nearline.loop import EmbeddedLoop
-from nearline.refuse import LogRefuser
 from offline.config import OfflineSettings
 from offline.main import door_of
 from offline.publishing.external_models import Kind, Made

@@ -15,8 +15,8 @@ import pytest
 
 from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
 from adapters.sqlite_signals import SqliteSignalStore
+from nearline.in_memory_store import InMemorySignalStore
 from nearline.loop import EmbeddedLoop
-from nearline.memory import InMemorySignalStore
 from nearline.processor import processor_for
 from schemas.events import LoggedEvent
 from schemas.keys import Signal

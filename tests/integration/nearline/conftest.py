@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from nearline.assignment import Assignment, Parts, no_archive
-from nearline.memory import InMemorySignalStore
+from nearline.in_memory_store import InMemorySignalStore
 from schemas.errors import LogUnavailable, StoreUnavailable
 from schemas.events import LoggedEvent
 from schemas.log import topics

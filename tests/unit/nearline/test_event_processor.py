@@ -15,7 +15,7 @@ from schemas.events import LoggedEvent
 from schemas.keys import Signal
 from schemas.log.fence import Fence
 from signals import users
-from signals.cells import HISTORY
+from signals.counters import HISTORY
 
 LOG = "log-one"
 NEVER = 1e12

@@ -35,7 +35,7 @@ from serving.state.aggregates import Aggregates, Merged
 from serving.state.catalogue import Catalogue
 from serving.state.model_bundle import NO_BUNDLE, ModelBundle, as_columns
 from signals import aggregates, users
-from signals.cells import observed
+from signals.counters import observed
 from signals.users import EMPTY, UserValue
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC).timestamp()

@@ -14,7 +14,7 @@ from schemas.keys import Signal
 from schemas.log.topics import ANSWERS
 from serving.http.parameters import ListAsk, RecommendAsk, SessionAsk, SimilarAsk
 from signals import aggregates, users
-from signals.cells import Observed
+from signals.counters import Observed
 
 ASK = RecommendAsk(count=10)
 

@@ -10,7 +10,7 @@ import pytest
 from schemas.events import LoggedEvent
 from signals import aggregates, users
 from signals.aggregates import Cell
-from signals.cells import observed
+from signals.counters import observed
 
 TODAY = datetime(2026, 11, 23, tzinfo=UTC)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from schemas.events import LoggedEvent
 from signals import aggregates, covisits, popularity
 from signals.aggregates import changes, decode, encode, fold
-from signals.cells import Observed
+from signals.counters import Observed
 from signals.covisits import NextCell
 from signals.decay import summed, value_at
 from signals.popularity import PopularityCell, TypeCount

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signals import tail, users
-from signals.cells import Gone
+from signals.counters import Gone
 from signals.tail import CHUNK, RING, TailCell, tail_key
 
 randoms = st.integers(0, 2**32).map(Random)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.sqlite_signals import SqliteSignalStore
-from nearline.memory import InMemorySignalStore
+from nearline.in_memory_store import InMemorySignalStore
 from schemas.errors import FenceMoved
 from schemas.keys import Signal
 from schemas.log.fence import Fence

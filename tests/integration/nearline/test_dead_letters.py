@@ -6,7 +6,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from nearline.refuse import LogRefuser
+from nearline.dead_letters import LogRefuser
 from schemas.errors import LogUnavailable
 from schemas.log import topics
 from schemas.log.dead_letters import decode_dead_letter
