@@ -1,4 +1,4 @@
-"""Writes the tables of these pages from the code that they describe: `python docs/tables.py`; a test holds them equal."""
+"""Writes the tables of these pages from the code: `python docs/tables.py`. A test checks that they are up to date."""
 
 from __future__ import annotations
 
@@ -53,19 +53,19 @@ MEANINGS: Final = {
     "cart": "Put the item in the cart.",
     "click": "Clicked on the item, in a list say.",
     "comment": "Wrote about the item.",
-    "dislike": "Said no to the item; items like it sink.",
-    "dismiss": "Removed the item from a list; items like it sink a little.",
-    "dwell": "Stayed with the item; `value` is seconds.",
-    "forget": "Asks that all that is kept of the person be dropped.",
-    "identify": "Says that the guest `anonymous_id` is the user `user_id`.",
+    "dislike": "Said no to the item; similar items sink.",
+    "dismiss": "Removed the item from a list; similar items sink a little.",
+    "dwell": "Stayed with the item; `value` is in seconds.",
+    "forget": "Asks to remove everything that is kept about the user.",
+    "identify": "Links the anonymous user `anonymous_id` to the user `user_id`.",
     "impression": "Was shown the items in `impression`, or `item_id`.",
     "like": "Said yes to the item.",
     "purchase": "Bought the item.",
     "rating": "Gave stars; `value` is how many.",
-    "retract": "Takes back the event with the same `event_id`.",
+    "retract": "Retracts the event with the same `event_id`.",
     "search": "Searched for `query`.",
     "share": "Sent the item to somebody.",
-    "unlike": "Takes back a `like` of the item.",
+    "unlike": "Retracts a `like` of the item.",
     "view": "Opened the item's page.",
 }
 NEEDS: Final = {
@@ -81,7 +81,7 @@ EXAMPLES: Final = {
     "_coordinate": 52.5163,
     "_address": "203.0.113.77",
 }
-"""One value for each rule of coarsening, so that the table shows what the code makes of it."""
+"""One value for each rule of generalization; the table shows the result of the code."""
 LIMITS: Final = {
     "maxLength": "at most {:,} characters",
     "maxItems": "at most {:,} items",
@@ -89,10 +89,10 @@ LIMITS: Final = {
     "minimum": "from {:,}",
     "maximum": "to {:,}",
 }
-"""Words for what JSON Schema says of a field."""
+"""Words for the limits in a JSON Schema."""
 NOW: Final = datetime(2026, 11, 23, tzinfo=UTC)
 COMPARED: Final = "compare-"
-"""What `freshet evaluate compare --json` wrote of a data set is kept in the results' folder under this and its name."""
+"""Prefix of the result files that `freshet evaluate compare --json` wrote, before the name of the data set."""
 RESULTS: Final = HERE.parent / "tests" / "bench" / "results"
 
 
@@ -106,16 +106,16 @@ def envelope() -> list[str]:
 
 
 def types() -> list[str]:
-    """The types of events and what they are worth."""
+    """The event types and their weights."""
     rows = (
         (f"`{name}`", MEANINGS[name], _needs(name), _weight(DEFAULT_WEIGHTS, name), _weight(POPULATION_WEIGHTS, name))
         for name in sorted(events.TYPES)
     )
-    return _table(("type", "meaning", "needs", "weight for the person", "weight in popularity"), rows)
+    return _table(("type", "meaning", "needs", "weight for the user", "weight in popularity"), rows)
 
 
 def limits() -> list[str]:
-    """What is taken at most, and how much is remembered of a person."""
+    """The limits of a request, and how much is remembered about a user."""
     rows = [
         ("Events in one request", f"{events.MAX_EVENTS:,}"),
         ("Body of a request, unpacked", f"{events.MAX_BODY_BYTES:,} bytes"),
@@ -123,29 +123,29 @@ def limits() -> list[str]:
         ("Nesting inside `properties` and `attributes`", f"{validate.MAX_DEPTH} levels"),
         ("`occurred_at` ahead of the collector's clock", f"{events.MAX_AHEAD.seconds // 60} minutes"),
         ("Earliest `occurred_at`", f"{events.EARLIEST:%Y-%m-%d}"),
-        ("Interactions remembered of a person", f"{users.RECENT:,} newest"),
-        ("Of a type beyond those, but for views, clicks and dwells", f"{users.KEPT:,} newest"),
-        ("Items remembered as seen by name", f"{users.SEEN:,} last touched"),
+        ("Interactions remembered of a user", f"{users.RECENT:,} newest"),
+        ("Beyond those, of each type except views, clicks and dwells", f"{users.KEPT:,} newest"),
+        ("Items remembered as seen by name", f"{users.SEEN:,} most recent"),
         (
             "Items remembered as seen beyond those, by a Bloom filter",
             f"at least {bloom.FULL:,}; wrong for at most 1.6 %",
         ),
-        ("Searches remembered", f"{users.TERMS:,} newest, each with {users.SEARCHED} items gone to"),
+        ("Searches remembered", f"{users.TERMS:,} newest, each with {users.SEARCHED} items opened"),
         ("Time in which an interaction follows from a search", f"{users.SEARCH_SECONDS / 60:g} minutes"),
-        ("Guests linked to a user", f"{users.LINKS:,} newest"),
-        ("Event ids remembered of a person, against repeats", f"{users.DEDUPLICATION:,} newest"),
-        ("Pause that ends a session where the client names none", f"{users.SESSION_GAP_SECONDS / 60:g} minutes"),
+        ("Anonymous users linked to a user", f"{users.LINKS:,} newest"),
+        ("Event ids remembered of a user, against repeats", f"{users.DEDUPLICATION:,} newest"),
+        ("Pause that ends a session without a `session_id`", f"{users.SESSION_GAP_SECONDS / 60:g} minutes"),
         (
-            "Pause that ends a session which the client goes on to name",
+            "Pause that ends a session with a `session_id`",
             f"{users.NAMED_SESSION_GAP_SECONDS / 3_600:g} hours",
         ),
         ("Items of one impression that are counted", f"{exposure.LONGEST:,}"),
-        ("Tail of sessions, a partition", f"{tail.CHUNK * tail.RING:,} newest offsets"),
+        ("Tail of sessions, per partition", f"{tail.CHUNK * tail.RING:,} newest offsets"),
         ("Sessions held by an API process for session neighbours", f"{SESSIONS:,} newest"),
-        ("Followers, and companions in baskets, of an item, a partition", f"{covisits.NEXT_WIDTH:,} strongest"),
-        ("Contexts of an item, a partition", f"{context.WIDTH:,} strongest"),
+        ("Followers, and companions in baskets, of an item, per partition", f"{covisits.NEXT_WIDTH:,} strongest"),
+        ("Contexts of an item, per partition", f"{context.WIDTH:,} strongest"),
         (
-            "Words searched for, a partition",
+            "Words searched for, per partition",
             f"{queries.CELLS * queries.WORDS:,}, each with its {queries.WIDTH} strongest items",
         ),
     ]
@@ -153,7 +153,7 @@ def limits() -> list[str]:
 
 
 def coarsening() -> list[str]:
-    """What is kept of personal data, with an example that the code itself has coarsened."""
+    """The personal data that is kept, with examples that the code itself has generalized."""
     by_rule: dict[str, list[str]] = {}
     for name, rule in coarsen._RULES.items():  # noqa: SLF001 - the page is about them
         by_rule.setdefault(rule.__name__, []).append(name)
@@ -162,11 +162,11 @@ def coarsening() -> list[str]:
         (_names(coarsen.CONTACT), "nothing"),
         (_names(coarsen.PERSON), "nothing of a user's attributes; an event's context and properties keep them"),
     ]
-    return _table(("said by a site", "kept on the log"), rows)
+    return _table(("sent by a site", "kept on the log"), rows)
 
 
 def metrics() -> list[str]:
-    """Every metric that some process has."""
+    """Every metric of every process."""
     rows = (
         (f"`{_sample(metric)}`", metric._type, ", ".join(metric._labelnames), metric._documentation, tier)  # noqa: SLF001
         for tier, module in METRICS.items()
@@ -176,13 +176,13 @@ def metrics() -> list[str]:
 
 
 def settings() -> list[str]:
-    """Every variable that some process reads."""
-    names = sorted({name for each in SETTINGS.values() for name in each.model_fields})
+    """Every variable that a process reads."""
+    names = sorted({name for settings in SETTINGS.values() for name in settings.model_fields})
     return _table(("variable", "default", "meaning", "read by"), map(_setting, names))
 
 
 def comparison(measured: Path) -> list[str]:
-    """Algorithms as they were compared, among the figures that others have printed; the best first."""
+    """The measured algorithms among published figures, the best first."""
     report = json.loads(measured.read_bytes())
     names = report["headline"]
     ours = [
@@ -192,15 +192,15 @@ def comparison(measured: Path) -> list[str]:
     ]
     theirs = [(row, f"{row['name']}, published", "", "") for row in report["published"]]
     rows = [
-        (told, *(f"{row['metrics'][name]:.4f}" for name in names), seconds, memory)
-        for row, told, seconds, memory in sorted(ours + theirs, key=lambda each: -each[0]["metrics"][names[0]])
+        (label, *(f"{row['metrics'][name]:.4f}" for name in names), seconds, memory)
+        for row, label, seconds, memory in sorted(ours + theirs, key=lambda line: -line[0]["metrics"][names[0]])
     ]
     return _table(("algorithm", *names, "seconds of training", "peak MiB"), rows)
 
 
 def declared(module: ModuleType) -> list[MetricWrapperBase]:
     """The metrics of a module, in its order."""
-    return [each for each in vars(module).values() if isinstance(each, MetricWrapperBase)]
+    return [value for value in vars(module).values() if isinstance(value, MetricWrapperBase)]
 
 
 TABLES: Final[dict[str, Callable[[], list[str]]]] = {
@@ -214,7 +214,7 @@ TABLES: Final[dict[str, Callable[[], list[str]]]] = {
 
 
 def filled(page: str) -> str:
-    """The page with every table between its marks written anew."""
+    """The page with every table between its marks generated again."""
     for name, table in TABLES.items():
         begin, end = f"<!-- table: {name} -->\n", f"<!-- end: {name} -->"
         if begin in page:
@@ -231,8 +231,8 @@ def _table(head: Row, rows: Iterable[Row]) -> list[str]:
 
 
 def _limits(schema: dict[str, Any]) -> str:
-    said = {key: value for each in (schema, *schema.get("anyOf", ())) for key, value in each.items()}
-    return ", ".join(words.format(said[key]) for key, words in LIMITS.items() if key in said)
+    keywords = {key: value for part in (schema, *schema.get("anyOf", ())) for key, value in part.items()}
+    return ", ".join(words.format(keywords[key]) for key, words in LIMITS.items() if key in keywords)
 
 
 def _needs(name: str) -> str:
@@ -247,9 +247,9 @@ def _weight(weights: Any, name: str) -> str:
     return f"{weights[name]:g}{per.get(name, '')}" if name in weights else "–"
 
 
-def _coarse(name: str, said: Any) -> str:
-    (kept, value), *_ = coarsen.coarsen({name: said}, coarsen.rules_for_users(), NOW).items()
-    return f"`{kept}`, as `{value}` of `{said}`"
+def _coarse(name: str, sent: Any) -> str:
+    (logged, value), *_ = coarsen.coarsen({name: sent}, coarsen.rules_for_users(), NOW).items()
+    return f"`{logged}`, as `{value}` of `{sent}`"
 
 
 def _names(names: Iterable[str]) -> str:
@@ -261,7 +261,7 @@ def _sample(metric: MetricWrapperBase) -> str:
 
 
 def _setting(name: str) -> Row:
-    fields = {reader: each.model_fields[name] for reader, each in SETTINGS.items() if name in each.model_fields}
+    fields = {reader: tier.model_fields[name] for reader, tier in SETTINGS.items() if name in tier.model_fields}
     defaults: dict[str, list[str]] = {}
     for reader, field in fields.items():
         defaults.setdefault(_default(field), []).append(reader)
@@ -283,7 +283,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def main() -> None:
-    """Fill the tables of every page here."""
+    """Generate the tables of every page in this folder."""
     for path in sorted(HERE.glob("*.md")):
         path.write_text(filled(path.read_text()))
 
