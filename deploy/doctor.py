@@ -16,7 +16,7 @@ from typing import Final, Literal, NamedTuple
 from adapters import folder_lock, sqlite_log
 from deploy.local import programs
 from deploy.parts import Parts
-from ingest import deadletter
+from ingest import dead_letters
 from nearline.processor import SIGNALS
 from schemas.errors import FreshetError
 from schemas.log import topics
@@ -165,7 +165,7 @@ def model(store: ModelStore, now: datetime) -> Check:
 
 def letters(reader: LogReader) -> Check:
     """Whether records wait that could not be decoded or applied."""
-    found = list(islice(deadletter.letters(reader), MANY_LETTERS))
+    found = list(islice(dead_letters.letters(reader), MANY_LETTERS))
     if not found:
         return ok("dead letters", "none wait")
     many = f"{len(found):,}{' or more' if len(found) == MANY_LETTERS else ''} wait"

@@ -13,9 +13,9 @@ from typing import Final
 import pyarrow as pa
 
 from adapters.parquet_archive import ParquetArchive
-from ingest.importers.base import Importer
-from ingest.importers.run import ImportParts, ProgressFile, Step, run_import
-from ingest.validate import policy
+from ingest.importing.base import Importer
+from ingest.importing.run import ImportParts, ProgressFile, Step, run_import
+from ingest.validation.validate import policy
 from offline.data.archive import BATCH, Progress, quiet
 from offline.data.metadata import read_facts
 from offline.evaluation.point_in_time import earlier

@@ -23,8 +23,8 @@ import nearline.metrics  # noqa: E402
 import offline.metrics  # noqa: E402
 import serving.metrics  # noqa: E402
 from deploy.config import Settings as CommandSettings  # noqa: E402
-from ingest import coarsen, validate  # noqa: E402
 from ingest.config import IngestSettings  # noqa: E402
+from ingest.validation import generalize, validate  # noqa: E402
 from nearline.config import NearlineConfig  # noqa: E402
 from offline.config import OfflineSettings  # noqa: E402
 from schemas import events  # noqa: E402
@@ -155,12 +155,12 @@ def limits() -> list[str]:
 def coarsening() -> list[str]:
     """The personal data that is kept, with examples that the code itself has generalized."""
     by_rule: dict[str, list[str]] = {}
-    for name, rule in coarsen._RULES.items():  # noqa: SLF001 - the page is about them
+    for name, rule in generalize._RULES.items():  # noqa: SLF001 - the page is about them
         by_rule.setdefault(rule.__name__, []).append(name)
     rows = [(_names(names), _coarse(names[0], EXAMPLES[rule])) for rule, names in by_rule.items()]
     rows += [
-        (_names(coarsen.CONTACT), "nothing"),
-        (_names(coarsen.PERSON), "nothing of a user's attributes; an event's context and properties keep them"),
+        (_names(generalize.CONTACT), "nothing"),
+        (_names(generalize.PERSON), "nothing of a user's attributes; an event's context and properties keep them"),
     ]
     return _table(("sent by a site", "kept on the log"), rows)
 
@@ -248,7 +248,7 @@ def _weight(weights: Any, name: str) -> str:
 
 
 def _coarse(name: str, sent: Any) -> str:
-    (logged, value), *_ = coarsen.coarsen({name: sent}, coarsen.rules_for_users(), NOW).items()
+    (logged, value), *_ = generalize.coarsen({name: sent}, generalize.rules_for_users(), NOW).items()
     return f"`{logged}`, as `{value}` of `{sent}`"
 
 

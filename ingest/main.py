@@ -19,10 +19,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from adapters import http_server
-from ingest.api import IngestParts, build_router, events_are_sent, events_endpoint
 from ingest.config import IngestSettings
-from ingest.limits import RateLimiter
-from ingest.validate import policy
+from ingest.http.limits import RateLimiter
+from ingest.http.routes import IngestParts, build_router, events_are_sent, events_endpoint
+from ingest.validation.validate import policy
 from schemas import site
 from schemas.errors import FreshetError, LogUnavailable
 from schemas.http.hot_path import HotPathMiddleware

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from ingest.importers.base import Faults, Importer
+from ingest.importing.base import Faults, Importer
 from schemas.errors import ConfigurationInvalid
 from schemas.events import Event, LoggedEvent, accept
 from signals.users import is_interaction

@@ -21,16 +21,16 @@ from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, err
 from deploy.parts import Parts
 from deploy.training import BY_HAND, archive_by_spark, jobs_of, note_weights, train_in
 from ingest.config import IngestSettings
-from ingest.importers.base import Importer
-from ingest.importers.filtered import Filtered
-from ingest.importers.kept import parse_filter
 from ingest.importers.mapped import parse_map
-from ingest.importers.published import downloaded
 from ingest.importers.recognise import recognise
-from ingest.importers.run import Imported, ImportParts, ProgressFile, Step, run_import
 from ingest.importers.simulated import import_sample
+from ingest.importing.base import Importer
+from ingest.importing.filtered import Filtered
+from ingest.importing.k_core import parse_filter
+from ingest.importing.published import downloaded
+from ingest.importing.run import Imported, ImportParts, ProgressFile, Step, run_import
 from ingest.simulator import shop
-from ingest.validate import policy
+from ingest.validation.validate import policy
 from offline.data.archive import archive_log
 from offline.engines.engine import EngineName
 from offline.jobs.runs import recorded

@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, existing_parts, table
-from ingest import deadletter
+from ingest import dead_letters
 from ingest.config import IngestSettings
-from ingest.validate import Policy, policy
+from ingest.validation.validate import Policy, policy
 from schemas.log.records import OffsetToken
 from schemas.settings import read_settings
 
@@ -35,7 +35,7 @@ def list_letters(
 ) -> None:
     """List the letters still to be dealt with."""
     with existing_parts(data, stack) as parts:
-        found = list(deadletter.letters(parts.reader, resolved=every))
+        found = list(dead_letters.letters(parts.reader, resolved=every))
     if not found:
         console.print("There are no dead letters.")
         return
@@ -49,7 +49,7 @@ def list_letters(
 def show(letter: Place, data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """Show a letter's original bytes on standard output, its coordinates on standard error."""
     with existing_parts(data, stack) as parts:
-        found = deadletter.find(parts.reader, OffsetToken.parse(letter)).letter
+        found = dead_letters.find(parts.reader, OffsetToken.parse(letter)).letter
     typer.echo(
         f"{found.topic} {found.partition}:{found.offset}, refused by {found.refused_by}: {found.reason}", err=True
     )
@@ -64,9 +64,9 @@ def replay(
 ) -> None:
     """Put a letter back on its topic, through the collector's validation."""
     with existing_parts(data, stack) as parts:
-        found = deadletter.find(parts.reader, OffsetToken.parse(letter))
+        found = dead_letters.find(parts.reader, OffsetToken.parse(letter))
         value = mended.read_bytes() if mended else None
-        done = deadletter.replay(found, parts.writer, datetime.now(UTC), _policy(), value)
+        done = dead_letters.replay(found, parts.writer, datetime.now(UTC), _policy(), value)
     console.print(
         f"{'It had been replayed before: it' if done.again else 'It'} stands on {done.topic} at {done.token}."
     )

@@ -20,8 +20,8 @@ from adapters.sqlite_signals import SqliteSignalReader, SqliteSignalStore
 from deploy.config import Settings
 from deploy.parts import open_parts
 from deploy.training import receive_in
-from ingest.api import build_router as build_write_router
 from ingest.config import IngestSettings
+from ingest.http.routes import build_router as build_write_router
 from ingest.main import parts_of
 from nearline.dead_letters import LogRefuser
 from nearline.loop import EmbeddedLoop

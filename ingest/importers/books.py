@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.importers.base import Faults, FileImporter, FileRow, found
-from ingest.importers.files import Row, header, rows
-from ingest.importers.ordering import events_in_order
+from ingest.importing.base import Faults, FileImporter, FileRow, found
+from ingest.importing.files import Row, header, rows
+from ingest.importing.ordering import events_in_order
 
 
 class Goodbooks(FileImporter):

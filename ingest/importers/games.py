@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.importers.base import Faults, FileImporter, FileRow, found
-from ingest.importers.files import Row, objects, rows
-from ingest.importers.ordering import Made, events_by_time, events_in_order
+from ingest.importing.base import Faults, FileImporter, FileRow, found
+from ingest.importing.files import Row, objects, rows
+from ingest.importing.ordering import Made, events_by_time, events_in_order
 from schemas.weights import Step, Weight
 
 _HOUR: Final = 3_600.0

@@ -9,9 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.importers.base import Faults, FileImporter
-from ingest.importers.files import Row, lines, objects, rows, slug
-from ingest.importers.ordering import Made, events_by_time, events_in_order
+from ingest.importing.base import Faults, FileImporter
+from ingest.importing.files import Row, lines, objects, rows, slug
+from ingest.importing.ordering import Made, events_by_time, events_in_order
 from schemas.errors import ConfigurationInvalid, DatasetUnknown
 
 SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson")

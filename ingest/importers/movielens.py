@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ingest.importers.base import Faults, FileImporter, FileRow, UserRow
-from ingest.importers.files import Row, rows
-from ingest.importers.ordering import Made, events_by_time
+from ingest.importing.base import Faults, FileImporter, FileRow, UserRow
+from ingest.importing.files import Row, rows
+from ingest.importing.ordering import Made, events_by_time
 
 _YEAR: Final = re.compile(r"\((\d{4})(?:[-–]\d{0,4})?\)\s*$")
 _NO_GENRES: Final = "(no genres listed)"

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.importers.base import Faults, FileImporter, FileRow
-from ingest.importers.files import CellInvalid, Row, header, readable, rows
-from ingest.importers.ordering import Made, Timed, by_time, events_by_time
+from ingest.importing.base import Faults, FileImporter, FileRow
+from ingest.importing.files import CellInvalid, Row, header, readable, rows
+from ingest.importing.ordering import Made, Timed, by_time, events_by_time
 
 _PHONE: Final = re.compile(r"iphone|android.*mobile|windows phone", re.IGNORECASE)
 _TABLET: Final = re.compile(r"ipad|android|tablet", re.IGNORECASE)

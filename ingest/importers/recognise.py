@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from ingest.importers.base import FileImporter, Importer
 from ingest.importers.books import Goodbooks
 from ingest.importers.games import Steam, SteamReviews
 from ingest.importers.mapped import Mapped
@@ -14,6 +13,7 @@ from ingest.importers.movielens import MovieLens, MovieLens1M, MovieLens100k
 from ingest.importers.news import Deskdrop, Mind
 from ingest.importers.sessions import Diginetica, DigineticaViews, RecSys2015, Yoochoose
 from ingest.importers.shops import Amazon, RetailRocket
+from ingest.importing.base import FileImporter, Importer
 from schemas.errors import DatasetUnknown
 
 KNOWN: Final[tuple[type[FileImporter], ...]] = (

@@ -8,9 +8,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.importers.base import Faults, FileImporter, FileRow
-from ingest.importers.files import Row, rows
-from ingest.importers.ordering import Made, events_by_time, events_in_order
+from ingest.importing.base import Faults, FileImporter, FileRow
+from ingest.importing.files import Row, rows
+from ingest.importing.ordering import Made, events_by_time, events_in_order
 
 _PERIOD: Final = re.compile(r"period_(\d+)\.txt(\.gz)?$")
 

@@ -8,9 +8,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.importers.base import Faults, FileImporter, FileRow
-from ingest.importers.files import CellInvalid, Row, header, objects, rows
-from ingest.importers.ordering import Made, events_by_time
+from ingest.importing.base import Faults, FileImporter, FileRow
+from ingest.importing.files import CellInvalid, Row, header, objects, rows
+from ingest.importing.ordering import Made, events_by_time
 from schemas.errors import DatasetUnknown
 
 _TEXT: Final = 10_000

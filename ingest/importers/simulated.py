@@ -7,10 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ingest.importers.base import Faults, UserRow
-from ingest.importers.run import Imported, ImportParts, ProgressFile, Step, fingerprint, run_import
+from ingest.importing.base import Faults, UserRow
+from ingest.importing.run import Imported, ImportParts, ProgressFile, Step, fingerprint, run_import
 from ingest.simulator import shop
-from ingest.validate import utc
+from ingest.validation.validate import utc
 from schemas.weights import Weight
 
 

@@ -17,8 +17,8 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from ingest.importers.base import Faults, found
-from ingest.importers.files import rows
+from ingest.importing.base import Faults, found
+from ingest.importing.files import rows
 from tests.bench.results import Figures, console, datasets
 from tests.e2e.systems import EmbeddedSystem, freshet, recommendations, running, wait_until_ready
 

@@ -21,9 +21,9 @@ from deploy.config import Settings
 from deploy.embedded.app import nearline
 from deploy.parts import open_parts
 from deploy.training import train_in
-from ingest.importers.run import ImportParts, ProgressFile
 from ingest.importers.simulated import import_sample
-from ingest.validate import policy
+from ingest.importing.run import ImportParts, ProgressFile
+from ingest.validation.validate import policy
 from schemas.answers import Answer
 from schemas.log import topics
 from schemas.log.records import LogEntry

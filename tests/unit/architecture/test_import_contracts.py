@@ -26,7 +26,7 @@ FORBIDDEN = [
     ("ingest", "import serving.config", LAYERS),
     ("nearline", "import offline.config", LAYERS),
     ("offline", "from nearline import processor", LAYERS),
-    ("serving", "import ingest.validate", LAYERS),
+    ("serving", "import ingest.validation.validate", LAYERS),
     ("signals", "import serving.config", LAYERS),
     ("signals", "import models", LAYERS),
     ("schemas", "import signals", LAYERS),

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.body import gunzip
-from ingest.jsontext import parse
+from ingest.http.body import gunzip
+from ingest.validation.jsontext import parse
 from schemas.http.problems import ProblemError
 
 

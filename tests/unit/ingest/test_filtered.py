@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.importers.base import Faults, UserRow
-from ingest.importers.filtered import Filtered
-from ingest.importers.kept import Filter, kept, parse_filter
 from ingest.importers.recognise import recognise
+from ingest.importing.base import Faults, UserRow
+from ingest.importing.filtered import Filtered
+from ingest.importing.k_core import Filter, kept, parse_filter
 from schemas.errors import ConfigurationInvalid
 
 PAIRS = st.sets(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=60)

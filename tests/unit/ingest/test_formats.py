@@ -9,9 +9,9 @@ from operator import itemgetter
 
 import pytest
 
-from ingest.importers.base import Faults
 from ingest.importers.recognise import recognise
-from ingest.validate import policy, take_event, take_item
+from ingest.importing.base import Faults
+from ingest.validation.validate import policy, take_event, take_item
 from schemas.errors import DatasetUnknown
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.importers.base import Faults
-from ingest.importers.files import moment
 from ingest.importers.mapped import parse_map
 from ingest.importers.news import device
-from ingest.importers.ordering import by_time
 from ingest.importers.recognise import recognise
+from ingest.importing.base import Faults
+from ingest.importing.files import moment
+from ingest.importing.ordering import by_time
 from schemas.errors import ConfigurationInvalid, DatasetUnknown
 
 MOVIES = 'movieId,title,genres\n1,Toy Story (1995),Adventure|Comedy\n2,"Odd, The",(no genres listed)\n'

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ingest.limits import RateLimiter
+from ingest.http.limits import RateLimiter
 
 
 class Watch:

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from ingest.importers.base import Faults
-from ingest.importers.filtered import Filtered
-from ingest.importers.kept import parse_filter
 from ingest.importers.recognise import recognise
-from ingest.importers.run import _DELAYS, ImportParts, ProgressFile, run_import
 from ingest.importers.simulated import import_sample
+from ingest.importing.base import Faults
+from ingest.importing.filtered import Filtered
+from ingest.importing.k_core import parse_filter
+from ingest.importing.run import _DELAYS, ImportParts, ProgressFile, run_import
 from schemas.catalogue import decode_upsert
 from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable
 from schemas.log.codec import decode_event

@@ -5,8 +5,8 @@ import math
 import msgspec
 import pytest
 
-from ingest import validate
-from ingest.validate import Rejection, policy, take_event
+from ingest.validation import validate
+from ingest.validation.validate import Rejection, policy, take_event
 from schemas.catalogue import decode_upsert
 from schemas.errors import ConfigurationInvalid
 from schemas.log.codec import decode_event

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from ingest.importers.base import FileImporter
+from ingest.importing.base import FileImporter
 from offline.options import TrainingOptions
 from offline.training.parameters import IalsParameters
 from replay.evaluate import BATCH, LIVE, ReplayOptions, replay

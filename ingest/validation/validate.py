@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from ingest.coarsen import Rules, coarsen, rules_for_events, rules_for_users
-from ingest.jsontext import Broken, json_kind
+from ingest.validation.generalize import Rules, coarsen, rules_for_events, rules_for_users
+from ingest.validation.jsontext import Broken, json_kind
 from schemas.catalogue import ItemFields, ItemUpsert, Upsert, UserFields, encode_upsert
 from schemas.errors import ConfigurationInvalid
 from schemas.events import MAX_AHEAD, TYPES, Event, Id, TypeName, accept

@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple, TypeVar, cast
 
-from ingest.importers.base import Faults, Place, found
-from ingest.jsontext import parse
+from ingest.importing.base import Faults, Place, found
+from ingest.validation.jsontext import parse
 from schemas.errors import DatasetUnknown
 
 _MILLIS: Final = 1e11

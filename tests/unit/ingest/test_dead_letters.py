@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from ingest import deadletter
-from ingest.validate import policy
+from ingest import dead_letters
+from ingest.validation.validate import policy
 from schemas.errors import LetterUnknown, LogBusy, ReplayRefused
 from schemas.log.codec import decode_event
 from schemas.log.dead_letters import encode_dead_letter, refuse
@@ -28,20 +28,20 @@ def bury(memory_log, noon):
 @pytest.fixture
 def replay(memory_log, noon):
     def again(number: int = 0, mended: bytes | None = None):
-        found = list(deadletter.letters(memory_log, resolved=True))[number]
-        return deadletter.replay(found, memory_log, noon, policy(), mended)
+        found = list(dead_letters.letters(memory_log, resolved=True))[number]
+        return dead_letters.replay(found, memory_log, noon, policy(), mended)
 
     return again
 
 
 def test_letters_are_listed_with_their_place_reason_and_bytes(bury, memory_log):
     bury(b"\xff{")
-    (found,) = deadletter.letters(memory_log)
+    (found,) = dead_letters.letters(memory_log)
     assert (found.letter.topic, found.letter.partition, found.letter.offset) == ("events", 3, 4)
     assert (found.letter.reason, found.letter.original()) == ("not an event", b"\xff{")
-    assert deadletter.find(memory_log, found.token) == found
+    assert dead_letters.find(memory_log, found.token) == found
     with pytest.raises(LetterUnknown, match="7:99"):
-        deadletter.find(memory_log, OffsetToken(7, 99))
+        dead_letters.find(memory_log, OffsetToken(7, 99))
 
 
 def test_a_letter_that_is_valid_by_now_is_replayed_to_its_topic_and_no_longer_listed(bury, replay, memory_log):
@@ -50,8 +50,8 @@ def test_a_letter_that_is_valid_by_now_is_replayed_to_its_topic_and_no_longer_li
     (record,) = memory_log.all("events")
     assert (done.topic, done.token, done.again) == ("events", OffsetToken(record.partition, record.offset), False)
     assert (record.key, decode_event(record.value).event_id) == (b"ann", "e1")
-    assert list(deadletter.letters(memory_log)) == []
-    (resolved,) = deadletter.letters(memory_log, resolved=True)
+    assert list(dead_letters.letters(memory_log)) == []
+    (resolved,) = dead_letters.letters(memory_log, resolved=True)
     assert resolved.resolution.token == str(done.token)
 
 
@@ -65,9 +65,9 @@ def test_a_letter_that_was_replayed_is_not_replayed_again(bury, replay, memory_l
 def test_two_letters_of_one_refused_record_are_one(bury, replay, memory_log):
     bury(GOOD)
     bury(GOOD)
-    assert len(list(deadletter.letters(memory_log))) == 1
+    assert len(list(dead_letters.letters(memory_log))) == 1
     replay()
-    assert list(deadletter.letters(memory_log)) == []
+    assert list(dead_letters.letters(memory_log)) == []
 
 
 def test_a_letter_can_be_mended(bury, replay, memory_log):
@@ -97,7 +97,7 @@ def test_what_is_still_not_valid_stays_a_letter(bury, replay, memory_log, value)
     with pytest.raises(ReplayRefused):
         replay()
     assert not memory_log.all("events")
-    assert len(list(deadletter.letters(memory_log))) == 1
+    assert len(list(dead_letters.letters(memory_log))) == 1
 
 
 @pytest.mark.parametrize("op", ["put", "patch", "delete"])
@@ -119,4 +119,4 @@ def test_records_of_derived_topics_are_not_replayed(bury, replay):
 def test_what_is_no_letter_is_passed_over(bury, memory_log):
     memory_log.append("deadletters", [LogEntry(b"k", b"\xff"), LogEntry(b"k", b"{}")])
     bury(GOOD)
-    assert len(list(deadletter.letters(memory_log))) == 1
+    assert len(list(dead_letters.letters(memory_log))) == 1

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from fastapi import Request
 
-from ingest.jsontext import Broken, json_kind, parse
+from ingest.validation.jsontext import Broken, json_kind, parse
 from schemas.events import MAX_BODY_BYTES, MAX_EVENTS
 from schemas.http.problems import ProblemError, printable
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ingest.plain import take_plain
-from ingest.validate import Rejection, policy, take_event
+from ingest.validation.fast_path import take_plain
+from ingest.validation.validate import Rejection, policy, take_event
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ALLOWED = policy({"listen"})

@@ -9,9 +9,10 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import structlog
 
-from ingest import metrics, validate
-from ingest.jsontext import json_kind, parse
-from ingest.validate import Policy, Rejection, Taken
+from ingest import metrics
+from ingest.validation import validate
+from ingest.validation.jsontext import json_kind, parse
+from ingest.validation.validate import Policy, Rejection, Taken
 from schemas.errors import LetterUnknown, LogUnavailable, ReplayRefused
 from schemas.log import topics
 from schemas.log.dead_letters import DeadLetter, Resolution, decode_dead_letter, decode_resolution, encode_resolution

@@ -13,8 +13,8 @@ from typing import IO, Any, Final
 
 import msgspec
 
-from ingest.importers.base import Faults, FileRow, Place
-from ingest.importers.files import Row, readable
+from ingest.importing.base import Faults, FileRow, Place
+from ingest.importing.files import Row, readable
 
 Made = tuple[float, dict[str, Any]]
 """Seconds since 1970, and the event without its time."""

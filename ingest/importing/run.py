@@ -14,10 +14,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import structlog
 
-from ingest import metrics, validate
-from ingest.importers.base import Faults, FileRow, Importer, UserRow, Watch, unwatched
-from ingest.plain import take_plain
-from ingest.validate import Policy, Rejection, Taken
+from ingest import metrics
+from ingest.importing.base import Faults, FileRow, Importer, UserRow, Watch, unwatched
+from ingest.validation import validate
+from ingest.validation.fast_path import take_plain
+from ingest.validation.validate import Policy, Rejection, Taken
 from schemas.errors import ConfigurationInvalid, LogUnavailable
 from schemas.log import topics
 from schemas.log.records import LogEntry

@@ -16,10 +16,12 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
-from ingest import metrics, openapi, validate
-from ingest.body import MERGE_PATCH, read_object, read_things
-from ingest.limits import RateLimiter
-from ingest.validate import Policy, Rejection, Taken
+from ingest import metrics
+from ingest.http import openapi
+from ingest.http.body import MERGE_PATCH, read_object, read_things
+from ingest.http.limits import RateLimiter
+from ingest.validation import validate
+from ingest.validation.validate import Policy, Rejection, Taken
 from schemas.errors import LogUnavailable
 from schemas.http.problems import ProblemError, as_response, problem_type
 from schemas.log import topics

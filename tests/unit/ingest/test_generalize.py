@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.coarsen import _RULES, CONTACT, age_group, coarsen, rules_for_events, rules_for_users
+from ingest.validation.generalize import _RULES, CONTACT, age_group, coarsen, rules_for_events, rules_for_users
 
 USERS = rules_for_users()
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

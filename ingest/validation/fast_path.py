@@ -1,6 +1,6 @@
 """Most rows of a file are plain: names, a number and a time. They are judged here without pydantic, in half the time.
 
-Pure. What is not surely valid is left to ``ingest.validate``, which then says what is wrong.
+Pure. What is not surely valid is left to ``ingest.validation.validate``, which then says what is wrong.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ingest.validate import Policy, Taken
+from ingest.validation.validate import Policy, Taken
 from schemas.events import EARLIEST, ITEM_TYPES, MAX_AHEAD, TYPES, VALUED_TYPES, LoggedEvent
 from schemas.log.codec import encode_event
 from schemas.log.records import LogEntry

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ingest.importers.base import Faults, Importer, UserRow, Watch
-from ingest.importers.files import slug
-from ingest.importers.kept import Filter, Kept
+from ingest.importing.base import Faults, Importer, UserRow, Watch
+from ingest.importing.files import slug
+from ingest.importing.k_core import Filter, Kept
 from schemas.errors import ConfigurationInvalid
 from schemas.weights import Weight
 
