@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import msgspec
@@ -78,16 +80,31 @@ class Settings(BaseSettings):
     ranking: Annotated[dict[str, Any], Field(description="Fields of RankingConfig that differ.")] = {}
 
     def ranking_config(self) -> RankingConfig:
-        """The ranking configuration; raises msgspec.ValidationError where a field is not one, or of another type.
+        """The ranking configuration: these fields, and the defaults of all others.
 
         ``weights``, ``population_weights`` and ``sources`` add to the defaults; a site's own event type is one more.
+        Raises msgspec.ValidationError for an unknown field or source, or a value of another type.
         """
-        defaults: dict[str, Any] = msgspec.to_builtins(default_config())
+        fields: dict[str, Any] = msgspec.to_builtins(default_config())
         for name, value in self.ranking.items():
-            if name not in defaults:
-                raise msgspec.ValidationError(f"FRESHET_RANKING: there is no '{name}'")
-            merged = isinstance(value, dict) and isinstance(defaults[name], dict)
-            defaults[name] = {**defaults[name], **value} if merged else value
-        found = msgspec.convert(defaults, RankingConfig)
-        check_boosts(found.boosts, "FRESHET_RANKING: boosts")
-        return found
+            if name not in fields:
+                raise msgspec.ValidationError(f"FRESHET_RANKING: there is no '{name}'{_nearest(name, fields)}")
+            merged = isinstance(value, dict) and isinstance(fields[name], dict)
+            fields[name] = {**fields[name], **value} if merged else value
+        config = msgspec.convert(fields, RankingConfig)
+        check_boosts(config.boosts, "FRESHET_RANKING: boosts")
+        _check_sources(config)
+        return config
+
+
+def _check_sources(config: RankingConfig) -> None:
+    known = default_config().sources
+    for name in config.sources:
+        if name not in known:
+            raise msgspec.ValidationError(f"FRESHET_RANKING: there is no source '{name}'{_nearest(name, known)}")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """A question that names the most similar known name; empty where none is similar."""
+    similar = get_close_matches(name, list(known), 1)
+    return f"; did you mean '{similar[0]}'?" if similar else ""

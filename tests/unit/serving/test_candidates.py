@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from models.source_weights import CURVES, Revisits, SourceWeights
 from schemas.answers import RecommendationRequest
 from schemas.catalogue import Item
 from serving import metrics
+from serving.config import Settings
 from serving.ranking.candidates.registry import candidate_sources
 from serving.ranking.context import Signals
 from serving.ranking.defaults import default_config
@@ -249,6 +251,24 @@ def test_where_nothing_was_learned_of_any_source_the_list_is_as_configured(train
 
 def test_every_source_is_configured():
     assert set(default_config().sources) == set(candidate_sources())
+
+
+@pytest.mark.parametrize(
+    ("ranking", "message"),
+    [
+        ({"sources": {"trending_week": 0.3}}, "there is no source 'trending_week'; did you mean 'trending_here'?"),
+        ({"sources": {"qqq": 1.0}}, "there is no source 'qqq'$"),
+        ({"explor": 0.1}, "there is no 'explor'; did you mean 'explore'?"),
+    ],
+)
+def test_an_unknown_name_in_the_ranking_configuration_is_refused_with_the_nearest_one(ranking, message):
+    with pytest.raises(msgspec.ValidationError, match=message.replace("?", r"\?")):
+        Settings(ranking=ranking).ranking_config()
+
+
+def test_a_known_source_in_the_ranking_configuration_changes_its_weight_alone():
+    changed = Settings(ranking={"sources": {"popular": 0.0}}).ranking_config()
+    assert changed.sources == default_config().sources | {"popular": 0.0}
 
 
 class TestSessionsThatGoBack:
