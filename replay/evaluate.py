@@ -27,7 +27,7 @@ from replay.stream import Moment
 from replay.system import System
 from replay.training import Trainer
 from schemas.answers import RecommendationRequest
-from serving.ranking.blend import CandidateSet, source_weights, weighed
+from serving.ranking.blend import CandidateSet, source_weights, weighted_scores
 from serving.ranking.config import RankingConfig
 from serving.ranking.context import RankingContext
 from serving.ranking.pipeline import RankedList
@@ -267,7 +267,7 @@ class _Replay:
     ) -> None:
         column = _column(candidates, at)
         scores, _ = candidates.table(candidates.scores)
-        totals, _ = candidates.table(weighed(candidates, source_weights(context)))
+        totals, _ = candidates.table(weighted_scores(candidates, source_weights(context)))
         whole = totals.sum(axis=0)
         for name in self._live.system.config.sources:
             row: int | None = candidates.names.index(name) if name in candidates.names else None

@@ -22,7 +22,7 @@ from schemas.events import LoggedEvent
 from schemas.log import topics
 from schemas.log.codec import decode_event
 from schemas.ports import Archive
-from serving.ranking.blend import configured
+from serving.ranking.blend import configured_weights
 from serving.ranking.config import RankingConfig
 from signals.users import is_interaction
 
@@ -66,7 +66,7 @@ def _watched(
         system.feed(event)
         if number % 500 == 0:
             progress("weighing sources", number, len(events))
-    return weigher.learn(partial(configured, system.config))
+    return weigher.learn(partial(configured_weights, system.config))
 
 
 def _ask(system: System, weigher: Weigher, event: LoggedEvent) -> None:

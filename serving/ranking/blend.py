@@ -1,4 +1,4 @@
-"""The blend: each source's scores, 0 to 1, times the source's weight, summed; what is disliked is taken off."""
+"""The blend: the weighted sum of the sources' scores, less the similarity to disliked items."""
 
 from __future__ import annotations
 
@@ -14,71 +14,74 @@ from models.structures.arrays import Floats, Ints
 from serving.arrays import kernels
 from serving.ranking.candidates.registry import candidate_sources
 from serving.ranking.config import RankingConfig
-from serving.ranking.context import NO_CANDIDATES, Candidates, Led, RankingContext
+from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext, SeedLookup
 
 _NONE: Final = Weight(0.0)
 
 
 class BlendedCandidates(NamedTuple):
-    """C candidates: positions, total scores, by source (S, C) what it added and at which place it has it, and what led there."""
+    """C candidates with their total scores, and by source (S, C) the parts of these scores and the seeds."""
 
     items: Ints
     scores: Floats
     names: tuple[str, ...]
     added: Floats
-    places: Ints
-    """-1 where the source did not propose the candidate."""
-    led: tuple[Led | int, ...]
+    """(S, C) The part of the score that comes from each source."""
+    indices: Ints
+    """(S, C) Index of the candidate in the source's own list; -1 where the source did not propose it."""
+    seeds: tuple[SeedLookup | int, ...]
 
 
 class CandidateSet(NamedTuple):
-    """What S sources propose: C positions in any order, and E proposals, one source's after the other's."""
+    """The candidates of S sources: C distinct positions in any order, and E proposals, ordered by source."""
 
     items: Ints
     names: tuple[str, ...]
     lengths: NDArray[np.intp]
-    """(S,) How many of the proposals are each source's."""
+    """(S,) Number of proposals of each source."""
     columns: Ints
-    """(E,) Which of the positions each proposal is of."""
+    """(E,) Index of each proposal's item among the C positions."""
     scores: Floats
-    """(E,) What its source says of it, 0 to 1."""
-    led: tuple[Led | int, ...]
+    """(E,) Score by its source, 0 to 1."""
+    seeds: tuple[SeedLookup | int, ...]
 
     def table(self, values: Floats, among: NDArray[np.int64] | None = None) -> tuple[Floats, Ints]:
-        """Values by proposal (E,) as a table by source and position (S, C), and at which of a source's places each is.
+        """Values by proposal (E,) as a table by source and item (S, C), and the index of each in its source's list.
 
-        0 and -1 where there is no proposal. Of some positions (K,) alone where they are given.
+        Where a source has no proposal the value is 0 and the index -1. ``among`` (K,) selects some of the C items.
         """
         among = np.arange(self.items.size) if among is None else among
         return kernels.table(values, self.columns, self.lengths, among, self.items.size)
 
 
 def source_weights(context: RankingContext) -> dict[str, Weight]:
-    """The sources' weights for this person: those that were learned, and of all other sources the configured ones.
+    """The weight of each source for this user: the learned one, or else the configured one.
 
-    A stored list says what the fold-in says, and gives way to it as fresh events outweigh what was learned.
+    The stored list and the fold-in share one weight: the fold-in's share is ``fresh_share``, the list has the rest.
     """
     learned = context.models.weights
-    weights = configured(context.config, inf if context.trained else context.profile.events)
+    weights = configured_weights(context.config, inf if context.trained else context.profile.events)
     if learned is not None:
         weights |= _learned(context, learned)
     if context.signals.stored is not None:
         whole, fresh = weights.get("fold_in", _NONE), context.fresh_share
-        weights["list"] = Weight(*(each * (1.0 - fresh) for each in whole))
-        weights["fold_in"] = Weight(*(each * fresh for each in whole))
+        weights["list"] = Weight(*(weight * (1.0 - fresh) for weight in whole))
+        weights["fold_in"] = Weight(*(weight * fresh for weight in whole))
     return weights
 
 
 def _learned(context: RankingContext, learned: SourceWeights) -> dict[str, Weight]:
-    """Those of the sources that are configured at all."""
-    on, found = context.config.sources, learned.of(context.profile.events)
-    return {name: weight for name, weight in found.items() if on.get(name, 0.0) > 0}
+    """The learned weights of the sources that the configuration does not switch off."""
+    configured = context.config.sources
+    weights = learned.of(context.profile.events)
+    return {name: weight for name, weight in weights.items() if configured.get(name, 0.0) > 0}
 
 
-def configured(config: RankingConfig, interactions: float) -> dict[str, Weight]:
-    """The weights for somebody with so many interactions, as they are configured.
+def configured_weights(config: RankingConfig, interactions: float) -> dict[str, Weight]:
+    """The configured weights for a user with this number of interactions.
 
-    What everybody does orders a stranger's list, fading with each interaction, and never that of somebody known.
+    Sources of scope ``everybody`` order the list of a cold-start user. Their weight falls with each interaction,
+    and is 0 from ``known_events`` on.
     """
     known = 1.0 if interactions >= config.known_events else interactions / config.known_events
     sources = config.sources.items()
@@ -90,48 +93,50 @@ def _is_of_everybody(name: str) -> bool:
     return source is not None and source.scope == "everybody"
 
 
-def gather(parts: Mapping[str, Candidates]) -> CandidateSet:
-    """All candidates of some sources."""
-    used = {name: found for name, found in parts.items() if found.items.size}
-    proposed = np.concatenate([NO_CANDIDATES.items, *(found.items for found in used.values())])
+def gather(candidates: Mapping[str, Candidates]) -> CandidateSet:
+    """The candidates of these sources as one set; sources without candidates are left out."""
+    by_source = {name: own for name, own in candidates.items() if own.items.size}
+    proposed = np.concatenate([NO_CANDIDATES.items, *(own.items for own in by_source.values())])
     items, columns = kernels.numbered(proposed)
     return CandidateSet(
         items=items,
-        names=tuple(used),
-        lengths=np.array([found.items.size for found in used.values()], np.intp),
+        names=tuple(by_source),
+        lengths=np.array([own.items.size for own in by_source.values()], np.intp),
         columns=columns,
-        scores=np.concatenate([NO_CANDIDATES.scores, *(found.scores for found in used.values())]),
-        led=tuple([found.led for found in used.values()]),
+        scores=np.concatenate([NO_CANDIDATES.scores, *(own.scores for own in by_source.values())]),
+        seeds=tuple([own.seeds for own in by_source.values()]),
     )
 
 
-def weighed(found: CandidateSet, weights: Mapping[str, Weight]) -> Floats:
-    """What each proposal adds to its candidate (E,); that of a source without a weight adds nothing."""
-    given = np.array([weights.get(name, _NONE) for name in found.names], np.float32).reshape(-1, CURVES)
-    return kernels.weighed(found.scores, found.lengths, given)
+def weighted_scores(candidate_set: CandidateSet, weights: Mapping[str, Weight]) -> Floats:
+    """What each proposal adds to its candidate's score (E,); 0 for a source without a weight."""
+    by_source = np.array([weights.get(name, _NONE) for name in candidate_set.names], np.float32).reshape(-1, CURVES)
+    return kernels.weighed(candidate_set.scores, candidate_set.lengths, by_source)
 
 
 def blend(
     context: RankingContext,
-    parts: Mapping[str, Candidates],
+    candidates: Mapping[str, Candidates],
     weights: Mapping[str, Weight],
     negative_feedback: Candidates,
 ) -> BlendedCandidates:
-    """The candidates that may yet be shown, with their totals, in no order."""
-    found = gather({name: each for name, each in parts.items() if any(weights.get(name, _NONE))})
-    added = weighed(found, weights)
-    scores = np.bincount(found.columns, added, found.items.size).astype(np.float32)
+    """The candidates that may still be shown, with their total scores, in any order."""
+    candidate_set = gather({name: own for name, own in candidates.items() if any(weights.get(name, _NONE))})
+    added = weighted_scores(candidate_set, weights)
+    scores = np.bincount(candidate_set.columns, added, candidate_set.items.size).astype(np.float32)
     if context.request.seed and context.config.exploration:
-        scores *= _noise(context, found.items)
+        scores *= _noise(context, candidate_set.items)
     if negative_feedback.items.size:
-        scores -= _aversion(context, found.items, negative_feedback)
-    near = _shortlist(context, scores)
-    shown, places = found.table(added, near)
-    return BlendedCandidates(found.items[near], scores[near], found.names, shown, places, found.led)
+        scores -= _negative_scores(context, candidate_set.items, negative_feedback)
+    shortlist = _shortlist(context, scores)
+    shown, indices = candidate_set.table(added, shortlist)
+    return BlendedCandidates(
+        candidate_set.items[shortlist], scores[shortlist], candidate_set.names, shown, indices, candidate_set.seeds
+    )
 
 
 def _shortlist(context: RankingContext, scores: Floats) -> NDArray[np.intp]:
-    """Which of the candidates by their scores (C,) may be shown once ``ctr_adjusted`` has moved them: most can be left out."""
+    """Indices of the candidates, by scores (C,), that can still be shown after ``ctr_adjusted`` has changed the scores."""
     request, config = context.request, context.config
     if request.diversity > 0 or config.caps or config.boosts or request.boosts or config.explore:
         return np.arange(scores.size)
@@ -139,22 +144,22 @@ def _shortlist(context: RankingContext, scores: Floats) -> NDArray[np.intp]:
 
 
 def ctr_adjusted(context: RankingContext, blended: BlendedCandidates) -> BlendedCandidates:
-    """The same by how willingly each is clicked where it is shown; a factor near 1, which is no reason."""
-    most = 1.0 + context.config.click_through
+    """The blend with each score multiplied by a factor near 1 for clicks over impressions; this is no reason of its own."""
+    limit = 1.0 + context.config.click_through
     exposure = context.signals.aggregates.exposure
-    if most == 1.0 or exposure.empty:
+    if limit == 1.0 or exposure.empty:
         return blended
-    factors = exposure.relative(blended.items, context.request.now, most)
+    factors = exposure.relative(blended.items, context.request.now, limit)
     return blended._replace(scores=blended.scores * factors)
 
 
-def _aversion(context: RankingContext, items: Ints, negative_feedback: Candidates) -> Floats:
-    """What is taken off each candidate's score, shape (C,)."""
-    taken = np.zeros(len(context.catalogue), np.float32)
-    taken[negative_feedback.items] = negative_feedback.scores * context.config.aversion
-    return taken[items]
+def _negative_scores(context: RankingContext, items: Ints, negative_feedback: Candidates) -> Floats:
+    """What is subtracted from the score of each candidate, shape (C,)."""
+    by_position = np.zeros(len(context.catalogue), np.float32)
+    by_position[negative_feedback.items] = negative_feedback.scores * context.config.aversion
+    return by_position[items]
 
 
 def _noise(context: RankingContext, items: Ints) -> Floats:
-    """Factors around 1, drawn for each item from the request's seed, shape (C,)."""
+    """Factors around 1, made from the request's seed and each item's hash, shape (C,)."""
     return kernels.noise(context.catalogue.column("hash"), items, context.request.seed, context.config.exploration)

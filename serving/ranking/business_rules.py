@@ -39,8 +39,8 @@ def apply_boosts(context: RankingContext, blended: BlendedCandidates) -> Blended
         scores=np.where(blended.scores > 0, blended.scores * factors, blended.scores),
         names=(*blended.names, BOOST),
         added=np.vstack([added, more[None]]).astype(np.float32),
-        places=np.vstack([blended.places, np.full((1, more.size), -1, np.int32)]),
-        led=(*blended.led, NO_SEED),
+        indices=np.vstack([blended.indices, np.full((1, more.size), -1, np.int32)]),
+        seeds=(*blended.seeds, NO_SEED),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a source of candidates sees, and what it gives."""
+"""What a candidate source reads, ``RankingContext``, and what it returns, ``Candidates``."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from serving.state.model_bundle import ModelBundle, ScoredPositions
 from signals.users import UserValue
 
 NO_SEED: Final = -1
-"""The anchor of a candidate that no single item led to."""
-_MANY: Final = 10_000
-"""Scores from which on it pays to look for a floor first."""
+"""The seed of a candidate that no single item produced."""
+_THRESHOLD_FROM: Final = 10_000
+"""Number of scores from which it is faster to look for a threshold first."""
 _SPARE: Final = 64
-"""Candidates beyond those wanted, for some of the best may not be allowed."""
+"""Candidates beyond the limit, because some of the best may not be allowed."""
 
 
 class Signals(NamedTuple):
-    """What is known at this moment: the person's value, everybody's aggregates, the person's precomputed list."""
+    """What is known at this moment: the user's value, the aggregates, and the user's precomputed list."""
 
     user: UserValue
     aggregates: Aggregates
@@ -38,7 +38,7 @@ class Signals(NamedTuple):
 
 
 class RankingContext(NamedTuple):
-    """One request with all that bears on it. ``allowed`` (n,) says which positions may be recommended."""
+    """One request with what was read for it. ``allowed`` (n,) is True for the positions that may be recommended."""
 
     request: RecommendationRequest
     profile: Profile
@@ -47,105 +47,108 @@ class RankingContext(NamedTuple):
     catalogue: Catalogue
     config: RankingConfig
     allowed: Bools
-    reach: int
-    returning: Ints
-    """Positions (R,) that the session was at and may be shown again, newest first: only two sources propose these."""
+    candidate_limit: int
+    """Candidates that each source returns at most."""
+    revisitable: Ints
+    """Positions (R,) of this session's items that may be shown again, newest first; two sources propose them."""
 
     @property
     def trained(self) -> bool:
-        """Whether the model knows this person."""
+        """Whether the model knows this user."""
         als, user_id = self.models.als, self.request.user_id
         known = als is not None and user_id is not None and als.vector(user_id) is not None
         return known or bool(self.signals.stored and self.signals.stored.items.size)
 
     @property
     def fresh_share(self) -> float:
-        """How far what the person did since training outweighs what was learned: 0 to 1; 1 for a stranger."""
+        """Share of the events since training in what is known about the user, 0 to 1; 1 for a cold-start user."""
         if not self.trained:
             return 1.0
         return self.profile.fresh / (self.profile.fresh + self.config.mix)
 
 
-Led = Callable[[Ints], Ints]
-"""The item that led to each of some of a source's candidates, or NOBODY; asked by their places, none below 0, shape (C,)."""
+SeedLookup = Callable[[Ints], Ints]
+"""Returns, for each candidate index (C,), the position of the seed item that produced it, or NO_SEED."""
 
 
 class Candidates(NamedTuple):
-    """One source's candidates: distinct positions (C,), scores 0 to 1 (C,), and which item led to them."""
+    """The candidates of one source: distinct positions (C,), scores from 0 to 1 (C,), and the seeds that produced them."""
 
     items: Ints
     scores: Floats
-    led: Led | int = NO_SEED
-    """Asked only of the candidates that are shown; or one item that led to them all."""
+    seeds: SeedLookup | int = NO_SEED
+    """Looked up for the candidates that are shown; or the position of one seed of all candidates."""
 
 
 NO_CANDIDATES: Final = Candidates(np.empty(0, np.int32), np.empty(0, np.float32))
 
 
 def first_allowed(context: RankingContext, items: Ints) -> NDArray[np.int64]:
-    """Places of the first ``reach`` allowed among these items (C,), in their order."""
-    return kernels.first_allowed(items, context.allowed, context.reach)
+    """Indices of the first ``candidate_limit`` allowed items among these (C,), in their order."""
+    return kernels.first_allowed(items, context.allowed, context.candidate_limit)
 
 
 def best_allowed(context: RankingContext, items: Ints, scores: Floats, above: float = -inf) -> NDArray[np.int64]:
-    """Places of the ``reach`` best of the allowed among these items (C,), by finite scores (C,) above ``above``, best first."""
-    if scores.size < max(_MANY, context.reach + _SPARE):
+    """Indices of the ``candidate_limit`` best allowed items among these (C,), best first; only finite scores above ``above``."""
+    if scores.size < max(_THRESHOLD_FROM, context.candidate_limit + _SPARE):
         return _best(context, items, scores, above)
     # NumPy is faster at leaving out most of many.
-    floor = max(score_thresholds(scores[None, :], context.reach + _SPARE)[0] - 1.0 / kernels.EXACT, above)
-    near = (scores > floor).nonzero()[0]
-    found = near[_best(context, items[near], scores[near], above)]
-    return found if found.size == context.reach or floor <= above else _best(context, items, scores, above)
+    threshold = max(score_thresholds(scores[None, :], context.candidate_limit + _SPARE)[0] - 1.0 / kernels.EXACT, above)
+    above_threshold = (scores > threshold).nonzero()[0]
+    best = above_threshold[_best(context, items[above_threshold], scores[above_threshold], above)]
+    return best if best.size == context.candidate_limit or threshold <= above else _best(context, items, scores, above)
 
 
 def _best(context: RankingContext, items: Ints, scores: Floats, above: float) -> NDArray[np.int64]:
-    return kernels.best_allowed(scores, items, context.allowed, context.catalogue.column("hash"), context.reach, above)
+    return kernels.best_allowed(
+        scores, items, context.allowed, context.catalogue.column("hash"), context.candidate_limit, above
+    )
 
 
 def max_normalize(scores: Floats) -> Floats:
-    """Scores brought to 0..1 by the greatest one; what is below zero becomes zero."""
+    """Scores divided by the greatest one, so that they are between 0 and 1; negative ones become 0."""
     top = float(scores.max(initial=0.0))
     positive: Floats = np.maximum(scores, 0.0).astype(np.float32, copy=False)
     return positive / np.float32(top) if top > 0 else positive
 
 
 def shrink(scores: Floats, support: float) -> Floats:
-    """Scores above 0 brought to 0..1: the greatest one is near 1 where it is far above ``support``, which has its unit."""
+    """Positive scores divided by the greatest one plus ``support`` (in the same unit): few observations give low scores."""
     top = float(scores.max(initial=0.0))
-    weighed: Floats = scores / np.float32(top + support) if top > 0 else scores
-    return weighed
+    shrunk: Floats = scores / np.float32(top + support) if top > 0 else scores
+    return shrunk
 
 
 class SeedMatches(NamedTuple):
-    """Where one anchor leads: positions (C,), how strongly each (C,), and how much the anchor counts."""
+    """The items that one seed produces: positions (C,), scores (C,), and the weight of the seed."""
 
-    anchor: int
+    seed: int
     weight: float
     items: Ints
     scores: Floats
 
 
-def sum_by_item(context: RankingContext, leads: Iterable[SeedMatches]) -> Candidates:
-    """Candidates of several anchors: weighed scores summed, each led to by the anchor that gave it most; the ``reach`` best."""
-    kept = [each for each in leads if each.items.size]
-    if not kept:
+def sum_by_item(context: RankingContext, matches: Iterable[SeedMatches]) -> Candidates:
+    """The best ``candidate_limit`` items by the sum of weighted scores; the seed of each is the one that adds most to it."""
+    nonempty = [match for match in matches if match.items.size]
+    if not nonempty:
         return NO_CANDIDATES
-    anchors, weights, items, scores = zip(*kept, strict=True)
-    found, summed, leading = kernels.sum_by_item(
+    seeds, weights, items, scores = zip(*nonempty, strict=True)
+    positions, sums, strongest_seeds = kernels.sum_by_item(
         np.concatenate(items),
         np.concatenate(scores),
-        np.array([each.size for each in items]),
-        np.array(anchors, np.int32),
+        np.array([own.size for own in items]),
+        np.array(seeds, np.int32),
         np.array(weights, np.float32),
         context.allowed,
         context.catalogue.column("hash"),
-        context.reach,
+        context.candidate_limit,
     )
-    return Candidates(found, summed, leading.take)
+    return Candidates(positions, sums, strongest_seeds.take)
 
 
 def rank_buckets(items: Ints) -> Candidates:
-    """Candidates in order, scored by rank in doubling buckets: a small change of counts seldom changes a score."""
+    """Candidates in this order, scored by rank in buckets that double in size, so that small changes of counts change few scores."""
     return Candidates(items, _buckets(items.size))
 
 

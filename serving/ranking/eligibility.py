@@ -22,33 +22,33 @@ from signals.users import UserValue
 _ANY: Final = "*"
 
 
-def permitted(request: RecommendationRequest, catalogue: Catalogue) -> Bools:
+def eligible_positions(request: RecommendationRequest, catalogue: Catalogue) -> Bools:
     """Which positions (n,) may be shown to anybody who asks so: visible now, as was asked for, not excluded or shown before."""
-    may = catalogue.all_visible(request.now)
+    eligible = catalogue.all_visible(request.now)
     if request.include:
-        included = np.zeros_like(may)
+        included = np.zeros_like(eligible)
         included[catalogue.positions(request.include)] = True
-        may &= included
+        eligible &= included
     if request.categories:
-        may &= catalogue.in_categories(request.categories)
+        eligible &= catalogue.in_categories(request.categories)
     if request.filter:
-        may &= compiled(request.filter).holds(request, catalogue.fields)
+        eligible &= compiled(request.filter).holds(request, catalogue.fields)
     if request.exclude:
-        may[catalogue.positions(request.exclude)] = False
+        eligible[catalogue.positions(request.exclude)] = False
     if request.shown:
-        may &= ~np.isin(catalogue.column("hash"), np.frombuffer(request.shown, "<u4"))
-    return may
+        eligible &= ~np.isin(catalogue.column("hash"), np.frombuffer(request.shown, "<u4"))
+    return eligible
 
 
 def hide_seen(
-    may: Bools, request: RecommendationRequest, user: UserValue, catalogue: Catalogue, config: RankingConfig
+    eligible: Bools, request: RecommendationRequest, user: UserValue, catalogue: Catalogue, config: RankingConfig
 ) -> None:
     """Take from what may be shown (n,), in its place, what the person has seen and may not be shown again yet."""
     if request.seen or not config.hide_seen:
         return
-    may[catalogue.positions(_stay_away(request, user, config))] = False
+    eligible[catalogue.positions(_hidden_items(request, user, config))] = False
     if (user.past.newer or user.past.older) and config.seen_for.get(_ANY) is None:
-        may[seen_long_ago(user.past, catalogue.column("hash"))] = False
+        eligible[seen_long_ago(user.past, catalogue.column("hash"))] = False
 
 
 def seen_long_ago(past: Bloom, hashes: NDArray[np.uint32]) -> Ints:
@@ -65,7 +65,7 @@ def _held(bits: bytes, hashes: NDArray[np.uint32]) -> NDArray[np.int64]:
     return found
 
 
-def _stay_away(request: RecommendationRequest, user: UserValue, config: RankingConfig) -> Iterable[str]:
+def _hidden_items(request: RecommendationRequest, user: UserValue, config: RankingConfig) -> Iterable[str]:
     """The items seen that may not be shown again yet, by what was done and how long ago."""
     if not config.seen_for:
         return user.seen

@@ -103,4 +103,4 @@ def _reasons(context: RankingContext, at: int) -> list[Reason]:
     """Why the item would be recommended if it were the only one."""
     request = msgspec.structs.replace(context.request, include=(context.catalogue.ids[at],), seen=True, count=1)
     ranked = recommend(request, context.signals, context.models, context.catalogue, context.config)
-    return ranked.items[0].reasons if ranked.items and not ranked.filled else []
+    return ranked.items[0].reasons if ranked.items and not ranked.backfilled else []

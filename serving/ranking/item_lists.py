@@ -43,7 +43,7 @@ def shelf(
 ) -> RankedList:
     """A shelf in its own order, filled up where it is short; scores fall from 1 by rank."""
     context = build_context(request, signals, models, catalogue, config)
-    found = _ranked(_order(kind, context)[: context.reach])
+    found = _ranked(_order(kind, context)[: context.candidate_limit])
     blended = blend.blend(context, {kind: found}, {kind: Weight(1.0)}, NO_CANDIDATES)
     return build_list(context, blended, {kind: SourceOutcome("ok", found.items.size)})
 
@@ -102,8 +102,8 @@ def _linked(name: str, at: int, found: Iterable[SeedMatches], context: RankingCo
 
 
 def _similar_parts(context: RankingContext, at: int) -> dict[str, Candidates]:
-    by_model = context.models.similar(context.catalogue, at, max(context.config.neighbours, context.reach))
-    text_items, text_scores = context.catalogue.text.alike(at, context.reach)
+    by_model = context.models.similar(context.catalogue, at, max(context.config.neighbours, context.candidate_limit))
+    text_items, text_scores = context.catalogue.text.alike(at, context.candidate_limit)
     return {
         "similar": _near(context, at, by_model.items, by_model.scores),
         "next": sum_by_item(context, following(context, [(at, 1.0)])),
@@ -118,7 +118,7 @@ def _near(context: RankingContext, at: int, items: Ints, scores: Floats) -> Cand
 def _order(kind: Shelf, context: RankingContext) -> Ints:
     """Allowed positions in the shelf's order."""
     if kind == "latest":
-        return newest(context.catalogue, np.flatnonzero(context.allowed).astype(np.int32), context.reach)
+        return newest(context.catalogue, np.flatnonzero(context.allowed).astype(np.int32), context.candidate_limit)
     order = context.signals.aggregates.trending if kind == "trending" else context.signals.aggregates.popular
     order = order if order.size else context.models.popular.items
     return order[context.allowed[order]]

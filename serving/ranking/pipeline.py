@@ -1,4 +1,4 @@
-"""The pure core: a request, what is known at this moment, a model, the catalogue and choices give an answer."""
+"""The ranking pipeline, a pure function: request, signals, models, catalogue and configuration give a ranked list."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _SMALLEST_SHARE: Final = 0.01
 
 
 class RankedList(NamedTuple):
-    """Items with scores and reasons, best first, their positions, and what each source did."""
+    """Items with scores and reasons, best first, their positions, and the outcome of each source."""
 
     items: list[DecidedItem]
     positions: Ints
     sources: dict[str, SourceOutcome]
-    filled: int
-    """How many items at the end no source chose."""
+    backfilled: int
+    """Number of items at the end of the list that no source proposed."""
 
 
 def call_source(source: CandidateSource, context: RankingContext) -> Candidates:
-    """Call a source, and measure nothing."""
+    """Call a source without measuring it."""
     return source.generate(context)
 
 
@@ -53,14 +53,15 @@ def recommend(
     config: RankingConfig,
     call: CallSource = call_source,
 ) -> RankedList:
-    """Up to ``request.count`` distinct items that may be shown, scores falling; the same inputs give the same answer."""
+    """Up to ``request.count`` distinct items, best first; equal inputs give equal lists."""
     context = build_context(request, signals, models, catalogue, config)
     weights = blend.source_weights(context)
-    parts = generate_candidates(context, [name for name in candidate_sources() if any(weights.get(name, ()))], call)
-    blended = blend.ctr_adjusted(context, blend.blend(context, parts, weights, similar.negative_feedback(context)))
+    active = [name for name in candidate_sources() if any(weights.get(name, ()))]
+    candidates = generate_candidates(context, active, call)
+    blended = blend.ctr_adjusted(context, blend.blend(context, candidates, weights, similar.negative_feedback(context)))
     blended = business_rules.apply_boosts(context, blended)
     outcomes = {
-        name: SourceOutcome("ok", parts[name].items.size) if name in parts else SourceOutcome("skipped")
+        name: SourceOutcome("ok", candidates[name].items.size) if name in candidates else SourceOutcome("skipped")
         for name in candidate_sources()
     }
     ranked = build_list(context, blended, outcomes)
@@ -72,7 +73,7 @@ def recommend(
 def generate_candidates(
     context: RankingContext, names: Iterable[str], call: CallSource = call_source
 ) -> dict[str, Candidates]:
-    """What these sources propose."""
+    """The candidates of these sources, by name."""
     sources = candidate_sources()
     return {name: call(sources[name], context) for name in names}
 
@@ -80,93 +81,94 @@ def generate_candidates(
 def build_context(
     request: RecommendationRequest, signals: Signals, models: ModelBundle, catalogue: Catalogue, config: RankingConfig
 ) -> RankingContext:
-    """The request with what is read once for all sources."""
-    found, may = (
-        user_profile.read(request, signals.user, models, catalogue, config),
-        eligibility.permitted(request, catalogue),
-    )
-    returning = _returning(request, models, found)
-    returning = returning[may[returning]]
-    eligibility.hide_seen(may, request, signals.user, catalogue, config)
+    """The request with what all sources read: the profile and the eligible positions."""
+    profile = user_profile.build_profile(request, signals.user, models, catalogue, config)
+    eligible = eligibility.eligible_positions(request, catalogue)
+    revisitable = _revisitable(request, models, profile)
+    revisitable = revisitable[eligible[revisitable]]
+    eligibility.hide_seen(eligible, request, signals.user, catalogue, config)
     return RankingContext(
         request=request,
-        profile=found,
+        profile=profile,
         signals=signals,
         models=models,
         catalogue=catalogue,
         config=config,
-        allowed=may,
-        reach=max(config.reach, 4 * request.count + len(request.shown) // 4),
-        returning=returning,
+        allowed=eligible,
+        candidate_limit=max(config.candidate_limit, 4 * request.count + len(request.shown) // 4),
+        revisitable=revisitable,
     )
 
 
-def _returning(request: RecommendationRequest, models: ModelBundle, found: user_profile.Profile) -> Ints:
-    """Where the session was, newest first, as far as people of the site were found to go back; nothing for a known person."""
+def _revisitable(request: RecommendationRequest, models: ModelBundle, profile: user_profile.Profile) -> Ints:
+    """The session's items, newest first, on a site where sessions were learned to go back; none for a signed-in user."""
     if request.user_id is not None or models.weights is None or models.weights.revisits is Revisits.NONE:
         return np.empty(0, np.int32)
-    return np.array(list(found.recent)[models.weights.revisits is Revisits.EARLIER :], np.int32)
+    return np.array(list(profile.recent)[models.weights.revisits is Revisits.EARLIER :], np.int32)
 
 
 def build_list(context: RankingContext, blended: BlendedCandidates, outcomes: dict[str, SourceOutcome]) -> RankedList:
-    """The best of the blend with their reasons, filled up where they are too few."""
-    chosen = _choose(context, blended)
-    items = _decided(context, blended, chosen)
+    """The best of the blend with their reasons, backfilled where they are too few."""
+    chosen = _select(context, blended)
+    items = _with_reasons(context, blended, chosen)
     positions = blended.items[chosen]
     floor = items[-1].score if items else 1.0
-    more, reasons = _filling(context, positions, context.request.count - len(items))
+    backfill, reasons = _backfill(context, positions, context.request.count - len(items))
     items += [
-        DecidedItem(context.catalogue.ids[at], floor * 0.5 * (1.0 - place / (more.size + 1)), [Reason(reason, 1.0)])
-        for place, (at, reason) in enumerate(zip(more.tolist(), reasons, strict=True))
+        DecidedItem(
+            context.catalogue.ids[position], floor * 0.5 * (1.0 - rank / (backfill.size + 1)), [Reason(reason, 1.0)]
+        )
+        for rank, (position, reason) in enumerate(zip(backfill.tolist(), reasons, strict=True))
     ]
-    return RankedList(items, np.concatenate([positions, more]), outcomes, int(more.size))
+    return RankedList(items, np.concatenate([positions, backfill]), outcomes, int(backfill.size))
 
 
-def _choose(context: RankingContext, blended: BlendedCandidates) -> Ints:
-    """Columns of the blend to show, best first."""
+def _select(context: RankingContext, blended: BlendedCandidates) -> Ints:
+    """Indices of the blended candidates to show, best first."""
     request = context.request
     ties = context.catalogue.column("hash")[blended.items]
-    every = request.diversity > 0 or bool(context.config.caps)
-    order = top_k(blended.scores, blended.scores.size if every else request.count, ties, above=0.0)
+    reordered = request.diversity > 0 or bool(context.config.caps)
+    order = top_k(blended.scores, blended.scores.size if reordered else request.count, ties, above=0.0)
     return order[diversity.chosen(context, blended.items[order], blended.scores[order])].astype(np.int32)
 
 
-def _decided(context: RankingContext, blended: BlendedCandidates, chosen: Ints) -> list[DecidedItem]:
+def _with_reasons(context: RankingContext, blended: BlendedCandidates, chosen: Ints) -> list[DecidedItem]:
+    """The chosen candidates with their scores and reasons."""
     ids = context.catalogue.ids
     items = blended.items[chosen]
     reasons = _reasons(context, blended, chosen)
     return [
-        DecidedItem(ids[at], score, why)
-        for at, score, why in zip(items.tolist(), blended.scores[chosen].tolist(), reasons, strict=True)
+        DecidedItem(ids[position], score, own_reasons)
+        for position, score, own_reasons in zip(items.tolist(), blended.scores[chosen].tolist(), reasons, strict=True)
     ]
 
 
 def _reasons(context: RankingContext, blended: BlendedCandidates, chosen: Ints) -> list[list[Reason]]:
-    """Each chosen item's reasons, largest share first; shares too small to tell are left out."""
+    """The reasons of each chosen item, largest share first; shares below ``_SMALLEST_SHARE`` are left out."""
     rows, columns, shares = kernels.largest_shares(blended.added, chosen, _SMALLEST_SHARE)
-    anchors = _anchors(blended, chosen)
+    seeds = _seeds(blended, chosen)
     ids, names = context.catalogue.ids, blended.names
-    led = [None if at == NO_SEED else ids[at] for at in anchors[rows, columns].tolist()]
-    told = map(Reason, [names[row] for row in rows.tolist()], shares.tolist(), led)
-    return [list(islice(told, count)) for count in np.bincount(columns, minlength=chosen.size).tolist()]
+    seed_ids = [None if seed == NO_SEED else ids[seed] for seed in seeds[rows, columns].tolist()]
+    reasons = map(Reason, [names[row] for row in rows.tolist()], shares.tolist(), seed_ids)
+    return [list(islice(reasons, count)) for count in np.bincount(columns, minlength=chosen.size).tolist()]
 
 
-def _anchors(blended: BlendedCandidates, chosen: Ints) -> Ints:
-    """By source (S, K) the item that led to each chosen one; NOBODY where the source did not propose it."""
-    places = blended.places[:, chosen]
-    anchors = np.full(places.shape, NO_SEED, np.int32)
-    for row, led in enumerate(blended.led):
-        if not isinstance(led, int):
-            own = (places[row] >= 0).nonzero()[0]
-            anchors[row, own] = led(places[row, own])
-        elif led != NO_SEED:
-            anchors[row] = led
-    return anchors
+def _seeds(blended: BlendedCandidates, chosen: Ints) -> Ints:
+    """By source, the seed of each chosen candidate (S, K); NO_SEED where the source did not propose it."""
+    indices = blended.indices[:, chosen]
+    seeds = np.full(indices.shape, NO_SEED, np.int32)
+    for row, seed in enumerate(blended.seeds):
+        if not isinstance(seed, int):
+            proposed = (indices[row] >= 0).nonzero()[0]
+            seeds[row, proposed] = seed(indices[row, proposed])
+        elif seed != NO_SEED:
+            seeds[row] = seed
+    return seeds
 
 
-def _filling(context: RankingContext, taken: Ints, count: int) -> tuple[Ints, list[str]]:
-    """Items for the places that are left: popular at training, popular now, then the newest."""
-    more: list[int] = []
+def _backfill(context: RankingContext, taken: Ints, count: int) -> tuple[Ints, list[str]]:
+    """Up to ``count`` further items with their sources: popular at training, popular now, then the newest."""
+    positions: list[int] = []
     reasons: list[str] = []
     if count <= 0:
         return np.empty(0, np.int32), reasons
@@ -177,12 +179,12 @@ def _filling(context: RankingContext, taken: Ints, count: int) -> tuple[Ints, li
         ("new", lambda: _newest(context, free)),
     ]
     for reason, order in orders:
-        if len(more) < count:
-            found = _first(order(), free, count - len(more))
-            free[found] = False
-            more += found
-            reasons += [reason] * len(found)
-    return np.array(more, np.int32), reasons
+        if len(positions) < count:
+            added = _first(order(), free, count - len(positions))
+            free[added] = False
+            positions += added
+            reasons += [reason] * len(added)
+    return np.array(positions, np.int32), reasons
 
 
 def _first(order: Ints, free: Bools, count: int) -> list[int]:

@@ -38,19 +38,19 @@ class Profile(NamedTuple):
     """Searches with their decayed weights, newest first."""
 
 
-def read(
+def build_profile(
     request: RecommendationRequest, user: UserValue, models: ModelBundle, catalogue: Catalogue, config: RankingConfig
 ) -> Profile:
     """The profile of a value; decay counts from the person's own newest event."""
     entries = user.recent[-config.profile_events :]
-    against = _against(entries)
+    against = _rejected_items(entries)
     weights: dict[int, float] = {}
     recent: dict[int, float] = {}
     trail: list[int] = []
     newest = max((entry.at for entry in entries), default=request.now)
     fresh, recent_from, trained_to, fading = 0.0, newest - config.next_window, models.trained_to, 1.0
     position = catalogue.position
-    for entry, weight in _weighed(entries, newest, session_start(request, user), config):
+    for entry, weight in _weighted_entries(entries, newest, session_start(request, user), config):
         at = position(entry.item)
         if at is None or entry.item in against:
             continue
@@ -77,7 +77,7 @@ def read(
     )
 
 
-def _weighed(
+def _weighted_entries(
     entries: Sequence[Entry], newest: float, session_from: float, config: RankingConfig
 ) -> Iterator[tuple[Entry, float]]:
     """Entries of interest with their weights, decayed since the newest one's time, newest first."""
@@ -105,7 +105,7 @@ def session_start(request: RecommendationRequest, user: UserValue) -> float:
     return session.started
 
 
-def _against(entries: tuple[Entry, ...]) -> dict[str, None]:
+def _rejected_items(entries: tuple[Entry, ...]) -> dict[str, None]:
     """Items whose newest verdict is a no: a dislike, a dismissal, a low rating, a like taken back."""
     judged: set[str] = set()
     against: dict[str, None] = {}

@@ -81,8 +81,8 @@ def again(made: Answer, recommendation_id: str, now: float) -> Answer:
 
 def count(made: Answer, ranked: RankedList) -> None:
     """Count what an answer had to do without."""
-    if ranked.filled:
-        metrics.FALLBACKS.inc(ranked.filled)
+    if ranked.backfilled:
+        metrics.FALLBACKS.inc(ranked.backfilled)
     for reason in made.degraded:
         metrics.DEGRADED.labels(reason).inc()
 

@@ -12,7 +12,7 @@ from signals.baskets import HALF_LIFE
 
 def generate(context: RankingContext) -> Candidates:
     """Companions of the newest items, weighed as ``next`` weighs followers."""
-    newest = islice(context.profile.recent.items(), context.config.next_anchors)
+    newest = islice(context.profile.recent.items(), context.config.next_seeds)
     part = sum_by_item(context, linked(context, newest, context.signals.aggregates.companions, HALF_LIFE))
     return part._replace(scores=shrink(part.scores, context.config.next_support))
 

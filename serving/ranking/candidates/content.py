@@ -11,7 +11,7 @@ from serving.ranking.context import Candidates, RankingContext, SeedMatches, max
 def generate(context: RankingContext) -> Candidates:
     """Items that share telling terms with the newest ones, less the older those are."""
     alike, count = context.catalogue.text.alike, context.config.neighbours
-    newest = islice(context.profile.recent.items(), context.config.text_anchors)
+    newest = islice(context.profile.recent.items(), context.config.text_seeds)
     matches = (SeedMatches(at, weight, *alike(at, count)) for at, weight in newest)
     # What matches best comes first.
     found = sum_by_item(

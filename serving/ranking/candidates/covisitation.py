@@ -18,9 +18,7 @@ _LIVELY: Final = 20.0
 
 def generate(context: RankingContext) -> Candidates:
     """Followers of the newest items, less the older the item is; scores near 1 where many co-visits support them."""
-    found = sum_by_item(
-        context, following(context, islice(context.profile.recent.items(), context.config.next_anchors))
-    )
+    found = sum_by_item(context, following(context, islice(context.profile.recent.items(), context.config.next_seeds)))
     return found._replace(scores=shrink(found.scores, context.config.next_support))
 
 

@@ -18,7 +18,9 @@ def by_age(half: Callable[[RankingConfig], float]) -> Callable[[RankingContext],
 
     def generate(context: RankingContext) -> Candidates:
         catalogue, now = context.catalogue, context.request.now
-        arrived, young = catalogue.arrivals.newest(now, now - context.config.new_age, context.allowed, context.reach)
+        arrived, young = catalogue.arrivals.newest(
+            now, now - context.config.new_age, context.allowed, context.candidate_limit
+        )
         if not young.size:
             return NO_CANDIDATES
         scores = (1.0 / (1.0 + (now - arrived.born[young]) / half(context.config))).astype(np.float32)

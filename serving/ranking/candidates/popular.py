@@ -16,7 +16,7 @@ def generate(context: RankingContext) -> Candidates:
     items = live if live.size else context.models.popular.items
     items = items[first_allowed(context, items)]
     # The board of everybody is cut off, and may hold few of a small category.
-    if live.size and context.request.categories and items.size < context.reach:
+    if live.size and context.request.categories and items.size < context.candidate_limit:
         items = _of_allowed(context)
     return rank_buckets(items)
 
@@ -26,7 +26,7 @@ def _of_allowed(context: RankingContext) -> Ints:
     allowed = np.flatnonzero(context.allowed).astype(np.int32)
     counts = context.signals.aggregates.count(allowed)
     ties = context.catalogue.column("hash")[allowed]
-    return allowed[top_k(np.where(counts > 0, counts, -np.inf), context.reach, ties)]
+    return allowed[top_k(np.where(counts > 0, counts, -np.inf), context.candidate_limit, ties)]
 
 
 SOURCE = CandidateSource(

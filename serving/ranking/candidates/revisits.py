@@ -10,7 +10,7 @@ from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext
 
 def generate(context: RankingContext) -> Candidates:
     """The session's own items, the newest first: the n-th has the score 1 / n."""
-    items = context.returning
+    items = context.revisitable
     if not items.size:
         return NO_CANDIDATES
     return Candidates(items, (1.0 / np.arange(1, items.size + 1)).astype(np.float32))

@@ -27,7 +27,7 @@ def generate(context: RankingContext) -> Candidates:
 
 def _led(context: RankingContext, query: str) -> list[tuple[Ints, Floats]]:
     """What a query matches and what its words led to; an item's scores sum to 1 at most."""
-    items, scores = context.catalogue.text.search(query, context.reach)
+    items, scores = context.catalogue.text.search(query, context.candidate_limit)
     words = query_words(query)
     went = [_went(context, word) for word in words]
     believed = 1.0 + sum(float(each.max(initial=0.0)) for _, each in went) / max(1, len(words))

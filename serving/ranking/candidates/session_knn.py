@@ -24,10 +24,10 @@ def generate(context: RankingContext) -> Candidates:
 
 
 def _with_returning(context: RankingContext) -> RankingContext:
-    if not context.returning.size:
+    if not context.revisitable.size:
         return context
     allowed = context.allowed.copy()
-    allowed[context.returning] = True
+    allowed[context.revisitable] = True
     return context._replace(allowed=allowed)
 
 

@@ -11,7 +11,7 @@ from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext, S
 
 def generate(context: RankingContext) -> Candidates:
     """Similar items of the strongest interests, each weighed by its interest."""
-    interests = islice(context.profile.weights.items(), context.config.anchors)
+    interests = islice(context.profile.weights.items(), context.config.seeds)
     found = sum_by_item(context, _neighbours(context, interests))
     return found._replace(scores=max_normalize(found.scores))
 
@@ -20,7 +20,7 @@ def negative_feedback(context: RankingContext) -> Candidates:
     """What is most like items that the person said no to; taken off the score, never shown as a reason."""
     if not context.profile.disliked:
         return NO_CANDIDATES
-    disliked = context.profile.disliked[: context.config.anchors]
+    disliked = context.profile.disliked[: context.config.seeds]
     found = sum_by_item(context, _neighbours(context, ((at, 1.0) for at in disliked)))
     return found._replace(scores=max_normalize(found.scores))
 

@@ -114,7 +114,7 @@ def test_a_version_that_is_gone_is_said_and_nothing_is_made(trained_shop, shoppe
 def test_other_settings_and_later_aggregates_are_named(trained_shop, shopper, made_again):
     answer = trained_shop.answer(shopper)
     _, found = made_again(
-        answer, default_config(reach=20, session_boost=9.0), aggregates_version="0.0", catalogue_version="1"
+        answer, default_config(candidate_limit=20, session_boost=9.0), aggregates_version="0.0", catalogue_version="1"
     )
     assert [each.split()[0:3] for each in found.moved] == [
         ["the", "ranking", "settings"],

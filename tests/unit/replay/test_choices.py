@@ -21,7 +21,7 @@ def candidates():
         lengths=np.array([LOUD, 1], np.intp),
         columns=np.arange(LOUD + 1, dtype=np.int32),
         scores=np.append(np.linspace(1.0, 0.5, LOUD), 0.1).astype(np.float32),
-        led=(-1, -1),
+        seeds=(-1, -1),
     )
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from schemas.answers import RecommendationRequest
-from serving.ranking.blend import configured
+from serving.ranking.blend import configured_weights
 from serving.ranking.defaults import default_config
-from serving.ranking.eligibility import hide_seen, permitted
+from serving.ranking.eligibility import eligible_positions, hide_seen
 from signals import users
 from signals.decay import value_at
 from signals.exposure import HALF_LIFE
@@ -20,7 +20,7 @@ def ids(world, positions):
 
 
 def allowed(request, value, catalogue, config):
-    may = permitted(request, catalogue)
+    may = eligible_positions(request, catalogue)
     hide_seen(may, request, value, catalogue, config)
     return may
 
@@ -147,10 +147,10 @@ def test_what_was_seen_long_ago_is_hidden_like_what_was_seen_just_now(world, say
 
 def test_what_everybody_does_weighs_less_with_each_interaction_and_nothing_once_a_person_is_known():
     config = default_config(known_events=4)
-    weights = [configured(config, interactions)["popular"].linear for interactions in (0, 1, 4, 100)]
+    weights = [configured_weights(config, interactions)["popular"].linear for interactions in (0, 1, 4, 100)]
     assert weights == [config.sources["popular"], 0.75 * config.sources["popular"], 0.0, 0.0]
-    assert configured(config, 100)["ease"] == configured(config, 0)["ease"]
+    assert configured_weights(config, 100)["ease"] == configured_weights(config, 0)["ease"]
 
 
 def test_everybody_counts_as_known_where_no_interaction_is_asked_for():
-    assert configured(default_config(known_events=0), 0)["popular"].linear == 0.0
+    assert configured_weights(default_config(known_events=0), 0)["popular"].linear == 0.0

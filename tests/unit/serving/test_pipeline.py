@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models.structures.lists import ScoredList
 from serving.ranking.blend import BlendedCandidates
 from serving.ranking.context import NO_SEED
-from serving.ranking.pipeline import _anchors
+from serving.ranking.pipeline import _seeds
 
 NOW = 1_795_428_000.0  # 2026-11-23T10:00Z, as in conftest
 KINDS = ("view", "click", "like", "unlike", "dislike", "dismiss", "rating", "purchase")
@@ -245,14 +245,19 @@ def test_a_seed_explores_and_repeats_itself(trained, remember, say):
 def test_a_source_is_asked_what_led_to_its_own_candidates_alone():
     request = []
 
-    def led(places):
-        request.append(places.tolist())
-        return places * 10
+    def seed_lookup(indices):
+        request.append(indices.tolist())
+        return indices * 10
 
-    added, places = np.ones((3, 3), np.float32), np.array([[2, -1, 0], [-1, -1, 1], [0, 1, 2]], np.int32)
+    added, indices = np.ones((3, 3), np.float32), np.array([[2, -1, 0], [-1, -1, 1], [0, 1, 2]], np.int32)
     blended = BlendedCandidates(
-        np.arange(3, dtype=np.int32), np.ones(3, np.float32), ("a", "b", "c"), added, places, (led, led, 7)
+        np.arange(3, dtype=np.int32),
+        np.ones(3, np.float32),
+        ("a", "b", "c"),
+        added,
+        indices,
+        (seed_lookup, seed_lookup, 7),
     )
-    anchors = _anchors(blended, np.array([0, 1, 2], np.int32))
+    seeds = _seeds(blended, np.array([0, 1, 2], np.int32))
     assert request == [[2, 0], [1]]
-    assert anchors.tolist() == [[20, NO_SEED, 0], [NO_SEED, NO_SEED, 10], [7, 7, 7]]
+    assert seeds.tolist() == [[20, NO_SEED, 0], [NO_SEED, NO_SEED, 10], [7, 7, 7]]

@@ -34,16 +34,18 @@ def test_the_strongest_are_those_that_a_whole_sort_puts_first(scores, count):
     assert top_k(np.array(scores, float), count, ties).tolist() == whole[:count]
 
 
-@pytest.mark.parametrize("reach", [1, 200, 7_000, 30_000])
+@pytest.mark.parametrize("candidate_limit", [1, 200, 7_000, 30_000])
 @pytest.mark.parametrize("positive", [0, 50, 5_000, 12_000])
 @pytest.mark.parametrize("above", [-np.inf, 0.0])
-def test_of_many_scores_the_best_allowed_are_those_of_a_look_at_all(reach, positive, above):
+def test_of_many_scores_the_best_allowed_are_those_of_a_look_at_all(candidate_limit, positive, above):
     random = np.random.default_rng(7)
     scores = np.zeros(12_000, np.float32)
     scores[random.permutation(12_000)[:positive]] = random.choice([0.25, 0.5, 0.75], positive)
     items, ties = random.permutation(12_000).astype(np.int32), random.integers(0, 2**32, 12_000, np.uint32)
     world = SimpleNamespace(
-        allowed=random.random(12_000) < 0.6, reach=reach, catalogue=SimpleNamespace(column=lambda _: ties)
+        allowed=random.random(12_000) < 0.6,
+        candidate_limit=candidate_limit,
+        catalogue=SimpleNamespace(column=lambda _: ties),
     )
     found = context.best_allowed(world, items, scores, above)
-    assert found.tolist() == kernels.best_allowed(scores, items, world.allowed, ties, reach, above).tolist()
+    assert found.tolist() == kernels.best_allowed(scores, items, world.allowed, ties, candidate_limit, above).tolist()
