@@ -11,7 +11,7 @@ from models.source_weights import Weight
 from models.structures.arrays import Floats, Ints
 from schemas.answers import RecommendationRequest, SourceOutcome
 from serving.ranking import blend
-from serving.ranking.candidates.covisitation import following, linked
+from serving.ranking.candidates.covisitation import covisited_items, linked_items
 from serving.ranking.config import RankingConfig
 from serving.ranking.context import (
     NO_CANDIDATES,
@@ -74,7 +74,7 @@ def together(
 ) -> RankedList:
     """What the people who were at this item went on to, those first of which that is truest; never itself."""
     context = build_context(request, signals, models, catalogue, config)
-    return _linked("next", at, following(context, [(at, 1.0)]), context)
+    return _linked("next", at, covisited_items(context, [(at, 1.0)]), context)
 
 
 def bought(
@@ -87,7 +87,9 @@ def bought(
 ) -> RankedList:
     """What people put in one basket, playlist or collection with this item, in the same order; never itself."""
     context = build_context(request, signals, models, catalogue, config)
-    return _linked("together", at, linked(context, [(at, 1.0)], signals.aggregates.companions, HALF_LIFE), context)
+    return _linked(
+        "together", at, linked_items(context, [(at, 1.0)], signals.aggregates.companions, HALF_LIFE), context
+    )
 
 
 NEAR: Final = {"similar": similar_items, "together": together, "bought": bought}
@@ -106,7 +108,7 @@ def _similar_parts(context: RankingContext, at: int) -> dict[str, Candidates]:
     text_items, text_scores = context.catalogue.text.alike(at, context.candidate_limit)
     return {
         "similar": _near(context, at, by_model.items, by_model.scores),
-        "next": sum_by_item(context, following(context, [(at, 1.0)])),
+        "next": sum_by_item(context, covisited_items(context, [(at, 1.0)])),
         "text": _near(context, at, text_items, text_scores),
     }
 

@@ -1,20 +1,20 @@
-"""``together``: what others put in the same baskets, playlists and collections as the newest items."""
+"""``together``: items that others put in the same baskets, playlists and collections as the newest items."""
 
 from __future__ import annotations
 
 from itertools import islice
 
-from serving.ranking.candidates.covisitation import linked
+from serving.ranking.candidates.covisitation import linked_items
 from serving.ranking.candidates.source import CandidateSource, Sentence
 from serving.ranking.context import Candidates, RankingContext, shrink, sum_by_item
 from signals.baskets import HALF_LIFE
 
 
 def generate(context: RankingContext) -> Candidates:
-    """Companions of the newest items, weighed as ``next`` weighs followers."""
+    """Companions of the newest items, scored like the co-visited items of ``next``."""
     newest = islice(context.profile.recent.items(), context.config.next_seeds)
-    part = sum_by_item(context, linked(context, newest, context.signals.aggregates.companions, HALF_LIFE))
-    return part._replace(scores=shrink(part.scores, context.config.next_support))
+    candidates = sum_by_item(context, linked_items(context, newest, context.signals.aggregates.companions, HALF_LIFE))
+    return candidates._replace(scores=shrink(candidates.scores, context.config.next_support))
 
 
 SOURCE = CandidateSource(

@@ -1,4 +1,4 @@
-"""``text``: what is described like the newest items, so that an item is found that nobody has touched yet."""
+"""``text``: items with a description like that of the newest items; this finds items that nobody has visited yet."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from serving.ranking.context import Candidates, RankingContext, SeedMatches, max
 
 
 def generate(context: RankingContext) -> Candidates:
-    """Items that share telling terms with the newest ones, less the older those are."""
-    alike, count = context.catalogue.text.alike, context.config.neighbours
+    """Items that share rare terms with the newest items; older seeds count less."""
+    similar, count = context.catalogue.text.alike, context.config.neighbours
     newest = islice(context.profile.recent.items(), context.config.text_seeds)
-    matches = (SeedMatches(at, weight, *alike(at, count)) for at, weight in newest)
-    # What matches best comes first.
-    found = sum_by_item(
-        context, (each._replace(weight=each.weight / each.scores[0]) for each in matches if each.scores.size)
+    matches = (SeedMatches(seed, weight, *similar(seed, count)) for seed, weight in newest)
+    # The best match of each seed comes first.
+    candidates = sum_by_item(
+        context, (match._replace(weight=match.weight / match.scores[0]) for match in matches if match.scores.size)
     )
-    return found._replace(scores=max_normalize(found.scores))
+    return candidates._replace(scores=max_normalize(candidates.scores))
 
 
 SOURCE = CandidateSource(

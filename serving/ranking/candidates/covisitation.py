@@ -1,4 +1,4 @@
-"""``next``: what others went on to after the items that this person has just been at (co-visitation)."""
+"""``next``: items that others went on to after the newest items of this user (co-visitation)."""
 
 from __future__ import annotations
 
@@ -13,37 +13,38 @@ from serving.state.covisits import CovisitedItems
 from signals.covisits import NEXT_HALF_LIFE
 
 _LIVELY: Final = 20.0
-"""Co-visits of the busiest of the newest items, below which they are not let to decay."""
+"""Decay stops where the busiest of the newest items has this many co-visits left."""
 
 
 def generate(context: RankingContext) -> Candidates:
-    """Followers of the newest items, less the older the item is; scores near 1 where many co-visits support them."""
-    found = sum_by_item(context, following(context, islice(context.profile.recent.items(), context.config.next_seeds)))
-    return found._replace(scores=shrink(found.scores, context.config.next_support))
+    """Items co-visited after the newest ones; older seeds count less, and many co-visits bring a score near 1."""
+    seeds = islice(context.profile.recent.items(), context.config.next_seeds)
+    candidates = sum_by_item(context, covisited_items(context, seeds))
+    return candidates._replace(scores=shrink(candidates.scores, context.config.next_support))
 
 
-def following(context: RankingContext, anchors: Iterable[tuple[int, float]]) -> Iterator[SeedMatches]:
-    """Each anchor's followers: its weight times co-visits^``next_power``, over its own activity^``next_damping``."""
-    return linked(context, anchors, context.signals.aggregates.followers, NEXT_HALF_LIFE)
+def covisited_items(context: RankingContext, seeds: Iterable[tuple[int, float]]) -> Iterator[SeedMatches]:
+    """For each seed, the items visited after it: seed weight × co-visits^``next_power`` / all co-visits of the seed^``next_damping``."""
+    return linked_items(context, seeds, context.signals.aggregates.followers, NEXT_HALF_LIFE)
 
 
-def linked(
+def linked_items(
     context: RankingContext,
-    anchors: Iterable[tuple[int, float]],
+    seeds: Iterable[tuple[int, float]],
     links: Callable[[int], CovisitedItems | None],
     half_life: float,
 ) -> Iterator[SeedMatches]:
-    """``following`` for links of any kind, whose counts halve every ``half_life`` seconds."""
-    found = [(at, weight, each) for at, weight in anchors if (each := links(at)) is not None and each.items.size]
-    if not found:
+    """``covisited_items`` for links of any kind; ``half_life`` (seconds) is that of their counts."""
+    linked = [(seed, weight, own) for seed, weight in seeds if (own := links(seed)) is not None and own.items.size]
+    if not linked:
         return
     power, damping = context.config.next_power, context.config.next_damping
-    # Where all is long ago, time stands still at the last lively moment: what went together still does.
-    since = min(context.request.now / half_life, max(each.total for _, _, each in found) - log2(_LIVELY))
-    for at, weight, each in found:
-        visits = each.total - since
+    # On a site that is no longer used, decay stops at its last lively moment, so that the links keep their worth.
+    since = min(context.request.now / half_life, max(own.total for _, _, own in linked) - log2(_LIVELY))
+    for seed, weight, own in linked:
+        visits = own.total - since
         counts = weight * exp2(power * visits - damping * log2(1.0 + exp2(visits)))
-        yield SeedMatches(at, counts, each.items, each.shares(power))
+        yield SeedMatches(seed, counts, own.items, own.shares(power))
 
 
 SOURCE = CandidateSource(

@@ -1,4 +1,4 @@
-"""``ease``: all items scored by a linear autoencoder from what the person did, the newest most."""
+"""``ease``: all items scored by a linear autoencoder from the user's interests; newer ones count more."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Interests(NamedTuple):
 
 
 def generate(context: RankingContext) -> Candidates:
-    """The best by the sum of the interests' weights."""
+    """The best items by the weighted sum of their similarities to the interests."""
     model = context.models.ease
     if model is None:
         return NO_CANDIDATES
@@ -35,13 +35,13 @@ def generate(context: RankingContext) -> Candidates:
     rows, scores = _scored(model.value, known)
     items = model.items[rows]
     chosen = best_allowed(context, items, scores, above=0.0)
-    told = shrink(scores[chosen], context.config.ease_support)
-    return Candidates(items[chosen], told, partial(_strongest, model.value, known, rows[chosen]))
+    shrunk = shrink(scores[chosen], context.config.ease_support)
+    return Candidates(items[chosen], shrunk, partial(_strongest, model.value, known, rows[chosen]))
 
 
-def _strongest(model: Ease, known: _Interests, rows: Ints, places: Ints) -> Ints:
-    """For each of the candidates at these places the interest that speaks for it most; shape (C,)."""
-    among = rows[places]
+def _strongest(model: Ease, known: _Interests, rows: Ints, indices: Ints) -> Ints:
+    """For each candidate index, the position of the interest that adds most to its score; shape (C,)."""
+    among = rows[indices]
     if model.whole is not None:
         added = known.weights[:, None] * model.whole[np.ix_(known.rows, among)]
     else:
@@ -51,7 +51,7 @@ def _strongest(model: Ease, known: _Interests, rows: Ints, places: Ints) -> Ints
 
 
 def _scored(model: Ease, known: _Interests) -> tuple[Ints, Floats]:
-    """The model's items that any interest says something of, in any order, and their scores (C,)."""
+    """Rows of the model's items that any interest scores, in any order, and their scores (C,)."""
     if model.whole is not None:
         return np.arange(len(model.item_ids), dtype=np.int32), model.score_rows(known.rows, known.weights)
     return kernels.summed_rows(*_sparse(model), known.rows, known.weights)

@@ -13,11 +13,11 @@ from serving.ranking.context import NO_CANDIDATES, NO_SEED, Candidates, RankingC
 from serving.ranking.user_vector import user_vector
 
 _ALIKE: Final = 0.25
-"""Cosine from which an interest is given as a reason."""
+"""Cosine from which an interest counts as the seed of a candidate."""
 
 
 def generate(context: RankingContext) -> Candidates:
-    """The best items by the person's factors now; none where the stored list already says the same."""
+    """The best items by the user's factors now; none where the precomputed list would be the same."""
     als = context.models.als
     if als is None or (context.signals.stored is not None and context.fresh_share == 0.0):
         return NO_CANDIDATES
@@ -26,20 +26,20 @@ def generate(context: RankingContext) -> Candidates:
         return NO_CANDIDATES
     items, scores = context.models.als_items, als.score(factors)
     chosen = best_allowed(context, items, scores)
-    found = items[chosen]
-    return Candidates(found, max_normalize(scores[chosen]), lambda places: anchors(context, found[places]))
+    positions = items[chosen]
+    return Candidates(positions, max_normalize(scores[chosen]), lambda indices: seeds(context, positions[indices]))
 
 
-def anchors(context: RankingContext, items: Ints) -> Ints:
-    """For each item the interest that led there most, by weight times cosine of factors; shape (C,).
+def seeds(context: RankingContext, items: Ints) -> Ints:
+    """For each item the interest with the greatest weight times cosine of factors, shape (C,).
 
-    Stands for the exact contributions (``Als.contributions``), which take a linear solve an item. No interest is
-    named that is hardly like the item: then it was the trained taste as a whole.
+    This approximates the exact contributions (``Als.contributions``), which need a linear solve for each item.
+    NO_SEED where the cosine is below ``_ALIKE``: the candidate comes from the trained factors as a whole.
     """
     interests = list(context.profile.weights.items())
     if context.models.als is None or not interests or not items.size:
         return np.full(items.size, NO_SEED, np.int32)
-    positions = np.array([at for at, _ in interests], np.int32)
+    positions = np.array([position for position, _ in interests], np.int32)
     weights = np.array([weight for _, weight in interests], np.float32)
     cosines = _directions(context.models.als, context, items) @ _directions(context.models.als, context, positions).T
     leading = (cosines * weights).argmax(axis=1)
@@ -48,7 +48,7 @@ def anchors(context: RankingContext, items: Ints) -> Ints:
 
 
 def _directions(als: Als, context: RankingContext, items: Ints) -> Floats:
-    """Factors of length one by catalogue position (C, d); zeros for what the model does not know."""
+    """Factors of length one for these positions (C, d); zeros for items that the model does not know."""
     rows = np.full(items.size, -1, np.int32)
     placed = items < context.models.als_rows.size
     rows[placed] = context.models.als_rows[items[placed]]

@@ -1,4 +1,4 @@
-"""``new_hour``, ``new``: what the site has lately published, for a known person as far as it fits their categories."""
+"""``new_hour``, ``new``: the newest items of the site, weighted by the categories of the user where these are known."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from signals.decay import HOUR
 
 
 def by_age(half: Callable[[RankingConfig], float]) -> Callable[[RankingContext], Candidates]:
-    """The source that scores an item of an age (seconds) by half of what one of this moment has."""
+    """A source that scores items by age; ``half`` returns the age (seconds) at which the score is one half."""
 
     def generate(context: RankingContext) -> Candidates:
         catalogue, now = context.catalogue, context.request.now
-        arrived, young = catalogue.arrivals.newest(
+        recent, young = catalogue.arrivals.newest(
             now, now - context.config.new_age, context.allowed, context.candidate_limit
         )
         if not young.size:
             return NO_CANDIDATES
-        scores = (1.0 / (1.0 + (now - arrived.born[young]) / half(context.config))).astype(np.float32)
-        spread = taste(catalogue, context.profile.weights.items())
-        return Candidates(arrived.items[young], scores * arrived.likeness(spread)[young] if spread else scores)
+        scores = (1.0 / (1.0 + (now - recent.born[young]) / half(context.config))).astype(np.float32)
+        shares = taste(catalogue, context.profile.weights.items())
+        return Candidates(recent.items[young], scores * recent.likeness(shares)[young] if shares else scores)
 
     return generate
 

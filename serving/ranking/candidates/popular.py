@@ -1,4 +1,4 @@
-"""``popular``: what most people like, from live counts; from the model where there are none."""
+"""``popular``: the most popular items by live counts; by the model where there are no live counts."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from serving.ranking.context import Candidates, RankingContext, first_allowed, r
 
 
 def generate(context: RankingContext) -> Candidates:
-    """The most popular, scored by bucketed rank; where only some categories are asked for, the most popular there."""
+    """The most popular items, scored by rank bucket; of the requested categories where the request names some."""
     live = context.signals.aggregates.popular
     items = live if live.size else context.models.popular.items
     items = items[first_allowed(context, items)]
-    # The board of everybody is cut off, and may hold few of a small category.
+    # The list over all categories is cut off, and may hold few items of a small category.
     if live.size and context.request.categories and items.size < context.candidate_limit:
         items = _of_allowed(context)
     return rank_buckets(items)
 
 
 def _of_allowed(context: RankingContext) -> Ints:
-    """Whatever is allowed and has been touched, by live counts."""
+    """Allowed items that somebody has visited, by live counts."""
     allowed = np.flatnonzero(context.allowed).astype(np.int32)
     counts = context.signals.aggregates.count(allowed)
     ties = context.catalogue.column("hash")[allowed]

@@ -1,4 +1,4 @@
-"""``list``: the person's precomputed list of the active model version."""
+"""``list``: the precomputed list of the user in the active model version."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext, f
 
 
 def generate(context: RankingContext) -> Candidates:
-    """The stored list in its order, what is no longer allowed left out."""
+    """The stored list in its order, without items that are not allowed now."""
     stored = context.signals.stored
     if stored is None:
         return NO_CANDIDATES

@@ -1,4 +1,4 @@
-"""``again``: what the session was at before, where people of the site often go back."""
+"""``again``: earlier items of the session, on a site where people often return to them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext
 
 
 def generate(context: RankingContext) -> Candidates:
-    """The session's own items, the newest first: the n-th has the score 1 / n."""
+    """The items of the session, newest first: the n-th has the score 1 / n."""
     items = context.revisitable
     if not items.size:
         return NO_CANDIDATES

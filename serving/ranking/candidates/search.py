@@ -1,4 +1,4 @@
-"""``search``: what matches the person's latest searches, and what others went to after them; fades within the hour."""
+"""``search``: items that match the newest searches of the user, and items that others visited after such searches."""
 
 from __future__ import annotations
 
@@ -12,33 +12,34 @@ from serving.ranking.context import NO_SEED, Candidates, RankingContext, SeedMat
 from signals.queries import HALF_LIFE, query_words
 
 _SUPPORT: Final = 5.0
-"""Visits after a word at which where they went is half believed."""
+"""Visits after a word at which their score reaches one half."""
 
 
 def generate(context: RankingContext) -> Candidates:
-    """Matches of the newest queries in the catalogue's texts, and what their words have led to; best where both agree."""
-    found = (
+    """Items whose texts match the newest queries, and items visited after their words; best where both agree."""
+    matches = (
         SeedMatches(NO_SEED, weight, items, scores)
         for query, weight in context.profile.queries
-        for items, scores in _led(context, query)
+        for items, scores in _matches(context, query)
     )
-    return sum_by_item(context, found)
+    return sum_by_item(context, matches)
 
 
-def _led(context: RankingContext, query: str) -> list[tuple[Ints, Floats]]:
-    """What a query matches and what its words led to; an item's scores sum to 1 at most."""
+def _matches(context: RankingContext, query: str) -> list[tuple[Ints, Floats]]:
+    """The items that a query matches, and those visited after each of its words; an item's scores sum to 1 at most."""
     items, scores = context.catalogue.text.search(query, context.candidate_limit)
     words = query_words(query)
-    went = [_went(context, word) for word in words]
-    believed = 1.0 + sum(float(each.max(initial=0.0)) for _, each in went) / max(1, len(words))
-    return [(items, max_normalize(scores) / believed), *((at, each / (len(words) * believed)) for at, each in went)]
+    visited = [_visited_after(context, word) for word in words]
+    total = 1.0 + sum(float(visits.max(initial=0.0)) for _, visits in visited) / max(1, len(words))
+    by_words = ((positions, visits / (len(words) * total)) for positions, visits in visited)
+    return [(items, max_normalize(scores) / total), *by_words]
 
 
-def _went(context: RankingContext, word: str) -> tuple[Ints, Floats]:
-    """Where people went after a word: positions, and decayed visits brought to 0..1."""
-    found = context.signals.aggregates.sought(word)
-    visits = np.exp2(np.clip(found.visits - context.request.now / HALF_LIFE, -60.0, 60.0)).astype(np.float32)
-    return found.items, shrink(visits, _SUPPORT)
+def _visited_after(context: RankingContext, word: str) -> tuple[Ints, Floats]:
+    """Items visited after a search for a word: positions, and decayed visits scaled to 0..1."""
+    visited = context.signals.aggregates.sought(word)
+    visits = np.exp2(np.clip(visited.visits - context.request.now / HALF_LIFE, -60.0, 60.0)).astype(np.float32)
+    return visited.items, shrink(visits, _SUPPORT)
 
 
 SOURCE = CandidateSource(

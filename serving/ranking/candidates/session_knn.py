@@ -1,4 +1,4 @@
-"""``session``: what went on in the recent sessions that are most like this one (VMIS-kNN over last night's and live ones)."""
+"""``session``: items of the recent sessions that are most like this one (VMIS-kNN over trained and live sessions)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext, b
 
 
 def generate(context: RankingContext) -> Candidates:
-    """The items with most votes of the neighbours; led to by the newest interaction, which weighs most in finding them."""
+    """The items with most votes of the neighbour sessions; the seed is the newest interaction, which has the most weight."""
     newest = context.profile.trail
     if not newest.size:
         return NO_CANDIDATES
@@ -17,10 +17,10 @@ def generate(context: RankingContext) -> Candidates:
     tail = context.signals.aggregates.sessions.tail
     live: Sessions = tail if context.profile.session is None else tail.without(context.profile.session)
     indexes = [live] if context.models.sessions is None else [context.models.sessions, live]
-    found = votes(indexes, query_of(newest, voting), voting, kernels)
-    chosen = best_allowed(_with_returning(context), found.items, found.scores)
-    told = shrink(found.scores[chosen], context.config.session_support)
-    return Candidates(found.items[chosen], told, int(newest[-1]))
+    voted = votes(indexes, query_of(newest, voting), voting, kernels)
+    chosen = best_allowed(_with_returning(context), voted.items, voted.scores)
+    shrunk = shrink(voted.scores[chosen], context.config.session_support)
+    return Candidates(voted.items[chosen], shrunk, int(newest[-1]))
 
 
 def _with_returning(context: RankingContext) -> RankingContext:

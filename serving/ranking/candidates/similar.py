@@ -1,4 +1,4 @@
-"""``similar``: what is most like the person's strongest interests, by the model's neighbours."""
+"""``similar``: items most similar to the strongest interests of the user, by the neighbours of the model."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext, S
 
 
 def generate(context: RankingContext) -> Candidates:
-    """Similar items of the strongest interests, each weighed by its interest."""
+    """Similar items of the strongest interests, each multiplied by the weight of its interest."""
     interests = islice(context.profile.weights.items(), context.config.seeds)
-    found = sum_by_item(context, _neighbours(context, interests))
-    return found._replace(scores=max_normalize(found.scores))
+    candidates = sum_by_item(context, _neighbours(context, interests))
+    return candidates._replace(scores=max_normalize(candidates.scores))
 
 
 def negative_feedback(context: RankingContext) -> Candidates:
-    """What is most like items that the person said no to; taken off the score, never shown as a reason."""
+    """Items most similar to those that the user rejected; subtracted from scores, and never shown as a reason."""
     if not context.profile.disliked:
         return NO_CANDIDATES
     disliked = context.profile.disliked[: context.config.seeds]
-    found = sum_by_item(context, _neighbours(context, ((at, 1.0) for at in disliked)))
-    return found._replace(scores=max_normalize(found.scores))
+    candidates = sum_by_item(context, _neighbours(context, ((seed, 1.0) for seed in disliked)))
+    return candidates._replace(scores=max_normalize(candidates.scores))
 
 
 def _neighbours(context: RankingContext, interests: Iterable[tuple[int, float]]) -> Iterator[SeedMatches]:
-    for at, weight in interests:
-        yield SeedMatches(at, weight, *context.models.similar(context.catalogue, at, context.config.neighbours))
+    for seed, weight in interests:
+        yield SeedMatches(seed, weight, *context.models.similar(context.catalogue, seed, context.config.neighbours))
 
 
 SOURCE = CandidateSource(

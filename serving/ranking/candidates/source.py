@@ -1,4 +1,4 @@
-"""What a candidate source declares of itself: one file a source, ``SOURCE`` (or ``SOURCES``) in it."""
+"""The declaration of a candidate source: each file of this folder has a ``SOURCE``, or several ``SOURCES``."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ class Sentence(NamedTuple):
     """How a reason is worded."""
 
     alone: str
-    """Where no seed is named: "others went on to this"."""
+    """Without a seed: "others went on to this"."""
     from_seed: str = "because of {item}"
-    """Where the seed is named and it is not said what the user did with it."""
+    """With the seed, where it is not known what the user did with it."""
     after_seed: str = ""
-    """What follows "because you liked Hades": "others went on to this"; empty: nothing."""
+    """Text after "because you liked Hades: ", such as "others went on to this"; may be empty."""
 
 
 @dataclass(frozen=True)
 class CandidateSource:
-    """One way to find candidates: a pure function of the ranking context, and what is said of it."""
+    """One way to find candidates: a pure function of the ranking context, with its name, weight and sentence."""
 
     name: str
     """Its name in reasons, metrics and configuration."""
     weight: float
-    """Weight of its scores in the blend, unless the site configures or learns another; 0 switches it off."""
+    """Weight of its scores in the blend, unless another one is configured or learned; 0 switches it off."""
     sentence: Sentence
     generate: Callable[[RankingContext], Candidates]
-    """Returns its candidates, scores 0 to 1, of allowed positions alone."""
+    """Returns its candidates: allowed positions only, with scores from 0 to 1."""
     needs: tuple[str, ...] = ()
     """Fields of ``ModelBundle`` of which it needs one at least; empty: live signals are enough."""
     scope: Scope = "user"
-    """``everybody``: made of what all people do; its weight fades as more is known of the user."""
+    """``everybody``: the candidates are the same for all users; the weight falls as more is known about the user."""
     order: int = 1_000
     """Scores are summed, and outcomes recorded, in this order; equal ones by name."""

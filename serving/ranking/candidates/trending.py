@@ -1,4 +1,4 @@
-"""``trending_hour``, ``trending_day``, ``trending_fortnight``: what people turn to now, by how fast it is forgotten."""
+"""``trending_hour``, ``trending_day``, ``trending_fortnight``: trending items, by counts of three half-lives."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from serving.ranking.context import Candidates, RankingContext, first_allowed
 
 
 def by_half_life(number: int) -> Callable[[RankingContext], Candidates]:
-    """The source of one of HALF_LIVES: scores are logarithms of decayed counts, 1 from ``trending_crowd`` events on.
+    """A source for one of HALF_LIVES: scores are logarithms of decayed counts, 1 from ``trending_crowd`` events on.
 
-    Of a logarithm a learned weight makes a power of the count; and one event more moves few items past another.
+    A learned weight turns a logarithm into a power of the count; and one event more changes the order of few items.
     """
 
     def generate(context: RankingContext) -> Candidates:

@@ -1,4 +1,4 @@
-"""``trending_here``: what trends in the request's country, on its kind of device, at this hour of the day."""
+"""``trending_here``: trending items of the request's country, device and hour of the day."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from signals.users import DIMENSIONS
 
 
 def generate(context: RankingContext) -> Candidates:
-    """What trends under all of these, scored by bucketed rank; nothing where the request names neither place nor device."""
+    """Items that trend under all of these labels, by rank bucket; none where the request has neither country nor device."""
     request = context.request
     labels = [f"{name}:{request.context[name]}" for name in DIMENSIONS if name in request.context]
     if not labels:

@@ -1,4 +1,4 @@
-"""``people``: what those took whose items are most like this person's (user neighbours, found when asked)."""
+"""``people``: items of the users whose items are most like those of this user (user neighbours, found at request time)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext, b
 
 
 def generate(context: RankingContext) -> Candidates:
-    """The best by the neighbours' similarities."""
+    """The best items by the similarities of the neighbours."""
     model = context.models.people
     if model is None or not context.profile.weights:
         return NO_CANDIDATES
     ids = context.catalogue.ids
-    scores = model.value.score({ids[at]: weight for at, weight in context.profile.weights.items()})
+    scores = model.value.score({ids[position]: weight for position, weight in context.profile.weights.items()})
     chosen = best_allowed(context, model.items, scores, above=0.0)
     return Candidates(model.items[chosen], max_normalize(scores[chosen]))
 
