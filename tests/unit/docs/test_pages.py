@@ -90,5 +90,24 @@ def test_every_page_and_every_decision_is_in_an_index():
     assert [page.name for page in DOCS.glob("adr/0*.md") if f"({page.name})" not in decisions] == []
 
 
+def test_the_glossary_is_alphabetical_and_says_each_term_in_one_sentence():
+    entries = re.findall(r"^\*\*(.+?)\*\*(?: \(.+?\))?: (.+)$", (DOCS / "glossary.md").read_text(), re.MULTILINE)
+    terms = [re.sub(r"[^a-z ]", "", term.lower()) for term, _ in entries]
+    assert len(terms) > 50
+    assert terms == sorted(terms)
+    assert [term for term, text in entries if not text.endswith(".") or re.search(r"[.!?] [A-Z]", text)] == []
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "README.md"], ids=["the README", "the docs' index"])
+def test_the_glossary_is_linked_from_the_first_pages(page):
+    assert re.search(r"\]\((?:docs/)?glossary\.md\)", page.read_text())
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
+def test_links_of_the_pages_beside_the_readme_are_there(page):
+    links = [page.parent / link for link in re.findall(r"\]\(([^)#:]+)(?:#[\w-]+)?\)", page.read_text())]
+    assert [str(link) for link in links if not link.exists()] == []
+
+
 def _sources() -> str:
     return "\n".join(path.read_text() for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
