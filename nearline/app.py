@@ -1,9 +1,8 @@
-"""The Faust app: group membership and deliveries. What is applied, and from where, the assignment decides.
+"""The Faust app: group membership and deliveries. The assignment decides what is applied, and from which offset.
 
-Faust's own book-keeping of offsets is set aside: a worker starts at the fences, not at Kafka's committed
-offsets, and what it commits to Kafka (for lag dashboards) is what the fences say. What is fetched goes to the
-lanes whole, as raw bytes, from the thread that fetches: taking every record through a stream costs as much as
-applying it.
+Faust's own offsets are not used. A worker starts at the fences, not at Kafka's committed offsets; it commits the
+fences' offsets to Kafka for lag dashboards only. The thread that fetches hands whole fetches to the partition
+workers as raw bytes, because a stream costs as much for each record as applying it.
 """
 
 from __future__ import annotations
@@ -25,8 +24,9 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from nearline import metrics
-from nearline.assignment import TICK_SECONDS, TURN_SECONDS, Assignment, Lane
+from nearline.assignment import POLL_SECONDS, Assignment
 from nearline.config import NearlineConfig
+from nearline.partition_worker import TICK_SECONDS, PartitionWorker
 from nearline.watch import WATCH_SECONDS, Watch
 from schemas.errors import LogReplaced
 from schemas.log import topics
@@ -34,10 +34,10 @@ from schemas.log.records import Record
 from schemas.site import topic_prefix
 
 MAX_WAITING: Final = 5_000
-"""Records of one lane delivered and not yet applied; past that nothing more is fetched."""
+"""Most records of one partition that are delivered and not yet applied; above that nothing more is fetched."""
 FETCH_SECONDS: Final = 1.0
-ROOM_SECONDS: Final = 0.005
-"""How long to wait before another look whether it has been applied."""
+FULL_SECONDS: Final = 0.005
+"""The pause before another look whether a full worker has applied enough."""
 SESSION_SECONDS: Final = 6.0
 """How long a killed worker's partitions stand still; Kafka's brokers allow no less by default."""
 
@@ -75,28 +75,29 @@ class NearlineApp(faust.App):
         for name in self._names:
             self.topics.add(self.topic(name, acks=False))
         self.task(self._work)
-        self.task(self._look)
+        self.task(self._check_workers)
         self.on_partitions_revoked.connect(self._revoked)
 
     async def assigned(self, tps: set[TP]) -> dict[TP, int]:
-        """Open the lanes of these partitions; gives the offset from which on each is to be delivered."""
+        """Keep these partitions; returns the offset from which on each is to be delivered."""
         wanted = {(self._names[tp.topic], tp.partition): tp for tp in tps if tp.topic in self._names}
-        found = await self._in_thread(partial(self.assignment.assign, set(wanted)))
+        offsets = await self._in_thread(partial(self.assignment.assign, set(wanted)))
         self._offered.set()
-        return {wanted[place]: offset for place, offset in (found or {}).items()}
+        return {wanted[place]: offset for place, offset in (offsets or {}).items()}
 
     def applied(self) -> Iterator[tuple[TP, int]]:
-        """The position of each partition kept here."""
+        """The position of each partition that this process keeps."""
         for name, topic in self._names.items():
-            for lane in self.assignment.lanes:
-                if lane.topic == topic and (position := self.assignment.position(topic, lane.partition)) is not None:
-                    yield TP(name, lane.partition), position
+            for worker in self.assignment.workers:
+                position = self.assignment.position(topic, worker.partition) if worker.topic == topic else None
+                if position is not None:
+                    yield TP(name, worker.partition), position
 
     async def deliver(self, records: Iterable[Any]) -> None:
-        """Hand fetched records to their lanes, and wait while one has more than enough to do. For any thread."""
-        full: set[Lane] = set()
+        """Hand fetched records to their workers, and wait while one of these is full. For any thread."""
+        full: set[PartitionWorker] = set()
         for record in records:
-            lane = self.assignment.offer(
+            worker = self.assignment.offer(
                 Record(
                     self._names[record.topic],
                     record.partition,
@@ -106,33 +107,33 @@ class NearlineApp(faust.App):
                     record.value or b"",
                 )
             )
-            if lane is not None and lane.waiting > MAX_WAITING:
-                full.add(lane)
+            if worker is not None and worker.waiting > MAX_WAITING:
+                full.add(worker)
         self._offered.set()
-        while not self.should_stop and self._full(full):  # noqa: ASYNC110 - lanes know no loop
-            await asyncio.sleep(ROOM_SECONDS)
+        while not self.should_stop and self._full(full):  # noqa: ASYNC110 - workers know no event loop
+            await asyncio.sleep(FULL_SECONDS)
 
-    def _full(self, lanes: set[Lane]) -> bool:
-        kept = self.assignment.lanes
-        return any(lane.waiting > MAX_WAITING and lane in kept for lane in lanes)
+    def _full(self, workers: set[PartitionWorker]) -> bool:
+        assigned = self.assignment.workers
+        return any(worker.waiting > MAX_WAITING and worker in assigned for worker in workers)
 
     async def _work(self) -> None:
         while not self.should_stop:
-            await self._in_thread(self._turns)
+            await self._in_thread(self._poll)
 
-    def _turns(self) -> None:
-        """Turns for as long as one may take; where nothing comes, it is time for what is due without records."""
-        until = time.monotonic() + TURN_SECONDS
-        while time.monotonic() < until:
+    def _poll(self) -> None:
+        """Poll for POLL_SECONDS; where nothing is offered, each TICK_SECONDS, for commits that are due."""
+        end = time.monotonic() + POLL_SECONDS
+        while time.monotonic() < end:
             self._offered.clear()
-            if not self.assignment.turn():
+            if not self.assignment.poll():
                 self._offered.wait(TICK_SECONDS)
 
-    async def _look(self) -> None:
+    async def _check_workers(self) -> None:
         while not self.should_stop:
             await asyncio.sleep(WATCH_SECONDS)
-            lanes = self.assignment.lanes
-            await self._in_thread(partial(self._watch.look, lanes), self._watch_thread)
+            workers = self.assignment.workers
+            await self._in_thread(partial(self._watch.check, workers), self._watch_thread)
 
     async def _revoked(self, *args: Any, **_: Any) -> None:
         revoked: set[TP] = args[-1]
@@ -168,25 +169,28 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,  # noqa: ASYNC109 - Faust's signature
         max_records: int | None = None,
     ) -> dict[Any, Any]:
-        """Deliver what is fetched for so many seconds, from the consumer's own thread; Faust is given nothing.
+        """Deliver fetched records for ``timeout`` seconds, from the consumer's own thread; Faust gets none of them.
 
-        It would hand each fetch to another thread and each record to a stream, which takes longer than applying it.
+        Faust would hand each fetch to another thread and each record to a stream, which takes longer than applying it.
         """
-        until = time.monotonic() + (timeout or 0.0)
+        end = time.monotonic() + (timeout or 0.0)
         while True:
-            left = max(0.0, until - time.monotonic())
-            records = await super()._fetch_records(consumer, active_partitions, left, max_records)
+            remaining = max(0.0, end - time.monotonic())
+            records = await super()._fetch_records(consumer, active_partitions, remaining, max_records)
             if records and self.consumer.flow_active:
                 await self.app.deliver(chain.from_iterable(records.values()))
-            if not left or self.should_stop or not self.consumer.flow_active:
+            if not remaining or self.should_stop or not self.consumer.flow_active:
                 return {}
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        """Commit for the dashboards only: a broker that is away must not end the worker, as Faust would have it."""
-        kept = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
+        """Commit for the dashboards only: Faust would end the worker where a broker is away, this does not."""
+        assigned = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
         try:
             await self._ensure_consumer().commit(
-                {TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(offset, "") for tp, offset in kept.items()}
+                {
+                    TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(offset, "")
+                    for tp, offset in assigned.items()
+                }
             )
         except KafkaError as error:
             log.info("offsets_not_committed", error=repr(error))
@@ -206,7 +210,7 @@ class _Consumer(driver.Consumer):
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def _drain_messages(self, fetcher: Any) -> None:
-        """Have what is fetched delivered, until this or the fetcher is stopped."""
+        """Deliver fetched records until this consumer or the fetcher is stopped."""
         try:
             while not (self.should_stop or fetcher.should_stop):
                 await self._wait_next_records(FETCH_SECONDS)
@@ -215,13 +219,13 @@ class _Consumer(driver.Consumer):
                 raise
 
     async def perform_seek(self) -> None:
-        """Open the lanes, and begin where they want to be delivered from: the fence decides, not the group."""
+        """Open the partition workers and seek to where each begins: the fence decides, not the group's offset."""
         for tp, offset in (await self.app.assigned(set(self.assignment()))).items():
             if tp in self.assignment():
                 await self.seek(tp, offset)
 
     def _filter_committable_offsets(self, tps: Any) -> dict[TP, int]:  # noqa: ARG002 - Faust's signature
-        """What is acknowledged is what has been committed to the signal store."""
+        """The offsets to acknowledge: those that the signal store has committed."""
         return {tp: offset for tp, offset in self.app.applied() if self._should_commit(tp, offset)}
 
 

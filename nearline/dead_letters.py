@@ -1,10 +1,10 @@
-"""Dead letters: what cannot be applied is put aside, confirmed, before its offset is passed."""
+"""Dead letters: a record that cannot be applied is written there, confirmed, before the worker passes its offset."""
 
 from __future__ import annotations
 
-from concurrent.futures import TimeoutError as NotInTime
+from concurrent.futures import TimeoutError as ConfirmationTimeout
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -15,15 +15,22 @@ from schemas.log.dead_letters import encode_dead_letter, refuse
 from schemas.log.records import LogEntry, Record
 from schemas.ports import Clock, LogWriter
 
-_log = structlog.get_logger(__name__)
-
 REFUSED_BY: Final = "nearline"
 
+_log = structlog.get_logger(__name__)
 
-class LogRefuser:
-    """Refuse on the log: one record on the dead-letter topic for each refused one.
 
-    A worker that dies between the dead letter and its commit refuses the record again: its coordinates tell.
+class DeadLetterSink(Protocol):
+    """Takes records that cannot be decoded or applied."""
+
+    def __call__(self, record: Record, reason: str) -> None:
+        """Blocks until the dead letter is confirmed; raises LogUnavailable otherwise."""
+
+
+class LogDeadLetterSink:
+    """Writes one dead letter to the dead-letter topic for each record.
+
+    A worker that dies between the dead letter and its commit writes the letter again, with the same coordinates.
     """
 
     def __init__(self, writer: LogWriter, clock: Clock, timeout: float = 15.0) -> None:
@@ -31,15 +38,15 @@ class LogRefuser:
 
     def __call__(self, record: Record, reason: str) -> None:
         """Block until the dead letter is confirmed; raises LogUnavailable where it is not within the timeout (s)."""
-        at = datetime.fromtimestamp(self._clock(), UTC)
-        letter = refuse(record, REFUSED_BY, reason, at)
+        refused_at = datetime.fromtimestamp(self._clock(), UTC)
+        letter = refuse(record, REFUSED_BY, reason, refused_at)
         appended = self._writer.append(topics.DEADLETTERS, [LogEntry(record.key, encode_dead_letter(letter))])
         try:
-            [landed] = appended.result(timeout=self._timeout)
-        except NotInTime as error:
+            [outcome] = appended.result(timeout=self._timeout)
+        except ConfirmationTimeout as error:
             raise LogUnavailable(f"no confirmation of a dead letter within {self._timeout:g} s") from error
-        if isinstance(landed, Exception):
-            raise landed
+        if isinstance(outcome, Exception):
+            raise outcome
         metrics.DEAD_LETTERS.labels(record.topic).inc()
         metrics.EVENTS.labels(record.topic, "refused").inc()
         _log.warning(

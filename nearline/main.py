@@ -8,7 +8,6 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator
 from typing import Final, NoReturn
 
 import faust
@@ -20,13 +19,14 @@ from prometheus_client import start_http_server
 from adapters.kafka_log import KafkaLogReader, KafkaLogWriter, create_topics
 from adapters.redis_signals import RedisSignalStore
 from nearline.app import NearlineApp
-from nearline.assignment import Assignment, Catchup, Parts, no_archive
+from nearline.archive_reader import ArchiveReader, archive_reader, no_archive
+from nearline.assignment import Assignment
 from nearline.config import NearlineConfig
-from nearline.dead_letters import LogRefuser
+from nearline.dead_letters import LogDeadLetterSink
 from nearline.measured_store import MeasuredStore
+from nearline.partition_worker import Dependencies
 from nearline.watch import Watch
 from schemas.errors import FreshetError, PortInUse, ServerMissing, StoreUnavailable
-from schemas.log.records import Record
 from schemas.ports import LogReader
 from schemas.settings import read_settings
 from schemas.site import key_prefix, topic_prefix
@@ -70,10 +70,10 @@ def build(config: NearlineConfig) -> NearlineApp:
     if config.metrics_port is not None:
         _serve_metrics(config.metrics_port)
     reader, measured = KafkaLogReader(config.kafka, prefix), MeasuredStore(store)
-    refuser = LogRefuser(KafkaLogWriter(config.kafka, prefix, config.partitions), time.time)
-    parts = Parts(reader, measured, refuser, _catchup(config, reader), time.time)
+    dead_letters = LogDeadLetterSink(KafkaLogWriter(config.kafka, prefix, config.partitions), time.time)
+    dependencies = Dependencies(reader, measured, dead_letters, _archive_reader(config, reader), time.time)
     watch = Watch(KafkaLogReader(config.kafka, prefix), measured)
-    return NearlineApp(config, Assignment(parts), watch, _restart)
+    return NearlineApp(config, Assignment(dependencies), watch, _restart)
 
 
 def _serve_metrics(port: int) -> None:
@@ -83,17 +83,12 @@ def _serve_metrics(port: int) -> None:
         raise PortInUse(f"port {port} is taken: set FRESHET_METRICS_PORT to a free one") from error
 
 
-def _catchup(config: NearlineConfig, reader: LogReader) -> Catchup:
+def _archive_reader(config: NearlineConfig, reader: LogReader) -> ArchiveReader:
     if config.archive is None:
         return no_archive
     from adapters.parquet_archive import ParquetArchive  # noqa: PLC0415 - pyarrow only where there is an archive
 
-    archive = ParquetArchive(config.archive)
-
-    def read(topic: str, partition: int, begin: int, end: int) -> Iterator[Record]:
-        return archive.read(topic, reader.log_id(topic), partition, begin, end)
-
-    return read
+    return archive_reader(ParquetArchive(config.archive), reader)
 
 
 def _restart(reason: str) -> NoReturn:

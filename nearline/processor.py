@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
+from nearline.dead_letters import DeadLetterSink
 from schemas.catalogue import Item, Profile, Upsert, decode_item, decode_profile, decode_upsert, encode_view
 from schemas.errors import FenceMoved, Undecodable
 from schemas.events import LoggedEvent
@@ -34,12 +35,12 @@ HOT_BYTES: Final = 4 * 1_048_576
 Whenever half of it has been written, those that are not among what was written are dropped, and all of them where that
 alone is more.
 """
-MOST_SEEN: Final = 8_000
-"""Events that wait for ``aggregates``; more are counted and committed before their time."""
-MANY: Final = 500
-"""Records at once, after which a partition is behind: its ``aggregates`` may wait,"""
-LATEST_SECONDS: Final = 5.0
-"""for so long: the more events a commit counts, the fewer cells it writes for each."""
+MAX_WAITING_TRANSITIONS: Final = 8_000
+"""Most transitions that wait for ``aggregates``; at this number they are folded and committed before they are due."""
+BACKLOG_BATCH: Final = 500
+"""A batch of this many records shows that the partition is behind."""
+BACKLOG_DELAY_SECONDS: Final = 5.0
+"""How much later ``aggregates`` may be committed while behind. A commit of more events writes fewer counters for each."""
 
 _GOLDEN: Final = (math.sqrt(5) - 1) / 2
 """Multiples of this, less their whole part, fall evenly, however many there are."""
@@ -52,19 +53,12 @@ SIGNALS: Final = {
 """The signals that each topic's partitions keep."""
 
 
-class Refuse(Protocol):
-    """Takes what cannot be decoded or applied."""
-
-    def __call__(self, record: Record, reason: str) -> None:
-        """Blocks until the dead letter is confirmed; raises LogUnavailable otherwise."""
-
-
 class Processor(Protocol):
     """Keeps one partition of one topic."""
 
     @property
-    def settled(self) -> bool:
-        """Whether all that was applied is committed, in every signal."""
+    def flushed(self) -> bool:
+        """Whether every signal has committed all that was applied."""
 
     def resume(self) -> int:
         """The first offset to read, from the fences; drops all that was in memory."""
@@ -165,7 +159,7 @@ class EventProcessor:
     """
 
     def __init__(
-        self, partition: int, log_id: str, store: SignalStore, refuse: Refuse, flush_seconds: float = 1.0
+        self, partition: int, log_id: str, store: SignalStore, dead_letters: DeadLetterSink, flush_seconds: float = 1.0
     ) -> None:
         self._users: SignalState[users.UserValue] = SignalState(
             store, partition, Signal.USERS, log_id, lambda _, data: users.decode(data), users.encode
@@ -175,14 +169,14 @@ class EventProcessor:
         )
         self._seen: list[Observed] = []
         self._store, self._partition = store, partition
-        self._refuse = refuse
+        self._dead_letters = dead_letters
         self._flush_seconds = flush_seconds
         # Each partition has its own moment of every second, or all of them would hold up people's own events at once.
         self._moment = flush_seconds * (partition * _GOLDEN % 1.0)
         self._due = 0.0
 
     @property
-    def settled(self) -> bool:
+    def flushed(self) -> bool:
         """Whether ``aggregates``, which follow ``users``, are committed too."""
         return self._cells.applied == self._cells.committed
 
@@ -208,12 +202,14 @@ class EventProcessor:
         if outrun:
             self._flush(now)
         self._users.commit()
-        if len(self._seen) >= MOST_SEEN or self._is_due(now, LATEST_SECONDS if len(records) >= MANY else 0.0):
+        if len(self._seen) >= MAX_WAITING_TRANSITIONS or self._is_due(
+            now, BACKLOG_DELAY_SECONDS if len(records) >= BACKLOG_BATCH else 0.0
+        ):
             self._flush(now)
 
     def tick(self, now: float) -> None:
         """Flush ``aggregates`` when it is due, and at once where many events wait: nothing else is to be done."""
-        if self._is_due(now) or len(self._seen) >= MANY:
+        if self._is_due(now) or len(self._seen) >= BACKLOG_BATCH:
             self._flush(now)
 
     def _is_due(self, now: float, patience: float = 0.0) -> bool:
@@ -228,7 +224,7 @@ class EventProcessor:
         except Undecodable as error:
             # Behind the fence of users it has been refused before.
             if record.offset > self._users.applied:
-                self._refuse(record, str(error))
+                self._dead_letters(record, str(error))
             return None
 
     def _fetch_users(self, subjects: set[str]) -> None:
@@ -266,13 +262,13 @@ class UpsertProcessor(Generic[View]):
         partition: int,
         log_id: str,
         store: SignalStore,
-        refuse: Refuse,
+        dead_letters: DeadLetterSink,
         signal: Signal,
         decode: Callable[[bytes], View],
         fold: Callable[[View | None, Upsert, int], View],
     ) -> None:
         self._views: SignalState[View | None] = SignalState(store, partition, signal, log_id, self._read, self._written)
-        self._refuse = refuse
+        self._dead_letters = dead_letters
         self._decode: Callable[[bytes], View] = decode
         self._fold: Callable[[View | None, Upsert, int], View] = fold
 
@@ -285,7 +281,7 @@ class UpsertProcessor(Generic[View]):
         return encode_view(view)
 
     @property
-    def settled(self) -> bool:
+    def flushed(self) -> bool:
         """Always: each batch is committed whole."""
         return True
 
@@ -311,17 +307,19 @@ class UpsertProcessor(Generic[View]):
             self._views.fetch({upsert.id})
             self._views.put(upsert.id, self._fold(self._views[upsert.id], upsert, record.offset))
         except (Undecodable, msgspec.ValidationError) as error:
-            self._refuse(record, str(error))
+            self._dead_letters(record, str(error))
 
 
-def processor_for(topic: str, partition: int, log_id: str, store: SignalStore, refuse: Refuse) -> Processor:
+def processor_for(
+    topic: str, partition: int, log_id: str, store: SignalStore, dead_letters: DeadLetterSink
+) -> Processor:
     """The processor of one partition of a topic of facts; raises KeyError for any other topic."""
     if topic == topics.EVENTS:
-        return EventProcessor(partition, log_id, store, refuse)
+        return EventProcessor(partition, log_id, store, dead_letters)
     if topic == topics.ITEMS:
-        return UpsertProcessor(partition, log_id, store, refuse, Signal.ITEMS, decode_item, catalogue.fold_item)
+        return UpsertProcessor(partition, log_id, store, dead_letters, Signal.ITEMS, decode_item, catalogue.fold_item)
     if topic == topics.USERS:
         return UpsertProcessor(
-            partition, log_id, store, refuse, Signal.PROFILES, decode_profile, catalogue.fold_profile
+            partition, log_id, store, dead_letters, Signal.PROFILES, decode_profile, catalogue.fold_profile
         )
     raise KeyError(topic)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from fastapi import FastAPI
 
 from adapters.folder_lock import folder_lock
+from adapters.parquet_archive import ParquetArchive
 from adapters.sqlite_jobs import SqliteDocuments
 from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
 from adapters.sqlite_models import SqliteListReader, SqliteModelStore
@@ -23,7 +24,8 @@ from deploy.training import receive_in
 from ingest.config import IngestSettings
 from ingest.http.routes import build_router as build_write_router
 from ingest.main import parts_of
-from nearline.dead_letters import LogRefuser
+from nearline.archive_reader import archive_reader
+from nearline.dead_letters import LogDeadLetterSink
 from nearline.loop import EmbeddedLoop
 from offline.config import OfflineSettings
 from offline.main import door_of
@@ -57,7 +59,8 @@ def nearline(folder: Path, partitions: int) -> Iterator[Nearline]:
         reader, store = SqliteLogReader(folder), SqliteSignalStore(folder)
         closing.callback(reader.close)
         closing.callback(store.close)
-        loop = EmbeddedLoop(reader, store, LogRefuser(writer, time.time), time.time)
+        archive = archive_reader(ParquetArchive(read_settings(Settings).archive or folder / "archive"), reader)
+        loop = EmbeddedLoop(reader, store, LogDeadLetterSink(writer, time.time), time.time, archive=archive)
         stop = threading.Event()
         thread = threading.Thread(target=loop.run, args=(stop,), name="nearline", daemon=True)
         thread.start()

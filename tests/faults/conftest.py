@@ -142,7 +142,7 @@ class Cluster:
 
     def lag(self, reader, store) -> int:
         """Records on the log that some signal lacks."""
-        from nearline.loop import SIGNALS
+        from nearline.processor import SIGNALS
 
         lag = 0
         for topic, signals in SIGNALS.items():

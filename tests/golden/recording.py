@@ -51,7 +51,7 @@ def read() -> dict[str, Any]:
 
 
 def every(recorded: dict[str, Any], step: int) -> tuple[list[Call], list[Any]]:
-    """Each ``step``-th call with its recorded answer."""
+    """Each ``poll``-th call with its recorded answer."""
     return calls()[::step], recorded["answers"][::step]
 
 

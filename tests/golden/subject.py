@@ -61,7 +61,7 @@ def fold(folder: Path) -> None:
     ticks = itertools.count()
     reader, store = SqliteLogReader(folder), SqliteSignalStore(folder)
     loop = EmbeddedLoop(reader, store, _refuse, lambda: NOW + 10.0 * next(ticks))
-    while loop.step() or not loop.caught_up():
+    while loop.poll() or not loop.caught_up():
         pass
     reader.close()
     store.close()

@@ -11,9 +11,10 @@ import pytest
 from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
 from adapters.sqlite_signals import FILE as SIGNALS_FILE
 from adapters.sqlite_signals import SqliteSignalStore
-from nearline import loop as embedded
-from nearline import metrics
+from nearline import metrics, partition_worker
 from nearline.loop import EmbeddedLoop
+from nearline.partition_worker import BATCH_RECORDS
+from nearline.processor import SIGNALS
 from schemas.catalogue import Upsert, decode_item, decode_profile, encode_upsert
 from schemas.errors import LogUnavailable, StoreUnavailable
 from schemas.keys import Signal, user_key
@@ -54,8 +55,8 @@ class FailingStore(SqliteSignalStore):
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch):
-    monkeypatch.setattr(embedded, "FIRST_BACKOFF_SECONDS", 0.002)
-    monkeypatch.setattr(embedded, "LAST_BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr(partition_worker, "FIRST_BACKOFF_SECONDS", 0.002)
+    monkeypatch.setattr(partition_worker, "LAST_BACKOFF_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def settled(tmp_path, until):
     def settled() -> None:
         reader, store = SqliteLogReader(tmp_path), SqliteSignalStore(tmp_path)
         for (topic, partition), end in reader.ends().items():
-            for signal in embedded.SIGNALS.get(topic, ()):
+            for signal in SIGNALS.get(topic, ()):
                 until(lambda p=partition, s=signal, e=end: (f := store.fence(p, s)) is not None and f.offset == e - 1)
         reader.close()
         store.close()
@@ -130,11 +131,11 @@ def test_aggregates_follow_within_a_second_and_a_bit_without_new_events(append, 
 
 def test_a_loop_has_caught_up_only_once_aggregates_are_committed_too(append, click, running_loop, until, tmp_path):
     """More than one batch on a partition, the second within the second that aggregates wait."""
-    offsets = append([click(i) for i in range(embedded.BATCH + 1)])
+    offsets = append([click(i) for i in range(BATCH_RECORDS + 1)])
     with running_loop() as loop:
         until(loop.caught_up)
         store = SqliteSignalStore(tmp_path)
-        assert store.fence(offsets[0].partition, Signal.AGGREGATES).offset == embedded.BATCH
+        assert store.fence(offsets[0].partition, Signal.AGGREGATES).offset == BATCH_RECORDS
         store.close()
 
 
@@ -221,9 +222,9 @@ def test_nothing_is_passed_before_its_refusal_is_confirmed(append, click, until,
         confirmed.append(record.offset)
 
     loop = EmbeddedLoop(SqliteLogReader(tmp_path), SqliteSignalStore(tmp_path), refuse, time.time)
-    loop.step()
+    loop.poll()
     assert (confirmed, loop.lag(), value("ann").recent) == ([], 3, ())
-    until(lambda: not loop.step() and loop.caught_up())
+    until(lambda: not loop.poll() and loop.caught_up())
     assert confirmed == [1]
     assert len(value("ann").recent) == 2
 

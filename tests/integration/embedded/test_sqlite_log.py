@@ -17,7 +17,7 @@ WRITE_UNTIL_KILLED = """
 import sys
 from pathlib import Path
 from adapters.sqlite_log import SqliteLogWriter
-from schemas.records import LogEntry
+from schemas.log.records import LogEntry
 writer, name = SqliteLogWriter(Path(sys.argv[1])), sys.argv[2]
 for number in range(int(sys.argv[3])):
     entries = [LogEntry(f"k{i}".encode(), f"{name}-{number}-{i}".encode()) for i in range(3)]

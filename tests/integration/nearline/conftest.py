@@ -1,4 +1,4 @@
-"""A log in memory that can be cut, replaced or silent, and lanes over it."""
+"""A log in memory that can be cut, replaced or silent, and partition workers over it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nearline.assignment import Assignment, Parts, no_archive
+from nearline.archive_reader import no_archive
+from nearline.assignment import Assignment
 from nearline.in_memory_store import InMemorySignalStore
+from nearline.loop import EmbeddedLoop
+from nearline.partition_worker import Dependencies
 from schemas.errors import LogUnavailable, StoreUnavailable
 from schemas.events import LoggedEvent
 from schemas.log import topics
@@ -51,6 +54,10 @@ class ListLog:
         self._speak()
         held = self.records.get((topic, partition), [])
         return self.begin.get((topic, partition), 0), held[-1].offset + 1 if held else 0
+
+    def ends(self) -> dict[tuple[str, int], int]:
+        self._speak()
+        return {place: held[-1].offset + 1 for place, held in self.records.items() if held}
 
     def read(self, topic: str, partition: int, offset: int, limit: int) -> list[Record]:
         self._speak()
@@ -100,32 +107,35 @@ class Hands:
 
     def __init__(self) -> None:
         self.log, self.store, self.refused, self.now = ListLog(), Breakable(), [], 1_000.0
-        self.catchup = no_archive
+        self.archive = no_archive
 
     def assignment(self) -> Assignment:
-        def refuse(record, reason) -> None:
-            self.refused.append((record.offset, reason))
+        return Assignment(Dependencies(self.log, self.store, self.refuse, self.read_archive, self.time))
 
-        def catchup(*args):
-            return self.catchup(*args)
+    def loop(self) -> EmbeddedLoop:
+        return EmbeddedLoop(self.log, self.store, self.refuse, self.time, archive=self.read_archive)
 
-        return Assignment(Parts(self.log, self.store, refuse, catchup, self.time))
+    def refuse(self, record, reason) -> None:
+        self.refused.append((record.offset, reason))
+
+    def read_archive(self, *args):
+        return self.archive(*args)
 
     def time(self) -> float:
         return self.now
 
-    def settle(self, assignment: Assignment) -> None:
-        """Turns until nothing more is to do, each some seconds after the one before."""
+    def settle(self, assignment: Assignment | EmbeddedLoop) -> None:
+        """Polls until nothing more is to do, each some seconds after the one before."""
         for _ in range(20):
             self.now += 2.0
-            assignment.turn()
+            assignment.poll()
 
     def applied(self, signal: str = "users") -> int:
         fence = self.store.fence(0, signal)
         return fence.offset if fence else -1
 
     def clicks(self) -> int:
-        """How many clicks the popularity cells count."""
+        """How many clicks the popularity counters count."""
         from signals.aggregates import decode
 
         cells = [decode(key, data) for key, data in self.store.scan(0, "aggregates") if key.startswith("pop:")]

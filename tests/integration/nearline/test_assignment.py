@@ -27,22 +27,22 @@ def test_a_worker_wants_deliveries_from_where_the_log_ended_when_it_came(hands):
 
 
 def test_repeated_late_and_missing_deliveries_change_nothing(hands, keeping):
-    lanes, chance = keeping(), random.Random(5)
+    assignment, chance = keeping(), random.Random(5)
     for start in range(0, 200, 20):
         delivered = [hands.log.add(offset) for offset in range(start, start + 20)]
         for record in chance.choices(delivered, k=15):
-            lanes.offer(record)
-        lanes.offer(delivered[-1])
-        hands.settle(lanes)
+            assignment.offer(record)
+        assignment.offer(delivered[-1])
+        hands.settle(assignment)
     assert (hands.applied(), hands.clicks()) == (199, 200)
     assert verify(hands.log, hands.store, [topics.EVENTS]).equal
 
 
 def test_offsets_without_records_are_passed_over(hands, keeping):
-    lanes = keeping()
+    assignment = keeping()
     for offset in (0, 1, 5, 6, 20):
-        lanes.offer(hands.log.add(offset))
-    hands.settle(lanes)
+        assignment.offer(hands.log.add(offset))
+    hands.settle(assignment)
     assert (hands.applied(), hands.clicks()) == (20, 5)
 
 
@@ -53,7 +53,7 @@ def test_two_workers_that_both_think_the_partition_theirs_apply_each_record_once
         one.offer(record)
         other.offer(record)
         hands.now += 0.5
-        (one if offset % 3 else other).turn()
+        (one if offset % 3 else other).poll()
     hands.settle(one)
     hands.settle(other)
     assert (hands.applied(), hands.clicks()) == (99, 100)
@@ -61,15 +61,15 @@ def test_two_workers_that_both_think_the_partition_theirs_apply_each_record_once
 
 
 def test_a_store_that_is_away_loses_nothing(hands, keeping):
-    lanes = keeping()
-    lanes.offer(hands.log.add(0))
-    hands.settle(lanes)
+    assignment = keeping()
+    assignment.offer(hands.log.add(0))
+    hands.settle(assignment)
     hands.store.away = True
     for offset in range(1, 30):
-        lanes.offer(hands.log.add(offset))
-        lanes.turn()
+        assignment.offer(hands.log.add(offset))
+        assignment.poll()
     hands.store.away = False
-    hands.settle(lanes)
+    hands.settle(assignment)
     assert (hands.applied(), hands.clicks()) == (29, 30)
 
 
@@ -77,67 +77,67 @@ def test_a_worker_that_starts_while_store_or_log_are_away_catches_up_later(hands
     for offset in range(5):
         hands.log.add(offset)
     hands.store.away = hands.log.silent = True
-    lanes = hands.assignment()
-    assert lanes.assign({(topics.EVENTS, 0)}) == {}
-    lanes.offer(hands.log.add(5))
-    hands.settle(lanes)
+    assignment = hands.assignment()
+    assert assignment.assign({(topics.EVENTS, 0)}) == {}
+    assignment.offer(hands.log.add(5))
+    hands.settle(assignment)
     hands.store.away = hands.log.silent = False
-    hands.settle(lanes)
+    hands.settle(assignment)
     assert (hands.applied(), hands.clicks()) == (5, 6)
 
 
 def test_a_store_that_forgot_everything_is_noticed_by_the_watch_and_rebuilt(hands, keeping):
-    lanes = keeping()
+    assignment = keeping()
     for offset in range(10):
-        lanes.offer(hands.log.add(offset))
-    hands.settle(lanes)
+        assignment.offer(hands.log.add(offset))
+    hands.settle(assignment)
     hands.store.flush()
-    Watch(hands.log, hands.store).look(lanes.lanes)
-    hands.settle(lanes)
+    Watch(hands.log, hands.store).check(assignment.workers)
+    hands.settle(assignment)
     assert (hands.applied(), hands.clicks()) == (9, 10)
 
 
 @pytest.mark.parametrize("noticed_by", ["the next event", "the watch"])
 def test_a_store_that_went_back_in_time_is_brought_forward_again_exactly(hands, keeping, noticed_by):
-    lanes = keeping()
+    assignment = keeping()
     for offset in range(10):
-        lanes.offer(hands.log.add(offset))
-    hands.settle(lanes)
+        assignment.offer(hands.log.add(offset))
+    hands.settle(assignment)
     older = hands.store.copy()
     for offset in range(10, 20):
-        lanes.offer(hands.log.add(offset))
-    hands.settle(lanes)
+        assignment.offer(hands.log.add(offset))
+    hands.settle(assignment)
     hands.store.put_back(older)
     assert (hands.applied(), hands.clicks()) == (9, 10)
     if noticed_by == "the watch":
-        Watch(hands.log, hands.store).look(lanes.lanes)
+        Watch(hands.log, hands.store).check(assignment.workers)
     else:
-        lanes.offer(hands.log.add(20))
-    hands.settle(lanes)
+        assignment.offer(hands.log.add(20))
+    hands.settle(assignment)
     count = 20 if noticed_by == "the watch" else 21
     assert (hands.applied(), hands.clicks()) == (count - 1, count)
 
 
-def test_the_watch_leaves_a_sound_lane_alone(hands, keeping):
-    lanes = keeping()
+def test_the_watch_leaves_a_sound_worker_alone(hands, keeping):
+    assignment = keeping()
     for offset in range(10):
-        lanes.offer(hands.log.add(offset))
-    hands.settle(lanes)
-    Watch(hands.log, hands.store).look(lanes.lanes)
-    [lane] = lanes.lanes
-    assert not lane._doubted
+        assignment.offer(hands.log.add(offset))
+    hands.settle(assignment)
+    Watch(hands.log, hands.store).check(assignment.workers)
+    [worker] = assignment.workers
+    assert not worker._invalidated
 
 
 def test_another_log_is_never_followed_with_what_is_in_memory(hands, keeping):
-    lanes = keeping()
-    lanes.offer(hands.log.add(0))
-    hands.settle(lanes)
+    assignment = keeping()
+    assignment.offer(hands.log.add(0))
+    hands.settle(assignment)
     hands.log.id = "cluster/two"
     with pytest.raises(LogReplaced, match="cluster/two"):
-        Watch(hands.log, hands.store).look(lanes.lanes)
-    lanes.lanes[0].doubt()
+        Watch(hands.log, hands.store).check(assignment.workers)
+    assignment.workers[0].invalidate()
     with pytest.raises(LogReplaced):
-        lanes.turn()
+        assignment.poll()
 
 
 def test_beside_the_values_of_another_log_a_new_worker_begins_anew(hands, keeping):
@@ -164,7 +164,7 @@ def test_a_log_that_has_lost_its_newest_records_is_folded_anew(hands, keeping):
 def test_records_older_than_retention_come_from_the_archive(hands, keeping):
     archived = [hands.log.add(offset) for offset in range(30)]
     hands.log.begin[topics.EVENTS, 0] = 12
-    hands.catchup = lambda _topic, _partition, begin, end: iter(archived[begin:end])
+    hands.archive = lambda _topic, _partition, begin, end: iter(archived[begin:end])
     hands.settle(keeping())
     assert (hands.applied(), hands.clicks()) == (29, 30)
 
@@ -178,9 +178,9 @@ def test_without_an_archive_the_rest_is_applied_all_the_same(hands, keeping):
 
 
 def test_records_of_a_partition_that_went_elsewhere_are_let_go(hands, keeping):
-    lanes = keeping()
-    lanes.release({(topics.EVENTS, 0)})
-    lanes.offer(hands.log.add(0))
-    hands.settle(lanes)
+    assignment = keeping()
+    assignment.release({(topics.EVENTS, 0)})
+    assignment.offer(hands.log.add(0))
+    hands.settle(assignment)
     assert hands.applied() == -1
-    assert lanes.position(topics.EVENTS, 0) is None
+    assert assignment.position(topics.EVENTS, 0) is None

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from nearline.dead_letters import LogRefuser
+from nearline.dead_letters import LogDeadLetterSink
 from schemas.errors import LogUnavailable
 from schemas.log import topics
 from schemas.log.dead_letters import decode_dead_letter
@@ -31,7 +31,7 @@ class Writer:
 
 def test_the_letter_keeps_the_bytes_the_coordinates_and_the_reason():
     writer = Writer(OffsetToken(0, 0))
-    LogRefuser(writer, lambda: 1_700_000_000.0)(RECORD, "not an event")
+    LogDeadLetterSink(writer, lambda: 1_700_000_000.0)(RECORD, "not an event")
     [(topic, [entry])] = writer.appended
     letter = decode_dead_letter(entry.value)
     assert topic == topics.DEADLETTERS
@@ -43,4 +43,4 @@ def test_the_letter_keeps_the_bytes_the_coordinates_and_the_reason():
 @pytest.mark.parametrize("result", [LogUnavailable("no"), None], ids=["refused", "never settled"])
 def test_a_letter_that_is_not_confirmed_fails(result):
     with pytest.raises(LogUnavailable):
-        LogRefuser(Writer(result), lambda: 0.0, timeout=0.05)(RECORD, "not an event")
+        LogDeadLetterSink(Writer(result), lambda: 0.0, timeout=0.05)(RECORD, "not an event")

@@ -54,15 +54,15 @@ def test_a_fence_that_claims_more_than_its_values_hold_is_found(folded):
 
 
 def test_commits_while_the_values_are_read_are_no_difference(folded, keeping):
-    lanes, scan = keeping(), folded.store.scan
+    assignment, scan = keeping(), folded.store.scan
 
     def scan_under_traffic(partition, signal):
         values = list(scan(partition, signal))
         yield from values[:2]
         _, end = folded.log.bounds(topics.EVENTS, 0)
         for offset in range(end, end + 9):
-            lanes.offer(folded.log.add(offset))
-            folded.settle(lanes)
+            assignment.offer(folded.log.add(offset))
+            folded.settle(assignment)
         yield from [pair for pair in scan(partition, signal) if pair[0] not in dict(values[:2])]
 
     folded.store.scan = scan_under_traffic

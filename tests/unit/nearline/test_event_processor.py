@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nearline.processor import LATEST_SECONDS, MANY, EventProcessor, SignalState
+from nearline.processor import BACKLOG_BATCH, BACKLOG_DELAY_SECONDS, EventProcessor, SignalState
 from schemas.errors import FenceMoved, LogUnavailable, StoreUnavailable
 from schemas.events import LoggedEvent
 from schemas.keys import Signal
@@ -281,25 +281,25 @@ def test_a_tick_commits_what_has_become_due(records, faulty_store):
 
 
 def test_a_partition_that_is_behind_commits_its_aggregates_less_often(records, faulty_store):
-    log, store = records([event(n, user=f"user-{n}") for n in range(4 * MANY)]), faulty_store()
+    log, store = records([event(n, user=f"user-{n}") for n in range(4 * BACKLOG_BATCH)]), faulty_store()
     worker = processor(store, flush_seconds=1.0)
     worker.resume()
-    for batch, now in enumerate([2.0, 3.5, 2.0 + LATEST_SECONDS, 3.0 + LATEST_SECONDS]):
-        worker.process(log[batch * MANY : (batch + 1) * MANY], now)
+    for batch, now in enumerate([2.0, 3.5, 2.0 + BACKLOG_DELAY_SECONDS, 3.0 + BACKLOG_DELAY_SECONDS]):
+        worker.process(log[batch * BACKLOG_BATCH : (batch + 1) * BACKLOG_BATCH], now)
     committed = [at for signal, at in store.commits if signal == Signal.AGGREGATES]
-    assert committed == [3 * MANY - 1]
+    assert committed == [3 * BACKLOG_BATCH - 1]
 
 
 def test_a_partition_that_was_behind_commits_its_aggregates_as_soon_as_nothing_else_is_to_be_done(
     records, faulty_store
 ):
-    log, store = records([event(n, user=f"user-{n}") for n in range(MANY)]), faulty_store()
+    log, store = records([event(n, user=f"user-{n}") for n in range(BACKLOG_BATCH)]), faulty_store()
     worker = processor(store)
     worker.resume()
     worker.process(log, now=2.0)
     assert store.fence(0, Signal.AGGREGATES).offset == -1
     worker.tick(2.1)
-    assert store.fence(0, Signal.AGGREGATES).offset == MANY - 1
+    assert store.fence(0, Signal.AGGREGATES).offset == BACKLOG_BATCH - 1
 
 
 def test_partitions_commit_their_aggregates_at_moments_of_their_own(records, faulty_store):

@@ -128,14 +128,14 @@ upserts = st.lists(
 @given(upserts, st.integers(0, 2**32).map(Random))
 def test_deaths_and_restarts_leave_the_bytes_of_one_fold(faulty_store, records, made, random):
     log, store, once = records([encode_upsert(u) for u in made], ITEMS), faulty_store(), faulty_store()
-    whole = processor_for(ITEMS, 0, "log-one", once, refuse=None)
+    whole = processor_for(ITEMS, 0, "log-one", once, dead_letters=None)
     whole.resume()
     whole.process(log, 1.0)
     store.error = StoreUnavailable
     store.fate = lambda: random.choice(["before", "after", None])
     at = 0
     while at < len(log):
-        worker = processor_for(ITEMS, 0, "log-one", store, refuse=None)
+        worker = processor_for(ITEMS, 0, "log-one", store, dead_letters=None)
         at = worker.resume()
         try:
             while at < len(log):
@@ -149,4 +149,4 @@ def test_deaths_and_restarts_leave_the_bytes_of_one_fold(faulty_store, records, 
 
 def test_other_topics_have_no_processor(faulty_store):
     with pytest.raises(KeyError):
-        processor_for(ANSWERS, 0, "log-one", faulty_store(), refuse=None)
+        processor_for(ANSWERS, 0, "log-one", faulty_store(), dead_letters=None)

@@ -1,0 +1,252 @@
+"""The worker of one partition: applies each of its records once, in order, from the fence on.
+
+Faust and the embedded loop use the same worker. They differ in who wakes it: the Faust app offers the records that
+Kafka delivers, the embedded loop tells it where the log ends. Only the worker's position counts. It skips a record
+before its position, and it reads from the log what is missing before an offered record or before the log's end. So
+no rebalance, duplicate or late delivery can lose a record or apply it twice.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Final, NamedTuple
+
+import structlog
+
+from nearline import metrics
+from nearline.archive_reader import ArchiveReader
+from nearline.dead_letters import DeadLetterSink
+from nearline.processor import SIGNALS, Processor, processor_for
+from schemas.errors import FenceMoved, LogReplaced, LogUnavailable, StoreUnavailable
+from schemas.log import topics
+from schemas.log.fence import Fence
+from schemas.log.records import Record
+from schemas.ports import Clock, LogReader, SignalStore
+
+BATCH_RECORDS: Final = 1_000
+"""Most records that one worker applies in a poll, before the next worker is polled."""
+TICK_SECONDS: Final = 0.1
+"""How often an idle worker checks whether a commit is due, unless its caller says otherwise."""
+FIRST_BACKOFF_SECONDS: Final = 0.05
+"""The pause after a first failure; it doubles with each further failure,"""
+LAST_BACKOFF_SECONDS: Final = 1.0
+"""up to this."""
+
+log = structlog.get_logger()
+
+
+class Dependencies(NamedTuple):
+    """What the workers of one thread share."""
+
+    reader: LogReader
+    store: SignalStore
+    dead_letters: DeadLetterSink
+    archive: ArchiveReader
+    clock: Clock
+
+
+class PartitionWorker:
+    """Keeps the signals of one partition of one topic.
+
+    ``offer`` and ``invalidate`` may be called from any thread, all else from the thread that applies.
+    """
+
+    def __init__(
+        self, topic: str, partition: int, dependencies: Dependencies, tick_seconds: float = TICK_SECONDS
+    ) -> None:
+        self.topic, self.partition = topic, partition
+        self._dependencies, self._tick_seconds = dependencies, tick_seconds
+        self.log_id: str | None = None
+        self.next = 0
+        """The next offset to apply; all records before it are committed to ``users`` or the view."""
+        self.target = 0
+        """The worker reads the log by itself up to this offset: the log's end as last seen; its caller may set it."""
+        self.lag = 0
+        """The number of offsets before ``target`` that were not applied yet at the end of the last poll."""
+        self._begin = 0
+        self._offered: deque[Record] = deque()
+        self._pending: deque[Record] = deque()
+        self._archived: Iterator[Record] | None = None
+        self._processor: Processor | None = None
+        self._flushed = False
+        self._invalidated = False
+        self._backoff, self._paused_until = FIRST_BACKOFF_SECONDS, 0.0
+        self._polled = 0.0
+        self._applied, self._skipped = (metrics.EVENTS.labels(topic, outcome) for outcome in ("applied", "skipped"))
+
+    @property
+    def waiting(self) -> int:
+        """The number of records offered and not yet applied."""
+        return len(self._offered) + len(self._pending)
+
+    @property
+    def opened(self) -> bool:
+        """Whether the fences have been read."""
+        return self._processor is not None
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the worker has reached the log's end, and since the last failure has committed all signals there."""
+        return self._flushed and self.lag == 0
+
+    def offer(self, record: Record) -> None:
+        """Take a delivered record, in any order."""
+        self._offered.append(record)
+
+    def invalidate(self) -> None:
+        """Have the fences read again before anything else is applied."""
+        self._invalidated = True
+
+    def poll(self) -> bool:
+        """Apply the next records; True where more could be applied at once. Raises LogReplaced."""
+        unfinished = self._poll(self._dependencies.clock())
+        self.lag = max(0, self.target - self.next)
+        return unfinished
+
+    def open(self) -> None:
+        """Read the fences where that is due; raises StoreUnavailable, LogUnavailable, LogReplaced, FenceMoved."""
+        if self._invalidated:
+            self._invalidated = False
+            self._processor = None
+        if self._processor is not None:
+            return
+        log_id = self._dependencies.reader.log_id(self.topic)
+        if self.log_id not in (None, log_id):
+            raise LogReplaced(f"the log of {self.topic} was {self.log_id} and is {log_id} now")
+        self.log_id = log_id
+        # The fences before the log's end: another worker may go on meanwhile, and its fence is no lost record.
+        fences = {signal: self._dependencies.store.fence(self.partition, signal) for signal in SIGNALS[self.topic]}
+        self._begin, self.target = self._dependencies.reader.bounds(self.topic, self.partition)
+        for signal, fence in fences.items():
+            self._reset_if_stale(signal, fence, log_id)
+        processor = processor_for(
+            self.topic, self.partition, log_id, self._dependencies.store, self._dependencies.dead_letters
+        )
+        self.next = processor.resume()
+        self._archived = None
+        self._processor = processor
+
+    def _poll(self, now: float) -> bool:
+        if now < self._paused_until or (self._idle() and 0.0 <= now - self._polled < self._tick_seconds):
+            return False
+        self._polled = now
+        try:
+            self.open()
+            self._advance(now)
+        except FenceMoved as moved:
+            log.warning("fence_moved", topic=self.topic, partition=self.partition, signal=moved.signal)
+            self._start_over("fence_moved")
+        except StoreUnavailable as error:
+            metrics.STORE_RETRIES.inc()
+            self._pause(error, now)
+        except LogUnavailable as error:
+            self._pause(error, now)
+        else:
+            self._backoff = FIRST_BACKOFF_SECONDS
+        return self._paused_until <= now and (self._processor is None or self._behind() or bool(self._pending))
+
+    def _reset_if_stale(self, signal: str, fence: Fence | None, log_id: str) -> None:
+        """Remove a signal's values if they come from another log, or from records that this log has lost."""
+        if fence is None or (fence.log_id == log_id and fence.offset < self.target):
+            return
+        log.warning(
+            "signal_rebuilt", topic=self.topic, partition=self.partition, signal=signal, fence=str(fence), log_id=log_id
+        )
+        metrics.REBUILDS.labels(self.topic).inc()
+        self._dependencies.store.reset(self.partition, signal, fence, Fence(log_id, -1))
+
+    def _advance(self, now: float) -> None:
+        assert self._processor is not None
+        self._sort_offered()
+        if self._pending and self._pending[0].offset == self.next:
+            self._apply_pending(self._processor, now)
+        elif self._behind():
+            self._apply_missing(self._processor, now)
+        else:
+            self._processor.tick(now)
+        self._flushed |= self.next >= self.target and self._processor.flushed
+
+    def _sort_offered(self) -> None:
+        """Keep offered records that continue the pending ones; the log gives the others again where they are missing."""
+        skipped = 0
+        while self._offered:
+            record = self._offered.popleft()
+            if record.offset < self.next or (self._pending and record.offset <= self._pending[-1].offset):
+                skipped += 1
+            else:
+                self._pending.append(record)
+        while self._pending and self._pending[0].offset < self.next:
+            self._pending.popleft()
+            skipped += 1
+        if skipped:
+            self._skipped.inc(skipped)
+
+    def _idle(self) -> bool:
+        return self.opened and not self._invalidated and not self.waiting and not self._behind()
+
+    def _behind(self) -> bool:
+        return self.next < max(self.target, self._pending[0].offset if self._pending else 0)
+
+    def _apply_pending(self, processor: Processor, now: float) -> None:
+        records: list[Record] = []
+        for record in islice(self._pending, BATCH_RECORDS):
+            if record.offset != self.next + len(records):
+                break
+            records.append(record)
+        self._apply(processor, records, now)
+        for _ in records:
+            self._pending.popleft()
+
+    def _apply_missing(self, processor: Processor, now: float) -> None:
+        """Apply records that were not offered, from the archive or the log, up to those that were."""
+        end = self._pending[0].offset if self._pending else self.target
+        if self.next < self._begin:
+            self._apply(processor, self._read_archive(), now)
+            return
+        records = self._dependencies.reader.read(
+            self.topic, self.partition, self.next, min(BATCH_RECORDS, end - self.next)
+        )
+        reached = not records or records[-1].offset >= end
+        self._apply(processor, [record for record in records if record.offset < end] if reached else records, now)
+        if reached:
+            self.next = end  # offsets without records: markers of transactions, or compacted away
+
+    def _apply(self, processor: Processor, records: Sequence[Record], now: float) -> None:
+        if not records:
+            return
+        processor.process(records, now)
+        self.next = records[-1].offset + 1
+        self._applied.inc(len(records))
+        if self.topic == topics.EVENTS:
+            committed = self._dependencies.clock()
+            for record in records:
+                metrics.EVENT_TO_SIGNAL.observe(max(0.0, committed - record.timestamp_ms / 1_000))
+
+    def _read_archive(self) -> list[Record]:
+        """The next records that retention has removed; past the archive's last, the position moves to the log's begin."""
+        if self._archived is None:
+            log.warning(
+                "behind_retention", topic=self.topic, partition=self.partition, next=self.next, begin=self._begin
+            )
+            self._archived = self._dependencies.archive(self.topic, self.partition, self.next, self._begin)
+        records = [record for record in islice(self._archived, BATCH_RECORDS) if record.offset >= self.next]
+        metrics.ARCHIVED.labels(self.topic).inc(len(records))
+        missing = (records[0].offset if records else self._begin) - self.next
+        if missing:
+            log.error("records_missing", topic=self.topic, partition=self.partition, first=self.next, count=missing)
+            metrics.MISSING.labels(self.topic).inc(missing)
+        if not records:
+            self.next = self._begin
+        return records
+
+    def _start_over(self, reason: str) -> None:
+        metrics.RETRIES.labels(reason).inc()
+        self._processor, self._flushed = None, False
+
+    def _pause(self, error: Exception, now: float) -> None:
+        log.warning("nearline_waits", topic=self.topic, partition=self.partition, error=str(error))
+        self._start_over(type(error).__name__)
+        self._paused_until = now + self._backoff
+        self._backoff = min(2 * self._backoff, LAST_BACKOFF_SECONDS)
