@@ -20,7 +20,7 @@ LAG: Final = Gauge(
 )
 EVENTS: Final = Counter(
     "freshet_nearline_events_total",
-    "Records that nearline took from the log: applied, or skipped as applied before; taken in the embedded loop.",
+    "Records by outcome: applied, skipped because applied before, or refused.",
     ["topic", "outcome"],
 )
 DEAD_LETTERS: Final = Counter("freshet_dead_letters_total", "Records that could not be decoded or applied.", ["topic"])
