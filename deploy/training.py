@@ -20,11 +20,11 @@ from models.source_weights import SourceWeights
 from offline.config import OfflineSettings
 from offline.data.archive import Archived, Progress, quiet
 from offline.engines.engine import EngineName
+from offline.engines.options import TrainingOptions
 from offline.jobs.publish_external import Receiving, receive
 from offline.jobs.runs import Jobs, publishing
 from offline.jobs.train import Skipped, TrainingParts, train
 from offline.main import exports_of, options_of
-from offline.options import TrainingOptions
 from offline.publishing.external_models import Kind, Made
 from offline.publishing.webhooks import Notice, Webhooks
 from replay.weights import learned_weights

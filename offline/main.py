@@ -21,11 +21,11 @@ from adapters import http_server, webhook
 from adapters.parquet_archive import ParquetArchive
 from adapters.parquet_models import ParquetVersions
 from offline.config import OfflineSettings
+from offline.engines.options import Factorization, TrainingOptions
 from offline.jobs.publish_external import Receiving, receive
 from offline.jobs.runs import Jobs, publishing
 from offline.jobs.train import Skipped, TrainingParts, train
 from offline.jobs.training_choices import parameters_of
-from offline.options import Factorization, TrainingOptions
 from offline.publishing.export import Exports
 from offline.publishing.external_models import Kind, Made, Making
 from offline.publishing.thresholds import read_thresholds

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from models.source_weights import Revisits, SourceWeights
 from models.structures.arrays import Floats
-from offline.engines.memory import peak_mib
 from offline.evaluation.intervals import intervals
+from offline.evaluation.memory import peak_mib
 from offline.evaluation.ranking_metrics import MISS, means, per_question, ranked
 from offline.training.blending.source_weights import Choice, Expected, learn
 from replay.stream import Moment

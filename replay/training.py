@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from models.neighbours import Neighbours
 from offline.data.dataset import Interactions, from_arrow
+from offline.engines.options import TrainingOptions
 from offline.jobs.training_choices import parameters_of
-from offline.options import TrainingOptions
 from offline.training import popularity
 from offline.training.algorithm import Context
 from offline.training.factorization import ials

@@ -12,7 +12,7 @@ from typing import Final
 
 from models.source_weights import SourceWeights
 from offline.data.archive import Progress
-from offline.options import TrainingOptions
+from offline.engines.options import TrainingOptions
 from replay.evaluate import Weigher
 from replay.system import System
 from replay.training import Trainer

@@ -33,8 +33,8 @@ from ingest.simulator import shop
 from ingest.validation.validate import policy
 from offline.data.archive import archive_log
 from offline.engines.engine import EngineName
+from offline.evaluation import metric_names
 from offline.jobs.runs import recorded
-from offline.publishing import gate
 from schemas.errors import ServerMissing
 from schemas.log import topics
 from schemas.manifest import Manifest
@@ -215,7 +215,7 @@ def train(
         )
         for name, value in outcome.metrics.items():
             if "[" not in name:  # those of segments are for the gate
-                console.print(f"  {name} {value:,.0f}" if name == gate.PEOPLE else f"  {name} {value:.4f}")
+                console.print(f"  {name} {value:,.0f}" if name == metric_names.PEOPLE else f"  {name} {value:.4f}")
         _warn_of_quality(outcome)
     else:
         console.print(f"Not trained: {outcome.reason}")
@@ -223,7 +223,7 @@ def train(
 
 def _warn_of_quality(manifest: Manifest) -> None:
     for name in ("NDCG@10", "HR@10"):
-        own, popular = manifest.metrics.get(name), manifest.metrics.get(gate.BASELINE + name)
+        own, popular = manifest.metrics.get(name), manifest.metrics.get(metric_names.BASELINE + name)
         if own is not None and popular is not None and own < popular:
             console.print(
                 f"[yellow]Warning: its {name} of {own:.4f} is below popularity's {popular:.4f}: "

@@ -12,7 +12,8 @@ import typer
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, existing_parts, steps
 from deploy.training import jobs_of, receive_in, tell
 from offline.config import OfflineSettings
-from offline.publishing import gate, publish
+from offline.evaluation import metric_names
+from offline.publishing import publish
 from offline.publishing.external_models import Kind, Making, made_of
 from offline.publishing.upload_api import read_parquet
 from offline.publishing.webhooks import Notice
@@ -60,7 +61,7 @@ def _quality(manifest: Manifest) -> str:
 
 
 def _baseline(manifest: Manifest, name: str) -> str:
-    popular = manifest.metrics.get(gate.BASELINE + name)
+    popular = manifest.metrics.get(metric_names.BASELINE + name)
     return "" if popular is None else f" (popularity {popular:.3f})"
 
 

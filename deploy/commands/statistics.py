@@ -13,8 +13,8 @@ import typer
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, existing_parts, steps, table
 from deploy.training import BY_HAND, jobs_of
-from offline import statistics as made
 from offline.jobs.runs import recorded
+from offline.statistics import statistics as made
 from schemas.statistics import EVERY, Period, Ranked, Statistics
 
 _HEADS = {"best-rated": "Best rated", "most-viewed": "Most viewed", "rising": "Rising"}

@@ -1,1 +1,5 @@
-"""TODO."""
+"""What several models share: arrays as bytes, sparse rows, factors, trees, scored lists, kinds of models.
+
+A structure knows no algorithm: it may be imported by every module of ``models`` and imports none of them.
+Imports numpy, msgspec and ``schemas``.
+"""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
+
+import numpy as np
+import scipy.sparse as sp
 
 from schemas.catalogue import Item, Profile, Upsert, decode_upsert
 from schemas.errors import Undecodable
@@ -31,6 +34,18 @@ def read_facts(archive: Archive) -> Facts:
     items, users = _views(archive, topics.ITEMS, fold_item), _views(archive, topics.USERS, fold_profile)
     gone = frozenset(each for each, view in items.items() if view.deleted)
     return Facts(_standing(items), _standing(users), gone)
+
+
+def category_matrix(facts: Facts, item_ids: Sequence[str]) -> sp.csr_matrix | None:
+    """Which item has which category, (I, G) of ones; None where facts name none."""
+    of = [facts.items[item_id].categories if item_id in facts.items else () for item_id in item_ids]
+    names = sorted({name for each in of for name in each})
+    if not names:
+        return None
+    index = {name: column for column, name in enumerate(names)}
+    starts = np.concatenate(([0], np.cumsum([len(set(each)) for each in of])))
+    columns = np.array([index[name] for each in of for name in sorted(set(each))], dtype=np.int32)
+    return sp.csr_matrix((np.ones(columns.size), columns, starts), shape=(len(item_ids), len(names)))
 
 
 def _views(archive: Archive, topic: str, fold: Callable[[View | None, Upsert, int], View]) -> dict[str, View]:

@@ -11,8 +11,8 @@ from models.als import Als
 from models.structures.recommender import Recommender
 from offline.data.archive import Progress
 from offline.data.dataset import Interactions
+from offline.engines.options import TrainingOptions
 from offline.interactions.parameters import Parameters
-from offline.options import TrainingOptions
 from offline.training import lists
 from offline.training.lists import Packed
 from schemas.errors import ConfigurationInvalid

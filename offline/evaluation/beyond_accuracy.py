@@ -5,7 +5,6 @@ Formulas and sources are in ``docs/evaluation.md``. Lists are positions (n, k) o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -13,7 +12,6 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from offline.data.dataset import Interactions
-from offline.data.metadata import Facts
 
 Doubles = NDArray[np.float64]
 Tops = NDArray[np.intp]
@@ -57,18 +55,6 @@ def of_categories(tops: Tops, categories: sp.csr_matrix, asked: sp.csr_matrix, k
         own, shown = _rows_to_one(history @ shares), _rows_to_one(_counted(lists, categories.shape[0]) @ shares)
         found[f"miscalibration@{k}"].append(_divergence(own.toarray(), shown.toarray()))
     return {name: float(np.nanmean(values)) for name, each in found.items() if (values := _all(each)).size}
-
-
-def category_matrix(facts: Facts, item_ids: Sequence[str]) -> sp.csr_matrix | None:
-    """Which item has which category, (I, G) of ones; None where facts name none."""
-    of = [facts.items[item_id].categories if item_id in facts.items else () for item_id in item_ids]
-    names = sorted({name for each in of for name in each})
-    if not names:
-        return None
-    index = {name: column for column, name in enumerate(names)}
-    starts = np.concatenate(([0], np.cumsum([len(set(each)) for each in of])))
-    columns = np.array([index[name] for each in of for name in sorted(set(each))], dtype=np.int32)
-    return sp.csr_matrix((np.ones(columns.size), columns, starts), shape=(len(item_ids), len(names)))
 
 
 def _all(blocks: list[Doubles]) -> Doubles:

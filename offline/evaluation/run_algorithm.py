@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from models.structures.recommender import Recommender
 from offline.data.archive import Progress, quiet
+from offline.data.metadata import category_matrix
 from offline.data.splits import inner, rebased, thinned
-from offline.engines.memory import available_mib, held_mib, peak_mib, reset_peak
-from offline.evaluation.beyond_accuracy import category_matrix, of_categories, of_lists
+from offline.evaluation.beyond_accuracy import of_categories, of_lists
 from offline.evaluation.intervals import intervals
+from offline.evaluation.memory import available_mib, held_mib, peak_mib, reset_peak
 from offline.evaluation.ranking_metrics import means, per_question
 from offline.evaluation.segments import Segment, measured, segments
 from offline.evaluation.task import Answers, Task, TrainingPart, answer, questions_of

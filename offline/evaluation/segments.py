@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offline.data.dataset import Interactions
-from offline.data.metadata import Facts
-from offline.evaluation.beyond_accuracy import category_matrix
+from offline.data.metadata import Facts, category_matrix
 from offline.evaluation.ranking_metrics import Ranked, means, per_question
 from offline.evaluation.task import Described
 

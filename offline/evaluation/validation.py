@@ -13,14 +13,12 @@ from models.structures.recommender import Recommender
 from offline.data.archive import Progress
 from offline.data.dataset import Interactions
 from offline.data.splits import HoldOut, last_of_each, newest_of_each
+from offline.evaluation.metric_names import BASELINE, LEARNED, PEOPLE
 from offline.evaluation.ranking_metrics import Scores, full_ranking, means, per_question
 from offline.evaluation.segments import LEAST, by_history
 from offline.evaluation.task import Questions, answer, questions_of
-from offline.publishing.gate import BASELINE, PEOPLE
 from offline.training import popularity
 
-LEARNED: Final = "training "
-"""Before a metric's name in a manifest: the figure on items that were learned, for the train–validation gap."""
 _K: Final = 10
 _OF_SEGMENTS: Final = ("NDCG@10", "HR@10")
 

@@ -15,7 +15,7 @@ from models.als import Als
 from models.structures.lists import USERS, ScoredList
 from offline.data import drift
 from offline.data.drift import Observed, Thresholds
-from offline.evaluation.validation import LEARNED
+from offline.evaluation.metric_names import LEARNED
 from offline.jobs.runs import Running
 from offline.publishing import gate
 from schemas.errors import Undecodable, VersionUnknown

@@ -12,8 +12,8 @@ import msgspec
 
 from models.structures.lists import ScoredList
 from offline.data.archive import Progress, quiet
+from offline.engines.options import TrainingOptions
 from offline.jobs.train import version_of
-from offline.options import TrainingOptions
 from offline.publishing import gate, publish
 from offline.publishing.external_models import Kind, Made
 from schemas.manifest import DataWindow, Manifest

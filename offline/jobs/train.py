@@ -24,10 +24,10 @@ from offline.data.archive import Progress, archive_log, quiet
 from offline.data.dataset import Interactions, ends, from_arrow, since
 from offline.data.metadata import read_facts
 from offline.engines.engine import EngineName, choose
+from offline.engines.options import TrainingOptions
 from offline.evaluation.validation import measure
 from offline.jobs.training_choices import Learning, parameters_of, require_known
 from offline.metrics import TRAINING_SECONDS, TRAININGS
-from offline.options import TrainingOptions
 from offline.publishing import gate, publish
 from offline.training.lists import item_lists, known_users
 from offline.training.neighbourhood import neighbours

@@ -14,7 +14,7 @@ from offline.data.archive import Progress, quiet
 from offline.data.dataset import Interactions
 from offline.data.metadata import Facts
 from offline.engines.engine import Engine
-from offline.options import TrainingOptions
+from offline.engines.options import TrainingOptions
 from offline.training.algorithm import Context
 from offline.training.registry import algorithm
 from schemas.errors import ConfigurationInvalid

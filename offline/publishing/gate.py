@@ -14,16 +14,12 @@ import structlog
 from models.als import Als
 from models.neighbours import Neighbours
 from models.structures.lists import ScoredList
+from offline.evaluation.metric_names import BASELINE, COVERAGE, PEOPLE
 from offline.publishing.thresholds import Thresholds
 from schemas.errors import ModelRefused, Undecodable, VersionUnknown
 from schemas.manifest import Manifest
 from schemas.ports import ModelStore
 
-BASELINE: Final = "popularity "
-"""Before a metric's name in a manifest: popularity's figure on the same hold-out."""
-PEOPLE: Final = "people"
-"""The metric that says over how many people the others were measured; ``people[new]`` of a segment."""
-COVERAGE: Final = "coverage@10"
 _DEVIATIONS: Final = 2.0
 """Standard errors within which a difference may be chance."""
 _FURTHEST: Final = 100

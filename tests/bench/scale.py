@@ -14,9 +14,9 @@ from typing import Any
 
 from adapters.parquet_archive import ParquetArchive
 from adapters.sqlite_models import SqliteModelStore
-from offline.engines.memory import peak_mib, reset_peak
+from offline.engines.options import TrainingOptions
+from offline.evaluation.memory import peak_mib, reset_peak
 from offline.jobs.train import TrainingParts, train
-from offline.options import TrainingOptions
 from schemas.log.records import OffsetToken
 from schemas.manifest import Manifest
 from tests.bench.results import Figures, console

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Training of models that combine others: the blend, the ranker, and the weights of serving's sources."""

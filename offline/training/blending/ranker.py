@@ -20,9 +20,8 @@ from models.structures.arrays import Floats
 from models.structures.components import Component
 from models.structures.trees import Trees
 from offline.data.dataset import Interactions
-from offline.data.metadata import Facts
+from offline.data.metadata import Facts, category_matrix
 from offline.data.splits import HoldOut, inner
-from offline.evaluation.beyond_accuracy import category_matrix
 from offline.training.algorithm import Algorithm, Context, Integers
 from offline.training.algorithm import Floats as Between
 from offline.training.blending.blend import BlendParameters, Settings, Using, all_need_mib, using_each, weights_of

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Training of neighbours: item similarities, EASE, user neighbours, sessions and sequential rules."""

@@ -20,6 +20,8 @@ BUILD = "only deploy and a tier's main.py build adapters"
 SCHEMAS = "adapters know schemas alone"
 DRIVERS = "servers and SQLite are spoken to by adapters alone"
 SERVING = "serving: http -> service -> ranking -> state -> filtering -> arrays"
+OFFLINE = "offline: jobs -> engines | statistics -> publishing -> evaluation -> training -> interactions -> data"
+MODELS = "models: combined models -> models -> structures, which know no algorithm"
 RANKING = "serving.ranking: pipeline -> blend -> candidates -> context -> config"
 
 FORBIDDEN = [
@@ -44,6 +46,14 @@ FORBIDDEN = [
     ("serving", "import redis", DRIVERS),
     ("nearline", "from confluent_kafka import Consumer", DRIVERS),
     ("deploy", "import sqlite3", DRIVERS),
+    ("offline.data", "import offline.interactions.steps", OFFLINE),
+    ("offline.interactions", "from offline.training import registry", OFFLINE),
+    ("offline.training", "import offline.evaluation.task", OFFLINE),
+    ("offline.evaluation", "from offline.publishing import gate", OFFLINE),
+    ("offline.publishing", "import offline.engines.engine", OFFLINE),
+    ("offline.engines", "from offline.jobs import runs", OFFLINE),
+    ("offline.statistics", "from offline.engines import engine", OFFLINE),
+    ("models.structures", "from models.als import Als", MODELS),
     ("serving.arrays", "import serving.filtering.fields", SERVING),
     ("serving.filtering", "import serving.state.catalogue", SERVING),
     ("serving.state", "import serving.stores.breaker", SERVING),

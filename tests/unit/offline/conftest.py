@@ -6,7 +6,7 @@ import scipy.sparse as sp
 
 from adapters.sqlite_models import SqliteModelStore
 from offline.data.dataset import Interactions
-from offline.options import TrainingOptions
+from offline.engines.options import TrainingOptions
 from offline.training.parameters import AlsParameters, IalsParameters
 from schemas.manifest import DataWindow
 

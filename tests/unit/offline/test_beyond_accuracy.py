@@ -6,8 +6,8 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offline.data.metadata import Facts
-from offline.evaluation.beyond_accuracy import SMOOTHING, category_matrix, gini, of_categories, of_lists
+from offline.data.metadata import Facts, category_matrix
+from offline.evaluation.beyond_accuracy import SMOOTHING, gini, of_categories, of_lists
 from schemas.catalogue import Item
 
 

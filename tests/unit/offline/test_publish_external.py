@@ -10,8 +10,8 @@ from adapters.sqlite_models import SqliteModelStore
 from models.als import Als
 from models.neighbours import Neighbours
 from models.structures.lists import ITEMS, USERS, ScoredList
+from offline.engines.options import TrainingOptions
 from offline.jobs.publish_external import Receiving, receive
-from offline.options import TrainingOptions
 from offline.publishing import publish
 from offline.publishing.external_models import Made
 from offline.publishing.thresholds import Thresholds

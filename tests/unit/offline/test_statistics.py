@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from adapters.parquet_archive import ParquetArchive
 from adapters.sqlite_jobs import SqliteDocuments
 from models.ratings import Ratings
-from offline.statistics import PRIOR, as_arrow, counted, publish, selected, statistics
+from offline.statistics.statistics import PRIOR, as_arrow, counted, publish, selected, statistics
 from schemas.catalogue import Upsert, encode_upsert
 from schemas.log.records import Record
 from schemas.statistics import RATINGS, decode_statistics, document_of

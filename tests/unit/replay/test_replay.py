@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ingest.importing.base import FileImporter
-from offline.options import TrainingOptions
+from offline.engines.options import TrainingOptions
 from offline.training.parameters import IalsParameters
 from replay.evaluate import BATCH, LIVE, ReplayOptions, replay
 from replay.report import page

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.parquet_archive import ParquetArchive
 from models.source_weights import Revisits
-from offline.options import TrainingOptions
+from offline.engines.options import TrainingOptions
 from offline.training.parameters import IalsParameters
 from replay.weights import learned_weights, newest
 from schemas.events import LoggedEvent
