@@ -18,10 +18,10 @@ from schemas.answers import DecidedItem, Decision
 from schemas.errors import StoreUnavailable, VersionUnknown
 from schemas.keys import Signal, anonymous_key, session_key, user_key
 from schemas.ports import Clock, ModelStore, SignalReader
-from serving.ranking import item_lists
 from serving.ranking.config import RankingConfig
 from serving.ranking.context import Signals
-from serving.ranking.pipeline import RankedList, recommend
+from serving.ranking.pipeline import RankedList
+from serving.ranking.routes import FALLBACK, rank_route
 from serving.state import model_bundle
 from serving.state.aggregates import Aggregates
 from serving.state.catalogue import Catalogue
@@ -34,7 +34,6 @@ from signals.users import EMPTY, UserValue
 
 TOLERANCE: Final = 1e-6
 """Scores this close are equal: sums of 32-bit floats depend on their order."""
-_SHELVES: Final[tuple[item_lists.Shelf, ...]] = ("popular", "trending", "latest")
 
 
 class World(NamedTuple):
@@ -115,20 +114,10 @@ def explain(decision: Decision, world: World) -> Explanation:
 def reproduce(decision: Decision, world: World) -> RankedList | None:
     """The answer by the very code that made it; None where its item is no longer known, or its route."""
     request, state = decision.request, world.state
-    rest = state.models, state.catalogue, world.config
-    nobody = Signals(EMPTY, state.aggregates)
+    route, signals = decision.route, Signals(person(decision), state.aggregates, world.stored)
     if "ranking" in decision.degraded:
-        return item_lists.shelf("popular", request, nobody, *rest)
-    for kind in _SHELVES:
-        if decision.route == kind:
-            return item_lists.shelf(kind, request, nobody, *rest)
-    if decision.route in item_lists.NEAR:
-        at = state.catalogue.position(request.item_id or "")
-        signals = Signals(person(decision), state.aggregates)
-        return None if at is None else item_lists.NEAR[decision.route](at, request, signals, *rest)
-    if decision.route in ("recommendations", "rank", "session"):
-        return recommend(request, Signals(person(decision), state.aggregates, world.stored), *rest)
-    return None
+        route, signals = FALLBACK, Signals(EMPTY, state.aggregates)
+    return rank_route(route, request, signals, state.models, state.catalogue, world.config)
 
 
 def person(decision: Decision) -> UserValue:

@@ -33,7 +33,6 @@ from replay.explain import Explanation, World, explain, person, read_world
 from schemas.answers import Answer, DecidedItem, Decision
 from schemas.log import topics
 from serving.http import parameters
-from serving.http.parameters import RecommendAsk
 from serving.state.catalogue import Catalogue
 
 
@@ -62,7 +61,7 @@ def recommend(
 
 async def _recommend(user: str, count: int, data: Path, settings: Settings) -> None:
     async with service_for(data, settings) as service:
-        answer = await service.recommendations(user, RecommendAsk(count=count))
+        answer = await service.recommend(service.request(user_id=user, count=count))
         missing, catalogue = service.missing(), service.state.catalogue
     _remark(answer, missing)
     if not answer.items:

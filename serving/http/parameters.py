@@ -1,9 +1,7 @@
-"""What requests may ask: parameters and bodies, read strictly, each fault naming its field."""
+"""Parameters and bodies of requests, read strictly; each fault names its field."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
@@ -17,15 +15,15 @@ from schemas.errors import FilterInvalid, InvalidToken
 from schemas.events import NO_CONTROL, Event
 from schemas.http.problems import ProblemError, printable
 from schemas.log.records import OffsetToken
+from schemas.statistics import MOST, Period
 from serving.filtering.expressions import compiled
+from serving.service.cursors import shown_before
 
 P = TypeVar("P", bound=msgspec.Struct)
 Params = list[tuple[str, str]]
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=NO_CONTROL)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=500, description="How many items.")]
-MAX_SHOWN: Final = 1_000
-"""Items on the pages before that a cursor can carry; there is no next page after them."""
 MAX_SESSION_EVENTS: Final = 200
 MAX_SCORED: Final = 1_000
 _MAX_SEED: Final = 2**32 - 1
@@ -35,7 +33,7 @@ _FACTOR: Final = re.compile(r"\d{1,6}(?:\.\d{1,6})?")
 _AT: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>.*)`)?$", re.DOTALL)
 
 
-class ListAsk(msgspec.Struct, frozen=True, kw_only=True):
+class ListParameters(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters that every list of recommendations takes."""
 
     count: Count = 20
@@ -49,7 +47,7 @@ class ListAsk(msgspec.Struct, frozen=True, kw_only=True):
     ] = {}
 
 
-class RecommendAsk(ListAsk, frozen=True, kw_only=True):
+class RecommendationParameters(ListParameters, frozen=True, kw_only=True):
     """Parameters of ``GET /v1/users/{user_id}/recommendations``."""
 
     after: Annotated[str, msgspec.Meta(description="Offset token of an event that the answer must know.")] | None = None
@@ -74,26 +72,26 @@ class RecommendAsk(ListAsk, frozen=True, kw_only=True):
     seed: Annotated[int, msgspec.Meta(ge=0, le=_MAX_SEED, description="Explore: the same seed, the same list.")] = 0
 
 
-class SessionAsk(RecommendAsk, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SessionParameters(RecommendationParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Body of ``POST /v1/sessions/recommendations``."""
 
     events: Annotated[list[dict[str, Any]], msgspec.Meta(max_length=MAX_SESSION_EVENTS)]
 
 
-class RankAsk(RecommendAsk, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RankParameters(RecommendationParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Body of ``POST /v1/users/{user_id}/rank``."""
 
     item_ids: Annotated[tuple[Id, ...], msgspec.Meta(min_length=1, max_length=500, description="The list to order.")]
     count: Count = 500
 
 
-class SimilarAsk(ListAsk, frozen=True, kw_only=True):
+class SimilarParameters(ListParameters, frozen=True, kw_only=True):
     """Parameters of ``GET /v1/items/{item_id}/similar``."""
 
     user_id: Annotated[Id, msgspec.Meta(description="Leave out what this user has seen.")] | None = None
 
 
-class TogetherAsk(SimilarAsk, frozen=True, kw_only=True):
+class TogetherParameters(SimilarParameters, frozen=True, kw_only=True):
     """Parameters of ``GET /v1/items/{item_id}/together``."""
 
     type: Annotated[
@@ -102,34 +100,69 @@ class TogetherAsk(SimilarAsk, frozen=True, kw_only=True):
     ] = "viewed"
 
 
-class ScoresAsk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ScoresParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Body of ``POST /v1/users/{user_id}/scores``."""
 
     item_ids: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=MAX_SCORED)]
 
 
-class NothingAsk(msgspec.Struct, frozen=True, kw_only=True):
+class NoParameters(msgspec.Struct, frozen=True, kw_only=True):
     """The query of a call that takes none."""
 
 
-class ItemAsk(msgspec.Struct, frozen=True, kw_only=True):
+class UserItemParameters(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of calls about a user and an item."""
 
     item_id: Annotated[Id, msgspec.Meta(description="The item in question.")]
 
 
-class UsersAsk(msgspec.Struct, frozen=True, kw_only=True):
+class SimilarUsersParameters(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of ``GET /v1/users/{user_id}/similar``."""
 
     count: Count = 20
 
 
-class ItemsAsk(msgspec.Struct, frozen=True, kw_only=True):
+class CatalogueParameters(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of ``GET /v1/items``."""
 
     query: Annotated[str, msgspec.Meta(max_length=512, description="Words to look for.")] | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 50
     cursor: Annotated[str, msgspec.Meta(max_length=64, description="next_cursor of the page before.")] | None = None
+
+
+class StatisticsParameters(msgspec.Struct, frozen=True, kw_only=True):
+    """Parameters of ``GET /v1/statistics/{kind}``."""
+
+    period: Annotated[Period, msgspec.Meta(description="Counted back from the newest event that was counted.")] = (
+        "month"
+    )
+    category: Annotated[tuple[str, ...], msgspec.Meta(max_length=1, description="One category; all without it.")] = ()
+    count: Annotated[int, msgspec.Meta(ge=1, le=MOST, description="How many items.")] = 20
+
+
+def list_fields(parameters: ListParameters) -> dict[str, Any]:
+    """Returns the fields of a ``RecommendationRequest`` that every list's parameters give."""
+    return {
+        "count": parameters.count,
+        "categories": parameters.category,
+        "filter": parameters.filter,
+        "context": parameters.context,
+    }
+
+
+def recommendation_fields(parameters: RecommendationParameters) -> dict[str, Any]:
+    """Returns the fields of a ``RecommendationRequest`` that recommendations' parameters give; raises ProblemError."""
+    return list_fields(parameters) | {
+        "anonymous_id": parameters.anonymous_id,
+        "session_id": parameters.session_id,
+        "exclude": parameters.exclude,
+        "include": parameters.include,
+        "diversity": parameters.diversity,
+        "seed": parameters.seed,
+        "shown": shown_before(parameters.cursor),
+        "pins": pins(parameters.pin),
+        "boosts": boosts(parameters.boost),
+    }
 
 
 def from_query(kind: type[P], params: Params) -> P:
@@ -145,13 +178,13 @@ def from_query(kind: type[P], params: Params) -> P:
             found.setdefault("context", {})[name.removeprefix("context.")[:64]] = value[:256]
         else:
             found[name] = value
-    return _supported(_convert(kind, found))
+    return _with_readable_filter(_convert(kind, found))
 
 
 def from_body(kind: type[P], body: bytes) -> P:
     """Read a JSON body; raises ProblemError."""
     try:
-        return _supported(msgspec.json.decode(body, type=kind))
+        return _with_readable_filter(msgspec.json.decode(body, type=kind))
     except msgspec.ValidationError as error:
         raise _invalid(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -186,24 +219,6 @@ def session_events(raw: list[dict[str, Any]]) -> list[Event]:
     return [_event(each, index) for index, each in enumerate(raw)]
 
 
-def page(cursor: str | None) -> bytes:
-    """The hashes of the items shown before, from a cursor; raises ProblemError."""
-    if cursor is None:
-        return b""
-    try:
-        shown = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), b"-_", validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ProblemError(400, "invalid", "cursor is not one that an answer gave", field="cursor") from error
-    if len(shown) % 4 or len(shown) > 4 * (MAX_SHOWN + 500):
-        raise ProblemError(400, "invalid", "cursor is not one that an answer gave", field="cursor")
-    return shown
-
-
-def next_page(shown: bytes) -> str | None:
-    """The cursor of the page after these; None where it would grow too long."""
-    return base64.urlsafe_b64encode(shown).rstrip(b"=").decode() if len(shown) <= 4 * MAX_SHOWN else None
-
-
 def pins(texts: Sequence[str]) -> dict[str, int]:
     """Places by item; raises ProblemError."""
     found: dict[str, int] = {}
@@ -230,20 +245,6 @@ def _boost(text: str, index: int) -> Boost:
     return Boost(filter=expression, factor=float(factor))
 
 
-def offset(cursor: str | None) -> int:
-    """Where a page of the catalogue begins; raises ProblemError."""
-    if cursor is None:
-        return 0
-    if not (cursor.startswith("o") and cursor[1:].isascii() and cursor[1:].isdigit() and len(cursor) < 12):
-        raise ProblemError(400, "invalid", "cursor is not one that an answer gave", field="cursor")
-    return int(cursor[1:])
-
-
-def next_offset(start: int) -> str:
-    """The cursor of the page that begins there."""
-    return f"o{start}"
-
-
 def _convert(kind: type[P], found: Mapping[str, Any]) -> P:
     try:
         return msgspec.convert(found, kind, strict=False)
@@ -251,10 +252,10 @@ def _convert(kind: type[P], found: Mapping[str, Any]) -> P:
         raise _invalid(error) from error
 
 
-def _supported(ask: P) -> P:
-    if isinstance(ask, ListAsk) and ask.filter:
-        _readable(ask.filter, "filter")
-    return ask
+def _with_readable_filter(parameters: P) -> P:
+    if isinstance(parameters, ListParameters) and parameters.filter:
+        _readable(parameters.filter, "filter")
+    return parameters
 
 
 def _readable(expression: str, field: str, index: int | None = None) -> None:

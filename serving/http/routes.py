@@ -16,27 +16,33 @@ from starlette.types import Scope
 
 from schemas.answers import Answer, encode_answer
 from schemas.http.problems import ProblemError, as_response
+from schemas.statistics import EVERY
 from serving import metrics
 from serving.http import openapi
 from serving.http.parameters import (
-    ItemAsk,
-    ItemsAsk,
-    ListAsk,
-    NothingAsk,
-    RankAsk,
-    RecommendAsk,
-    ScoresAsk,
-    SessionAsk,
-    SimilarAsk,
-    TogetherAsk,
-    UsersAsk,
+    CatalogueParameters,
+    ListParameters,
+    NoParameters,
+    RankParameters,
+    RecommendationParameters,
+    ScoresParameters,
+    SessionParameters,
+    SimilarParameters,
+    SimilarUsersParameters,
+    StatisticsParameters,
+    TogetherParameters,
+    UserItemParameters,
     from_body,
     from_query,
+    list_fields,
+    recommendation_fields,
+    session_events,
+    token,
     valid_id,
 )
-from serving.ranking.item_lists import Shelf
+from serving.ranking.item_lists import ItemList
+from serving.service.cursors import offset_of
 from serving.service.service import ServingService
-from serving.stores.statistics import StatisticsAsk
 
 P = TypeVar("P", bound=msgspec.Struct)
 Handler = Callable[[Request], Awaitable[Any]]
@@ -54,7 +60,7 @@ def build_router(service: ServingService, *, operations: bool = True) -> APIRout
     # Ids may hold slashes: what ends in a word of ours is tried before the bare resource.
     _add_users(router, handlers)
     _add_items(router, handlers)
-    _add_shelves(router, handlers)
+    _add_item_lists(router, handlers)
     _add_statistics(router, handlers)
     if operations:
         _add_operations(router, service)
@@ -85,49 +91,59 @@ class _Handlers:
         user_id, whole = _path_id(request, "/v1/users/", "/recommendations", "user_id")
         if whole:
             return await self._service.user(user_id)
-        return await self._service.recommendations(user_id, _query(RecommendAsk, request))
+        parameters = _query(RecommendationParameters, request)
+        after = token(parameters.after, self._service.partitions)
+        asked = self._service.request(user_id=user_id, **recommendation_fields(parameters))
+        return await self._service.recommend(asked, after)
 
     async def session(self, request: Request) -> Any:
         """``POST /v1/sessions/recommendations``."""
-        _query(NothingAsk, request)
-        return await self._service.session(from_body(SessionAsk, await _body(request)))
+        _query(NoParameters, request)
+        parameters = from_body(SessionParameters, await _body(request))
+        asked = self._service.request(**recommendation_fields(parameters))
+        return await self._service.recommend_for_session(asked, session_events(parameters.events))
 
     async def rank(self, request: Request) -> Any:
         """``POST /v1/users/{user_id}/rank``."""
         user_id, _ = _path_id(request, "/v1/users/", "/rank", "user_id")
-        _query(NothingAsk, request)
-        return await self._service.rank(user_id, from_body(RankAsk, await _body(request)))
+        _query(NoParameters, request)
+        parameters = from_body(RankParameters, await _body(request))
+        after = token(parameters.after, self._service.partitions)
+        fields = recommendation_fields(parameters) | {"include": parameters.item_ids, "seen": True}
+        return await self._service.recommend(self._service.request(user_id=user_id, **fields), after, "rank")
 
     async def because(self, request: Request) -> Any:
         """``GET /v1/users/{user_id}/because``, or a user whose id ends like that."""
         user_id, whole = _path_id(request, "/v1/users/", "/because", "user_id")
         if whole:
             return await self._service.user(user_id)
-        return await self._service.relations.because(user_id, _query(ItemAsk, request).item_id)
+        return await self._service.explanations.because(user_id, _query(UserItemParameters, request).item_id)
 
     async def compatibility(self, request: Request) -> Any:
         """``GET /v1/users/{user_id}/compatibility``, or a user whose id ends like that."""
         user_id, whole = _path_id(request, "/v1/users/", "/compatibility", "user_id")
         if whole:
             return await self._service.user(user_id)
-        return await self._service.relations.compatibility(user_id, _query(ItemAsk, request).item_id)
+        return await self._service.explanations.compatibility(user_id, _query(UserItemParameters, request).item_id)
 
     async def similar_users(self, request: Request) -> Any:
         """``GET /v1/users/{user_id}/similar``, or a user whose id ends like that."""
         user_id, whole = _path_id(request, "/v1/users/", "/similar", "user_id")
         if whole:
             return await self._service.user(user_id)
-        return await self._service.relations.similar_users(user_id, _query(UsersAsk, request).count)
+        return await self._service.explanations.similar_users(user_id, _query(SimilarUsersParameters, request).count)
 
     async def scores(self, request: Request) -> Any:
         """``POST /v1/users/{user_id}/scores``."""
         user_id, _ = _path_id(request, "/v1/users/", "/scores", "user_id")
-        _query(NothingAsk, request)
-        return await self._service.relations.scores(user_id, from_body(ScoresAsk, await _body(request)).item_ids)
+        _query(NoParameters, request)
+        return await self._service.explanations.scores(
+            user_id, from_body(ScoresParameters, await _body(request)).item_ids
+        )
 
     async def user(self, request: Request) -> Any:
         """``GET /v1/users/{user_id}``."""
-        _query(NothingAsk, request)
+        _query(NoParameters, request)
         return await self._service.user(_path_id(request, "/v1/users/", "", "user_id")[0])
 
     def notifications(self, request: Request) -> AsyncIterator[bytes] | None:
@@ -141,33 +157,43 @@ class _Handlers:
         item_id, whole = _path_id(request, "/v1/items/", "/similar", "item_id")
         if whole:
             return self._service.item(item_id)
-        return await self._service.similar(item_id, _query(SimilarAsk, request))
+        return await self._near("similar", item_id, _query(SimilarParameters, request))
 
     async def together(self, request: Request) -> Any:
         """``GET /v1/items/{item_id}/together``, or an item whose id ends like that."""
         item_id, whole = _path_id(request, "/v1/items/", "/together", "item_id")
         if whole:
             return self._service.item(item_id)
-        return await self._service.together(item_id, _query(TogetherAsk, request))
+        parameters = _query(TogetherParameters, request)
+        return await self._near("bought" if parameters.type == "bought" else "together", item_id, parameters)
+
+    async def _near(self, route: str, item_id: str, parameters: SimilarParameters) -> Answer:
+        fields = list_fields(parameters) | {"user_id": parameters.user_id, "item_id": item_id}
+        return await self._service.near_item(route, self._service.request(**fields))
 
     async def item(self, request: Request) -> Any:
         """``GET /v1/items/{item_id}``."""
-        _query(NothingAsk, request)
+        _query(NoParameters, request)
         return self._service.item(_path_id(request, "/v1/items/", "", "item_id")[0])
 
     async def items(self, request: Request) -> Any:
         """``GET /v1/items``."""
-        return self._service.items(_query(ItemsAsk, request))
+        parameters = _query(CatalogueParameters, request)
+        return self._service.items(parameters.query, offset_of(parameters.cursor), parameters.limit)
 
     async def statistics(self, request: Request) -> Any:
         """``GET /v1/statistics/{kind}``."""
-        return await self._service.statistics.answer(request.path_params["kind"], _query(StatisticsAsk, request))
+        parameters = _query(StatisticsParameters, request)
+        category = parameters.category[0] if parameters.category else EVERY
+        statistics, kind = self._service.statistics, request.path_params["kind"]
+        return await statistics.answer(kind, parameters.period, category, parameters.count)
 
-    def shelf(self, kind: Shelf) -> Handler:
+    def item_list(self, kind: ItemList) -> Handler:
         """``GET /v1/popular`` and its like."""
 
         async def handle(request: Request) -> Answer:
-            return await self._service.shelf(kind, _query(ListAsk, request))
+            fields = list_fields(_query(ListParameters, request))
+            return await self._service.item_list(kind, self._service.request(**fields))
 
         return handle
 
@@ -178,28 +204,28 @@ def _add_users(router: APIRouter, handlers: _Handlers) -> None:
         summary="What this user may like next",
         tags=["recommendations"],
         response_model=None,
-        **openapi.documented(openapi.EXAMPLE_ANSWER, RecommendAsk, "user_id"),
+        **openapi.documented(openapi.EXAMPLE_ANSWER, RecommendationParameters, "user_id"),
     )(_endpoint("recommendations", handlers.recommendations))
     router.post(
         "/v1/sessions/recommendations",
         summary="What a guest may like next, whose events come along",
         tags=["recommendations"],
         response_model=None,
-        **openapi.documented_body(openapi.EXAMPLE_ANSWER, SessionAsk, openapi.EXAMPLE_SESSION_BODY),
+        **openapi.documented_body(openapi.EXAMPLE_ANSWER, SessionParameters, openapi.EXAMPLE_SESSION_BODY),
     )(_endpoint("session", handlers.session))
     router.post(
         "/v1/users/{user_id:path}/scores",
         summary="Scores of a list that you bring, in its order",
         tags=["recommendations"],
         response_model=None,
-        **openapi.documented_body(openapi.EXAMPLE_SCORES, ScoresAsk, openapi.EXAMPLE_LIST_BODY, "user_id"),
+        **openapi.documented_body(openapi.EXAMPLE_SCORES, ScoresParameters, openapi.EXAMPLE_LIST_BODY, "user_id"),
     )(_endpoint("scores", handlers.scores))
     router.post(
         "/v1/users/{user_id:path}/rank",
         summary="Rank a list that you bring, best first",
         tags=["recommendations"],
         response_model=None,
-        **openapi.documented_body(openapi.EXAMPLE_ANSWER, RankAsk, openapi.EXAMPLE_LIST_BODY, "user_id"),
+        **openapi.documented_body(openapi.EXAMPLE_ANSWER, RankParameters, openapi.EXAMPLE_LIST_BODY, "user_id"),
     )(_endpoint("rank", handlers.rank))
     _add_relations(router, handlers)
     _add_notifications(router, handlers)
@@ -214,15 +240,21 @@ def _add_users(router: APIRouter, handlers: _Handlers) -> None:
 
 def _add_relations(router: APIRouter, handlers: _Handlers) -> None:
     shown: tuple[tuple[str, str, Handler, dict[str, Any], type[msgspec.Struct]], ...] = (
-        ("because", "Which of a user's items led to this one", handlers.because, openapi.EXAMPLE_BECAUSE, ItemAsk),
+        (
+            "because",
+            "Which of a user's items led to this one",
+            handlers.because,
+            openapi.EXAMPLE_BECAUSE,
+            UserItemParameters,
+        ),
         (
             "compatibility",
             "How well an item suits a user, and why",
             handlers.compatibility,
             openapi.EXAMPLE_COMPATIBILITY,
-            ItemAsk,
+            UserItemParameters,
         ),
-        ("similar", "Who is like a user", handlers.similar_users, openapi.EXAMPLE_USERS, UsersAsk),
+        ("similar", "Who is like a user", handlers.similar_users, openapi.EXAMPLE_USERS, SimilarUsersParameters),
     )
     for name, summary, handler, example, ask in shown:
         router.get(
@@ -264,21 +296,21 @@ def _add_items(router: APIRouter, handlers: _Handlers) -> None:
         summary="What is like an item",
         tags=["recommendations"],
         response_model=None,
-        **openapi.documented(openapi.EXAMPLE_ANSWER, SimilarAsk, "item_id"),
+        **openapi.documented(openapi.EXAMPLE_ANSWER, SimilarParameters, "item_id"),
     )(_endpoint("similar", handlers.similar))
     router.get(
         "/v1/items/{item_id:path}/together",
         summary="What people go on to after an item, or put in a basket with it",
         tags=["recommendations"],
         response_model=None,
-        **openapi.documented(openapi.EXAMPLE_ANSWER, TogetherAsk, "item_id"),
+        **openapi.documented(openapi.EXAMPLE_ANSWER, TogetherParameters, "item_id"),
     )(_endpoint("together", handlers.together))
     router.get(
         "/v1/items",
         summary="The catalogue, or what matches a query",
         tags=["items"],
         response_model=None,
-        **openapi.documented(openapi.EXAMPLE_ITEMS, ItemsAsk),
+        **openapi.documented(openapi.EXAMPLE_ITEMS, CatalogueParameters),
     )(_endpoint("items", handlers.items))
     router.get(
         "/v1/items/{item_id:path}",
@@ -289,20 +321,20 @@ def _add_items(router: APIRouter, handlers: _Handlers) -> None:
     )(_endpoint("item", handlers.item))
 
 
-def _add_shelves(router: APIRouter, handlers: _Handlers) -> None:
-    shelves: tuple[tuple[Shelf, str], ...] = (
+def _add_item_lists(router: APIRouter, handlers: _Handlers) -> None:
+    item_lists: tuple[tuple[ItemList, str], ...] = (
         ("popular", "What most people like"),
         ("trending", "What more and more people turn to"),
         ("latest", "What came last"),
     )
-    for kind, summary in shelves:
+    for kind, summary in item_lists:
         router.get(
             f"/v1/{kind}",
             summary=summary,
             tags=["recommendations"],
             response_model=None,
-            **openapi.documented(openapi.EXAMPLE_ANSWER, ListAsk),
-        )(_endpoint(kind, handlers.shelf(kind)))
+            **openapi.documented(openapi.EXAMPLE_ANSWER, ListParameters),
+        )(_endpoint(kind, handlers.item_list(kind)))
 
 
 def _add_statistics(router: APIRouter, handlers: _Handlers) -> None:
@@ -311,7 +343,7 @@ def _add_statistics(router: APIRouter, handlers: _Handlers) -> None:
         summary="What is best rated, most viewed or rising: best-rated, most-viewed, rising",
         tags=["statistics"],
         response_model=None,
-        **openapi.documented(openapi.EXAMPLE_STATISTICS, StatisticsAsk, "kind"),
+        **openapi.documented(openapi.EXAMPLE_STATISTICS, StatisticsParameters, "kind"),
     )(_endpoint("statistics", handlers.statistics))
 
 

@@ -28,20 +28,20 @@ from serving.state.model_bundle import ModelBundle
 from serving.state.recent_items import newest
 from signals.baskets import HALF_LIFE
 
-Shelf = Literal["popular", "trending", "latest"]
+ItemList = Literal["popular", "trending", "latest"]
 Near = Literal["similar", "together", "bought"]
 _SIMILAR_WEIGHTS: Final = {"similar": Weight(1.0), "next": Weight(0.4), "text": Weight(0.4)}
 
 
-def shelf(
-    kind: Shelf,
+def item_list(
+    kind: ItemList,
     request: RecommendationRequest,
     signals: Signals,
     models: ModelBundle,
     catalogue: Catalogue,
     config: RankingConfig,
 ) -> RankedList:
-    """A shelf in its own order, filled up where it is short; scores fall from 1 by rank."""
+    """What is popular, trending or latest, backfilled where it is short; scores fall from 1 by rank."""
     context = build_context(request, signals, models, catalogue, config)
     found = _ranked(_order(kind, context)[: context.candidate_limit])
     blended = blend.blend(context, {kind: found}, {kind: Weight(1.0)}, NO_CANDIDATES)
@@ -117,8 +117,8 @@ def _near(context: RankingContext, at: int, items: Ints, scores: Floats) -> Cand
     return sum_by_item(context, [SeedMatches(at, 1.0, items, max_normalize(scores))])
 
 
-def _order(kind: Shelf, context: RankingContext) -> Ints:
-    """Allowed positions in the shelf's order."""
+def _order(kind: ItemList, context: RankingContext) -> Ints:
+    """Allowed positions in the list's own order."""
     if kind == "latest":
         return newest(context.catalogue, np.flatnonzero(context.allowed).astype(np.int32), context.candidate_limit)
     order = context.signals.aggregates.trending if kind == "trending" else context.signals.aggregates.popular

@@ -1,67 +1,42 @@
-"""From a ranked list to an answer: names of what it was made from, the catalogue's view of each item, the record."""
+"""From a ranked list to an answer, and from an answer to its decision record. Pure but for counting."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
-import structlog
 
 from schemas.answers import Answer, AnswerItem, DecidedItem, Decision, Encoded, RecommendationRequest
 from serving import metrics
-from serving.http import parameters
 from serving.ranking.pipeline import RankedList
+from serving.service.cursors import after_shown
+from serving.service.preparation import PreparedRequest
 from serving.state.catalogue import Catalogue
-from serving.state.model_bundle import ModelBundle
-from serving.stores.user_state import UserState
 
-_log = structlog.get_logger(__name__)
 VARIANT: Final = "default"
 """The only variant until there are experiments."""
 
 
-class Question(NamedTuple):
-    """A request on its way to an answer: its route, what was asked, and what was read for it."""
-
-    route: str
-    request: RecommendationRequest
-    user_state: UserState
-    models: ModelBundle
-
-
 class Versions(NamedTuple):
-    """The versions that everybody's data stood at when an answer was made."""
+    """The versions of the shared data that an answer is made from."""
 
     aggregates: str
     catalogue: str
     config_id: str
 
 
-def ranked_or_nothing(
-    rank: Callable[[], RankedList], fallback: Callable[[], RankedList], degraded: list[str]
-) -> RankedList:
-    """The ranked list; where ranking itself is at fault, the fallback, said and counted: never a 5xx."""
-    try:
-        return rank()
-    except Exception:  # noqa: BLE001 - the last rung of the ladder
-        # A fault of ours in one source must not empty a shop's page; the traceback says what to mend.
-        _log.exception("ranking_failed")
-        degraded.append("ranking")
-        return fallback()
-
-
 def answer(
-    question: Question, ranked: RankedList, versions: Versions, catalogue: Catalogue, recommendation_id: str
+    prepared: PreparedRequest, ranked: RankedList, versions: Versions, catalogue: Catalogue, recommendation_id: str
 ) -> Answer:
-    """The answer, with each item's view where the site says anything of it."""
-    request, user_state = question.request, question.user_state
+    """Returns the answer, with the catalogue's view of each item that the site has described."""
+    request, user_state = prepared.request, prepared.user_state
+    positions = ranked.positions.tolist()
     return Answer(
         recommendation_id=recommendation_id,
-        items=[_shown(item, at, catalogue) for item, at in zip(ranked.items, ranked.positions.tolist(), strict=True)],
-        model_version=question.models.version,
+        items=[_with_view(item, at, catalogue) for item, at in zip(ranked.items, positions, strict=True)],
+        model_version=prepared.models.version,
         signals_offset=str(user_state.offset) if user_state.offset else None,
         aggregates_version=versions.aggregates,
         catalogue_version=versions.catalogue,
@@ -73,54 +48,54 @@ def answer(
     )
 
 
-def again(made: Answer, recommendation_id: str, now: float) -> Answer:
-    """The same answer given at another time, under an id of its own."""
-    at = datetime.fromtimestamp(now, UTC)
-    return msgspec.structs.replace(made, recommendation_id=recommendation_id, generated_at=at)
+def repeated_answer(first: Answer, recommendation_id: str, now: float) -> Answer:
+    """Returns the same answer given at another time, under an id of its own."""
+    generated_at = datetime.fromtimestamp(now, UTC)
+    return msgspec.structs.replace(first, recommendation_id=recommendation_id, generated_at=generated_at)
 
 
-def count(made: Answer, ranked: RankedList) -> None:
-    """Count what an answer had to do without."""
+def count(given: Answer, ranked: RankedList) -> None:
+    """Count the backfilled items of an answer, and what it is degraded by."""
     if ranked.backfilled:
         metrics.FALLBACKS.inc(ranked.backfilled)
-    for reason in made.degraded:
+    for reason in given.degraded:
         metrics.DEGRADED.labels(reason).inc()
 
 
-def decision(question: Question, made: Answer, ranked: RankedList) -> Decision:
-    """The record of an answer."""
+def decision(prepared: PreparedRequest, given: Answer, ranked: RankedList) -> Decision:
+    """Returns the record of an answer."""
     return Decision(
-        recommendation_id=made.recommendation_id,
-        route=question.route,
-        generated_at=made.generated_at,
-        request=question.request,
+        recommendation_id=given.recommendation_id,
+        route=prepared.route,
+        generated_at=given.generated_at,
+        request=prepared.request,
         items=ranked.items,
-        model_version=made.model_version,
-        signals_offset=made.signals_offset,
-        aggregates_version=made.aggregates_version,
-        catalogue_version=made.catalogue_version,
-        config_id=made.config_id,
-        variant=made.variant,
-        degraded=made.degraded,
+        model_version=given.model_version,
+        signals_offset=given.signals_offset,
+        aggregates_version=given.aggregates_version,
+        catalogue_version=given.catalogue_version,
+        config_id=given.config_id,
+        variant=given.variant,
+        degraded=given.degraded,
         sources=ranked.sources,
-        inputs=question.user_state.inputs,
-        next_cursor=made.next_cursor,
+        inputs=prepared.user_state.inputs,
+        next_cursor=given.next_cursor,
     )
 
 
-def brief(first: Decision) -> Decision:
-    """The record of an answer that gives the list of this one again, but for its id and time: what was shown alone."""
-    items = Encoded([DecidedItem(each.item_id, each.score, propensity=each.propensity) for each in first.items])
+def brief_decision(first: Decision) -> Decision:
+    """Returns the record of a list that is given again: its items alone, and the answer that first had it."""
+    items = Encoded([DecidedItem(item.item_id, item.score, propensity=item.propensity) for item in first.items])
     return msgspec.structs.replace(first, items=items, sources={}, inputs={}, same_as=first.recommendation_id)
 
 
-def of_answer(decision: Decision, made: Answer) -> Decision:
-    """A record as that of another answer with the same list."""
-    return msgspec.structs.replace(decision, recommendation_id=made.recommendation_id, generated_at=made.generated_at)
+def decision_of(recorded: Decision, given: Answer) -> Decision:
+    """Returns a record as that of another answer with the same list."""
+    return msgspec.structs.replace(recorded, recommendation_id=given.recommendation_id, generated_at=given.generated_at)
 
 
-def _shown(item: DecidedItem, at: int, catalogue: Catalogue) -> AnswerItem:
-    fragment = catalogue.fragment(at)
+def _with_view(item: DecidedItem, position: int, catalogue: Catalogue) -> AnswerItem:
+    fragment = catalogue.fragment(position)
     if fragment is None:
         return AnswerItem(item.item_id, item.score, item.reasons)
     return AnswerItem(item.item_id, item.score, item.reasons, fragment)
@@ -130,4 +105,4 @@ def _next_cursor(request: RecommendationRequest, ranked: RankedList, catalogue: 
     if len(ranked.items) < request.count:
         return None
     hashes = catalogue.column("hash")[ranked.positions].astype("<u4")
-    return parameters.next_page(request.shown + np.ascontiguousarray(hashes).tobytes())
+    return after_shown(request.shown + np.ascontiguousarray(hashes).tobytes())

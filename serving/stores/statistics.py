@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -16,8 +16,6 @@ from schemas.ports import Clock, Documents
 from schemas.statistics import (
     EVERY,
     KINDS,
-    MOST,
-    PERIODS,
     RATINGS,
     Kind,
     Period,
@@ -33,16 +31,6 @@ KEPT_RATINGS_SECONDS: Final = 60.0
 _log = structlog.get_logger(__name__)
 
 
-class StatisticsAsk(msgspec.Struct, frozen=True, kw_only=True):
-    """Query of ``GET /v1/statistics/{kind}``."""
-
-    period: Annotated[Period, msgspec.Meta(description="Counted back from the newest event that was counted.")] = (
-        "month"
-    )
-    category: Annotated[tuple[str, ...], msgspec.Meta(max_length=1, description="One category; all without it.")] = ()
-    count: Annotated[int, msgspec.Meta(ge=1, le=MOST, description="How many items.")] = 20
-
-
 class StatisticsReader:
     """What offline has published, for one event loop."""
 
@@ -52,23 +40,22 @@ class StatisticsReader:
         self._rated_at = -math.inf
         self._kept: dict[str, tuple[float, Statistics | None]] = {}
 
-    async def answer(self, kind: str, ask: StatisticsAsk) -> dict[str, Any]:
+    async def answer(self, kind: str, period: Period, category: str, count: int) -> dict[str, Any]:
         """A table as the API shows it; raises ProblemError where there is none."""
         known = next((each for each in KINDS if each == kind), None)
         if known is None:
             raise ProblemError(404, "unknown-statistics", f"There are {', '.join(KINDS)}.", field="kind")
-        found = await self.table(known, ask.period)
+        found = await self.table(known, period)
         if found is None:
             raise ProblemError(404, "no-statistics", "No statistics are published yet; run 'freshet statistics'.")
-        category = ask.category[0] if ask.category else EVERY
         prior = found.priors.get(category)
         return {
             "kind": kind,
-            "period": ask.period,
+            "period": period,
             "category": category or None,
             "as_of": found.as_of,
             "prior": None if prior is None else msgspec.structs.asdict(prior),
-            "items": self.shown(found, category, ask.count),
+            "items": self.shown(found, category, count),
         }
 
     async def table(self, kind: Kind, period: Period) -> Statistics | None:
@@ -119,6 +106,3 @@ class StatisticsReader:
 def choices(found: Statistics | None) -> list[str]:
     """The categories that a table has, by name."""
     return sorted(name for name in (found.categories if found else ()) if name != EVERY)
-
-
-__all__ = ["KINDS", "PERIODS", "StatisticsAsk", "StatisticsReader", "choices"]

@@ -7,7 +7,7 @@ from typing import Final
 
 from schemas.answers import Answer
 from schemas.catalogue import Item
-from serving.http.parameters import ItemsAsk, ListAsk, RecommendAsk, SimilarAsk
+from serving.http.parameters import token
 from serving.service.service import ServingService
 from serving.web.shop import Visitor
 from signals.users import Entry
@@ -28,19 +28,21 @@ class ServiceShop:
 
     async def recommendations(self, user_id: str, count: int, after: str | None) -> Answer:
         """As ``GET /v1/users/{user_id}/recommendations``; raises ProblemError."""
-        return await self._service.recommendations(user_id, RecommendAsk(count=count, after=after))
+        request = self._service.request(user_id=user_id, count=count)
+        return await self._service.recommend(request, token(after, self._service.partitions))
 
     async def trending(self, count: int) -> Answer:
         """As ``GET /v1/trending``."""
-        return await self._service.shelf("trending", ListAsk(count=count))
+        return await self._service.item_list("trending", self._service.request(count=count))
 
     async def latest(self, count: int) -> Answer:
         """As ``GET /v1/latest``."""
-        return await self._service.shelf("latest", ListAsk(count=count))
+        return await self._service.item_list("latest", self._service.request(count=count))
 
     async def similar(self, item_id: str, user_id: str, count: int) -> Answer:
         """As ``GET /v1/items/{item_id}/similar``; raises ProblemError."""
-        return await self._service.similar(item_id, SimilarAsk(count=count, user_id=user_id))
+        request = self._service.request(item_id=item_id, user_id=user_id, count=count)
+        return await self._service.near_item("similar", request)
 
     async def visitor(self, user_id: str) -> Visitor:
         """What the signals hold of the shopper; nothing where they cannot be read."""
@@ -49,7 +51,7 @@ class ServiceShop:
 
     def search(self, query: str, count: int) -> Sequence[Item]:
         """As ``GET /v1/items?query=``."""
-        page = self._service.items(ItemsAsk(query=query, limit=count))
+        page = self._service.items(query, 0, count)
         found = (self.item(each["item_id"]) for each in page["items"])
         return [item for item in found if item is not None]
 

@@ -28,7 +28,6 @@ from schemas.answers import Answer
 from schemas.log import topics
 from schemas.log.records import LogEntry
 from serving.config import Settings as ServingSettings
-from serving.http.parameters import RecommendAsk, SimilarAsk
 from serving.service.service import ServingService, Stores
 
 Run = Callable[..., Result]
@@ -44,8 +43,8 @@ class Shop(NamedTuple):
 
         async def ask(service: ServingService) -> Answer:
             if user is None:
-                return await service.shelf("trending", RecommendAsk(count=count))
-            return await service.recommendations(user, RecommendAsk(count=count, **fields))
+                return await service.item_list("trending", service.request(count=count))
+            return await service.recommend(service.request(user_id=user, count=count, **fields))
 
         return asyncio.run(self._with_service(ask))
 
@@ -53,13 +52,17 @@ class Shop(NamedTuple):
         """What the online layer answers to the same request, asked so many times in a row."""
 
         async def ask(service: ServingService) -> list[Answer]:
-            return [await service.recommendations(user, RecommendAsk()) for _ in range(times)]
+            return [await service.recommend(service.request(user_id=user)) for _ in range(times)]
 
         return asyncio.run(self._with_service(ask))
 
     def similar(self, item: str, user: str) -> Answer:
         """What is like an item, recorded on the log."""
-        return asyncio.run(self._with_service(lambda service: service.similar(item, SimilarAsk(user_id=user))))
+        return asyncio.run(
+            self._with_service(
+                lambda service: service.near_item("similar", service.request(item_id=item, user_id=user))
+            )
+        )
 
     def append(self, topic: str, key: bytes, value: bytes) -> None:
         """One record straight onto the log."""

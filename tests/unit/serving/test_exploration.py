@@ -104,10 +104,8 @@ async def test_the_service_draws_a_seed_for_each_request_and_keeps_it(shop, say)
     shop.know("ann", say("like", 3))
     service = shop.serve(ranking={"explore": 0.3})
     await service.start()
-    from serving.http.parameters import RecommendAsk
-
     for seed in (0, 0, 9):
-        await service.recommendations("ann", RecommendAsk(seed=seed))
+        await service.recommend(service.request(user_id="ann", seed=seed))
     await service.stop()
     draws = [decode_decision(entry.value).request.draw for _, entry in shop.log.entries]
     assert len({0, *draws}) == 4

@@ -10,10 +10,10 @@ import pytest
 from models.structures.lists import ScoredList
 from schemas.answers import RecommendationRequest, decode_decision
 from schemas.errors import LogUnavailable
-from serving.http.parameters import ListAsk, RecommendAsk
+from serving.ranking import routes
 from serving.ranking.pipeline import RankedList
-from serving.service import service
-from serving.service.response import Question, Versions
+from serving.service.preparation import PreparedRequest
+from serving.service.response import Versions
 from serving.service.result_cache import CachedResult, ResultCache, key_of
 from serving.state.model_bundle import NO_BUNDLE
 from serving.stores.user_state import UserState
@@ -21,13 +21,17 @@ from signals import users
 from signals.users import EMPTY
 
 VERSIONS = Versions("1", "1", "config")
-ASK = RecommendAsk(count=10)
+
+
+async def recommend(service, user_id, **fields):
+    """An answer for a user, as the route asks for it."""
+    return await service.recommend(service.request(user_id=user_id, **{"count": 10} | fields))
 
 
 def a_key(user_id="ann", value=b"\x91\x05", versions=VERSIONS, **request):
     person = UserState(value, inputs={f"u:{user_id}": value} if value else {})
     request = RecommendationRequest(**({"now": 1.0, "user_id": user_id} | request))
-    return key_of(Question("recommendations", request, person, NO_BUNDLE), versions)
+    return key_of(PreparedRequest("recommendations", request, person, NO_BUNDLE), versions)
 
 
 def a_set(*positions):
@@ -132,13 +136,13 @@ def test_the_head_of_a_packed_value_tells_its_offset_and_links(say, remember):
 @pytest.fixture
 def ranked(monkeypatch):
     """The times at which lists were ranked."""
-    made, recommend = [], service.recommend
+    made, recommend = [], routes.recommend
 
     def counted(request, *rest):
         made.append(request.now)
         return recommend(request, *rest)
 
-    monkeypatch.setattr(service, "recommend", counted)
+    monkeypatch.setattr(routes, "recommend", counted)
     return made
 
 
@@ -150,11 +154,11 @@ async def test_an_answer_given_again_equals_one_made_anew_but_for_its_id_and_tim
     shop.models.publish(lists={"ann": ScoredList(("item-4",), (1.0,))})
     shop.know("ann", say("view", 3), say("like", 7))
     async with shop.running() as online:
-        first = await online.recommendations("ann", ASK)
+        first = await recommend(online, "ann")
         shop.now += 1.0
-        second = await online.recommendations("ann", ASK)
+        second = await recommend(online, "ann")
     async with shop.running(cache_seconds=0) as online:
-        anew = await online.recommendations("ann", ASK)
+        anew = await recommend(online, "ann")
     assert len(ranked) == 2
     assert items_of(second) == items_of(anew)
     assert (second.signals_offset, second.next_cursor) == (anew.signals_offset, anew.next_cursor)
@@ -166,9 +170,9 @@ async def test_an_event_between_two_requests_changes_the_answer_at_once(shop, sa
     shop.models.publish()
     shop.know("ann", say("view", 3))
     async with shop.running() as online:
-        before = await online.recommendations("ann", ASK)
+        before = await recommend(online, "ann")
         token = shop.know("ann", say("view", 3), say("like", 8))
-        after = await online.recommendations("ann", ASK)
+        after = await recommend(online, "ann")
     assert after.signals_offset == str(token)
     assert items_of(after) != items_of(before)
 
@@ -176,10 +180,10 @@ async def test_an_event_between_two_requests_changes_the_answer_at_once(shop, sa
 async def test_an_event_of_a_linked_guest_changes_the_answer_at_once(shop, say, remember, ranked):
     shop.know("ann", say("identify", anonymous_id="guest"))
     async with shop.running() as online:
-        await online.recommendations("ann", ASK)
+        await recommend(online, "ann")
         value = remember(say("like", 8, user_id=None, anonymous_id="guest"))
         shop.signals.put("users", "a:guest", users.encode(value), "guest")
-        await online.recommendations("ann", ASK)
+        await recommend(online, "ann")
     assert len(ranked) == 2
 
 
@@ -187,10 +191,10 @@ async def test_a_hidden_item_vanishes_at_once(shop, say, describe):
     shop.models.publish()
     shop.know("ann", say("like", 7))
     async with shop.running(follow_seconds=0.01) as online:
-        first = (await online.recommendations("ann", ASK)).items[0].item_id
+        first = (await recommend(online, "ann")).items[0].item_id
         shop.say(describe(int(first.removeprefix("item-")), hidden=True), offset=1)
         await asyncio.sleep(0.1)
-        left = [item.item_id for item in (await online.recommendations("ann", ASK)).items]
+        left = [item.item_id for item in (await recommend(online, "ann")).items]
     assert first not in left
 
 
@@ -198,17 +202,17 @@ async def test_an_answer_that_had_to_do_without_something_is_never_given_again(s
     shop.know("ann", say("like", 7))
     async with shop.running() as online:
         shop.signals.mode = "raise"
-        assert (await online.recommendations("ann", ASK)).degraded == ["signals"]
-        assert (await online.recommendations("ann", ASK)).degraded == ["signals"]
+        assert (await recommend(online, "ann")).degraded == ["signals"]
+        assert (await recommend(online, "ann")).degraded == ["signals"]
     assert len(ranked) == 2
 
 
 async def test_each_answer_has_its_own_record_with_the_moment_at_which_its_list_was_made(shop, say):
     shop.know("ann", say("like", 7))
     async with shop.running() as online:
-        first = await online.recommendations("ann", ASK)
+        first = await recommend(online, "ann")
         shop.now += 1.0
-        second = await online.recommendations("ann", ASK)
+        second = await recommend(online, "ann")
     records = [decode_decision(entry.value) for _, entry in shop.log.entries]
     assert [each.recommendation_id for each in records] == [first.recommendation_id, second.recommendation_id]
     assert [each.generated_at for each in records] == [first.generated_at, second.generated_at]
@@ -218,9 +222,9 @@ async def test_each_answer_has_its_own_record_with_the_moment_at_which_its_list_
 async def test_a_list_given_again_is_recorded_by_what_was_shown_and_names_the_record_of_the_rest(shop, say):
     shop.know("ann", say("like", 7))
     async with shop.running() as online:
-        first = await online.recommendations("ann", ASK)
-        await online._recorder.flush()
-        second = await online.recommendations("ann", ASK)
+        first = await recommend(online, "ann")
+        await online._decisions.flush()
+        second = await recommend(online, "ann")
     whole, brief = [decode_decision(entry.value) for _, entry in shop.log.entries]
     assert brief.same_as == first.recommendation_id
     assert [(each.item_id, each.score) for each in brief.items] == [(each.item_id, each.score) for each in second.items]
@@ -237,11 +241,11 @@ async def test_a_list_whose_first_record_is_not_on_the_log_is_recorded_whole_whe
 ):
     shop.know("ann", say("like", 7))
     async with shop.running() as online:
-        online._recorder._limit, shop.log.error = limit, error
-        await online.recommendations("ann", ASK)
-        await online._recorder.flush()
-        online._recorder._limit, shop.log.error = 10, None
-        await online.recommendations("ann", ASK)
+        online._decisions._limit, shop.log.error = limit, error
+        await recommend(online, "ann")
+        await online._decisions.flush()
+        online._decisions._limit, shop.log.error = 10, None
+        await recommend(online, "ann")
     [record] = [decode_decision(entry.value) for _, entry in shop.log.entries]
     assert record.same_as is None
     assert record.inputs
@@ -250,15 +254,15 @@ async def test_a_list_whose_first_record_is_not_on_the_log_is_recorded_whole_whe
 
 async def test_repeats_of_a_shelf_are_recorded_under_the_key_of_its_first_record(shop):
     async with shop.running() as online:
-        first = await online.shelf("popular", ListAsk())
-        await online._recorder.flush()
-        await online.shelf("popular", ListAsk())
+        first = await online.item_list("popular", online.request())
+        await online._decisions.flush()
+        await online.item_list("popular", online.request())
     assert [entry.key.decode() for _, entry in shop.log.entries] == [first.recommendation_id] * 2
 
 
 async def test_a_shelf_is_made_anew_when_what_everybody_does_has_moved(shop):
     async with shop.running() as online:
-        first = await online.shelf("popular", ListAsk())
-        online._cells.version = "moved"
-        second = await online.shelf("popular", ListAsk())
+        first = await online.item_list("popular", online.request())
+        online._aggregates.version = "moved"
+        second = await online.item_list("popular", online.request())
     assert (first.aggregates_version, second.aggregates_version) != (first.aggregates_version,) * 2

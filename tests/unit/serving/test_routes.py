@@ -212,7 +212,7 @@ async def test_similar_users_are_told_by_id_or_not_at_all(client, shop):
     assert (await client.get("/v1/users/ann/similar?count=3")).json()["users"][0].keys() == {"user_id", "score"}
     private = shop.serve(similar_users=False)
     with pytest.raises(ProblemError, match="does not tell"):
-        await private.relations.similar_users("ann", 3)
+        await private.explanations.similar_users("ann", 3)
 
 
 async def test_what_goes_together_is_what_people_went_on_to(client, shop, say):

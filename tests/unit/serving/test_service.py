@@ -12,11 +12,16 @@ from schemas.errors import LogBusy
 from schemas.http.problems import ProblemError
 from schemas.keys import Signal
 from schemas.log.topics import ANSWERS
-from serving.http.parameters import ListAsk, RecommendAsk, SessionAsk, SimilarAsk
+from serving.http.parameters import session_events, token
+from serving.service.cursors import shown_before
 from signals import aggregates, users
 from signals.counters import Observed
 
-ASK = RecommendAsk(count=10)
+
+async def recommend(service, user_id, after=None, **fields):
+    """An answer for a user, as the route asks for it."""
+    request = service.request(user_id=user_id, **{"count": 10} | fields)
+    return await service.recommend(request, token(after, service.partitions))
 
 
 def ids(answer):
@@ -33,7 +38,7 @@ async def until(holds, seconds=3.0):
 async def test_an_unknown_user_in_an_empty_store_without_a_model_gets_an_answer(shop):
     shop.signals.values.clear()
     async with shop.running() as service:
-        answer = await service.recommendations("nobody", ASK)
+        answer = await recommend(service, "nobody")
     assert (answer.items, answer.degraded, answer.model_version) == ([], [], None)
 
 
@@ -41,7 +46,7 @@ async def test_an_answer_names_all_that_it_was_made_from(shop, say):
     shop.models.publish(lists={"ann": ScoredList(("item-4",), (1.0,))})
     token = shop.know("ann", say("view", 3), say("like", 7))
     async with shop.running() as service:
-        answer = await service.recommendations("ann", ASK)
+        answer = await recommend(service, "ann")
     assert answer.signals_offset == str(token)
     assert answer.model_version == "v1"
     assert answer.config_id == service.config.config_id
@@ -57,7 +62,7 @@ async def test_dead_signals_still_give_a_full_list_within_the_deadline_and_say_s
     async with shop.running() as service:
         shop.signals.mode = mode
         began = perf_counter()
-        answer = await service.recommendations("ann", ASK)
+        answer = await recommend(service, "ann")
         assert perf_counter() - began < 0.2
         assert answer.degraded == ["signals"]
         assert len(answer.items) == 10
@@ -70,7 +75,7 @@ async def test_dead_lists_are_done_without(shop, say, mode):
     shop.know("ann", say("like", 7))
     async with shop.running() as service:
         shop.models.mode = mode
-        answer = await service.recommendations("ann", ASK)
+        answer = await recommend(service, "ann")
     assert answer.degraded == ["lists"]
     assert len(answer.items) == 10
 
@@ -79,19 +84,19 @@ async def test_a_source_that_keeps_failing_is_left_alone_until_it_recovers(shop)
     async with shop.running(breaker_failures=2, breaker_rest=0.1) as service:
         shop.signals.mode = "hang"
         for _ in range(2):
-            await service.recommendations("ann", ASK)
+            await recommend(service, "ann")
         reads = shop.signals.reads
-        assert (await service.recommendations("ann", ASK)).degraded == ["signals"]
+        assert (await recommend(service, "ann")).degraded == ["signals"]
         assert shop.signals.reads == reads
         shop.signals.mode = "ok"
         await asyncio.sleep(0.12)
-        assert (await service.recommendations("ann", ASK)).degraded == []
+        assert (await recommend(service, "ann")).degraded == []
 
 
 async def test_a_start_without_any_store_still_answers(shop):
     shop.signals.mode = shop.models.mode = "raise"
     async with shop.running() as service:
-        answer = await service.recommendations("ann", ASK)
+        answer = await recommend(service, "ann")
         assert set(answer.degraded) == {"signals", "catalogue"}
         assert any("catalogue" in each for each in service.missing())
         shop.signals.mode = "ok"
@@ -102,7 +107,7 @@ async def test_with_a_model_alone_popular_items_are_shown(shop):
     shop.models.publish()
     shop.signals.mode = "raise"
     async with shop.running() as service:
-        answer = await service.recommendations("ann", ASK)
+        answer = await recommend(service, "ann")
     assert ids(answer)[0] == "item-0"
     assert len(answer.items) == 10
 
@@ -114,8 +119,8 @@ async def test_a_fault_in_ranking_is_answered_with_the_popular_list(shop, monkey
         def broken(*_):
             raise ZeroDivisionError
 
-        monkeypatch.setattr("serving.service.service.recommend", broken)
-        answer = await service.recommendations("ann", ASK)
+        monkeypatch.setattr("serving.ranking.routes.recommend", broken)
+        answer = await recommend(service, "ann")
     assert answer.degraded == ["ranking"]
     assert len(answer.items) == 10
 
@@ -131,7 +136,7 @@ async def test_after_waits_for_its_event(shop, say):
             shop.know("ann", say("view", 3), say("like", 7))
 
         liking = asyncio.create_task(like_soon())
-        answer = await service.recommendations("ann", RecommendAsk(after=ahead))
+        answer = await recommend(service, "ann", after=ahead)
         await liking
     assert answer.signals_offset == ahead
     assert answer.degraded == []
@@ -140,7 +145,7 @@ async def test_after_waits_for_its_event(shop, say):
 async def test_after_gives_up_at_its_deadline_and_says_so(shop, say):
     token = shop.know("ann", say("view", 3))
     async with shop.running(after_seconds=0.05) as service:
-        answer = await service.recommendations("ann", RecommendAsk(after=f"{token.partition}:99"))
+        answer = await recommend(service, "ann", after=f"{token.partition}:99")
     assert answer.degraded == ["after"]
     assert answer.signals_offset == str(token)
 
@@ -149,7 +154,7 @@ async def test_after_gives_up_at_its_deadline_and_says_so(shop, say):
 async def test_a_token_that_cannot_be_is_a_problem_that_names_after(shop, token):
     async with shop.running() as service:
         with pytest.raises(ProblemError) as caught:
-            await service.recommendations("ann", RecommendAsk(after=token))
+            await recommend(service, "ann", after=token)
     assert (caught.value.status, caught.value.field) == (400, "after")
 
 
@@ -159,9 +164,9 @@ async def test_a_guests_events_count_for_the_user_that_the_guest_became(shop, sa
     shop.signals.put(Signal.USERS, "a:g-1", users.encode(guest), "g-1", 5)
     token = shop.know("ann", say("view", 3), say("identify", None, anonymous_id="g-1"))
     async with shop.running() as service:
-        linked = await service.recommendations("ann", ASK)
-        named = await service.recommendations("eve", RecommendAsk(anonymous_id="g-1"))
-        as_guest = await service.recommendations("g-1", ASK)
+        linked = await recommend(service, "ann")
+        named = await recommend(service, "eve", anonymous_id="g-1")
+        as_guest = await recommend(service, "g-1")
     for answer in (linked, named, as_guest):
         assert "item-1" not in ids(answer)
         assert "item-1" in {reason.item_id for item in answer.items for reason in item.reasons}
@@ -186,25 +191,25 @@ async def test_a_version_that_cannot_be_loaded_leaves_the_old_one(shop):
         shop.models.stored["v2"][1]["als"] = b"broken"
         await asyncio.sleep(0.1)
         assert service.state.models.version == "v1"
-        assert len((await service.recommendations("ann", ASK)).items) == 10
+        assert len((await recommend(service, "ann")).items) == 10
 
 
 async def test_lists_are_read_once_a_version(shop):
     shop.models.publish(lists={"ann": ScoredList(("item-4",), (1.0,))})
     async with shop.running() as service:
         for _ in range(3):
-            await service.recommendations("ann", ASK)
-            await service.recommendations("eve", ASK)
+            await recommend(service, "ann")
+            await recommend(service, "eve")
     assert shop.models.list_reads == 2
 
 
 async def test_changes_of_the_catalogue_show_at_once(shop, describe):
     shop.models.publish()
     async with shop.running(follow_seconds=0.02) as service:
-        assert "item-0" in ids(await service.shelf("popular", ListAsk()))
+        assert "item-0" in ids(await service.item_list("popular", service.request()))
         shop.say(describe(0, hidden=True), offset=1)
         await asyncio.sleep(0.1)
-        assert "item-0" not in ids(await service.shelf("popular", ListAsk()))
+        assert "item-0" not in ids(await service.item_list("popular", service.request()))
 
 
 async def test_sessions_are_followed_within_a_refresh(shop, say):
@@ -221,10 +226,10 @@ async def test_sessions_are_followed_within_a_refresh(shop, say):
 
 async def test_aggregates_are_followed_and_name_their_version(shop, say):
     async with shop.running(refresh_seconds=0.02) as service:
-        before = (await service.shelf("trending", ListAsk())).aggregates_version
+        before = (await service.item_list("trending", service.request())).aggregates_version
         _count_a_like(shop, say)
         await asyncio.sleep(0.1)
-        answer = await service.shelf("trending", ListAsk())
+        answer = await service.item_list("trending", service.request())
     assert ids(answer)[0] == "item-5"
     assert before != answer.aggregates_version
     assert "3" in answer.aggregates_version.split(".")
@@ -234,9 +239,9 @@ async def test_a_guest_off_the_log_is_served_from_the_events_that_come_along(sho
     shop.models.publish()
     async with shop.running() as service:
         events = [{"type": "view", "item_id": "item-2"}, {"type": "like", "item_id": "item-1"}]
-        answer = await service.session(SessionAsk(events=events, count=5))
+        answer = await service.recommend_for_session(service.request(count=5), session_events(events))
         with pytest.raises(ProblemError) as caught:
-            await service.session(SessionAsk(events=[events[0], {"type": "like"}]))
+            await service.recommend_for_session(service.request(), session_events([events[0], {"type": "like"}]))
     assert not {"item-1", "item-2"} & set(ids(answer))
     assert "item-1" in {reason.item_id for item in answer.items for reason in item.reasons}
     assert (caught.value.index, caught.value.field) == (1, "events")
@@ -246,9 +251,9 @@ async def test_similar_items_are_alike_and_leave_out_what_the_user_saw(shop, say
     shop.models.publish()
     shop.know("ann", say("view", 12))
     async with shop.running() as service:
-        answer = await service.similar("item-0", SimilarAsk(count=5, user_id="ann"))
+        answer = await service.near_item("similar", service.request(item_id="item-0", count=5, user_id="ann"))
         with pytest.raises(ProblemError) as caught:
-            await service.similar("no such item", SimilarAsk())
+            await service.near_item("similar", service.request(item_id="no such item"))
     assert {category(each) for each in ids(answer)} == {"puzzle"}
     assert not {"item-0", "item-12"} & set(ids(answer))
     assert caught.value.status == 404
@@ -258,7 +263,7 @@ async def test_an_item_unknown_to_the_model_is_like_what_its_texts_share(shop, d
     shop.models.publish()
     shop.say(describe(66, title="A racing puzzle"), offset=1)
     async with shop.running() as service:
-        answer = await service.similar("item-66", SimilarAsk(count=5))
+        answer = await service.near_item("similar", service.request(item_id="item-66", count=5))
     assert {category(each) for each in ids(answer)} <= {"puzzle", "racing"}
     assert answer.items[0].reasons[0].source == "text"
 
@@ -267,7 +272,7 @@ async def test_scores_rank_the_list_that_is_brought(shop, say):
     shop.models.publish()
     shop.know("ann", say("like", 1))
     async with shop.running() as service:
-        found = await service.relations.scores("ann", ["item-2", "item-7", "no such item"])
+        found = await service.explanations.scores("ann", ["item-2", "item-7", "no such item"])
     scores = {each["item_id"]: each["score"] for each in found["scores"]}
     assert scores["item-7"] > scores["item-2"] > -1
     assert list(scores) == ["item-2", "item-7", "no such item"]
@@ -276,7 +281,7 @@ async def test_scores_rank_the_list_that_is_brought(shop, say):
 async def test_every_answer_is_recorded_with_what_it_was_made_of(shop, say):
     shop.know("ann", say("like", 1))
     async with shop.running() as service:
-        answer = await service.recommendations("ann", RecommendAsk(seed=5))
+        answer = await recommend(service, "ann", seed=5)
     ((topic, entry),) = shop.log.entries
     decision = decode_decision(entry.value)
     assert (topic, entry.key) == (ANSWERS, b"ann")
@@ -289,17 +294,19 @@ async def test_every_answer_is_recorded_with_what_it_was_made_of(shop, say):
 
 async def test_a_recorded_answer_can_be_made_again(shop, say):
     from schemas.answers import Decision
+    from serving.ranking import pipeline
     from serving.ranking.context import Signals
-    from serving.ranking.pipeline import recommend
 
     shop.models.publish()
     shop.know("ann", say("like", 1), say("search", None, query="sports"))
     async with shop.running() as service:
-        await service.recommendations("ann", RecommendAsk(seed=5, count=7))
+        await recommend(service, "ann", seed=5, count=7)
         await service.stop()
         decision: Decision = decode_decision(shop.log.entries[0][1].value)
         signals = Signals(users.decode(decision.inputs["u:ann"]), service.state.aggregates)
-        again = recommend(decision.request, signals, service.state.models, service.state.catalogue, service.config)
+        again = pipeline.recommend(
+            decision.request, signals, service.state.models, service.state.catalogue, service.config
+        )
     assert [item.item_id for item in again.items] == [item.item_id for item in decision.items]
     assert [i.score for i in again.items] == pytest.approx([i.score for i in decision.items], abs=1e-6)
 
@@ -308,7 +315,7 @@ async def test_a_log_that_refuses_records_does_not_fail_answers(shop):
     shop.log.error = LogBusy("full")
     async with shop.running(decision_queue=1) as service:
         for _ in range(3):
-            assert len((await service.recommendations("ann", ASK)).items) == 10
+            assert len((await recommend(service, "ann")).items) == 10
 
 
 async def test_a_new_shop_that_is_ready_without_a_model_stays_ready_when_its_first_event_comes(shop, say):
@@ -353,7 +360,7 @@ async def test_paging_goes_on_without_repeats_while_the_person_acts(shop, say):
     shop.models.publish()
     shop.know("ann", say("view", 3))
     async with shop.running() as service:
-        first = await service.recommendations("ann", ASK)
+        first = await recommend(service, "ann")
         shop.know("ann", say("view", 3), say("like", 7))
-        second = await service.recommendations("ann", RecommendAsk(count=10, cursor=first.next_cursor))
+        second = await recommend(service, "ann", count=10, shown=shown_before(first.next_cursor))
     assert len({*ids(first), *ids(second)}) == 20

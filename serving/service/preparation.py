@@ -1,0 +1,103 @@
+"""From a request to what ranking needs for it: the user's signals and, at the same time, the user's precomputed list."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from schemas.answers import Boost, RecommendationRequest
+from schemas.log.records import OffsetToken
+from serving.ranking.business_rules import attributes_of
+from serving.state.model_bundle import ModelBundle, ScoredPositions
+from serving.stores.breaker import SourceDown
+from serving.stores.precomputed_lists import PrecomputedLists
+from serving.stores.profiles import ProfileReader
+from serving.stores.user_state import UserState, UserStateReader
+
+
+class PreparedRequest(NamedTuple):
+    """A request with what was read for it; nothing is ranked yet."""
+
+    route: str
+    request: RecommendationRequest
+    user_state: UserState
+    models: ModelBundle
+    stored: ScoredPositions | None = None
+    """The user's precomputed list in the active model version."""
+
+
+class RequestPreparation:
+    """Reads within deadlines; what could not be read is named in ``user_state.degraded``."""
+
+    def __init__(
+        self,
+        users: UserStateReader,
+        lists: PrecomputedLists,
+        profiles: ProfileReader,
+        boosts: Sequence[Boost],
+    ) -> None:
+        """``boosts`` are the site's own, whose filters may read a user's attributes too."""
+        self._users, self._lists, self._profiles, self._boosts = users, lists, profiles, boosts
+
+    async def for_user(
+        self, route: str, request: RecommendationRequest, models: ModelBundle, after: OffsetToken | None = None
+    ) -> PreparedRequest:
+        """Read the signals, waiting for ``after``, and the precomputed list of ``request.user_id``."""
+        assert request.user_id is not None
+        reading = self._users.read(request.user_id, request.anonymous_id, after)
+        user_state, stored = await self._with_list(reading, request.user_id, models)
+        return PreparedRequest(route, await self._with_attributes(request, user_state), user_state, models, stored)
+
+    async def for_item(self, route: str, request: RecommendationRequest, models: ModelBundle) -> PreparedRequest:
+        """Read the signals of ``request.user_id``, where there is one."""
+        user_state = await self._users.read(request.user_id) if request.user_id else UserState()
+        return PreparedRequest(route, await self._with_attributes(request, user_state), user_state, models)
+
+    async def by_models(
+        self, route: str, request: RecommendationRequest, versions: Sequence[ModelBundle]
+    ) -> list[PreparedRequest]:
+        """The same request under several model versions, with the same signals."""
+        assert request.user_id is not None
+        user_state, prepared = await self._users.read(request.user_id), []
+        for models in versions:
+            _, stored = await self._with_list(_known(user_state), request.user_id, models)
+            prepared.append(PreparedRequest(route, request, user_state, models, stored))
+        return prepared
+
+    async def _with_attributes(self, request: RecommendationRequest, user_state: UserState) -> RecommendationRequest:
+        """The request with those of the user's attributes that its filters read; they are read only where one does."""
+        wanted = attributes_of(request, self._boosts)
+        if not wanted or request.user_id is None:
+            return request
+        attributes = await self._profiles.attributes(request.user_id, user_state.degraded) or {}
+        return msgspec.structs.replace(
+            request, attributes={name: attributes[name] for name in wanted if name in attributes}
+        )
+
+    async def _with_list(
+        self, reading: Coroutine[Any, Any, UserState], user_id: str, models: ModelBundle
+    ) -> tuple[UserState, ScoredPositions | None]:
+        """The user's state and, read at the same time, the user's precomputed list."""
+        if models.version is None or not models.has_lists:
+            return await reading, None
+        cached, stored = self._lists.kept(models.version, user_id)
+        if cached:
+            return await reading, stored
+        user_state, stored_list = await asyncio.gather(
+            reading, self._lists.read(models.version, user_id), return_exceptions=True
+        )
+        if isinstance(user_state, BaseException):
+            raise user_state
+        if isinstance(stored_list, SourceDown):
+            user_state.degraded.append("lists")
+            return user_state, None
+        if isinstance(stored_list, BaseException):
+            raise stored_list
+        return user_state, stored_list
+
+
+async def _known(user_state: UserState) -> UserState:
+    return user_state

@@ -1,0 +1,37 @@
+"""Reading what a site says of its users: their attributes."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import msgspec
+import structlog
+
+from schemas.catalogue import decode_profile
+from schemas.keys import Signal
+from schemas.log.topics import partition_of
+from schemas.ports import SignalReader
+from serving.stores.breaker import Guard, SourceDown
+
+_log = structlog.get_logger(__name__)
+
+
+class ProfileReader:
+    """Reads users' profiles within a deadline."""
+
+    def __init__(self, reader: SignalReader, guard: Guard, partitions: int) -> None:
+        self._reader, self._guard, self._partitions = reader, guard, partitions
+
+    async def attributes(self, user_id: str, degraded: list[str]) -> dict[str, Any] | None:
+        """Returns a user's attributes, None where there is no profile; a failure is added to ``degraded``."""
+        partition = partition_of(user_id.encode(), self._partitions)
+        try:
+            read = partial(self._reader.read, partition, Signal.PROFILES, [user_id])
+            data = (await self._guard.call(read)).values[0]
+            profile = None if data is None else decode_profile(data)
+        except (SourceDown, msgspec.DecodeError) as error:
+            _log.warning("profile_not_read", error=str(error))
+            degraded.append("profiles")
+            return None
+        return None if profile is None or profile.deleted else profile.attributes
