@@ -24,7 +24,7 @@ from schemas.log.fence import Fence
 from schemas.log.records import Record
 from schemas.ports import SignalStore
 from signals import aggregates, catalogue, users
-from signals.counters import HISTORY, Kind, Observed, observed
+from signals.counters import HISTORY, AggregateKind, Transition, transition
 
 V = TypeVar("V")
 View = TypeVar("View", Item, Profile)
@@ -125,7 +125,7 @@ class SignalState(Generic[V]):
         self._values[key] = value
         self._dirty[key] = None
 
-    def change(self, changes: Iterable[tuple[Kind, Mapping[str, Sequence[Any]]]]) -> None:
+    def change(self, changes: Iterable[tuple[AggregateKind, Mapping[str, Sequence[Any]]]]) -> None:
         """Fold what ``aggregates.changes`` gives into the values that it is of. Where this raises, ``open`` it again."""
         gathered, values = list(changes), self._values
         self.fetch([key for _, changed in gathered for key in changed])
@@ -167,7 +167,7 @@ class EventProcessor:
         self._cells: SignalState[aggregates.Cell] = SignalState(
             store, partition, Signal.AGGREGATES, log_id, aggregates.decode, aggregates.encode
         )
-        self._seen: list[Observed] = []
+        self._waiting: list[Transition] = []
         self._store, self._partition = store, partition
         self._dead_letters = dead_letters
         self._flush_seconds = flush_seconds
@@ -184,7 +184,7 @@ class EventProcessor:
         """Read both fences; the older one decides where to read from."""
         self._users.open()
         self._cells.open()
-        self._seen.clear()
+        self._waiting.clear()
         return min(self._users.applied, self._cells.applied) + 1
 
     def process(self, records: Sequence[Record], now: float) -> None:
@@ -196,20 +196,20 @@ class EventProcessor:
             before, after = self._apply(event, offset)
             outrun |= self._outruns(event, after)
             if offset > self._cells.applied:
-                self._seen.append(observed(before, after, event, offset))
+                self._waiting.append(transition(before, after, event, offset))
         for state in (self._users, self._cells):
             state.applied = max(state.applied, records[-1].offset if records else -1)
         if outrun:
             self._flush(now)
         self._users.commit()
-        if len(self._seen) >= MAX_WAITING_TRANSITIONS or self._is_due(
+        if len(self._waiting) >= MAX_WAITING_TRANSITIONS or self._is_due(
             now, BACKLOG_DELAY_SECONDS if len(records) >= BACKLOG_BATCH else 0.0
         ):
             self._flush(now)
 
     def tick(self, now: float) -> None:
         """Flush ``aggregates`` when it is due, and at once where many events wait: nothing else is to be done."""
-        if self._is_due(now) or len(self._seen) >= BACKLOG_BATCH:
+        if self._is_due(now) or len(self._waiting) >= BACKLOG_BATCH:
             self._flush(now)
 
     def _is_due(self, now: float, patience: float = 0.0) -> bool:
@@ -247,8 +247,8 @@ class EventProcessor:
         return users.loses_history(event) or users.outruns(after, self._cells.committed, HISTORY)
 
     def _flush(self, now: float) -> None:
-        self._cells.change(aggregates.changes(self._seen))
-        self._seen.clear()
+        self._cells.change(aggregates.changes(self._waiting))
+        self._waiting.clear()
         self._cells.commit()
         seconds = self._flush_seconds
         self._due = now + seconds - (now - self._moment) % seconds if seconds else now

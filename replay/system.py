@@ -21,7 +21,7 @@ from serving.state.catalogue import Catalogue
 from serving.state.model_bundle import ModelBundle
 from serving.state.online_state import OnlineState
 from signals import aggregates, users
-from signals.counters import observed
+from signals.counters import transition
 from signals.users import EMPTY, UserValue
 
 
@@ -41,7 +41,7 @@ class System:
         before = self._values.get(event.subject, EMPTY)
         after = users.fold(before, event, self._offset)
         self._values[event.subject] = after
-        changed = aggregates.fold(self._cells, [observed(before, after, event, self._offset)])
+        changed = aggregates.fold(self._cells, [transition(before, after, event, self._offset)])
         self._cells.update(changed)
         self._merge(changed)
         self._offset += 1

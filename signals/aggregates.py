@@ -1,25 +1,28 @@
-"""The ``aggregates`` signal: cells of counts over all users of a partition, of the kinds listed here."""
+"""The ``aggregates`` signal: counters over all users of a partition, of every kind that a module here declares."""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from signals import baskets, context, covisits, exposure, popularity, queries, tail
-from signals.counters import Changes, Kind, Observed
+import signals
+from signals.counters import AggregateKind, Changes, Transition
 
-KINDS: Final[Sequence[Kind]] = (
-    popularity.KIND,
-    covisits.KIND,
-    tail.KIND,
-    exposure.KIND,
-    context.KIND,
-    baskets.KIND,
-    queries.KIND,
-)
-"""Every kind of cell that is kept. Another one is another file with a KIND, named here."""
+
+def _declared() -> Iterator[AggregateKind]:
+    """The KIND of each module in this folder that has one: another aggregate is another file."""
+    for module in pkgutil.iter_modules(signals.__path__, f"{signals.__name__}."):
+        kind = getattr(importlib.import_module(module.name), "KIND", None)
+        if isinstance(kind, AggregateKind):
+            yield kind
+
+
+KINDS: Final[Sequence[AggregateKind]] = tuple(_declared())
+"""Every kind of aggregate, by the names of their modules."""
 
 Cell = msgspec.Struct
 
@@ -44,18 +47,18 @@ def decode(key: str, data: bytes | None) -> Cell:
     return _EMPTY[kind] if data is None else _DECODERS[kind].decode(data)
 
 
-def changes(observed: Sequence[Observed]) -> Iterator[tuple[Kind, dict[str, list[Any]]]]:
+def changes(transitions: Sequence[Transition]) -> Iterator[tuple[AggregateKind, dict[str, list[Any]]]]:
     """What events, in order, change: by kind, and by the key of a cell, what its kind's fold is to be called with."""
     for kind in KINDS:
         found = Changes(list)
-        kind.gather(observed, found)
+        kind.gather(transitions, found)
         yield kind, {kind.key(about): by for about, by in found.items()}
 
 
-def fold(cells: Mapping[str, Cell], observed: Sequence[Observed]) -> dict[str, Cell]:
+def fold(cells: Mapping[str, Cell], transitions: Sequence[Transition]) -> dict[str, Cell]:
     """The changed cells after events, in order; a cell that is not among ``cells`` is taken to be empty."""
     return {
         key: kind.fold(cells.get(key) or kind.empty, by)
-        for kind, changed in changes(observed)
+        for kind, changed in changes(transitions)
         for key, by in changed.items()
     }

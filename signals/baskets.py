@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from signals.counters import Changes, Gone, Kind, Observed
+from signals.counters import AggregateKind, Changes, Retraction, Transition
 from signals.decay import DAY, add_to, strongest, take_from
 from signals.users import NEGATIVE, Entry
 
@@ -28,23 +28,23 @@ class BasketCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
     companions: dict[str, float] = {}
 
 
-def gather(observed: Iterable[Observed], changes: Changes) -> None:
-    """Each pair of an item with those that were in its group before; a pair is undone with the item taken back."""
-    for each in observed:
-        for gone in each.taken_back:
-            for item, other, at in _pairs(gone, each.earlier):
-                changes[item].append(Gone((other, at)))
-        entry = each.entry
+def gather(transitions: Iterable[Transition], changes: Changes) -> None:
+    """An item is paired with the earlier items of its group; a pair is removed with the retracted entry."""
+    for transition in transitions:
+        for removed in transition.retracted:
+            for item, other, at in _pairs(removed, transition.earlier):
+                changes[item].append(Retraction((other, at)))
+        entry = transition.entry
         if entry is not None and entry.type not in NEGATIVE:
-            for item, other, at in _pairs(entry, each.earlier):
+            for item, other, at in _pairs(entry, transition.earlier):
                 changes[item].append((other, at))
 
 
-def fold(cell: BasketCell, by: Sequence[tuple[str, float] | Gone]) -> BasketCell:
+def fold(cell: BasketCell, by: Sequence[tuple[str, float] | Retraction]) -> BasketCell:
     """Pairs of a companion and time in half-lives count, those that are gone no longer."""
     companions = cell.companions.copy()
     for each in by:
-        if isinstance(each, Gone):
+        if isinstance(each, Retraction):
             take_from(companions, (each.by,))
             continue
         add_to(companions, (each,))
@@ -53,7 +53,7 @@ def fold(cell: BasketCell, by: Sequence[tuple[str, float] | Gone]) -> BasketCell
     return BasketCell(companions)
 
 
-KIND: Final = Kind("with", BasketCell(), gather, fold)
+KIND: Final = AggregateKind("with", BasketCell(), gather, fold)
 
 
 def _pairs(entry: Entry, others: Sequence[Entry]) -> Iterator[tuple[str, str, float]]:

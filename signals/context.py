@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from signals.counters import Gone, Kind, gather_entries
+from signals.counters import AggregateKind, Retraction, gather_entries
 from signals.decay import DAY, HOUR, NOTHING, add_to, log_add, log_subtract, strongest, summed, take_from
 from signals.users import Entry
 
@@ -33,11 +33,11 @@ def hour_label(at: float) -> str:
     return f"hour:{int(at % DAY // HOUR)}"
 
 
-def fold(cell: ContextCell, by: Sequence[Entry | Gone]) -> ContextCell:
+def fold(cell: ContextCell, by: Sequence[Entry | Retraction]) -> ContextCell:
     """Entries count in each of their contexts, those that are gone no longer."""
     counts = cell.counts.copy()
     for each in by:
-        if isinstance(each, Gone):
+        if isinstance(each, Retraction):
             take_from(counts, _counts(each.by))
             continue
         add_to(counts, _counts(each))
@@ -46,7 +46,7 @@ def fold(cell: ContextCell, by: Sequence[Entry | Gone]) -> ContextCell:
     return ContextCell(counts)
 
 
-KIND: Final = Kind("ctx", ContextCell(), gather_entries, fold)
+KIND: Final = AggregateKind("ctx", ContextCell(), gather_entries, fold)
 
 
 def merge_context(cells: Iterable[ContextCell], weights: Mapping[str, float]) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """What the kinds of aggregate cells have in common: what they see of an event, and how they change.
 
 A cell counts over all users of a partition. A kind of cell is one file: a bounded value, what an event changes,
-and how cells of several partitions are merged. ``signals/aggregates.py`` lists the kinds.
+and how cells of several partitions are merged. ``signals/aggregates.py`` finds the kinds by themselves.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from schemas.events import LoggedEvent
-from signals.users import Entry, Term, UserValue, entry_at, history, taken_back
+from signals.users import Entry, Term, UserValue, entry_at, history, retracted
 
 HISTORY: Final = 32
 """How many of a user's earlier entries a change may look at."""
 
 
-class Observed(NamedTuple):
+class Transition(NamedTuple):
     """One event of a partition, with what its user's value said of it at its offset."""
 
     offset: int
@@ -28,7 +28,7 @@ class Observed(NamedTuple):
     """What it became in its user's history; None for a repeat, and for what is no interaction."""
     earlier: tuple[Entry, ...] = ()
     """The user's entries before it, newest last, at most HISTORY."""
-    taken_back: tuple[Entry, ...] = ()
+    retracted: tuple[Entry, ...] = ()
     """The entries that it removed from the user's history."""
     terms: tuple[Term, ...] = ()
     """The user's searches, perhaps with later ones too."""
@@ -36,16 +36,16 @@ class Observed(NamedTuple):
     """The offsets of the user's last impressions, likewise."""
 
 
-def observed(before: UserValue, after: UserValue, event: LoggedEvent, offset: int) -> Observed:
+def transition(before: UserValue, after: UserValue, event: LoggedEvent, offset: int) -> Transition:
     """An event, given its user's value before and after it; where the value is ahead of it, both are that value."""
     entry, earlier = entry_at(after, offset), history(after, offset, HISTORY)
-    gone = taken_back(before, event) if before is not after else ()
+    removed = retracted(before, event) if before is not after else ()
     # Not the whole value: thousands of these wait at once.
-    return Observed(offset, event, entry, earlier, gone, after.terms, after.shown)
+    return Transition(offset, event, entry, earlier, removed, after.terms, after.shown)
 
 
-class Gone(NamedTuple):
-    """A change that is taken back."""
+class Retraction(NamedTuple):
+    """A change that a later event retracts."""
 
     by: Any
 
@@ -54,21 +54,21 @@ Changes = defaultdict[str, list[Any]]
 """By what a cell is about, what changes it, in order."""
 
 
-def gather_entries(observed: Iterable[Observed], changes: Changes) -> None:
-    """The entry of an interaction changes the cell about its item, until it is taken back."""
-    for each in observed:
-        for gone in each.taken_back:
-            changes[gone.item].append(Gone(gone))
-        if (entry := each.entry) is not None:
-            changes[entry.item].append(entry)
+def gather_entries(transitions: Iterable[Transition], changes: Changes) -> None:
+    """The entry of an interaction changes the counter of its item, until the entry is retracted."""
+    for transition in transitions:
+        for entry in transition.retracted:
+            changes[entry.item].append(Retraction(entry))
+        if transition.entry is not None:
+            changes[transition.entry.item].append(transition.entry)
 
 
-class Kind(NamedTuple):
+class AggregateKind(NamedTuple):
     """One kind of cell; a cell's key is the kind's name, a colon, and what the cell is about."""
 
     name: str
     empty: msgspec.Struct
-    gather: Callable[[Iterable[Observed], Changes], None]
+    gather: Callable[[Iterable[Transition], Changes], None]
     """Adds what events, in order, change: many at once, because what is done for every event is what a worker costs."""
     fold: Callable[[Any, Sequence[Any]], Any]
     """``fold(cell, [by, …])``, pure, is the cell after these changes of it, in order: many cost one copy."""

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from signals.counters import Changes, Kind, Observed
+from signals.counters import AggregateKind, Changes, Transition
 from signals.decay import DAY, add_to, strongest
 from signals.users import NEGATIVE, Entry
 
@@ -40,10 +40,10 @@ class NextCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
     followers: dict[str, float] = {}
 
 
-def gather(observed: Iterable[Observed], changes: Changes) -> None:
+def gather(transitions: Iterable[Transition], changes: Changes) -> None:
     """The items that a user was at before are followed by the one of an interaction, and it, less so, by them."""
-    for each in observed:
-        if (entry := each.entry) is None or not (linked := _linked(entry, each.earlier)):
+    for transition in transitions:
+        if (entry := transition.entry) is None or not (linked := _linked(entry, transition.earlier)):
             continue
         own, at = entry.item, entry.at / NEXT_HALF_LIFE
         back = []
@@ -67,7 +67,7 @@ def fold(cell: NextCell, by: Sequence[Sequence[tuple[str, float]]]) -> NextCell:
     return NextCell(followers)
 
 
-KIND: Final = Kind("next", NextCell(), gather, fold)
+KIND: Final = AggregateKind("next", NextCell(), gather, fold)
 
 
 def _linked(entry: Entry, earlier: Sequence[Entry]) -> Iterable[str]:

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from schemas.events import LoggedEvent
-from signals.counters import Changes, Gone, Kind, Observed
+from signals.counters import AggregateKind, Changes, Retraction, Transition
 from signals.decay import DAY, add_to, summed, take_from, value_at
 from signals.users import NEGATIVE, TYPES, Entry
 
@@ -34,32 +34,32 @@ class ExposureCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
     counts: dict[str, float] = {}
 
 
-def gather(observed: Iterable[Observed], changes: Changes) -> None:
-    """An impression counts at each item that it shows; an answer counts at its item, until it is taken back."""
-    for each in observed:
-        for gone in each.taken_back:
-            if gone.position is not None:
-                changes[gone.item].append(Gone(_answer(gone)))
-        entry, event = each.entry, each.event
+def gather(transitions: Iterable[Transition], changes: Changes) -> None:
+    """An impression counts at each item that it shows. An answer counts at its item, until its entry is retracted."""
+    for transition in transitions:
+        for removed in transition.retracted:
+            if removed.position is not None:
+                changes[removed.item].append(Retraction(_answer(removed)))
+        entry, event = transition.entry, transition.event
         if entry is not None:
             if entry.position is not None and entry.type not in NEGATIVE:
                 changes[entry.item].append(_answer(entry))
-        elif event.type == SHOWN and each.offset in each.shown:
+        elif event.type == SHOWN and transition.offset in transition.shown:
             _show(event, changes)
 
 
-def fold(cell: ExposureCell, by: Sequence[tuple[str, float] | Gone]) -> ExposureCell:
+def fold(cell: ExposureCell, by: Sequence[tuple[str, float] | Retraction]) -> ExposureCell:
     """Pairs of ``type:bucket`` and time in half-lives count, those that are gone no longer."""
     counts = cell.counts.copy()
     for each in by:
-        if isinstance(each, Gone):
+        if isinstance(each, Retraction):
             take_from(counts, (each.by,))
         elif each[0] in counts or len(counts) < TYPES * len(BEGINS):
             add_to(counts, (each,))
     return ExposureCell(counts)
 
 
-KIND: Final = Kind("exp", ExposureCell(), gather, fold)
+KIND: Final = AggregateKind("exp", ExposureCell(), gather, fold)
 
 
 def merge_exposure(cells: Iterable[ExposureCell]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from signals.counters import Gone, Kind, gather_entries
+from signals.counters import AggregateKind, Retraction, gather_entries
 from signals.decay import DAY, HOUR, NOTHING, log_add, log_subtract
 from signals.users import TYPES, Entry
 
@@ -38,11 +38,11 @@ class PopularityCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
 _EMPTY_TYPE: Final = TypeCount(0, (NOTHING,) * len(HALF_LIVES))
 
 
-def fold(cell: PopularityCell, by: Sequence[Entry | Gone]) -> PopularityCell:
+def fold(cell: PopularityCell, by: Sequence[Entry | Retraction]) -> PopularityCell:
     """Entries count, those that are gone no longer."""
     types, first, last = cell.types.copy(), cell.first, cell.last
     for each in by:
-        if isinstance(each, Gone):
+        if isinstance(each, Retraction):
             _uncount(types, each.by)
             continue
         kind, at = each.type, each.at
@@ -55,7 +55,7 @@ def fold(cell: PopularityCell, by: Sequence[Entry | Gone]) -> PopularityCell:
     return PopularityCell(types, first, last)
 
 
-KIND: Final = Kind("pop", PopularityCell(), gather_entries, fold)
+KIND: Final = AggregateKind("pop", PopularityCell(), gather_entries, fold)
 
 
 def merge_popularity(cells: Iterable[PopularityCell], weights: Mapping[str, float]) -> tuple[float, ...]:

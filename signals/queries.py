@@ -15,7 +15,7 @@ from zlib import crc32
 
 import msgspec
 
-from signals.counters import Changes, Gone, Kind, Observed
+from signals.counters import AggregateKind, Changes, Retraction, Transition
 from signals.decay import DAY, add_to, strongest, summed, take_from
 from signals.users import NEGATIVE, Entry, searched
 
@@ -56,22 +56,22 @@ def query_key(word: str) -> str:
     return KIND.key(_cell(word))
 
 
-def gather(observed: Iterable[Observed], changes: Changes) -> None:
-    """An item that was gone to after a search counts at the words of the search, until it is taken back."""
-    for each in observed:
-        for gone in each.taken_back:
-            for word in _searched_for(each, gone):
-                changes[_cell(word)].append(Gone((word, gone)))
-        if (entry := each.entry) is not None and each.terms:
-            for word in _searched_for(each, entry):
+def gather(transitions: Iterable[Transition], changes: Changes) -> None:
+    """An item that a user went to after a search counts at the words of the search, until its entry is retracted."""
+    for transition in transitions:
+        for removed in transition.retracted:
+            for word in _searched_for(transition, removed):
+                changes[_cell(word)].append(Retraction((word, removed)))
+        if (entry := transition.entry) is not None and transition.terms:
+            for word in _searched_for(transition, entry):
                 changes[_cell(word)].append((word, entry))
 
 
-def fold(cell: QueryCell, by: Sequence[tuple[str, Entry] | Gone]) -> QueryCell:
+def fold(cell: QueryCell, by: Sequence[tuple[str, Entry] | Retraction]) -> QueryCell:
     """Pairs of a word and an entry that it led to count, those that are gone no longer."""
     words = cell.words.copy()
     for each in by:
-        if isinstance(each, Gone):
+        if isinstance(each, Retraction):
             _take(words, *each.by)
             continue
         word, entry = each
@@ -83,7 +83,7 @@ def fold(cell: QueryCell, by: Sequence[tuple[str, Entry] | Gone]) -> QueryCell:
     return QueryCell(words)
 
 
-KIND: Final = Kind("query", QueryCell(), gather, fold)
+KIND: Final = AggregateKind("query", QueryCell(), gather, fold)
 
 
 def _cell(word: str) -> str:
@@ -101,10 +101,10 @@ def _words_that_count(query: str) -> tuple[str, ...]:
     return tuple(query_words(query))
 
 
-def _searched_for(observed: Observed, entry: Entry) -> Sequence[str]:
+def _searched_for(transition: Transition, entry: Entry) -> Sequence[str]:
     """The words that led to an entry; none where the same search has led to its item before."""
-    term = searched(observed.terms, entry) if entry.type not in NEGATIVE else None
-    if term is None or any(past.item == entry.item and past.offset > term.offset for past in observed.earlier):
+    term = searched(transition.terms, entry) if entry.type not in NEGATIVE else None
+    if term is None or any(past.item == entry.item and past.offset > term.offset for past in transition.earlier):
         return ()
     return _words_that_count(term.query)
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from signals.counters import Changes, Gone, Kind, Observed
+from signals.counters import AggregateKind, Changes, Retraction, Transition
 from signals.users import NEGATIVE, Entry
 
 CHUNK: Final = 256
@@ -44,21 +44,21 @@ def tail_key(offset: int) -> str:
     return KIND.key(_place(offset))
 
 
-def gather(observed: Iterable[Observed], changes: Changes) -> None:
-    """An interaction stands in the chunk of its offset, until it is taken back; aversion tells of no session."""
-    for each in observed:
-        for gone in each.taken_back:
-            changes[_place(gone.offset)].append(Gone(gone.offset))
-        entry = each.entry
+def gather(transitions: Iterable[Transition], changes: Changes) -> None:
+    """An interaction stands in the chunk of its offset, until it is retracted; aversion adds nothing to a session."""
+    for transition in transitions:
+        for removed in transition.retracted:
+            changes[_place(removed.offset)].append(Retraction(removed.offset))
+        entry = transition.entry
         if entry is not None and entry.type not in NEGATIVE:
             changes[_place(entry.offset)].append(entry)
 
 
-def fold(cell: TailCell, by: Sequence[Entry | Gone]) -> TailCell:
+def fold(cell: TailCell, by: Sequence[Entry | Retraction]) -> TailCell:
     """Entries are appended; those at offsets that are gone stand apart."""
     chunk, entries, gone = cell.chunk, list(cell.entries), cell.gone
     for each in by:
-        if isinstance(each, Gone):
+        if isinstance(each, Retraction):
             gone += tuple([entry for entry in entries if entry.offset == each.by])
             entries = [entry for entry in entries if entry.offset != each.by]
             continue
@@ -68,7 +68,7 @@ def fold(cell: TailCell, by: Sequence[Entry | Gone]) -> TailCell:
     return TailCell(chunk, tuple(entries), gone)
 
 
-KIND: Final = Kind("tail", TailCell(), gather, fold)
+KIND: Final = AggregateKind("tail", TailCell(), gather, fold)
 
 
 def _place(offset: int) -> str:

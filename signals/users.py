@@ -203,7 +203,7 @@ def searched(terms: tuple[Term, ...], entry: Entry) -> Term | None:
     return None
 
 
-def taken_back(value: UserValue, event: LoggedEvent) -> tuple[Entry, ...]:
+def retracted(value: UserValue, event: LoggedEvent) -> tuple[Entry, ...]:
     """The entries that an ``unlike`` or a ``retract`` removes from this history (``forget`` removes the person, not the counts)."""
     if event.type == "retract":
         hashed = id_hash(event.event_id)
@@ -265,7 +265,7 @@ def _apply(value: UserValue, event: LoggedEvent, offset: int) -> UserValue:
     hashed = id_hash(event.event_id)
     session = _visit(value.session, event, at)
     if event.type in _RETRACTING:
-        value = _without(value, taken_back(value, event))
+        value = _without(value, retracted(value, event))
     recent, kept, seen, past, terms = value.recent, value.kept, value.seen, value.past, value.terms
     if is_interaction(event):
         entry = _entry(event, offset, at, hashed, session)
@@ -328,7 +328,7 @@ def _scroll(event: LoggedEvent) -> float | None:
 
 
 def _retract(value: UserValue, event: LoggedEvent, offset: int) -> UserValue:
-    hashed, gone = id_hash(event.event_id), taken_back(value, event)
+    hashed, gone = id_hash(event.event_id), retracted(value, event)
     left = _without(value, gone)
     unseen = {entry.item for entry in gone} - {entry.item for entry in remembered(left)}
     seen = {item: at for item, at in value.seen.items() if item not in unseen}

@@ -35,7 +35,7 @@ from serving.state.aggregates import Aggregates, Merged
 from serving.state.catalogue import Catalogue
 from serving.state.model_bundle import NO_BUNDLE, ModelBundle, as_columns
 from signals import aggregates, users
-from signals.counters import observed
+from signals.counters import transition
 from signals.users import EMPTY, UserValue
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC).timestamp()
@@ -135,7 +135,7 @@ class World:
         for offset, event in enumerate(events):
             before = values.get(event.subject, EMPTY)
             after = values[event.subject] = users.fold(before, event, offset)
-            cells.update(aggregates.fold(cells, [observed(before, after, event, offset)]))
+            cells.update(aggregates.fold(cells, [transition(before, after, event, offset)]))
         packed = {key: aggregates.encode(cell) for key, cell in cells.items()}
         self.merge(partition, packed)
         return packed

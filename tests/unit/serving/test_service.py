@@ -15,7 +15,7 @@ from schemas.log.topics import ANSWERS
 from serving.http.parameters import session_events, token
 from serving.service.cursors import shown_before
 from signals import aggregates, users
-from signals.counters import Observed
+from signals.counters import Transition
 
 
 async def recommend(service, user_id, after=None, **fields):
@@ -215,7 +215,7 @@ async def test_changes_of_the_catalogue_show_at_once(shop, describe):
 async def test_sessions_are_followed_within_a_refresh(shop, say):
     async with shop.running(refresh_seconds=0.02) as service:
         value = users.fold(users.EMPTY, say("like", 5), 3)
-        seen = Observed(3, say("like", 5), users.entry_at(value, 3))
+        seen = Transition(3, say("like", 5), users.entry_at(value, 3))
         cell = aggregates.fold({}, [seen])["tail:0"]
         shop.signals.put(Signal.AGGREGATES, "tail:0", aggregates.encode(cell), "ann", 3)
         sessions = service.state.aggregates.sessions.tail
@@ -352,7 +352,7 @@ async def test_readiness_says_what_is_missing(shop, say):
 def _count_a_like(shop, say):
     entry = users.entry_at(users.fold(users.EMPTY, say("like", 5), 3), 3)
     key = "pop:item-5"
-    cell = aggregates.fold({}, [Observed(3, say("like", 5), entry)])[key]
+    cell = aggregates.fold({}, [Transition(3, say("like", 5), entry)])[key]
     shop.signals.put(Signal.AGGREGATES, key, aggregates.encode(cell), "ann", 3)
 
 

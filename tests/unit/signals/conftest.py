@@ -10,7 +10,7 @@ import pytest
 from schemas.events import LoggedEvent
 from signals import aggregates, users
 from signals.aggregates import Cell
-from signals.counters import observed
+from signals.counters import transition
 
 TODAY = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -36,7 +36,7 @@ class Partition:
         """Fold one event; gives the cells that changed."""
         before = self.values.get(event.subject, users.EMPTY)
         after = self.values[event.subject] = users.fold(before, event, self.offset)
-        changed = aggregates.fold(self.cells, [observed(before, after, event, self.offset)])
+        changed = aggregates.fold(self.cells, [transition(before, after, event, self.offset)])
         self.cells.update(changed)
         if self.stored:
             self.cells = {key: aggregates.decode(key, aggregates.encode(cell)) for key, cell in self.cells.items()}

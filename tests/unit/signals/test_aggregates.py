@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from schemas.events import LoggedEvent
 from signals import aggregates, covisits, popularity
 from signals.aggregates import changes, decode, encode, fold
-from signals.counters import Observed
+from signals.counters import Transition
 from signals.covisits import NextCell
 from signals.decay import summed, value_at
 from signals.popularity import PopularityCell, TypeCount
@@ -43,18 +43,18 @@ def entry(item: str, kind: str = "click", at: float = TODAY) -> Entry:
     return Entry(0, kind, item, at, None, b"")
 
 
-def observed(each: Entry, earlier: list[Entry] = ()) -> Observed:
-    return Observed(each.offset, SOMETHING, each, tuple(earlier))
+def transition(each: Entry, earlier: list[Entry] = ()) -> Transition:
+    return Transition(each.offset, SOMETHING, each, tuple(earlier))
 
 
 def unfold(cells: dict[str, aggregates.Cell], each: Entry) -> dict[str, aggregates.Cell]:
-    return fold(cells, [Observed(1, SOMETHING, None, (), (each,))])
+    return fold(cells, [Transition(1, SOMETHING, None, (), (each,))])
 
 
 def folded(history: list[Entry], stored: bool = False) -> dict[str, aggregates.Cell]:
     cells: dict[str, aggregates.Cell] = {}
     for n, each in enumerate(history):
-        cells.update(fold(cells, [observed(each, history[:n])]))
+        cells.update(fold(cells, [transition(each, history[:n])]))
         if stored:
             cells = {key: decode(key, encode(cell)) for key, cell in cells.items()}
     return cells
@@ -107,8 +107,8 @@ def test_followers_are_the_decayed_sum_of_what_came_after(history):
 @given(entries)
 def test_a_fold_changes_only_the_cells_it_touches(history):
     for n, each in enumerate(history):
-        keys = {key for _, changed in changes([observed(each, history[:n])]) for key in changed}
-        assert fold({key: decode(key, None) for key in keys}, [observed(each, history[:n])]).keys() == keys
+        keys = {key for _, changed in changes([transition(each, history[:n])]) for key in changed}
+        assert fold({key: decode(key, None) for key in keys}, [transition(each, history[:n])]).keys() == keys
 
 
 @given(entries)
@@ -119,7 +119,7 @@ def test_folding_again_gives_the_same_bytes_wherever_it_was_stored_meanwhile(his
 
 @given(entries, st.integers(0, 25))
 def test_many_events_at_once_change_the_same_as_one_by_one(history, first):
-    seen = [observed(each, history[:n]) for n, each in enumerate(history)]
+    seen = [transition(each, history[:n]) for n, each in enumerate(history)]
     cells = fold({}, seen[:first])
     assert cells | fold(cells, seen[first:]) == folded(history)
 
@@ -132,7 +132,7 @@ def test_cells_that_are_trimmed_on_the_way_are_the_same_however_many_events_come
         kind = random.choice(["click", "view", "like"])
         history.append(Entry(offset, kind, item, at, None, b"", b"s", b"g" if offset % 5 else b"", 3, labels))
     seen = [
-        Observed(
+        Transition(
             n, SOMETHING, each, tuple(history[max(0, n - 32) : n]), tuple(history[n - 9 : n - 8]) if n % 7 == 0 else ()
         )
         for n, each in enumerate(history)
@@ -183,7 +183,7 @@ def test_an_item_keeps_its_strongest_followers_and_trims_the_others_together():
     cells: dict[str, aggregates.Cell] = {}
     for n, follower in enumerate(followers):
         each = entry(follower, at=TODAY + n)
-        cells.update(fold(cells, [observed(each, history)]))
+        cells.update(fold(cells, [transition(each, history)]))
         assert len(cells["next:a"].followers) <= most
     assert sorted(cells["next:a"].followers) == followers[-covisits.NEXT_WIDTH - 4 :]
 

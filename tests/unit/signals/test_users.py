@@ -182,13 +182,13 @@ def test_an_unlike_takes_back_every_like_of_its_item_and_nothing_else():
         event("unlike", "a", "5"),
     ]
     assert [(e.type, e.item) for e in folded(events).recent] == [("click", "a"), ("like", "b"), ("unlike", "a")]
-    assert [e.offset for e in users.taken_back(folded(events[:-1]), events[-1])] == [0, 3]
+    assert [e.offset for e in users.retracted(folded(events[:-1]), events[-1])] == [0, 3]
 
 
 def test_a_repeated_unlike_takes_back_nothing_that_came_after_the_first():
     events = [event("like", "a", "1"), event("unlike", "a", "2"), event("like", "a", "3"), event("unlike", "a", "2")]
     assert [e.type for e in folded(events).recent] == ["unlike", "like"]
-    assert users.taken_back(folded(events[:-1]), events[-1]) == ()
+    assert users.retracted(folded(events[:-1]), events[-1]) == ()
 
 
 def test_a_retract_takes_back_what_had_its_id_and_unsees_what_is_left_of_nothing():
