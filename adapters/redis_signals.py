@@ -14,7 +14,7 @@ from redis import asyncio as aioredis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from adapters.redis_line import BlockingRedisLine, RedisLine
+from adapters.redis_pipeline import BlockingRedisLine, RedisLine
 from schemas.errors import FenceMoved, StoreUnavailable
 from schemas.keys import FOLLOWED, commits_key, fence_key, values_key
 from schemas.log.fence import Fence

@@ -13,8 +13,7 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from deploy import doctor, words
-from deploy.answers import Found, find
+from deploy.commands.checks import setup
 from deploy.commands.common import (
     DEFAULT_FOLDER,
     Data,
@@ -26,9 +25,11 @@ from deploy.commands.common import (
     steps,
     table,
 )
+from deploy.commands.explaining import words
+from deploy.commands.explaining.decision_lookup import Found, find
 from deploy.config import Settings
-from deploy.parts import open_parts
-from deploy.serving import ranking_config, service_for, serving_settings, settled, stores_for
+from deploy.wiring.dependencies import open_parts
+from deploy.wiring.online import ranking_config, service_for, serving_settings, settled, stores_for
 from replay.explain import Explanation, World, explain, person, read_world
 from schemas.answers import Answer, DecidedItem, Decision
 from schemas.log import topics
@@ -78,10 +79,10 @@ def _remark_lag(data: Path, settings: Settings) -> None:
     """Say where signals do not hold what the log says; a cluster's workers always run, and `freshet doctor` asks."""
     if settings.stack == "cluster":
         return
-    followed = doctor.holder(data) is not None
+    followed = setup.holder(data) is not None
     with open_parts(data, settings) as parts:
         for topic in topics.FACTS:
-            check = doctor.signals(topic, parts.reader, parts.signals, followed=followed)
+            check = setup.signals(topic, parts.reader, parts.signals, followed=followed)
             if check.state != "ok":
                 errors.print(f"[yellow]Note:[/yellow] {check.name}: {check.found} → {check.advice}", soft_wrap=True)
 

@@ -23,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.config import Settings
-from deploy.parts import Parts, open_parts
+from deploy.wiring.dependencies import Parts, open_parts
 from schemas.errors import ConfigurationInvalid
 from schemas.settings import read_settings
 

@@ -18,8 +18,8 @@ import typer
 
 from adapters import http_download
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, parts_for, settings_for, steps
-from deploy.parts import Parts
-from deploy.training import BY_HAND, archive_by_spark, jobs_of, note_weights, train_in
+from deploy.wiring.dependencies import Parts
+from deploy.wiring.training import BY_HAND, archive_by_spark, jobs_of, note_weights, train_in
 from ingest.config import IngestSettings
 from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import recognise

@@ -10,12 +10,12 @@ from typing import Final
 import typer
 from rich.markup import escape
 
-from deploy import doctor as checks
+from deploy.commands.checks import setup as checks
+from deploy.commands.checks.servers import of_cluster
+from deploy.commands.checks.setup import Check, State
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, settings_for
 from deploy.config import Settings
-from deploy.doctor import Check, State
-from deploy.doctor_cluster import of_cluster
-from deploy.parts import open_parts
+from deploy.wiring.dependencies import open_parts
 
 _MARKS: Final[dict[State, str]] = {"ok": "[green]✓[/green]", "note": "[yellow]![/yellow]", "broken": "[red]✗[/red]"}
 

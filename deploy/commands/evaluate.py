@@ -13,7 +13,7 @@ import msgspec
 import typer
 
 from deploy.commands.common import console, steps, table
-from deploy.gathering import gathered
+from deploy.commands.evaluation.interactions import gathered
 from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import recognise
 from offline.data.archive import Progress
@@ -50,7 +50,7 @@ def register(app: typer.Typer) -> None:
     group.callback()(lambda: None)
     group.command("compare")(compare_)
     group.command("tune")(tune_)
-    from deploy.commands.replay import replay_
+    from deploy.commands.evaluation.replay import replay_
 
     group.command("replay")(replay_)
     app.add_typer(group, name="evaluate")

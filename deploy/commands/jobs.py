@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, existing_parts, steps
-from deploy.training import BY_HAND, jobs_of
+from deploy.wiring.training import BY_HAND, jobs_of
 from offline.jobs import drift_job
 from offline.jobs.runs import KEPT, recorded, seen
 from schemas.errors import JobUnknown

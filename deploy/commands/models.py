@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, existing_parts, steps
-from deploy.training import jobs_of, receive_in, tell
+from deploy.wiring.training import jobs_of, receive_in, tell
 from offline.config import OfflineSettings
 from offline.evaluation import metric_names
 from offline.publishing import publish

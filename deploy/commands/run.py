@@ -13,7 +13,6 @@ from typing import Annotated
 import orjson
 import typer
 
-from deploy import cluster
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, settings_for, steps
 from deploy.commands.data import import_into
 from deploy.config import Settings
@@ -21,9 +20,10 @@ from deploy.embedded.app import nearline
 from deploy.embedded.serve import listening, serve
 from deploy.local import stack
 from deploy.local.config import StackConfig
-from deploy.parts import Parts, create_cluster, open_parts
-from deploy.schedule import scheduling
-from deploy.training import archive_by_spark, train_in
+from deploy.processes import cluster
+from deploy.processes.schedule import scheduling
+from deploy.wiring.dependencies import Parts, create_cluster, open_parts
+from deploy.wiring.training import archive_by_spark, train_in
 from ingest.importers.recognise import recognise
 from offline.engines.engine import EngineName
 from schemas.catalogue import decode_upsert

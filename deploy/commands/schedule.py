@@ -10,7 +10,7 @@ import typer
 from prometheus_client import start_http_server
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, require_data, settings_for
-from deploy.schedule import LOOK_SECONDS, scheduling
+from deploy.processes.schedule import LOOK_SECONDS, scheduling
 from schemas.errors import PortInUse
 
 

@@ -10,7 +10,7 @@ import typer
 from deploy.commands.common import console, errors, settings_for
 from deploy.local import stack
 from deploy.local.config import StackConfig, default_folder
-from deploy.parts import create_cluster
+from deploy.wiring.dependencies import create_cluster
 
 Folder = Annotated[Path | None, typer.Option(help="Where the servers keep their data.", show_default=".stack")]
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import typer
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, existing_parts, steps, table
-from deploy.training import BY_HAND, jobs_of
+from deploy.wiring.training import BY_HAND, jobs_of
 from offline.jobs.runs import recorded
 from offline.statistics import statistics as made
 from schemas.statistics import EVERY, Period, Ranked, Statistics

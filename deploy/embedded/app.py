@@ -19,8 +19,8 @@ from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
 from adapters.sqlite_models import SqliteListReader, SqliteModelStore
 from adapters.sqlite_signals import SqliteSignalReader, SqliteSignalStore
 from deploy.config import Settings
-from deploy.parts import open_parts
-from deploy.training import receive_in
+from deploy.wiring.dependencies import open_parts
+from deploy.wiring.training import receive_in
 from ingest.config import IngestSettings
 from ingest.http.routes import build_router as build_write_router
 from ingest.main import parts_of

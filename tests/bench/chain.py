@@ -21,9 +21,9 @@ import uvloop
 from redis import asyncio as aioredis
 
 from adapters.kafka_log import KafkaLogWriter
-from adapters.redis_line import RedisLine
+from adapters.redis_pipeline import RedisLine
 from deploy.config import Settings
-from deploy.supervisor import Service
+from deploy.processes.supervisor import Service
 from schemas import site
 from schemas.log import topics
 from schemas.log.records import LogEntry

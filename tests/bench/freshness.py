@@ -19,8 +19,8 @@ import orjson
 import uvloop
 
 from adapters.kafka_log import create_topics
-from deploy.cluster import Cluster
 from deploy.config import Settings
+from deploy.processes.cluster import Cluster
 from schemas import site
 from tests.bench import chain, traffic
 from tests.bench.load import Lean, open_loop

@@ -24,10 +24,10 @@ from typing import Any, Final, NamedTuple
 
 import uvloop
 
-from deploy import cluster
 from deploy.config import Settings
-from deploy.parts import Parts, open_parts
-from deploy.training import train_in
+from deploy.processes import cluster
+from deploy.wiring.dependencies import Parts, open_parts
+from deploy.wiring.training import train_in
 from schemas.catalogue import Upsert, encode_upsert
 from schemas.keys import Signal
 from schemas.log import topics

@@ -16,8 +16,8 @@ import numpy as np
 import orjson
 
 from adapters.kafka_log import create_topics
-from deploy import cluster
-from deploy.supervisor import Supervisor
+from deploy.processes import cluster
+from deploy.processes.supervisor import Supervisor
 from schemas import site
 from tests.bench import traffic
 from tests.bench.load import Lean, open_loop

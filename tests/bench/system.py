@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from deploy import cluster
 from deploy.config import Settings
 from deploy.local import stack
 from deploy.local.config import SERVERS, StackConfig
-from deploy.parts import create_cluster
-from deploy.supervisor import Service, Supervisor
+from deploy.processes import cluster
+from deploy.processes.supervisor import Service, Supervisor
+from deploy.wiring.dependencies import create_cluster
 from tests.bench.results import console
 from tests.e2e.systems import free_port
 

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 from adapters.kafka_log import KafkaLogReader, create_topics
 from adapters.redis_signals import RedisSignalStore
-from deploy import cluster
 from deploy.config import Settings
-from deploy.supervisor import Service
+from deploy.processes import cluster
+from deploy.processes.supervisor import Service
 from schemas import site
 from schemas.keys import Signal
 from schemas.log import topics

@@ -18,8 +18,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from deploy.config import Settings
 from deploy.embedded.app import create_app, nearline
-from deploy.parts import EmbeddedParts
-from deploy.training import train_in
+from deploy.wiring.dependencies import EmbeddedParts
+from deploy.wiring.training import train_in
 from ingest.simulator import shop
 from schemas.manifest import Manifest
 from serving.config import Settings as ServingSettings

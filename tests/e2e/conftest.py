@@ -10,7 +10,7 @@ import pytest
 
 from deploy.config import Settings
 from deploy.local.config import SERVERS, StackConfig
-from deploy.parts import create_cluster
+from deploy.wiring.dependencies import create_cluster
 from tests.e2e.systems import (
     ClusterSystem,
     EmbeddedSystem,

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from deploy import cluster
 from deploy.config import Settings
+from deploy.processes import cluster
 
 READY_SECONDS = 120.0
 USERS_APART = 3
@@ -91,7 +91,7 @@ class EmbeddedSystem:
     def start(self) -> None:
         port = free_port()
         self.api = self.collector = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "deploy.cli", "up", "--data", str(self.folder), "--port", str(port)]
+        command = [sys.executable, "-m", "deploy.commands.cli", "up", "--data", str(self.folder), "--port", str(port)]
         output = (self.folder.parent / "up.log").open("ab")
         self._process = subprocess.Popen(command, env=self.environment(), stdout=output, stderr=output)
         eventually(self._lives, READY_SECONDS, "freshet up answers")
@@ -170,7 +170,16 @@ def wait_for_aggregates(api: str, events: int) -> None:
 
 def freshet(system: System, *arguments: str, seconds: float = 300) -> str:
     """Run the command on the system; its standard output. Fails with what it printed."""
-    command = [sys.executable, "-m", "deploy.cli", *arguments, "--data", str(system.folder), "--stack", system.stack]
+    command = [
+        sys.executable,
+        "-m",
+        "deploy.commands.cli",
+        *arguments,
+        "--data",
+        str(system.folder),
+        "--stack",
+        system.stack,
+    ]
     done = subprocess.run(
         command, env=system.environment(), capture_output=True, text=True, timeout=seconds, check=False
     )

@@ -13,9 +13,9 @@ from adapters.kafka_log import KafkaLogWriter
 from adapters.sqlite_log import SqliteLogReader
 from adapters.sqlite_models import SqliteListReader, SqliteModelStore
 from adapters.sqlite_signals import SqliteSignalReader
-from deploy import cluster
 from deploy.config import Settings
-from deploy.parts import open_parts
+from deploy.processes import cluster
+from deploy.wiring.dependencies import open_parts
 from schemas import site
 from schemas.log import topics
 from schemas.log.records import LogEntry
@@ -105,7 +105,7 @@ def test_both_stacks_give_200_users_the_same_top_20(tmp_path: Path, datasets: Pa
 
 
 def _train(folder: Path, settings: Settings) -> None:
-    from deploy.training import train_in
+    from deploy.wiring.training import train_in
 
     with pytest.MonkeyPatch.context() as patch, open_parts(folder, settings) as parts:
         for name, value in QUICK.items():

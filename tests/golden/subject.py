@@ -24,8 +24,8 @@ from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
 from adapters.sqlite_models import SqliteListReader, SqliteModelStore
 from adapters.sqlite_signals import SqliteSignalReader, SqliteSignalStore
 from deploy.config import Settings
-from deploy.parts import open_parts
-from deploy.training import train_in
+from deploy.wiring.dependencies import open_parts
+from deploy.wiring.training import train_in
 from nearline.loop import EmbeddedLoop
 from schemas.keys import Signal
 from schemas.log.records import LogEntry
@@ -35,7 +35,7 @@ from serving.service.service import Sources, Stores
 from tests.golden.requests import Call
 from tests.golden.traffic import LATEST, Fact
 
-COMMAND: Final = "deploy.cli"
+COMMAND: Final = "deploy.commands.cli"
 NOW: Final = LATEST.timestamp()
 PARTITIONS: Final = 4
 TRAINING: Final = {

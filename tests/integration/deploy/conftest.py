@@ -16,11 +16,11 @@ from typer.testing import CliRunner, Result
 from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
 from adapters.sqlite_models import SqliteListReader, SqliteModelStore
 from adapters.sqlite_signals import SqliteSignalReader
-from deploy.cli import app
+from deploy.commands.cli import app
 from deploy.config import Settings
 from deploy.embedded.app import nearline
-from deploy.parts import open_parts
-from deploy.training import train_in
+from deploy.wiring.dependencies import open_parts
+from deploy.wiring.training import train_in
 from ingest.importers.simulated import import_sample
 from ingest.importing.run import ImportParts, ProgressFile
 from ingest.validation.validate import policy

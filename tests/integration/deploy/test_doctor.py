@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from adapters.folder_lock import folder_lock
 from adapters.sqlite_models import SqliteModelStore
-from deploy import doctor
+from deploy.commands.checks import setup
 from schemas.log import topics
 
 
@@ -53,14 +53,14 @@ def test_a_model_whose_values_are_damaged_is_broken(empty_shop, trained_shop, fr
         manifest = store.manifest(store.active())
         other.write(manifest, dict.fromkeys(manifest.values, b"rubbish"), {})
         other.activate(manifest.version, None)
-        assert doctor.model(store, datetime.now(UTC)).state == "ok"
+        assert setup.model(store, datetime.now(UTC)).state == "ok"
     done = freshet("doctor", "--data", empty_shop.folder)
     assert done.exit_code == 1
     assert "✗ model" in done.output
 
 
 def test_the_process_that_holds_the_folder_is_named(tmp_path):
-    assert doctor.holder(tmp_path) is None
+    assert setup.holder(tmp_path) is None
     with folder_lock(tmp_path):
-        assert doctor.holder(tmp_path) == str(os.getpid())
-    assert doctor.holder(tmp_path) is None
+        assert setup.holder(tmp_path) == str(os.getpid())
+    assert setup.holder(tmp_path) is None

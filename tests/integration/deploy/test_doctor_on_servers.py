@@ -4,9 +4,9 @@ import pytest
 
 from adapters.cassandra_models import create_keyspace
 from adapters.kafka_log import create_topics
+from deploy.commands.checks.servers import cassandra, kafka, redis
+from deploy.commands.checks.setup import looked
 from deploy.config import Settings
-from deploy.doctor import looked
-from deploy.doctor_cluster import cassandra, kafka, redis
 from schemas import site as names
 
 pytestmark = pytest.mark.stack

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from deploy.cli import app
-from deploy.gathering import gathered
+from deploy.commands.cli import app
+from deploy.commands.evaluation.interactions import gathered
 from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import recognise
 from offline.data.dataset import from_arrow

@@ -10,7 +10,7 @@ import pytest
 from adapters.sqlite_log import SqliteLogReader
 from adapters.sqlite_models import SqliteModelStore
 from adapters.sqlite_signals import SqliteSignalReader
-from deploy.answers import find
+from deploy.commands.explaining.decision_lookup import find
 from replay.explain import explain, read_world
 from schemas.errors import AnswerUnknown
 from serving.ranking.defaults import default_config
@@ -72,7 +72,7 @@ def test_an_answer_by_a_list_that_was_made_before_is_made_again(trained_shop, sh
     assert second.generated_at > first.generated_at
     decision, found = made_again(second)
     assert decision.generated_at == second.generated_at
-    assert decision.asked.now == pytest.approx(first.generated_at.timestamp(), abs=1e-5)
+    assert decision.request.now == pytest.approx(first.generated_at.timestamp(), abs=1e-5)
     assert found.comparison.same
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from deploy.cli import app
+from deploy.commands.cli import app
 from deploy.config import Settings
-from deploy.parts import open_parts
-from deploy.training import noted_weights
+from deploy.wiring.dependencies import open_parts
+from deploy.wiring.training import noted_weights
 
 MAP = "user=user,item=item,type=type,time=at"
 

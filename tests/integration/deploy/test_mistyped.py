@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from deploy.cli import app
+from deploy.commands.cli import app
 from schemas.errors import ConfigurationInvalid
 
 

@@ -3,7 +3,7 @@
 from contextlib import closing
 
 from adapters.sqlite_signals import SqliteSignalStore
-from deploy import doctor
+from deploy.commands.checks import setup
 from schemas.log import topics
 
 
@@ -58,6 +58,6 @@ def test_the_check_of_signals_names_another_log(empty_shop):
         other = type(
             "Other", (), {"log_id": lambda *_: "other", "partitions": lambda *_: 8, "bounds": lambda *_: (0, 9)}
         )
-        check = doctor.signals(topics.EVENTS, other(), store, followed=False)
+        check = setup.signals(topics.EVENTS, other(), store, followed=False)
     assert check.state == "broken"
     assert "another log" in check.found

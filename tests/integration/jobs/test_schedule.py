@@ -18,10 +18,10 @@ from adapters.parquet_archive import ParquetArchive
 from adapters.sqlite_jobs import SqliteRuns
 from adapters.sqlite_models import SqliteModelStore
 from deploy.config import Settings
-from deploy.schedule import scheduling
+from deploy.processes.schedule import scheduling
 from schemas.log import topics
 
-TRAIN = [sys.executable, "-m", "deploy.cli", "train", "--force", "--data"]
+TRAIN = [sys.executable, "-m", "deploy.commands.cli", "train", "--force", "--data"]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def address(embedded):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = os.environ | {"FRESHET_PARTITIONS": "4", "FRESHET_MODEL_SECONDS": "0.1", "FRESHET_STORE_SECONDS": "5"}
-    command = [sys.executable, "-m", "deploy.cli", "up", "--data", str(embedded.folder), "--port", str(port)]
+    command = [sys.executable, "-m", "deploy.commands.cli", "up", "--data", str(embedded.folder), "--port", str(port)]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:

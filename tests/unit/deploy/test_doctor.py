@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy import doctor, doctor_cluster
+from deploy.commands.checks import servers, setup
 from deploy.config import Settings
 from schemas.errors import LogUnavailable
 from schemas.log import topics
@@ -10,27 +10,27 @@ from schemas.log import topics
 
 @pytest.mark.parametrize(("version", "state"), [((3, 10), "broken"), ((3, 11), "ok"), ((4, 0), "ok")])
 def test_python_is_new_enough_from_3_11_on(version, state):
-    assert doctor.python(version).state == state
+    assert setup.python(version).state == state
 
 
 def test_a_check_whose_subject_does_not_answer_is_broken_with_that_sentence():
     def look():
         raise LogUnavailable("the log is away: start it")
 
-    assert doctor.looked("log", look) == doctor.Check("log", "broken", "the log is away: start it")
+    assert setup.looked("log", look) == setup.Check("log", "broken", "the log is away: start it")
 
 
 def test_a_driver_that_is_not_installed_says_how_to_get_it():
     def look():
         raise ModuleNotFoundError("no", name="confluent_kafka")
 
-    check = doctor.looked("Kafka", look)
+    check = setup.looked("Kafka", look)
     assert (check.state, check.found) == ("broken", "confluent_kafka is not installed")
     assert "make dev" in check.advice
 
 
 def test_no_java_is_a_note_for_models_can_be_trained_without(tmp_path):
-    assert doctor.java(lambda: str(tmp_path / "none")).state == "note"
+    assert setup.java(lambda: str(tmp_path / "none")).state == "note"
 
 
 @pytest.mark.parametrize(
@@ -40,33 +40,33 @@ def test_java_is_new_enough_from_17_on(tmp_path, said, state):
     program = tmp_path / "java"
     program.write_text(f"#!/bin/sh\necho 'openjdk version \"{said}\"' >&2\n")
     program.chmod(0o755)
-    assert doctor.java(lambda: str(program)).state == state
+    assert setup.java(lambda: str(program)).state == state
 
 
 def test_topics_are_right_only_all_there_with_the_number_of_partitions():
     right = dict.fromkeys(topics.ALL, 8)
-    assert doctor_cluster.topics_right(right, 8, "here").state == "ok"
-    assert "answers has 3 partitions" in doctor_cluster.topics_right({**right, "answers": 3}, 8, "here").found
+    assert servers.topics_right(right, 8, "here").state == "ok"
+    assert "answers has 3 partitions" in servers.topics_right({**right, "answers": 3}, 8, "here").found
     del right["models"]
-    lacking = doctor_cluster.topics_right(right, 8, "here")
+    lacking = servers.topics_right(right, 8, "here")
     assert (lacking.state, lacking.found) == ("broken", "here lacks the topics models")
     assert "cluster init" in lacking.advice
 
 
 @pytest.mark.parametrize(("policy", "state"), [("noeviction", "ok"), ("allkeys-lru", "broken"), (None, "note")])
 def test_redis_must_not_evict(policy, state):
-    assert doctor_cluster.policy_right(policy, "here").state == state
+    assert servers.policy_right(policy, "here").state == state
 
 
 def test_tables_are_those_of_the_schema():
     right = {"versions", "model_values", "lists"}
-    assert doctor_cluster.tables_right(right | {"other"}, "shop", "here").state == "ok"
-    assert "lists" in doctor_cluster.tables_right(right - {"lists"}, "shop", "here").found
-    assert "the keyspace 'shop'" in doctor_cluster.tables_right(set(), "shop", "here").found
+    assert servers.tables_right(right | {"other"}, "shop", "here").state == "ok"
+    assert "lists" in servers.tables_right(right - {"lists"}, "shop", "here").found
+    assert "the keyspace 'shop'" in servers.tables_right(set(), "shop", "here").found
 
 
 def test_servers_that_are_away_are_broken_and_no_password_is_shown():
     away = Settings(kafka="127.0.0.1:1", redis="redis://me:secret@127.0.0.1:1/0", cassandra="127.0.0.1:1")
-    checks = [doctor.looked("Redis", lambda: doctor_cluster.redis(away)), doctor_cluster.cassandra(away)]
+    checks = [setup.looked("Redis", lambda: servers.redis(away)), servers.cassandra(away)]
     assert [check.state for check in checks] == ["broken", "broken"]
     assert "secret" not in str(checks)

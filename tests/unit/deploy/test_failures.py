@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from deploy.failures import as_sentence
+from deploy.commands.failures import as_sentence
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])

@@ -16,7 +16,7 @@ from typing import ClassVar, Self
 import pytest
 import typer
 
-from deploy.cli import app
+from deploy.commands.cli import app
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 UNITS = DEPLOY / "systemd"

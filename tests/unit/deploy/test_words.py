@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from deploy import words
+from deploy.commands.explaining import words
 from replay.explain import Comparison, Explanation
 from schemas.answers import Boost, Decision, Reason, RecommendationRequest, SourceOutcome
 from serving.ranking.business_rules import BOOST, PIN

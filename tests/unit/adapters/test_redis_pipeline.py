@@ -8,7 +8,7 @@ import hiredis
 import pytest
 import redis
 
-from adapters.redis_line import BlockingRedisLine, RedisLine
+from adapters.redis_pipeline import BlockingRedisLine, RedisLine
 
 
 class Connection:

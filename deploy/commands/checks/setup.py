@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple
 
 from adapters import folder_lock, sqlite_log
 from deploy.local import programs
-from deploy.parts import Parts
+from deploy.wiring.dependencies import Parts
 from ingest import dead_letters
 from nearline.processor import SIGNALS
 from schemas.errors import FreshetError

@@ -15,7 +15,7 @@ from deploy.config import Settings
 from deploy.local import jars
 from deploy.local.config import StackConfig
 from deploy.local.errors import StackError
-from deploy.parts import Parts
+from deploy.wiring.dependencies import Parts
 from models.source_weights import SourceWeights
 from offline.config import OfflineSettings
 from offline.data.archive import Archived, Progress, quiet

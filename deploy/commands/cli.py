@@ -27,8 +27,8 @@ from deploy.commands import (
     statistics,
 )
 from deploy.commands.common import errors
+from deploy.commands.failures import as_sentence
 from deploy.config import Settings
-from deploy.failures import as_sentence
 from schemas.errors import FreshetError
 from schemas.settings import read_settings
 

@@ -9,8 +9,8 @@ from re import findall
 from typing import Final
 from urllib.parse import urlsplit
 
+from deploy.commands.checks.setup import Check, broken, java, looked, note, ok
 from deploy.config import Settings
-from deploy.doctor import Check, broken, java, looked, note, ok
 from schemas import site
 from schemas.errors import ModelStoreUnavailable
 from schemas.log import topics

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.config import Settings
-from deploy.supervisor import Service, Supervisor
+from deploy.processes.supervisor import Service, Supervisor
 from schemas.errors import PortInUse, ServerMissing
 
 

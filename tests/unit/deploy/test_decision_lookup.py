@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from deploy.answers import find
+from deploy.commands.explaining.decision_lookup import find
 from schemas.answers import Decision, RecommendationRequest, encode_decision
 from schemas.errors import AnswerUnknown
 from schemas.log.records import OffsetToken, Record

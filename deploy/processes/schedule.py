@@ -19,8 +19,8 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from deploy.config import Settings
-from deploy.parts import Parts, open_parts
-from deploy.training import jobs_of
+from deploy.wiring.dependencies import Parts, open_parts
+from deploy.wiring.training import jobs_of
 from offline import metrics
 from offline.config import OfflineSettings
 from offline.jobs import drift_job
@@ -91,7 +91,7 @@ class Child:
 
     def _command(self, job: Due) -> list[str]:
         where = ["--data", str(self._folder), "--stack", self._stack, "--reason", job.reason]
-        return [sys.executable, "-m", "deploy.cli", *COMMANDS[job.job], *where]
+        return [sys.executable, "-m", "deploy.commands.cli", *COMMANDS[job.job], *where]
 
 
 class Schedule:
