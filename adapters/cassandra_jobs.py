@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
-from adapters.cassandra_ring import Ring
+from adapters.cassandra_ring import Ring, place_of
+from adapters.registry import Adapter
 from schemas.errors import JobStoreUnavailable, LeaseLost, LeaseTaken, ModelStoreUnavailable
 from schemas.jobs import Run, decode_run, encode_run
 from schemas.ports import Held
@@ -154,3 +155,12 @@ class CassandraDocuments:
 
 def _lost(name: str) -> LeaseLost:
     return LeaseLost(f"'{name}' was not renewed in time and may run elsewhere; this run ends, see `freshet jobs list`")
+
+
+ADAPTER: Final = Adapter(
+    ("cassandra",),
+    lease=lambda address: CassandraLease(*place_of(address)),
+    runs=lambda address: CassandraRuns(*place_of(address)),
+    documents=lambda address: CassandraDocuments(*place_of(address)),
+)
+"""Leases, records of runs and documents in the model store's keyspace."""

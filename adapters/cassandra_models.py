@@ -16,7 +16,9 @@ from zlib import crc32
 from cassandra.concurrent import execute_concurrent, execute_concurrent_with_args
 from cassandra.query import BatchStatement, BatchType
 
-from adapters.cassandra_ring import FAILURES, Ring, create_keyspace
+from adapters.cassandra_ring import FAILURES, Ring, create_keyspace, place_of
+from adapters.registry import Adapter
+from schemas.addresses import Address
 from schemas.errors import PointerMoved, VersionExists, VersionUnknown
 from schemas.manifest import Manifest, decode_manifest, encode_manifest
 
@@ -249,3 +251,16 @@ def _chunks(version: str, name: str, value: bytes) -> Iterator[tuple[Any, ...]]:
 
 def _exists(version: str) -> VersionExists:
     return VersionExists(f"version {version} is already in the store, and versions never change")
+
+
+def _prepare(address: Address) -> None:
+    create_keyspace(*place_of(address))
+
+
+ADAPTER: Final = Adapter(
+    ("cassandra",),
+    model_store=lambda address: CassandraModelStore(*place_of(address)),
+    list_reader=lambda address: CassandraListReader(*place_of(address)),
+    prepare=_prepare,
+)
+"""Models at ``cassandra://host:port,host:port``, or ``.../keyspace`` for another keyspace than the site's."""

@@ -15,6 +15,8 @@ from cassandra.connection import ConnectionException
 from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
 from cassandra.query import tuple_factory
 
+from schemas import site
+from schemas.addresses import Address
 from schemas.errors import ConfigurationInvalid, ModelStoreUnavailable, ServerMissing
 
 FAILURES: Final = (DriverException, NoHostAvailable, ConnectionException, OSError)
@@ -136,3 +138,9 @@ def _address(host: str) -> tuple[str, int]:
     if not (name and port.isdigit()):
         raise ConfigurationInvalid(f"'{host}' is not an address of Cassandra; it looks like 127.0.0.1:9042")
     return name, int(port)
+
+
+def place_of(address: Address) -> tuple[str, str]:
+    """The hosts and the keyspace of ``cassandra://hosts`` (the site's keyspace) or ``cassandra://hosts/keyspace``."""
+    hosts, _, keyspace = address.location.partition("/")
+    return hosts, keyspace or site.keyspace(address.site)

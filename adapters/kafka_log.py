@@ -13,6 +13,9 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, TopicDescription, TopicMetadata  # type: ignore[attr-defined]
 
+from adapters.registry import Adapter
+from schemas import site
+from schemas.addresses import Address
 from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable, ServerMissing
 from schemas.log import topics
 from schemas.log.records import LogEntry, OffsetToken, Record
@@ -305,6 +308,11 @@ class KafkaLogReader:
             raise LogUnavailable(f"Kafka at {self._servers} does not say what partition {partition} of {topic} holds")
         return found
 
+    def ends(self) -> dict[tuple[str, int], int]:
+        """See LogReader: one question for each partition."""
+        places = [(topic, partition) for topic in topics.ALL for partition in range(self.partitions(topic))]
+        return {place: end for place in places if (end := self.bounds(*place)[1])}
+
     def read(self, topic: str, partition: int, offset: int, limit: int) -> list[Record]:
         """See LogReader. Reading on from where the last read ended costs no round trip while records are left."""
         place = (topic, partition, offset)
@@ -397,3 +405,16 @@ def _record(topic: str, message: Message) -> Record:
     assert partition is not None
     assert offset is not None
     return Record(topic, partition, offset, message.timestamp()[1], key or b"", value or b"")
+
+
+def _prepare(address: Address) -> None:
+    create_topics(address.location, site.topic_prefix(address.site), address.partitions)
+
+
+ADAPTER: Final = Adapter(
+    ("kafka",),
+    log_writer=lambda address: KafkaLogWriter(address.location, site.topic_prefix(address.site), address.partitions),
+    log_reader=lambda address: KafkaLogReader(address.location, site.topic_prefix(address.site)),
+    prepare=_prepare,
+)
+"""The log at ``kafka://host:port,host:port``."""

@@ -20,6 +20,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from adapters.registry import Adapter
 from schemas.log.records import Record
 from schemas.ports import ArchivedRange
 
@@ -172,3 +173,7 @@ def _records(path: Path) -> Iterator[Record]:
     # ParquetFile, unlike read_table, takes no columns out of the folder's name.
     for batch in pq.ParquetFile(path).iter_batches(columns=columns):
         yield from map(Record, *(batch.column(name).to_pylist() for name in columns))
+
+
+ADAPTER: Final = Adapter(("file",), archive=lambda address: ParquetArchive(Path(address.location)))
+"""The archive at ``file://folder``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import chain
 from typing import Any, Final, TypeVar
 
@@ -15,6 +16,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from adapters.redis_pipeline import BlockingRedisLine, RedisLine
+from adapters.registry import Adapter
+from schemas import site
+from schemas.addresses import Address
 from schemas.errors import FenceMoved, StoreUnavailable
 from schemas.keys import FOLLOWED, commits_key, fence_key, values_key
 from schemas.log.fence import Fence
@@ -303,3 +307,17 @@ def _unavailable(url: str, error: redis.RedisError) -> StoreUnavailable:
     return StoreUnavailable(
         f"Redis at {place} does not answer ({error}): start it, or set FRESHET_REDIS to where it runs"
     )
+
+
+def _prepare(address: Address) -> None:
+    with closing(RedisSignalStore(address.url, site.key_prefix(address.site))) as store:
+        store.check()
+
+
+ADAPTER: Final = Adapter(
+    ("redis", "rediss", "unix"),
+    signal_store=lambda address: RedisSignalStore(address.url, site.key_prefix(address.site)),
+    signal_reader=lambda address: RedisSignalReader(address.url, site.key_prefix(address.site)),
+    prepare=_prepare,
+)
+"""Signals at ``redis://host:port/database``, with TLS at ``rediss://``, on a socket at ``unix://path``."""

@@ -11,6 +11,8 @@ from typing import Final
 
 import stamina
 
+from schemas.addresses import Address
+
 BUSY_SECONDS: Final = 5.0
 """How long a statement waits for another process's transaction."""
 
@@ -55,3 +57,10 @@ def transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iter
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def folder_of(address: Address) -> Path:
+    """The data folder of ``sqlite://folder``, made where it is missing."""
+    folder = Path(address.location)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -9,7 +9,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
-from adapters.sqlite_files import connect, create
+from adapters.file_lease import FileLease
+from adapters.registry import Adapter
+from adapters.sqlite_files import connect, create, folder_of
 from schemas.errors import JobStoreUnavailable
 from schemas.jobs import Run, decode_run, encode_run
 
@@ -101,3 +103,12 @@ class SqliteDocuments:
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
+
+
+ADAPTER: Final = Adapter(
+    ("sqlite",),
+    lease=lambda address: FileLease(folder_of(address)),
+    runs=lambda address: SqliteRuns(folder_of(address)),
+    documents=lambda address: SqliteDocuments(folder_of(address)),
+)
+"""Leases, records of runs and documents at ``sqlite://folder``."""

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from adapters import sqlite_files
+from adapters.registry import Adapter
 from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable
 from schemas.log.records import LogEntry, OffsetToken, Record
 from schemas.log.topics import DEFAULT_PARTITIONS, partition_of
@@ -239,3 +240,11 @@ def _unavailable(error: Exception) -> LogUnavailable:
     else:
         advice = "look at its folder, then try again"
     return LogUnavailable(f"the embedded log did not answer ({error}); {advice}")
+
+
+ADAPTER: Final = Adapter(
+    ("sqlite",),
+    log_writer=lambda address: SqliteLogWriter(sqlite_files.folder_of(address), address.partitions),
+    log_reader=lambda address: SqliteLogReader(sqlite_files.folder_of(address)),
+)
+"""The log at ``sqlite://folder``."""

@@ -14,6 +14,8 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Final
 
+from adapters.registry import Adapter
+from adapters.sqlite_files import folder_of
 from schemas.errors import ModelStoreUnavailable, PointerMoved, VersionExists, VersionUnknown
 from schemas.manifest import Manifest, decode_manifest, encode_manifest
 
@@ -223,3 +225,11 @@ def _first(cursor: sqlite3.Cursor) -> Any:
 
 def _unknown(version: str) -> VersionUnknown:
     return VersionUnknown(f"version {version} is not in the store; `freshet models list` shows those that are")
+
+
+ADAPTER: Final = Adapter(
+    ("sqlite",),
+    model_store=lambda address: SqliteModelStore(folder_of(address)),
+    list_reader=lambda address: SqliteListReader(folder_of(address)),
+)
+"""Models at ``sqlite://folder``."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from adapters import sqlite_files
+from adapters.registry import Adapter
 from schemas.errors import FenceMoved, StoreUnavailable
 from schemas.keys import FOLLOWED
 from schemas.log.fence import Fence
@@ -151,3 +152,11 @@ def _answering() -> Iterator[None]:
             f"the embedded signal store did not answer ({error}); look at the disk and at {FILE}, "
             "which can be removed while nothing runs: it is rebuilt from the log"
         ) from error
+
+
+ADAPTER: Final = Adapter(
+    ("sqlite",),
+    signal_store=lambda address: SqliteSignalStore(sqlite_files.folder_of(address)),
+    signal_reader=lambda address: SqliteSignalReader(sqlite_files.folder_of(address)),
+)
+"""Signals at ``sqlite://folder``."""

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from schemas.log.topics import DEFAULT_PARTITIONS
-from schemas.settings import comma_separated
+from schemas.settings import SharedSettings, Stack, comma_separated
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)]
 
 
-class IngestSettings(BaseSettings):
+class IngestSettings(SharedSettings, BaseSettings):
     """Read from ``FRESHET_*`` variables; lists are separated by commas."""
 
     model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore", use_attribute_docstrings=True)
 
-    stack: Literal["embedded", "cluster"] = "cluster"
+    stack: Stack = "cluster"
     """Kafka (cluster), or SQLite in the data folder (embedded)."""
-    kafka: str = "127.0.0.1:19092"
-    """Kafka's bootstrap servers: host:port, comma-separated."""
-    prefix: str = "freshet"
-    """The site's name: before its topics, keys and keyspace."""
-    partitions: Annotated[int, Field(ge=1)] = DEFAULT_PARTITIONS
-    """Partitions of every topic; fixed for the life of a log."""
     data: Path = Path("data/default")
     """The data folder of the embedded log."""
 
@@ -48,5 +41,3 @@ class IngestSettings(BaseSettings):
     """How long a request waits for the log; longer than the log's own deadline, which says more."""
     retry_seconds: Annotated[int, Field(ge=1)] = 1
     """What Retry-After says when the log is busy."""
-    log_level: str = "INFO"
-    """DEBUG, INFO, WARNING or ERROR."""

@@ -7,8 +7,6 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import orjson
 import structlog
@@ -19,11 +17,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from adapters import http_server
+from deploy.wiring.dependencies import open_dependencies
 from ingest.config import IngestSettings
 from ingest.http.limits import RateLimiter
 from ingest.http.routes import IngestParts, build_router, events_are_sent, events_endpoint
 from ingest.validation.validate import policy
-from schemas import site
 from schemas.errors import FreshetError, LogUnavailable
 from schemas.http.hot_path import HotPathMiddleware
 from schemas.http.problems import ProblemError, as_response
@@ -35,8 +33,8 @@ _LOG = structlog.get_logger(__name__)
 
 
 def create_app(settings: IngestSettings, writer: LogWriter, reader: LogReader) -> FastAPI:
-    """The collector's application over a log; both ends are closed when it stops."""
-    app = FastAPI(title="Freshet collector", version="1", lifespan=_closing(writer, reader))
+    """The collector's application over a log; whoever opened the log closes it."""
+    app = FastAPI(title="Freshet collector", version="1")
     parts = parts_of(settings, writer)
     app.include_router(build_router(parts))
     _add_operations(app, reader)
@@ -67,46 +65,22 @@ def parts_of(settings: IngestSettings, writer: LogWriter) -> IngestParts:
     )
 
 
-def open_log(settings: IngestSettings) -> tuple[LogWriter, LogReader]:
-    """Both ends of the log that the settings name; raises LogUnavailable, ServerMissing, ConfigurationInvalid."""
-    if settings.stack == "cluster":
-        # Imported where it is wanted: the embedded install has no Kafka driver.
-        from adapters.kafka_log import KafkaLogReader, KafkaLogWriter  # noqa: PLC0415
-
-        prefix = site.topic_prefix(settings.prefix)
-        return KafkaLogWriter(settings.kafka, prefix, settings.partitions), KafkaLogReader(settings.kafka, prefix)
-    from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter  # noqa: PLC0415
-
-    settings.data.mkdir(parents=True, exist_ok=True)
-    writer = SqliteLogWriter(settings.data, settings.partitions)
-    return writer, SqliteLogReader(settings.data)
-
-
 def main() -> None:
     """Serve until told to stop; a failure to start is one sentence on standard error."""
     try:
         settings = read_settings(IngestSettings)
-        listening = listen(settings)
-        app = create_app(settings, *open_log(settings))
+        with listen(settings) as listening, open_dependencies(settings) as dependencies:
+            app = create_app(settings, dependencies.writer, dependencies.reader)
+            where = {"host": settings.collector_host, "port": settings.collector_port}
+            _LOG.info("collector_starts", **where, log=settings.log_address.scheme)
+            http_server.serve(app, listening, settings.log_level)
     except FreshetError as error:
         sys.exit(f"The collector cannot start: {error}")
-    _LOG.info("collector_starts", host=settings.collector_host, port=settings.collector_port, parts=settings.stack)
-    http_server.serve(app, listening, settings.log_level)
 
 
 def listen(settings: IngestSettings) -> socket.socket:
     """The collector's listening socket; raises PortInUse."""
     return http_server.listen(settings.collector_host, settings.collector_port, "set FRESHET_COLLECTOR_PORT")
-
-
-def _closing(writer: LogWriter, reader: LogReader) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        await run_in_threadpool(writer.close)
-        await run_in_threadpool(reader.close)
-
-    return lifespan
 
 
 def _add_operations(app: FastAPI, reader: LogReader) -> None:

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import time
+from contextlib import ExitStack
 from typing import Final, NoReturn
 
 import faust
@@ -16,8 +17,7 @@ import structlog
 import uvloop
 from prometheus_client import start_http_server
 
-from adapters.kafka_log import KafkaLogReader, KafkaLogWriter, create_topics
-from adapters.redis_signals import RedisSignalStore
+from deploy.wiring import dependencies as wiring
 from nearline.app import NearlineApp
 from nearline.archive_reader import ArchiveReader, archive_reader, no_archive
 from nearline.assignment import Assignment
@@ -27,9 +27,7 @@ from nearline.measured_store import MeasuredStore
 from nearline.partition_worker import Dependencies
 from nearline.watch import Watch
 from schemas.errors import FreshetError, PortInUse, ServerMissing, StoreUnavailable
-from schemas.ports import LogReader
 from schemas.settings import read_settings
-from schemas.site import key_prefix, topic_prefix
 
 START_SECONDS: Final = 20.0
 """How long a worker waits for servers that start beside it."""
@@ -60,19 +58,18 @@ def run() -> NoReturn:
 
 def build(config: NearlineConfig) -> NearlineApp:
     """The worker's app with real adapters; raises ServerMissing, StoreUnavailable, ConfigurationInvalid, PortInUse."""
-    store = RedisSignalStore(config.redis, key_prefix(config.prefix))
-    prefix = topic_prefix(config.prefix)
     for attempt in stamina.retry_context(on=(ServerMissing, StoreUnavailable), attempts=None, timeout=START_SECONDS):
         with attempt:
-            store.check()
-            create_topics(config.kafka, prefix, config.partitions)
+            wiring.prepare_worker(config)
     config.worker_dir.mkdir(parents=True, exist_ok=True)
     if config.metrics_port is not None:
         _serve_metrics(config.metrics_port)
-    reader, measured = KafkaLogReader(config.kafka, prefix), MeasuredStore(store)
-    dead_letters = LogDeadLetterSink(KafkaLogWriter(config.kafka, prefix, config.partitions), time.time)
-    dependencies = Dependencies(reader, measured, dead_letters, _archive_reader(config, reader), time.time)
-    watch = Watch(KafkaLogReader(config.kafka, prefix), measured)
+    # What is opened lives as long as the process. The watch has a thread, and so a reader, of its own.
+    opened, watched = (wiring.Dependencies(config, ExitStack()) for _ in range(2))
+    measured = MeasuredStore(opened.signals)
+    dead_letters = LogDeadLetterSink(opened.writer, time.time)
+    dependencies = Dependencies(opened.reader, measured, dead_letters, _archive_reader(config, opened), time.time)
+    watch = Watch(watched.reader, measured)
     return NearlineApp(config, Assignment(dependencies), watch, _restart)
 
 
@@ -83,12 +80,8 @@ def _serve_metrics(port: int) -> None:
         raise PortInUse(f"port {port} is taken: set FRESHET_METRICS_PORT to a free one") from error
 
 
-def _archive_reader(config: NearlineConfig, reader: LogReader) -> ArchiveReader:
-    if config.archive is None:
-        return no_archive
-    from adapters.parquet_archive import ParquetArchive  # noqa: PLC0415 - pyarrow only where there is an archive
-
-    return archive_reader(ParquetArchive(config.archive), reader)
+def _archive_reader(config: NearlineConfig, opened: wiring.Dependencies) -> ArchiveReader:
+    return no_archive if config.archive is None else archive_reader(opened.archive, opened.reader)
 
 
 def _restart(reason: str) -> NoReturn:

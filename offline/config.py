@@ -8,31 +8,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from schemas.log.topics import DEFAULT_PARTITIONS
-from schemas.settings import comma_separated
+from schemas.settings import SharedSettings, comma_separated
 
 Engine = Literal["auto", "single", "spark"]
 
 
-class OfflineSettings(BaseSettings):
+class OfflineSettings(SharedSettings, BaseSettings):
     """Read from ``FRESHET_*`` variables."""
 
     model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore", use_attribute_docstrings=True)
 
-    stack: Literal["embedded", "cluster"] = "embedded"
-    """Kafka and Cassandra (cluster), or SQLite in the data folder (embedded)."""
     data: Path = Path("data/default")
     """The data folder: the embedded stack's files, and the archive unless that is elsewhere."""
-    archive: Path | None = None
-    """Where the Parquet archive is; ``archive/`` in the data folder by default."""
-    kafka: str = "127.0.0.1:19092"
-    """Kafka's bootstrap servers: host:port, comma-separated."""
-    cassandra: str = "127.0.0.1:19042"
-    """Cassandra, the model store: host:port, comma-separated."""
-    prefix: str = "freshet"
-    """The site's name: before its topics, keys and keyspace."""
-    partitions: int = DEFAULT_PARTITIONS
-    """Partitions of every topic; fixed for the life of a log."""
 
     engine: Engine = "auto"
     """What trains: ``single`` is DuckDB and implicit, ``spark`` is Spark; ``auto`` decides by size."""

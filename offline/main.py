@@ -10,7 +10,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
 
@@ -18,8 +18,8 @@ from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from adapters import http_server, webhook
-from adapters.parquet_archive import ParquetArchive
 from adapters.parquet_models import ParquetVersions
+from deploy.wiring.dependencies import open_dependencies
 from offline.config import OfflineSettings
 from offline.engines.options import Factorization, TrainingOptions
 from offline.jobs.publish_external import Receiving, receive
@@ -31,10 +31,8 @@ from offline.publishing.external_models import Kind, Made, Making
 from offline.publishing.thresholds import read_thresholds
 from offline.publishing.upload_api import Door, Receive, build_router
 from offline.publishing.webhooks import Webhooks
-from schemas import site
 from schemas.errors import ConfigurationInvalid, FreshetError
 from schemas.manifest import Manifest
-from schemas.ports import Lease, LogReader, LogWriter, ModelStore, RunStore
 from schemas.settings import read_settings
 from schemas.weights import parse_weights
 
@@ -42,25 +40,13 @@ _PUBLISHED = "published, with the configured weights of sources (`freshet train`
 
 
 @contextmanager
-def open_parts(settings: OfflineSettings) -> Iterator[TrainingParts]:
-    """The parts of the stack that the settings name, closed at the end."""
-    opened = _cluster if settings.stack == "cluster" else _embedded
-    with ExitStack() as opened_parts:
-        reader, writer, store = opened(settings)
-        for part in (reader, writer, store):
-            opened_parts.callback(part.close)
-        archive = ParquetArchive(settings.archive or settings.data / "archive")
-        yield TrainingParts(reader, archive, store, writer, time.time)
-
-
-@contextmanager
-def open_jobs(settings: OfflineSettings) -> Iterator[Jobs]:
-    """Leases, records of runs and webhooks of that stack, closed at the end; raises ConfigurationInvalid."""
-    opened = _cluster_jobs if settings.stack == "cluster" else _embedded_jobs
-    told = Webhooks(webhook.post, settings.webhooks, settings.webhook_secret.get_secret_value(), time.time)
-    lease, runs = opened(settings)
-    with closing(lease), closing(runs):
-        yield Jobs(lease, runs, time.time, told.tell, exports_of(settings))
+def open_parts(settings: OfflineSettings) -> Iterator[tuple[TrainingParts, Jobs]]:
+    """What jobs work on at the addresses of the settings, closed at the end; raises ConfigurationInvalid."""
+    with open_dependencies(settings) as opened:
+        writer = opened.writer  # first, because it makes an embedded log
+        parts = TrainingParts(opened.reader, opened.archive, opened.models, writer, time.time)
+        sender = Webhooks(webhook.post, settings.webhooks, settings.webhook_secret.get_secret_value(), time.time)
+        yield parts, Jobs(opened.lease, opened.runs, time.time, sender.tell, exports_of(settings))
 
 
 def exports_of(settings: OfflineSettings) -> Exports:
@@ -112,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.job == "receive":
             _listen(settings)
             return 0
-        with open_parts(settings) as parts, open_jobs(settings) as jobs:
+        with open_parts(settings) as (parts, jobs):
             work = partial(
                 train, parts, asked.engine or settings.engine, asked.force, None, options=options_of(settings)
             )
@@ -143,7 +129,7 @@ def door_of(settings: OfflineSettings, receive: Receive) -> Door | None:
 
 def _listen(settings: OfflineSettings) -> None:
     """Serve the door alone; raises ConfigurationInvalid without a token, PortInUse."""
-    with open_parts(settings) as parts, open_jobs(settings) as jobs:
+    with open_parts(settings) as (parts, jobs):
 
         def received(kind: Kind, made: Made) -> Manifest:
             work = partial(
@@ -160,37 +146,6 @@ def _listen(settings: OfflineSettings) -> None:
         app.add_api_route("/metrics", lambda: Response(generate_latest(), media_type=CONTENT_TYPE_LATEST))
         app.add_api_route("/health/live", lambda: {"status": "live"})
         http_server.serve(app, listening, "INFO")
-
-
-def _embedded(settings: OfflineSettings) -> tuple[LogReader, LogWriter, ModelStore]:
-    from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter  # noqa: PLC0415 - one stack's drivers at a time
-    from adapters.sqlite_models import SqliteModelStore  # noqa: PLC0415
-
-    writer = SqliteLogWriter(settings.data, partitions=settings.partitions)
-    return SqliteLogReader(settings.data), writer, SqliteModelStore(settings.data)
-
-
-def _cluster(settings: OfflineSettings) -> tuple[LogReader, LogWriter, ModelStore]:
-    from adapters.cassandra_models import CassandraModelStore  # noqa: PLC0415 - embedded has no such drivers
-    from adapters.kafka_log import KafkaLogReader, KafkaLogWriter  # noqa: PLC0415
-
-    prefix = site.topic_prefix(settings.prefix)
-    store = CassandraModelStore(settings.cassandra, site.keyspace(settings.prefix))
-    return KafkaLogReader(settings.kafka, prefix), KafkaLogWriter(settings.kafka, prefix), store
-
-
-def _embedded_jobs(settings: OfflineSettings) -> tuple[Lease, RunStore]:
-    from adapters.file_lease import FileLease  # noqa: PLC0415 - one stack's drivers at a time
-    from adapters.sqlite_jobs import SqliteRuns  # noqa: PLC0415
-
-    return FileLease(settings.data), SqliteRuns(settings.data)
-
-
-def _cluster_jobs(settings: OfflineSettings) -> tuple[Lease, RunStore]:
-    from adapters.cassandra_jobs import CassandraLease, CassandraRuns  # noqa: PLC0415 - embedded has no such drivers
-
-    keyspace = site.keyspace(settings.prefix)
-    return CassandraLease(settings.cassandra, keyspace), CassandraRuns(settings.cassandra, keyspace)
 
 
 if __name__ == "__main__":

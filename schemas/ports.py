@@ -52,6 +52,9 @@ class LogReader(Protocol):
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """The first offset still held, and the one after the last: ``[begin, end)``."""
 
+    def ends(self) -> dict[tuple[str, int], int]:
+        """The offset after the last, for each topic and partition that has records."""
+
     def read(self, topic: str, partition: int, offset: int, limit: int) -> list[Record]:
         """Up to ``limit`` records from ``offset`` on, in order; empty only at the end of the partition.
 

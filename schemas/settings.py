@@ -1,14 +1,78 @@
-"""How every process reads its settings, and says which one cannot be used."""
+"""The settings that every process shares, and how a process reads its settings.
+
+Only declarations: each tier's ``config.py`` adds its own and reads the environment (``FRESHET_<NAME>``).
+"""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from schemas.addresses import Address, parse_address
 from schemas.errors import ConfigurationInvalid
+from schemas.log.topics import DEFAULT_PARTITIONS
+from schemas.site import DEFAULT_SITE
 
 S = TypeVar("S", bound=BaseModel)
+Stack = Literal["embedded", "cluster"]
+
+
+class SharedSettings(BaseModel):
+    """Where the log, the stores and the archive are, and what all processes of a site agree on."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    stack: Stack = "embedded"
+    """`embedded`: SQLite in the data folder. `cluster`: Kafka, Redis and Cassandra."""
+    data: Path = Path("data/games")
+    """The data folder: the embedded stack's files, and the archive unless `FRESHET_ARCHIVE` is set."""
+    log: str = ""
+    """The log, as a URL. By default `kafka://$FRESHET_KAFKA` (cluster) or `sqlite://$FRESHET_DATA` (embedded)."""
+    signals: str = ""
+    """The signal store, as a URL. By default `$FRESHET_REDIS` (cluster) or `sqlite://$FRESHET_DATA` (embedded)."""
+    model_store: str = ""
+    """The store of models and of job records, as a URL. By default `cassandra://$FRESHET_CASSANDRA` (cluster) or `sqlite://$FRESHET_DATA` (embedded)."""
+    kafka: str = "127.0.0.1:19092"
+    """Kafka's bootstrap servers: host:port, comma-separated."""
+    redis: str = "redis://127.0.0.1:16379/0"
+    """Redis, the signal store, as a URL."""
+    cassandra: str = "127.0.0.1:19042"
+    """Cassandra, the model store: host:port, comma-separated."""
+    archive: Path | None = None
+    """The folder of the Parquet archive. By default `archive/` in the data folder; a worker reads an archive only where this is set."""
+    prefix: Annotated[str, Field(min_length=1)] = DEFAULT_SITE
+    """The site's name: before its topics, keys and keyspace."""
+    partitions: Annotated[int, Field(ge=1, le=4096)] = DEFAULT_PARTITIONS
+    """Partitions of every topic; fixed for the life of a log."""
+    log_level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
+
+    @property
+    def log_address(self) -> Address:
+        """Where the log is; raises ConfigurationInvalid."""
+        return self._address(self.log, f"kafka://{self.kafka}")
+
+    @property
+    def signals_address(self) -> Address:
+        """Where the signal store is; raises ConfigurationInvalid."""
+        return self._address(self.signals, self.redis)
+
+    @property
+    def models_address(self) -> Address:
+        """Where models, leases, records of runs and documents are; raises ConfigurationInvalid."""
+        return self._address(self.model_store, f"cassandra://{self.cassandra}")
+
+    @property
+    def archive_address(self) -> Address:
+        """Where the archive is."""
+        return Address("file", str(self.archive or self.data / "archive"), self.prefix, self.partitions)
+
+    def _address(self, chosen: str, on_servers: str) -> Address:
+        """The address that was chosen, or else the stack's own."""
+        default = on_servers if self.stack == "cluster" else f"sqlite://{self.data}"
+        return parse_address(chosen or default, self.prefix, self.partitions)
 
 
 def read_settings(settings: type[S]) -> S:
@@ -22,5 +86,5 @@ def read_settings(settings: type[S]) -> S:
 
 
 def comma_separated(value: Any) -> Any:
-    """A list's text as its parts without blanks; anything else as it is."""
+    """The parts of a comma-separated text, without blanks; any other value as it is."""
     return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value

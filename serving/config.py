@@ -10,31 +10,19 @@ import msgspec
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from schemas.log.topics import DEFAULT_PARTITIONS
-from schemas.settings import comma_separated
-from schemas.site import DEFAULT_SITE
+from schemas.settings import SharedSettings, Stack, comma_separated
 from serving.ranking.config import RankingConfig, check_boosts
 from serving.ranking.defaults import default_config
 
 
-class Settings(BaseSettings):
+class Settings(SharedSettings, BaseSettings):
     """Settings of an online process: ``FRESHET_<NAME>`` in the environment; ``FRESHET_RANKING`` is JSON."""
 
     model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore")
 
     host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535, description="Port of the online API.")] = 8000
-    prefix: Annotated[str, Field(description="The site's name: before its topics, keys and keyspace.")] = DEFAULT_SITE
-    partitions: Annotated[
-        int, Field(ge=1, le=4096, description="Partitions of every topic; fixed for the life of a log.")
-    ] = DEFAULT_PARTITIONS
-    kafka: Annotated[str, Field(description="Kafka's bootstrap servers: host:port, comma-separated.")] = (
-        "127.0.0.1:19092"
-    )
-    redis: Annotated[str, Field(description="Redis, the signal store, as a URL.")] = "redis://127.0.0.1:16379/0"
-    cassandra: Annotated[str, Field(description="Cassandra, the model store: host:port, comma-separated.")] = (
-        "127.0.0.1:19042"
-    )
+    stack: Annotated[Stack, Field(description="`cluster`: Kafka, Redis and Cassandra.")] = "cluster"
     store_seconds: Annotated[float, Field(gt=0, description="Deadline of one read of a store.")] = 0.05
     after_seconds: Annotated[float, Field(ge=0, description="Longest wait of a read with after=.")] = 1.0
     poll_seconds: Annotated[float, Field(gt=0, description="Pause between looks while reads wait.")] = 0.002
@@ -75,7 +63,6 @@ class Settings(BaseSettings):
         str, Field(description="Where the page posts events: the collector; empty for the page's own origin.")
     ] = ""
     currency: Annotated[str, Field(description="Put before prices on the page.")] = ""
-    log_level: Annotated[str, Field(description="DEBUG, INFO, WARNING or ERROR.")] = "INFO"
     bare_items: Annotated[bool, Field(description="Whether items known from events alone are recommended.")] = True
     ranking: Annotated[dict[str, Any], Field(description="Fields of RankingConfig that differ.")] = {}
 

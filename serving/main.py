@@ -1,4 +1,4 @@
-"""The online API as a process of its own, on Redis, Cassandra and Kafka: ``python -m serving.main`` (port 8000)."""
+"""The online API as a process of its own, on the stores of its settings: ``python -m serving.main`` (port 8000)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -17,35 +16,30 @@ from starlette.exceptions import HTTPException
 from threadpoolctl import threadpool_limits
 
 from adapters import http_server
-from adapters.parquet_models import ParquetListReader
-from models.structures.lists import ScoredList
-from schemas import site
+from deploy.wiring.online import open_stores
 from schemas.errors import ConfigurationInvalid, FreshetError
 from schemas.http.hot_path import HotPathMiddleware
 from schemas.http.problems import ProblemError, as_response
-from schemas.ports import ListReader
 from schemas.settings import read_settings
 from serving.config import Settings
 from serving.http.routes import build_router, recommendations_are_asked, recommendations_endpoint
 from serving.service.service import ServingService, Sources, Stores
 from serving.web.router import build_web_router
 
-_STORE: Final = "store"
 _log = structlog.get_logger(__name__)
 
 
 def create_app(
     settings: Settings,
-    stores: Stores | None = None,
+    stores: Stores,
     sources: Sources | None = None,
     caught_up: Callable[[], str | None] = lambda: None,
 ) -> FastAPI:
-    """The application and the page over the cluster's stores, or those handed in; it closes them when it stops.
+    """The application and the page over these stores; it closes them when it stops.
 
     ``caught_up`` says what the signals still wait for, None once they have caught up.
     Raises ConfigurationInvalid; a store that is away is no reason not to start.
     """
-    stores = with_lists(stores or open_stores(settings), settings)
     try:
         service = ServingService(stores, settings, sources, caught_up)
     except ValidationError as error:
@@ -63,54 +57,13 @@ def create_app(
     return app
 
 
-def open_stores(settings: Settings) -> Stores:
-    """The cluster's stores; each connects when it is first asked."""
-    # Imported where they are wanted: the embedded install has no drivers of servers.
-    from adapters.cassandra_jobs import CassandraDocuments  # noqa: PLC0415
-    from adapters.cassandra_models import CassandraListReader, CassandraModelStore  # noqa: PLC0415
-    from adapters.kafka_log import KafkaLogWriter  # noqa: PLC0415
-    from adapters.redis_signals import RedisSignalReader  # noqa: PLC0415
-
-    keyspace = site.keyspace(settings.prefix)
-    prefix = site.topic_prefix(settings.prefix)
-    return Stores(
-        signals=RedisSignalReader(settings.redis, site.key_prefix(settings.prefix)),
-        lists=CassandraListReader(settings.cassandra, keyspace),
-        models=CassandraModelStore(settings.cassandra, keyspace),
-        log=KafkaLogWriter(settings.kafka, prefix, settings.partitions) if settings.decisions else None,
-        documents=CassandraDocuments(settings.cassandra, keyspace),
-    )
-
-
-def with_lists(stores: Stores, settings: Settings) -> Stores:
-    """The stores with every place that lists are read from; raises ConfigurationInvalid."""
-    if settings.lists_from == (_STORE,):
-        return stores
-    readers = {
-        "lists" if where == _STORE else f"lists {place}": stores.lists
-        if where == _STORE
-        else _list_reader(where, settings)
-        for place, where in enumerate(settings.lists_from, 1)
-    }
-    return stores._replace(lists_from=readers)
-
-
-def _list_reader(where: str, settings: Settings) -> ListReader:
-    kind, _, name = where.partition(":")
-    if kind != "keyspace":
-        return ParquetListReader(where, lambda item_ids, scores: ScoredList(tuple(item_ids), tuple(scores)).save())
-    from adapters.cassandra_models import CassandraListReader  # noqa: PLC0415 - embedded has no such drivers
-
-    return CassandraListReader(settings.cassandra, name)
-
-
 def main() -> None:
     """Serve until told to stop; a failure to start is one sentence on standard error."""
     try:
         settings = read_settings(Settings)
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(_level(settings.log_level)))
         listening = http_server.listen(settings.host, settings.port, "set FRESHET_PORT")
-        app = create_app(settings)
+        app = create_app(settings, open_stores(settings))
     except FreshetError as error:
         sys.exit(f"The online API cannot start: {error}")
     _log.info("online_api_starts", host=settings.host, port=settings.port)

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -28,8 +27,8 @@ from deploy.commands.common import (
 from deploy.commands.explaining import words
 from deploy.commands.explaining.decision_lookup import Found, find
 from deploy.config import Settings
-from deploy.wiring.dependencies import open_parts
-from deploy.wiring.online import ranking_config, service_for, serving_settings, settled, stores_for
+from deploy.wiring.dependencies import open_dependencies
+from deploy.wiring.online import ranking_config, service_for, serving_settings, stores_for, with_partitions_of_log
 from replay.explain import Explanation, World, explain, person, read_world
 from schemas.answers import Answer, DecidedItem, Decision
 from schemas.log import topics
@@ -50,18 +49,18 @@ def recommend(
     stack: StackName = None,
 ) -> None:
     """Print what a user would be shown now, and why; needs no running process and records nothing."""
-    require_data(data, settings_for(stack))
-    settings = settled(data, settings_for(stack))
+    require_data(settings_for(data, stack))
+    settings = with_partitions_of_log(settings_for(data, stack))
     try:
         msgspec.convert(user, parameters.Id)
     except msgspec.ValidationError as error:
         raise typer.BadParameter("1 to 128 characters, none of them control characters", param_hint="USER") from error
-    _remark_lag(data, settings)
-    asyncio.run(_recommend(user, count, data, settings))
+    _remark_lag(settings)
+    asyncio.run(_recommend(user, count, settings))
 
 
-async def _recommend(user: str, count: int, data: Path, settings: Settings) -> None:
-    async with service_for(data, settings) as service:
+async def _recommend(user: str, count: int, settings: Settings) -> None:
+    async with service_for(settings) as service:
         answer = await service.recommend(service.request(user_id=user, count=count))
         missing, catalogue = service.missing(), service.state.catalogue
     _remark(answer, missing)
@@ -75,14 +74,14 @@ async def _recommend(user: str, count: int, data: Path, settings: Settings) -> N
     _say(f"model {answer.model_version or 'none'}, signals at {answer.signals_offset or 'none'}")
 
 
-def _remark_lag(data: Path, settings: Settings) -> None:
+def _remark_lag(settings: Settings) -> None:
     """Say where signals do not hold what the log says; a cluster's workers always run, and `freshet doctor` asks."""
     if settings.stack == "cluster":
         return
-    followed = setup.holder(data) is not None
-    with open_parts(data, settings) as parts:
+    followed = setup.holder(settings.data) is not None
+    with open_dependencies(settings) as dependencies:
         for topic in topics.FACTS:
-            check = setup.signals(topic, parts.reader, parts.signals, followed=followed)
+            check = setup.signals(topic, dependencies.reader, dependencies.signals, followed=followed)
             if check.state != "ok":
                 errors.print(f"[yellow]Note:[/yellow] {check.name}: {check.found} → {check.advice}", soft_wrap=True)
 
@@ -106,18 +105,18 @@ def explain_(
     last: Annotated[int, typer.Option(help="How many of the newest answers to look through.", min=1)] = 500_000,
 ) -> None:
     """Explain a past answer: who asked, what was known, why each item; and make it again to see that it holds."""
-    require_data(data, settings_for(stack))
-    settings = settled(data, settings_for(stack))
-    with open_parts(data, settings) as parts, steps() as show:
-        found = find(parts.reader, recommendation_id, last, lambda done, total: show("answers", done, total))
-    world = asyncio.run(_world(found.decision, data, settings))
+    require_data(settings_for(data, stack))
+    settings = with_partitions_of_log(settings_for(data, stack))
+    with open_dependencies(settings) as dependencies, steps() as show:
+        found = find(dependencies.reader, recommendation_id, last, lambda done, total: show("answers", done, total))
+    world = asyncio.run(_world(found.decision, settings))
     _tell(found, world.state.catalogue)
     _verdict(explain(found.decision, world))
 
 
-async def _world(decision: Decision, data: Path, settings: Settings) -> World:
+async def _world(decision: Decision, settings: Settings) -> World:
     online = serving_settings(settings)
-    async with stores_for(data, settings) as stores:
+    async with stores_for(settings) as stores:
         return await read_world(
             decision,
             stores.signals,

@@ -23,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.config import Settings
-from deploy.wiring.dependencies import Parts, open_parts
+from deploy.wiring.dependencies import Dependencies, open_dependencies
 from schemas.errors import ConfigurationInvalid
 from schemas.settings import read_settings
 
@@ -38,33 +38,35 @@ StackName = Annotated[
 ]
 
 
-def settings_for(stack: StackName) -> Settings:
-    """The environment's settings, the stack overridden by the option."""
-    settings = read_settings(Settings)
-    return settings if stack is None else settings.model_copy(update={"stack": stack})
+def settings_for(data: Path, stack: StackName = None) -> Settings:
+    """The environment's settings; the options ``--data`` and ``--stack`` override them."""
+    options = {"data": data, "stack": stack}
+    return read_settings(Settings).model_copy(
+        update={name: value for name, value in options.items() if value is not None}
+    )
 
 
 @contextmanager
-def parts_for(folder: Path, stack: StackName) -> Iterator[Parts]:
-    """The parts a command works on."""
-    with open_parts(folder, settings_for(stack)) as parts:
-        yield parts
+def open_for(data: Path, stack: StackName) -> Iterator[Dependencies]:
+    """The dependencies of a command."""
+    with open_dependencies(settings_for(data, stack)) as dependencies:
+        yield dependencies
 
 
-def require_data(folder: Path, settings: Settings) -> None:
+def require_data(settings: Settings) -> None:
     """Raise ConfigurationInvalid where an embedded folder holds nothing: reading must not make it."""
-    if settings.stack != "cluster" and not any(folder.glob("*.sqlite")):
+    if settings.log_address.scheme == "sqlite" and not any(settings.data.glob("*.sqlite")):
         raise ConfigurationInvalid(
-            f"there is no Freshet data in {folder}: say where it is with --data, or `freshet import` some"
+            f"there is no Freshet data in {settings.data}: say where it is with --data, or `freshet import` some"
         )
 
 
 @contextmanager
-def existing_parts(folder: Path, stack: StackName) -> Iterator[Parts]:
-    """The parts a command only reads; raises ConfigurationInvalid where there is no data."""
-    require_data(folder, settings_for(stack))
-    with parts_for(folder, stack) as parts:
-        yield parts
+def open_existing(data: Path, stack: StackName) -> Iterator[Dependencies]:
+    """The dependencies of a command that only reads; raises ConfigurationInvalid where there is no data."""
+    require_data(settings_for(data, stack))
+    with open_for(data, stack) as dependencies:
+        yield dependencies
 
 
 _WORDS: Final = {

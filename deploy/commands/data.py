@@ -17,8 +17,8 @@ import orjson
 import typer
 
 from adapters import http_download
-from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, parts_for, settings_for, steps
-from deploy.wiring.dependencies import Parts
+from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, open_for, settings_for, steps
+from deploy.wiring.dependencies import Dependencies
 from deploy.wiring.training import BY_HAND, archive_by_spark, jobs_of, note_weights, train_in
 from ingest.config import IngestSettings
 from ingest.importers.mapped import parse_map
@@ -73,8 +73,8 @@ def import_(
         path = _download(dataset, path)
     importer = _importer(dataset, path, mapping, rules)
     weighed = parse_weights(weights)
-    with parts_for(data, stack) as parts:
-        done = import_into(parts, data, importer, weighed)
+    with open_for(data, stack) as dependencies:
+        done = import_into(dependencies, data, importer, weighed)
     counts = ", ".join(f"{count:,} {topic}" for topic, count in done.rows.items())
     console.print(f"{done.dataset}: {counts} read ({done.appended:,} of them now), and on the log.")
     if done.malformed:
@@ -109,16 +109,19 @@ def _importer(dataset: str, path: Path | None, mapping: str, rules: str = "") ->
 
 
 def import_into(
-    parts: Parts, folder: Path, importer: Importer | None, weights: Mapping[str, Weight] = MappingProxyType({})
+    dependencies: Dependencies,
+    folder: Path,
+    importer: Importer | None,
+    weights: Mapping[str, Weight] = MappingProxyType({}),
 ) -> Imported:
     """Import a data set, or the sample store, with a progress display; notes what its types of events count."""
     if noted := weights or (importer.weights if importer else {}):
-        note_weights(parts, describe(noted))
+        note_weights(dependencies, describe(noted))
     settings = read_settings(IngestSettings)
     allowed = policy(settings.event_types, settings.personal_keys)
     # Opened writer first: that makes an embedded log where there is none.
-    writer = parts.writer
-    taking = ImportParts(writer, time.time, time.sleep, allowed, parts.reader.log_id(topics.EVENTS))
+    writer = dependencies.writer
+    taking = ImportParts(writer, time.time, time.sleep, allowed, dependencies.reader.log_id(topics.EVENTS))
     with steps(pace=True) as show:
 
         def report(step: Step) -> None:
@@ -140,12 +143,12 @@ def archive(
 ) -> None:
     """Copy what is new on the log into the Parquet archive (`freshet train` does it too)."""
     with (
-        parts_for(data, stack) as parts,
+        open_for(data, stack) as dependencies,
         steps() as show,
-        recorded(jobs_of(parts), "archive", reason, show=show) as run,
+        recorded(jobs_of(dependencies), "archive", reason, show=show) as run,
     ):
-        done = archive_by_spark(parts, settings_for(stack), engine, run.progress)
-        done = done or archive_log(parts.reader, parts.archive, progress=run.progress)
+        done = archive_by_spark(dependencies, settings_for(data, stack), engine, run.progress)
+        done = done or archive_log(dependencies.reader, dependencies.archive, progress=run.progress)
         run.say("done", f"{done.records:,} records archived")
     console.print(f"{done.records:,} records archived.")
     if done.missed:
@@ -202,10 +205,16 @@ def train(
     reason: Annotated[str, typer.Option(hidden=True)] = BY_HAND,
 ) -> None:
     """Archive the log, train on it and publish a new version where it is good enough."""
-    with parts_for(data, stack) as parts, steps() as show:
-        archive_by_spark(parts, settings_for(stack), engine, show)
+    with open_for(data, stack) as dependencies, steps() as show:
+        archive_by_spark(dependencies, settings_for(data, stack), engine, show)
         outcome = train_in(
-            parts, engine, force=force, progress=show, reason=reason, algorithm=algorithm, incremental=incremental
+            dependencies,
+            engine,
+            force=force,
+            progress=show,
+            reason=reason,
+            algorithm=algorithm,
+            incremental=incremental,
         )
     if isinstance(outcome, Manifest):
         window = outcome.window

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, existing_parts, table
+from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, open_existing, table
 from ingest import dead_letters
 from ingest.config import IngestSettings
 from ingest.validation.validate import Policy, policy
@@ -34,8 +34,8 @@ def list_letters(
     every: Annotated[bool, typer.Option("--all", help="Also those that were replayed.")] = False,
 ) -> None:
     """List the letters still to be dealt with."""
-    with existing_parts(data, stack) as parts:
-        found = list(dead_letters.letters(parts.reader, resolved=every))
+    with open_existing(data, stack) as dependencies:
+        found = list(dead_letters.letters(dependencies.reader, resolved=every))
     if not found:
         console.print("There are no dead letters.")
         return
@@ -48,8 +48,8 @@ def list_letters(
 
 def show(letter: Place, data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """Show a letter's original bytes on standard output, its coordinates on standard error."""
-    with existing_parts(data, stack) as parts:
-        found = dead_letters.find(parts.reader, OffsetToken.parse(letter)).letter
+    with open_existing(data, stack) as dependencies:
+        found = dead_letters.find(dependencies.reader, OffsetToken.parse(letter)).letter
     typer.echo(
         f"{found.topic} {found.partition}:{found.offset}, refused by {found.refused_by}: {found.reason}", err=True
     )
@@ -63,10 +63,10 @@ def replay(
     mended: Annotated[Path | None, typer.Option(help="A file with the bytes to take instead of the original.")] = None,
 ) -> None:
     """Put a letter back on its topic, through the collector's validation."""
-    with existing_parts(data, stack) as parts:
-        found = dead_letters.find(parts.reader, OffsetToken.parse(letter))
+    with open_existing(data, stack) as dependencies:
+        found = dead_letters.find(dependencies.reader, OffsetToken.parse(letter))
         value = mended.read_bytes() if mended else None
-        done = dead_letters.replay(found, parts.writer, datetime.now(UTC), _policy(), value)
+        done = dead_letters.replay(found, dependencies.writer, datetime.now(UTC), _policy(), value)
     console.print(
         f"{'It had been replayed before: it' if done.again else 'It'} stands on {done.topic} at {done.token}."
     )

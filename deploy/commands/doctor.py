@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import typer
@@ -15,7 +14,7 @@ from deploy.commands.checks.servers import of_cluster
 from deploy.commands.checks.setup import Check, State
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, settings_for
 from deploy.config import Settings
-from deploy.wiring.dependencies import open_parts
+from deploy.wiring.dependencies import open_dependencies
 
 _MARKS: Final[dict[State, str]] = {"ok": "[green]✓[/green]", "note": "[yellow]![/yellow]", "broken": "[red]✗[/red]"}
 
@@ -28,7 +27,7 @@ def register(app: typer.Typer) -> None:
 def doctor(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """Check what a setup needs, a line each: ✓ works, ! works with something to do, ✗ is broken (exit code 1)."""
     wrong = 0
-    for check in examined(data, settings_for(stack)):
+    for check in examined(settings_for(data, stack)):
         wrong += check.state == "broken"
         advice = f" → {check.advice}" if check.advice else ""
         line = escape(f"{check.name}: {check.found}{advice}")
@@ -38,10 +37,10 @@ def doctor(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
         raise typer.Exit(1)
 
 
-def examined(folder: Path, settings: Settings) -> Iterator[Check]:
+def examined(settings: Settings) -> Iterator[Check]:
     """Every check that applies, as it is done."""
     yield checks.python(sys.version_info[:2])
-    before = of_cluster(settings) if settings.stack == "cluster" else checks.of_folder(folder)
+    before = of_cluster(settings) if settings.stack == "cluster" else checks.of_folder(settings.data)
     fit = True
     for check in before:
         fit = fit and check.state != "broken"
@@ -49,6 +48,6 @@ def examined(folder: Path, settings: Settings) -> Iterator[Check]:
     if not fit:
         # What stands on it would only repeat the same.
         return
-    followed = settings.stack == "cluster" or checks.holder(folder) is not None
-    with open_parts(folder, settings) as parts:
-        yield from checks.of_parts(parts, followed=followed)
+    followed = settings.stack == "cluster" or checks.holder(settings.data) is not None
+    with open_dependencies(settings) as dependencies:
+        yield from checks.of_dependencies(dependencies, followed=followed)

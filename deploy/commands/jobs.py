@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, existing_parts, steps
+from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, open_existing, steps
 from deploy.wiring.training import BY_HAND, jobs_of
 from offline.jobs import drift_job
 from offline.jobs.runs import KEPT, recorded, seen
@@ -31,8 +31,8 @@ def list_runs(
     count: Annotated[int, typer.Option(help="How many, the newest first.", min=1, max=KEPT)] = 20,
 ) -> None:
     """List runs, newest first: when each began, how it ended or how far it is, and why it ran."""
-    with existing_parts(data, stack) as parts:
-        runs = seen(jobs_of(parts), count)
+    with open_existing(data, stack) as dependencies:
+        runs = seen(jobs_of(dependencies), count)
     if not runs:
         console.print("Nothing has run yet; `freshet train` or `freshet schedule` does.")
     for run in runs:
@@ -45,8 +45,8 @@ def show(
     stack: StackName = None,
 ) -> None:
     """Show a run's record as JSON."""
-    with existing_parts(data, stack) as parts:
-        found = [run for run in parts.runs.runs(KEPT) if run.run_id.startswith(run_id)]
+    with open_existing(data, stack) as dependencies:
+        found = [run for run in dependencies.runs.runs(KEPT) if run.run_id.startswith(run_id)]
     if len(found) != 1:
         how = "more than one run begins" if found else "no run begins"
         raise JobUnknown(f"{how} with '{run_id}': `freshet jobs list` shows them")
@@ -59,10 +59,10 @@ def drift(
     reason: Annotated[str, typer.Option(hidden=True)] = BY_HAND,
 ) -> None:
     """Compare what happens now with what the active version was trained on; the schedule trains where it has drifted."""
-    with existing_parts(data, stack) as parts, steps() as progress:
+    with open_existing(data, stack) as dependencies, steps() as progress:
         now = datetime.now(UTC)
-        with recorded(jobs_of(parts), "drift", reason, show=progress) as running:
-            report = drift_job.watch(parts.archive, parts.models, parts.documents, running, now)
+        with recorded(jobs_of(dependencies), "drift", reason, show=progress) as running:
+            report = drift_job.watch(dependencies.archive, dependencies.models, dependencies.documents, running, now)
             said = "there is no model yet" if report is None else "; ".join(report.reasons) or "nothing has drifted"
             running.say("done", said)
     for name, value in () if report is None else report.observed.items():

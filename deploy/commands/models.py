@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, existing_parts, steps
+from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, open_existing, steps
 from deploy.wiring.training import jobs_of, receive_in, tell
 from offline.config import OfflineSettings
 from offline.evaluation import metric_names
@@ -40,8 +40,12 @@ def register(app: typer.Typer) -> None:
 
 def list_versions(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """List the versions, newest first; the active one and the one held ready are marked."""
-    with existing_parts(data, stack) as parts:
-        active, held, versions = parts.models.active(), parts.models.challenger(), parts.models.versions()
+    with open_existing(data, stack) as dependencies:
+        active, held, versions = (
+            dependencies.models.active(),
+            dependencies.models.challenger(),
+            dependencies.models.versions(),
+        )
     if not versions:
         console.print("There is no model yet; `freshet train` makes one.")
         return
@@ -78,17 +82,17 @@ def _whole(models: ModelStore, begin: str) -> str:
 
 def show(version: Version, data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """Show a version's manifest as JSON."""
-    with existing_parts(data, stack) as parts:
-        manifest = parts.models.manifest(_whole(parts.models, version))
+    with open_existing(data, stack) as dependencies:
+        manifest = dependencies.models.manifest(_whole(dependencies.models, version))
     console.print_json(msgspec.json.encode(manifest).decode())
 
 
 def promote(version: Version, data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """Make a version the active one."""
-    with existing_parts(data, stack) as parts:
-        version, before = _whole(parts.models, version), parts.models.active()
-        publish.promote(parts.models, parts.writer, version, time.time())
-        tell(parts, Notice.of("model.promoted", version, before, time.time()))
+    with open_existing(data, stack) as dependencies:
+        version, before = _whole(dependencies.models, version), dependencies.models.active()
+        publish.promote(dependencies.models, dependencies.writer, version, time.time())
+        tell(dependencies, Notice.of("model.promoted", version, before, time.time()))
     console.print(f"{version} is active.")
 
 
@@ -113,8 +117,8 @@ def publish_file(
         alpha=alpha,
     )
     made = made_of(kind, read_parquet(file), making)
-    with existing_parts(data, stack) as parts, steps() as show:
-        manifest = receive_in(parts, kind, made, show)
+    with open_existing(data, stack) as dependencies, steps() as show:
+        manifest = receive_in(dependencies, kind, made, show)
     console.print(f"Version {manifest.version} is active: {kind} of {made.rows:,} rows.")
 
 
@@ -124,9 +128,9 @@ def hold(
     stack: StackName = None,
 ) -> None:
     """Hold a version ready beside the active one: it does not expire."""
-    with existing_parts(data, stack) as parts:
-        named = None if version is None else _whole(parts.models, version)
-        parts.models.hold(named)
+    with open_existing(data, stack) as dependencies:
+        named = None if version is None else _whole(dependencies.models, version)
+        dependencies.models.hold(named)
     console.print("None is held ready." if named is None else f"{named} is held ready.")
 
 
@@ -136,14 +140,14 @@ def export(
     stack: StackName = None,
 ) -> None:
     """Write a version as Parquet to every place of FRESHET_EXPORT that does not have it."""
-    with existing_parts(data, stack) as parts:
-        exports = jobs_of(parts).exports
+    with open_existing(data, stack) as dependencies:
+        exports = jobs_of(dependencies).exports
         if not exports:
             raise ConfigurationInvalid("FRESHET_EXPORT names no place to export to: set it to a folder or an address")
-        named = parts.models.active() if version is None else _whole(parts.models, version)
+        named = dependencies.models.active() if version is None else _whole(dependencies.models, version)
         if named is None:
             raise VersionUnknown("no version is active: name one, as `freshet models list` shows it")
-        failures = exports.export(parts.models, named)
+        failures = exports.export(dependencies.models, named)
     if failures:
         raise ExportFailed("; ".join(failures))
     console.print(f"{named} is exported.")
@@ -151,8 +155,8 @@ def export(
 
 def rollback(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """Go back to the version before the active one."""
-    with existing_parts(data, stack) as parts:
-        before = parts.models.active()
-        manifest = publish.rollback(parts.models, parts.writer, time.time())
-        tell(parts, Notice.of("model.rolled_back", manifest.version, before, time.time()))
+    with open_existing(data, stack) as dependencies:
+        before = dependencies.models.active()
+        manifest = publish.rollback(dependencies.models, dependencies.writer, time.time())
+        tell(dependencies, Notice.of("model.rolled_back", manifest.version, before, time.time()))
     console.print(f"{manifest.version} is active again.")

@@ -15,14 +15,14 @@ import typer
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, settings_for, steps
 from deploy.commands.data import import_into
-from deploy.config import Settings
+from deploy.config import Settings, settings_of_tier
 from deploy.embedded.app import nearline
 from deploy.embedded.serve import listening, serve
 from deploy.local import stack
 from deploy.local.config import StackConfig
 from deploy.processes import cluster
 from deploy.processes.schedule import scheduling
-from deploy.wiring.dependencies import Parts, create_cluster, open_parts
+from deploy.wiring.dependencies import Dependencies, open_dependencies, prepare
 from deploy.wiring.training import archive_by_spark, train_in
 from ingest.importers.recognise import recognise
 from offline.engines.engine import EngineName
@@ -30,7 +30,6 @@ from schemas.catalogue import decode_upsert
 from schemas.errors import ConfigurationInvalid
 from schemas.log import topics
 from schemas.ports import LogReader
-from schemas.settings import read_settings
 from serving.config import Settings as ServingSettings
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
@@ -55,32 +54,31 @@ def up(
     ] = False,
 ) -> None:
     """Run all tiers in one process in the foreground; Ctrl-C ends it."""
-    settings = settings_for(stack)
+    settings = settings_for(data, stack)
     if settings.stack == "cluster":
         raise ConfigurationInvalid(
             "`freshet up` is the embedded stack; `freshet cluster-demo` runs the cluster's processes"
         )
-    serving = read_settings(ServingSettings)
-    with listening(host, port) as taken, nearline(data, settings.partitions) as running, ExitStack() as beside:
+    serving = settings_of_tier(ServingSettings, settings)
+    with listening(host, port) as taken, nearline(settings) as running, ExitStack() as beside:
         if scheduled:
-            beside.enter_context(scheduling(data, settings))
+            beside.enter_context(scheduling(settings))
         console.print(f"Freshet on http://{host}:{port}, its data in {data}. Ctrl-C ends it.", soft_wrap=True)
-        serve(data, running, taken, serving)
+        serve(running, taken, serving)
 
 
 def demo(dataset: Dataset = None, port: Port = 8000) -> None:
     """The sample store (or a data set) with a trained model and a page to try, in the foreground."""
-    settings = settings_for("embedded")
-    folder = _folder(dataset)
+    settings = settings_for(_folder(dataset), "embedded")
     address = f"http://127.0.0.1:{port}"
     # Nearline runs from the start, so that signals keep up with the import instead of following the training.
-    with listening("127.0.0.1", port) as taken, nearline(folder, settings.partitions) as running:
-        with open_parts(folder, settings) as parts:
-            _prepare(parts, settings, folder, dataset)
-            item = _some_item(parts.reader)
+    with listening("127.0.0.1", port) as taken, nearline(settings) as running:
+        with open_dependencies(settings) as dependencies:
+            _prepare(dependencies, settings, dataset)
+            item = _some_item(dependencies.reader)
         _announce(address, address, item)
         shown = {"log_level": "WARNING", "currency": "$" if dataset is None else ""}
-        serve(folder, running, taken, read_settings(ServingSettings).model_copy(update=shown))
+        serve(running, taken, settings_of_tier(ServingSettings, settings).model_copy(update=shown))
 
 
 def cluster_demo(
@@ -91,14 +89,14 @@ def cluster_demo(
     """The demo on real Kafka, Redis, Spark and Cassandra: every tier a process of its own, in the foreground."""
     config = StackConfig()
     stack.start(config, report=console.print)
-    settings = settings_for("cluster").at(config.environment())
-    create_cluster(settings)
     folder = Path("data") / f"cluster-{_folder(dataset).name}"
+    settings = settings_for(folder, "cluster").at(config.environment())
+    prepare(settings)
     running = cluster.start(settings, folder, cluster.Ports(api=port, collector=port + 1))
     try:
-        with open_parts(folder, settings) as parts:
-            _prepare(parts, settings, folder, dataset, engine)
-            item = _some_item(parts.reader)
+        with open_dependencies(settings) as dependencies:
+            _prepare(dependencies, settings, dataset, engine)
+            item = _some_item(dependencies.reader)
         _wait_until_ready(running.api)
         _announce(running.api, running.collector, item)
         _wait_for_end()
@@ -107,15 +105,15 @@ def cluster_demo(
         running.supervisor.stop()
 
 
-def _prepare(parts: Parts, settings: Settings, folder: Path, dataset: Path | None, engine: EngineName = "auto") -> None:
+def _prepare(dependencies: Dependencies, settings: Settings, dataset: Path | None, engine: EngineName = "auto") -> None:
     begun = time.monotonic()
-    imported = import_into(parts, folder, None if dataset is None else recognise(dataset))
+    imported = import_into(dependencies, settings.data, None if dataset is None else recognise(dataset))
     if imported.appended:
         console.print(f"{imported.appended:,} records on the log.")
-    if parts.models.active() is None:
+    if dependencies.models.active() is None:
         with steps() as show:
-            archive_by_spark(parts, settings, engine, show)
-            train_in(parts, engine, force=False, progress=show)
+            archive_by_spark(dependencies, settings, engine, show)
+            train_in(dependencies, engine, force=False, progress=show)
         console.print(f"Ready after {time.monotonic() - begun:.0f} s.")
 
 

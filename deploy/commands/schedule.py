@@ -29,14 +29,14 @@ def schedule(
 
     `freshet jobs list` shows what ran and why. FRESHET_SCHEDULE_NEW and its like say when a job is due.
     """
-    settings = settings_for(stack)
-    require_data(data, settings)
+    settings = settings_for(data, stack)
+    require_data(settings)
     if metrics_port is not None:
         _serve_metrics(metrics_port)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    with scheduling(data, settings, every):
+    with scheduling(settings, every):
         console.print(
             f"The schedule of {data if settings.stack == 'embedded' else settings.prefix} runs. Ctrl-C ends it."
         )

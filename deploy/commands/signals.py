@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, existing_parts, table
+from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, open_existing, table
 from nearline.verify import VerifyReport
 from nearline.verify import verify as verify_signals
 from schemas.ports import LogReader
@@ -20,9 +20,9 @@ def register(app: typer.Typer) -> None:
 
 def verify(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """Fold the log again and compare every stored value with the result; exit code 1 where one differs."""
-    with existing_parts(data, stack) as parts, errors.status("Folding the log ..."):
-        report = verify_signals(parts.reader, parts.signals)
-        behind = _behind(parts.reader, report)
+    with open_existing(data, stack) as dependencies, errors.status("Folding the log ..."):
+        report = verify_signals(dependencies.reader, dependencies.signals)
+        behind = _behind(dependencies.reader, report)
     if behind:
         console.print(f"[yellow]The signals are {behind:,} records behind the log[/yellow]; `freshet up` folds them.")
     wrong = [check for check in report.checks if not check.equal]

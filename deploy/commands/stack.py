@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from deploy.commands.common import console, errors, settings_for
+from deploy.commands.common import DEFAULT_FOLDER, console, errors, settings_for
 from deploy.local import stack
 from deploy.local.config import StackConfig, default_folder
-from deploy.wiring.dependencies import create_cluster
+from deploy.wiring.dependencies import prepare
 
 Folder = Annotated[Path | None, typer.Option(help="Where the servers keep their data.", show_default=".stack")]
 
@@ -34,7 +34,7 @@ def start(folder: Folder = None) -> None:
     with errors.status("Starting Kafka, Redis and Cassandra ..."):
         stack.start(config, report=errors.print)
         environment = config.environment()
-        create_cluster(settings_for("cluster").at(environment))
+        prepare(settings_for(DEFAULT_FOLDER, "cluster").at(environment))
     for name, value in environment.items():
         typer.echo(f"{name}={value}")
 
@@ -55,6 +55,6 @@ def status(folder: Folder = None) -> None:
 
 def init() -> None:
     """Make topics, keyspace and tables where they are missing, on the servers that FRESHET_KAFKA and the like name."""
-    settings = settings_for("cluster")
-    create_cluster(settings)
+    settings = settings_for(DEFAULT_FOLDER, "cluster")
+    prepare(settings)
     console.print(f"Topics, keyspace and tables of '{settings.prefix}' are there.")

@@ -11,7 +11,7 @@ import msgspec
 import pyarrow.parquet as pq
 import typer
 
-from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, existing_parts, steps, table
+from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, open_existing, steps, table
 from deploy.wiring.training import BY_HAND, jobs_of
 from offline.jobs.runs import recorded
 from offline.statistics import statistics as made
@@ -37,10 +37,10 @@ def statistics(
 ) -> None:
     """Count what is archived, publish it for `/statistics` and `/v1/statistics`, and show a part of it."""
     with ExitStack() as opened:
-        parts, show = opened.enter_context(existing_parts(data, stack)), opened.enter_context(steps())
-        running = opened.enter_context(recorded(jobs_of(parts), "statistics", reason, show=show))
-        found, ratings = made.counted(parts.archive, time.time(), running.progress)
-        made.publish(parts.documents, found, ratings)
+        dependencies, show = opened.enter_context(open_existing(data, stack)), opened.enter_context(steps())
+        running = opened.enter_context(recorded(jobs_of(dependencies), "statistics", reason, show=show))
+        found, ratings = made.counted(dependencies.archive, time.time(), running.progress)
+        made.publish(dependencies.documents, found, ratings)
         running.say("done", f"{len(found)} tables")
     if json is not None:
         json.write_bytes(msgspec.json.format(msgspec.json.encode(found)))

@@ -1,25 +1,20 @@
-"""The embedded stack: collector, nearline loop and online API in one process, on SQLite files in one folder."""
+"""The embedded stack: collector, nearline loop and online API in one process, on SQLite files in one folder by default."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from fastapi import FastAPI
 
 from adapters.folder_lock import folder_lock
-from adapters.parquet_archive import ParquetArchive
-from adapters.sqlite_jobs import SqliteDocuments
-from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
-from adapters.sqlite_models import SqliteListReader, SqliteModelStore
-from adapters.sqlite_signals import SqliteSignalReader, SqliteSignalStore
-from deploy.config import Settings
-from deploy.wiring.dependencies import open_parts
+from deploy.wiring.dependencies import open_dependencies
+from deploy.wiring.online import open_stores
 from deploy.wiring.training import receive_in
 from ingest.config import IngestSettings
 from ingest.http.routes import build_router as build_write_router
@@ -31,12 +26,12 @@ from offline.config import OfflineSettings
 from offline.main import door_of
 from offline.publishing.external_models import Kind, Made
 from offline.publishing.upload_api import build_router as build_models_router
+from schemas.log.records import LogEntry
 from schemas.manifest import Manifest
-from schemas.ports import LogWriter
-from schemas.settings import read_settings
+from schemas.ports import Appended, LogWriter
+from schemas.settings import SharedSettings, read_settings
 from serving.config import Settings as ServingSettings
 from serving.main import create_app as create_serving_app
-from serving.service.service import Stores
 
 
 class Nearline(NamedTuple):
@@ -50,17 +45,31 @@ class Nearline(NamedTuple):
         return None if self.loop.caught_up() else f"signals are {self.loop.lag():,} records behind the log"
 
 
+class _WakingWriter:
+    """A LogWriter that calls ``wake`` whenever the fate of some entries is known."""
+
+    def __init__(self, writer: LogWriter, wake: Callable[[], None]) -> None:
+        self._writer, self._wake = writer, wake
+
+    def append(self, topic: str, entries: Sequence[LogEntry]) -> Future[list[Appended]]:
+        """See LogWriter."""
+        appended = self._writer.append(topic, entries)
+        appended.add_done_callback(lambda _: self._wake())
+        return appended
+
+    def close(self) -> None:
+        """See LogWriter."""
+        self._writer.close()
+
+
 @contextmanager
-def nearline(folder: Path, partitions: int) -> Iterator[Nearline]:
-    """Follow the folder's log in a thread; raises FolderLocked, ConfigurationInvalid, LogUnavailable."""
-    with folder_lock(folder), ExitStack() as closing:
-        writer = SqliteLogWriter(folder, partitions, on_append=lambda: loop.wake())  # noqa: PLW0108 - the loop is made after its writer
-        closing.callback(writer.close)
-        reader, store = SqliteLogReader(folder), SqliteSignalStore(folder)
-        closing.callback(reader.close)
-        closing.callback(store.close)
-        archive = archive_reader(ParquetArchive(read_settings(Settings).archive or folder / "archive"), reader)
-        loop = EmbeddedLoop(reader, store, LogDeadLetterSink(writer, time.time), time.time, archive=archive)
+def nearline(settings: SharedSettings) -> Iterator[Nearline]:
+    """Follow the log in a thread; raises FolderLocked, ConfigurationInvalid, LogUnavailable."""
+    with folder_lock(settings.data), open_dependencies(settings) as dependencies:
+        writer = _WakingWriter(dependencies.writer, lambda: loop.wake())  # noqa: PLW0108 - the loop is made after its writer
+        reader, dead_letters = dependencies.reader, LogDeadLetterSink(writer, time.time)
+        archive = archive_reader(dependencies.archive, reader)
+        loop = EmbeddedLoop(reader, dependencies.signals, dead_letters, time.time, archive=archive)
         stop = threading.Event()
         thread = threading.Thread(target=loop.run, args=(stop,), name="nearline", daemon=True)
         thread.start()
@@ -72,24 +81,17 @@ def nearline(folder: Path, partitions: int) -> Iterator[Nearline]:
             thread.join()
 
 
-def create_app(folder: Path, running: Nearline, settings: ServingSettings) -> FastAPI:
-    """The application of both APIs and the page, on one origin."""
-    stores = Stores(
-        signals=SqliteSignalReader(folder),
-        lists=SqliteListReader(folder),
-        models=SqliteModelStore(folder),
-        log=running.writer if settings.decisions else None,
-        documents=SqliteDocuments(folder),
-    )
-    app = create_serving_app(settings, stores, caught_up=running.missing)
+def create_app(running: Nearline, settings: ServingSettings) -> FastAPI:
+    """The application of both APIs and the page, on one origin, over the stores that the settings name."""
+    app = create_serving_app(settings, open_stores(settings, running.writer), caught_up=running.missing)
     app.title = "Freshet"
     app.include_router(build_write_router(parts_of(read_settings(IngestSettings), running.writer)))
-    door = door_of(read_settings(OfflineSettings), partial(_receive, folder))
+    door = door_of(read_settings(OfflineSettings), partial(_receive, settings))
     if door is not None:
         app.include_router(build_models_router(door))
     return app
 
 
-def _receive(folder: Path, kind: Kind, made: Made) -> Manifest:
-    with open_parts(folder, read_settings(Settings)) as parts:
-        return receive_in(parts, kind, made, reason="sent by HTTP")
+def _receive(settings: SharedSettings, kind: Kind, made: Made) -> Manifest:
+    with open_dependencies(settings) as dependencies:
+        return receive_in(dependencies, kind, made, reason="sent by HTTP")

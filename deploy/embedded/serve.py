@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import socket
-from pathlib import Path
 
 from adapters import http_server
 from deploy.embedded.app import Nearline, create_app
 from serving.config import Settings as ServingSettings
 
 
-def serve(folder: Path, running: Nearline, taken: socket.socket, settings: ServingSettings) -> None:
+def serve(running: Nearline, taken: socket.socket, settings: ServingSettings) -> None:
     """Answer on a listening socket until a signal ends it in an orderly way."""
-    app = create_app(folder, running, settings)
+    app = create_app(running, settings)
     http_server.serve(app, taken, settings.log_level, app.state.service.notifications.close)
 
 

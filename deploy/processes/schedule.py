@@ -19,7 +19,7 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from deploy.config import Settings
-from deploy.wiring.dependencies import Parts, open_parts
+from deploy.wiring.dependencies import Dependencies, open_dependencies
 from deploy.wiring.training import jobs_of
 from offline import metrics
 from offline.config import OfflineSettings
@@ -99,13 +99,13 @@ class Schedule:
 
     def __init__(
         self,
-        parts: Parts,
+        dependencies: Dependencies,
         jobs: Jobs,
         policy: Policy,
         run: Callable[[Due], int],
         log_of: Callable[[str], Path],
     ) -> None:
-        self._parts, self._jobs, self._policy, self._run, self._log_of = parts, jobs, policy, run, log_of
+        self._dependencies, self._jobs, self._policy, self._run, self._log_of = dependencies, jobs, policy, run, log_of
         self._told: set[str] = set()
         self._stopped = threading.Event()
         for job in COMMANDS:
@@ -141,9 +141,9 @@ class Schedule:
     def _seen(self) -> Seen:
         runs = self._runs()
         self._measure(runs)
-        parts = self._parts
-        now = look(parts.reader, parts.archive, parts.models, runs, self._jobs.clock())
-        report = drift_job.last_report(parts.documents)
+        dependencies = self._dependencies
+        now = look(dependencies.reader, dependencies.archive, dependencies.models, runs, self._jobs.clock())
+        report = drift_job.last_report(dependencies.documents)
         fresh = report is not None and now.full is not None and report.at.timestamp() > now.full.at
         return replace(now, drift=report.reasons if report is not None and fresh else ())
 
@@ -193,7 +193,7 @@ class Schedule:
 
 
 @contextmanager
-def scheduling(folder: Path, settings: Settings, seconds: float = LOOK_SECONDS) -> Iterator[Schedule]:
+def scheduling(settings: Settings, seconds: float = LOOK_SECONDS) -> Iterator[Schedule]:
     """Look every so many seconds from a thread, until the block ends; a job under way is ended then.
 
     Raises ConfigurationInvalid, JobStoreUnavailable.
@@ -201,9 +201,9 @@ def scheduling(folder: Path, settings: Settings, seconds: float = LOOK_SECONDS) 
     # It warns whenever a look takes longer than the pause, which a look with a training always does.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     policy = Policy.of(read_settings(OfflineSettings))
-    with open_parts(folder, settings) as parts:
-        child = Child(folder, settings.stack)
-        schedule = Schedule(parts, jobs_of(parts), policy, child.run, child.log_of)
+    with open_dependencies(settings) as dependencies:
+        child = Child(settings.data, settings.stack)
+        schedule = Schedule(dependencies, jobs_of(dependencies), policy, child.run, child.log_of)
         timer = BackgroundScheduler(timezone=UTC)
         timer.add_job(
             schedule.look, "interval", seconds=seconds, next_run_time=datetime.now(UTC), max_instances=1, coalesce=True

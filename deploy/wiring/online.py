@@ -1,34 +1,52 @@
-"""The online layer's parts for a command that answers in this process, beside whatever else runs."""
+"""The stores of the online layer: for its process, for ``freshet up``, and for a command that answers by itself."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from pathlib import Path
 from typing import Final
 
 from msgspec import ValidationError
 
+from adapters.parquet_models import ParquetListReader
+from adapters.registry import adapter
 from adapters.sqlite_log import FILE as LOG_FILE
-from adapters.sqlite_log import SqliteLogReader
-from deploy.config import Settings
+from deploy.config import Settings, settings_of_tier
+from models.structures.lists import ScoredList
+from schemas.addresses import parse_address
 from schemas.errors import ConfigurationInvalid
 from schemas.log import topics
-from schemas.settings import read_settings
+from schemas.ports import ListReader, LogWriter
 from serving.config import Settings as ServingSettings
-from serving.main import open_stores, with_lists
 from serving.ranking.config import RankingConfig
 from serving.service.service import ServingService, Stores
 
 _PATIENCE: Final = 5.0
 """Seconds that one read of a store may take: a command connects first, and nobody's page waits for it."""
+_STORE: Final = "store"
+"""Names the model store in ``FRESHET_LISTS_FROM``."""
+
+
+def open_stores(settings: ServingSettings, log: LogWriter | None = None) -> Stores:
+    """The stores that the settings name; those on servers connect when they are first asked. Raises ConfigurationInvalid.
+
+    Answers are recorded on ``log``, or on the settings' own log where none is handed in.
+    """
+    signals, models = settings.signals_address, settings.models_address
+    stores = Stores(
+        signals=adapter(signals).signal_reader(signals),
+        lists=adapter(models).list_reader(models),
+        models=adapter(models).model_store(models),
+        log=(log or _open_log(settings)) if settings.decisions else None,
+        documents=adapter(models).documents(models),
+    )
+    return _with_lists(stores, settings)
 
 
 def serving_settings(settings: Settings) -> ServingSettings:
-    """Settings of the online layer on the stack that the command works on; nothing is recorded."""
-    shared = ("kafka", "redis", "cassandra", "prefix", "partitions")
-    named = {name: getattr(settings, name) for name in shared}
-    return read_settings(ServingSettings).model_copy(update={**named, "decisions": False, "store_seconds": _PATIENCE})
+    """Settings of the online layer for a command that answers by itself: nothing is recorded."""
+    unrecorded = {"decisions": False, "store_seconds": _PATIENCE}
+    return settings_of_tier(ServingSettings, settings).model_copy(update=unrecorded)
 
 
 def ranking_config(settings: ServingSettings) -> RankingConfig:
@@ -39,38 +57,43 @@ def ranking_config(settings: ServingSettings) -> RankingConfig:
         raise ConfigurationInvalid(f"FRESHET_RANKING cannot be used: {error}") from error
 
 
-def settled(folder: Path, settings: Settings) -> Settings:
-    """The settings with the number of partitions that an embedded folder was made with.
+def with_partitions_of_log(settings: Settings) -> Settings:
+    """The settings with the number of partitions that the embedded log was made with.
 
     Raises ConfigurationInvalid where the folder holds nothing, instead of making it, and LogUnavailable.
     """
+    address = settings.log_address
     if settings.stack == "cluster":
         return settings
-    if not (folder / LOG_FILE).is_file():
-        what = "holds no Freshet data" if folder.is_dir() else "does not exist"
+    if address.scheme == "sqlite" and not (settings.data / LOG_FILE).is_file():
+        what = "holds no Freshet data" if settings.data.is_dir() else "does not exist"
         raise ConfigurationInvalid(
-            f"the folder {folder} {what}: name another with --data, or fill it with `freshet demo` or `freshet import`"
+            f"the folder {settings.data} {what}:"
+            " name another with --data, or fill it with `freshet demo` or `freshet import`"
         )
-    with closing(SqliteLogReader(folder)) as reader:
+    with closing(adapter(address).log_reader(address)) as reader:
         return settings.model_copy(update={"partitions": reader.partitions(topics.EVENTS)})
 
 
 @asynccontextmanager
-async def stores_for(folder: Path, settings: Settings) -> AsyncIterator[Stores]:
-    """The stores to read from, without the log; closed at the end."""
-    stores = with_lists(_open(folder, settings), serving_settings(settings))
+async def stores_for(settings: Settings) -> AsyncIterator[Stores]:
+    """The stores that a command reads, without the log; closed at the end."""
+    online = serving_settings(settings)
+    stores = open_stores(online)
     try:
         yield stores
     finally:
         await stores.signals.close()
         await stores.close_lists()
         stores.models.close()
+        if stores.documents is not None:
+            stores.documents.close()
 
 
 @asynccontextmanager
-async def service_for(folder: Path, settings: Settings) -> AsyncIterator[ServingService]:
+async def service_for(settings: Settings) -> AsyncIterator[ServingService]:
     """The online service, started once and stopped at the end."""
-    async with stores_for(folder, settings) as stores:
+    async with stores_for(settings) as stores:
         online = serving_settings(settings)
         ranking_config(online)
         service = ServingService(stores, online)
@@ -81,10 +104,27 @@ async def service_for(folder: Path, settings: Settings) -> AsyncIterator[Serving
             await service.stop()
 
 
-def _open(folder: Path, settings: Settings) -> Stores:
-    if settings.stack == "cluster":
-        return open_stores(serving_settings(settings))
-    from adapters.sqlite_models import SqliteListReader, SqliteModelStore
-    from adapters.sqlite_signals import SqliteSignalReader
+def _with_lists(stores: Stores, settings: ServingSettings) -> Stores:
+    """The stores with every place that lists are read from; raises ConfigurationInvalid."""
+    if settings.lists_from == (_STORE,):
+        return stores
+    readers = {
+        "lists" if where == _STORE else f"lists {place}": stores.lists
+        if where == _STORE
+        else _list_reader(where, settings)
+        for place, where in enumerate(settings.lists_from, 1)
+    }
+    return stores._replace(lists_from=readers)
 
-    return Stores(SqliteSignalReader(folder), SqliteListReader(folder), SqliteModelStore(folder))
+
+def _open_log(settings: ServingSettings) -> LogWriter:
+    address = settings.log_address
+    return adapter(address).log_writer(address)
+
+
+def _list_reader(where: str, settings: ServingSettings) -> ListReader:
+    kind, _, name = where.partition(":")
+    if kind != "keyspace":
+        return ParquetListReader(where, lambda item_ids, scores: ScoredList(tuple(item_ids), tuple(scores)).save())
+    address = parse_address(f"cassandra://{settings.cassandra}/{name}")
+    return adapter(address).list_reader(address)

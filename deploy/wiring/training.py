@@ -15,7 +15,7 @@ from deploy.config import Settings
 from deploy.local import jars
 from deploy.local.config import StackConfig
 from deploy.local.errors import StackError
-from deploy.wiring.dependencies import Parts
+from deploy.wiring.dependencies import Dependencies
 from models.source_weights import SourceWeights
 from offline.config import OfflineSettings
 from offline.data.archive import Archived, Progress, quiet
@@ -39,7 +39,9 @@ _WEIGHTS = "event-weights"
 _log = structlog.get_logger(__name__)
 
 
-def archive_by_spark(parts: Parts, settings: Settings, engine: EngineName, progress: Progress) -> Archived | None:
+def archive_by_spark(
+    dependencies: Dependencies, settings: Settings, engine: EngineName, progress: Progress
+) -> Archived | None:
     """Archive by Spark what is new on Kafka; None where Spark is not asked for or the log is not Kafka.
 
     None too without Spark's Kafka connector (it comes by Maven): what is left, ``archive_log`` takes, into the same files.
@@ -51,7 +53,7 @@ def archive_by_spark(parts: Parts, settings: Settings, engine: EngineName, progr
     except StackError as error:
         _log.warning("archived_without_spark", reason=str(error))
         return None
-    return _run_on_spark(parts, settings, connector, progress)
+    return _run_on_spark(dependencies, settings, connector, progress)
 
 
 def _connector() -> list[str]:
@@ -60,18 +62,20 @@ def _connector() -> list[str]:
     return sorted(str(jar) for jar in Path(folder).parent.glob("*.jar"))
 
 
-def _run_on_spark(parts: Parts, settings: Settings, connector: list[str], progress: Progress) -> Archived:
+def _run_on_spark(dependencies: Dependencies, settings: Settings, connector: list[str], progress: Progress) -> Archived:
     from offline.engines.spark_session import session
     from offline.jobs.archive_on_spark import archive_log_with_spark
 
     options = options_of(read_settings(OfflineSettings))
     spark = session("freshet-archive", connector, options.spark_master, options.spark_memory)
     prefix = site.topic_prefix(settings.prefix)
-    return archive_log_with_spark(spark, settings.kafka, prefix, parts.reader, parts.archive, progress=progress)
+    return archive_log_with_spark(
+        spark, settings.kafka, prefix, dependencies.reader, dependencies.archive, progress=progress
+    )
 
 
 def train_in(
-    parts: Parts,
+    dependencies: Dependencies,
     engine: EngineName,
     *,
     force: bool,
@@ -83,48 +87,59 @@ def train_in(
 ) -> Manifest | Skipped:
     """Train and publish, one at a time; raises LeaseTaken, and what ``offline.jobs.train.train`` raises."""
     settings = read_settings(OfflineSettings)
-    changed = {"weights": settings.weights or noted_weights(parts)} | ({"algorithm": algorithm} if algorithm else {})
+    changed = {"weights": settings.weights or noted_weights(dependencies)} | (
+        {"algorithm": algorithm} if algorithm else {}
+    )
     chosen = options_of(settings.model_copy(update=changed))
     ranking = read_settings(ServingSettings).ranking_config()
 
     def weigh(archive: Archive, options: TrainingOptions, show: Progress) -> SourceWeights | None:
         return learned_weights(archive, ranking, options, show)
 
-    working = TrainingParts(parts.reader, parts.archive, parts.models, parts.writer, time.time, weigh)
+    working = TrainingParts(
+        dependencies.reader, dependencies.archive, dependencies.models, dependencies.writer, time.time, weigh
+    )
     at = None if now is None else now.timestamp()
 
     def work(show: Progress) -> Manifest | Skipped:
         return train(working, engine, force, at, show, chosen, incremental)
 
     return publishing(
-        jobs_of(parts), parts.models, "train-incremental" if incremental else "train", reason, work, progress
+        jobs_of(dependencies),
+        dependencies.models,
+        "train-incremental" if incremental else "train",
+        reason,
+        work,
+        progress,
     )
 
 
-def note_weights(parts: Parts, weights: str) -> None:
+def note_weights(dependencies: Dependencies, weights: str) -> None:
     """Keep what types of events count beside the data, for every training to come."""
-    parts.documents.write(_WEIGHTS, weights.encode())
+    dependencies.documents.write(_WEIGHTS, weights.encode())
 
 
-def noted_weights(parts: Parts) -> str:
+def noted_weights(dependencies: Dependencies) -> str:
     """What was noted with an import; nothing where nothing was."""
-    return (parts.documents.read(_WEIGHTS) or b"").decode()
+    return (dependencies.documents.read(_WEIGHTS) or b"").decode()
 
 
-def receive_in(parts: Parts, kind: Kind, made: Made, progress: Progress = quiet, reason: str = BY_HAND) -> Manifest:
+def receive_in(
+    dependencies: Dependencies, kind: Kind, made: Made, progress: Progress = quiet, reason: str = BY_HAND
+) -> Manifest:
     """Publish what was made elsewhere, one at a time; raises LeaseTaken, and what ``offline.jobs.publish_external`` raises."""
-    receiving = Receiving(parts.models, parts.writer, options_of(read_settings(OfflineSettings)))
+    receiving = Receiving(dependencies.models, dependencies.writer, options_of(read_settings(OfflineSettings)))
     work = partial(receive, receiving, kind, made, time.time())
-    return publishing(jobs_of(parts), parts.models, "publish", reason, work, progress)
+    return publishing(jobs_of(dependencies), dependencies.models, "publish", reason, work, progress)
 
 
-def tell(parts: Parts, notice: Notice) -> None:
+def tell(dependencies: Dependencies, notice: Notice) -> None:
     """Tell systems by webhook; those that could not be told are counted and logged."""
-    jobs_of(parts).tell(notice)
+    jobs_of(dependencies).tell(notice)
 
 
-def jobs_of(parts: Parts) -> Jobs:
+def jobs_of(dependencies: Dependencies) -> Jobs:
     """Leases, records and webhooks of a stack; raises ConfigurationInvalid."""
     settings = read_settings(OfflineSettings)
     told = Webhooks(webhook.post, settings.webhooks, settings.webhook_secret.get_secret_value(), time.time)
-    return Jobs(parts.lease, parts.runs, time.time, told.tell, exports_of(settings))
+    return Jobs(dependencies.lease, dependencies.runs, time.time, told.tell, exports_of(settings))

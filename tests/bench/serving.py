@@ -26,7 +26,7 @@ import uvloop
 
 from deploy.config import Settings
 from deploy.processes import cluster
-from deploy.wiring.dependencies import Parts, open_parts
+from deploy.wiring.dependencies import Dependencies, open_dependencies
 from deploy.wiring.training import train_in
 from schemas.catalogue import Upsert, encode_upsert
 from schemas.keys import Signal
@@ -83,7 +83,7 @@ class Measured(NamedTuple):
 def measure() -> Figures:
     before = os.getloadavg()[0]
     with servers() as (settings, folder):
-        with open_parts(folder, settings) as parts:
+        with open_dependencies(settings.model_copy(update={"data": folder})) as parts:
             _fill(parts, settings, folder)
             console.print("Training ...")
             train_in(parts, "single", force=False, progress=lambda *_: None)
@@ -95,7 +95,7 @@ def measure() -> Figures:
     return Figures("cluster", {"items": traffic.ITEMS, "people": traffic.USERS, "events": EVENTS, **figures, **load})
 
 
-def _fill(parts: Parts, settings: Settings, folder: Path) -> None:
+def _fill(parts: Dependencies, settings: Settings, folder: Path) -> None:
     """Put the site on the log, and have it folded by workers."""
     now = datetime.now(UTC)
     console.print(f"Putting {traffic.ITEMS:,} items and {EVENTS:,} events on the log ...")
@@ -111,7 +111,7 @@ def _fill(parts: Parts, settings: Settings, folder: Path) -> None:
         eventually(lambda: log.applied() >= log.end() and _items_done(parts, settings), 1_200, "all is folded")
 
 
-def _items_done(parts: Parts, settings: Settings) -> bool:
+def _items_done(parts: Dependencies, settings: Settings) -> bool:
     partitions = range(settings.partitions)
     fences = [parts.signals.fence(partition, Signal.ITEMS) for partition in partitions]
     ends = [parts.reader.bounds(topics.ITEMS, partition)[1] for partition in partitions]

@@ -14,7 +14,7 @@ from deploy.local import stack
 from deploy.local.config import SERVERS, StackConfig
 from deploy.processes import cluster
 from deploy.processes.supervisor import Service, Supervisor
-from deploy.wiring.dependencies import create_cluster
+from deploy.wiring.dependencies import prepare
 from tests.bench.results import console
 from tests.e2e.systems import free_port
 
@@ -28,7 +28,7 @@ def servers(names: tuple[str, ...] = SERVERS) -> Iterator[tuple[Settings, Path]]
         with console.status("Starting servers ..."), stack.running(config, names) as addresses:
             settings = Settings(prefix="bench").at(addresses)
             if set(names) >= set(SERVERS):
-                create_cluster(settings)
+                prepare(settings)
             yield settings, folder
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -18,7 +18,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from deploy.config import Settings
 from deploy.embedded.app import create_app, nearline
-from deploy.wiring.dependencies import EmbeddedParts
+from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.training import train_in
 from ingest.simulator import shop
 from schemas.manifest import Manifest
@@ -35,12 +35,11 @@ def embedded(tmp_path_factory: pytest.TempPathFactory, serving_at: Serve) -> Ite
     """The address of an embedded Freshet that serves a small sample store, trained."""
     folder = tmp_path_factory.mktemp("embedded")
     with (
-        nearline(folder, Settings().partitions) as running,
-        serving_at(create_app(folder, running, ServingSettings())) as url,
+        nearline(Settings(data=folder)) as running,
+        serving_at(create_app(running, ServingSettings(stack="embedded", data=folder))) as url,
     ):
         _fill(url)
-        with ExitStack() as closing:
-            parts = EmbeddedParts(folder, Settings(), closing)
+        with open_dependencies(Settings(data=folder)) as parts:
             trained = train_in(parts, "single", force=True, progress=lambda *_: None)
         assert isinstance(trained, Manifest), trained
         _wait(lambda: _answer(url)["model_version"] == trained.version and httpx.get(f"{url}/health/ready").is_success)
@@ -108,8 +107,8 @@ def test_a_search_finds_and_the_picker_offers_shoppers_with_a_history(embedded: 
 
 def test_an_empty_store_is_friendly(tmp_path: Path, serving_at: Serve, browser: WebDriver) -> None:
     with (
-        nearline(tmp_path, Settings().partitions) as running,
-        serving_at(create_app(tmp_path, running, ServingSettings())) as url,
+        nearline(Settings(data=tmp_path)) as running,
+        serving_at(create_app(running, ServingSettings(stack="embedded", data=tmp_path))) as url,
     ):
         browser.get(url)
         assert "freshet import" in browser.find_element(By.CSS_SELECTOR, "[data-shelf=for-you]").text

@@ -57,6 +57,14 @@ def test_each_entry_stands_at_its_token(append, open_log):
         assert (record.key, record.value) == entry
 
 
+def test_ends_name_the_partitions_that_have_records_and_no_others(append, open_log):
+    tokens = append(EVENTS, entries(3))
+    ends: dict[tuple[str, int], int] = {}
+    for token in tokens:
+        ends[EVENTS, token.partition] = max(ends.get((EVENTS, token.partition), 0), token.offset + 1)
+    assert open_log.reader().ends() == ends
+
+
 def test_each_entry_goes_to_the_partition_of_its_key(append):
     wanted = entries(50)
     for entry, token in zip(wanted, append(EVENTS, wanted), strict=True):

@@ -10,7 +10,7 @@ import pytest
 
 from deploy.config import Settings
 from deploy.local.config import SERVERS, StackConfig
-from deploy.wiring.dependencies import create_cluster
+from deploy.wiring.dependencies import prepare
 from tests.e2e.systems import (
     ClusterSystem,
     EmbeddedSystem,
@@ -29,7 +29,7 @@ def cluster_settings(ensure_server: Ensure, site: str, folder: Path) -> Settings
     for server in SERVERS:
         config = ensure_server(server)
     settings = Settings(prefix=site, archive=folder / "archive").at(config.environment())
-    create_cluster(settings)
+    prepare(settings)
     return settings
 
 

@@ -15,12 +15,13 @@ from adapters.sqlite_models import SqliteListReader, SqliteModelStore
 from adapters.sqlite_signals import SqliteSignalReader
 from deploy.config import Settings
 from deploy.processes import cluster
-from deploy.wiring.dependencies import open_parts
+from deploy.wiring.dependencies import open_dependencies
+from deploy.wiring.online import open_stores
 from schemas import site
 from schemas.log import topics
 from schemas.log.records import LogEntry
 from serving.config import Settings as ServingSettings
-from serving.main import create_app, open_stores
+from serving.main import create_app
 from serving.service.service import Sources, Stores
 from tests.e2e.conftest import Ensure, cluster_settings
 from tests.e2e.systems import (
@@ -94,7 +95,7 @@ def test_both_stacks_give_200_users_the_same_top_20(tmp_path: Path, datasets: Pa
         processes.supervisor.stop()
 
     plain = ServingSettings(decisions=False, store_seconds=5.0, kafka=settings.kafka, redis=settings.redis)
-    real = plain.model_copy(update={"cassandra": settings.cassandra, "prefix": settings.prefix})
+    real = plain.model_copy(update={"cassandra": settings.cassandra, "prefix": settings.prefix, "stack": "cluster"})
     folder = embedded.folder
     of_files = Stores(SqliteSignalReader(folder), SqliteListReader(folder), SqliteModelStore(folder))
     on_files = asyncio.run(_lists(of_files, plain))
@@ -107,7 +108,10 @@ def test_both_stacks_give_200_users_the_same_top_20(tmp_path: Path, datasets: Pa
 def _train(folder: Path, settings: Settings) -> None:
     from deploy.wiring.training import train_in
 
-    with pytest.MonkeyPatch.context() as patch, open_parts(folder, settings) as parts:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        open_dependencies(settings.model_copy(update={"data": folder})) as parts,
+    ):
         for name, value in QUICK.items():
             patch.setenv(name, value)
         train_in(parts, "single", force=False, progress=lambda *_: None)

@@ -24,7 +24,7 @@ from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
 from adapters.sqlite_models import SqliteListReader, SqliteModelStore
 from adapters.sqlite_signals import SqliteSignalReader, SqliteSignalStore
 from deploy.config import Settings
-from deploy.wiring.dependencies import open_parts
+from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.training import train_in
 from nearline.loop import EmbeddedLoop
 from schemas.keys import Signal
@@ -84,7 +84,7 @@ def train(folder: Path) -> dict[str, Any]:
     with (
         _environment(TRAINING),
         threadpool_limits(limits=1),
-        open_parts(folder, Settings(partitions=PARTITIONS)) as parts,
+        open_dependencies(Settings(data=folder, partitions=PARTITIONS)) as parts,
     ):
         manifest = train_in(parts, "single", force=True, progress=lambda *_: None, now=LATEST)
     return {

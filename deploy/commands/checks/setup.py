@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple
 
 from adapters import folder_lock, sqlite_log
 from deploy.local import programs
-from deploy.wiring.dependencies import Parts
+from deploy.wiring.dependencies import Dependencies
 from ingest import dead_letters
 from nearline.processor import SIGNALS
 from schemas.errors import FreshetError
@@ -185,14 +185,14 @@ def java(find: Callable[[], str] = programs.java) -> Check:
     return ok("Java", major)
 
 
-def of_parts(parts: Parts, *, followed: bool) -> Iterator[Check]:
+def of_dependencies(dependencies: Dependencies, *, followed: bool) -> Iterator[Check]:
     """The checks that are the same on every stack: log, signals, model, dead letters."""
-    yield looked("log", lambda: log(parts.reader))
+    yield looked("log", lambda: log(dependencies.reader))
     for topic in topics.FACTS:
-        look = partial(_signals_of, topic, parts, followed=followed)
+        look = partial(_signals_of, topic, dependencies, followed=followed)
         yield looked(f"signals of {topic}", look)
-    yield looked("model", lambda: model(parts.models, datetime.now(UTC)))
-    yield looked("dead letters", lambda: letters(parts.reader))
+    yield looked("model", lambda: model(dependencies.models, datetime.now(UTC)))
+    yield looked("dead letters", lambda: letters(dependencies.reader))
 
 
 def of_folder(path: Path) -> Iterator[Check]:
@@ -210,8 +210,8 @@ def of_folder(path: Path) -> Iterator[Check]:
     yield running(holder(path))
 
 
-def _signals_of(topic: str, parts: Parts, *, followed: bool) -> Check:
-    return signals(topic, parts.reader, parts.signals, followed=followed)
+def _signals_of(topic: str, dependencies: Dependencies, *, followed: bool) -> Check:
+    return signals(topic, dependencies.reader, dependencies.signals, followed=followed)
 
 
 def _bounds(reader: LogReader, topic: str) -> list[tuple[int, int]]:

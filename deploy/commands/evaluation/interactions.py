@@ -58,8 +58,8 @@ def _import(importer: Importer, archive: Archive, folder: Path, progress: Progre
     def report(step: Step) -> None:
         progress(f"reading {step.topic}", step.rows, step.expected or step.rows)
 
-    parts = ImportParts(writer, time.time, time.sleep, policy(), _LOG_ID)
-    run_import(importer, parts, ProgressFile(folder / "progress.json"), report)
+    dependencies = ImportParts(writer, time.time, time.sleep, policy(), _LOG_ID)
+    run_import(importer, dependencies, ProgressFile(folder / "progress.json"), report)
     writer.close()
 
 

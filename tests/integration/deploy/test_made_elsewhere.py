@@ -52,8 +52,9 @@ def served(folder, requests):
         async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://x") as ask:
             return [await ask.request(**request) for request in requests]
 
-    with nearline(folder, 8) as running:
-        return asyncio.run(answers(create_app(folder, running, Settings(model_seconds=0.05, store_seconds=5.0))))
+    settings = Settings(stack="embedded", data=folder, model_seconds=0.05, store_seconds=5.0)
+    with nearline(settings) as running:
+        return asyncio.run(answers(create_app(running, settings)))
 
 
 def test_lists_of_a_parquet_file_are_what_a_person_is_shown(shop_copy, shopper, items, freshet, tmp_path):

@@ -1,0 +1,104 @@
+"""Finds the adapter of an address by its URL scheme.
+
+An adapter is one file of this package that declares ``ADAPTER = Adapter(("kafka",), log_writer=..., ...)``. Several files
+may declare one scheme, each a part of what it offers. The declarations are found by reading the files: a file, and with it
+its driver, is imported when an address of its scheme is opened.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, NamedTuple, NoReturn
+
+from schemas.addresses import Address
+from schemas.errors import ConfigurationInvalid
+from schemas.ports import (
+    Archive,
+    Documents,
+    Lease,
+    ListReader,
+    LogReader,
+    LogWriter,
+    ModelStore,
+    RunStore,
+    SignalReader,
+    SignalStore,
+)
+
+_NAME: Final = "ADAPTER"
+
+
+def _offers_no(port: str) -> Callable[[Address], Any]:
+    """The opener of a port that no file of a scheme offers."""
+
+    def refuse(address: Address) -> NoReturn:
+        raise ConfigurationInvalid(f"there is no {port} at {address.scheme}:// addresses: choose another scheme")
+
+    return refuse
+
+
+class Adapter(NamedTuple):
+    """What can be opened at addresses of these schemes; each opener takes the address."""
+
+    schemes: tuple[str, ...]
+    log_writer: Callable[[Address], LogWriter] = _offers_no("log")
+    log_reader: Callable[[Address], LogReader] = _offers_no("log")
+    signal_store: Callable[[Address], SignalStore] = _offers_no("signal store")
+    signal_reader: Callable[[Address], SignalReader] = _offers_no("signal store")
+    model_store: Callable[[Address], ModelStore] = _offers_no("model store")
+    list_reader: Callable[[Address], ListReader] = _offers_no("model store")
+    lease: Callable[[Address], Lease] = _offers_no("store of leases")
+    runs: Callable[[Address], RunStore] = _offers_no("store of job runs")
+    documents: Callable[[Address], Documents] = _offers_no("store of documents")
+    archive: Callable[[Address], Archive] = _offers_no("archive")
+    prepare: Callable[[Address], None] = lambda _: None
+    """Makes what is missing (topics, a keyspace); raises ServerMissing or StoreUnavailable where nothing answers."""
+
+
+def adapter(address: Address) -> Adapter:
+    """Everything that can be opened at addresses of this scheme; raises ConfigurationInvalid."""
+    modules = declarations().get(address.scheme)
+    if modules is None:
+        known = ", ".join(sorted(declarations()))
+        raise ConfigurationInvalid(f"no adapter is declared for {address.scheme}:// addresses; there are {known}")
+    return _joined(address.scheme, modules)
+
+
+@cache
+def declarations() -> Mapping[str, tuple[str, ...]]:
+    """By scheme, the modules that declare it, in alphabetical order."""
+    modules: dict[str, tuple[str, ...]] = defaultdict(tuple)
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        for scheme in _declared_schemes(path.read_text(encoding="utf-8")):
+            modules[scheme] += (f"{__package__}.{path.stem}",)
+    return dict(modules)
+
+
+def _declared_schemes(source: str) -> tuple[str, ...]:
+    """The schemes that a file declares, read without importing it."""
+    if f"\n{_NAME}" not in source:
+        return ()
+    for statement in ast.parse(source).body:
+        match statement:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(args=[schemes, *_]))
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.Call(args=[schemes, *_]))
+            ) if name == _NAME:
+                return tuple(ast.literal_eval(schemes))
+    return ()
+
+
+@cache
+def _joined(scheme: str, modules: tuple[str, ...]) -> Adapter:
+    """The declarations of several modules as one."""
+    offered: dict[str, Any] = {}
+    for module in modules:
+        part: Adapter = getattr(importlib.import_module(module), _NAME)
+        defaults = part._field_defaults
+        offered |= {port: opener for port, opener in part._asdict().items() if opener is not defaults.get(port)}
+    return Adapter(**offered | {"schemes": (scheme,)})

@@ -1,0 +1,66 @@
+"""Adapters are found by the scheme of an address, and imported when one is opened."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adapters.registry import adapter, declarations
+from schemas.addresses import Address, parse_address
+from schemas.errors import ConfigurationInvalid
+
+ADAPTERS = Path(__file__).resolve().parents[3] / "adapters"
+
+
+def test_every_file_that_declares_an_adapter_is_found_by_its_schemes():
+    found = {module for modules in declarations().values() for module in modules}
+    declaring = {f"adapters.{path.stem}" for path in ADAPTERS.glob("*.py") if "\nADAPTER: " in path.read_text()}
+    assert found == declaring
+    assert {"kafka", "sqlite", "redis", "rediss", "cassandra", "file"} <= set(declarations())
+
+
+def test_several_files_of_one_scheme_are_one_adapter(tmp_path):
+    address = Address("sqlite", str(tmp_path))
+    opened = [
+        adapter(address).log_writer(address),
+        adapter(address).model_store(address),
+        adapter(address).runs(address),
+    ]
+    for each in opened:
+        each.close()
+    assert sorted(path.name for path in tmp_path.glob("*.sqlite")) == ["log.sqlite", "models.sqlite"]
+
+
+def test_looking_for_adapters_imports_no_driver():
+    asked = (
+        "import sys; from adapters.registry import declarations; declarations();"
+        "print({'confluent_kafka', 'redis', 'cassandra', 'pyarrow'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, check=True, cwd=ADAPTERS.parent
+    )
+    assert done.stdout.strip() == "set()"
+
+
+def test_a_scheme_that_nobody_declares_is_refused_with_those_that_there_are():
+    with pytest.raises(ConfigurationInvalid, match=r"no adapter is declared for carrier://.*kafka.*sqlite"):
+        adapter(parse_address("carrier://pigeon"))
+
+
+def test_what_a_scheme_does_not_offer_is_refused_by_name(tmp_path):
+    address = Address("file", str(tmp_path))
+    with pytest.raises(ConfigurationInvalid, match="there is no log at file:// addresses"):
+        adapter(address).log_writer(address)
+
+
+@pytest.mark.parametrize("text", ["kafka", "://host", "host:9092"])
+def test_an_address_without_a_scheme_is_refused(text):
+    with pytest.raises(ConfigurationInvalid, match="is not an address"):
+        parse_address(text)
+
+
+def test_an_address_is_its_url_again():
+    assert parse_address("redis://:secret@host:6379/0").url == "redis://:secret@host:6379/0"
