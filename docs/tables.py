@@ -248,7 +248,7 @@ def _weight(weights: Any, name: str) -> str:
 
 
 def _coarse(name: str, sent: Any) -> str:
-    (logged, value), *_ = generalize.coarsen({name: sent}, generalize.rules_for_users(), NOW).items()
+    (logged, value), *_ = generalize.generalize({name: sent}, generalize.rules_for_users(), NOW).items()
     return f"`{logged}`, as `{value}` of `{sent}`"
 
 

@@ -12,7 +12,7 @@ import structlog
 from ingest import metrics
 from ingest.validation import validate
 from ingest.validation.jsontext import json_kind, parse
-from ingest.validation.validate import Policy, Rejection, Taken
+from ingest.validation.validate import Accepted, Policy, Rejection
 from schemas.errors import LetterUnknown, LogUnavailable, ReplayRefused
 from schemas.log import topics
 from schemas.log.dead_letters import DeadLetter, Resolution, decode_dead_letter, decode_resolution, encode_resolution
@@ -119,7 +119,7 @@ def _append(writer: LogWriter, topic: str, entry: LogEntry) -> OffsetToken:
     return appended
 
 
-def _taken(letter: DeadLetter, value: bytes, now: datetime, allowed: Policy) -> Taken:
+def _taken(letter: DeadLetter, value: bytes, now: datetime, allowed: Policy) -> Accepted:
     retake = _RETAKE.get(letter.topic)
     if retake is None:
         raise ReplayRefused(f"records of the topic '{letter.topic}' are made anew by their writer, not replayed")
@@ -134,13 +134,13 @@ def _taken(letter: DeadLetter, value: bytes, now: datetime, allowed: Policy) -> 
         raise ReplayRefused(f"the record is not JSON ({error}); mend it and replay that") from error
 
 
-def _retake_event(letter: DeadLetter, raw: dict[str, Any], now: datetime, allowed: Policy) -> Taken:
+def _retake_event(letter: DeadLetter, raw: dict[str, Any], now: datetime, allowed: Policy) -> Accepted:
     event = {"occurred_at": letter.at, **raw}
     event.pop("received_at", None)
-    return validate.take_event(event, now, lambda: f"letter-{letter.identity}", allowed)
+    return validate.validate_event(event, now, lambda: f"letter-{letter.identity}", allowed)
 
 
-def _retake_item(_: DeadLetter, raw: dict[str, Any], now: datetime, __: Policy) -> Taken:
+def _retake_item(_: DeadLetter, raw: dict[str, Any], now: datetime, __: Policy) -> Accepted:
     id_, fields = str(raw.get("id", "")), raw.get("fields", {})
     if raw.get("op") == "delete":
         return validate.delete(id_, "id", now)
@@ -148,7 +148,7 @@ def _retake_item(_: DeadLetter, raw: dict[str, Any], now: datetime, __: Policy) 
     return take(id_, fields, now)
 
 
-def _retake_user(_: DeadLetter, raw: dict[str, Any], now: datetime, allowed: Policy) -> Taken:
+def _retake_user(_: DeadLetter, raw: dict[str, Any], now: datetime, allowed: Policy) -> Accepted:
     id_, fields = str(raw.get("id", "")), raw.get("fields", {})
     if raw.get("op") == "delete":
         return validate.delete(id_, "id", now)
@@ -156,7 +156,7 @@ def _retake_user(_: DeadLetter, raw: dict[str, Any], now: datetime, allowed: Pol
     return take(id_, fields, now, allowed)
 
 
-_Retake = Callable[[DeadLetter, dict[str, Any], datetime, Policy], Taken]
+_Retake = Callable[[DeadLetter, dict[str, Any], datetime, Policy], Accepted]
 _RETAKE: Final[dict[str, _Retake]] = {
     topics.EVENTS: _retake_event,
     topics.ITEMS: _retake_item,

@@ -20,7 +20,7 @@ from adapters import http_server
 from deploy.wiring.dependencies import open_dependencies
 from ingest.config import IngestSettings
 from ingest.http.limits import RateLimiter
-from ingest.http.routes import IngestParts, build_router, events_are_sent, events_endpoint
+from ingest.http.routes import IngestDependencies, build_router, events_are_sent, events_endpoint
 from ingest.validation.validate import policy
 from schemas.errors import FreshetError, LogUnavailable
 from schemas.http.hot_path import HotPathMiddleware
@@ -35,7 +35,7 @@ _LOG = structlog.get_logger(__name__)
 def create_app(settings: IngestSettings, writer: LogWriter, reader: LogReader) -> FastAPI:
     """The collector's application over a log; whoever opened the log closes it."""
     app = FastAPI(title="Freshet collector", version="1")
-    parts = parts_of(settings, writer)
+    parts = ingest_dependencies(settings, writer)
     app.include_router(build_router(parts))
     _add_operations(app, reader)
     app.add_exception_handler(HTTPException, _as_problem)
@@ -51,10 +51,10 @@ def create_app(settings: IngestSettings, writer: LogWriter, reader: LogReader) -
     return app
 
 
-def parts_of(settings: IngestSettings, writer: LogWriter) -> IngestParts:
+def ingest_dependencies(settings: IngestSettings, writer: LogWriter) -> IngestDependencies:
     """The write API's parts as the settings want them; raises ConfigurationInvalid."""
     limiter = RateLimiter(settings.rate_limit, settings.rate_burst, time.monotonic) if settings.rate_limit else None
-    return IngestParts(
+    return IngestDependencies(
         writer=writer,
         clock=time.time,
         new_id=lambda: str(uuid.uuid4()),

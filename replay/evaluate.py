@@ -23,8 +23,8 @@ from offline.evaluation.intervals import intervals
 from offline.evaluation.memory import peak_mib
 from offline.evaluation.ranking_metrics import MISS, means, per_question, ranked
 from offline.training.blending.source_weights import Choice, Expected, learn
-from replay.stream import Moment
-from replay.system import System
+from replay.stream import StreamEvent
+from replay.system import ReplaySystem
 from replay.training import Trainer
 from schemas.answers import RecommendationRequest
 from serving.ranking.blend import CandidateSet, source_weights, weighted_scores
@@ -35,14 +35,14 @@ from serving.state.model_bundle import ModelBundle
 from signals.decay import DAY, HOUR
 from signals.users import UserValue
 
-Progress = Callable[[str, int, int], None]
+ReportProgress = Callable[[str, int, int], None]
 
 LIVE: Final = "live"
 DELAYS: Final[Mapping[str, float]] = {"1 minute late": 60.0, "10 minutes late": 600.0, "1 hour late": HOUR}
 BATCH: Final = "batch only"
 _SHOWN: Final = 2
 """Lists are asked for this many times as long as the longest cutoff, so that ties at its end are seen."""
-_FOREMOST: Final = 20
+_TOP_CANDIDATES: Final = 20
 """Best candidates of each source that weights are learned among."""
 _CHOICES: Final = 5_000
 """Newest choices that weights are learned from."""
@@ -70,7 +70,7 @@ class ReplayOptions:
     seed: int = 0
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class ReplayRow(msgspec.Struct, frozen=True, kw_only=True):
     """One system's figures."""
 
     name: str
@@ -82,11 +82,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Pending(NamedTuple):
-    moment: Moment
+    moment: StreamEvent
     number: int
 
 
-class _Drawn(NamedTuple):
+class _Draw(NamedTuple):
     """What a moment was drawn for: to ask the live system, to ask all systems, to learn weights."""
 
     live: bool
@@ -95,7 +95,7 @@ class _Drawn(NamedTuple):
 
 
 @dataclass
-class _Tally:
+class _RankLog:
     """Ranks of the right items of one row of the table."""
 
     ranks: list[float] = field(default_factory=list)
@@ -107,7 +107,7 @@ class _Tally:
         self.people.append(person)
 
 
-class Weigher:
+class WeightLearner:
     """Learns the blend's weights from the newest choices."""
 
     def __init__(self, config: RankingConfig) -> None:
@@ -144,12 +144,12 @@ class _Runner:
 
     def __init__(self, name: str, config: RankingConfig, delay: float | None) -> None:
         self.name, self.delay = name, delay
-        self.system = System(config)
-        self.tally = _Tally()
-        self.weigher = Weigher(config)
-        self._waiting: deque[Moment] = deque()
+        self.system = ReplaySystem(config)
+        self.tally = _RankLog()
+        self.weigher = WeightLearner(config)
+        self._waiting: deque[StreamEvent] = deque()
 
-    def happened(self, moment: Moment) -> None:
+    def happened(self, moment: StreamEvent) -> None:
         self._waiting.append(moment)
 
     def catch_up(self, now: float) -> None:
@@ -166,12 +166,12 @@ class _Runner:
 
 
 def replay(
-    moments: Sequence[Moment],
+    moments: Sequence[StreamEvent],
     config: RankingConfig,
     trainer: Trainer,
     options: ReplayOptions,
-    progress: Progress,
-) -> list[Row]:
+    progress: ReportProgress,
+) -> list[ReplayRow]:
     """The figures of the live system on all that counts, and of the variants on a seeded sample of it."""
     return _Replay(moments, config, trainer, options, progress).run()
 
@@ -179,24 +179,24 @@ def replay(
 class _Replay:
     def __init__(
         self,
-        moments: Sequence[Moment],
+        moments: Sequence[StreamEvent],
         config: RankingConfig,
         trainer: Trainer,
         options: ReplayOptions,
-        progress: Progress,
+        progress: ReportProgress,
     ) -> None:
         self._moments, self._trainer, self._options = moments, trainer, options
         self._progress = progress
         self._live = _Runner(LIVE, config, 0.0)
         others = [_Runner(name, config, DELAYS.get(name)) for name in options.variants if name in {*DELAYS, BATCH}]
         self._runners = [self._live, *others]
-        self._alone: dict[str, _Tally] = {}
-        self._sampled_live = _Tally()
+        self._alone: dict[str, _RankLog] = {}
+        self._sampled_live = _RankLog()
         self._people: dict[str, int] = {}
         self._trained_at, self._trained_number = moments[0].at, 0
         self._random = np.random.default_rng(options.seed)
 
-    def run(self) -> list[Row]:
+    def run(self) -> list[ReplayRow]:
         begun = time.perf_counter()
         for number, moment in enumerate(self._moments):
             self._train_if_due(number, moment)
@@ -214,15 +214,15 @@ class _Replay:
         self._live.tally.seconds = time.perf_counter() - begun
         return self._rows()
 
-    def _draw(self, moment: Moment) -> _Drawn:
+    def _draw(self, moment: StreamEvent) -> _Draw:
         at, options = self._random.random(), self._options
-        return _Drawn(
+        return _Draw(
             moment.counts and at < options.ask,
             moment.counts and at < options.sample,
             moment.request and at < max(options.sample, options.weigh),
         )
 
-    def _train_if_due(self, number: int, moment: Moment) -> None:
+    def _train_if_due(self, number: int, moment: StreamEvent) -> None:
         due_number = self._trained_number + self._options.retrain_share * len(self._moments)
         if number < due_number or moment.at < self._trained_at + self._options.retrain_seconds:
             return
@@ -232,7 +232,7 @@ class _Replay:
             runner.adopt(models)
         self._trained_at, self._trained_number = moment.at, number
 
-    def _ask(self, moment: Moment, drawn: _Drawn) -> None:
+    def _ask(self, moment: StreamEvent, drawn: _Draw) -> None:
         event, k = moment.event, max(self._options.cutoffs)
         request = RecommendationRequest(
             now=moment.at,
@@ -251,7 +251,7 @@ class _Replay:
             if drawn.weights:
                 self._learn(runner, request, moment, person if drawn.sample else None)
 
-    def _learn(self, runner: _Runner, request: RecommendationRequest, moment: Moment, scored: int | None) -> None:
+    def _learn(self, runner: _Runner, request: RecommendationRequest, moment: StreamEvent, scored: int | None) -> None:
         """Remember a choice; where a person is named, the live system's sources are scored one by one as well."""
         context = runner.system.context(request, moment.event.subject)
         candidates = runner.system.candidates(context)
@@ -272,22 +272,22 @@ class _Replay:
         for name in self._live.system.config.sources:
             row: int | None = candidates.names.index(name) if name in candidates.names else None
             alone = MISS if row is None or column is None else _among(scores[row], column)
-            self._alone.setdefault(f"{name} alone", _Tally()).add(alone, person)
+            self._alone.setdefault(f"{name} alone", _RankLog()).add(alone, person)
             left = whole if row is None else whole - totals[row]
-            self._alone.setdefault(f"without {name}", _Tally()).add(
+            self._alone.setdefault(f"without {name}", _RankLog()).add(
                 MISS if column is None else _among(left, column), person
             )
 
-    def _rows(self) -> list[Row]:
+    def _rows(self) -> list[ReplayRow]:
         rows = [self._row(runner.name, runner.tally) for runner in self._runners]
         rows.append(self._row("live, on the sample", self._sampled_live))
         return rows + [self._row(name, tally) for name, tally in sorted(self._alone.items())]
 
-    def _row(self, name: str, tally: _Tally) -> Row:
+    def _row(self, name: str, tally: _RankLog) -> ReplayRow:
         found = ranked(np.array([rank]) for rank in tally.ranks)
         values = {key: each for key, each in per_question(found, self._options.cutoffs).items() if key[:3] != "MAP"}
         people = np.unique(np.array(tally.people, dtype=np.intp), return_inverse=True)[1]
-        return Row(
+        return ReplayRow(
             name=name,
             metrics=means(values),
             intervals=intervals(values, people) if people.size else {},
@@ -335,7 +335,7 @@ def _choice(
     if column is None:
         return None
     table, _ = candidates.table(candidates.scores)
-    kept = _foremost(table)
+    kept = _top_candidates(table)
     if column not in kept:
         return None
     scores = np.zeros((kept.size, len(sources)), np.float32)
@@ -344,7 +344,7 @@ def _choice(
     return Choice(scores, int(np.flatnonzero(kept == column)[0]), interactions, person)
 
 
-def _foremost(table: Floats) -> NDArray[np.intp]:
+def _top_candidates(table: Floats) -> NDArray[np.intp]:
     """Which candidates are among the best of any source, given scores (S, C)."""
-    best = np.argsort(-table, axis=1, kind="stable")[:, :_FOREMOST]
+    best = np.argsort(-table, axis=1, kind="stable")[:, :_TOP_CANDIDATES]
     return np.unique(best[np.take_along_axis(table, best, axis=1) > 0])

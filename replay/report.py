@@ -8,7 +8,7 @@ from typing import Final
 from jinja2 import Environment
 
 from offline.evaluation.charts import Bar, bars
-from replay.evaluate import Row
+from replay.evaluate import ReplayRow
 
 _PAGE: Final = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{{ dataset }}: replay</title>
@@ -24,7 +24,7 @@ td:first-child,th:first-child{text-align:left}svg{max-width:100%;height:auto}</s
 """
 
 
-def page(dataset: str, rows: Sequence[Row]) -> str:
+def page(dataset: str, rows: Sequence[ReplayRow]) -> str:
     """The page as HTML; it loads nothing."""
     request = [row for row in rows if row.questions]
     metrics = list(request[0].metrics) if request else []
@@ -33,6 +33,6 @@ def page(dataset: str, rows: Sequence[Row]) -> str:
     return environment.from_string(_PAGE).render(dataset=dataset, rows=request, metrics=metrics, charts=charts)
 
 
-def _bar(row: Row, metric: str) -> Bar:
+def _bar(row: ReplayRow, metric: str) -> Bar:
     low, high = row.intervals[metric]
     return Bar(row.name, row.metrics[metric], low, high)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from ingest.importing.base import Faults, Importer
+from ingest.importing.base import Importer, RowFaults
 from schemas.errors import ConfigurationInvalid
 from schemas.events import Event, LoggedEvent, accept
 from signals.users import is_interaction
@@ -16,7 +16,7 @@ _PACE: Final = timedelta(seconds=10)
 """Between two events of a data set without times."""
 
 
-class Moment(NamedTuple):
+class StreamEvent(NamedTuple):
     """One event of a stream."""
 
     event: LoggedEvent
@@ -28,7 +28,7 @@ class Moment(NamedTuple):
     """Whether it is scored; what does not count is only learned from."""
 
 
-class Rules(NamedTuple):
+class ReplayRules(NamedTuple):
     """Which events of a data set are played, and which are asked for. The defaults suit any data set."""
 
     least_value: float | None = None
@@ -44,16 +44,16 @@ class Rules(NamedTuple):
     k: int = 10
 
 
-RULES: Final = {
-    "ml-100k": Rules(least_value=4.0, first_pairs=True),
-    "deskdrop": Rules(first_pairs=True, k=20),
-    "rsc15": Rules(first_asked=1, known_only=True, k=20),
-    "diginetica": Rules(first_asked=1, same_again=False, k=20),
+REPLAY_RULES: Final = {
+    "ml-100k": ReplayRules(least_value=4.0, first_pairs=True),
+    "deskdrop": ReplayRules(first_pairs=True, k=20),
+    "rsc15": ReplayRules(first_asked=1, known_only=True, k=20),
+    "diginetica": ReplayRules(first_asked=1, same_again=False, k=20),
 }
 """The published ways of asking these data sets; see their papers and ``docs/replay.md``."""
 
 
-def stream(importer: Importer, rules: Rules, limit: int | None = None) -> list[Moment]:
+def stream(importer: Importer, rules: ReplayRules, limit: int | None = None) -> list[StreamEvent]:
     """The interactions of a data set in time order; raises ConfigurationInvalid where there are none.
 
     Events of the same time go by person and item, so that their order does not depend on the file's.
@@ -64,16 +64,16 @@ def stream(importer: Importer, rules: Rules, limit: int | None = None) -> list[M
     return moments
 
 
-class _Played(NamedTuple):
+class _RecordedEvent(NamedTuple):
     event: LoggedEvent
     part: int
     timed: bool
 
 
-def _ordered(importer: Importer, rules: Rules) -> list[_Played]:
+def _ordered(importer: Importer, rules: ReplayRules) -> list[_RecordedEvent]:
     played = [
         each
-        for number, raw in enumerate(importer.events(Faults()))
+        for number, raw in enumerate(importer.events(RowFaults()))
         if _wanted(raw, rules) and (each := _played(raw, number)) is not None
     ]
     if all(each.timed for each in played):
@@ -81,13 +81,17 @@ def _ordered(importer: Importer, rules: Rules) -> list[_Played]:
     return played
 
 
-def _played(raw: Mapping[str, Any], number: int) -> _Played | None:
+def _played(raw: Mapping[str, Any], number: int) -> _RecordedEvent | None:
     event = Event.model_validate(raw)
     logged = accept(event, event.event_id or str(number), _FIRST + number * _PACE)
-    return _Played(logged, _part(logged.event_id), event.occurred_at is not None) if is_interaction(logged) else None
+    return (
+        _RecordedEvent(logged, _part(logged.event_id), event.occurred_at is not None)
+        if is_interaction(logged)
+        else None
+    )
 
 
-def _wanted(raw: Mapping[str, Any], rules: Rules) -> bool:
+def _wanted(raw: Mapping[str, Any], rules: ReplayRules) -> bool:
     return rules.least_value is None or (raw.get("value") is not None and raw["value"] >= rules.least_value)
 
 
@@ -97,7 +101,7 @@ def _part(event_id: str) -> int:
     return int(name) if name.isdecimal() else int(name == "test")
 
 
-def _asked(played: Sequence[_Played], rules: Rules) -> Iterator[Moment]:
+def _asked(played: Sequence[_RecordedEvent], rules: ReplayRules) -> Iterator[StreamEvent]:
     met: set[tuple[str, str]] = set()
     latest: dict[str, str] = {}
     known: set[str] = set()
@@ -110,7 +114,7 @@ def _asked(played: Sequence[_Played], rules: Rules) -> Iterator[Moment]:
             continue
         # A person who is known is not shown again what they saw; a session may go back.
         request = subject in latest and (new or event.user_id is None) and (rules.same_again or latest[subject] != item)
-        yield Moment(event, event.occurred_at.timestamp(), request, request and part >= rules.first_asked)
+        yield StreamEvent(event, event.occurred_at.timestamp(), request, request and part >= rules.first_asked)
         met.add((subject, item))
         latest[subject] = item
         if part < rules.first_asked:

@@ -25,7 +25,7 @@ from signals.counters import transition
 from signals.users import EMPTY, UserValue
 
 
-class System:
+class ReplaySystem:
     """One partition's signals, everybody's aggregates and a model; not for several threads."""
 
     def __init__(self, config: RankingConfig) -> None:

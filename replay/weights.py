@@ -13,8 +13,8 @@ from typing import Final
 from models.source_weights import SourceWeights
 from offline.data.archive import Progress
 from offline.engines.options import TrainingOptions
-from replay.evaluate import Weigher
-from replay.system import System
+from replay.evaluate import WeightLearner
+from replay.system import ReplaySystem
 from replay.training import Trainer
 from schemas.answers import RecommendationRequest
 from schemas.errors import NothingToTrain, Undecodable
@@ -40,8 +40,8 @@ def learned_weights(
         return None
     events = newest(archive, options.weigh_events)
     known = int(_KNOWN * len(events))
-    system, trainer = System(config), Trainer(options, options.threads)
-    weigher = Weigher(config)
+    system, trainer = ReplaySystem(config), Trainer(options, options.threads)
+    weigher = WeightLearner(config)
     for event in events[:known]:
         _watch_returning(system, weigher, event)
         system.feed(event)
@@ -56,7 +56,7 @@ def learned_weights(
 
 
 def _watched(
-    system: System, weigher: Weigher, events: Sequence[LoggedEvent], progress: Progress
+    system: ReplaySystem, weigher: WeightLearner, events: Sequence[LoggedEvent], progress: Progress
 ) -> SourceWeights | None:
     every = max(1, len(events) // QUESTIONS)
     for number, event in enumerate(events):
@@ -69,7 +69,7 @@ def _watched(
     return weigher.learn(partial(configured_weights, system.config))
 
 
-def _ask(system: System, weigher: Weigher, event: LoggedEvent) -> None:
+def _ask(system: ReplaySystem, weigher: WeightLearner, event: LoggedEvent) -> None:
     request = RecommendationRequest(
         now=event.occurred_at.timestamp(), user_id=event.user_id, session_id=event.session_id
     )
@@ -80,7 +80,7 @@ def _ask(system: System, weigher: Weigher, event: LoggedEvent) -> None:
     weigher.watch(system.candidates(context), context, context.catalogue.position(event.item_id or ""), event.subject)
 
 
-def _watch_returning(system: System, weigher: Weigher, event: LoggedEvent) -> None:
+def _watch_returning(system: ReplaySystem, weigher: WeightLearner, event: LoggedEvent) -> None:
     value = system.value(event.subject)
     if event.user_id is None and value.recent:
         weigher.went(value, event.item_id or "")

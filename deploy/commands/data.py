@@ -28,7 +28,7 @@ from ingest.importing.base import Importer
 from ingest.importing.filtered import Filtered
 from ingest.importing.k_core import parse_filter
 from ingest.importing.published import downloaded
-from ingest.importing.run import Imported, ImportParts, ProgressFile, Step, run_import
+from ingest.importing.run import ImportDependencies, Imported, ImportStep, ProgressFile, run_import
 from ingest.simulator import shop
 from ingest.validation.validate import policy
 from offline.data.archive import archive_log
@@ -121,10 +121,10 @@ def import_into(
     allowed = policy(settings.event_types, settings.personal_keys)
     # Opened writer first: that makes an embedded log where there is none.
     writer = dependencies.writer
-    taking = ImportParts(writer, time.time, time.sleep, allowed, dependencies.reader.log_id(topics.EVENTS))
+    taking = ImportDependencies(writer, time.time, time.sleep, allowed, dependencies.reader.log_id(topics.EVENTS))
     with steps(pace=True) as show:
 
-        def report(step: Step) -> None:
+        def report(step: ImportStep) -> None:
             show(f"writing {step.topic} to the log", step.rows, step.expected)
 
         def watch(name: str, done: int, total: int) -> None:

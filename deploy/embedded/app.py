@@ -18,7 +18,7 @@ from deploy.wiring.online import open_stores
 from deploy.wiring.training import receive_in
 from ingest.config import IngestSettings
 from ingest.http.routes import build_router as build_write_router
-from ingest.main import parts_of
+from ingest.main import ingest_dependencies
 from nearline.archive_reader import archive_reader
 from nearline.dead_letters import LogDeadLetterSink
 from nearline.loop import EmbeddedLoop
@@ -85,7 +85,7 @@ def create_app(running: Nearline, settings: ServingSettings) -> FastAPI:
     """The application of both APIs and the page, on one origin, over the stores that the settings name."""
     app = create_serving_app(settings, open_stores(settings, running.writer), caught_up=running.missing)
     app.title = "Freshet"
-    app.include_router(build_write_router(parts_of(read_settings(IngestSettings), running.writer)))
+    app.include_router(build_write_router(ingest_dependencies(read_settings(IngestSettings), running.writer)))
     door = door_of(read_settings(OfflineSettings), partial(_receive, settings))
     if door is not None:
         app.include_router(build_models_router(door))

@@ -21,7 +21,7 @@ from ingest.http import openapi
 from ingest.http.body import MERGE_PATCH, read_object, read_things
 from ingest.http.limits import RateLimiter
 from ingest.validation import validate
-from ingest.validation.validate import Policy, Rejection, Taken
+from ingest.validation.validate import Accepted, Policy, Rejection
 from schemas.errors import LogUnavailable
 from schemas.http.problems import ProblemError, as_response, problem_type
 from schemas.log import topics
@@ -31,7 +31,7 @@ from schemas.ports import Appended, Clock, LogWriter
 _LOG = structlog.get_logger(__name__)
 
 
-class IngestParts(NamedTuple):
+class IngestDependencies(NamedTuple):
     """What the write API is made of.
 
     ``new_id`` makes the id of an event that has none. ``append_seconds`` is how long a request waits for the log,
@@ -47,7 +47,7 @@ class IngestParts(NamedTuple):
     retry_seconds: int = 1
 
 
-Outcome = Taken | Rejection
+Validated = Accepted | Rejection
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -85,7 +85,7 @@ def _refuse_line_end(request: Request) -> None:
         raise ProblemError(400, "string-pattern-mismatch", "ends with a control character; no id has one", field=named)
 
 
-def build_router(parts: IngestParts) -> APIRouter:
+def build_router(parts: IngestDependencies) -> APIRouter:
     """The routes under ``/v1`` that write; reads of the same paths belong to the online API."""
     router = APIRouter(route_class=IngestRoute)
     _add_events(router, parts)
@@ -94,7 +94,7 @@ def build_router(parts: IngestParts) -> APIRouter:
     return router
 
 
-def events_endpoint(parts: IngestParts) -> Handler:
+def events_endpoint(parts: IngestDependencies) -> Handler:
     """What answers ``POST /v1/events``."""
     return _counted("events", _events(parts))
 
@@ -104,22 +104,24 @@ def events_are_sent(scope: Scope) -> bool:
     return bool(scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == "/v1/events")
 
 
-def _events(parts: IngestParts) -> Handler:
+def _events(parts: IngestDependencies) -> Handler:
     async def post_events(request: Request) -> Response:
-        take = partial(validate.take_event, now=validate.utc(parts.clock()), new_id=parts.new_id, allowed=parts.policy)
+        take = partial(
+            validate.validate_event, now=validate.utc(parts.clock()), new_id=parts.new_id, allowed=parts.policy
+        )
         return await _bulk(request, parts, topics.EVENTS, "event_id", take)
 
     return post_events
 
 
-def _add_events(router: APIRouter, parts: IngestParts) -> None:
+def _add_events(router: APIRouter, parts: IngestDependencies) -> None:
     router.post("/v1/events", name="events", **openapi.EVENTS)(_events(parts))
 
 
-def _add_items(router: APIRouter, parts: IngestParts) -> None:
+def _add_items(router: APIRouter, parts: IngestDependencies) -> None:
     @router.post("/v1/items", name="items", **openapi.ITEMS)
     async def post_items(request: Request) -> Response:
-        take = partial(validate.take_item, now=validate.utc(parts.clock()))
+        take = partial(validate.validate_item, now=validate.utc(parts.clock()))
         return await _bulk(request, parts, topics.ITEMS, "item_id", take)
 
     @router.put("/v1/items/{item_id:path}", name="item", **openapi.PUT_ITEM)
@@ -140,7 +142,7 @@ def _add_items(router: APIRouter, parts: IngestParts) -> None:
         return await _one(request, parts, topics.ITEMS, "item_id", take)
 
 
-def _add_users(router: APIRouter, parts: IngestParts) -> None:
+def _add_users(router: APIRouter, parts: IngestDependencies) -> None:
     @router.put("/v1/users/{user_id:path}", name="user", **openapi.PUT_USER)
     async def put_user(user_id: str, request: Request) -> Response:
         raw = await read_object(request)
@@ -159,7 +161,9 @@ def _add_users(router: APIRouter, parts: IngestParts) -> None:
         return await _one(request, parts, topics.USERS, "user_id", take)
 
 
-async def _one(request: Request, parts: IngestParts, topic: str, id_field: str, take: Callable[[], Taken]) -> Response:
+async def _one(
+    request: Request, parts: IngestDependencies, topic: str, id_field: str, take: Callable[[], Accepted]
+) -> Response:
     _limit(request, parts, 1)
     try:
         taken = take()
@@ -174,12 +178,12 @@ async def _one(request: Request, parts: IngestParts, topic: str, id_field: str, 
 
 
 async def _bulk(
-    request: Request, parts: IngestParts, topic: str, id_field: str, take: Callable[[Any], Taken]
+    request: Request, parts: IngestDependencies, topic: str, id_field: str, take: Callable[[Any], Accepted]
 ) -> Response:
     things = await read_things(request)
     _limit(request, parts, len(things))
     outcomes = [_outcome(take, thing) for thing in things]
-    taken = [outcome for outcome in outcomes if isinstance(outcome, Taken)]
+    taken = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     appended = await _append(parts, topic, taken) if taken else []
     _count(topic, outcomes, appended)
     results = _results(id_field, things, outcomes, appended)
@@ -191,7 +195,7 @@ async def _bulk(
     return _json({"results": results}, 202 if whole else 207)
 
 
-def _limit(request: Request, parts: IngestParts, cost: int) -> None:
+def _limit(request: Request, parts: IngestDependencies, cost: int) -> None:
     if parts.limiter is None:
         return
     seconds = parts.limiter.wait(request.client.host if request.client else "", cost)
@@ -200,14 +204,14 @@ def _limit(request: Request, parts: IngestParts, cost: int) -> None:
         raise ProblemError(429, "rate", f"too much from this client; wait {seconds:.1f} s", headers=headers)
 
 
-def _outcome(take: Callable[[Any], Taken], thing: Any) -> Outcome:
+def _outcome(take: Callable[[Any], Accepted], thing: Any) -> Validated:
     try:
         return take(thing)
     except Rejection as error:
         return error
 
 
-async def _append(parts: IngestParts, topic: str, taken: Sequence[Taken]) -> list[Appended]:
+async def _append(parts: IngestDependencies, topic: str, taken: Sequence[Accepted]) -> list[Appended]:
     """Each entry's fate. A log that is busy, gone or silent is the same fate for all."""
     try:
         with metrics.APPEND_SECONDS.labels(topic).time():
@@ -225,7 +229,7 @@ async def _append(parts: IngestParts, topic: str, taken: Sequence[Taken]) -> lis
 
 
 def _results(
-    id_field: str, things: Sequence[Any], outcomes: Sequence[Outcome], appended: Sequence[Appended]
+    id_field: str, things: Sequence[Any], outcomes: Sequence[Validated], appended: Sequence[Appended]
 ) -> list[dict[str, Any]]:
     fates = iter(appended)
     results = []
@@ -255,20 +259,20 @@ def _claimed_id(thing: Any, id_field: str) -> str | None:
     return claimed[:128].encode("utf-8", "replace").decode()
 
 
-def _none_valid(outcomes: Sequence[Outcome], results: list[dict[str, Any]]) -> ProblemError:
+def _none_valid(outcomes: Sequence[Validated], results: list[dict[str, Any]]) -> ProblemError:
     first = outcomes[0]
     assert isinstance(first, Rejection)
     detail = first.detail if len(outcomes) == 1 else f"none of the {len(outcomes)} is valid; the first: {first}"
     return ProblemError(400, first.code, detail, field=first.field, index=0, results=results)
 
 
-def _unavailable(parts: IngestParts, reason: str, results: list[dict[str, Any]] | None = None) -> ProblemError:
+def _unavailable(parts: IngestDependencies, reason: str, results: list[dict[str, Any]] | None = None) -> ProblemError:
     detail = f"{reason}; send it again, with the ids in results where there are any, and nothing counts twice"
     headers = {"Retry-After": str(parts.retry_seconds)}
     return ProblemError(503, "unavailable", detail, headers=headers, results=results)
 
 
-def _count(topic: str, outcomes: Sequence[Outcome], appended: Sequence[Appended]) -> None:
+def _count(topic: str, outcomes: Sequence[Validated], appended: Sequence[Appended]) -> None:
     fates = iter(appended)
     tally: Counter[tuple[str, str]] = Counter()
     for outcome in outcomes:

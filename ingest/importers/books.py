@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.importing.base import Faults, FileImporter, FileRow, found
-from ingest.importing.files import Row, header, rows
+from ingest.importing.base import FileImporter, FileRow, RowFaults, found
+from ingest.importing.files import TableRow, header, rows
 from ingest.importing.ordering import events_in_order
 
 
@@ -26,7 +26,7 @@ class Goodbooks(FileImporter):
         """Either file."""
         return found(folder, "books.csv") is not None or header(folder, "ratings.csv") == list(cls._columns)
 
-    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Books with their authors, language and year."""
         path = self.path("books.csv")
         for row in rows(path, faults, needs=("book_id", "title")) if path else ():
@@ -42,13 +42,13 @@ class Goodbooks(FileImporter):
             }
             yield FileRow(item, row.place)
 
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Ratings in the order of the file; their time is that of the import."""
         path = self.path("ratings.csv")
         ratings = rows(path, faults, needs=self._columns) if path else iter(())
         return events_in_order(ratings, self._rating, faults)
 
-    def _rating(self, row: Row) -> dict[str, Any]:
+    def _rating(self, row: TableRow) -> dict[str, Any]:
         event = {"event_id": f"{self.dataset}-{row.number}", "type": "rating", "value": row.number_in("rating")}
         return event | {"user_id": row.cells["user_id"], "item_id": row.cells["book_id"]}
 
@@ -58,3 +58,6 @@ def _year(text: str) -> int | None:
         return int(float(text))
     except (ValueError, OverflowError):
         return None
+
+
+IMPORTERS: Final = (Goodbooks,)

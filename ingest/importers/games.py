@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.importing.base import Faults, FileImporter, FileRow, found
-from ingest.importing.files import Row, objects, rows
-from ingest.importing.ordering import Made, events_by_time, events_in_order
+from ingest.importing.base import FileImporter, FileRow, RowFaults, found
+from ingest.importing.files import TableRow, objects, rows
+from ingest.importing.ordering import DatedEvent, events_by_time, events_in_order
 from schemas.weights import Step, Weight
 
 _HOUR: Final = 3_600.0
@@ -34,7 +34,7 @@ class Steam(FileImporter):
         """Either file."""
         return any(found(folder, name) for name in (*cls.needs, *cls.uses))
 
-    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Each game once, by its number, or by its title where the file has no numbers."""
         met: set[str] = set()
         for row in self._rows(faults):
@@ -43,17 +43,17 @@ class Steam(FileImporter):
                 met.add(game)
                 yield FileRow({"item_id": game, "title": row.cells["game"]}, row.place)
 
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Hours as ``dwell`` in seconds, purchases as such; their time is that of the import."""
         return events_in_order(self._rows(faults), self._event, faults)
 
-    def _event(self, row: Row) -> dict[str, Any]:
+    def _event(self, row: TableRow) -> dict[str, Any]:
         event = {"event_id": f"{self.dataset}-{row.number}", "user_id": row.cells["user_id"], "item_id": _game(row)}
         if row.cells.get("behaviour") == "purchase":
             return event | {"type": "purchase"}
         return event | {"type": "dwell", "value": row.number_in("hours") * _HOUR}
 
-    def _rows(self, faults: Faults) -> Iterator[Row]:
+    def _rows(self, faults: RowFaults) -> Iterator[TableRow]:
         path = self.paths[0]
         if path.name.startswith("plays"):
             return rows(path, faults, needs=("user_id", "content_id", "game", "hours"))
@@ -68,7 +68,7 @@ class SteamReviews(FileImporter):
     uses = ("steam_games.json",)
     weights = _BY_HOURS
 
-    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Games with their genres as categories, and their tags."""
         path = self.path("steam_games.json")
         for row in objects(path, faults) if path else ():
@@ -81,11 +81,11 @@ class SteamReviews(FileImporter):
             }
             yield FileRow(item, row.place)
 
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Each review as the hours that its writer had played by then, or as a comment where it does not say."""
         return events_by_time(objects(self.paths[0], faults), self._event, faults)
 
-    def _event(self, row: Row) -> Made:
+    def _event(self, row: TableRow) -> DatedEvent:
         event: dict[str, Any] = {
             "event_id": f"{self.dataset}-{row.number}",
             "type": "comment",
@@ -97,5 +97,8 @@ class SteamReviews(FileImporter):
         return row.time_in("date"), event
 
 
-def _game(row: Row) -> str:
+def _game(row: TableRow) -> str:
     return str(row.cells["content_id"] if "content_id" in row.cells else row.cells["game"])
+
+
+IMPORTERS: Final = (Steam, SteamReviews)

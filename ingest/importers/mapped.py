@@ -9,9 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.importing.base import Faults, FileImporter
-from ingest.importing.files import Row, lines, objects, rows, slug
-from ingest.importing.ordering import Made, events_by_time, events_in_order
+from ingest.importing.base import FileImporter, RowFaults
+from ingest.importing.files import TableRow, lines, objects, rows, slug
+from ingest.importing.ordering import DatedEvent, events_by_time, events_in_order
 from schemas.errors import ConfigurationInvalid, DatasetUnknown
 
 SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson")
@@ -70,16 +70,16 @@ class Mapped(FileImporter):
         """The constant type, where the map names one."""
         return frozenset(filter(None, [self._constant_type()]))
 
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """The file's rows as events; in its own order where no time is mapped."""
         if "time" in self._mapping:
             return events_by_time(self._rows(faults), self._timed, faults)
         return events_in_order(self._rows(faults), self._event, faults)
 
-    def _timed(self, row: Row) -> Made:
+    def _timed(self, row: TableRow) -> DatedEvent:
         return row.time_in(self._mapping["time"]), self._event(row)
 
-    def _event(self, row: Row) -> dict[str, Any]:
+    def _event(self, row: TableRow) -> dict[str, Any]:
         cells = row.cells
         event = {field: cells[column] for field, column in self._filled if cells.get(column) not in _EMPTY}
         event.setdefault("event_id", f"{self.dataset}-{row.number}")
@@ -106,9 +106,9 @@ class Mapped(FileImporter):
     def _read_names(self) -> Sequence[str]:
         """The file's columns: as its header or first object names them, or their numbers from 1."""
         if self._json:
-            first = next((row.cells for row in self._rows(Faults())), {})
+            first = next((row.cells for row in self._rows(RowFaults())), {})
             return list(first)
-        header = next(csv.reader(lines(self.file, "utf-8", Faults()), delimiter=self._delimiter), [])
+        header = next(csv.reader(lines(self.file, "utf-8", RowFaults()), delimiter=self._delimiter), [])
         return [str(n) for n in range(1, len(header) + 1)] if self._numbered else header
 
     def _check(self) -> None:
@@ -123,7 +123,7 @@ class Mapped(FileImporter):
                 f"{self.file.name} has no column '{missing[0]}'; it has {', '.join(self._names)}"
             )
 
-    def _rows(self, faults: Faults) -> Iterator[Row]:
+    def _rows(self, faults: RowFaults) -> Iterator[TableRow]:
         if self._json:
             return objects(self.file, faults)
         return rows(self.file, faults, delimiter=self._delimiter, columns=self._names if self._numbered else None)
@@ -152,7 +152,7 @@ def _plain(path: Path) -> Path:
 def _delimiter(path: Path) -> str:
     if _plain(path).suffix == ".tsv":
         return "\t"
-    sample = "".join(islice(lines(path, "utf-8", Faults()), 5))
+    sample = "".join(islice(lines(path, "utf-8", RowFaults()), 5))
     try:
         return csv.Sniffer().sniff(sample, ",;\t| ").delimiter
     except csv.Error:

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ingest.importing.base import Faults, FileImporter, FileRow, UserRow
-from ingest.importing.files import Row, rows
-from ingest.importing.ordering import Made, events_by_time
+from ingest.importing.base import FileImporter, FileRow, RowFaults, UserRow
+from ingest.importing.files import TableRow, rows
+from ingest.importing.ordering import DatedEvent, events_by_time
 
 _YEAR: Final = re.compile(r"\((\d{4})(?:[-–]\d{0,4})?\)\s*$")
 _NO_GENRES: Final = "(no genres listed)"
@@ -33,12 +33,13 @@ _OCCUPATIONS: Final = (
 class MovieLens(FileImporter):
     """``movies.csv`` and ``ratings.csv``, and where they are there ``tags.csv`` and ``links.csv``."""
 
+    order = 0
     dataset = "movielens"
     aliases = ("ml-latest-small", "ml-latest", "ml-20m", "ml-25m", "ml-32m")
     needs = ("movies.csv", "ratings.csv")
     uses = ("tags.csv", "links.csv")
 
-    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Movies with their genres as categories, the year of their title, their most used tags and their IMDb id."""
         tags, links = self._tags(faults), self._links(faults)
         for row in self._rows("movies.csv", ("movieId", "title", "genres"), faults):
@@ -52,32 +53,32 @@ class MovieLens(FileImporter):
             }
             yield FileRow(item | _published(title), row.place)
 
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Ratings at their real times."""
         ratings = self._rows("ratings.csv", ("userId", "movieId", "rating", "timestamp"), faults)
         return events_by_time(ratings, self._rating, faults)
 
-    def _rating(self, row: Row) -> Made:
+    def _rating(self, row: TableRow) -> DatedEvent:
         user, movie, at = (row.cells[name] for name in ("userId", "movieId", "timestamp"))
         made = _rating(user, movie, row)
         made[1]["event_id"] = f"{self.dataset}-{user}-{movie}-{at}"
         return made
 
-    def _tags(self, faults: Faults) -> defaultdict[str, Counter[str]]:
+    def _tags(self, faults: RowFaults) -> defaultdict[str, Counter[str]]:
         tags: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for row in self._rows("tags.csv", ("movieId", "tag"), faults):
             if tag := row.cells["tag"].strip().lower():
                 tags[row.cells["movieId"]][tag[:128]] += 1
         return tags
 
-    def _links(self, faults: Faults) -> dict[str, dict[str, str]]:
+    def _links(self, faults: RowFaults) -> dict[str, dict[str, str]]:
         return {
             row.cells["movieId"]: {"imdb_id": f"tt{imdb}"}
             for row in self._rows("links.csv", ("movieId", "imdbId"), faults)
             if (imdb := row.cells["imdbId"])
         }
 
-    def _rows(self, name: str, needs: Sequence[str], faults: Faults) -> Iterator[Row]:
+    def _rows(self, name: str, needs: Sequence[str], faults: RowFaults) -> Iterator[TableRow]:
         path = self.path(name)
         return rows(path, faults, needs=needs) if path else iter(())
 
@@ -85,21 +86,22 @@ class MovieLens(FileImporter):
 class _OldMovieLens(FileImporter):
     """The sets before CSV: Latin-1, no quotes, no header."""
 
+    order = 0
     _delimiters: tuple[str, str] = ("", "")
     """Of ratings, and of everything else."""
     _columns: Final = ("userId", "movieId", "rating", "timestamp")
 
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Ratings at their real times."""
         ratings = self._rows(0, self._delimiters[0], self._columns, faults)
         return events_by_time(ratings, self._rating, faults)
 
-    def _rating(self, row: Row) -> Made:
+    def _rating(self, row: TableRow) -> DatedEvent:
         made = _rating(row.cells["userId"], row.cells["movieId"], row)
         made[1]["event_id"] = f"{self.dataset}-{row.number}"
         return made
 
-    def _rows(self, file: int, delimiter: str, columns: Sequence[str], faults: Faults) -> Iterator[Row]:
+    def _rows(self, file: int, delimiter: str, columns: Sequence[str], faults: RowFaults) -> Iterator[TableRow]:
         path = self.paths[file]
         return rows(path, faults, delimiter=delimiter, columns=columns, encoding="latin-1", quoted=False)
 
@@ -112,7 +114,7 @@ class MovieLens100k(_OldMovieLens):
     needs = ("u.data", "u.item", "u.user")
     _delimiters = ("\t", "|")
 
-    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Movies with their genres as categories and their day of release."""
         for row in self._rows(1, "|", _ITEM_COLUMNS, faults):
             cells = row.cells
@@ -123,7 +125,7 @@ class MovieLens100k(_OldMovieLens):
             }
             yield FileRow(item | (_released(cells["released"]) or _published(cells["title"])), row.place)
 
-    def users(self, faults: Faults) -> Iterator[UserRow]:
+    def users(self, faults: RowFaults) -> Iterator[UserRow]:
         """Age, gender, occupation and ZIP code, as they stand in the file."""
         for row in self._rows(2, "|", ("user_id", "age", "gender", "occupation", "zip_code"), faults):
             attributes = dict(row.cells)
@@ -139,7 +141,7 @@ class MovieLens1M(_OldMovieLens):
     uses = ("users.dat",)
     _delimiters = ("::", "::")
 
-    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Movies with their genres as categories and the year of their title."""
         for row in self._rows(1, "::", ("movieId", "title", "genres"), faults):
             title, genres = row.cells["title"], row.cells["genres"]
@@ -150,7 +152,7 @@ class MovieLens1M(_OldMovieLens):
             }
             yield FileRow(item | _published(title), row.place)
 
-    def users(self, faults: Faults) -> Iterator[UserRow]:
+    def users(self, faults: RowFaults) -> Iterator[UserRow]:
         """Age, gender, occupation and ZIP code."""
         if self.path("users.dat"):
             for row in self._rows(2, "::", ("user_id", "gender", "age", "occupation", "zip_code"), faults):
@@ -159,7 +161,7 @@ class MovieLens1M(_OldMovieLens):
                 yield UserRow(attributes.pop("user_id"), attributes)
 
 
-def _rating(user: str, movie: str, row: Row) -> Made:
+def _rating(user: str, movie: str, row: TableRow) -> DatedEvent:
     event = {"type": "rating", "user_id": user, "item_id": movie, "value": row.number_in("rating")}
     return row.time_in("timestamp"), event
 
@@ -178,3 +180,6 @@ def _released(text: str) -> dict[str, Any]:
         return {"published_at": datetime.strptime(text, "%d-%b-%Y").replace(tzinfo=UTC)}
     except ValueError:
         return {}
+
+
+IMPORTERS: Final = (MovieLens, MovieLens100k, MovieLens1M)

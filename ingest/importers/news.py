@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.importing.base import Faults, FileImporter, FileRow
-from ingest.importing.files import CellInvalid, Row, header, readable, rows
-from ingest.importing.ordering import Made, Timed, by_time, events_by_time
+from ingest.importing.base import FileImporter, FileRow, RowFaults
+from ingest.importing.files import CellInvalid, TableRow, header, readable, rows
+from ingest.importing.ordering import DatedEvent, SortableEvent, by_time, events_by_time
 
 _PHONE: Final = re.compile(r"iphone|android.*mobile|windows phone", re.IGNORECASE)
 _TABLET: Final = re.compile(r"ipad|android|tablet", re.IGNORECASE)
@@ -44,11 +44,11 @@ class Deskdrop(FileImporter):
         """An ``events.csv`` with Deskdrop's columns."""
         return header(folder, "events.csv") == list(cls._columns)
 
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Events with their session, kind of device, country and region."""
         return events_by_time(rows(self.paths[0], faults, needs=self._columns), self._event, faults)
 
-    def _event(self, row: Row) -> Made:
+    def _event(self, row: TableRow) -> DatedEvent:
         cells = row.cells
         kind = self._kinds.get(cells["eventType"])
         if kind is None:
@@ -74,7 +74,7 @@ class Mind(FileImporter):
     _news: Final = ("id", "category", "subcategory", "title", "abstract", "url", "title_entities", "abstract_entities")
     _form: Final = "%m/%d/%Y %I:%M:%S %p"
 
-    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Articles with their category and subcategory."""
         for row in rows(self.paths[1], faults, delimiter="\t", columns=self._news, quoted=False):
             cells = row.cells
@@ -82,11 +82,11 @@ class Mind(FileImporter):
             item = {"item_id": cells["id"], "title": cells["title"], "categories": list(filter(None, categories))}
             yield FileRow(item | ({"description": cells["abstract"]} if cells["abstract"] else {}), row.place)
 
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """What was shown, each followed by the clicks on it; the history column has no times and is left out."""
         return by_time(self._events(faults), faults)
 
-    def _events(self, faults: Faults) -> Iterator[Timed]:
+    def _events(self, faults: RowFaults) -> Iterator[SortableEvent]:
         shown = rows(self.paths[0], faults, delimiter="\t", columns=self._shown, quoted=False)
         for row, (at, listed) in readable(shown, self._impression, faults):
             who: dict[str, Any] = {"user_id": row.cells["user"]}
@@ -99,7 +99,7 @@ class Mind(FileImporter):
                     click = {"event_id": f"{name}-{position}", "type": "click", "item_id": item, "position": position}
                     yield at, line, file, who | click
 
-    def _impression(self, row: Row) -> tuple[float, list[tuple[str, bool]]]:
+    def _impression(self, row: TableRow) -> tuple[float, list[tuple[str, bool]]]:
         listed = []
         for each in row.cells["impressions"].split():
             item, dash, clicked = each.rpartition("-")
@@ -116,3 +116,6 @@ def device(agent: str) -> str | None:
     if _PHONE.search(agent):
         return "phone"
     return "tablet" if _TABLET.search(agent) else "desktop"
+
+
+IMPORTERS: Final = (Deskdrop, Mind)

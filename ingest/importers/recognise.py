@@ -1,37 +1,39 @@
-"""Which importer reads a path: told by its files, or by a column map."""
+"""Finds the importer of a path, by the path's files or by a column map."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-from ingest.importers.books import Goodbooks
-from ingest.importers.games import Steam, SteamReviews
+from ingest import importers
 from ingest.importers.mapped import Mapped
-from ingest.importers.movielens import MovieLens, MovieLens1M, MovieLens100k
-from ingest.importers.news import Deskdrop, Mind
-from ingest.importers.sessions import Diginetica, DigineticaViews, RecSys2015, Yoochoose
-from ingest.importers.shops import Amazon, RetailRocket
 from ingest.importing.base import FileImporter, Importer
 from schemas.errors import DatasetUnknown
 
-KNOWN: Final[tuple[type[FileImporter], ...]] = (
-    *(MovieLens, MovieLens100k, MovieLens1M, Deskdrop, RetailRocket, Mind, RecSys2015, Yoochoose),
-    *(Diginetica, DigineticaViews, Steam, SteamReviews, Amazon, Goodbooks),
-)
-"""Amazon stands late: it opens every JSON file to see what is in it."""
 AUTO: Final = frozenset({"auto", "csv", "tsv", "jsonl", "mapped"})
 """Names that stand for "look for yourself", beside the data sets' own."""
+
+
+@cache
+def file_importers() -> Sequence[type[FileImporter]]:
+    """Returns what the modules of this folder declare in ``IMPORTERS``, in the order in which they are tried."""
+    names = sorted(module.name for module in pkgutil.iter_modules(importers.__path__))
+    modules = [importlib.import_module(f"{importers.__name__}.{name}") for name in names]
+    declared = [importer for module in modules for importer in getattr(module, "IMPORTERS", ())]
+    return sorted(declared, key=lambda importer: importer.order)
 
 
 def recognise(path: Path, mapping: Mapping[str, str] | None = None, dataset: str = "auto") -> Importer:
     """The importer of a folder or file; ``dataset`` insists on one. Raises DatasetUnknown, ConfigurationInvalid."""
     if not path.exists():
         raise DatasetUnknown(f"there is no {path}")
-    candidates = [known for known in KNOWN if dataset in {*AUTO, known.dataset, *known.aliases}]
+    candidates = [known for known in file_importers() if dataset in {*AUTO, known.dataset, *known.aliases}]
     if not candidates:
-        names = ", ".join(known.dataset for known in KNOWN)
+        names = ", ".join(known.dataset for known in file_importers())
         raise DatasetUnknown(f"no data set is called '{dataset}'; there are {names}, and auto")
     if mapping:
         return Mapped(path, mapping)

@@ -8,9 +8,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.importing.base import Faults, FileImporter, FileRow
-from ingest.importing.files import Row, rows
-from ingest.importing.ordering import Made, events_by_time, events_in_order
+from ingest.importing.base import FileImporter, FileRow, RowFaults
+from ingest.importing.files import TableRow, rows
+from ingest.importing.ordering import DatedEvent, events_by_time, events_in_order
 
 _PERIOD: Final = re.compile(r"period_(\d+)\.txt(\.gz)?$")
 
@@ -22,12 +22,12 @@ class RecSys2015(FileImporter):
     needs = ("train.tsv", "test.tsv")
     _columns: Final = ("SessionId", "ItemId", "Time")
 
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Clicks of sessions without a known user."""
         files = (rows(path, faults, delimiter="\t", needs=self._columns) for path in self.paths)
         return events_by_time(chain.from_iterable(files), self._click, faults)
 
-    def _click(self, row: Row) -> Made:
+    def _click(self, row: TableRow) -> DatedEvent:
         name = f"{self.dataset}-{row.place.file.partition('.')[0]}-{row.number}"
         return row.time_in("Time"), _event("click", name, row.cells["SessionId"], row.cells["ItemId"])
 
@@ -41,13 +41,13 @@ class Yoochoose(FileImporter):
     _clicks: Final = ("session", "time", "item", "category")
     _buys: Final = ("session", "time", "item", "price", "quantity")
 
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Clicks and purchases of sessions without a known user."""
         pairs = zip(self.paths, (self._clicks, self._buys), strict=False)
         files = (rows(path, faults, columns=columns) for path, columns in pairs)
         return events_by_time(chain.from_iterable(files), self._event, faults)
 
-    def _event(self, row: Row) -> Made:
+    def _event(self, row: TableRow) -> DatedEvent:
         cells, kind = row.cells, "purchase" if "quantity" in row.cells else "click"
         event = _event(kind, f"{self.dataset}-{kind}-{row.number}", cells["session"], cells["item"])
         if kind == "purchase":
@@ -67,12 +67,12 @@ class Diginetica(FileImporter):
         weeks = [(int(match[1]), path) for path in self.folder.iterdir() if (match := _PERIOD.match(path.name))]
         return [path for _, path in sorted(weeks)]
 
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Clicks in the files' order; their time is that of the import."""
         weeks = (rows(path, faults, delimiter=" ", columns=("session", "item")) for path in self.paths)
         return events_in_order(chain.from_iterable(weeks), self._click, faults)
 
-    def _click(self, row: Row) -> dict[str, Any]:
+    def _click(self, row: TableRow) -> dict[str, Any]:
         week = row.place.file.removeprefix("period_").partition(".")[0]
         return _event("click", f"{self.dataset}-{week}-{row.number}", row.cells["session"], row.cells["item"])
 
@@ -87,27 +87,27 @@ class DigineticaViews(FileImporter):
     _views: Final = ("session", "user", "item", "milliseconds", "date")
     _purchases: Final = ("session", "user", "milliseconds", "date", "order", "item")
 
-    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Products with their category."""
         if path := self.path("product-categories.csv"):
             for row in rows(path, faults, delimiter=";", columns=("item", "category")):
                 if row.number > 1:
                     yield FileRow({"item_id": row.cells["item"], "categories": [row.cells["category"]]}, row.place)
 
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Views and purchases, at the milliseconds after the beginning of their session's day that the files say."""
         read = [self._rows("train-item-views.csv", self._views, faults)]
         read.append(self._rows("train-purchases.csv", self._purchases, faults))
         return events_by_time(chain.from_iterable(read), self._event, faults)
 
-    def _rows(self, name: str, columns: Sequence[str], faults: Faults) -> Iterator[Row]:
+    def _rows(self, name: str, columns: Sequence[str], faults: RowFaults) -> Iterator[TableRow]:
         path = self.path(name)
         # Versions of the set differ in how they name the columns, not in their order.
         return (
             (row for row in rows(path, faults, delimiter=";", columns=columns) if row.number > 1) if path else iter(())
         )
 
-    def _event(self, row: Row) -> Made:
+    def _event(self, row: TableRow) -> DatedEvent:
         kind = "purchase" if "order" in row.cells else "view"
         event = _event(kind, f"{self.dataset}-{kind}-{row.number}", row.cells["session"], row.cells["item"])
         if row.cells["user"] not in {"", "NA"}:
@@ -117,3 +117,6 @@ class DigineticaViews(FileImporter):
 
 def _event(kind: str, event_id: str, session: str, item: str) -> dict[str, Any]:
     return {"event_id": event_id, "type": kind, "session_id": session, "item_id": item}
+
+
+IMPORTERS: Final = (RecSys2015, Yoochoose, Diginetica, DigineticaViews)

@@ -8,9 +8,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.importing.base import Faults, FileImporter, FileRow
-from ingest.importing.files import CellInvalid, Row, header, objects, rows
-from ingest.importing.ordering import Made, events_by_time
+from ingest.importing.base import FileImporter, FileRow, RowFaults
+from ingest.importing.files import CellInvalid, TableRow, header, objects, rows
+from ingest.importing.ordering import DatedEvent, events_by_time
 from schemas.errors import DatasetUnknown
 
 _TEXT: Final = 10_000
@@ -21,6 +21,7 @@ class Amazon(FileImporter):
     """Reviews and products of 2014, 2018 or 2023 as JSON lines; each file is told by what its first line holds."""
 
     dataset = "amazon"
+    order = 1_000  # it opens every JSON file to see what is in it
     aliases = ("amazon-reviews",)
     needs = ("*.json or *.jsonl with reviewerID, asin and overall, or user_id, parent_asin and rating",)
     _reviews: Final = ({"reviewerID", "asin", "overall"}, {"user_id", "parent_asin", "rating"})
@@ -45,14 +46,14 @@ class Amazon(FileImporter):
 
     def _kind(self, path: Path) -> str | None:
         try:
-            names = next((set(row.cells) for row in objects(path, Faults())), set[str]())
+            names = next((set(row.cells) for row in objects(path, RowFaults())), set[str]())
         except DatasetUnknown:
             return None
         if any(needed <= names for needed in self._reviews):
             return "reviews"
         return "products" if names & {"asin", "parent_asin"} and "title" in names else None
 
-    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Products with their categories, price and brand."""
         for row in chain.from_iterable(objects(path, faults) for path in self._files["products"]):
             cells = row.cells
@@ -67,12 +68,12 @@ class Amazon(FileImporter):
             }
             yield FileRow({name: value for name, value in item.items() if value not in (None, "")}, row.place)
 
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Reviews as ratings at their times."""
         reviews = chain.from_iterable(objects(path, faults) for path in self._files["reviews"])
         return events_by_time(reviews, self._rating, faults)
 
-    def _rating(self, row: Row) -> Made:
+    def _rating(self, row: TableRow) -> DatedEvent:
         old = "reviewerID" in row.cells
         file = row.place.file.partition(".")[0]
         event = {
@@ -100,7 +101,7 @@ class RetailRocket(FileImporter):
         """An ``events.csv`` with RetailRocket's columns."""
         return header(folder, "events.csv") == list(cls._columns)
 
-    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Items with their last known category, the only property that is not hashed beside whether it is available."""
         newest: dict[str, tuple[int, str]] = {}
         for row in chain.from_iterable(rows(path, faults, needs=self._properties) for path in self.paths[1:]):
@@ -110,11 +111,11 @@ class RetailRocket(FileImporter):
         for item, (_, category) in newest.items():
             yield {"item_id": item, "categories": [category]}
 
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Views, cart and purchases of visitors, who are guests."""
         return events_by_time(rows(self.paths[0], faults, needs=self._columns), self._event, faults)
 
-    def _event(self, row: Row) -> Made:
+    def _event(self, row: TableRow) -> DatedEvent:
         kind = self._kinds.get(row.cells["event"])
         if kind is None:
             raise CellInvalid(f"column event: '{row.cells['event'][:40]}' is none of {', '.join(self._kinds)}")
@@ -122,7 +123,7 @@ class RetailRocket(FileImporter):
         return row.time_in("timestamp"), event | {"anonymous_id": row.cells["visitorid"]}
 
 
-def _asin(row: Row) -> str:
+def _asin(row: TableRow) -> str:
     """Of 2023 the product that its variants share."""
     return str(row.cells.get("parent_asin") or row.cells.get("asin", ""))
 
@@ -143,3 +144,6 @@ def _price(said: Any) -> float | None:
 
 def _text(said: Any) -> str:
     return " ".join(map(str, said) if isinstance(said, list) else [str(said or "")])[:_TEXT]
+
+
+IMPORTERS: Final = (RetailRocket, Amazon)

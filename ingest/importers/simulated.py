@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ingest.importing.base import Faults, UserRow
-from ingest.importing.run import Imported, ImportParts, ProgressFile, Step, fingerprint, run_import
+from ingest.importing.base import RowFaults, UserRow
+from ingest.importing.run import ImportDependencies, Imported, ImportStep, ProgressFile, fingerprint, run_import
 from ingest.simulator import shop
 from ingest.validation.validate import utc
 from schemas.weights import Weight
@@ -28,24 +28,24 @@ class SampleStore:
         self._seed, self._end, self._n_shoppers, self._days = seed, end, n_shoppers, days
         self.dataset = f"sample-{seed}-{n_shoppers}-{days}"
 
-    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - nothing here is malformed
+    def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - nothing here is malformed
         """The games."""
         return (dict(item) for item in shop.catalogue(self._end, self._days))
 
-    def users(self, faults: Faults) -> Iterator[UserRow]:  # noqa: ARG002 - nothing here is malformed
+    def users(self, faults: RowFaults) -> Iterator[UserRow]:  # noqa: ARG002 - nothing here is malformed
         """The shoppers' country and device."""
         for shopper in shop.shoppers(self._seed, self._n_shoppers):
             yield UserRow(shopper.user_id, {"country": shopper.country, "device": shopper.device})
 
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - nothing here is malformed
+    def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - nothing here is malformed
         """What they did, in order of time."""
         return shop.events(self._seed, self._n_shoppers, self._days, end=self._end)
 
 
 def import_sample(
-    parts: ImportParts,
+    parts: ImportDependencies,
     file: ProgressFile,
-    report: Callable[[Step], None] = lambda _: None,
+    report: Callable[[ImportStep], None] = lambda _: None,
     *,
     seed: int = 1,
     n_shoppers: int = 2_000,

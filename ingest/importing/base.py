@@ -8,11 +8,11 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from schemas.weights import Weight
 
-NAMED_FAULTS: Final = 5
+MAX_NAMED_FAULTS: Final = 5
 """How many malformed rows are named; the others are only counted."""
 
 
-class Place(NamedTuple):
+class SourceLine(NamedTuple):
     """A line of a file, counted from 1; as text, how it is named to a person."""
 
     file: str
@@ -22,18 +22,18 @@ class Place(NamedTuple):
         return f"{self.file} line {self.line}"
 
 
-Watch = Callable[[str, int, int], None]
+ReadProgress = Callable[[str, int, int], None]
 """Told how far a file is read: its name, its bytes so far and in all."""
 
 
-def unwatched(_name: str, _done: int, _total: int) -> None:
+def ignore_progress(_name: str, _done: int, _total: int) -> None:
     """Nobody watches."""
 
 
-class Faults:
+class RowFaults:
     """What an import notes while it reads: malformed rows, counted and the first few named, and how far a file is."""
 
-    def __init__(self, count: int = 0, watch: Watch = unwatched) -> None:
+    def __init__(self, count: int = 0, watch: ReadProgress = ignore_progress) -> None:
         self.count = count
         self.named: list[str] = []
         self.watch = watch
@@ -43,7 +43,7 @@ class Faults:
     def note(self, where: object, reason: str) -> None:
         """Count a row and keep what is wrong with it, if it is one of the first."""
         self.count += 1
-        if len(self.named) < NAMED_FAULTS:
+        if len(self.named) < MAX_NAMED_FAULTS:
             self.named.append(f"{where}: {reason}")
 
 
@@ -52,7 +52,7 @@ class FileRow(dict[str, Any]):
 
     __slots__ = ("where",)
 
-    def __init__(self, said: dict[str, Any], where: Place) -> None:
+    def __init__(self, said: dict[str, Any], where: SourceLine) -> None:
         super().__init__(said)
         self.where = where
 
@@ -87,13 +87,13 @@ class Importer(Protocol):
     def paths(self) -> Sequence[Path]:
         """The files that it reads."""
 
-    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Items as the bulk call takes them."""
 
-    def users(self, faults: Faults) -> Iterator[UserRow]:
+    def users(self, faults: RowFaults) -> Iterator[UserRow]:
         """Users; their attributes are coarsened later."""
 
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Events in order of time, each with an ``event_id`` that is the same at every import.
 
         A set without times comes in the order of its files: then each event's time is that of its import, so that
@@ -111,6 +111,8 @@ class FileImporter:
     """The files by which a folder is recognised."""
     uses: tuple[str, ...] = ()
     """Further files that are read where they are there."""
+    order = 100
+    """Importers are tried in this order; equal ones by the names of their modules."""
     types: frozenset[str] = frozenset()
     weights: Mapping[str, Weight] = {}
 
@@ -131,15 +133,15 @@ class FileImporter:
         """A file of the folder, packed or not."""
         return found(self.folder, name)
 
-    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - most sets name no items
+    def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - most sets name no items
         """None."""
         return iter(())
 
-    def users(self, faults: Faults) -> Iterator[UserRow]:  # noqa: ARG002 - most sets say nothing of users
+    def users(self, faults: RowFaults) -> Iterator[UserRow]:  # noqa: ARG002 - most sets say nothing of users
         """None."""
         return iter(())
 
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - a catalogue has no events
+    def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - a catalogue has no events
         """None."""
         return iter(())
 

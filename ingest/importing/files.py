@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple, TypeVar, cast
 
-from ingest.importing.base import Faults, Place, found
+from ingest.importing.base import RowFaults, SourceLine, found
 from ingest.validation.jsontext import parse
 from schemas.errors import DatasetUnknown
 
@@ -34,10 +34,10 @@ class CellInvalid(ValueError):
     """What a column holds is not what it should; the text names the column."""
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """One row: the line that it ends on, and its cells by column."""
 
-    place: Place
+    place: SourceLine
     cells: dict[str, Any]
 
     @property
@@ -51,7 +51,7 @@ class Row(NamedTuple):
 
     def time_in(self, column: str) -> float:
         """The time that a column holds, in seconds since 1970; raises CellInvalid."""
-        return self._read(column, moment, "a time: epoch seconds or ms, or ISO")
+        return self._read(column, parse_timestamp, "a time: epoch seconds or ms, or ISO")
 
     def time_as(self, column: str, form: str) -> float:
         """The same of a time in UTC that is written in this ``strptime`` form; raises CellInvalid."""
@@ -65,7 +65,7 @@ class Row(NamedTuple):
             raise CellInvalid(f"column {column}: '{str(text)[:40]}' is not {wanted}") from error
 
 
-def lines(path: Path, encoding: str, faults: Faults) -> Iterator[str]:
+def lines(path: Path, encoding: str, faults: RowFaults) -> Iterator[str]:
     """The file's lines; one that is not in the encoding is a fault and comes as an empty line."""
     with _opened(path, faults) as file:
         try:
@@ -73,14 +73,14 @@ def lines(path: Path, encoding: str, faults: Faults) -> Iterator[str]:
                 try:
                     yield line.decode(encoding).removeprefix("\ufeff")
                 except UnicodeDecodeError:
-                    faults.note(Place(path.name, number), f"is not {encoding} text")
+                    faults.note(SourceLine(path.name, number), f"is not {encoding} text")
                     yield "\n"
         except (EOFError, zlib.error, OSError) as error:
             raise DatasetUnknown(f"{path} is damaged ({error}); fetch it again") from error
 
 
 @contextmanager
-def _opened(path: Path, faults: Faults) -> Iterator[Iterable[bytes]]:
+def _opened(path: Path, faults: RowFaults) -> Iterator[Iterable[bytes]]:
     """The file's lines as bytes, unpacked; tells how far it is. Raises DatasetUnknown where it cannot be opened."""
     try:
         raw = path.open("rb")
@@ -92,7 +92,7 @@ def _opened(path: Path, faults: Faults) -> Iterator[Iterable[bytes]]:
         yield _watched(unpacked, raw, path, faults)
 
 
-def _watched(unpacked: IO[bytes], raw: IO[bytes], path: Path, faults: Faults) -> Iterator[bytes]:
+def _watched(unpacked: IO[bytes], raw: IO[bytes], path: Path, faults: RowFaults) -> Iterator[bytes]:
     total = path.stat().st_size
     for number, line in enumerate(unpacked):
         if number % _TOLD == 0:
@@ -103,14 +103,14 @@ def _watched(unpacked: IO[bytes], raw: IO[bytes], path: Path, faults: Faults) ->
 
 def rows(
     path: Path,
-    faults: Faults,
+    faults: RowFaults,
     *,
     delimiter: str = ",",
     columns: Sequence[str] | None = None,
     needs: Sequence[str] = (),
     encoding: str = "utf-8",
     quoted: bool = True,
-) -> Iterator[Row]:
+) -> Iterator[TableRow]:
     """The file's rows; its first line names the columns unless they are given. Rows of another length are faults.
 
     ``delimiter`` may be longer than a character where nothing is quoted. Raises DatasetUnknown where the first line
@@ -132,7 +132,7 @@ def rows(
     return _rows(reader, names, path.name, faults)
 
 
-def _rows(reader: Any, names: Sequence[str], file: str, faults: Faults) -> Iterator[Row]:
+def _rows(reader: Any, names: Sequence[str], file: str, faults: RowFaults) -> Iterator[TableRow]:
     width = len(names)
     while True:
         try:
@@ -140,21 +140,21 @@ def _rows(reader: Any, names: Sequence[str], file: str, faults: Faults) -> Itera
         except StopIteration:
             return
         except csv.Error as error:
-            faults.note(Place(file, reader.line_num), str(error))
+            faults.note(SourceLine(file, reader.line_num), str(error))
             continue
         if len(cells) == width:
-            yield Row(Place(file, reader.line_num), dict(zip(names, cells, strict=True)))
+            yield TableRow(SourceLine(file, reader.line_num), dict(zip(names, cells, strict=True)))
         elif cells:
-            faults.note(Place(file, reader.line_num), f"has {len(cells)} columns instead of {width}")
+            faults.note(SourceLine(file, reader.line_num), f"has {len(cells)} columns instead of {width}")
 
 
 def header(folder: Path, name: str) -> list[str]:
     """The columns that the first line of a folder's CSV file names; none where there is no such file."""
     path = found(folder, name)
-    return next(csv.reader(lines(path, "utf-8", Faults())), []) if path else []
+    return next(csv.reader(lines(path, "utf-8", RowFaults())), []) if path else []
 
 
-def objects(path: Path, faults: Faults) -> Iterator[Row]:
+def objects(path: Path, faults: RowFaults) -> Iterator[TableRow]:
     """The objects of a file of JSON lines; some older sets write Python's dictionaries instead."""
     for number, line in enumerate(lines(path, "utf-8", faults), 1):
         if not line.strip():
@@ -162,12 +162,12 @@ def objects(path: Path, faults: Faults) -> Iterator[Row]:
         try:
             thing = _python(line) if line.startswith(_PYTHON) else parse(line.encode())
         except ValueError as error:
-            faults.note(Place(path.name, number), f"is not JSON: {error}")
+            faults.note(SourceLine(path.name, number), f"is not JSON: {error}")
             continue
         if isinstance(thing, dict):
-            yield Row(Place(path.name, number), thing)
+            yield TableRow(SourceLine(path.name, number), thing)
         else:
-            faults.note(Place(path.name, number), "is not a JSON object")
+            faults.note(SourceLine(path.name, number), "is not a JSON object")
 
 
 def _python(line: str) -> Any:
@@ -177,7 +177,9 @@ def _python(line: str) -> Any:
         raise ValueError(f"nor a Python dictionary: {error}") from error
 
 
-def readable(source: Iterable[Row], make: Callable[[Row], T | None], faults: Faults) -> Iterator[tuple[Row, T]]:
+def readable(
+    source: Iterable[TableRow], make: Callable[[TableRow], T | None], faults: RowFaults
+) -> Iterator[tuple[TableRow, T]]:
     """The rows and what is made of them, without those that ``make`` passes over; CellInvalid is a fault.
 
     Raises DatasetUnknown where none of the first rows can be read: it is another file than was thought.
@@ -198,7 +200,7 @@ def readable(source: Iterable[Row], make: Callable[[Row], T | None], faults: Fau
         raise DatasetUnknown(f"no row can be read, so this is not the file that it is taken for; {faults.named[0]}")
 
 
-def moment(text: str) -> float:
+def parse_timestamp(text: str) -> float:
     """Seconds since 1970 of an epoch time (s, ms, µs or ns, told by its size) or an ISO time (UTC where it says none).
 
     Raises ValueError.

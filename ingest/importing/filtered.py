@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ingest.importing.base import Faults, Importer, UserRow, Watch
+from ingest.importing.base import Importer, ReadProgress, RowFaults, UserRow
 from ingest.importing.files import slug
-from ingest.importing.k_core import Filter, Kept
+from ingest.importing.k_core import Filter, KeptIds
 from schemas.errors import ConfigurationInvalid
 from schemas.weights import Weight
 
@@ -22,7 +22,7 @@ class Filtered:
 
     def __init__(self, importer: Importer, rules: Filter) -> None:
         self._importer, self._rules = importer, rules
-        self._decided: Kept | None = None
+        self._decided: KeptIds | None = None
         self.dataset = f"{importer.dataset}-{slug(str(rules), 64)}"
 
     @property
@@ -40,30 +40,30 @@ class Filtered:
         """Those of the whole."""
         return self._importer.paths
 
-    def items(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """The items that are kept."""
         kept = self._kept(faults)
         return (item for item in self._importer.items(faults) if kept.has_item(item["item_id"]))
 
-    def users(self, faults: Faults) -> Iterator[UserRow]:
+    def users(self, faults: RowFaults) -> Iterator[UserRow]:
         """The people who are kept."""
         kept = self._kept(faults)
         return (user for user in self._importer.users(faults) if kept.has_person(f"u{user.user_id}"))
 
-    def events(self, faults: Faults) -> Iterator[dict[str, Any]]:
+    def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """The events of people who are kept about items that are."""
         kept = self._kept(faults)
         return (left for event in self._importer.events(faults) if (left := _left(event, kept)) is not None)
 
-    def _kept(self, faults: Faults) -> Kept:
+    def _kept(self, faults: RowFaults) -> KeptIds:
         if self._decided is None:
             self._decided = self._count(faults.watch)
         return self._decided
 
-    def _count(self, watch: Watch) -> Kept:
-        kept = Kept()
+    def _count(self, watch: ReadProgress) -> KeptIds:
+        kept = KeptIds()
         # Its faults are noted when the events are read for good.
-        for event in self._importer.events(Faults(watch=watch)):
+        for event in self._importer.events(RowFaults(watch=watch)):
             if event["type"] != "impression" and event.get("item_id"):
                 kept.count(_person(event), event["item_id"])
         kept.decide(self._rules)
@@ -74,7 +74,7 @@ class Filtered:
         return kept
 
 
-def _left(event: dict[str, Any], kept: Kept) -> dict[str, Any] | None:
+def _left(event: dict[str, Any], kept: KeptIds) -> dict[str, Any] | None:
     """The event, without shown items that are not kept; None where nothing is left of it."""
     if not kept.has_person(_person(event)) or ("item_id" in event and not kept.has_item(event["item_id"])):
         return None

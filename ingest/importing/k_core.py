@@ -52,7 +52,7 @@ def parse_filter(text: str) -> Filter:
     return Filter(**asked)
 
 
-class Kept:
+class KeptIds:
     """People and items by their ids, met while counting; afterwards, whether each is kept."""
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ class Kept:
         # Each copy of 20 million rows that is let go of early is 160 MB less at the peak.
         del users, items
         self._rows = (array("i"), array("i"))
-        self._kept = kept(*_distinct(pairs), rules, len(self._people), len(self._items))
+        self._kept = select_k_core(*_distinct(pairs), rules, len(self._people), len(self._items))
 
     def any(self) -> bool:
         """Whether anything is kept at all."""
@@ -93,7 +93,7 @@ class Kept:
         return code is not None and bool(self._kept[side][code])
 
 
-def kept(
+def select_k_core(
     users: Codes, items: Codes, rules: Filter, n_users: int, n_items: int
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Whether each user (of n_users) and each item is kept, given the distinct pairs of them."""

@@ -13,12 +13,12 @@ from typing import IO, Any, Final
 
 import msgspec
 
-from ingest.importing.base import Faults, FileRow, Place
-from ingest.importing.files import Row, readable
+from ingest.importing.base import FileRow, RowFaults, SourceLine
+from ingest.importing.files import TableRow, readable
 
-Made = tuple[float, dict[str, Any]]
+DatedEvent = tuple[float, dict[str, Any]]
 """Seconds since 1970, and the event without its time."""
-Timed = tuple[float, int, str, dict[str, Any]]
+SortableEvent = tuple[float, int, str, dict[str, Any]]
 """Seconds since 1970, the line's number and its file, and the event without its time."""
 
 RUN: Final = 100_000
@@ -27,25 +27,27 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _KEY: Final = itemgetter(0, 1)
 
 
-def events_by_time(rows: Iterable[Row], make: Callable[[Row], Made | None], faults: Faults) -> Iterator[FileRow]:
+def events_by_time(
+    rows: Iterable[TableRow], make: Callable[[TableRow], DatedEvent | None], faults: RowFaults
+) -> Iterator[FileRow]:
     """The events that are made of rows, in order of time; CellInvalid makes a row a fault."""
     made = readable(rows, make, faults)
     return by_time(((at, row.place.line, row.place.file, event) for row, (at, event) in made), faults)
 
 
 def events_in_order(
-    rows: Iterable[Row], make: Callable[[Row], dict[str, Any] | None], faults: Faults
+    rows: Iterable[TableRow], make: Callable[[TableRow], dict[str, Any] | None], faults: RowFaults
 ) -> Iterator[FileRow]:
     """The events of rows that have no times, in the order of the file."""
     return (FileRow(event, row.place) for row, event in readable(rows, make, faults))
 
 
-def by_time(events: Iterable[Timed], faults: Faults, run: int = RUN) -> Iterator[FileRow]:
+def by_time(events: Iterable[SortableEvent], faults: RowFaults, run: int = RUN) -> Iterator[FileRow]:
     """The events with their ``occurred_at``, by time and then by row; holds ``run`` of them at a time."""
     source = iter(events)
     first = sorted(islice(source, run), key=_KEY)
     with ExitStack() as stack:
-        runs: list[Iterable[Timed]] = [first]
+        runs: list[Iterable[SortableEvent]] = [first]
         count = len(first)
         if count == run:
             # Only sets that outgrow memory pay for the disk.
@@ -55,7 +57,7 @@ def by_time(events: Iterable[Timed], faults: Faults, run: int = RUN) -> Iterator
         faults.expected = count
         for at, number, file, event in heapq.merge(*runs, key=_KEY):
             event["occurred_at"] = _time(at)
-            yield FileRow(event, Place(file, number))
+            yield FileRow(event, SourceLine(file, number))
 
 
 def _time(at: float) -> datetime | None:
@@ -66,7 +68,7 @@ def _time(at: float) -> datetime | None:
         return datetime.min.replace(tzinfo=UTC)
 
 
-def _spilled(chunk: list[Timed], stack: ExitStack) -> IO[bytes]:
+def _spilled(chunk: list[SortableEvent], stack: ExitStack) -> IO[bytes]:
     file = tempfile.TemporaryFile(prefix="freshet-import-")  # noqa: SIM115 - the stack closes it
     stack.enter_context(file)
     file.writelines(msgspec.json.encode(each) + b"\n" for each in chunk)
@@ -74,6 +76,6 @@ def _spilled(chunk: list[Timed], stack: ExitStack) -> IO[bytes]:
     return file
 
 
-def _read(file: IO[bytes]) -> Iterator[Timed]:
-    decoder = msgspec.json.Decoder(Timed)
+def _read(file: IO[bytes]) -> Iterator[SortableEvent]:
+    decoder = msgspec.json.Decoder(SortableEvent)
     return map(decoder.decode, file)

@@ -15,10 +15,10 @@ import msgspec
 import structlog
 
 from ingest import metrics
-from ingest.importing.base import Faults, FileRow, Importer, UserRow, Watch, unwatched
+from ingest.importing.base import FileRow, Importer, ReadProgress, RowFaults, UserRow, ignore_progress
 from ingest.validation import validate
-from ingest.validation.fast_path import take_plain
-from ingest.validation.validate import Policy, Rejection, Taken
+from ingest.validation.fast_path import accept_simple_event
+from ingest.validation.validate import Accepted, Policy, Rejection
 from schemas.errors import ConfigurationInvalid, LogUnavailable
 from schemas.log import topics
 from schemas.log.records import LogEntry
@@ -35,7 +35,7 @@ _APPEND_SECONDS: Final = 60.0
 _LOG = structlog.get_logger(__name__)
 
 
-class Progress(msgspec.Struct):
+class ImportProgress(msgspec.Struct):
     """How far an import is: when it began, and rows confirmed by the log or refused as malformed, for each topic."""
 
     fingerprint: str
@@ -51,17 +51,17 @@ class ProgressFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def load(self, fingerprint: str, now: float) -> Progress:
+    def load(self, fingerprint: str, now: float) -> ImportProgress:
         """What was noted of this very data set; a fresh start for any other. Raises ConfigurationInvalid."""
         try:
-            noted = msgspec.json.decode(self._path.read_bytes(), type=Progress)
+            noted = msgspec.json.decode(self._path.read_bytes(), type=ImportProgress)
         except FileNotFoundError:
-            return Progress(fingerprint, now)
+            return ImportProgress(fingerprint, now)
         except msgspec.DecodeError as error:
             raise ConfigurationInvalid(f"{self._path} is damaged: remove it, and the import begins anew") from error
-        return noted if noted.fingerprint == fingerprint else Progress(fingerprint, now)
+        return noted if noted.fingerprint == fingerprint else ImportProgress(fingerprint, now)
 
-    def save(self, progress: Progress) -> None:
+    def save(self, progress: ImportProgress) -> None:
         """Replace the file, synced first: the log must never be behind what it says."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         beside = self._path.with_suffix(".tmp")
@@ -82,7 +82,7 @@ class Imported(NamedTuple):
     named: Sequence[str]
 
 
-class Step(NamedTuple):
+class ImportStep(NamedTuple):
     """Told to the progress callback after each batch; ``expected`` is how many rows there are, once that is known."""
 
     topic: str
@@ -91,7 +91,7 @@ class Step(NamedTuple):
     expected: int | None = None
 
 
-class ImportParts(NamedTuple):
+class ImportDependencies(NamedTuple):
     """What an import needs beside the data set; ``sleep`` waits for a log whose queue is full."""
 
     writer: LogWriter
@@ -104,10 +104,10 @@ class ImportParts(NamedTuple):
 
 def run_import(
     importer: Importer,
-    parts: ImportParts,
+    parts: ImportDependencies,
     file: ProgressFile,
-    report: Callable[[Step], None] = lambda _: None,
-    watch: Watch = unwatched,
+    report: Callable[[ImportStep], None] = lambda _: None,
+    watch: ReadProgress = ignore_progress,
 ) -> Imported:
     """Append a data set's items, users and events, in this order; one that is done already appends nothing.
 
@@ -115,7 +115,7 @@ def run_import(
     Also DatasetUnknown (a file is damaged) and ConfigurationInvalid (the progress file is).
     """
     progress = file.load(fingerprint(importer, parts.log_id), parts.clock())
-    faults, before = Faults(progress.malformed, watch), sum(progress.rows.values())
+    faults, before = RowFaults(progress.malformed, watch), sum(progress.rows.values())
     if not progress.done:
         for topic, things in _stages(importer, parts, faults):
             faults.expected = None
@@ -133,15 +133,18 @@ def fingerprint(importer: Importer, log_id: str) -> str:
     return blake2b(f"{importer.dataset}{files}{log_id}".encode(), digest_size=12).hexdigest()
 
 
-Take = Callable[[], Taken]
+Take = Callable[[], Accepted]
 
 
 def _stages(
-    importer: Importer, parts: ImportParts, faults: Faults
+    importer: Importer, parts: ImportDependencies, faults: RowFaults
 ) -> Iterator[tuple[str, Iterator[tuple[object, Take]]]]:
     now = validate.utc(parts.clock())
     allowed = parts.policy._replace(types=parts.policy.types | importer.types)
-    yield topics.ITEMS, ((_named("item", raw), partial(validate.take_item, raw, now)) for raw in importer.items(faults))
+    yield (
+        topics.ITEMS,
+        ((_named("item", raw), partial(validate.validate_item, raw, now)) for raw in importer.items(faults)),
+    )
     yield topics.USERS, ((f"user {row.user_id}", partial(_user, row, now, allowed)) for row in importer.users(faults))
     yield topics.EVENTS, ((_named("event", raw), partial(_event, raw, now, allowed)) for raw in importer.events(faults))
 
@@ -151,22 +154,22 @@ def _named(what: str, raw: dict[str, Any]) -> object:
     return raw.where if isinstance(raw, FileRow) else f"{what} {raw.get(f'{what}_id')}"
 
 
-def _user(row: UserRow, now: Any, allowed: Policy) -> Taken:
+def _user(row: UserRow, now: Any, allowed: Policy) -> Accepted:
     return validate.put_user(row.user_id, {"attributes": row.attributes}, now, allowed)
 
 
-def _event(raw: dict[str, Any], now: Any, allowed: Policy) -> Taken:
-    return take_plain(raw, now, allowed) or validate.take_event(raw, now, lambda: "", allowed)
+def _event(raw: dict[str, Any], now: Any, allowed: Policy) -> Accepted:
+    return accept_simple_event(raw, now, allowed) or validate.validate_event(raw, now, lambda: "", allowed)
 
 
 def _run_stage(
     topic: str,
     things: Iterator[tuple[object, Take]],
-    parts: ImportParts,
-    progress: Progress,
-    faults: Faults,
+    parts: ImportDependencies,
+    progress: ImportProgress,
+    faults: RowFaults,
     file: ProgressFile,
-    report: Callable[[Step], None],
+    report: Callable[[ImportStep], None],
 ) -> None:
     done = progress.rows.get(topic, 0)
     # Rows behind the mark were judged in an earlier run, and counted there.
@@ -176,10 +179,10 @@ def _run_stage(
         done += count
         progress.rows[topic], progress.malformed = done, faults.count
         file.save(progress)
-        report(Step(topic, done, faults.count, faults.expected))
+        report(ImportStep(topic, done, faults.count, faults.expected))
 
 
-def _batches(things: Iterator[tuple[object, Take]], faults: Faults) -> Iterator[tuple[int, list[LogEntry]]]:
+def _batches(things: Iterator[tuple[object, Take]], faults: RowFaults) -> Iterator[tuple[int, list[LogEntry]]]:
     """Rows consumed and the entries of those that are valid."""
     count, entries, keys = 0, list[LogEntry](), Counter[bytes]()
     for name, take in things:
@@ -198,7 +201,7 @@ def _batches(things: Iterator[tuple[object, Take]], faults: Faults) -> Iterator[
         yield count, entries
 
 
-def _append(parts: ImportParts, topic: str, entries: list[LogEntry]) -> None:
+def _append(parts: ImportDependencies, topic: str, entries: list[LogEntry]) -> None:
     """Append until every entry is confirmed; raises LogUnavailable when patience ends."""
     for delay in (*_DELAYS, None):
         entries, failure = _appended(parts.writer, topic, entries)

@@ -42,7 +42,7 @@ class Session:
     signs_in: bool
 
 
-class Row(NamedTuple):
+class PlannedEvent(NamedTuple):
     """One step with its place in time; tuples sort in global order."""
 
     seconds: float
@@ -89,7 +89,7 @@ def live(
         yield _event(f"{run}-{number}", session, step, rfc3339(clock()))
 
 
-def _history(seed: int, shopper: Shopper, world: Market, start: datetime) -> Iterator[Row]:
+def _history(seed: int, shopper: Shopper, world: Market, start: datetime) -> Iterator[PlannedEvent]:
     """All rows of one shopper, drawn from that shopper's own stream of chance."""
     rng = np.random.default_rng([seed, 3, shopper.index])
     days, now, number = len(world.by_day), 0.0, 0
@@ -103,7 +103,7 @@ def _history(seed: int, shopper: Shopper, world: Market, start: datetime) -> Ite
         for step in _steps(session, visitor, world, int(now // SECONDS_A_DAY), rng):
             now, number = now + step.wait, number + 1
             if now < days * SECONDS_A_DAY:
-                yield Row(now, shopper.index, number, session, step)
+                yield PlannedEvent(now, shopper.index, number, session, step)
 
 
 def _starts(shopper: Shopper, days: int, start: datetime, rng: np.random.Generator) -> Floats:

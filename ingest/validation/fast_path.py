@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ingest.validation.validate import Policy, Taken
+from ingest.validation.validate import Accepted, Policy
 from schemas.events import EARLIEST, ITEM_TYPES, MAX_AHEAD, TYPES, VALUED_TYPES, LoggedEvent
 from schemas.log.codec import encode_event
 from schemas.log.records import LogEntry
@@ -21,15 +21,15 @@ _FIELDS: Final = frozenset(
 _NEEDS_MORE: Final = (TYPES - ITEM_TYPES) | {"impression"}
 
 
-def take_plain(raw: Mapping[str, Any], now: datetime, allowed: Policy) -> Taken | None:
-    """The event's log entry as ``take_event`` makes it, or None where that must judge."""
+def accept_simple_event(raw: Mapping[str, Any], now: datetime, allowed: Policy) -> Accepted | None:
+    """The event's log entry as ``validate_event`` makes it, or None where that must judge."""
     if not (_FIELDS.issuperset(raw) and _known(raw.get("type"), allowed) and _identified(raw)):
         return None
     value, at = raw.get("value"), raw.get("occurred_at")
     if not (_timely(at, now) and _valued(value, raw["type"])):
         return None
     event = LoggedEvent(**{**raw, "occurred_at": at or now}, received_at=now)
-    return Taken(event.event_id, event.type, LogEntry(event.partition_key.encode(), encode_event(event)))
+    return Accepted(event.event_id, event.type, LogEntry(event.partition_key.encode(), encode_event(event)))
 
 
 def _known(kind: Any, allowed: Policy) -> bool:

@@ -22,7 +22,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-Coarse = tuple[str, Any]
+Generalized = tuple[str, Any]
 """The name and value to keep."""
 
 _AGES: Final = ((18, "under-18"), (25, "18-24"), (35, "25-34"), (45, "35-44"), (55, "45-54"), (65, "55-64"))
@@ -41,20 +41,20 @@ PERSON: Final = frozenset(
 """Names whose values are dropped from users' attributes."""
 
 
-class Rules(NamedTuple):
+class DropRules(NamedTuple):
     """What is dropped, as normalised names; every other rule is the same for users and events."""
 
     dropped: frozenset[str]
 
 
-def rules_for_users(extra: Iterable[str] = ()) -> Rules:
+def rules_for_users(extra: Iterable[str] = ()) -> DropRules:
     """The rules of users' attributes; ``extra`` are a site's own names to drop."""
-    return Rules(CONTACT | PERSON | frozenset(map(normal, extra)))
+    return DropRules(CONTACT | PERSON | frozenset(map(normal, extra)))
 
 
-def rules_for_events(extra: Iterable[str] = ()) -> Rules:
+def rules_for_events(extra: Iterable[str] = ()) -> DropRules:
     """The rules of an event's context and properties."""
-    return Rules(CONTACT | frozenset(map(normal, extra)))
+    return DropRules(CONTACT | frozenset(map(normal, extra)))
 
 
 @lru_cache(maxsize=4_096)
@@ -63,7 +63,7 @@ def normal(name: str) -> str:
     return name.lower().translate({ord(mark): None for mark in "_-. "})
 
 
-def coarsen(values: Mapping[str, Any], rules: Rules, now: datetime) -> dict[str, Any]:
+def generalize(values: Mapping[str, Any], rules: DropRules, now: datetime) -> dict[str, Any]:
     """The values to keep. A null stays one under its new name, so that a merge patch can remove what was kept."""
     kept: dict[str, Any] = {}
     for name, value in values.items():
@@ -77,9 +77,9 @@ def coarsen(values: Mapping[str, Any], rules: Rules, now: datetime) -> dict[str,
     return kept
 
 
-def _below(value: Any, rules: Rules, now: datetime) -> Any:
+def _below(value: Any, rules: DropRules, now: datetime) -> Any:
     if isinstance(value, dict):
-        return coarsen(value, rules, now)
+        return generalize(value, rules, now)
     if isinstance(value, list):
         return [_below(each, rules, now) for each in value]
     return value
@@ -92,12 +92,12 @@ def age_group(age: float) -> str | None:
     return next((name for limit, name in _AGES if age < limit), "65+")
 
 
-def _age(_: str, value: Any, __: datetime) -> Coarse:
+def _age(_: str, value: Any, __: datetime) -> Generalized:
     years = _number(value)
     return "age_group", None if years is None else age_group(years)
 
 
-def _birth(_: str, value: Any, now: datetime) -> Coarse:
+def _birth(_: str, value: Any, now: datetime) -> Generalized:
     born = _birth_date(value)
     if born is None:
         return "age_group", None
@@ -113,17 +113,17 @@ def _birth_date(value: Any) -> date | None:
         return None
 
 
-def _postcode(_: str, value: Any, __: datetime) -> Coarse:
+def _postcode(_: str, value: Any, __: datetime) -> Generalized:
     text = "".join(str(value).split()).upper() if isinstance(value, str | int) else ""
     return "postcode_area", text[: 3 if len(text) >= 5 else 2] or None
 
 
-def _coordinate(name: str, value: Any, __: datetime) -> Coarse:
+def _coordinate(name: str, value: Any, __: datetime) -> Generalized:
     degrees = _number(value)
     return name, None if degrees is None else round(degrees, 1)
 
 
-def _address(_: str, value: Any, __: datetime) -> Coarse:
+def _address(_: str, value: Any, __: datetime) -> Generalized:
     try:
         address = ipaddress.ip_address(value if isinstance(value, str) else "")
         network = ipaddress.ip_network(f"{address}/{24 if address.version == 4 else 48}", strict=False)
@@ -142,7 +142,7 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-_Rule = Callable[[str, Any, datetime], Coarse]
+_Rule = Callable[[str, Any, datetime], Generalized]
 _RULES: Final[dict[str, _Rule]] = (
     dict.fromkeys(("age",), _age)
     | dict.fromkeys(("birthdate", "birthday", "dateofbirth", "dob", "birthyear", "yearofbirth", "born"), _birth)

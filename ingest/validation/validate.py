@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from ingest.validation.generalize import Rules, coarsen, rules_for_events, rules_for_users
+from ingest.validation.generalize import DropRules, generalize, rules_for_events, rules_for_users
 from ingest.validation.jsontext import Broken, json_kind
 from schemas.catalogue import ItemFields, ItemUpsert, Upsert, UserFields, encode_upsert
 from schemas.errors import ConfigurationInvalid
@@ -41,7 +41,7 @@ class Rejection(Exception):
         self.code, self.detail, self.field = code, detail, printable(field) if field else None
 
 
-class Taken(NamedTuple):
+class Accepted(NamedTuple):
     """A valid event or upsert: its id, its type (or its operation), and the entry for the log."""
 
     id: str
@@ -53,8 +53,8 @@ class Policy(NamedTuple):
     """What a site allows: the types of events, and what of a person is left out."""
 
     types: frozenset[str]
-    event_rules: Rules
-    user_rules: Rules
+    event_rules: DropRules
+    user_rules: DropRules
 
 
 def policy(extra_types: Iterable[str] = (), personal_keys: Iterable[str] = ()) -> Policy:
@@ -69,7 +69,7 @@ def policy(extra_types: Iterable[str] = (), personal_keys: Iterable[str] = ()) -
     return Policy(TYPES | extra, rules_for_events(keys), rules_for_users(keys))
 
 
-def take_event(raw: Any, now: datetime, new_id: Callable[[], str], allowed: Policy) -> Taken:
+def validate_event(raw: Any, now: datetime, new_id: Callable[[], str], allowed: Policy) -> Accepted:
     """An event as its log entry, keyed by its partition key; raises Rejection."""
     fields = _object(raw, "an event")
     _check_type(fields.get("type"), allowed.types)
@@ -80,42 +80,42 @@ def take_event(raw: Any, now: datetime, new_id: Callable[[], str], allowed: Poli
         )
     if event.properties:
         check_nested(event.properties, "properties")
-        event.properties = coarsen(event.properties, allowed.event_rules, now)
+        event.properties = generalize(event.properties, allowed.event_rules, now)
     if event.context:
-        event.context = coarsen(event.context, allowed.event_rules, now)
+        event.context = generalize(event.context, allowed.event_rules, now)
     logged = accept(event, event.event_id or new_id(), now)
-    return Taken(logged.event_id, logged.type, _entry(logged.partition_key, encode_event(logged)))
+    return Accepted(logged.event_id, logged.type, _entry(logged.partition_key, encode_event(logged)))
 
 
-def take_item(raw: Any, now: datetime) -> Taken:
+def validate_item(raw: Any, now: datetime) -> Accepted:
     """An item of a bulk request as a ``put``; raises Rejection."""
     item = _validated(ItemUpsert.model_validate, _object(raw, "an item"))
     return _upsert(item.item_id, "put", item, now)
 
 
-def put_item(item_id: str, raw: Any, now: datetime) -> Taken:
+def put_item(item_id: str, raw: Any, now: datetime) -> Accepted:
     """An item's new fields, which replace the old ones; raises Rejection."""
     fields = _validated(ItemFields.model_validate, _object(raw, "an item"))
     return _upsert(check_id(item_id, "item_id"), "put", fields, now)
 
 
-def patch_item(item_id: str, raw: Any, now: datetime) -> Taken:
+def patch_item(item_id: str, raw: Any, now: datetime) -> Accepted:
     """A merge patch of an item (RFC 7396: null removes); raises Rejection."""
     fields = _validated(ItemFields.model_validate, _object(raw, "a merge patch"))
     return _upsert(check_id(item_id, "item_id"), "patch", fields, now)
 
 
-def put_user(user_id: str, raw: Any, now: datetime, allowed: Policy) -> Taken:
+def put_user(user_id: str, raw: Any, now: datetime, allowed: Policy) -> Accepted:
     """A user's new attributes, coarsened; raises Rejection."""
     return _upsert(check_id(user_id, "user_id"), "put", _user_fields(raw, now, allowed), now)
 
 
-def patch_user(user_id: str, raw: Any, now: datetime, allowed: Policy) -> Taken:
+def patch_user(user_id: str, raw: Any, now: datetime, allowed: Policy) -> Accepted:
     """A merge patch of a user, coarsened; raises Rejection."""
     return _upsert(check_id(user_id, "user_id"), "patch", _user_fields(raw, now, allowed), now)
 
 
-def delete(id_: str, field: str, now: datetime) -> Taken:
+def delete(id_: str, field: str, now: datetime) -> Accepted:
     """The removal of an item or a user; raises Rejection where the id cannot be one."""
     return _taken(Upsert(id=check_id(id_, field), op="delete", received_at=now))
 
@@ -129,18 +129,18 @@ def _user_fields(raw: Any, now: datetime, allowed: Policy) -> UserFields:
     user = _validated(UserFields.model_validate, _object(raw, "a user"))
     if user.attributes:
         check_nested(user.attributes, "attributes")
-        user.attributes = coarsen(user.attributes, allowed.user_rules, now)
+        user.attributes = generalize(user.attributes, allowed.user_rules, now)
     return user
 
 
-def _upsert(id_: str, op: Any, fields: BaseModel, now: datetime) -> Taken:
+def _upsert(id_: str, op: Any, fields: BaseModel, now: datetime) -> Accepted:
     said = fields.model_dump(exclude={"item_id"}, exclude_unset=op == "patch", exclude_none=op == "put")
     check_nested(said.get("attributes"), "attributes")
     return _taken(Upsert(id=id_, op=op, fields=said, received_at=now))
 
 
-def _taken(upsert: Upsert) -> Taken:
-    return Taken(upsert.id, upsert.op, _entry(upsert.id, encode_upsert(upsert)))
+def _taken(upsert: Upsert) -> Accepted:
+    return Accepted(upsert.id, upsert.op, _entry(upsert.id, encode_upsert(upsert)))
 
 
 def _entry(key: str, value: bytes) -> LogEntry:

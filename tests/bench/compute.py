@@ -17,7 +17,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ingest.importers.recognise import recognise
-from ingest.importing.base import Faults
+from ingest.importing.base import RowFaults
 from models.als import Als
 from models.session_knn import SessionKnn, Voting, query_of, votes
 from serving.arrays import kernels
@@ -80,7 +80,7 @@ def _parts() -> list[list[tuple[float, list[str]]]]:
     """diginetica's sessions by the file that they come from: when each began, and its items."""
     parts: dict[str, dict[str, tuple[float, list[str]]]] = {}
     # It has no times: what stands later in its files is later.
-    for at, event in enumerate(recognise(datasets() / "diginetica").events(Faults())):
+    for at, event in enumerate(recognise(datasets() / "diginetica").events(RowFaults())):
         part = parts.setdefault(event["event_id"].split("-")[-2], {})
         part.setdefault(event["session_id"], (float(at), []))[1].append(event["item_id"])
     return [list(part.values()) for part in parts.values()]

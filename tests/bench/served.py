@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from ingest.importing.base import Faults, found
+from ingest.importing.base import RowFaults, found
 from ingest.importing.files import rows
 from tests.bench.results import Figures, console, datasets
 from tests.e2e.systems import EmbeddedSystem, freshet, recommendations, running, wait_until_ready
@@ -71,7 +71,7 @@ def read(folder: Path) -> Iterator[Rating]:
     """The ratings of MovieLens 100k in the order of its file."""
     path = found(folder, "u.data")
     assert path is not None, f"there is no u.data in {folder}; name the folder of data sets with FRESHET_DATASETS"
-    for row in rows(path, Faults(), delimiter="\t", columns=_COLUMNS, quoted=False):
+    for row in rows(path, RowFaults(), delimiter="\t", columns=_COLUMNS, quoted=False):
         user, item, stars, at = row.cells.values()
         yield Rating(user, item, float(stars), int(at))
 

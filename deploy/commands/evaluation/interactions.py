@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from adapters.parquet_archive import ParquetArchive
 from ingest.importing.base import Importer
-from ingest.importing.run import ImportParts, ProgressFile, Step, run_import
+from ingest.importing.run import ImportDependencies, ImportStep, ProgressFile, run_import
 from ingest.validation.validate import policy
 from offline.data.archive import BATCH, Progress, quiet
 from offline.data.metadata import read_facts
@@ -55,10 +55,10 @@ def gathered(importer: Importer, progress: Progress = quiet) -> Iterator[Gathere
 def _import(importer: Importer, archive: Archive, folder: Path, progress: Progress) -> None:
     writer = _ArchiveWriter(archive, time.time)
 
-    def report(step: Step) -> None:
+    def report(step: ImportStep) -> None:
         progress(f"reading {step.topic}", step.rows, step.expected or step.rows)
 
-    dependencies = ImportParts(writer, time.time, time.sleep, policy(), _LOG_ID)
+    dependencies = ImportDependencies(writer, time.time, time.sleep, policy(), _LOG_ID)
     run_import(importer, dependencies, ProgressFile(folder / "progress.json"), report)
     writer.close()
 

@@ -14,8 +14,8 @@ from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import recognise
 from offline.config import OfflineSettings
 from offline.main import options_of
-from replay.evaluate import BATCH, DELAYS, ReplayOptions, Row, replay
-from replay.stream import RULES, Rules, stream
+from replay.evaluate import BATCH, DELAYS, ReplayOptions, ReplayRow, replay
+from replay.stream import REPLAY_RULES, ReplayRules, stream
 from replay.training import Trainer
 from schemas.errors import ConfigurationInvalid
 from schemas.settings import read_settings
@@ -32,7 +32,7 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str
     config_id: str
     commit: str
-    rows: list[Row]
+    rows: list[ReplayRow]
 
 
 def replay_(
@@ -58,7 +58,7 @@ def replay_(
 ) -> None:
     """Play a data set's events in time order, ask for each person's list before each, and score what then happened."""
     importer = recognise(data, parse_map(mapping) if mapping else None)
-    rules = RULES.get(importer.dataset, Rules())
+    rules = REPLAY_RULES.get(importer.dataset, ReplayRules())
     config = read_settings(Settings).ranking_config()
     options = ReplayOptions(
         cutoffs=(10, 20),
@@ -97,12 +97,12 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _print(report: ReplayReport, rules: Rules) -> None:
+def _print(report: ReplayReport, rules: ReplayRules) -> None:
     shown = (f"HR@{rules.k}", f"NDCG@{rules.k}", f"MRR@{rules.k}")
     rows = [[row.name, f"{row.questions:,}", *(_figure(row, name) for name in shown)] for row in report.rows]
     table("system", "questions", *shown, rows=rows, title=f"{report.dataset}, configuration {report.config_id}")
 
 
-def _figure(row: Row, name: str) -> str:
+def _figure(row: ReplayRow, name: str) -> str:
     low, high = row.intervals.get(name, (0.0, 0.0))
     return f"{row.metrics[name]:.4f} ±{(high - low) / 2:.4f}" if name in row.metrics else ""

@@ -22,7 +22,7 @@ from deploy.embedded.app import nearline
 from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.training import train_in
 from ingest.importers.simulated import import_sample
-from ingest.importing.run import ImportParts, ProgressFile
+from ingest.importing.run import ImportDependencies, ProgressFile
 from ingest.validation.validate import policy
 from schemas.answers import Answer
 from schemas.log import topics
@@ -146,7 +146,7 @@ def fill(folder: Path, n_shoppers: int = 150, days: int = 20) -> None:
     with open_dependencies(Settings(data=folder)) as parts:
         writer = parts.writer
         log_id = parts.reader.log_id(topics.EVENTS)
-        taking = ImportParts(writer, time.time, time.sleep, policy((), ()), log_id)
+        taking = ImportDependencies(writer, time.time, time.sleep, policy((), ()), log_id)
         import_sample(taking, ProgressFile(folder / "import.json"), n_shoppers=n_shoppers, days=days)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ingest.importers.recognise import recognise
-from ingest.importing.base import Faults
+from ingest.importing.base import RowFaults
 from tests.bench.served import Rating, copy, hold_out, popular, read, scored
 
 ANN = [Rating("ann", str(item), stars, at) for item, stars, at in [(9, 5, 10), (1, 5, 30), (10, 3, 20), (2, 4, 20)]]
@@ -57,5 +57,8 @@ def test_the_copy_is_read_by_the_importer_and_lacks_what_was_held_out(tmp_path: 
 
     copied = recognise(copy(source, tmp_path / "copied", hold_out(read(source), count=3).learned))
 
-    assert [(event["user_id"], event["item_id"]) for event in copied.events(Faults())] == [("bob", "1"), ("ann", "9")]
-    assert [item["title"] for item in copied.items(Faults())] == ["Heat (1995)"]
+    assert [(event["user_id"], event["item_id"]) for event in copied.events(RowFaults())] == [
+        ("bob", "1"),
+        ("ann", "9"),
+    ]
+    assert [item["title"] for item in copied.items(RowFaults())] == ["Heat (1995)"]

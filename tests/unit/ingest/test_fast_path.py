@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ingest.validation.fast_path import take_plain
-from ingest.validation.validate import Rejection, policy, take_event
+from ingest.validation.fast_path import accept_simple_event
+from ingest.validation.validate import Rejection, policy, validate_event
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ALLOWED = policy({"listen"})
@@ -40,11 +40,11 @@ EVENTS = st.fixed_dictionaries(
 @given(EVENTS)
 @example({"event_id": "e", "type": "rating", "user_id": "ann", "item_id": "doom", "value": 4.0, "occurred_at": NOW})
 def test_what_is_judged_quickly_is_judged_as_the_collector_does(raw):
-    quick = take_plain(raw, NOW, ALLOWED)
+    quick = accept_simple_event(raw, NOW, ALLOWED)
     if quick is None:
         return
     try:
-        slow = take_event(raw, NOW, str, ALLOWED)
+        slow = validate_event(raw, NOW, str, ALLOWED)
     except Rejection as error:
         raise AssertionError(raw) from error
     assert quick == slow
@@ -52,5 +52,5 @@ def test_what_is_judged_quickly_is_judged_as_the_collector_does(raw):
 
 def test_a_plain_row_is_judged_quickly():
     plain = {"event_id": "e", "type": "rating", "user_id": "ann", "item_id": "doom", "value": 4.0, "occurred_at": NOW}
-    assert take_plain(plain, NOW, ALLOWED) is not None
-    assert take_plain(plain | {"query": "x"}, NOW, ALLOWED) is None
+    assert accept_simple_event(plain, NOW, ALLOWED) is not None
+    assert accept_simple_event(plain | {"query": "x"}, NOW, ALLOWED) is None

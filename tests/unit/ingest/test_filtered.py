@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.importers.recognise import recognise
-from ingest.importing.base import Faults, UserRow
+from ingest.importing.base import RowFaults, UserRow
 from ingest.importing.filtered import Filtered
-from ingest.importing.k_core import Filter, kept, parse_filter
+from ingest.importing.k_core import Filter, parse_filter, select_k_core
 from schemas.errors import ConfigurationInvalid
 
 PAIRS = st.sets(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=60)
@@ -36,7 +36,7 @@ def by_hand(pairs, k):
 
 def found(pairs, **rules):
     columns = np.array(sorted(pairs), dtype=np.int32).reshape(-1, 2)
-    users, items = kept(columns[:, 0], columns[:, 1], Filter(**rules), 9, 9)
+    users, items = select_k_core(columns[:, 0], columns[:, 1], Filter(**rules), 9, 9)
     return set(np.flatnonzero(users).tolist()), set(np.flatnonzero(items).tolist())
 
 
@@ -86,9 +86,9 @@ class Small:
 
 def test_what_a_filter_leaves_out_is_gone_from_items_users_and_events():
     importer = Filtered(Small(), parse_filter("k-core=2"))
-    assert [item["item_id"] for item in importer.items(Faults())] == ["x", "y"]
-    assert [user.user_id for user in importer.users(Faults())] == ["ann", "bo"]
-    events = list(importer.events(Faults()))
+    assert [item["item_id"] for item in importer.items(RowFaults())] == ["x", "y"]
+    assert [user.user_id for user in importer.users(RowFaults())] == ["ann", "bo"]
+    events = list(importer.events(RowFaults()))
     assert [(event["user_id"], event["type"]) for event in events] == [
         *(("ann", "view"), ("ann", "view"), ("bo", "view"), ("bo", "view")),
         *(("bo", "search"), ("bo", "impression")),
@@ -99,7 +99,7 @@ def test_what_a_filter_leaves_out_is_gone_from_items_users_and_events():
 
 def test_a_filter_that_leaves_nothing_says_so():
     with pytest.raises(ConfigurationInvalid, match="--filter k-core=9 leaves nothing of small: ask for less"):
-        next(Filtered(Small(), parse_filter("k-core=9")).items(Faults()))
+        next(Filtered(Small(), parse_filter("k-core=9")).items(RowFaults()))
 
 
 @pytest.mark.parametrize("text", ["core=5", "k-core", "k-core=-1", "k-core=five"])
@@ -115,7 +115,7 @@ def test_a_filter_is_read_as_it_is_written():
 def test_the_5_core_of_movielens_is_one(datasets):
     importer = Filtered(recognise(datasets / "ml-latest-small"), parse_filter("k-core=5"))
     people, movies = defaultdict(set), defaultdict(set)
-    for event in importer.events(Faults()):
+    for event in importer.events(RowFaults()):
         people[event["user_id"]].add(event["item_id"])
         movies[event["item_id"]].add(event["user_id"])
     assert (len(people), len(movies)) == (610, 3_650)

@@ -10,8 +10,8 @@ from operator import itemgetter
 import pytest
 
 from ingest.importers.recognise import recognise
-from ingest.importing.base import Faults
-from ingest.validation.validate import policy, take_event, take_item
+from ingest.importing.base import RowFaults
+from ingest.validation.validate import policy, validate_event, validate_item
 from schemas.errors import DatasetUnknown
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -19,7 +19,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def faults():
-    return Faults()
+    return RowFaults()
 
 
 def written(folder, **files):
@@ -40,9 +40,9 @@ def read(folder, faults, dataset):
         list(importer.events(faults)),
     )
     for item in items:
-        take_item(item, NOW)
+        validate_item(item, NOW)
     for event in events:
-        take_event(event, NOW, str, policy(importer.types))
+        validate_event(event, NOW, str, policy(importer.types))
     assert len({event["event_id"] for event in events}) == len(events)
     assert [dict(event) for event in recognise(folder).events(faults)] == [dict(event) for event in events]
     return items, users, events
@@ -245,7 +245,7 @@ def test_a_reading_tells_how_far_it_is(tmp_path):
     told = []
     text = "1::2::3::9\n" * 20_000
     written(tmp_path, ratings_dot_dat_dot_gz=text, movies_dot_dat="")
-    list(recognise(tmp_path).events(Faults(watch=lambda *told_: told.append(told_))))
+    list(recognise(tmp_path).events(RowFaults(watch=lambda *told_: told.append(told_))))
     assert {name for name, _, _ in told} == {"ratings.dat.gz"}
     assert told[-1][1] == told[-1][2] == (tmp_path / "ratings.dat.gz").stat().st_size
     assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)

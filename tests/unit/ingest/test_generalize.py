@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.validation.generalize import _RULES, CONTACT, age_group, coarsen, rules_for_events, rules_for_users
+from ingest.validation.generalize import _RULES, CONTACT, age_group, generalize, rules_for_events, rules_for_users
 
 USERS = rules_for_users()
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -49,15 +49,15 @@ def test_what_is_no_age_has_no_band(age):
     ],
 )
 def test_what_is_personal_is_made_coarse(noon, said, kept):
-    assert coarsen(said, USERS, noon) == kept
+    assert generalize(said, USERS, noon) == kept
 
 
 def test_events_keep_names_of_things_and_lose_contacts(noon):
-    assert coarsen({"name": "Sale", "email": "a@b.c"}, rules_for_events(), noon) == {"name": "Sale"}
+    assert generalize({"name": "Sale", "email": "a@b.c"}, rules_for_events(), noon) == {"name": "Sale"}
 
 
 def test_a_site_can_name_more_to_leave_out(noon):
-    assert coarsen({"Shoe-Size": 42, "plan": "gold"}, rules_for_users(["shoe_size"]), noon) == {"plan": "gold"}
+    assert generalize({"Shoe-Size": 42, "plan": "gold"}, rules_for_users(["shoe_size"]), noon) == {"plan": "gold"}
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=6)
@@ -67,5 +67,5 @@ THINGS = st.recursive(SCALARS, lambda below: st.lists(below) | st.dictionaries(N
 
 @given(st.dictionaries(NAMES, THINGS, max_size=4))
 def test_doing_it_twice_changes_nothing(said):
-    once = coarsen(said, USERS, NOON)
-    assert coarsen(once, USERS, NOON) == once
+    once = generalize(said, USERS, NOON)
+    assert generalize(once, USERS, NOON) == once

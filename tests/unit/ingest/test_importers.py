@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from ingest.importers.mapped import parse_map
 from ingest.importers.news import device
-from ingest.importers.recognise import recognise
-from ingest.importing.base import Faults
-from ingest.importing.files import moment
+from ingest.importers.recognise import file_importers, recognise
+from ingest.importing.base import RowFaults
+from ingest.importing.files import parse_timestamp
 from ingest.importing.ordering import by_time
 from schemas.errors import ConfigurationInvalid, DatasetUnknown
 
@@ -29,7 +29,7 @@ def movielens(tmp_path):
 
 @pytest.fixture
 def faults():
-    return Faults()
+    return RowFaults()
 
 
 def write(folder, name, text):
@@ -228,13 +228,13 @@ def test_a_map_needs_one_file(tmp_path):
     "text", ["1700000000", "1700000000000", "1700000000000000", "1.7e18", "2023-11-14T22:13:20", "2023-11-14T22:13:20Z"]
 )
 def test_a_time_is_told_by_its_size_or_form(text):
-    assert moment(text) == 1_700_000_000
+    assert parse_timestamp(text) == 1_700_000_000
 
 
 @given(st.lists(st.floats(0, 1e9), max_size=40), st.integers(1, 9))
 def test_events_are_ordered_by_time_and_then_by_row_however_few_fit_in_memory(times, run):
     timed = [(at, number, "a.csv", {"event_id": str(number)}) for number, at in enumerate(times)]
-    ordered = list(by_time(iter(timed), Faults(), run))
+    ordered = list(by_time(iter(timed), RowFaults(), run))
     numbers = [int(event["event_id"]) for event in ordered]
     assert sorted(numbers) == list(range(len(times)))
     assert all((times[a], a) < (times[b], b) for a, b in pairwise(numbers))
@@ -252,3 +252,9 @@ def test_events_are_ordered_by_time_and_then_by_row_however_few_fit_in_memory(ti
 )
 def test_a_browsers_name_tells_the_kind_of_device(agent, kind):
     assert device(agent) == kind
+
+
+def test_every_module_of_importers_is_discovered_and_amazon_is_tried_last():
+    names = [importer.dataset for importer in file_importers()]
+    assert len(names) == len(set(names)) == 14
+    assert names[-1] == "amazon"

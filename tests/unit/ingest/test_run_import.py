@@ -4,10 +4,10 @@ import pytest
 
 from ingest.importers.recognise import recognise
 from ingest.importers.simulated import import_sample
-from ingest.importing.base import Faults
+from ingest.importing.base import RowFaults
 from ingest.importing.filtered import Filtered
 from ingest.importing.k_core import parse_filter
-from ingest.importing.run import _DELAYS, ImportParts, ProgressFile, run_import
+from ingest.importing.run import _DELAYS, ImportDependencies, ProgressFile, run_import
 from schemas.catalogue import decode_upsert
 from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable
 from schemas.log.codec import decode_event
@@ -34,7 +34,7 @@ def slept():
 
 @pytest.fixture
 def parts(memory_log, noon, slept):
-    return ImportParts(memory_log, noon.timestamp, slept.append)
+    return ImportDependencies(memory_log, noon.timestamp, slept.append)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_a_killed_import_goes_on_behind_its_last_batch(folder, parts, file, memo
         run_import(recognise(folder), parts, file, kill)
     run_import(recognise(folder), parts, file)
     assert sorted(event.event_id for event in events_on(memory_log)) == sorted(
-        event["event_id"] for event in recognise(folder).events(Faults())
+        event["event_id"] for event in recognise(folder).events(RowFaults())
     )
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from ingest.validation import validate
-from ingest.validation.validate import Rejection, policy, take_event
+from ingest.validation.validate import Rejection, policy, validate_event
 from schemas.catalogue import decode_upsert
 from schemas.errors import ConfigurationInvalid
 from schemas.log.codec import decode_event
@@ -23,7 +23,7 @@ def nested(levels: int) -> dict[str, object]:
 
 @pytest.fixture
 def take(noon):
-    return lambda raw, allowed=None: take_event(raw, noon, lambda: "made-here", allowed or policy())
+    return lambda raw, allowed=None: validate_event(raw, noon, lambda: "made-here", allowed or policy())
 
 
 def test_an_event_becomes_an_entry_keyed_by_its_user(take, noon):

@@ -12,8 +12,8 @@ from offline.engines.options import TrainingOptions
 from offline.training.parameters import IalsParameters
 from replay.evaluate import BATCH, LIVE, ReplayOptions, replay
 from replay.report import page
-from replay.stream import Rules, stream
-from replay.system import System
+from replay.stream import ReplayRules, stream
+from replay.system import ReplaySystem
 from replay.training import Trainer
 from schemas.errors import ConfigurationInvalid
 from schemas.events import LoggedEvent
@@ -70,7 +70,7 @@ def run(moments, **options):
 
 
 def test_the_live_system_foresees_what_a_nightly_one_cannot(chains):
-    found = run(stream(Recorded(chains), Rules()), variants=(BATCH, "1 hour late"))
+    found = run(stream(Recorded(chains), ReplayRules()), variants=(BATCH, "1 hour late"))
     assert found[LIVE].questions == 300
     assert found[LIVE].metrics["HR@10"] > 0.9
     assert found[BATCH].metrics["NDCG@10"] < found["1 hour late"].metrics["NDCG@10"] < found[LIVE].metrics["NDCG@10"]
@@ -80,12 +80,12 @@ def test_the_live_system_foresees_what_a_nightly_one_cannot(chains):
 
 
 def test_a_replay_again_gives_the_same_figures(chains):
-    moments = stream(Recorded(chains), Rules(), 120)
+    moments = stream(Recorded(chains), ReplayRules(), 120)
     assert run(moments)[LIVE].metrics == run(moments)[LIVE].metrics
 
 
 def test_a_part_of_the_questions_may_stand_for_all_while_every_event_is_learned_from(chains):
-    moments = stream(Recorded(chains), Rules())
+    moments = stream(Recorded(chains), ReplayRules())
     whole, part = run(moments)[LIVE], run(moments, ask=0.5)[LIVE]
     assert 0.3 * whole.questions < part.questions < 0.7 * whole.questions
     assert part.metrics["HR@10"] > 0.9
@@ -94,12 +94,12 @@ def test_a_part_of_the_questions_may_stand_for_all_while_every_event_is_learned_
 def test_what_nobody_can_know_is_not_foreseen():
     """Items that are always new: any hit would mean that the answer had leaked."""
     clicks = [click(f"p{n % 9}", f"item{n}", START + 60 * n) for n in range(200)]
-    found = run(stream(Recorded(rows(*clicks)), Rules()))
+    found = run(stream(Recorded(rows(*clicks)), ReplayRules()))
     assert found[LIVE].metrics["HR@20"] == 0
 
 
 def test_the_page_shows_every_system(chains):
-    shown = page("chains", list(run(stream(Recorded(chains), Rules(), 100)).values()))
+    shown = page("chains", list(run(stream(Recorded(chains), ReplayRules(), 100)).values()))
     assert "<svg" in shown
     assert "next alone" in shown
     assert "src=" not in shown
@@ -108,7 +108,7 @@ def test_the_page_shows_every_system(chains):
 
 def test_the_first_thing_that_somebody_does_and_what_they_did_before_are_not_asked_for():
     moments = stream(
-        Recorded(rows(click("a", "x", 1), click("a", "y", 2), click("a", "x", 3), click("b", "x", 4))), Rules()
+        Recorded(rows(click("a", "x", 1), click("a", "y", 2), click("a", "x", 3), click("b", "x", 4))), ReplayRules()
     )
     assert [each.counts for each in moments] == [False, True, False, False]
 
@@ -117,8 +117,8 @@ def test_a_session_may_go_back_but_not_where_the_rules_leave_out_the_very_same_i
     visits = [{**click(None, item, at), "session_id": "s"} for at, item in enumerate("xxyx")]
     for visit in visits:
         del visit["user_id"]
-    again = [each.counts for each in stream(Recorded(rows(*visits)), Rules())]
-    strict = [each.counts for each in stream(Recorded(rows(*visits)), Rules(same_again=False))]
+    again = [each.counts for each in stream(Recorded(rows(*visits)), ReplayRules())]
+    strict = [each.counts for each in stream(Recorded(rows(*visits)), ReplayRules(same_again=False))]
     assert again == [False, True, True, True]
     assert strict == [False, False, True, True]
 
@@ -126,21 +126,21 @@ def test_a_session_may_go_back_but_not_where_the_rules_leave_out_the_very_same_i
 def test_the_order_of_a_stream_does_not_depend_on_the_order_of_the_file(chains):
     random = np.random.default_rng(1)
     shuffled = [chains[n] for n in random.permutation(len(chains))]
-    ordered = stream(Recorded(chains), Rules())
-    assert [each.event.event_id for each in stream(Recorded(shuffled), Rules())] == [
+    ordered = stream(Recorded(chains), ReplayRules())
+    assert [each.event.event_id for each in stream(Recorded(shuffled), ReplayRules())] == [
         each.event.event_id for each in ordered
     ]
 
 
 def test_a_stream_without_interactions_is_refused():
     with pytest.raises(ConfigurationInvalid, match="nothing to replay"):
-        stream(Recorded([]), Rules())
+        stream(Recorded([]), ReplayRules())
 
 
 def test_what_was_shown_and_searched_for_counts_as_it_does_live():
     at = datetime.fromtimestamp(START, UTC)
     seen = {"user_id": "ann", "occurred_at": at, "received_at": at}
-    system = System(default_config())
+    system = ReplaySystem(default_config())
     system.feed(LoggedEvent(event_id="1", type="impression", impression=["a", "b"], **seen))
     system.feed(LoggedEvent(event_id="2", type="search", query="red shoes", **seen))
     system.feed(LoggedEvent(event_id="3", type="click", item_id="b", **seen))
