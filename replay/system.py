@@ -52,7 +52,7 @@ class ReplaySystem:
 
     def weigh(self, weights: SourceWeights | None) -> None:
         """Blend by these weights from now on; by the configured ones where there are none."""
-        self.state.models = model_bundle.weighed(self.state.models, weights)
+        self.state.models = model_bundle.with_source_weights(self.state.models, weights)
 
     def ask(self, request: RecommendationRequest, subject: str) -> RankedList:
         """What this subject (a key of the ``users`` signal) would be shown."""

@@ -1,4 +1,4 @@
-"""A user and an item, a user and other users: what led where, how well they suit each other, who is alike. Pure."""
+"""Explanations of a user and an item, and users similar to a user: pure functions of a ranking context."""
 
 from __future__ import annotations
 
@@ -20,44 +20,45 @@ from serving.ranking.user_vector import user_vector
 _SMALLEST_SHARE: Final = 0.01
 
 
-class Led(NamedTuple):
-    """One of the person's own items with its share in what led to another, 0 to 1."""
+class Contribution(NamedTuple):
+    """One of the user's own items with its share in the score of another item, 0 to 1."""
 
     item_id: str
     share: float
 
 
-def because(context: RankingContext, at: int) -> list[Led]:
-    """Which of the person's items led to the one at a position, largest share first; the shares sum to about 1.
+def contributions(context: RankingContext, position: int) -> list[Contribution]:
+    """The user's items that contribute to the score of the item at a position, largest share first; shares sum to about 1.
 
-    By the exact contributions to the folded-in score (Hu, Koren, Volinsky, ICDM 2008, section 5) where the model knows the
-    item, else by likeness and by what others went on to. What speaks against the item is left out.
+    These are the exact contributions to the folded-in score (Hu, Koren, Volinsky, ICDM 2008, section 5) where the model
+    knows the item, else similarity and co-visits. Negative contributions are left out.
     """
-    found = _contributions(context, at) or _likeness(context, at)
-    total = sum(found.values())
-    shares = [Led(context.catalogue.ids[each], share / total) for each, share in found.items()] if total > 0 else []
-    return sorted((each for each in shares if each.share >= _SMALLEST_SHARE), key=lambda each: -each.share)
+    by_position = _model_contributions(context, position) or _similarities(context, position)
+    total = sum(by_position.values())
+    ids = context.catalogue.ids
+    shares = [Contribution(ids[own], score / total) for own, score in by_position.items()] if total > 0 else []
+    return sorted((own for own in shares if own.share >= _SMALLEST_SHARE), key=lambda own: -own.share)
 
 
-def compatibility(context: RankingContext, at: int) -> dict[str, Any]:
-    """How well an item suits a person: score, the share of the shop that suits less, and the reasons."""
+def compatibility(context: RankingContext, position: int) -> dict[str, Any]:
+    """How well an item suits a user: score, percentile among visible items, reasons and contributions."""
     return {
-        "score": scoring.scores(context, [context.catalogue.ids[at]])[0],
-        "percentile": _percentile(context, at),
-        "reasons": _reasons(context, at),
-        "because": [each._asdict() for each in because(context, at)],
+        "score": scoring.scores(context, [context.catalogue.ids[position]])[0],
+        "percentile": _percentile(context, position),
+        "reasons": _reasons(context, position),
+        "because": [own._asdict() for own in contributions(context, position)],
     }
 
 
 def predicted_ratings(context: RankingContext, ratings: Ratings, item_ids: Sequence[str]) -> list[float]:
-    """The stars that the person would give to each of these items, by the ratings given so far."""
+    """The predicted rating of each of these items, from the ratings of the user."""
     own = {e.item: e.value for e in context.signals.user.recent if e.type == "rating" and e.value is not None}
     predicted: list[float] = ratings.predict(own, item_ids).tolist()
     return predicted
 
 
 def similar_users(context: RankingContext, count: int) -> list[dict[str, Any]]:
-    """The trained users nearest to the person by cosine of factors, nearest first; none where nothing is known."""
+    """The trained users with the greatest cosine to the user's factors, greatest first; none for a cold-start user."""
     als, vector = context.models.als, user_vector(context)
     if als is None or vector is None or not als.user_ids:
         return []
@@ -65,42 +66,42 @@ def similar_users(context: RankingContext, count: int) -> list[dict[str, Any]]:
     cosines = (als.user_factors @ vector) / np.maximum(lengths, np.finfo(np.float32).tiny)
     order = top_k(cosines, count + 1, np.arange(cosines.size, dtype=np.uint32))
     near = [{"user_id": als.user_ids[row], "score": float(cosines[row])} for row in order.tolist()]
-    return [each for each in near if each["user_id"] != context.request.user_id][:count]
+    return [other for other in near if other["user_id"] != context.request.user_id][:count]
 
 
-def _contributions(context: RankingContext, at: int) -> dict[int, float]:
+def _model_contributions(context: RankingContext, position: int) -> dict[int, float]:
     ids, als = context.catalogue.ids, context.models.als
     if als is None:
         return {}
-    weights = {ids[each]: weight for each, weight in context.profile.weights.items() if each != at}
-    found = als.contributions(weights, ids[at])
-    return {each: found[ids[each]] for each in context.profile.weights if found.get(ids[each], 0.0) > 0}
+    weights = {ids[own]: weight for own, weight in context.profile.weights.items() if own != position}
+    scores = als.contributions(weights, ids[position])
+    return {own: scores[ids[own]] for own in context.profile.weights if scores.get(ids[own], 0.0) > 0}
 
 
-def _likeness(context: RankingContext, at: int) -> dict[int, float]:
-    found: dict[int, float] = {}
-    for each, weight in context.profile.weights.items():
-        alike = context.models.similar(context.catalogue, each, context.config.neighbours)
-        followers = context.signals.aggregates.followers(each)
-        near = max_normalize(alike.scores)[alike.items == at].sum()
-        after = followers is not None and bool((followers.items == at).any())
-        if each != at and (near > 0 or after):
-            found[each] = weight * float(near or context.config.sources.get("next", 0.0))
-    return found
+def _similarities(context: RankingContext, position: int) -> dict[int, float]:
+    scores: dict[int, float] = {}
+    for own, weight in context.profile.weights.items():
+        similar = context.models.similar(context.catalogue, own, context.config.neighbours)
+        followers = context.signals.aggregates.followers(own)
+        similarity = max_normalize(similar.scores)[similar.items == position].sum()
+        covisited = followers is not None and bool((followers.items == position).any())
+        if own != position and (similarity > 0 or covisited):
+            scores[own] = weight * float(similarity or context.config.sources.get("next", 0.0))
+    return scores
 
 
-def _percentile(context: RankingContext, at: int) -> float:
-    """The share of visible items that suit the person less, half of those that suit as well included."""
+def _percentile(context: RankingContext, position: int) -> float:
+    """The share of visible items with a lower score, and half of those with an equal score."""
     visible = np.flatnonzero(context.catalogue.all_visible(context.request.now))
     ids = context.catalogue.ids
-    scores = np.array(scoring.scores(context, [ids[each] for each in (*visible.tolist(), at)]), np.float32)
-    others: Floats = scores[:-1][visible != at]
+    scores = np.array(scoring.scores(context, [ids[other] for other in (*visible.tolist(), position)]), np.float32)
+    others: Floats = scores[:-1][visible != position]
     below = (others < scores[-1]).sum() + 0.5 * (others == scores[-1]).sum()
     return float(below / others.size) if others.size else 1.0
 
 
-def _reasons(context: RankingContext, at: int) -> list[Reason]:
-    """Why the item would be recommended if it were the only one."""
-    request = msgspec.structs.replace(context.request, include=(context.catalogue.ids[at],), seen=True, count=1)
+def _reasons(context: RankingContext, position: int) -> list[Reason]:
+    """The reasons that the item would have if no other item were eligible."""
+    request = msgspec.structs.replace(context.request, include=(context.catalogue.ids[position],), seen=True, count=1)
     ranked = recommend(request, context.signals, context.models, context.catalogue, context.config)
     return ranked.items[0].reasons if ranked.items and not ranked.backfilled else []

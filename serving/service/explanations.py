@@ -43,7 +43,7 @@ class Explanations:
     async def because(self, user_id: str, item_id: str) -> dict[str, Any]:
         """Which of the person's items led to this one; raises ProblemError for one that was never heard of."""
         context, user_state = await self._read(user_id)
-        led = [each._asdict() for each in explanations.because(context, _position(context, item_id))]
+        led = [each._asdict() for each in explanations.contributions(context, _position(context, item_id))]
         return {"user_id": user_id, "item_id": item_id, "because": led, **_made_of(context, user_state)}
 
     async def compatibility(self, user_id: str, item_id: str) -> dict[str, Any]:

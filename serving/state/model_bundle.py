@@ -22,12 +22,12 @@ from schemas.manifest import Manifest
 from serving.state.catalogue import Catalogue
 
 _BY_NAME: Final = frozenset({"als", "neighbours", "popularity", SourceWeights.kind})
-_KEPT_LISTS: Final = 20_000
+_CACHED_LISTS: Final = 20_000
 V = TypeVar("V", Ease, UserNeighbours, SessionKnn)
 
 
 class ScoredPositions(NamedTuple):
-    """A list as columns: positions in the catalogue (C,) and scores (C,), best first."""
+    """A list as arrays: positions in the catalogue (C,) and scores (C,), best first."""
 
     items: Ints
     scores: Floats
@@ -64,7 +64,7 @@ class ModelBundle:
     weights: SourceWeights | None = None
     """How much each source counts, where that was learned."""
     further: tuple[Any, ...] = ()
-    """Values that ``bind`` has yet to place."""
+    """Further values of the version, whose items ``bind`` maps to positions."""
     als_items: Ints = field(default_factory=lambda: np.empty(0, np.int32))
     als_rows: Ints = field(default_factory=lambda: np.empty(0, np.int32))
     """The model's row of each catalogue position (n,), -1 where it has none; shorter than a catalogue that grew."""
@@ -73,44 +73,44 @@ class ModelBundle:
     _similar: dict[tuple[int, int], ScoredPositions] = field(default_factory=dict, repr=False)
 
     def similar(self, catalogue: Catalogue, at: int, count: int) -> ScoredPositions:
-        """The items most similar to the one at this position; kept, for a version never changes."""
-        kept = self._similar.get((at, count))
-        if kept is None:
-            kept = as_columns(catalogue, self._look_up(catalogue.ids[at], count))
-            if len(self._similar) >= _KEPT_LISTS:
+        """The items most similar to the one at this position; cached, because a version never changes."""
+        similar = self._similar.get((at, count))
+        if similar is None:
+            similar = as_columns(catalogue, self._look_up(catalogue.ids[at], count))
+            if len(self._similar) >= _CACHED_LISTS:
                 self._similar.clear()
-            self._similar[at, count] = kept
-        return kept
+            self._similar[at, count] = similar
+        return similar
 
     def _look_up(self, item_id: str, count: int) -> ScoredList:
-        found = self.neighbours.similar(item_id, count) if self.neighbours else ScoredList()
-        if not len(found) and self.als:
-            found = self.als.similar(item_id, count)
-        return found
+        similar = self.neighbours.similar(item_id, count) if self.neighbours else ScoredList()
+        if not len(similar) and self.als:
+            similar = self.als.similar(item_id, count)
+        return similar
 
 
 NO_BUNDLE: Final = ModelBundle()
 
 
 def load(manifest: Manifest, value: Callable[[str], bytes]) -> ModelBundle:
-    """The values of a version that serving knows by name; raises Undecodable and whatever ``value`` raises."""
-    held = set(manifest.values)
+    """Load the values of a version; raises Undecodable, and the errors of ``value``."""
+    names = set(manifest.values)
     last = manifest.window.last_at
     return ModelBundle(
         version=manifest.version,
         created_at=manifest.created_at.timestamp(),
         trained_to=-np.inf if last is None else last.timestamp(),
         has_lists=manifest.lists.get(USERS, 0) > 0,
-        als=Als.load(value("als")) if "als" in held else None,
-        neighbours=Neighbours.load(value("neighbours")) if "neighbours" in held else None,
-        popularity=Popularity.load(value("popularity")) if "popularity" in held else None,
-        weights=SourceWeights.load(value(SourceWeights.kind)) if SourceWeights.kind in held else None,
+        als=Als.load(value("als")) if "als" in names else None,
+        neighbours=Neighbours.load(value("neighbours")) if "neighbours" in names else None,
+        popularity=Popularity.load(value("popularity")) if "popularity" in names else None,
+        weights=SourceWeights.load(value(SourceWeights.kind)) if SourceWeights.kind in names else None,
         further=tuple(load_model(value(name)) for name in manifest.values if name not in _BY_NAME),
     )
 
 
 def bind(models: ModelBundle, catalogue: Catalogue) -> ModelBundle:
-    """The same values with their items' positions; items that the catalogue never heard of become bare ones."""
+    """The same version with the positions of its items; items unknown to the catalogue are added without item data."""
     als_items = als_rows = NO_COLUMNS.items
     popular = NO_COLUMNS
     if models.als:
@@ -129,21 +129,21 @@ def bind(models: ModelBundle, catalogue: Catalogue) -> ModelBundle:
         als_items=als_items,
         als_rows=als_rows,
         popular=popular,
-        ease=_placed(models.further, Ease, catalogue),
-        people=_placed(models.further, UserNeighbours, catalogue),
+        ease=_bound(models.further, Ease, catalogue),
+        people=_bound(models.further, UserNeighbours, catalogue),
         sessions=_sessions(models.further, catalogue),
         _similar={},
     )
 
 
-def weighed(models: ModelBundle, weights: SourceWeights | None) -> ModelBundle:
-    """The same values with these weights of sources."""
+def with_source_weights(models: ModelBundle, weights: SourceWeights | None) -> ModelBundle:
+    """The same version with other weights of the candidate sources; None: the configured ones."""
     return replace(models, weights=weights)
 
 
-def _placed(values: tuple[Any, ...], kind: type[V], catalogue: Catalogue) -> Bound[V] | None:
-    """The first value of a kind, its items' positions looked up."""
-    value = next((each for each in values if isinstance(each, kind)), None)
+def _bound(values: tuple[Any, ...], kind: type[V], catalogue: Catalogue) -> Bound[V] | None:
+    """The first value of a kind, with the positions of its items; None without one."""
+    value = next((candidate for candidate in values if isinstance(candidate, kind)), None)
     if value is None:
         return None
     items = np.array([catalogue.ensure(item_id) for item_id in value.item_ids], np.int32)
@@ -153,12 +153,12 @@ def _placed(values: tuple[Any, ...], kind: type[V], catalogue: Catalogue) -> Bou
 
 
 def _sessions(values: tuple[Any, ...], catalogue: Catalogue) -> Renumbered | None:
-    found = _placed(values, SessionKnn, catalogue)
-    return None if found is None else Renumbered(found.value, found.items, found.rows)
+    bound = _bound(values, SessionKnn, catalogue)
+    return None if bound is None else Renumbered(bound.value, bound.items, bound.rows)
 
 
-def as_columns(catalogue: Catalogue, found: ScoredList) -> ScoredPositions:
-    """A list of ids as positions; ids that the catalogue never heard of are left out."""
-    placed = [(at, score) for item_id, score in found if (at := catalogue.position(item_id)) is not None]
-    items, scores = zip(*placed, strict=True) if placed else ((), ())
+def as_columns(catalogue: Catalogue, scored: ScoredList) -> ScoredPositions:
+    """A list of ids as positions; ids unknown to the catalogue are left out."""
+    known = [(position, score) for item_id, score in scored if (position := catalogue.position(item_id)) is not None]
+    items, scores = zip(*known, strict=True) if known else ((), ())
     return ScoredPositions(np.array(items, np.int32), np.array(scores, np.float32))

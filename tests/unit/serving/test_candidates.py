@@ -18,7 +18,7 @@ from serving.ranking.context import Signals
 from serving.ranking.defaults import default_config
 from serving.ranking.pipeline import build_context, recommend
 from serving.service.timing import Timing
-from serving.state.model_bundle import NO_BUNDLE, ModelBundle, weighed
+from serving.state.model_bundle import NO_BUNDLE, ModelBundle, with_source_weights
 from serving.state.text_index import TextIndex
 
 NOW = 1_795_428_000.0  # 2026-11-23T10:00Z, as in conftest
@@ -235,7 +235,7 @@ def test_one_list_in_sixteen_is_timed_by_source(trained, remember, say):
 
 def test_a_source_that_learning_never_met_keeps_its_configured_weight(trained, remember, say):
     learned = SourceWeights(("popular",), np.array([], np.int32), np.zeros((1, 1, CURVES)))
-    trained.models = weighed(trained.models, learned)
+    trained.models = with_source_weights(trained.models, learned)
     ranked = trained.ask(remember(say("view", 30)), user_id="ann")
     assert told(ranked, "text")
     assert not told(ranked, "popular")
@@ -245,7 +245,7 @@ def test_a_source_that_learning_never_met_keeps_its_configured_weight(trained, r
 def test_where_nothing_was_learned_of_any_source_the_list_is_as_configured(trained, remember, say, interactions):
     value = remember(*(say("view", 30 + number) for number in range(interactions)))
     configured = trained.ask(value, user_id="ann").items
-    trained.models = weighed(trained.models, SourceWeights.unlearned(Revisits.NONE))
+    trained.models = with_source_weights(trained.models, SourceWeights.unlearned(Revisits.NONE))
     assert trained.ask(value, user_id="ann").items == configured != []
 
 
@@ -278,7 +278,7 @@ class TestSessionsThatGoBack:
         return SourceWeights(("again",), np.array([], np.int32), weights, revisits)
 
     def shown(self, trained, value, revisits, **request):
-        trained.models = weighed(trained.models, self.learned(revisits))
+        trained.models = with_source_weights(trained.models, self.learned(revisits))
         return [item.item_id for item in trained.ask(value, count=30, **request).items]
 
     def test_where_people_go_back_what_the_session_was_at_comes_again_newest_first(self, trained, remember, say):

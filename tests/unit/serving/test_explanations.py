@@ -26,10 +26,12 @@ def scene_of(world, user=EMPTY, **request):
 
 def test_what_led_to_an_item_is_what_is_like_it(trained, remember, say):
     value = remember(say("like", 1), say("view", 2), say("dislike", 7), say("view", 13))
-    led = explanations.because(scene_of(trained, value, user_id="ann"), trained.catalogue.position("item-19"))
-    assert [each.item_id for each in led] == ["item-1", "item-13"]
-    assert led[0].share > led[1].share
-    assert sum(each.share for each in led) == pytest.approx(1, abs=0.05)
+    contributions = explanations.contributions(
+        scene_of(trained, value, user_id="ann"), trained.catalogue.position("item-19")
+    )
+    assert [each.item_id for each in contributions] == ["item-1", "item-13"]
+    assert contributions[0].share > contributions[1].share
+    assert sum(each.share for each in contributions) == pytest.approx(1, abs=0.05)
 
 
 def test_without_factors_likeness_and_what_others_went_on_to_tell(trained, world, remember, say):
@@ -39,12 +41,14 @@ def test_without_factors_likeness_and_what_others_went_on_to_tell(trained, world
     ]
     trained.happen(*crowd)
     value = remember(say("like", 1), say("view", 2), say("view", 3))
-    led = explanations.because(scene_of(trained, value, user_id="ann"), trained.catalogue.position("item-19"))
-    assert {each.item_id for each in led} == {"item-1", "item-2"}
+    contributions = explanations.contributions(
+        scene_of(trained, value, user_id="ann"), trained.catalogue.position("item-19")
+    )
+    assert {each.item_id for each in contributions} == {"item-1", "item-2"}
 
 
 def test_nothing_led_a_stranger_anywhere(trained):
-    assert explanations.because(scene_of(trained), 5) == []
+    assert explanations.contributions(scene_of(trained), 5) == []
 
 
 def test_an_item_suits_by_its_score_its_place_among_all_and_its_reasons(trained, remember, say):
