@@ -16,7 +16,7 @@ _DAY: Final = 86_400.0
 Matrix = NDArray[np.float64]
 
 
-class Described(NamedTuple):
+class ItemFeatures(NamedTuple):
     """What is known of I items."""
 
     popularity: Floats
@@ -36,7 +36,7 @@ class Described(NamedTuple):
         return lengths, found
 
 
-class Asked(NamedTuple):
+class RankingQuery(NamedTuple):
     """Who asks."""
 
     items: Ints
@@ -56,7 +56,7 @@ def standard_scores(rows: Matrix, components: int) -> Matrix:
     return rows[:, : 2 * components : 2]
 
 
-def features(asked: Asked, candidates: Ints, standards: Floats, described: Described) -> Matrix:
+def features(asked: RankingQuery, candidates: Ints, standards: Floats, described: ItemFeatures) -> Matrix:
     """Features (n, F) of n candidates (positions), given each component's standard scores of them, (C, n).
 
     Ranks are those among the candidates, 0 for the best; shared categories are the mean, over an item's categories,
@@ -71,7 +71,7 @@ def features(asked: Asked, candidates: Ints, standards: Floats, described: Descr
     return np.ascontiguousarray(found, dtype=np.float64)
 
 
-def _shared(items: Ints, candidates: Ints, described: Described) -> Matrix:
+def _shared(items: Ints, candidates: Ints, described: ItemFeatures) -> Matrix:
     _, own = described.categories_of(items)
     lengths, theirs = described.categories_of(candidates)
     width = int(described.categories.max(initial=-1)) + 1

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.blend import standard
-from models.features import Asked, Described, features, names
+from models.features import ItemFeatures, RankingQuery, features, names
 from models.structures.arrays import Floats, Ints, best, frozen, pack, unpack
 from models.structures.components import Combined, Component, pack_components, unpack_components
 from models.structures.recommender import Histories
@@ -32,7 +32,7 @@ class Ranker(Combined):
     kind: ClassVar[str] = "ranker"
 
     popularity: Floats
-    """(I,); this and the next three are as in ``Described``."""
+    """(I,); this and the next three are as in ``ItemFeatures``."""
     first_at: NDArray[np.float64]
     category_starts: NDArray[np.int64]
     categories: Ints
@@ -53,9 +53,9 @@ class Ranker(Combined):
             raise Undecodable("not a ranker: its trees do not lead to leaves")
 
     @property
-    def described(self) -> Described:
+    def described(self) -> ItemFeatures:
         """What is known of the items."""
-        return Described(self.popularity, self.first_at, self.category_starts, self.categories)
+        return ItemFeatures(self.popularity, self.first_at, self.category_starts, self.categories)
 
     def score_histories(self, histories: Histories) -> Floats:
         """Every item's score for each person, shape (n, I): candidates by the trees, all others below them."""
@@ -82,7 +82,7 @@ class Ranker(Combined):
         arrays = unpack(cls.kind, data)
         if "weights" not in arrays:
             raise Undecodable("a ranker of an earlier release: train anew")
-        described: Any = {name: arrays[name] for name in Described._fields}
+        described: Any = {name: arrays[name] for name in ItemFeatures._fields}
         trees, depth = Trees.of_arrays(arrays), int(arrays["depth"])
         return cls(unpack_components(arrays), **described, weights=arrays["weights"], trees=trees, depth=depth)
 
@@ -92,10 +92,10 @@ def standards_of(components: Sequence[Component], histories: Histories) -> Float
     return np.stack([standard(each.model.score_histories(histories)) for each in components])
 
 
-def asked_of(histories: Histories, row: int) -> Asked:
+def asked_of(histories: Histories, row: int) -> RankingQuery:
     """Who asks in this row: their time is that of their newest interaction."""
     place = slice(histories.indptr[row], histories.indptr[row + 1])
-    return Asked(histories.items[place], float(histories.times[place].max(initial=0.0)))
+    return RankingQuery(histories.items[place], float(histories.times[place].max(initial=0.0)))
 
 
 def candidates(standards: Floats, history: Ints, depth: int) -> Ints:

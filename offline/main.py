@@ -27,9 +27,9 @@ from offline.jobs.runs import Jobs, publishing
 from offline.jobs.train import Skipped, TrainingParts, train
 from offline.jobs.training_choices import parameters_of
 from offline.publishing.export import Exports
-from offline.publishing.external_models import Kind, Made, Making
+from offline.publishing.external_models import ExternalModel, ExternalModelOptions, Kind
 from offline.publishing.thresholds import read_thresholds
-from offline.publishing.upload_api import Door, Receive, build_router
+from offline.publishing.upload_api import Receive, UploadApi, build_router
 from offline.publishing.webhooks import Webhooks
 from schemas.errors import ConfigurationInvalid, FreshetError
 from schemas.manifest import Manifest
@@ -120,29 +120,29 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def door_of(settings: OfflineSettings, receive: Receive) -> Door | None:
+def upload_api_of(settings: OfflineSettings, receive: Receive) -> UploadApi | None:
     """The door for models made elsewhere; None where no token opens it."""
     token = settings.models_token.get_secret_value()
-    making = Making(user_list=settings.list_length, item_list=settings.similar_length)
-    return Door(token, receive, making) if token else None
+    making = ExternalModelOptions(user_list=settings.list_length, item_list=settings.similar_length)
+    return UploadApi(token, receive, making) if token else None
 
 
 def _listen(settings: OfflineSettings) -> None:
     """Serve the door alone; raises ConfigurationInvalid without a token, PortInUse."""
     with open_parts(settings) as (parts, jobs):
 
-        def received(kind: Kind, made: Made) -> Manifest:
+        def received(kind: Kind, made: ExternalModel) -> Manifest:
             work = partial(
                 receive, Receiving(parts.store, parts.hints, options_of(settings)), kind, made, parts.clock()
             )
             return publishing(jobs, parts.store, "publish", "sent by HTTP", work)
 
-        door = door_of(settings, received)
-        if door is None:
+        upload_api = upload_api_of(settings, received)
+        if upload_api is None:
             raise ConfigurationInvalid("FRESHET_MODELS_TOKEN is empty: set it, so that nobody else can publish")
         listening = http_server.listen(settings.models_host, settings.models_port, "set FRESHET_MODELS_PORT")
         app = FastAPI(title="Freshet models", version="1")
-        app.include_router(build_router(door))
+        app.include_router(build_router(upload_api))
         app.add_api_route("/metrics", lambda: Response(generate_latest(), media_type=CONTENT_TYPE_LATEST))
         app.add_api_route("/health/live", lambda: {"status": "live"})
         http_server.serve(app, listening, "INFO")

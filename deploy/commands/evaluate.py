@@ -19,7 +19,7 @@ from ingest.importers.recognise import recognise
 from offline.data.archive import Progress
 from offline.evaluation.compare import QUICK, CompareReport, Plan, compare_on, wanted
 from offline.evaluation.protocols import PUBLISHED, SplitOptions, load, recognised, split
-from offline.evaluation.run_algorithm import Row
+from offline.evaluation.run_algorithm import ComparisonRow
 from offline.evaluation.task import Task
 from offline.training.registry import algorithm
 from schemas.errors import ConfigurationInvalid
@@ -217,7 +217,7 @@ def _print_segments(report: CompareReport) -> None:
     table("segment", "asked", *(row.name for row in best), rows=rows, title=title)
 
 
-def _figures(row: Row, names: tuple[str, ...]) -> list[str]:
+def _figures(row: ComparisonRow, names: tuple[str, ...]) -> list[str]:
     """Each metric with half the width of its interval."""
     found = []
     for name in names:

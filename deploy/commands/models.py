@@ -14,7 +14,7 @@ from deploy.wiring.training import jobs_of, receive_in, tell
 from offline.config import OfflineSettings
 from offline.evaluation import metric_names
 from offline.publishing import publish
-from offline.publishing.external_models import Kind, Making, made_of
+from offline.publishing.external_models import ExternalModelOptions, Kind, external_model_of
 from offline.publishing.upload_api import read_parquet
 from offline.publishing.webhooks import Notice
 from schemas.errors import ConfigurationInvalid, ExportFailed, VersionUnknown
@@ -110,13 +110,13 @@ def publish_file(
     vector.
     """
     settings = read_settings(OfflineSettings)
-    making = Making(
+    making = ExternalModelOptions(
         user_list=settings.list_length,
         item_list=settings.similar_length,
         regularization=regularization,
         alpha=alpha,
     )
-    made = made_of(kind, read_parquet(file), making)
+    made = external_model_of(kind, read_parquet(file), making)
     with open_existing(data, stack) as dependencies, steps() as show:
         manifest = receive_in(dependencies, kind, made, show)
     console.print(f"Version {manifest.version} is active: {kind} of {made.rows:,} rows.")

@@ -23,8 +23,8 @@ from nearline.archive_reader import archive_reader
 from nearline.dead_letters import LogDeadLetterSink
 from nearline.loop import EmbeddedLoop
 from offline.config import OfflineSettings
-from offline.main import door_of
-from offline.publishing.external_models import Kind, Made
+from offline.main import upload_api_of
+from offline.publishing.external_models import ExternalModel, Kind
 from offline.publishing.upload_api import build_router as build_models_router
 from schemas.log.records import LogEntry
 from schemas.manifest import Manifest
@@ -86,12 +86,12 @@ def create_app(running: Nearline, settings: ServingSettings) -> FastAPI:
     app = create_serving_app(settings, open_stores(settings, running.writer), caught_up=running.missing)
     app.title = "Freshet"
     app.include_router(build_write_router(ingest_dependencies(read_settings(IngestSettings), running.writer)))
-    door = door_of(read_settings(OfflineSettings), partial(_receive, settings))
-    if door is not None:
-        app.include_router(build_models_router(door))
+    upload_api = upload_api_of(read_settings(OfflineSettings), partial(_receive, settings))
+    if upload_api is not None:
+        app.include_router(build_models_router(upload_api))
     return app
 
 
-def _receive(settings: SharedSettings, kind: Kind, made: Made) -> Manifest:
+def _receive(settings: SharedSettings, kind: Kind, made: ExternalModel) -> Manifest:
     with open_dependencies(settings) as dependencies:
         return receive_in(dependencies, kind, made, reason="sent by HTTP")

@@ -25,7 +25,7 @@ from offline import metrics
 from offline.config import OfflineSettings
 from offline.jobs import drift_job
 from offline.jobs.runs import Jobs, lease_of, seen
-from offline.jobs.schedule import Due, Policy, Seen, due, look
+from offline.jobs.schedule import Due, SchedulePolicy, Seen, due, look
 from schemas.errors import FreshetError
 from schemas.jobs import WELL, Run
 from schemas.settings import read_settings
@@ -101,7 +101,7 @@ class Schedule:
         self,
         dependencies: Dependencies,
         jobs: Jobs,
-        policy: Policy,
+        policy: SchedulePolicy,
         run: Callable[[Due], int],
         log_of: Callable[[str], Path],
     ) -> None:
@@ -200,7 +200,7 @@ def scheduling(settings: Settings, seconds: float = LOOK_SECONDS) -> Iterator[Sc
     """
     # It warns whenever a look takes longer than the pause, which a look with a training always does.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
-    policy = Policy.of(read_settings(OfflineSettings))
+    policy = SchedulePolicy.of(read_settings(OfflineSettings))
     with open_dependencies(settings) as dependencies:
         child = Child(settings.data, settings.stack)
         schedule = Schedule(dependencies, jobs_of(dependencies), policy, child.run, child.log_of)

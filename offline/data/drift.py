@@ -21,7 +21,7 @@ GROUPS: Final = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Thresholds:
+class DriftThresholds:
     """What is too much. A stability index of 0.1 is commonly read as a shift, 0.25 as a large one."""
 
     items: float = 0.25
@@ -39,7 +39,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Observed:
+class DriftFigures:
     """What was measured; None where it was not."""
 
     items: float | None = None
@@ -51,9 +51,9 @@ class Observed:
     gap_before: float | None = None
 
 
-def drift(observed: Observed, thresholds: Thresholds | None = None) -> list[str]:
+def drift(observed: DriftFigures, thresholds: DriftThresholds | None = None) -> list[str]:
     """Why to train again, one sentence a reason; none where nothing has crossed its threshold."""
-    limits = thresholds or Thresholds()
+    limits = thresholds or DriftThresholds()
     reasons = [
         _above("what people come to has shifted: its stability index", observed.items, limits.items),
         _above("the kinds of events have shifted: their stability index", observed.types, limits.types),

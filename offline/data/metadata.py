@@ -20,7 +20,7 @@ View = TypeVar("View", Item, Profile)
 
 
 @dataclass(frozen=True)
-class Facts:
+class Metadata:
     """Items and users by id, those that were deleted left out."""
 
     items: dict[str, Item] = field(default_factory=dict)
@@ -29,16 +29,16 @@ class Facts:
     """Items that were deleted."""
 
 
-def read_facts(archive: Archive) -> Facts:
+def read_metadata(archive: Archive) -> Metadata:
     """All that is archived of items and users; what cannot be decoded is a dead letter already and is left out."""
     items, users = _views(archive, topics.ITEMS, fold_item), _views(archive, topics.USERS, fold_profile)
     gone = frozenset(each for each, view in items.items() if view.deleted)
-    return Facts(_standing(items), _standing(users), gone)
+    return Metadata(_standing(items), _standing(users), gone)
 
 
-def category_matrix(facts: Facts, item_ids: Sequence[str]) -> sp.csr_matrix | None:
+def category_matrix(metadata: Metadata, item_ids: Sequence[str]) -> sp.csr_matrix | None:
     """Which item has which category, (I, G) of ones; None where facts name none."""
-    of = [facts.items[item_id].categories if item_id in facts.items else () for item_id in item_ids]
+    of = [metadata.items[item_id].categories if item_id in metadata.items else () for item_id in item_ids]
     names = sorted({name for each in of for name in each})
     if not names:
         return None

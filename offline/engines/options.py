@@ -10,7 +10,7 @@ import msgspec
 
 from offline.interactions.parameters import DEFAULT_WEIGHTS, Parameters
 from offline.publishing.publish import KEPT
-from offline.publishing.thresholds import Thresholds
+from offline.publishing.thresholds import GateThresholds
 from offline.training.parameters import AlsParameters, IalsParameters, NeighbourParameters
 from schemas.weights import Weight
 
@@ -44,7 +44,7 @@ class TrainingOptions:
     stored_users: int = 200_000
     held_out_users: int = 2_000
     keep_versions: int = KEPT
-    gate: Thresholds = field(default_factory=Thresholds)
+    gate: GateThresholds = field(default_factory=GateThresholds)
     single_limit: int = 20_000_000
     """Archived events up to which ``auto`` trains on one machine: some 2 GB and ten minutes there."""
     weigh_events: int = 20_000

@@ -13,8 +13,8 @@ from offline.data.archive import Progress, quiet
 from offline.evaluation.intervals import Difference, differences
 from offline.evaluation.protocols import load
 from offline.evaluation.published_splits import load_ncf
-from offline.evaluation.run_algorithm import Row, Run, curve, parameters_of, run
-from offline.evaluation.task import Published, Task
+from offline.evaluation.run_algorithm import AlgorithmRun, ComparisonRow, curve, parameters_of, run
+from offline.evaluation.task import PublishedFigures, Task
 from offline.training.algorithm import Algorithm
 from offline.training.registry import algorithm, algorithms
 
@@ -31,8 +31,8 @@ class CompareReport(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str
     config_id: str
     commit: str
-    rows: list[Row]
-    published: list[Published]
+    rows: list[ComparisonRow]
+    published: list[PublishedFigures]
     """Printed elsewhere, not measured here."""
     headline: tuple[str, ...] = ()
     """The metrics to look at first; the first one says which is best."""
@@ -108,7 +108,7 @@ def compare_on(task: Task, plan: Plan, progress: Progress = quiet) -> CompareRep
     )
 
 
-def _run(using: Algorithm[Any], parameters: Any, task: Task, plan: Plan, progress: Progress) -> Run:
+def _run(using: Algorithm[Any], parameters: Any, task: Task, plan: Plan, progress: Progress) -> AlgorithmRun:
     found = run(using, parameters, task, by_segment=plan.segments, threads=plan.threads, progress=progress)
     if using.name not in plan.curves or found.row.failed:
         return found

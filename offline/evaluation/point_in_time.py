@@ -17,7 +17,7 @@ COPY (
 """
 
 
-def earlier(files: Sequence[str], moment: float, target: Path) -> str:
+def copy_until(files: Sequence[str], moment: float, target: Path) -> str:
     """Copies the archived events that occurred up to a moment (seconds since 1970); returns the new file's path.
 
     Raises duckdb.Error where a file cannot be read.

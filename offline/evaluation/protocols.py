@@ -12,12 +12,12 @@ import pyarrow as pa
 
 from offline.data import splits
 from offline.data.dataset import Interactions, from_arrow
-from offline.data.metadata import Facts
+from offline.data.metadata import Metadata
 from offline.evaluation import published_splits
 from offline.evaluation.task import Questions, SealedTest, Task, TrainingPart, questions_of
 from schemas.errors import ConfigurationInvalid, NothingToTrain
 
-Protocol = Literal["ncf", "lightgcn", "sessions", "time", "leave-last", "users"]
+SplitProtocol = Literal["ncf", "lightgcn", "sessions", "time", "leave-last", "users"]
 
 PUBLISHED: Final[Mapping[str, tuple[Callable[[Path], Task], tuple[str, ...]]]] = {
     "ncf": (published_splits.load_ncf, ("train.tsv", "test.negative")),
@@ -57,7 +57,7 @@ class Gathered:
     dataset: str
     table: pa.Table
     """As ``from_arrow`` takes it."""
-    facts: Facts
+    metadata: Metadata
     until: Callable[[float], pa.Table]
     """The interactions of events up to a time (seconds since 1970): what was known then."""
     timed: bool = True
@@ -151,5 +151,5 @@ def _task(
         raise NothingToTrain(
             f"nobody can be asked in {gathered.dataset} by protocol {protocol}: there is too little data"
         )
-    part = TrainingPart(training, gathered.facts)
+    part = TrainingPart(training, gathered.metadata)
     return Task(gathered.dataset, protocol, part, SealedTest(questions), notes=notes)

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 from offline.data.dataset import GUEST, Interactions
 from offline.data.splits import held_out
-from offline.evaluation.task import Goal, Published, Questions, SealedTest, Task, TrainingPart, questions_of
+from offline.evaluation.task import Goal, PublishedFigures, Questions, SealedTest, Task, TrainingPart, questions_of
 from schemas.errors import DatasetUnknown
 from schemas.manifest import DataWindow
 
@@ -65,7 +65,7 @@ def _task(
     training: Interactions,
     questions: Questions,
     goal: Goal,
-    published: Sequence[Published],
+    published: Sequence[PublishedFigures],
     chosen: Chosen | None = None,
 ) -> Task:
     part, test = TrainingPart(training), SealedTest(questions)
@@ -159,12 +159,12 @@ def _packed(folder: Path, name: str) -> Path:
     return packed if packed.exists() else folder / name
 
 
-def _sampled(name: str, hits: float, ndcg: float) -> Published:
-    return Published(name, {"HR@10": hits, "NDCG@10": ndcg})
+def _sampled(name: str, hits: float, ndcg: float) -> PublishedFigures:
+    return PublishedFigures(name, {"HR@10": hits, "NDCG@10": ndcg})
 
 
-def _fully(name: str, recall: float, ndcg: float) -> Published:
-    return Published(name, {"Recall@20": recall, "NDCG@20": ndcg})
+def _fully(name: str, recall: float, ndcg: float) -> PublishedFigures:
+    return PublishedFigures(name, {"Recall@20": recall, "NDCG@20": ndcg})
 
 
 NCF: Final = (

@@ -25,7 +25,7 @@ CELLS: Final = 8_000_000
 """Scores that are held at a time."""
 
 
-class Ranked(NamedTuple):
+class RankedAnswers(NamedTuple):
     """Right items of n questions, one after the other: whose question each is, and its rank."""
 
     question: NDArray[np.intp]
@@ -35,10 +35,10 @@ class Ranked(NamedTuple):
     questions: int
     """n."""
 
-    def only(self, kept: NDArray[np.bool_]) -> Ranked:
+    def only(self, kept: NDArray[np.bool_]) -> RankedAnswers:
         """These right items alone (T,), and the questions that have any of them."""
         left, question = np.unique(self.question[kept], return_inverse=True)
-        return Ranked(question, self.rank[kept], int(left.size))
+        return RankedAnswers(question, self.rank[kept], int(left.size))
 
 
 def rank(scores: Scores, targets: NDArray[Any]) -> Ranks:
@@ -56,14 +56,14 @@ def rank_among(target: float, others: Scores) -> float:
     return 1.0 + np.count_nonzero(others > target) + np.count_nonzero(others == target) / 2
 
 
-def ranked(found: Iterable[Ranks]) -> Ranked:
+def ranked(found: Iterable[Ranks]) -> RankedAnswers:
     """The ranks of each question's right items as one value; every question needs at least one."""
     every = list(found)
     counts = np.array([each.size for each in every], dtype=np.intp)
-    return Ranked(np.repeat(np.arange(counts.size), counts), np.concatenate([*every, np.empty(0)]), counts.size)
+    return RankedAnswers(np.repeat(np.arange(counts.size), counts), np.concatenate([*every, np.empty(0)]), counts.size)
 
 
-def per_question(found: Ranked, cutoffs: Sequence[int] = (10,)) -> dict[str, NDArray[np.float64]]:
+def per_question(found: RankedAnswers, cutoffs: Sequence[int] = (10,)) -> dict[str, NDArray[np.float64]]:
     """Each metric at each cutoff of each question, (n,)."""
     counts = np.bincount(found.question, minlength=found.questions)
     return {
@@ -105,16 +105,16 @@ def with_misses(found: Ranks, unknown: int) -> Ranks:
     return np.concatenate([found, np.full(unknown, MISS)]) if unknown else found
 
 
-def _summed(found: Ranked, values: NDArray[Any]) -> NDArray[np.float64]:
+def _summed(found: RankedAnswers, values: NDArray[Any]) -> NDArray[np.float64]:
     weights = values.astype(np.float64)
     return np.bincount(found.question, weights=weights, minlength=found.questions).astype(np.float64, copy=False)
 
 
-def _hit(found: Ranked, _: NDArray[np.intp], k: int) -> NDArray[np.float64]:
+def _hit(found: RankedAnswers, _: NDArray[np.intp], k: int) -> NDArray[np.float64]:
     return (_summed(found, found.rank <= k) > 0).astype(np.float64)
 
 
-def _ndcg(found: Ranked, counts: NDArray[np.intp], k: int) -> NDArray[np.float64]:
+def _ndcg(found: RankedAnswers, counts: NDArray[np.intp], k: int) -> NDArray[np.float64]:
     gain = _summed(found, np.where(found.rank <= k, 1 / np.log2(1 + found.rank), 0.0))
     ideal = np.cumsum(1 / np.log2(1 + np.arange(1, k + 1)))
     # Ties count half, so several right items that tie for first place could gain more than the best order does.
@@ -122,24 +122,24 @@ def _ndcg(found: Ranked, counts: NDArray[np.intp], k: int) -> NDArray[np.float64
     return shares
 
 
-def _recall(found: Ranked, counts: NDArray[np.intp], k: int) -> NDArray[np.float64]:
+def _recall(found: RankedAnswers, counts: NDArray[np.intp], k: int) -> NDArray[np.float64]:
     shares: NDArray[np.float64] = _summed(found, found.rank <= k) / counts
     return shares
 
 
-def _reciprocal(found: Ranked, _: NDArray[np.intp], k: int) -> NDArray[np.float64]:
+def _reciprocal(found: RankedAnswers, _: NDArray[np.intp], k: int) -> NDArray[np.float64]:
     best = np.full(found.questions, MISS)
     np.minimum.at(best, found.question, found.rank)
     return np.where(best <= k, 1 / best, 0.0)
 
 
-def _precision(found: Ranked, counts: NDArray[np.intp], k: int) -> NDArray[np.float64]:
+def _precision(found: RankedAnswers, counts: NDArray[np.intp], k: int) -> NDArray[np.float64]:
     """Average precision: the share of right items down to each one that is found."""
     order = np.lexsort((found.rank, found.question))
     question, rank_ = found.question[order], found.rank[order]
     first = np.cumsum(counts) - counts
     right = np.arange(question.size) - first[question] + 1
     precision = np.where(rank_ <= k, np.minimum(1.0, right / rank_), 0.0)
-    summed = _summed(Ranked(question, rank_, found.questions), precision)
+    summed = _summed(RankedAnswers(question, rank_, found.questions), precision)
     averages: NDArray[np.float64] = summed / np.minimum(counts, k)
     return averages

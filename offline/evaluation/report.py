@@ -10,7 +10,7 @@ import jinja2
 
 from offline.evaluation import charts
 from offline.evaluation.compare import CompareReport
-from offline.evaluation.run_algorithm import Row
+from offline.evaluation.run_algorithm import ComparisonRow
 
 _FAR: Final = 10.0
 """Costs that differ by more than this factor are shown in powers of ten."""
@@ -36,7 +36,7 @@ def _template() -> jinja2.Template:
     return jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(text)
 
 
-def _charts(report: CompareReport, worked: list[Row]) -> list[tuple[str, str, str]]:
+def _charts(report: CompareReport, worked: list[ComparisonRow]) -> list[tuple[str, str, str]]:
     """Title, a line on what is seen, and the drawing; those for which there are figures."""
     metric = report.headline[0]
     if not worked:
@@ -69,14 +69,14 @@ def _charts(report: CompareReport, worked: list[Row]) -> list[tuple[str, str, st
     return found
 
 
-def _bars(report: CompareReport, worked: list[Row]) -> list[charts.Bar]:
+def _bars(report: CompareReport, worked: list[ComparisonRow]) -> list[charts.Bar]:
     metric = report.headline[0]
     ours = [charts.Bar(row.name, row.metrics[metric], *row.intervals[metric]) for row in worked]
     theirs = [charts.Bar(f"{each.name} (published)", each.metrics[metric]) for each in report.published]
     return ours + theirs
 
 
-def _cost(worked: list[Row], metric: str, unit: str, colours: dict[str, str]) -> str:
+def _cost(worked: list[ComparisonRow], metric: str, unit: str, colours: dict[str, str]) -> str:
     # A training of a few milliseconds has no place of its own on an axis of powers of ten.
     points = [
         charts.Point(
@@ -88,7 +88,7 @@ def _cost(worked: list[Row], metric: str, unit: str, colours: dict[str, str]) ->
     return charts.scatter(points, unit, metric, colours, powers=max(costs) > _FAR * min(costs) > 0)
 
 
-def _segments(report: CompareReport, worked: list[Row]) -> list[dict[str, Any]]:
+def _segments(report: CompareReport, worked: list[ComparisonRow]) -> list[dict[str, Any]]:
     metric = report.headline[0]
     names = list(dict.fromkeys(name for row in worked for name in row.segments))
     return [

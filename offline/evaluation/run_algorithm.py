@@ -21,7 +21,7 @@ from offline.evaluation.intervals import intervals
 from offline.evaluation.memory import available_mib, held_mib, peak_mib, reset_peak
 from offline.evaluation.ranking_metrics import means, per_question
 from offline.evaluation.segments import Segment, measured, segments
-from offline.evaluation.task import Answers, Task, TrainingPart, answer, questions_of
+from offline.evaluation.task import ModelAnswers, Task, TrainingPart, answer, questions_of
 from offline.training.algorithm import Algorithm, Context
 from schemas.errors import ConfigurationInvalid, FreshetError
 
@@ -39,7 +39,7 @@ class CurvePoint(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class ComparisonRow(msgspec.Struct, frozen=True, kw_only=True):
     """One algorithm's figures; ``seconds`` are of training alone, ``peak_mib`` is the process's largest memory in it."""
 
     name: str
@@ -59,25 +59,25 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """Why there are no figures."""
 
 
-class Run(NamedTuple):
+class AlgorithmRun(NamedTuple):
     """A row, and its metrics of each question, for paired tests; none where the algorithm failed."""
 
-    row: Row
+    row: ComparisonRow
     values: PerQuestion
 
 
 def run(
     using: Algorithm[Any], parameters: Any, task: Task, *, by_segment: bool, threads: int, progress: Progress = quiet
-) -> Run:
+) -> AlgorithmRun:
     """Trains and examines. What an algorithm cannot do here (missing extra, too little memory) is the row's reason."""
     try:
         require_memory(using, parameters, task.part)
         return _run(using, parameters, task, by_segment, _context(task.part, threads, progress))
     except (FreshetError, ImportError, MemoryError) as error:
-        return Run(Row(name=using.name, parameters=_built(parameters), failed=_reason(error)), {})
+        return AlgorithmRun(ComparisonRow(name=using.name, parameters=_built(parameters), failed=_reason(error)), {})
 
 
-def _run(using: Algorithm[Any], parameters: Any, task: Task, by_segment: bool, context: Context) -> Run:
+def _run(using: Algorithm[Any], parameters: Any, task: Task, by_segment: bool, context: Context) -> AlgorithmRun:
     model, cost = _trained(using, parameters, task.part, context)
     begun = time.perf_counter()
 
@@ -87,7 +87,7 @@ def _run(using: Algorithm[Any], parameters: Any, task: Task, by_segment: bool, c
     answers = task.test.examine(using.name, parameters, model, max(task.goal.cutoffs), asking)
     values = per_question(answers.ranked, task.goal.cutoffs)
     described = task.test.describe()
-    row = Row(
+    row = ComparisonRow(
         name=using.name,
         metrics=means(values) | _beyond(answers, task),
         seconds=cost.seconds,
@@ -98,7 +98,7 @@ def _run(using: Algorithm[Any], parameters: Any, task: Task, by_segment: bool, c
         intervals=intervals(values, described.people),
         segments=_by_segment(answers, task) if by_segment else {},
     )
-    return Run(row, values)
+    return AlgorithmRun(row, values)
 
 
 def parameters_of(using: Algorithm[Any], given: Mapping[str, Any]) -> Any:
@@ -164,24 +164,24 @@ def _trained(using: Algorithm[Any], parameters: Any, part: TrainingPart, context
 
 
 def _context(part: TrainingPart, threads: int, progress: Progress) -> Context:
-    return Context(facts=part.facts, threads=threads, progress=progress)
+    return Context(metadata=part.metadata, threads=threads, progress=progress)
 
 
-def _beyond(answers: Answers, task: Task) -> dict[str, float]:
+def _beyond(answers: ModelAnswers, task: Task) -> dict[str, float]:
     """What the lists are like; nothing where only a sample was ranked."""
     if answers.tops is None:
         return {}
     k, training = max(task.goal.cutoffs), task.training
     found = of_lists(answers.tops, training, k)
-    categories = category_matrix(task.part.facts, training.item_ids)
+    categories = category_matrix(task.part.metadata, training.item_ids)
     if categories is not None:
         described = task.test.describe()
         found |= of_categories(answers.tops, categories, described.asked.matrix[described.rows], k)
     return found
 
 
-def _by_segment(answers: Answers, task: Task) -> dict[str, Segment]:
-    masks = segments(task.test.describe(), answers.ranked, task.training, task.part.facts)
+def _by_segment(answers: ModelAnswers, task: Task) -> dict[str, Segment]:
+    masks = segments(task.test.describe(), answers.ranked, task.training, task.part.metadata)
     return measured(answers.ranked, masks, task.goal.cutoffs)
 
 

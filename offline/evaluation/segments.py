@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offline.data.dataset import Interactions
-from offline.data.metadata import Facts, category_matrix
-from offline.evaluation.ranking_metrics import Ranked, means, per_question
-from offline.evaluation.task import Described
+from offline.data.metadata import Metadata, category_matrix
+from offline.evaluation.ranking_metrics import RankedAnswers, means, per_question
+from offline.evaluation.task import QuestionSummary
 
 Mask = NDArray[np.bool_]
 
@@ -48,14 +48,16 @@ def by_history(counts: NDArray[Any]) -> dict[str, Mask]:
     }
 
 
-def segments(described: Described, ranked: Ranked, training: Interactions, facts: Facts) -> dict[str, Mask]:
+def segments(
+    described: QuestionSummary, ranked: RankedAnswers, training: Interactions, metadata: Metadata
+) -> dict[str, Mask]:
     """Which right items (T,) belong to which part of the test; parts of fewer than LEAST questions are left out."""
-    masks = {name: mask[ranked.question] for name, mask in _of_people(described, facts)}
-    masks |= dict(_of_items(described.columns, training, facts))
+    masks = {name: mask[ranked.question] for name, mask in _of_people(described, metadata)}
+    masks |= dict(_of_items(described.columns, training, metadata))
     return {name: mask for name, mask in masks.items() if np.unique(ranked.question[mask]).size >= LEAST}
 
 
-def measured(ranked: Ranked, masks: Mapping[str, Mask], cutoffs: Sequence[int]) -> dict[str, Segment]:
+def measured(ranked: RankedAnswers, masks: Mapping[str, Mask], cutoffs: Sequence[int]) -> dict[str, Segment]:
     """Each segment's own figures: of its right items alone, averaged over the questions that have any."""
     found = {}
     for name, mask in masks.items():
@@ -64,17 +66,17 @@ def measured(ranked: Ranked, masks: Mapping[str, Mask], cutoffs: Sequence[int]) 
     return found
 
 
-def _of_people(described: Described, facts: Facts) -> Iterator[tuple[str, Mask]]:
+def _of_people(described: QuestionSummary, metadata: Metadata) -> Iterator[tuple[str, Mask]]:
     for name, mask in by_history(described.histories).items():
         yield f"users: {name}", mask
-    said = [facts.users[u].attributes if u in facts.users else {} for u in described.user_ids]
+    said = [metadata.users[u].attributes if u in metadata.users else {} for u in described.user_ids]
     for attribute, name in ATTRIBUTES.items():
         yield from _by_value(name, [_text(each.get(attribute)) for each in said])
     if not any(each.get("region") for each in said):
         yield from _by_value("region", [_text(each.get(AREAS))[:1] for each in said])
 
 
-def _of_items(columns: NDArray[np.intp], training: Interactions, facts: Facts) -> Iterator[tuple[str, Mask]]:
+def _of_items(columns: NDArray[np.intp], training: Interactions, metadata: Metadata) -> Iterator[tuple[str, Mask]]:
     known = columns >= 0
     yield "items: never met in training", ~known
     popular = _popular(training)
@@ -84,10 +86,10 @@ def _of_items(columns: NDArray[np.intp], training: Interactions, facts: Facts) -
         new = _new(training, training.times)
         yield "items: new", known & new[columns]
         yield "items: old", known & ~new[columns]
-    categories = category_matrix(facts, training.item_ids)
+    categories = category_matrix(metadata, training.item_ids)
     if categories is not None:
         names = sorted(
-            {name for each in training.item_ids if each in facts.items for name in facts.items[each].categories}
+            {name for each in training.item_ids if each in metadata.items for name in metadata.items[each].categories}
         )
         has = categories.toarray() > 0
         counts = has[columns[known]].sum(axis=0)

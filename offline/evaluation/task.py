@@ -20,16 +20,25 @@ from models.structures.arrays import best_rows
 from models.structures.recommender import Recommender
 from offline.data.archive import Progress, quiet
 from offline.data.dataset import Interactions
-from offline.data.metadata import Facts
+from offline.data.metadata import Metadata
 from offline.data.splits import HoldOut
-from offline.evaluation.ranking_metrics import CELLS, Ranked, Ranks, Scores, rank, rank_among, ranked, with_misses
+from offline.evaluation.ranking_metrics import (
+    CELLS,
+    RankedAnswers,
+    Ranks,
+    Scores,
+    rank,
+    rank_among,
+    ranked,
+    with_misses,
+)
 from schemas.errors import ConfigurationInvalid
 
 ROWS: Final = 4_096
 """People that are asked for at a time, at most."""
 
 
-class Published(msgspec.Struct, frozen=True):
+class PublishedFigures(msgspec.Struct, frozen=True):
     """Figures that others have printed for the same split."""
 
     name: str
@@ -41,7 +50,7 @@ class TrainingPart:
     """All that may be learned and chosen from."""
 
     interactions: Interactions
-    facts: Facts = field(default_factory=Facts)
+    metadata: Metadata = field(default_factory=Metadata)
 
 
 @dataclass(frozen=True)
@@ -79,10 +88,10 @@ class Goal(NamedTuple):
     """Whether what is in the history may be the right answer."""
 
 
-class Answers(NamedTuple):
+class ModelAnswers(NamedTuple):
     """What a model made of n questions: the right items' ranks, and its best k items for each."""
 
-    ranked: Ranked
+    ranked: RankedAnswers
     tops: NDArray[np.intp] | None
     """(n, k) columns, -1 where there are no more; None where only a sample was ranked."""
 
@@ -96,7 +105,7 @@ class SealedTest:
 
     def examine(
         self, name: str, parameters: Any, model: Recommender, count: int = 10, progress: Progress = quiet
-    ) -> Answers:
+    ) -> ModelAnswers:
         """What the model, trained with these parameters, answers; ``count`` is k of its lists.
 
         The name stands for the parameters from now on: the better of two could otherwise be picked here.
@@ -114,12 +123,12 @@ class SealedTest:
         """How many questions there are."""
         return int(self.__questions.rows.size)
 
-    def describe(self) -> Described:
+    def describe(self) -> QuestionSummary:
         """Who is asked and after what, for segments; it says nothing of any model."""
         return _described(self.__questions)
 
 
-class Described(NamedTuple):
+class QuestionSummary(NamedTuple):
     """Of n questions with T right items: who asks, how much is known of them, and which items are right."""
 
     user_ids: tuple[str, ...]
@@ -129,7 +138,7 @@ class Described(NamedTuple):
     people: NDArray[np.intp]
     """(n,) which questions are one person's."""
     columns: NDArray[np.intp]
-    """(T,) each right item's column, -1 where training has never met it; in the order of ``Ranked``."""
+    """(T,) each right item's column, -1 where training has never met it; in the order of ``RankedAnswers``."""
     rows: NDArray[np.intp]
     """(n,) rows of ``asked``."""
     asked: Interactions
@@ -144,7 +153,7 @@ class Task:
     part: TrainingPart
     test: SealedTest
     goal: Goal = field(default_factory=Goal)
-    published: Sequence[Published] = ()
+    published: Sequence[PublishedFigures] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
     """What a reader should know of the split, by subject."""
     chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -162,7 +171,7 @@ def questions_of(held: HoldOut, training: Interactions) -> Questions:
     return Questions(training, held.rows, [held.known[row] for row in rows], [held.unknown.get(row, 0) for row in rows])
 
 
-def answer(questions: Questions, model: Recommender, count: int = 10, progress: Progress = quiet) -> Answers:
+def answer(questions: Questions, model: Recommender, count: int = 10, progress: Progress = quiet) -> ModelAnswers:
     """Asks a model all the questions. Raises ConfigurationInvalid where it is over other items than they are."""
     if model.item_ids != questions.asked.item_ids:
         raise ConfigurationInvalid("the model is not over the items of the training part, so it cannot be compared")
@@ -173,7 +182,7 @@ def answer(questions: Questions, model: Recommender, count: int = 10, progress: 
         if questions.among is None:
             tops.append(_tops(scores, count))
         progress("asking", len(found), questions.rows.size)
-    return Answers(ranked(found), np.concatenate(tops) if tops else None)
+    return ModelAnswers(ranked(found), np.concatenate(tops) if tops else None)
 
 
 def _scored(questions: Questions, model: Recommender) -> Iterator[tuple[int, Scores]]:
@@ -206,13 +215,13 @@ def _tops(scores: Scores, count: int) -> NDArray[np.intp]:
     return tops
 
 
-def _described(questions: Questions) -> Described:
+def _described(questions: Questions) -> QuestionSummary:
     n = questions.rows.size
     right = [
         np.concatenate([targets, np.full(unknown, -1, dtype=np.intp)])
         for targets, unknown in zip(questions.targets, questions.unknown, strict=True)
     ]
-    return Described(
+    return QuestionSummary(
         user_ids=tuple(questions.asked.user_ids[row] for row in questions.rows.tolist()),
         histories=np.diff(questions.asked.matrix.indptr)[questions.rows].astype(np.intp),
         people=np.arange(n) if questions.people is None else questions.people,

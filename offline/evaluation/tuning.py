@@ -92,7 +92,7 @@ def validation(part: TrainingPart, goal: Goal, seed: int = 0) -> Slice:
     questions = replace(questions_of(held, training), repeats=goal.repeats)
     if goal.sampled:
         questions = replace(questions, among=_sampled(questions, goal.sampled, seed))
-    return Slice(TrainingPart(training, part.facts), questions)
+    return Slice(TrainingPart(training, part.metadata), questions)
 
 
 def _attempt(trial: optuna.Trial, using: Algorithm[Any], goal: Goal, asked: Slice, threads: int) -> float:
@@ -101,7 +101,7 @@ def _attempt(trial: optuna.Trial, using: Algorithm[Any], goal: Goal, asked: Slic
     try:
         parameters = parameters_of(using, chosen)
         require_memory(using, parameters, asked.part)
-        model = using.train(asked.part.interactions, parameters, Context(facts=asked.part.facts, threads=threads))
+        model = using.train(asked.part.interactions, parameters, Context(metadata=asked.part.metadata, threads=threads))
     except (FreshetError, ImportError, MemoryError) as error:
         trial.set_user_attr("failed", str(error) or type(error).__name__)
         raise optuna.TrialPruned from error

@@ -14,7 +14,7 @@ import numpy as np
 from models.als import Als
 from models.structures.lists import USERS, ScoredList
 from offline.data import drift
-from offline.data.drift import Observed, Thresholds
+from offline.data.drift import DriftFigures, DriftThresholds
 from offline.evaluation.metric_names import LEARNED
 from offline.jobs.runs import Running
 from offline.publishing import gate
@@ -40,7 +40,7 @@ _COUNTED: Final = """
 _PERSON: Final = "COALESCE(value->>'$.user_id', value->>'$.anonymous_id', value->>'$.session_id')"
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
     """What the last look for drift found."""
 
     version: str
@@ -49,7 +49,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     reasons: list[str]
     """Why to train again; empty where nothing has drifted."""
     observed: dict[str, float]
-    """Every figure that could be measured, by its name in ``Observed``."""
+    """Every figure that could be measured, by its name in ``DriftFigures``."""
 
 
 def watch(
@@ -58,8 +58,8 @@ def watch(
     documents: Documents,
     running: Running,
     at: datetime,
-    thresholds: Thresholds | None = None,
-) -> Report | None:
+    thresholds: DriftThresholds | None = None,
+) -> DriftReport | None:
     """Measure, judge, and keep the report; None where no version is active. Raises stores' errors, duckdb.Error."""
     active = store.active()
     if active is None:
@@ -68,17 +68,17 @@ def watch(
     observed = _inputs(archive, store.manifest(active))
     running.progress("comparing lists", 1, 2)
     observed |= _against_parent(archive, store, store.manifest(active)) | _gaps(store, active)
-    reasons = drift.drift(Observed(**observed), thresholds)
-    report = Report(version=active, at=at, reasons=reasons, observed=observed)
+    reasons = drift.drift(DriftFigures(**observed), thresholds)
+    report = DriftReport(version=active, at=at, reasons=reasons, observed=observed)
     documents.write(DOCUMENT, msgspec.json.encode(report))
     return report
 
 
-def last_report(documents: Documents) -> Report | None:
+def last_report(documents: Documents) -> DriftReport | None:
     """The newest report, if there is one that can be read."""
     stored = documents.read(DOCUMENT)
     try:
-        return None if stored is None else msgspec.json.decode(stored, type=Report)
+        return None if stored is None else msgspec.json.decode(stored, type=DriftReport)
     except msgspec.DecodeError:
         return None
 

@@ -15,7 +15,7 @@ from offline.data.archive import Progress, quiet
 from offline.engines.options import TrainingOptions
 from offline.jobs.train import version_of
 from offline.publishing import gate, publish
-from offline.publishing.external_models import Kind, Made
+from offline.publishing.external_models import ExternalModel, Kind
 from schemas.manifest import DataWindow, Manifest
 from schemas.ports import LogWriter, ModelStore
 
@@ -49,7 +49,7 @@ class _Copied:
             yield key, value
 
 
-def receive(parts: Receiving, kind: Kind, made: Made, at: float, progress: Progress = quiet) -> Manifest:
+def receive(parts: Receiving, kind: Kind, made: ExternalModel, at: float, progress: Progress = quiet) -> Manifest:
     """Publish what was made of neighbours, lists or factors; ``at`` is in seconds since 1970.
 
     Raises ModelRefused where the gate objects (the version is kept, inactive); PointerMoved where
@@ -71,7 +71,7 @@ def receive(parts: Receiving, kind: Kind, made: Made, at: float, progress: Progr
     return manifest
 
 
-def _manifest(kind: Kind, made: Made, parent: Manifest | None, at: float) -> Manifest:
+def _manifest(kind: Kind, made: ExternalModel, parent: Manifest | None, at: float) -> Manifest:
     based_on = parent or _nothing(at)
     digest = blake2b(digest_size=8)
     for part in (*made.values.values(), *(value for lists in made.lists.values() for value in lists.values())):
@@ -109,12 +109,12 @@ def _nothing(at: float) -> Manifest:
     )
 
 
-def _values(store: ModelStore, made: Made, parent: Manifest | None) -> dict[str, bytes]:
+def _values(store: ModelStore, made: ExternalModel, parent: Manifest | None) -> dict[str, bytes]:
     kept = [] if parent is None else [name for name in parent.values if name not in made.values]
     return {name: store.value(parent.version, name) for name in kept if parent} | dict(made.values)
 
 
-def _given(made: Made) -> dict[str, Iterator[tuple[str, bytes]]]:
+def _given(made: ExternalModel) -> dict[str, Iterator[tuple[str, bytes]]]:
     return {kind: iter(lists.items()) for kind, lists in made.lists.items()}
 
 

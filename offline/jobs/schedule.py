@@ -26,7 +26,7 @@ LONGEST_PAUSE: Final = 6 * 3_600.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Policy:
+class SchedulePolicy:
     """When jobs are due; times in seconds."""
 
     new: int = 10_000
@@ -38,7 +38,7 @@ class Policy:
     statistics: float = 3_600.0
 
     @classmethod
-    def of(cls, settings: OfflineSettings) -> Policy:
+    def of(cls, settings: OfflineSettings) -> SchedulePolicy:
         """What the settings say."""
         return cls(
             new=settings.schedule_new,
@@ -90,7 +90,7 @@ class Due(NamedTuple):
     reason: str
 
 
-def due(policy: Policy, seen: Seen) -> list[Due]:
+def due(policy: SchedulePolicy, seen: Seen) -> list[Due]:
     """The jobs to run now, in this order; those that failed a moment ago rest first."""
     return [each for each in _wanted(policy, seen) if not _resting(seen.runs.get(each.job, ()), seen.now)]
 
@@ -111,7 +111,7 @@ def look(log: LogReader, archive: Archive, store: ModelStore, runs: Sequence[Run
     )
 
 
-def _wanted(policy: Policy, seen: Seen) -> Iterator[Due]:
+def _wanted(policy: SchedulePolicy, seen: Seen) -> Iterator[Due]:
     if seen.unarchived and _rested(seen, "archive", policy.archive):
         yield Due("archive", "time", f"{seen.unarchived:,} records are not archived yet")
     full = _full(policy, seen)
@@ -126,7 +126,7 @@ def _wanted(policy: Policy, seen: Seen) -> Iterator[Due]:
         yield Due("statistics", "time", "time for new statistics")
 
 
-def _full(policy: Policy, seen: Seen) -> Due | None:
+def _full(policy: SchedulePolicy, seen: Seen) -> Due | None:
     """Why to train on everything, if there is a reason."""
     full = seen.full
     if full is None:
@@ -144,7 +144,7 @@ def _full(policy: Policy, seen: Seen) -> Due | None:
     return None
 
 
-def _has_news(policy: Policy, active: Trained | None, now: float) -> bool:
+def _has_news(policy: SchedulePolicy, active: Trained | None, now: float) -> bool:
     return active is not None and active.new > 0 and now - active.at >= policy.incremental
 
 

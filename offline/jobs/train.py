@@ -22,7 +22,7 @@ from models.structures.lists import ITEMS, USERS
 from models.structures.recommender import Recommender
 from offline.data.archive import Progress, archive_log, quiet
 from offline.data.dataset import Interactions, ends, from_arrow, since
-from offline.data.metadata import read_facts
+from offline.data.metadata import read_metadata
 from offline.engines.engine import EngineName, choose
 from offline.engines.options import TrainingOptions
 from offline.evaluation.validation import measure
@@ -132,7 +132,7 @@ def _run(
     using = choose(engine, since(parts.archive, {}), options)
     try:
         previous = _previous(parts.store, parent) if incremental else None
-        learning = Learning(using, options, read_facts(parts.archive), previous, progress)
+        learning = Learning(using, options, read_metadata(parts.archive), previous, progress)
         trained, manifest = _learn(parts, learning, at, parent)
         written = _write(parts.store, trained, manifest, learning)
     finally:

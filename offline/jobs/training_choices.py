@@ -12,7 +12,7 @@ from models.als import Als
 from models.structures.recommender import Recommender
 from offline.data.archive import Progress, quiet
 from offline.data.dataset import Interactions
-from offline.data.metadata import Facts
+from offline.data.metadata import Metadata
 from offline.engines.engine import Engine
 from offline.engines.options import TrainingOptions
 from offline.training.algorithm import Context
@@ -26,7 +26,7 @@ class Learning:
 
     engine: Engine
     options: TrainingOptions
-    facts: Facts = field(default_factory=Facts)
+    metadata: Metadata = field(default_factory=Metadata)
     previous: Als | None = None
     progress: Progress = quiet
 
@@ -43,7 +43,7 @@ class Learning:
     def model(self, name: str, interactions: Interactions) -> Recommender:
         """What the algorithm of this name learns, with its parameters of the options."""
         using = algorithm(name)
-        context = Context(facts=self.facts, threads=self.options.threads, progress=self.progress)
+        context = Context(metadata=self.metadata, threads=self.options.threads, progress=self.progress)
         return using.train(interactions, parameters_of(name, self.options.parameters), context)
 
 

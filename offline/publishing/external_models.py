@@ -34,7 +34,7 @@ _BLOCK: Final = 1_024
 
 
 @dataclass(frozen=True, kw_only=True)
-class Making:
+class ExternalModelOptions:
     """What is not said by the rows."""
 
     user_list: int = 100
@@ -46,7 +46,7 @@ class Making:
 
 
 @dataclass(frozen=True)
-class Made:
+class ExternalModel:
     """What takes the place of the parent's: values by name, and lists by kind."""
 
     rows: int
@@ -54,13 +54,13 @@ class Made:
     lists: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
 
 
-def made_of(kind: Kind, table: pa.Table, making: Making | None = None) -> Made:
+def external_model_of(kind: Kind, table: pa.Table, making: ExternalModelOptions | None = None) -> ExternalModel:
     """The values and lists that a table gives; raises PublicationInvalid with the row and the column at fault."""
     checked = _checked(kind, table)
-    return _MAKERS[kind](checked, making or Making())
+    return _MAKERS[kind](checked, making or ExternalModelOptions())
 
 
-def _neighbours(table: pa.Table, making: Making) -> Made:
+def _neighbours(table: pa.Table, making: ExternalModelOptions) -> ExternalModel:
     """An item's neighbours, best first; ties in the order given."""
     _refuse_self(table)
     groups = dict(_grouped(table, "item_id", "neighbour_id"))
@@ -76,15 +76,15 @@ def _neighbours(table: pa.Table, making: Making) -> Made:
         scores[row, :count] = similar.scores
     value = Neighbours(item_ids, indices, scores)
     lists = dict(item_lists(value, making.item_list))
-    return Made(table.num_rows, {Neighbours.kind: value.save()}, {ITEMS: lists})
+    return ExternalModel(table.num_rows, {Neighbours.kind: value.save()}, {ITEMS: lists})
 
 
-def _lists(table: pa.Table, _: Making) -> Made:
+def _lists(table: pa.Table, _: ExternalModelOptions) -> ExternalModel:
     packed = {user_id: found.save() for user_id, found in _grouped(table, "user_id", "item_id")}
-    return Made(table.num_rows, {}, {USERS: packed})
+    return ExternalModel(table.num_rows, {}, {USERS: packed})
 
 
-def _factors(table: pa.Table, making: Making) -> Made:
+def _factors(table: pa.Table, making: ExternalModelOptions) -> ExternalModel:
     """Factors, and the lists of the users that have some: by the inner product, over every item."""
     widths = pc.list_value_length(table["vector"]).to_numpy()
     _refuse(widths != widths[0], table, "vector", f"has not {widths[0]} numbers, as the first row has")
@@ -101,10 +101,10 @@ def _factors(table: pa.Table, making: Making) -> Made:
     names = np.array(ids, dtype=object)
     known = tuple(names[users]), tuple(names[items])
     als = Als(*known, vectors[users], vectors[items], regularization=making.regularization, alpha=making.alpha)
-    return Made(table.num_rows, {Als.kind: als.save()}, {USERS: dict(_best(als, making.user_list))})
+    return ExternalModel(table.num_rows, {Als.kind: als.save()}, {USERS: dict(_best(als, making.user_list))})
 
 
-_MAKERS: Final[Mapping[Kind, Callable[[pa.Table, Making], Made]]] = {
+_MAKERS: Final[Mapping[Kind, Callable[[pa.Table, ExternalModelOptions], ExternalModel]]] = {
     "neighbours": _neighbours,
     "lists": _lists,
     "factors": _factors,

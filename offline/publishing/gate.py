@@ -15,7 +15,7 @@ from models.als import Als
 from models.neighbours import Neighbours
 from models.structures.lists import ScoredList
 from offline.evaluation.metric_names import BASELINE, COVERAGE, PEOPLE
-from offline.publishing.thresholds import Thresholds
+from offline.publishing.thresholds import GateThresholds
 from schemas.errors import ModelRefused, Undecodable, VersionUnknown
 from schemas.manifest import Manifest
 from schemas.ports import ModelStore
@@ -36,7 +36,7 @@ def admit(
     manifest: Manifest,
     written: Mapping[str, int],
     lengths: Lengths,
-    thresholds: Thresholds | None = None,
+    thresholds: GateThresholds | None = None,
 ) -> None:
     """Raise ModelRefused, with every objection, where there is one; raises ModelStoreUnavailable."""
     found = objections(store, manifest, written, lengths, thresholds)
@@ -53,13 +53,13 @@ def objections(
     manifest: Manifest,
     written: Mapping[str, int],
     lengths: Lengths,
-    thresholds: Thresholds | None = None,
+    thresholds: GateThresholds | None = None,
 ) -> list[str]:
     """What speaks against this version, which is in the store already; nothing if it may be activated.
 
     ``written`` is how many lists of each kind were handed to the store. Raises ModelStoreUnavailable.
     """
-    limits = thresholds or Thresholds()
+    limits = thresholds or GateThresholds()
     return [
         *_of_values(store, manifest),
         *_of_counts(manifest, written),
@@ -126,7 +126,7 @@ def _wrong_with(stored: bytes, length: int) -> str | None:
     return None if np.isfinite(scores).all() and (np.diff(scores) <= 0).all() else "is not in order"
 
 
-def _of_quality(manifest: Manifest, limits: Thresholds, champion: str | None) -> Iterator[str]:
+def _of_quality(manifest: Manifest, limits: GateThresholds, champion: str | None) -> Iterator[str]:
     """What its own figures say, whatever answers now."""
     name, found = limits.metric, manifest.metrics
     own, popular = found.get(name), found.get(BASELINE + name)
@@ -141,7 +141,7 @@ def _of_quality(manifest: Manifest, limits: Thresholds, champion: str | None) ->
         yield f"it recommends {covered:.2%} of the items at all, fewer than {limits.coverage:.2%}"
 
 
-def _of_champion(manifest: Manifest, limits: Thresholds, champion: Manifest | None) -> Iterator[str]:
+def _of_champion(manifest: Manifest, limits: GateThresholds, champion: Manifest | None) -> Iterator[str]:
     """In which segments it is worse than the version that answers by more than it may be, and than chance would be."""
     if champion is None:
         return

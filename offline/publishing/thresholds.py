@@ -10,7 +10,7 @@ import msgspec
 from schemas.errors import ConfigurationInvalid
 
 
-class Thresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class GateThresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Shares are of the champion's figure: the newest version up to the active one that was measured.
 
     Figures of two versions come from two hold-outs, a training apart; so what chance alone can explain (two standard
@@ -42,14 +42,14 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError(f"sample is at least 1, not {self.sample}")
 
 
-def read_thresholds(path: Path | None) -> Thresholds:
+def read_thresholds(path: Path | None) -> GateThresholds:
     """The file's thresholds, the defaults without one; raises ConfigurationInvalid."""
     if path is None:
-        return Thresholds()
+        return GateThresholds()
     try:
         text = path.read_text("utf-8")
         given = msgspec.json.decode(text) if path.suffix == ".json" else tomllib.loads(text)
-        return msgspec.convert(given, Thresholds, strict=False)
+        return msgspec.convert(given, GateThresholds, strict=False)
     except OSError as error:
         raise ConfigurationInvalid(f"FRESHET_GATE: {path} cannot be read: {error.strerror}") from error
     except (ValueError, msgspec.DecodeError) as error:

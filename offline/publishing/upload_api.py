@@ -14,7 +14,7 @@ import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from offline.publishing.external_models import COLUMNS, Kind, Made, Making, made_of
+from offline.publishing.external_models import COLUMNS, ExternalModel, ExternalModelOptions, Kind, external_model_of
 from schemas.errors import (
     FreshetError,
     LeaseTaken,
@@ -33,41 +33,41 @@ NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson", "applic
 
 _log = structlog.get_logger()
 
-Receive = Callable[[Kind, Made], Manifest]
+Receive = Callable[[Kind, ExternalModel], Manifest]
 """Publishes what was made; blocks."""
 
 
-class Door(NamedTuple):
+class UploadApi(NamedTuple):
     """What the route is made of."""
 
     token: str
     """Whoever sends it may publish; never empty."""
     receive: Receive
-    making: Making
+    making: ExternalModelOptions
 
 
-def build_router(door: Door) -> APIRouter:
+def build_router(upload_api: UploadApi) -> APIRouter:
     """The route; problems are answered as RFC 9457 has them."""
     router = APIRouter(tags=["models"])
 
     @router.post("/v1/models/{kind}", summary="Publish similarities, lists or factors made elsewhere")
     async def post_models(kind: str, request: Request) -> Response:
         try:
-            return await _published(door, kind, request)
+            return await _published(upload_api, kind, request)
         except ProblemError as problem:
             return Response(problem.body(), problem.status, problem.headers, MEDIA_TYPE)
 
     return router
 
 
-async def _published(door: Door, kind: str, request: Request) -> Response:
-    _require_token(door.token, request.headers.get("authorization", ""))
+async def _published(upload_api: UploadApi, kind: str, request: Request) -> Response:
+    _require_token(upload_api.token, request.headers.get("authorization", ""))
     known = next((each for each in COLUMNS if each == kind), None)
     if known is None:
         raise ProblemError(404, "unknown-kind", f"there is no kind '{kind}'; send {', '.join(COLUMNS)}", field="kind")
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     body = await _body(request)
-    manifest, rows = await run_in_threadpool(_receive, door, known, media_type, body)
+    manifest, rows = await run_in_threadpool(_receive, upload_api, known, media_type, body)
     answer = {"version": manifest.version, "parent": manifest.parent, "kind": known, "rows": rows}
     return Response(msgspec.json.encode(answer), 201, media_type="application/json")
 
@@ -94,10 +94,10 @@ async def _body(request: Request) -> bytes:
     return b"".join(parts)
 
 
-def _receive(door: Door, kind: Kind, media_type: str, body: bytes) -> tuple[Manifest, int]:
+def _receive(upload_api: UploadApi, kind: Kind, media_type: str, body: bytes) -> tuple[Manifest, int]:
     try:
-        made = made_of(kind, read_table(kind, media_type, body), door.making)
-        return door.receive(kind, made), made.rows
+        made = external_model_of(kind, read_table(kind, media_type, body), upload_api.making)
+        return upload_api.receive(kind, made), made.rows
     except FreshetError as error:
         _log.warning("models_not_published", kind=kind, reason=str(error))
         raise _problem(error) from error

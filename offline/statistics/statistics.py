@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from models.ratings import Ratings
 from offline.data.archive import Progress, quiet
-from offline.data.metadata import Facts, read_facts
+from offline.data.metadata import Metadata, read_metadata
 from offline.interactions.duck import made_until
 from offline.interactions.parameters import DAY, Parameters
 from offline.training.ratings import train
@@ -71,11 +71,11 @@ def counted(archive: Archive, now: float, progress: Progress = quiet) -> Counted
     So an old data set has its last week too, and for a live site that is the last moment. Items that are hidden or
     were deleted are left out. ``rising`` over ``all`` is that of the last month. Raises duckdb.Error.
     """
-    facts = read_facts(archive)
+    metadata = read_metadata(archive)
     with made_until(archive.files(topics.EVENTS), Parameters(now=now), "remembered", progress) as connection:
-        _categorize(connection, facts)
+        _categorize(connection, metadata)
         times = _Times(*connection.execute("SELECT MIN(at_us), MAX(at_us) FROM remembered").fetchall()[0])
-        tables = [_table(connection, kind, period, times, facts) for kind in KINDS for period in PERIODS]
+        tables = [_table(connection, kind, period, times, metadata) for kind in KINDS for period in PERIODS]
         return Counted(tables, _ratings(connection))
 
 
@@ -103,7 +103,7 @@ def as_arrow(found: list[Statistics]) -> pa.Table:
 
 
 def _table(
-    connection: duckdb.DuckDBPyConnection, kind: Kind, period: Period, times: _Times, facts: Facts
+    connection: duckdb.DuckDBPyConnection, kind: Kind, period: Period, times: _Times, metadata: Metadata
 ) -> Statistics:
     if times.first_us is None or times.last_us is None:
         return Statistics(kind=kind, period=period, as_of=None, categories={})
@@ -117,7 +117,7 @@ def _table(
         kind=kind,
         period=period,
         as_of=datetime.fromtimestamp(times.last_us / _US, UTC),
-        categories={category: [_ranked(row, facts) for row in of_it] for category, of_it in by_category.items()},
+        categories={category: [_ranked(row, metadata) for row in of_it] for category, of_it in by_category.items()},
         priors={name: Prior(of_it[0]["prior_mean"], PRIOR) for name, of_it in by_category.items()}
         if kind == "best-rated"
         else {},
@@ -148,17 +148,17 @@ def _arguments(kind: Kind, period: Period, times: _Times) -> dict[str, Any]:
     return {"began_us": began, "earlier_us": earlier, "spans": spans, "prior": PRIOR, "most": MOST}
 
 
-def _ranked(row: dict[str, Any], facts: Facts) -> Ranked:
-    item = facts.items.get(row["item_id"])
+def _ranked(row: dict[str, Any], metadata: Metadata) -> Ranked:
+    item = metadata.items.get(row["item_id"])
     left_out = ("category", "item_id", "prior_mean")
     figures = {name: float(value) for name, value in row.items() if name not in left_out}
     return Ranked(row["item_id"], None if item is None else item.title, figures)
 
 
-def _categorize(connection: duckdb.DuckDBPyConnection, facts: Facts) -> None:
+def _categorize(connection: duckdb.DuckDBPyConnection, metadata: Metadata) -> None:
     """A row for each category of each item that may be shown, and one for all of them together."""
-    pairs = [(item_id, category) for item_id, item in facts.items.items() for category in item.categories]
-    unwanted = [*facts.gone, *(item_id for item_id, item in facts.items.items() if item.hidden)]
+    pairs = [(item_id, category) for item_id, item in metadata.items.items() for category in item.categories]
+    unwanted = [*metadata.gone, *(item_id for item_id, item in metadata.items.items() if item.hidden)]
     connection.register(
         "named", pa.Table.from_pylist([dict(zip(_COLUMNS.names, p, strict=True)) for p in pairs], _COLUMNS)
     )

@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from models.structures.recommender import Recommender
 from offline.data.archive import Progress, quiet
 from offline.data.dataset import Interactions
-from offline.data.metadata import Facts
+from offline.data.metadata import Metadata
 
 P = TypeVar("P")
 
@@ -47,7 +47,7 @@ Range = Floats | Integers | Choice
 class Context:
     """What a training may use besides the interactions."""
 
-    facts: Facts = field(default_factory=Facts)
+    metadata: Metadata = field(default_factory=Metadata)
     threads: int = 0
     """0 is one a core."""
     progress: Progress = quiet

@@ -15,7 +15,7 @@ from models.popularity import Popularity, board_of
 from models.structures.arrays import Floats as Array
 from models.structures.arrays import Ints
 from offline.data.dataset import Interactions
-from offline.data.metadata import Facts
+from offline.data.metadata import Metadata
 from offline.training.algorithm import Algorithm, Choice, Context
 from schemas.errors import ConfigurationInvalid
 
@@ -50,13 +50,13 @@ class _Rows(NamedTuple):
 
 
 def train(
-    interactions: Interactions, parameters: PopularityParameters | None = None, facts: Facts | None = None
+    interactions: Interactions, parameters: PopularityParameters | None = None, metadata: Metadata | None = None
 ) -> Popularity:
     """One sum an item, in float64 and then float32; and as much for each segment and window that there is.
 
     A person's interaction with an item counts whole, at its newest time. Without times there are no windows.
     """
-    chosen, known = parameters or PopularityParameters(), facts or Facts()
+    chosen, known = parameters or PopularityParameters(), metadata or Metadata()
     recent = {days: found for days in chosen.days if (found := _last(interactions, days)) is not None}
     whole = _last(interactions, chosen.window) if chosen.window else None
     boards = _rows(_boards(interactions, chosen, known, recent))
@@ -72,33 +72,33 @@ def train(
 def _boards(
     interactions: Interactions,
     parameters: PopularityParameters,
-    facts: Facts,
+    metadata: Metadata,
     recent: dict[float, sp.csr_matrix],
 ) -> Iterator[tuple[str, Array]]:
     """Each board's name and its sums (I,)."""
     for days, matrix in recent.items():
         yield board_of(days=days), _sums(matrix)
-    for segment, people in _segments(interactions, facts, parameters).items():
+    for segment, people in _segments(interactions, metadata, parameters).items():
         yield board_of(segment), _sums(interactions.matrix[people])
         for days, matrix in recent.items():
             yield board_of(segment, days), _sums(matrix[people])
 
 
-def _segments(interactions: Interactions, facts: Facts, parameters: PopularityParameters) -> dict[str, list[int]]:
+def _segments(interactions: Interactions, metadata: Metadata, parameters: PopularityParameters) -> dict[str, list[int]]:
     """The rows of the people of each segment that has enough of them."""
     found: dict[str, list[int]] = {}
     for row, user_id in enumerate(interactions.user_ids):
-        said = facts.users[user_id].attributes if user_id in facts.users else {}
+        said = metadata.users[user_id].attributes if user_id in metadata.users else {}
         for term in set(attribute_terms({name: said[name] for name in parameters.segments if name in said})):
             found.setdefault(term, []).append(row)
     return {segment: found[segment] for segment in sorted(found) if len(found[segment]) >= parameters.least}
 
 
-def _categories(interactions: Interactions, facts: Facts) -> Iterator[tuple[str, Array]]:
+def _categories(interactions: Interactions, metadata: Metadata) -> Iterator[tuple[str, Array]]:
     """Each category's name and which items it has, (I,) of ones."""
     items: dict[str, list[int]] = {}
     for at, item_id in enumerate(interactions.item_ids):
-        for category in facts.items[item_id].categories if item_id in facts.items else ():
+        for category in metadata.items[item_id].categories if item_id in metadata.items else ():
             items.setdefault(category, []).append(at)
     for category in sorted(items):
         within = np.zeros(len(interactions.item_ids), dtype=np.float32)
@@ -134,7 +134,7 @@ def _sums(matrix: sp.csr_matrix) -> Array:
 
 
 def _train(interactions: Interactions, parameters: PopularityParameters, context: Context) -> Popularity:
-    return train(interactions, parameters, context.facts)
+    return train(interactions, parameters, context.metadata)
 
 
 ALGORITHM: Final = Algorithm(

@@ -17,8 +17,8 @@ from ingest.importing.base import Importer
 from ingest.importing.run import ImportDependencies, ImportStep, ProgressFile, run_import
 from ingest.validation.validate import policy
 from offline.data.archive import BATCH, Progress, quiet
-from offline.data.metadata import read_facts
-from offline.evaluation.point_in_time import earlier
+from offline.data.metadata import read_metadata
+from offline.evaluation.point_in_time import copy_until
 from offline.evaluation.protocols import Gathered
 from offline.interactions.duck import run_duckdb
 from offline.interactions.parameters import DEFAULT_WEIGHTS, Parameters
@@ -48,8 +48,8 @@ def gathered(importer: Importer, progress: Progress = quiet) -> Iterator[Gathere
             raise ConfigurationInvalid(
                 f"{importer.dataset} holds no events about items, so there is nothing to compare on"
             )
-        facts = read_facts(archive)
-        yield Gathered(importer.dataset, table, facts, _until(files, folder, began, weights), _timed(table, began))
+        metadata = read_metadata(archive)
+        yield Gathered(importer.dataset, table, metadata, _until(files, folder, began, weights), _timed(table, began))
 
 
 def _import(importer: Importer, archive: Archive, folder: Path, progress: Progress) -> None:
@@ -72,7 +72,7 @@ def _until(
     files: Sequence[str], folder: Path, now: float, weights: Mapping[str, Weight]
 ) -> Callable[[float], pa.Table]:
     def until(moment: float) -> pa.Table:
-        return run_duckdb([earlier(files, moment, folder / "earlier.parquet")], Parameters(now=now, weights=weights))
+        return run_duckdb([copy_until(files, moment, folder / "earlier.parquet")], Parameters(now=now, weights=weights))
 
     return until
 

@@ -14,13 +14,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features import Described, features, names, standard_scores
+from models.features import ItemFeatures, features, names, standard_scores
 from models.ranker import Ranker, asked_of, candidates, standards_of
 from models.structures.arrays import Floats
 from models.structures.components import Component
 from models.structures.trees import Trees
 from offline.data.dataset import Interactions
-from offline.data.metadata import Facts, category_matrix
+from offline.data.metadata import Metadata, category_matrix
 from offline.data.splits import HoldOut, inner
 from offline.training.algorithm import Algorithm, Context, Integers
 from offline.training.algorithm import Floats as Between
@@ -87,16 +87,16 @@ def train(interactions: Interactions, parameters: RankerParameters, context: Con
     chosen = using_each(parameters.components, parameters.settings)
     part, held = inner(interactions, users=parameters.people, seed=parameters.seed)
     before = _components(chosen, part, alone)
-    found = examples(part, held, before, described(part, context.facts), parameters.depth)
+    found = examples(part, held, before, described(part, context.metadata), parameters.depth)
     how = BlendParameters(people=parameters.people, depth=parameters.depth, seed=parameters.seed)
     weights = np.array(weights_of([each.model for each in before], part, held, how), dtype=np.float32)
     trees = exported(_boosted(library, found, weights, parameters, context.threads))
     components = _components(chosen, interactions, alone)
-    return Ranker(components, *described(interactions, context.facts), weights, trees, parameters.depth)
+    return Ranker(components, *described(interactions, context.metadata), weights, trees, parameters.depth)
 
 
 def examples(
-    part: Interactions, held: HoldOut, components: tuple[Component, ...], about: Described, depth: int
+    part: Interactions, held: HoldOut, components: tuple[Component, ...], about: ItemFeatures, depth: int
 ) -> Examples:
     """The candidates of those people for whom one is right; raises NothingToTrain where there is nobody."""
     step = max(1, _CELLS // len(part.item_ids))
@@ -113,7 +113,7 @@ def _examples(
     part: Interactions,
     held: HoldOut,
     components: tuple[Component, ...],
-    about: Described,
+    about: ItemFeatures,
     depth: int,
     asked: NDArray[np.intp],
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.intp]]]:
@@ -130,7 +130,7 @@ def _examples(
             yield rows[new], right[new]
 
 
-def described(interactions: Interactions, facts: Facts) -> Described:
+def described(interactions: Interactions, metadata: Metadata) -> ItemFeatures:
     """What the interactions and the facts say of each item."""
     matrix = interactions.matrix
     popularity = np.asarray(matrix.sum(axis=0, dtype=np.float64)).ravel().astype(np.float32)
@@ -138,10 +138,10 @@ def described(interactions: Interactions, facts: Facts) -> Described:
     if interactions.times is not None:
         first[:] = np.inf
         np.minimum.at(first, matrix.indices, interactions.times)
-    of = category_matrix(facts, interactions.item_ids)
+    of = category_matrix(metadata, interactions.item_ids)
     if of is None:
-        return Described(popularity, first, np.zeros(first.size + 1, dtype=np.int64), np.empty(0, dtype=np.int32))
-    return Described(popularity, first, of.indptr.astype(np.int64), of.indices.astype(np.int32))
+        return ItemFeatures(popularity, first, np.zeros(first.size + 1, dtype=np.int64), np.empty(0, dtype=np.int32))
+    return ItemFeatures(popularity, first, of.indptr.astype(np.int64), of.indices.astype(np.int32))
 
 
 def _components(chosen: list[Using], interactions: Interactions, context: Context) -> tuple[Component, ...]:

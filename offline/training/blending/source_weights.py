@@ -79,7 +79,7 @@ def learn(
     if not heard.size:
         return None
     names = tuple(sources[at] for at in heard)
-    known = _Problem.of([each._replace(scores=each.scores[:, heard]) for each in choices])
+    known = _ChoiceModel.of([each._replace(scores=each.scores[:, heard]) for each in choices])
     if expected is not None:
         weights = np.array([[expected(each.interactions).get(name, _NOTHING) for name in names] for each in choices])
         people = len({each.person for each in choices})
@@ -93,7 +93,7 @@ def learn(
     return SourceWeights(names, np.array(EDGES), learned, revisits)
 
 
-def _by_segment(known: _Problem, interactions: NDArray[np.int64], how: WeightParameters) -> list[Doubles]:
+def _by_segment(known: _ChoiceModel, interactions: NDArray[np.int64], how: WeightParameters) -> list[Doubles]:
     width = known.features.shape[1]
     everybody = known.fitted(np.zeros(width), how.ridge, np.ones(width))
     of = np.searchsorted(EDGES, interactions, side="right")
@@ -106,7 +106,7 @@ def _by_segment(known: _Problem, interactions: NDArray[np.int64], how: WeightPar
 
 
 @dataclass(frozen=True)
-class _Problem:
+class _ChoiceModel:
     """M choices one after the other: features (N, CURVES · S), how many candidates each has (M,), and shares (N,).
 
     A candidate's share of its choice is how often it is chosen; the shares of a choice sum to 1.
@@ -117,7 +117,7 @@ class _Problem:
     shares: Doubles
 
     @classmethod
-    def of(cls, choices: Sequence[Choice]) -> _Problem:
+    def of(cls, choices: Sequence[Choice]) -> _ChoiceModel:
         scores = np.concatenate([each.scores for each in choices]).astype(np.float32)
         counts = np.array([each.scores.shape[0] for each in choices])
         chosen = np.concatenate([np.arange(len(each.scores)) == each.chosen for each in choices])
@@ -129,12 +129,12 @@ class _Problem:
         begins: NDArray[np.int64] = np.cumsum(self.counts) - self.counts
         return begins
 
-    def at(self, numbers: NDArray[np.intp]) -> _Problem:
+    def at(self, numbers: NDArray[np.intp]) -> _ChoiceModel:
         """These of the choices."""
         rows = places(self.begins[numbers], self.counts[numbers])
-        return _Problem(self.features[rows], self.counts[numbers], self.shares[rows])
+        return _ChoiceModel(self.features[rows], self.counts[numbers], self.shares[rows])
 
-    def expecting(self, weights: Floats, people: int, ridge: float) -> _Problem | None:
+    def expecting(self, weights: Floats, people: int, ridge: float) -> _ChoiceModel | None:
         """The same choices and further ones, drawn by what was expected (M, S, CURVES), as sharply as explains these best.
 
         How many: a share as James and Stein ("Estimation with quadratic loss", 1961) shrink an estimate, by how far the

@@ -11,7 +11,7 @@ import numpy as np
 
 from models.content import Content, terms_of, weighed
 from offline.data.dataset import Interactions
-from offline.data.metadata import Facts
+from offline.data.metadata import Metadata
 from offline.training.algorithm import Algorithm, Context, Integers
 from schemas.errors import ConfigurationInvalid, NothingToTrain
 
@@ -30,13 +30,13 @@ class ContentParameters:
             raise ConfigurationInvalid("terms and least of content must be above 0")
 
 
-def train(interactions: Interactions, facts: Facts, parameters: ContentParameters | None = None) -> Content:
+def train(interactions: Interactions, metadata: Metadata, parameters: ContentParameters | None = None) -> Content:
     """Vectors of the items of the interactions; raises NothingToTrain where nothing is said of any of them.
 
     A term that n of I items say has the rarity 1 + ln((1 + I) / (1 + n)).
     """
     chosen = parameters or ContentParameters()
-    said = [_said(facts, item_id) for item_id in interactions.item_ids]
+    said = [_said(metadata, item_id) for item_id in interactions.item_ids]
     items = Counter(term for each in said for term in each)
     terms = sorted(sorted(term for term, n in items.items() if n >= chosen.least), key=lambda term: -items[term])
     terms = sorted(terms[: chosen.terms])
@@ -46,8 +46,8 @@ def train(interactions: Interactions, facts: Facts, parameters: ContentParameter
     return _of_length_one(interactions.item_ids, terms, said, rarities.astype(np.float32))
 
 
-def _said(facts: Facts, item_id: str) -> Counter[str]:
-    item = facts.items.get(item_id)
+def _said(metadata: Metadata, item_id: str) -> Counter[str]:
+    item = metadata.items.get(item_id)
     return Counter() if item is None else terms_of(item)
 
 
@@ -65,7 +65,7 @@ def _of_length_one(
 
 
 def _train(interactions: Interactions, parameters: ContentParameters, context: Context) -> Content:
-    return train(interactions, context.facts, parameters)
+    return train(interactions, context.metadata, parameters)
 
 
 ALGORITHM: Final = Algorithm(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.structures.factors import Factors
 from offline.data.archive import Progress, quiet
 from offline.data.dataset import Interactions
-from offline.data.metadata import Facts
+from offline.data.metadata import Metadata
 from offline.training.algorithm import Algorithm, Context
 from schemas.catalogue import Item
 from schemas.errors import ConfigurationInvalid, NothingToTrain
@@ -37,7 +37,7 @@ class EmbeddingsParameters:
 
 def train(
     interactions: Interactions,
-    facts: Facts,
+    metadata: Metadata,
     encoder: Encoder,
     progress: Progress = quiet,
 ) -> Factors:
@@ -45,7 +45,7 @@ def train(
 
     An item of which nothing is said has zero factors. Raises NothingToTrain where nothing is said of any.
     """
-    texts = [_text(facts.items.get(item_id)) for item_id in interactions.item_ids]
+    texts = [_text(metadata.items.get(item_id)) for item_id in interactions.item_ids]
     told = [at for at, text in enumerate(texts) if text]
     if not told:
         raise NothingToTrain("nothing is said of the items that anybody met: import or send their titles or categories")
@@ -87,7 +87,7 @@ def _text(item: Item | None) -> str:
 
 
 def _train(interactions: Interactions, parameters: EmbeddingsParameters, context: Context) -> Factors:
-    return train(interactions, context.facts, encoder_of(parameters), context.progress)
+    return train(interactions, context.metadata, encoder_of(parameters), context.progress)
 
 
 ALGORITHM: Final = Algorithm(

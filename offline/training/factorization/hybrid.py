@@ -20,7 +20,7 @@ from models.content import Content, attribute_terms
 from models.hybrid import Hybrid
 from models.structures.arrays import Floats
 from offline.data.dataset import Interactions
-from offline.data.metadata import Facts
+from offline.data.metadata import Metadata
 from offline.training.algorithm import Algorithm, Choice, Context
 from offline.training.algorithm import Floats as FloatRange
 from offline.training.content import content
@@ -63,14 +63,14 @@ def train(
 ) -> Hybrid:
     """Factors of everything that is known; raises NothingToTrain where nothing is said of any item."""
     chosen, given = parameters or HybridParameters(), context or Context()
-    said = content.train(interactions, given.facts, ContentParameters(terms=chosen.terms))
+    said = content.train(interactions, given.metadata, ContentParameters(terms=chosen.terms))
     trained = ials.train(
         interactions, IalsParameters(factors=chosen.factors, seed=chosen.seed), given.threads, given.progress
     )
     items = _of_items(said, trained, chosen.ridge)
-    user_terms, users = _of_users(given.facts, trained, chosen)
+    user_terms, users = _of_users(given.metadata, trained, chosen)
     hybrid = Hybrid(trained, said, *items, user_terms, *users, (), np.zeros((0, chosen.factors), np.float32))
-    return _with_cold(_with_priors(hybrid, interactions, given.facts, chosen.few), given.facts)
+    return _with_cold(_with_priors(hybrid, interactions, given.metadata, chosen.few), given.metadata)
 
 
 def _of_items(said: Content, trained: Als, ridge: float) -> _Line:
@@ -81,12 +81,12 @@ def _of_items(said: Content, trained: Als, ridge: float) -> _Line:
     return _line(features[telling], trained.item_factors[telling], ridge)
 
 
-def _of_users(facts: Facts, trained: Als, parameters: HybridParameters) -> tuple[tuple[str, ...], _Line]:
+def _of_users(metadata: Metadata, trained: Als, parameters: HybridParameters) -> tuple[tuple[str, ...], _Line]:
     """Which attributes count, and from those to the factors of the users who have some."""
     said = {
-        row: set(attribute_terms(facts.users[user_id].attributes))
+        row: set(attribute_terms(metadata.users[user_id].attributes))
         for row, user_id in enumerate(trained.user_ids)
-        if user_id in facts.users
+        if user_id in metadata.users
     }
     counts = Counter(term for terms in said.values() for term in terms)
     terms = tuple(sorted(term for term, n in counts.items() if n >= parameters.least))
@@ -111,12 +111,12 @@ def _line(features: sp.csr_matrix, factors: Floats, ridge: float) -> _Line:
     return _Line(np.asarray(fitted.intercept_, np.float32), np.asarray(fitted.coef_.T, np.float32))
 
 
-def _with_priors(hybrid: Hybrid, interactions: Interactions, facts: Facts, few: int) -> Hybrid:
+def _with_priors(hybrid: Hybrid, interactions: Interactions, metadata: Metadata, few: int) -> Hybrid:
     """With the factors of items that few had, and that say something, folded in from their priors."""
     columns = interactions.matrix.tocsc()
     factors = hybrid.factors.item_factors.copy()
     for at in np.flatnonzero(np.diff(columns.indptr) < few).tolist():
-        item = facts.items.get(hybrid.item_ids[at])
+        item = metadata.items.get(hybrid.item_ids[at])
         if item is not None:
             factors[at] = hybrid.fold_in_item(_first(interactions, columns, at), item)
     return replace(hybrid, factors=replace(hybrid.factors, item_factors=factors))
@@ -130,10 +130,10 @@ def _first(interactions: Interactions, columns: sp.csc_matrix, at: int) -> Mappi
     return {interactions.user_ids[row]: weight for row, weight in zip(people.tolist(), weights, strict=True)}
 
 
-def _with_cold(hybrid: Hybrid, facts: Facts) -> Hybrid:
+def _with_cold(hybrid: Hybrid, metadata: Metadata) -> Hybrid:
     """With the items of which something is said and which nobody had."""
-    cold = tuple(sorted(item_id for item_id in facts.items if hybrid.index_of(item_id) is None))
-    factors = [hybrid.item_prior(facts.items[item_id]) for item_id in cold]
+    cold = tuple(sorted(item_id for item_id in metadata.items if hybrid.index_of(item_id) is None))
+    factors = [hybrid.item_prior(metadata.items[item_id]) for item_id in cold]
     return replace(hybrid, cold_ids=cold, cold_factors=np.array(factors).reshape(len(cold), hybrid.factors.dimensions))
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.features import Asked, Described, features, names
+from models.features import ItemFeatures, RankingQuery, features, names
 
 DAY = 86_400.0
 
@@ -10,13 +10,13 @@ DAY = 86_400.0
 def described():
     """Four items: 0 and 1 of category 0, item 2 of both, item 3 of none."""
     starts, categories = np.array([0, 1, 2, 4, 4]), np.array([0, 0, 0, 1], dtype=np.int32)
-    return Described(np.array([1, 3, 7, 0], np.float32), np.array([0.0, DAY, 2 * DAY, 9 * DAY]), starts, categories)
+    return ItemFeatures(np.array([1, 3, 7, 0], np.float32), np.array([0.0, DAY, 2 * DAY, 9 * DAY]), starts, categories)
 
 
 def told(described, history=(0, 2), now=3 * DAY):
     standards = np.array([[0.5, 2.0, -1.0], [1.0, 1.0, 3.0]], dtype=np.float32)
     candidates = np.array([1, 2, 3], dtype=np.int32)
-    found = features(Asked(np.array(history, dtype=np.int32), now), candidates, standards, described)
+    found = features(RankingQuery(np.array(history, dtype=np.int32), now), candidates, standards, described)
     return dict(zip(names(("a", "b")), found.T.tolist(), strict=True))
 
 

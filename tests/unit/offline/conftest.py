@@ -13,7 +13,7 @@ from schemas.manifest import DataWindow
 NOW = 1_700_000_000.0
 
 
-def made_of(matrix, guests=()):
+def dense_interactions(matrix, guests=()):
     """Interactions of a dense matrix, users u00, u01, …, items i00, i01, …"""
     stored = sp.csr_matrix(np.asarray(matrix, dtype=np.float32))
     users, items = stored.shape
@@ -24,7 +24,7 @@ def made_of(matrix, guests=()):
 
 @pytest.fixture
 def interactions_of():
-    return made_of
+    return dense_interactions
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def two_tastes():
     matrix = np.zeros((40, 30))
     for user in range(40):
         matrix[user, random.choice(15, 10, replace=False) + 15 * (user % 2)] = random.choice([1.0, 2.0, 5.0], 10)
-    return made_of(matrix)
+    return dense_interactions(matrix)
 
 
 @pytest.fixture

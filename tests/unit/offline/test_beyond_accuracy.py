@@ -6,7 +6,7 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offline.data.metadata import Facts, category_matrix
+from offline.data.metadata import Metadata, category_matrix
 from offline.evaluation.beyond_accuracy import SMOOTHING, gini, of_categories, of_lists
 from schemas.catalogue import Item
 
@@ -54,6 +54,6 @@ def test_people_and_lists_without_categories_are_left_out():
 
 
 def test_categories_come_from_facts():
-    facts = Facts({"a": Item(item_id="a", categories=("x", "y")), "c": Item(item_id="c", categories=("y",))}, {})
-    assert category_matrix(facts, ("a", "b", "c")).toarray().tolist() == [[1, 1], [0, 0], [0, 1]]
-    assert category_matrix(Facts(), ("a",)) is None
+    metadata = Metadata({"a": Item(item_id="a", categories=("x", "y")), "c": Item(item_id="c", categories=("y",))}, {})
+    assert category_matrix(metadata, ("a", "b", "c")).toarray().tolist() == [[1, 1], [0, 0], [0, 1]]
+    assert category_matrix(Metadata(), ("a",)) is None

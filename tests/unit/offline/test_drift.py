@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offline.data.drift import (
-    Observed,
-    Thresholds,
+    DriftFigures,
+    DriftThresholds,
     drift,
     gap,
     overlap,
@@ -81,14 +81,14 @@ def test_a_gap_is_the_share_of_quality_that_is_lost():
 
 
 def test_nothing_observed_is_no_reason():
-    assert drift(Observed()) == []
+    assert drift(DriftFigures()) == []
 
 
 def test_each_threshold_that_is_crossed_is_a_reason_of_its_own():
-    crossed = Observed(items=0.3, types=0.3, activity=0.3, overlap=0.1, scores=0.9, gap=0.9, gap_before=0.7)
+    crossed = DriftFigures(items=0.3, types=0.3, activity=0.3, overlap=0.1, scores=0.9, gap=0.9, gap_before=0.7)
     reasons = drift(crossed)
     assert len(reasons) == 6
     assert "0.300 is above 0.25" in reasons[0]
     assert "from 0.700 to 0.900" in reasons[-1]
-    tolerant = Thresholds(items=1, types=1, activity=1, overlap=0, scores=1, gap=1)
+    tolerant = DriftThresholds(items=1, types=1, activity=1, overlap=0, scores=1, gap=1)
     assert drift(crossed, tolerant) == []

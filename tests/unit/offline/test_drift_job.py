@@ -13,7 +13,7 @@ from adapters.sqlite_jobs import SqliteDocuments
 from models.als import Als
 from models.structures.lists import USERS, ScoredList
 from offline.jobs import drift_job
-from offline.jobs.schedule import Policy, Seen, Trained, due
+from offline.jobs.schedule import SchedulePolicy, Seen, Trained, due
 from schemas.events import LoggedEvent
 from schemas.log import topics
 from schemas.log.codec import encode_event
@@ -136,7 +136,7 @@ def test_each_trigger_is_seen_and_leads_to_a_training_that_says_so(happen, publi
     now = AT.timestamp() + 1
     [job] = [
         each
-        for each in due(Policy(), Seen(now=now, events=1, active=full, full=full, drift=[reason]))
+        for each in due(SchedulePolicy(), Seen(now=now, events=1, active=full, full=full, drift=[reason]))
         if each.job == "train"
     ]
     assert (job.cause, job.reason) == ("drift", reason)

@@ -7,7 +7,7 @@ import pytest
 from models.als import Als
 from models.neighbours import Neighbours
 from models.structures.lists import ITEMS, USERS, ScoredList
-from offline.publishing.external_models import COLUMNS, MOST, Making, made_of
+from offline.publishing.external_models import COLUMNS, MOST, ExternalModelOptions, external_model_of
 from offline.publishing.upload_api import read_table
 from schemas.errors import PublicationInvalid
 
@@ -21,7 +21,7 @@ def opened(made, kind):
 
 
 def test_neighbours_become_the_same_value_as_our_own_best_first():
-    made = made_of("neighbours", table("neighbours", ("a", "b", 0.25), ("a", "c", 0.5), ("b", "d", 1.0)))
+    made = external_model_of("neighbours", table("neighbours", ("a", "b", 0.25), ("a", "c", 0.5), ("b", "d", 1.0)))
     value = Neighbours.load(made.values["neighbours"])
     assert list(value.similar("a", 9)) == [("c", 0.5), ("b", 0.25)]
     assert list(value.similar("b", 9)) == [("d", 1.0)]
@@ -30,7 +30,7 @@ def test_neighbours_become_the_same_value_as_our_own_best_first():
 
 
 def test_lists_become_peoples_lists_best_first():
-    made = made_of("lists", table("lists", ("ann", "a", 0.25), ("bob", "b", 1.0), ("ann", "c", 0.5)))
+    made = external_model_of("lists", table("lists", ("ann", "a", 0.25), ("bob", "b", 1.0), ("ann", "c", 0.5)))
     assert made.values == {}
     assert ScoredList.load(made.lists[USERS]["ann"]) == ScoredList(("c", "a"), (0.5, 0.25))
     assert set(made.lists[USERS]) == {"ann", "bob"}
@@ -38,7 +38,7 @@ def test_lists_become_peoples_lists_best_first():
 
 def test_factors_become_factors_and_the_lists_that_follow_from_them():
     rows = [("user", "ann", [1.0, 0.0]), ("item", "a", [0.5, 9.0]), ("item", "b", [2.0, 0.0]), ("item", "c", [0.1, 0])]
-    made = made_of("factors", table("factors", *rows), Making(user_list=2, alpha=3.0))
+    made = external_model_of("factors", table("factors", *rows), ExternalModelOptions(user_list=2, alpha=3.0))
     als = Als.load(made.values["als"])
     assert (als.item_ids, als.user_ids, als.alpha) == (("a", "b", "c"), ("ann",), 3.0)
     assert als.vector("ann").tolist() == [1.0, 0.0]
@@ -46,7 +46,7 @@ def test_factors_become_factors_and_the_lists_that_follow_from_them():
 
 
 def test_factors_of_items_alone_serve_by_fold_in():
-    made = made_of("factors", table("factors", ("item", "a", [1.0]), ("item", "b", [2.0])))
+    made = external_model_of("factors", table("factors", ("item", "a", [1.0]), ("item", "b", [2.0])))
     assert made.lists[USERS] == {}
 
 
@@ -70,28 +70,28 @@ def test_factors_of_items_alone_serve_by_fold_in():
 )
 def test_what_is_wrong_is_said_with_its_row_and_column(kind, rows, said, field, row):
     with pytest.raises(PublicationInvalid) as refused:
-        made_of(kind, table(kind, *rows))
+        external_model_of(kind, table(kind, *rows))
     assert str(refused.value).startswith(said)
     assert (refused.value.field, refused.value.row) == (field, row)
 
 
 def test_a_column_that_is_not_there_or_of_another_type_is_named():
     with pytest.raises(PublicationInvalid, match="no column 'score'; neighbours have item_id, neighbour_id, score"):
-        made_of("neighbours", pa.table({"item_id": ["a"], "neighbour_id": ["b"]}))
+        external_model_of("neighbours", pa.table({"item_id": ["a"], "neighbour_id": ["b"]}))
     with pytest.raises(PublicationInvalid, match="column 'score' is string"):
-        made_of("neighbours", pa.table({"item_id": ["a"], "neighbour_id": ["b"], "score": ["good"]}))
+        external_model_of("neighbours", pa.table({"item_id": ["a"], "neighbour_id": ["b"], "score": ["good"]}))
     with pytest.raises(PublicationInvalid, match="no rows"):
-        made_of("lists", COLUMNS["lists"].empty_table())
+        external_model_of("lists", COLUMNS["lists"].empty_table())
 
 
 def test_a_list_that_is_too_long_is_refused():
     many = table("lists", *(("ann", f"i{number}", 1.0) for number in range(MOST + 1)))
     with pytest.raises(PublicationInvalid, match=f"row {MOST}: 'ann' has more than 1,000 rows"):
-        made_of("lists", many)
+        external_model_of("lists", many)
 
 
 def test_more_columns_and_other_widths_of_numbers_will_do():
-    made = made_of(
+    made = external_model_of(
         "lists",
         pa.table({"score": np.array([1, 2], np.int64), "user_id": ["ann"] * 2, "item_id": ["a", "b"], "why": ["", ""]}),
     )
@@ -106,7 +106,7 @@ def test_more_columns_and_other_widths_of_numbers_will_do():
     ],
 )
 def test_rows_are_read_from_json(media_type, body):
-    assert opened(made_of("lists", read_table("lists", media_type, body)), USERS) == {"ann": {"a": 1.0}}
+    assert opened(external_model_of("lists", read_table("lists", media_type, body)), USERS) == {"ann": {"a": 1.0}}
 
 
 @pytest.mark.parametrize(
@@ -121,5 +121,5 @@ def test_rows_are_read_from_json(media_type, body):
 )
 def test_a_body_that_cannot_be_read_is_said_to_be_so(media_type, body, said):
     with pytest.raises(PublicationInvalid) as refused:
-        made_of("lists", read_table("lists", media_type, body))
+        external_model_of("lists", read_table("lists", media_type, body))
     assert str(refused.value).startswith(said)

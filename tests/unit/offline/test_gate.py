@@ -8,7 +8,7 @@ import pytest
 from models.neighbours import Neighbours
 from models.structures.lists import ITEMS, USERS, ScoredList
 from offline.publishing import gate
-from offline.publishing.thresholds import Thresholds, read_thresholds
+from offline.publishing.thresholds import GateThresholds, read_thresholds
 from offline.training.factorization import als_single
 from offline.training.lists import user_lists
 from offline.training.parameters import AlsParameters
@@ -141,7 +141,7 @@ def test_a_segment_that_matters_is_looked_at_by_itself_and_one_that_does_not_is_
 
 
 def test_the_file_says_which_segments_matter_and_how_much(against):
-    limits = Thresholds(metric="HR@10", worse={"occasional": 0.0})
+    limits = GateThresholds(metric="HR@10", worse={"occasional": 0.0})
     own, before = {"NDCG@10": 0.0, "HR@10[occasional]": 0.29}, {"NDCG@10": 0.9, "HR@10[occasional]": 0.3}
     [objection] = against(own, {**before, "HR@10": 0.3}, limits)
     assert objection.startswith("its HR@10[occasional] of 0.2900 is worse than the 0.3000 of v1 by more than 0%")
@@ -171,7 +171,7 @@ def test_what_recommends_far_fewer_items_than_the_champion_is_refused(against):
 )
 def test_what_the_file_asks_of_every_version_is_asked_of_the_first_one_too(judge, manifest, limits, metrics, said):
     first = msgspec.structs.replace(manifest, metrics=metrics)
-    assert judge(manifest=first, thresholds=Thresholds(**limits)) == [said]
+    assert judge(manifest=first, thresholds=GateThresholds(**limits)) == [said]
 
 
 def test_neighbours_whose_scores_are_not_finite_are_refused(store, manifest):
@@ -199,9 +199,9 @@ def test_thresholds_are_read_from_toml_and_from_json(tmp_path):
     toml, json = tmp_path / "gate.toml", tmp_path / "gate.json"
     toml.write_text('metric = "HR@10"\nleast = 0\n[worse]\nnew = 0.3\n')
     json.write_text('{"metric": "HR@10", "least": 0, "worse": {"new": 0.3}}')
-    expected = Thresholds(metric="HR@10", least=0.0, worse={"new": 0.3})
+    expected = GateThresholds(metric="HR@10", least=0.0, worse={"new": 0.3})
     assert read_thresholds(toml) == read_thresholds(json) == expected
-    assert read_thresholds(None) == Thresholds()
+    assert read_thresholds(None) == GateThresholds()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from offline.data.metadata import Facts
+from offline.data.metadata import Metadata
 from offline.training import popularity
 from offline.training.popularity import PopularityParameters
 from schemas.catalogue import Item, Profile
@@ -22,14 +22,14 @@ def timed(two_tastes):
 
 
 @pytest.fixture
-def facts(two_tastes):
+def metadata(two_tastes):
     items = {
         f"i{at:02}": Item(item_id=f"i{at:02}", categories=("tea",) if at % 3 else ("tea", "cup")) for at in range(29)
     }
     users = {
         f"u{at:02}": Profile(user_id=f"u{at:02}", attributes={"age": at % 4, "secret": at % 2}) for at in range(38)
     }
-    return Facts(items, users)
+    return Metadata(items, users)
 
 
 def counted(interactions, of_user=lambda _: True, of_item=lambda _: True, since=-np.inf):
@@ -41,8 +41,8 @@ def counted(interactions, of_user=lambda _: True, of_item=lambda _: True, since=
     return {item: total for item, total in sums.items() if total > 0}
 
 
-def test_segments_windows_and_categories_are_counted(timed, facts):
-    model = popularity.train(timed, PARAMETERS, facts)
+def test_segments_windows_and_categories_are_counted(timed, metadata):
+    model = popularity.train(timed, PARAMETERS, metadata)
     newest = timed.times.max()
     for age in range(4):
         found = dict(model.top(30, segment=f"age={age}", days=10))
@@ -60,8 +60,8 @@ def test_everybodys_scores_can_be_of_the_last_days(timed):
     }
 
 
-def test_only_named_attributes_and_segments_of_enough_people_have_boards(timed, facts):
-    model = popularity.train(timed, replace(PARAMETERS, least=10), facts)
+def test_only_named_attributes_and_segments_of_enough_people_have_boards(timed, metadata):
+    model = popularity.train(timed, replace(PARAMETERS, least=10), metadata)
     # Of 38 people, ages 0 and 1 have ten each and the others nine.
     assert {name.split(",")[0] for name in model.boards} == {"last 2 days", "last 10 days", "age=0", "age=1"}
 

@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from offline.data.metadata import Facts
+from offline.data.metadata import Metadata
 from offline.data.splits import by_people, last_of_each, people, thinned
 from offline.evaluation.compare import Plan, compare_on
 from offline.evaluation.protocols import Gathered, SplitOptions, load, recognised, split
@@ -28,7 +28,7 @@ def gathered(rows, *, timed=True):
     def until(moment):
         return table([(user, item, first, min(at, moment)) for user, item, first, at in rows if first <= moment])
 
-    return Gathered("made", table(rows), Facts(), until, timed)
+    return Gathered("made", table(rows), Metadata(), until, timed)
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from models.structures.lists import ITEMS, USERS, ScoredList
 from offline.engines.options import TrainingOptions
 from offline.jobs.publish_external import Receiving, receive
 from offline.publishing import publish
-from offline.publishing.external_models import Made
-from offline.publishing.thresholds import Thresholds
+from offline.publishing.external_models import ExternalModel
+from offline.publishing.thresholds import GateThresholds
 from schemas.errors import ModelRefused, PointerMoved
 from schemas.manifest import DataWindow, Manifest
 
@@ -47,7 +47,7 @@ def parent(parts):
 
 def test_what_was_made_replaces_its_kind_and_the_rest_is_the_parents(parts, parent, now):
     other = Neighbours(("a", "b"), np.array([[1], [-1]]), np.array([[0.9], [0]])).save()
-    made = receive(parts, "neighbours", Made(1, {"neighbours": other}, {ITEMS: {"a": NEW, "b": LIST}}), now)
+    made = receive(parts, "neighbours", ExternalModel(1, {"neighbours": other}, {ITEMS: {"a": NEW, "b": LIST}}), now)
     assert parts.store.active() == made.version
     assert (made.parent, made.algorithm, made.engine) == (parent.version, "neighbours", "elsewhere")
     assert (made.offsets, made.window, made.metrics) == (parent.offsets, parent.window, {})
@@ -59,23 +59,25 @@ def test_what_was_made_replaces_its_kind_and_the_rest_is_the_parents(parts, pare
 
 
 def test_rolling_back_brings_the_parent_back_whole(parts, parent, now):
-    receive(parts, "lists", Made(1, {}, {USERS: {"ann": NEW}}), now)
+    receive(parts, "lists", ExternalModel(1, {}, {USERS: {"ann": NEW}}), now)
     assert publish.rollback(parts.store, parts.hints, now).version == parent.version
     assert parts.store.entry(parent.version, USERS, "ann") == LIST
 
 
 def test_the_first_version_of_all_can_be_made_elsewhere(parts, now):
-    made = receive(parts, "neighbours", Made(1, {"neighbours": NEAR}, {ITEMS: {"a": NEW}}), now)
+    made = receive(parts, "neighbours", ExternalModel(1, {"neighbours": NEAR}, {ITEMS: {"a": NEW}}), now)
     assert (parts.store.active(), made.parent) == (made.version, None)
     assert (made.values, made.lists) == (("neighbours",), {ITEMS: 1})
 
 
 def test_it_goes_through_the_same_gate(parts, parent, now):
-    strict = parts._replace(options=TrainingOptions(gate=Thresholds(measured=True)))
+    strict = parts._replace(options=TrainingOptions(gate=GateThresholds(measured=True)))
     with pytest.raises(ModelRefused, match=r"NDCG@10 was not measured"):
-        receive(strict, "lists", Made(1, {}, {USERS: {"ann": NEW}}), now)
+        receive(strict, "lists", ExternalModel(1, {}, {USERS: {"ann": NEW}}), now)
     with pytest.raises(ModelRefused, match="'ann' is not in order"):
-        receive(parts, "lists", Made(1, {}, {USERS: {"ann": ScoredList(("a", "b"), (0.0, 1.0)).save()}}), now + 1)
+        receive(
+            parts, "lists", ExternalModel(1, {}, {USERS: {"ann": ScoredList(("a", "b"), (0.0, 1.0)).save()}}), now + 1
+        )
     assert parts.store.active() == parent.version
 
 
@@ -88,10 +90,10 @@ def test_who_is_overtaken_loses_and_leaves_the_winner_whole(parts, parent, now, 
         admit(*arguments)
         if not second:
             second.append(None)
-            second[0] = receive(parts, "lists", Made(1, {}, {USERS: {"ann": NEW}}), now + 1)
+            second[0] = receive(parts, "lists", ExternalModel(1, {}, {USERS: {"ann": NEW}}), now + 1)
 
     monkeypatch.setattr("offline.publishing.gate.admit", overtaken)
     with pytest.raises(PointerMoved):
-        receive(parts, "lists", Made(1, {}, {USERS: {"ann": ScoredList(("a",), (1.0,)).save()}}), now)
+        receive(parts, "lists", ExternalModel(1, {}, {USERS: {"ann": ScoredList(("a",), (1.0,)).save()}}), now)
     assert parts.store.active() == second[0].version
     assert parts.store.entry(second[0].version, USERS, "ann") == NEW

@@ -45,7 +45,7 @@ def test_a_tree_that_found_nothing_to_split_is_one_leaf():
 def test_what_was_held_out_is_an_example_among_candidates_that_are_new_to_the_person(two_tastes):
     part, held = inner(two_tastes, users=40, seed=3)
     components = ranker._components(ranker.using_each(SMALL.components, {}), part, Context(threads=1))
-    found = ranker.examples(part, held, components, ranker.described(part, Context().facts), 8)
+    found = ranker.examples(part, held, components, ranker.described(part, Context().metadata), 8)
     ends = np.cumsum(found.sizes)
     assert [each.sum() for each in np.split(found.right, ends[:-1])] == [1] * found.sizes.size
     assert ends[-1] == found.right.size == found.rows.shape[0]

@@ -6,7 +6,7 @@ import pytest
 from offline.data.splits import inner
 from offline.evaluation.compare import Plan, compare_on
 from offline.evaluation.report import page
-from offline.evaluation.task import Published, SealedTest, Task, TrainingPart, questions_of
+from offline.evaluation.task import PublishedFigures, SealedTest, Task, TrainingPart, questions_of
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def report(two_tastes):
         "inner",
         TrainingPart(training),
         SealedTest(questions_of(held, training)),
-        published=[Published("theirs", {"NDCG@10": 0.5})],
+        published=[PublishedFigures("theirs", {"NDCG@10": 0.5})],
         notes={"held out": "one & all"},
     )
     return compare_on(task, Plan(names=["popularity", "neighbours"], segments=True, curves=["neighbours"]))

@@ -25,7 +25,7 @@ class Versions:
         return self.pointer
 
 
-class Made:
+class FakeManifest:
     """What a training returns."""
 
     def __init__(self, version, reason=None):
@@ -145,7 +145,7 @@ def test_a_version_that_became_active_is_told_with_the_one_before(jobs, told):
     def work(progress):
         progress("training", 1, 1)
         store.pointer = "v2"
-        return Made("v2")
+        return FakeManifest("v2")
 
     assert publishing(jobs, store, "train", "asked", work).version == "v2"
     [notice] = told
@@ -161,7 +161,7 @@ def test_a_version_that_cannot_be_exported_answers_all_the_same_and_the_record_a
 
     def work(_):
         store.pointer = "v2"
-        return Made("v2")
+        return FakeManifest("v2")
 
     assert publishing(jobs._replace(exports=exports), store, "train", "asked", work).version == "v2"
     assert [(notice.type, notice.version, notice.message) for notice in told] == [
@@ -173,13 +173,13 @@ def test_a_version_that_cannot_be_exported_answers_all_the_same_and_the_record_a
 
 
 def test_a_version_held_ready_beside_the_champion_is_told_to_nobody(jobs, told):
-    publishing(jobs, Versions("v1"), "train", "asked", lambda _: Made("v2"))
+    publishing(jobs, Versions("v1"), "train", "asked", lambda _: FakeManifest("v2"))
     assert told == []
     assert jobs.runs.runs()[0].message == "v2"
 
 
 def test_nothing_new_is_a_skipped_run_and_told_to_nobody(jobs, told):
-    publishing(jobs, Versions("v1"), "train", "asked", lambda _: Made("v1", "nothing has happened"))
+    publishing(jobs, Versions("v1"), "train", "asked", lambda _: FakeManifest("v1", "nothing has happened"))
     assert told == []
     assert (jobs.runs.runs()[0].outcome, jobs.runs.runs()[0].message) == ("skipped", "nothing has happened")
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offline.jobs.schedule import LONGEST_PAUSE, RETRY_SECONDS, Policy, Seen, Trained, due
+from offline.jobs.schedule import LONGEST_PAUSE, RETRY_SECONDS, SchedulePolicy, Seen, Trained, due
 from schemas.jobs import Run
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-POLICY = Policy(new=1_000, share=0.1, age=86_400, incremental=300, archive=600, drift=3_600, statistics=3_600)
+POLICY = SchedulePolicy(new=1_000, share=0.1, age=86_400, incremental=300, archive=600, drift=3_600, statistics=3_600)
 
 
 def seen(**fields):

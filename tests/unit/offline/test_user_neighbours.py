@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from offline.training.neighbourhood import user_neighbours
 from offline.training.neighbourhood.user_neighbours import UserNeighbourParameters
 from schemas.errors import ConfigurationInvalid
-from tests.unit.offline.conftest import made_of
+from tests.unit.offline.conftest import dense_interactions
 
 WEIGHTINGS = st.sampled_from(["cosine", "tfidf", "bm25"])
 
@@ -33,7 +33,7 @@ def oracle(had, query, parameters):
 @given(arrays(bool, (9, 7)).filter(np.any), arrays(bool, 7).filter(np.any), WEIGHTINGS)
 def test_a_stranger_is_scored_by_the_people_nearest_to_them(had, query, weighting):
     parameters = UserNeighbourParameters(weighting=weighting, width=9, shrinkage=2.0)
-    model = user_neighbours.train(made_of(had), parameters)
+    model = user_neighbours.train(dense_interactions(had), parameters)
     scores = model.score({model.item_ids[i]: 1.0 for i in np.flatnonzero(query)})
     np.testing.assert_allclose(scores, oracle(had, query, parameters), rtol=1e-4, atol=1e-5)
 
