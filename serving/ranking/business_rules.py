@@ -1,8 +1,9 @@
-"""What a site or a request says over the ranking: boosts by filter, and items pinned to a place."""
+"""Rules of a site or a request that change the ranking: boosts by filter, and items pinned to a position of the list."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
@@ -24,9 +25,9 @@ def attributes_of(request: RecommendationRequest, boosts: Iterable[Boost]) -> fr
 
 
 def apply_boosts(context: RankingContext, blended: BlendedCandidates) -> BlendedCandidates:
-    """The blend with each candidate's score times the factors of all boosts whose filter it fulfils.
+    """The blend with each score multiplied by the factors of all boosts whose filter matches the candidate.
 
-    What a factor above 1 adds is a share of its own, told as the reason ``boost``; a factor below 1 tells nothing.
+    The amount that a factor above 1 adds has the reason ``boost``. A factor below 1 gives no reason.
     """
     boosts = (*context.config.boosts, *context.request.boosts)
     if not boosts or not blended.items.size:
@@ -34,12 +35,12 @@ def apply_boosts(context: RankingContext, blended: BlendedCandidates) -> Blended
     factors = _factors(context, boosts)[blended.items]
     lowered = np.minimum(factors, 1.0)
     added = blended.added * lowered
-    more = added.sum(axis=0) * np.maximum(factors - 1.0, 0.0)
+    boost_shares = added.sum(axis=0) * np.maximum(factors - 1.0, 0.0)
     return blended._replace(
         scores=np.where(blended.scores > 0, blended.scores * factors, blended.scores),
         names=(*blended.names, BOOST),
-        added=np.vstack([added, more[None]]).astype(np.float32),
-        indices=np.vstack([blended.indices, np.full((1, more.size), -1, np.int32)]),
+        added=np.vstack([added, boost_shares[None]]).astype(np.float32),
+        indices=np.vstack([blended.indices, np.full((1, boost_shares.size), -1, np.int32)]),
         seeds=(*blended.seeds, NO_SEED),
     )
 
@@ -47,38 +48,40 @@ def apply_boosts(context: RankingContext, blended: BlendedCandidates) -> Blended
 def apply_pins(
     context: RankingContext, items: list[DecidedItem], positions: list[int]
 ) -> tuple[list[DecidedItem], list[int]]:
-    """The list with the pinned items at their places, counted from 1 at the first page; the rest moves down.
+    """The list with the pinned items inserted at their ranks, counted from 1 at the first page; later items move down.
 
-    A pin holds over the filter and what was seen, but never shows what is hidden, excluded or on a page before. It has
-    the score of the item that it pushes down, so that scores still fall.
+    A pin ignores the filter and the history of the user. It never shows a hidden or excluded item, or one of an earlier
+    page. Its score is that of the item that it moves down, so scores still fall.
     """
-    places = _places(context)
-    if not places:
+    pinned_ranks = _pinned_ranks(context)
+    if not pinned_ranks:
         return items, positions
-    kept = [(item, at) for item, at in zip(items, positions, strict=True) if at not in places]
-    for at, place in sorted(places.items(), key=lambda each: each[1]):
-        score = kept[min(place, len(kept)) - 1][0].score if kept else 1.0
-        kept.insert(place - 1, (DecidedItem(context.catalogue.ids[at], score, [Reason(PIN, 1.0)]), at))
-    kept = kept[: context.request.count]
-    return [item for item, _ in kept], [at for _, at in kept]
+    entries = [pair for pair in zip(items, positions, strict=True) if pair[1] not in pinned_ranks]
+    for position, rank in sorted(pinned_ranks.items(), key=itemgetter(1)):
+        score = entries[min(rank, len(entries)) - 1][0].score if entries else 1.0
+        pinned = DecidedItem(context.catalogue.ids[position], score, [Reason(PIN, 1.0)])
+        entries.insert(rank - 1, (pinned, position))
+    entries = entries[: context.request.count]
+    return [item for item, _ in entries], [position for _, position in entries]
 
 
-def _places(context: RankingContext) -> Mapping[int, int]:
-    """Where on this page which positions are pinned, from 1; a request's pin goes before the site's."""
+def _pinned_ranks(context: RankingContext) -> Mapping[int, int]:
+    """By catalogue position, the rank on this page (from 1) of each pinned item; a request's pin overrides the site's."""
     pins = {**context.config.pins, **context.request.pins}
     if not pins:
         return {}
-    before = len(context.request.shown) // 4
-    found = {at: place - before for item, place in pins.items() if (at := context.catalogue.position(item)) is not None}
-    taken = np.array([at for at, place in found.items() if 1 <= place <= context.request.count], np.int32)
-    may = context.catalogue.visible(taken, context.request.now)
-    may &= ~np.isin(taken, context.catalogue.positions(context.request.exclude))
-    may &= ~np.isin(context.catalogue.column("hash")[taken], np.frombuffer(context.request.shown, "<u4"))
-    return {at: found[at] for at in taken[may].tolist()}
+    catalogue, request = context.catalogue, context.request
+    before = len(request.shown) // 4
+    ranks = {index: rank - before for item, rank in pins.items() if (index := catalogue.position(item)) is not None}
+    on_page = np.array([position for position, rank in ranks.items() if 1 <= rank <= request.count], np.int32)
+    eligible = catalogue.visible(on_page, request.now)
+    eligible &= ~np.isin(on_page, catalogue.positions(request.exclude))
+    eligible &= ~np.isin(catalogue.column("hash")[on_page], np.frombuffer(request.shown, "<u4"))
+    return {position: ranks[position] for position in on_page[eligible].tolist()}
 
 
 def _factors(context: RankingContext, boosts: Iterable[Boost]) -> Floats:
-    """What each position's score is multiplied by, shape (n,)."""
+    """The factor on the score of each position, shape (n,)."""
     factors = np.ones(len(context.catalogue), np.float32)
     for boost in boosts:
         factors[compiled(boost.filter).holds(context.request, context.catalogue.fields)] *= boost.factor

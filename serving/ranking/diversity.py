@@ -1,4 +1,4 @@
-"""A hand against sameness: caps on what a list holds of one kind, and maximal marginal relevance over item vectors.
+"""Diversity: caps on items with the same value of a field, and maximal marginal relevance over item vectors.
 
 Carbonell, Goldstein, "The Use of MMR, Diversity-Based Reranking for Reordering Documents and Producing Summaries",
 SIGIR 1998.
@@ -16,16 +16,16 @@ from models.structures.arrays import Floats, Ints
 from serving.filtering.fields import Path, Value
 from serving.ranking.context import RankingContext
 
-Held = tuple[Path, Value]
+FieldValue = tuple[Path, Value]
 """A field with one of its values."""
 
 _TINY: Final = float(np.finfo(np.float32).tiny)
 _POOL: Final = 200
-"""Candidates that are compared, or twice as many as are asked for where that is more."""
+"""Candidates that are compared; twice the requested count where that is more."""
 
 
-def chosen(context: RankingContext, items: Ints, scores: Floats) -> Ints:
-    """Which of the candidates (C,), best first, to show: rising places in their order, ``request.count`` of them at most."""
+def select_diverse(context: RankingContext, items: Ints, scores: Floats) -> Ints:
+    """Indices of the candidates (C,) to show, rising, at most ``request.count``; the candidates come best first."""
     count = context.request.count
     wanted = max(_POOL, 2 * count) if context.request.diversity > 0 else count
     pool = within_caps(context, items, wanted)
@@ -36,66 +36,67 @@ def chosen(context: RankingContext, items: Ints, scores: Floats) -> Ints:
 
 
 def mmr(scores: Floats, rows: Floats, count: int, diversity: float) -> Ints:
-    """The candidates chosen one by one, each for its score less its likeness to what was chosen before it.
+    """Indices of ``count`` candidates, chosen one by one by score less the similarity to those chosen before.
 
-    ``scores`` (C,) count relative to the greatest; ``rows`` (C, D) have length one, or zero for what is like nothing.
-    ``diversity`` is 1 - λ of the paper: 0 asks for scores alone, 1 for unlikeness alone after the first.
+    ``scores`` (C,) are divided by the greatest. ``rows`` (C, D) have length one, or zero for an item similar to none.
+    ``diversity`` is 1 - λ of the paper: 0 uses scores only; 1 uses only dissimilarity after the first.
     """
     relevance = scores / max(float(scores.max(initial=0.0)), _TINY)
     likeness = np.zeros(scores.size, np.float32)
-    left = np.ones(scores.size, np.bool_)
-    taken = [int(relevance.argmax())] if scores.size and count > 0 else []
-    while taken and len(taken) < min(count, scores.size):
-        left[taken[-1]] = False
-        likeness = np.maximum(likeness, rows @ rows[taken[-1]])
-        worth = (1.0 - diversity) * relevance - diversity * likeness
-        taken.append(int(np.where(left, worth, -np.inf).argmax()))
-    return np.array(taken, np.int32)
+    unchosen = np.ones(scores.size, np.bool_)
+    select_diverse = [int(relevance.argmax())] if scores.size and count > 0 else []
+    while select_diverse and len(select_diverse) < min(count, scores.size):
+        unchosen[select_diverse[-1]] = False
+        likeness = np.maximum(likeness, rows @ rows[select_diverse[-1]])
+        marginal = (1.0 - diversity) * relevance - diversity * likeness
+        select_diverse.append(int(np.where(unchosen, marginal, -np.inf).argmax()))
+    return np.array(select_diverse, np.int32)
 
 
 def vectors(context: RankingContext, items: Ints) -> Floats:
-    """Each item's direction (C, D): by the model's factors where it has them, else by its categories."""
+    """The unit vectors of these items (C, D): from the model's factors, else from their categories."""
     als = context.models.als
     factors = np.zeros((items.size, als.dimensions if als else 0), np.float32)
     if als:
-        placed = np.flatnonzero(items < context.models.als_rows.size)
-        rows = context.models.als_rows[items[placed]]
-        factors[placed[rows >= 0]] = als.item_factors[rows[rows >= 0]]
-    labels = [
-        () if row.any() else context.catalogue.labels(at) for at, row in zip(items.tolist(), factors, strict=True)
+        in_model = np.flatnonzero(items < context.models.als_rows.size)
+        rows = context.models.als_rows[items[in_model]]
+        factors[in_model[rows >= 0]] = als.item_factors[rows[rows >= 0]]
+    item_labels = [
+        () if row.any() else context.catalogue.labels(position)
+        for position, row in zip(items.tolist(), factors, strict=True)
     ]
-    codes = {code: column for column, code in enumerate(sorted({code for each in labels for code in each}))}
+    codes = {code: column for column, code in enumerate(sorted({code for own in item_labels for code in own}))}
     categories = np.zeros((items.size, len(codes)), np.float32)
-    for row, each in enumerate(labels):
-        categories[row, [codes[code] for code in each]] = 1.0
-    found = np.hstack([factors, categories])
-    lengths = np.sqrt(np.einsum("cd,cd->c", found, found))[:, None]
-    directions: Floats = found / np.maximum(lengths, _TINY)
+    for row, own in enumerate(item_labels):
+        categories[row, [codes[code] for code in own]] = 1.0
+    joined = np.hstack([factors, categories])
+    lengths = np.sqrt(np.einsum("cd,cd->c", joined, joined))[:, None]
+    directions: Floats = joined / np.maximum(lengths, _TINY)
     return directions
 
 
 def within_caps(context: RankingContext, items: Ints, wanted: int) -> Ints:
-    """Rising places of the first ``wanted`` candidates that a list may hold together: ``caps`` at most of each value.
+    """Rising indices of the first ``wanted`` candidates with at most ``caps`` items of each value.
 
-    ``items`` (C,) come best first. Where too few are left for the list, the best of those held back fill up.
+    ``items`` (C,) come best first. A list that would be too short is filled up with the best ones over the caps.
     """
     caps = {tuple(name.split(".")): cap for name, cap in context.config.caps.items()}
     if not caps:
         return np.arange(min(wanted, items.size), dtype=np.int32)
-    held: list[int] = []
-    back: list[int] = []
-    counts: Counter[Held] = Counter()
-    for place, at in enumerate(items.tolist()):
-        if len(held) == wanted:
+    within: list[int] = []
+    over: list[int] = []
+    counts: Counter[FieldValue] = Counter()
+    for index, position in enumerate(items.tolist()):
+        if len(within) == wanted:
             break
-        values = [(path, value) for path in caps for value in context.catalogue.fields.values(path, at)]
+        values = [(path, value) for path in caps for value in context.catalogue.fields.values(path, position)]
         if _full(counts, values, caps):
-            back.append(place)
+            over.append(index)
         else:
             counts.update(values)
-            held.append(place)
-    return np.array(sorted(held + back[: max(0, context.request.count - len(held))]), np.int32)
+            within.append(index)
+    return np.array(sorted(within + over[: max(0, context.request.count - len(within))]), np.int32)
 
 
-def _full(counts: Counter[Held], values: Sequence[Held], caps: Mapping[Path, int]) -> bool:
+def _full(counts: Counter[FieldValue], values: Sequence[FieldValue], caps: Mapping[Path, int]) -> bool:
     return any(counts[path, value] >= caps[path] for path, value in values)

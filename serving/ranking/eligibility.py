@@ -1,4 +1,4 @@
-"""What may be recommended at all: decided once a request, before any source is asked."""
+"""Which items may be recommended: decided once for each request, before any candidate source is called."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ANY: Final = "*"
 
 
 def eligible_positions(request: RecommendationRequest, catalogue: Catalogue) -> Bools:
-    """Which positions (n,) may be shown to anybody who asks so: visible now, as was asked for, not excluded or shown before."""
+    """True for the positions (n,) that are visible now, match the request, and were not excluded or shown before."""
     eligible = catalogue.all_visible(request.now)
     if request.include:
         included = np.zeros_like(eligible)
@@ -43,7 +43,7 @@ def eligible_positions(request: RecommendationRequest, catalogue: Catalogue) -> 
 def hide_seen(
     eligible: Bools, request: RecommendationRequest, user: UserValue, catalogue: Catalogue, config: RankingConfig
 ) -> None:
-    """Take from what may be shown (n,), in its place, what the person has seen and may not be shown again yet."""
+    """Set ``eligible`` (n,) to False, in place, for the items that the user has seen and that are still hidden."""
     if request.seen or not config.hide_seen:
         return
     eligible[catalogue.positions(_hidden_items(request, user, config))] = False
@@ -52,25 +52,27 @@ def hide_seen(
 
 
 def seen_long_ago(past: Bloom, hashes: NDArray[np.uint32]) -> Ints:
-    """Positions that the filter holds (``signals.bloom.holds``), by the hashes of all items (n,)."""
-    held = [_held(bits, hashes) for bits in (past.newer, past.older) if bits]
-    return np.concatenate([*held, np.empty(0, np.int64)]).astype(np.int32)
+    """Positions whose hash (n,) the Bloom filter contains (``signals.bloom.holds``)."""
+    contained = [_contained(bits, hashes) for bits in (past.newer, past.older) if bits]
+    return np.concatenate([*contained, np.empty(0, np.int64)]).astype(np.int32)
 
 
-def _held(bits: bytes, hashes: NDArray[np.uint32]) -> NDArray[np.int64]:
-    every = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little").astype(bool)
-    found = np.arange(hashes.size)
+def _contained(bits: bytes, hashes: NDArray[np.uint32]) -> NDArray[np.int64]:
+    set_bits = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little").astype(bool)
+    positions = np.arange(hashes.size)
     for multiplier in bloom.MULTIPLIERS:
-        found = found[every[hashes[found] * np.uint32(multiplier) >> np.uint32(bloom.SHIFT)]]
-    return found
+        positions = positions[set_bits[hashes[positions] * np.uint32(multiplier) >> np.uint32(bloom.SHIFT)]]
+    return positions
 
 
 def _hidden_items(request: RecommendationRequest, user: UserValue, config: RankingConfig) -> Iterable[str]:
-    """The items seen that may not be shown again yet, by what was done and how long ago."""
+    """The seen items that are still hidden, by the type and age of their event."""
     if not config.seen_for:
         return user.seen
     limits = {kind: math.inf if limit is None else limit for kind, limit in config.seen_for.items()}
     typed = {entry.item for entry in user.recent}
     recent = {entry.item for entry in user.recent if request.now - entry.at < limits.get(entry.type, math.inf)}
     older = limits.get(_ANY, math.inf)
-    return recent.union(item for item, at in user.seen.items() if item not in typed and request.now - at < older)
+    return recent.union(
+        item for item, seen_at in user.seen.items() if item not in typed and request.now - seen_at < older
+    )

@@ -1,4 +1,4 @@
-"""Lists that are about everybody or about one item: popular, trending, latest, similar. Pure, as ``recommend``."""
+"""Item lists that do not depend on the user: popular, trending, latest, and near one item. Pure, as ``recommend``."""
 
 from __future__ import annotations
 
@@ -41,84 +41,89 @@ def item_list(
     catalogue: Catalogue,
     config: RankingConfig,
 ) -> RankedList:
-    """What is popular, trending or latest, backfilled where it is short; scores fall from 1 by rank."""
+    """The popular, trending or latest items, backfilled where they are too few; scores fall from 1 by rank."""
     context = build_context(request, signals, models, catalogue, config)
-    found = _ranked(_order(kind, context)[: context.candidate_limit])
-    blended = blend.blend(context, {kind: found}, {kind: Weight(1.0)}, NO_CANDIDATES)
-    return build_list(context, blended, {kind: SourceOutcome("ok", found.items.size)})
+    candidates = _ranked(_order(kind, context)[: context.candidate_limit])
+    blended = blend.blend(context, {kind: candidates}, {kind: Weight(1.0)}, NO_CANDIDATES)
+    return build_list(context, blended, {kind: SourceOutcome("ok", candidates.items.size)})
 
 
 def similar_items(
-    at: int,
+    position: int,
     request: RecommendationRequest,
     signals: Signals,
     models: ModelBundle,
     catalogue: Catalogue,
     config: RankingConfig,
 ) -> RankedList:
-    """What is like the item at a position: by the model, by what people went on to, by its texts; never itself."""
+    """The items similar to the one at a position, by model, co-visits and text; never the item itself."""
     context = build_context(request, signals, models, catalogue, config)
-    context.allowed[at] = False
-    parts = _similar_parts(context, at)
-    blended = blend.blend(context, parts, _SIMILAR_WEIGHTS, NO_CANDIDATES)
-    return build_list(context, blended, {name: SourceOutcome("ok", found.items.size) for name, found in parts.items()})
+    context.allowed[position] = False
+    candidates = _similar_candidates(context, position)
+    blended = blend.blend(context, candidates, _SIMILAR_WEIGHTS, NO_CANDIDATES)
+    return build_list(context, blended, {name: SourceOutcome("ok", own.items.size) for name, own in candidates.items()})
 
 
 def together(
-    at: int,
+    position: int,
     request: RecommendationRequest,
     signals: Signals,
     models: ModelBundle,
     catalogue: Catalogue,
     config: RankingConfig,
 ) -> RankedList:
-    """What the people who were at this item went on to, those first of which that is truest; never itself."""
+    """The items most often visited after the one at a position, best score first; never the item itself."""
     context = build_context(request, signals, models, catalogue, config)
-    return _linked("next", at, covisited_items(context, [(at, 1.0)]), context)
+    return _linked("next", position, covisited_items(context, [(position, 1.0)]), context)
 
 
 def bought(
-    at: int,
+    position: int,
     request: RecommendationRequest,
     signals: Signals,
     models: ModelBundle,
     catalogue: Catalogue,
     config: RankingConfig,
 ) -> RankedList:
-    """What people put in one basket, playlist or collection with this item, in the same order; never itself."""
+    """The items put in one basket, playlist or collection with this one, best score first; never the item itself."""
     context = build_context(request, signals, models, catalogue, config)
     return _linked(
-        "together", at, linked_items(context, [(at, 1.0)], signals.aggregates.companions, HALF_LIFE), context
+        "together",
+        position,
+        linked_items(context, [(position, 1.0)], signals.aggregates.companions, HALF_LIFE),
+        context,
     )
 
 
 NEAR: Final = {"similar": similar_items, "together": together, "bought": bought}
-"""What is near an item, by route."""
+"""The ranking of each route that lists items near one item."""
 
 
-def _linked(name: str, at: int, found: Iterable[SeedMatches], context: RankingContext) -> RankedList:
-    context.allowed[at] = False
-    part = sum_by_item(context, found)
-    blended = blend.blend(context, {name: part}, {name: Weight(1.0)}, NO_CANDIDATES)
-    return build_list(context, blended, {name: SourceOutcome("ok", part.items.size)})
+def _linked(name: str, position: int, matches: Iterable[SeedMatches], context: RankingContext) -> RankedList:
+    context.allowed[position] = False
+    candidates = sum_by_item(context, matches)
+    blended = blend.blend(context, {name: candidates}, {name: Weight(1.0)}, NO_CANDIDATES)
+    return build_list(context, blended, {name: SourceOutcome("ok", candidates.items.size)})
 
 
-def _similar_parts(context: RankingContext, at: int) -> dict[str, Candidates]:
-    by_model = context.models.similar(context.catalogue, at, max(context.config.neighbours, context.candidate_limit))
-    text_items, text_scores = context.catalogue.text.alike(at, context.candidate_limit)
+def _similar_candidates(context: RankingContext, position: int) -> dict[str, Candidates]:
+    by_model = context.models.similar(
+        context.catalogue, position, max(context.config.neighbours, context.candidate_limit)
+    )
+    text_items, text_scores = context.catalogue.text.alike(position, context.candidate_limit)
     return {
-        "similar": _near(context, at, by_model.items, by_model.scores),
-        "next": sum_by_item(context, covisited_items(context, [(at, 1.0)])),
-        "text": _near(context, at, text_items, text_scores),
+        "similar": _near(context, position, by_model.items, by_model.scores),
+        "next": sum_by_item(context, covisited_items(context, [(position, 1.0)])),
+        "text": _near(context, position, text_items, text_scores),
     }
 
 
-def _near(context: RankingContext, at: int, items: Ints, scores: Floats) -> Candidates:
-    return sum_by_item(context, [SeedMatches(at, 1.0, items, max_normalize(scores))])
+def _near(context: RankingContext, position: int, items: Ints, scores: Floats) -> Candidates:
+    return sum_by_item(context, [SeedMatches(position, 1.0, items, max_normalize(scores))])
 
 
 def _order(kind: ItemList, context: RankingContext) -> Ints:
-    """Allowed positions in the list's own order."""
+    """The allowed positions in the order of this list."""
     if kind == "latest":
         return newest(context.catalogue, np.flatnonzero(context.allowed).astype(np.int32), context.candidate_limit)
     order = context.signals.aggregates.trending if kind == "trending" else context.signals.aggregates.popular

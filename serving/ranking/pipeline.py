@@ -129,7 +129,7 @@ def _select(context: RankingContext, blended: BlendedCandidates) -> Ints:
     ties = context.catalogue.column("hash")[blended.items]
     reordered = request.diversity > 0 or bool(context.config.caps)
     order = top_k(blended.scores, blended.scores.size if reordered else request.count, ties, above=0.0)
-    return order[diversity.chosen(context, blended.items[order], blended.scores[order])].astype(np.int32)
+    return order[diversity.select_diverse(context, blended.items[order], blended.scores[order])].astype(np.int32)
 
 
 def _with_reasons(context: RankingContext, blended: BlendedCandidates, chosen: Ints) -> list[DecidedItem]:

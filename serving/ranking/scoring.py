@@ -1,4 +1,4 @@
-"""Scores for a list that the caller brings."""
+"""Scores for a list of items that the caller sends."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from serving.ranking.context import RankingContext, max_normalize
 from serving.ranking.user_vector import user_vector
 
 _PRIOR: Final = 0.05
-"""How much popularity adds; it alone orders the list for a stranger and among items that the model does not know."""
+"""Weight of popularity. It alone orders the list of a cold-start user, and items that the model does not know."""
 
 
 def scores(context: RankingContext, item_ids: Sequence[str]) -> list[float]:
-    """One score an item, comparable within the list: the model's for this person, and a little popularity."""
-    found = _by_model(context, item_ids) + np.float32(_PRIOR) * max_normalize(_popularity(context, item_ids))
-    answer: list[float] = found.tolist()
+    """The score of each item, comparable within the list: the model's score for this user plus a little popularity."""
+    totals = _by_model(context, item_ids) + np.float32(_PRIOR) * max_normalize(_popularity(context, item_ids))
+    answer: list[float] = totals.tolist()
     return answer
 
 
@@ -31,6 +31,6 @@ def _by_model(context: RankingContext, item_ids: Sequence[str]) -> Floats:
 
 def _popularity(context: RankingContext, item_ids: Sequence[str]) -> Floats:
     positions = [context.catalogue.position(item_id) for item_id in item_ids]
-    known = [at for at in positions if at is not None]
+    known = [position for position in positions if position is not None]
     counts = iter(np.log1p(np.maximum(context.signals.aggregates.count(np.array(known, np.int32)), 0.0)).tolist())
-    return np.array([0.0 if at is None else next(counts) for at in positions], np.float32)
+    return np.array([0.0 if position is None else next(counts) for position in positions], np.float32)

@@ -1,4 +1,4 @@
-"""A person as ranking sees it: interests and aversions read from the ``users`` signal at one moment."""
+"""The profile of a user: interests and rejected items, read from the ``users`` signal at one moment."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ from signals.weights import VALUED, VERDICTS, worth
 
 
 class Profile(NamedTuple):
-    """Interests by position in the catalogue."""
+    """The interests of a user, by position in the catalogue."""
 
     weights: dict[int, float]
     """Decayed weights above zero, strongest first."""
     disliked: tuple[int, ...]
-    """What the newest verdict is against."""
+    """Items whose newest verdict is negative."""
     recent: dict[int, float]
-    """What was done within ``next_window``, newest first, each weighing less by its place: for co-visitation."""
+    """Items of the events within ``next_window``, newest first, with weights that fall by rank: for co-visitation."""
     trail: Ints
-    """Positions of the newest interactions of interest, oldest first: for session neighbours."""
+    """Positions of the newest interactions with a weight above zero, oldest first: for session kNN."""
     session: bytes | None
     """The hash of the session that the newest interaction belongs to."""
     fresh: float
-    """Weight of all that was done after the model was trained."""
+    """Total weight of the events since the model was trained."""
     events: int
+    """Number of interactions remembered."""
     queries: tuple[tuple[str, float], ...]
     """Searches with their decayed weights, newest first."""
 
@@ -41,32 +42,32 @@ class Profile(NamedTuple):
 def build_profile(
     request: RecommendationRequest, user: UserValue, models: ModelBundle, catalogue: Catalogue, config: RankingConfig
 ) -> Profile:
-    """The profile of a value; decay counts from the person's own newest event."""
+    """The profile of a user; decay is measured from the user's newest event."""
     entries = user.recent[-config.profile_events :]
-    against = _rejected_items(entries)
+    rejected = _rejected_items(entries)
     weights: dict[int, float] = {}
     recent: dict[int, float] = {}
-    trail: list[int] = []
+    newest_trail: list[int] = []
     newest = max((entry.at for entry in entries), default=request.now)
-    fresh, recent_from, trained_to, fading = 0.0, newest - config.next_window, models.trained_to, 1.0
+    fresh, recent_from, trained_to, place_weight = 0.0, newest - config.next_window, models.trained_to, 1.0
     position = catalogue.position
     for entry, weight in _weighted_entries(entries, newest, session_start(request, user), config):
-        at = position(entry.item)
-        if at is None or entry.item in against:
+        index = position(entry.item)
+        if index is None or entry.item in rejected:
             continue
-        weights[at] = weights.get(at, 0.0) + weight * fading
+        weights[index] = weights.get(index, 0.0) + weight * place_weight
         if entry.at >= recent_from:
-            recent.setdefault(at, (1.0 + len(recent)) ** -config.next_fading)
-            trail.append(at)
-            fading *= config.place_decay
+            recent.setdefault(index, (1.0 + len(recent)) ** -config.next_fading)
+            newest_trail.append(index)
+            place_weight *= config.place_decay
         if entry.at > trained_to:
             fresh += weight
-    top_k = dict(sorted(weights.items(), key=itemgetter(1), reverse=True))
-    disliked = tuple(at for item in against if (at := catalogue.position(item)) is not None)
-    newest_first = np.array(trail[: config.voting.last], np.int32)
+    strongest_first = dict(sorted(weights.items(), key=itemgetter(1), reverse=True))
+    disliked = tuple(index for item in rejected if (index := catalogue.position(item)) is not None)
+    newest_first = np.array(newest_trail[: config.voting.last], np.int32)
     session = user.session.hash if user.session else None
     return Profile(
-        weights=top_k,
+        weights=strongest_first,
         disliked=disliked,
         recent=recent,
         trail=newest_first[::-1],
@@ -80,41 +81,41 @@ def build_profile(
 def _weighted_entries(
     entries: Sequence[Entry], newest: float, session_from: float, config: RankingConfig
 ) -> Iterator[tuple[Entry, float]]:
-    """Entries of interest with their weights, decayed since the newest one's time, newest first."""
+    """The entries with a weight above zero and their decayed weights, newest first; the age counts from ``newest``."""
     boost, half_life, by_type = config.session_boost, config.half_life, config.weights
     for entry in reversed(entries):
-        # Most types are worth what is configured, and asking costs as much as all the rest here.
+        # Most types have a configured weight; calling worth() costs as much as the rest of the loop.
         weight = worth(entry, by_type) if entry.type in VALUED else by_type.get(entry.type, 0.0)
         if weight > 0:
-            at = entry.at
-            decay = exp2(max((at - newest) / half_life, -60.0))
-            yield entry, weight * decay * boost if at >= session_from else weight * decay
+            entry_at = entry.at
+            decay = exp2(max((entry_at - newest) / half_life, -60.0))
+            yield entry, weight * decay * boost if entry_at >= session_from else weight * decay
 
 
 def session_start(request: RecommendationRequest, user: UserValue) -> float:
-    """When the session that is going on began; never, where there is none or the client names another one."""
+    """The start of the current session (seconds); infinity without one, or where the client names another session."""
     session = user.session
     if session is None:
         return float("inf")
     named = request.session_id is not None and session.id is not None
     if named and session.id != request.session_id:
         return float("inf")
-    # Who does not say which session this is may have begun another one.
+    # Without a session id the user may have begun another session.
     if request.now - session.last > (longest_pause(session) if named else SESSION_GAP_SECONDS):
         return float("inf")
     return session.started
 
 
 def _rejected_items(entries: tuple[Entry, ...]) -> dict[str, None]:
-    """Items whose newest verdict is a no: a dislike, a dismissal, a low rating, a like taken back."""
+    """Items whose newest verdict is negative: a dislike, a dismissal, a low rating, a retracted like."""
     judged: set[str] = set()
-    against: dict[str, None] = {}
+    rejected: dict[str, None] = {}
     for entry in reversed(entries):
         if entry.type in VERDICTS and entry.item not in judged:
             judged.add(entry.item)
             if worth(entry) < 0 or entry.type == "unlike":
-                against[entry.item] = None
-    return against
+                rejected[entry.item] = None
+    return rejected
 
 
 def _queries(request: RecommendationRequest, user: UserValue, config: RankingConfig) -> tuple[tuple[str, float], ...]:

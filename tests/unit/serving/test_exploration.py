@@ -5,7 +5,7 @@ import pytest
 
 from schemas.answers import Decision, decode_decision, encode_decision
 from serving.ranking.defaults import default_config
-from serving.ranking.exploration import sampled
+from serving.ranking.exploration import thompson_sample
 
 NOW = 1_795_428_000.0  # 2026-11-23T10:00Z, as in conftest
 
@@ -61,7 +61,7 @@ def test_propensities_are_how_often_an_item_is_drawn():
     means, trials = np.array([0.5, 0.4, 0.3, 0.2], np.float32), np.full(4, 3.0, np.float32)
     shown, told = np.zeros(4), np.zeros(4)
     for seed in range(400):
-        found = sampled(means, trials, 2, np.random.default_rng(seed))
+        found = thompson_sample(means, trials, 2, np.random.default_rng(seed))
         shown[found.chosen] += 1
         # Of each item's estimates only those count that came with its being drawn.
         told[found.chosen] += found.propensities
@@ -72,7 +72,7 @@ def test_propensities_are_how_often_an_item_is_drawn():
 
 def test_what_is_well_tried_is_drawn_as_its_mean_says():
     means = np.array([0.6, 0.5, 0.1], np.float32)
-    tried = sampled(means, np.full(3, 1e6, np.float32), 2, np.random.default_rng(1))
+    tried = thompson_sample(means, np.full(3, 1e6, np.float32), 2, np.random.default_rng(1))
     assert tried.chosen.tolist() == [0, 1]
     assert tried.propensities.tolist() == [1.0, 1.0]
 
