@@ -8,15 +8,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import NoDecode
 
 from schemas.addresses import Address, parse_address
 from schemas.errors import ConfigurationInvalid
 from schemas.log.topics import DEFAULT_PARTITIONS
+from schemas.plugins import load_plugins
 from schemas.site import DEFAULT_SITE
 
 S = TypeVar("S", bound=BaseModel)
 Stack = Literal["embedded", "cluster"]
+
+
+def comma_separated(value: Any) -> Any:
+    """The parts of a comma-separated text, without blanks; any other value as it is."""
+    return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
 
 class SharedSettings(BaseModel):
@@ -48,6 +55,14 @@ class SharedSettings(BaseModel):
     """Partitions of every topic; fixed for the life of a log."""
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
+    plugins: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        BeforeValidator(comma_separated),
+        AfterValidator(load_plugins),
+        Field(validate_default=True),
+    ] = ()
+    """Modules of the site that add candidate sources or algorithms, comma-separated; Python must be able to import them."""
 
     @property
     def log_address(self) -> Address:
@@ -83,8 +98,3 @@ def read_settings(settings: type[S]) -> S:
         first = error.errors()[0]
         name = str(first["loc"][0]).removeprefix("FRESHET_").upper()
         raise ConfigurationInvalid(f"FRESHET_{name}: {first['msg']}") from error
-
-
-def comma_separated(value: Any) -> Any:
-    """The parts of a comma-separated text, without blanks; any other value as it is."""
-    return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value

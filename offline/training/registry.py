@@ -1,4 +1,4 @@
-"""Every algorithm in this folder, by name."""
+"""Every algorithm by name: those that a module of this folder or a plugin declares."""
 
 from __future__ import annotations
 
@@ -6,22 +6,28 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 from offline import training
 from offline.training.algorithm import Algorithm
 from schemas.errors import ConfigurationInvalid
+from schemas.plugins import plugins
+
+
+def algorithms() -> Mapping[str, Algorithm[Any]]:
+    """Those whose module declares an ``ALGORITHM`` (or several in ``ALGORITHMS``), in alphabetical order of modules."""
+    return _discovered(plugins())
 
 
 @cache
-def algorithms() -> Mapping[str, Algorithm[Any]]:
-    """Those whose module declares an ``ALGORITHM`` (or several in ``ALGORITHMS``), in alphabetical order of modules."""
-    found = pkgutil.walk_packages(training.__path__, f"{training.__name__}.")
-    names = sorted((each.name for each in found), key=lambda name: name.rpartition(".")[2])
-    modules = [importlib.import_module(name) for name in names]
+def _discovered(plugin_modules: tuple[ModuleType, ...]) -> Mapping[str, Algorithm[Any]]:
+    packaged = pkgutil.walk_packages(training.__path__, f"{training.__name__}.")
+    names = sorted((module.name for module in packaged), key=lambda name: name.rpartition(".")[2])
+    modules = [*map(importlib.import_module, names), *plugin_modules]
     single = [module.ALGORITHM for module in modules if hasattr(module, "ALGORITHM")]
-    several = [each for module in modules for each in getattr(module, "ALGORITHMS", ())]
-    return {each.name: each for each in (*single, *several)}
+    several = [algorithm for module in modules for algorithm in getattr(module, "ALGORITHMS", ())]
+    return {algorithm.name: algorithm for algorithm in (*single, *several)}
 
 
 def algorithm(name: str) -> Algorithm[Any]:

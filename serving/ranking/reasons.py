@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Final
 
 from serving.ranking.business_rules import BOOST, PIN
@@ -20,7 +19,6 @@ _OTHERS: Final = {
 }
 
 
-@cache
 def sentences() -> Mapping[str, Sentence]:
     """The sentence of every name that may stand as the ``source`` of a reason."""
     return {name: source.sentence for name, source in candidate_sources().items()} | _OTHERS
@@ -28,4 +26,5 @@ def sentences() -> Mapping[str, Sentence]:
 
 def sentence_of(source: str) -> Sentence:
     """The sentence of a reason's source; a name that this version does not know is shown as it is."""
-    return sentences().get(source, Sentence(source.replace("_", " ")))
+    declared = candidate_sources().get(source)
+    return declared.sentence if declared else _OTHERS.get(source, Sentence(source.replace("_", " ")))

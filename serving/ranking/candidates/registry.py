@@ -1,4 +1,4 @@
-"""Every candidate source by name: each module of this folder that declares ``SOURCE`` or ``SOURCES``."""
+"""Every candidate source by name: those that a module of this folder or a plugin declares as ``SOURCE`` or ``SOURCES``."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
+from types import ModuleType
 
+from schemas.plugins import plugins
 from serving.ranking import candidates
 from serving.ranking.candidates.source import CandidateSource
 
 
-@cache
 def candidate_sources() -> Mapping[str, CandidateSource]:
     """The sources in the order in which their scores are summed."""
+    return _discovered(plugins())
+
+
+@cache
+def _discovered(plugin_modules: tuple[ModuleType, ...]) -> Mapping[str, CandidateSource]:
     names = sorted(module.name for module in pkgutil.iter_modules(candidates.__path__))
     modules = [importlib.import_module(f"{candidates.__name__}.{name}") for name in names]
-    declared = [source for module in modules for source in _declared(module)]
+    declared = [source for module in (*modules, *plugin_modules) for source in _declared(module)]
     return {source.name: source for source in sorted(declared, key=lambda source: (source.order, source.name))}
 
 
