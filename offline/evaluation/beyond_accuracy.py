@@ -1,6 +1,6 @@
-"""What lists are like beyond being right: coverage, novelty, diversity, bias to what is popular, calibration.
+"""Beyond-accuracy metrics of lists: coverage, novelty, diversity, popularity bias, calibration.
 
-Formulas and sources are in ``docs/evaluation.md``. Lists are positions (n, k) of items, -1 where there are no more.
+Formulas and sources are in ``docs/evaluation.md``. Lists are item positions (n, k), padded with -1.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ Doubles = NDArray[np.float64]
 Tops = NDArray[np.intp]
 
 SMOOTHING: Final = 0.01
-"""Steck's α: how much of a person's own distribution is mixed into the list's, so that the divergence is finite."""
+"""Steck's α: the share of the person's own distribution in the smoothed list distribution. It keeps the divergence finite."""
 _BLOCK: Final = 2_000
 
 
 def of_lists(tops: Tops, training: Interactions, k: int) -> dict[str, float]:
-    """``coverage``, ``gini``, ``novelty`` and ``popularity`` at k."""
+    """Returns ``coverage``, ``gini``, ``novelty`` and ``popularity`` at k."""
     lists = tops[:, :k]
     shown = np.bincount(lists[lists >= 0], minlength=len(training.item_ids))
     known = np.bincount(training.matrix.indices, minlength=len(training.item_ids)) / len(training.user_ids)
@@ -36,25 +36,25 @@ def of_lists(tops: Tops, training: Interactions, k: int) -> dict[str, float]:
 
 
 def gini(counts: NDArray[np.intp]) -> float:
-    """How unequally items are shown: 0 where all are shown alike, towards 1 where one takes all."""
+    """Returns the Gini index of exposure: 0 if all items are shown equally often, near 1 if one item has all."""
     ordered = np.sort(counts).astype(np.float64)
     n, total = ordered.size, ordered.sum()
     return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * total)) if total else 0.0
 
 
-def of_categories(tops: Tops, categories: sp.csr_matrix, asked: sp.csr_matrix, k: int) -> dict[str, float]:
-    """``diversity`` and ``miscalibration`` at k; ``categories`` are (I, G) of ones, ``asked`` the people's histories.
+def of_categories(tops: Tops, categories: sp.csr_matrix, histories: sp.csr_matrix, k: int) -> dict[str, float]:
+    """Returns ``diversity`` and ``miscalibration`` at k. ``categories`` is an (I, G) matrix of ones.
 
-    Rows of ``asked`` are those of ``tops``. Lists without two items, and people without categories, are left out.
+    Rows of ``histories`` match those of ``tops``. Lists of fewer than two items and people without categories are skipped.
     """
     shares = _rows_to_one(categories)
-    found: dict[str, list[Doubles]] = {f"diversity@{k}": [], f"miscalibration@{k}": []}
+    blocks: dict[str, list[Doubles]] = {f"diversity@{k}": [], f"miscalibration@{k}": []}
     for start in range(0, tops.shape[0], _BLOCK):
-        lists, history = tops[start : start + _BLOCK, :k], asked[start : start + _BLOCK]
-        found[f"diversity@{k}"].append(_diversity(lists, categories))
+        lists, history = tops[start : start + _BLOCK, :k], histories[start : start + _BLOCK]
+        blocks[f"diversity@{k}"].append(_diversity(lists, categories))
         own, shown = _rows_to_one(history @ shares), _rows_to_one(_counted(lists, categories.shape[0]) @ shares)
-        found[f"miscalibration@{k}"].append(_divergence(own.toarray(), shown.toarray()))
-    return {name: float(np.nanmean(values)) for name, each in found.items() if (values := _all(each)).size}
+        blocks[f"miscalibration@{k}"].append(_divergence(own.toarray(), shown.toarray()))
+    return {name: float(np.nanmean(values)) for name, parts in blocks.items() if (values := _all(parts)).size}
 
 
 def _all(blocks: list[Doubles]) -> Doubles:
@@ -63,7 +63,7 @@ def _all(blocks: list[Doubles]) -> Doubles:
 
 
 def _mean_of(lists: Tops, values: Doubles) -> Doubles:
-    """Each list's mean of its items' values; NaN for an empty one."""
+    """Returns for each list the mean of its items' values. NaN for an empty list."""
     present = lists >= 0
     counts = present.sum(axis=1)
     sums = np.where(present, values[lists], 0.0).sum(axis=1)
@@ -77,13 +77,13 @@ def _counted(lists: Tops, items: int) -> sp.csr_matrix:
 
 
 def _rows_to_one(matrix: sp.csr_matrix) -> sp.csr_matrix:
-    """Each row divided by its sum; an empty one stays empty."""
+    """Divides each row by its sum. An empty row stays empty."""
     sums = np.asarray(matrix.sum(axis=1)).ravel()
     return sp.csr_matrix(sp.diags(np.divide(1.0, sums, out=np.zeros(sums.size), where=sums > 0)) @ matrix)
 
 
 def _diversity(lists: Tops, categories: sp.csr_matrix) -> Doubles:
-    """One minus the mean Jaccard index of all pairs of a list's items; NaN where there is no pair."""
+    """Returns for each list 1 minus the mean Jaccard index of all pairs of its items. NaN if it has no pair."""
     sets = categories.toarray()[lists]
     sets[lists < 0] = 0
     sizes = sets.sum(axis=2)
@@ -99,7 +99,7 @@ def _diversity(lists: Tops, categories: sp.csr_matrix) -> Doubles:
 
 
 def _divergence(own: Doubles, shown: Doubles) -> Doubles:
-    """Kullback–Leibler from the person's distribution to the list's, smoothed; NaN where either is not known."""
+    """Returns the smoothed Kullback–Leibler divergence from the person's to the list's distribution. NaN if either is unknown."""
     mixed = (1 - SMOOTHING) * shown + SMOOTHING * own
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(own > 0, own * np.log(own / mixed), 0.0)

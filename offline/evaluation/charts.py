@@ -1,4 +1,4 @@
-"""Charts as SVG text that stands in a page: no file, no font, no script, and readable on light and dark ground."""
+"""Charts as SVG text inside a page. They need no file, font or script, and are readable on light and dark backgrounds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 _INK: Final = "#010203"
-"""Stands for the page's own text colour, which a chart cannot know."""
+"""Placeholder for the text colour of the page, which a chart does not know."""
 _COLOURS: Final = ("#3b82c4", "#d9742b", "#3f9e6e", "#c2517a", "#8a6fc8", "#a5892f", "#4aa3a8", "#8c8c8c")
 _STYLE: Final[Any] = {
     "svg.fonttype": "none",
@@ -27,7 +27,7 @@ _STYLE: Final[Any] = {
 
 
 class Point(NamedTuple):
-    """One algorithm's place on a chart."""
+    """The position of one algorithm on a chart."""
 
     name: str
     x: float
@@ -35,7 +35,7 @@ class Point(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """One figure with its interval; without one where low and high are None."""
+    """One figure with its interval. Low and high are None if it has no interval."""
 
     name: str
     value: float
@@ -44,28 +44,29 @@ class Bar(NamedTuple):
 
 
 def palette(names: Iterable[str]) -> dict[str, str]:
-    """A colour for each algorithm, the same on every chart."""
+    """Returns a colour for each algorithm, the same on every chart."""
     return {name: _COLOURS[number % len(_COLOURS)] for number, name in enumerate(names)}
 
 
-def bars(found: Sequence[Bar], label: str) -> str:
-    """Figures as dots with their intervals, the best on top."""
+def bars(figures: Sequence[Bar], label: str) -> str:
+    """Draws figures as dots with their intervals, the best on top."""
+    ordered = sorted(figures, key=lambda bar: bar.value)
     with mpl.rc_context(_STYLE):
-        figure, axes = _drawn(7.2, 0.8 + 0.3 * len(found))
-        for place, bar in enumerate(sorted(found, key=lambda each: each.value)):
+        figure, axes = _drawn(7.2, 0.8 + 0.3 * len(figures))
+        for place, bar in enumerate(ordered):
             measured = bar.low is not None and bar.high is not None
             if bar.low is not None and bar.high is not None:
                 axes.plot([bar.low, bar.high], [place, place], color=_COLOURS[0], linewidth=2)
             axes.plot(bar.value, place, "o", color=_COLOURS[0], fillstyle="full" if measured else "none")
-        axes.set_yticks(range(len(found)), [each.name for each in sorted(found, key=lambda each: each.value)])
-        axes.set_ylim(-0.6, len(found) - 0.4)
+        axes.set_yticks(range(len(figures)), [bar.name for bar in ordered])
+        axes.set_ylim(-0.6, len(figures) - 0.4)
         axes.set_xlabel(label)
         axes.grid(axis="x", alpha=0.2, color=_INK)
         return _svg(figure, f"bars {label}")
 
 
 def scatter(points: Sequence[Point], across: str, up: str, colours: Mapping[str, str], *, powers: bool) -> str:
-    """Quality against cost, in powers of ten where the costs lie far apart."""
+    """Draws quality against cost. The cost axis is logarithmic if ``powers``."""
     with mpl.rc_context(_STYLE):
         figure, axes = _drawn(5.2, 3.4)
         for point in points:
@@ -80,7 +81,7 @@ def scatter(points: Sequence[Point], across: str, up: str, colours: Mapping[str,
 
 
 def lines(series: Mapping[str, Sequence[tuple[float, float]]], across: str, up: str, colours: Mapping[str, str]) -> str:
-    """One line an algorithm."""
+    """Draws one line for each algorithm."""
     with mpl.rc_context(_STYLE):
         figure, axes = _drawn(5.2, 3.4)
         for name, points in series.items():
@@ -90,12 +91,12 @@ def lines(series: Mapping[str, Sequence[tuple[float, float]]], across: str, up: 
 
 
 def groups(series: Mapping[str, Mapping[str, float]], label: str, colours: Mapping[str, str]) -> str:
-    """One row a segment, one dot an algorithm; ``series`` is by algorithm, then by segment."""
-    names = list(dict.fromkeys(name for each in series.values() for name in each))[::-1]
+    """Draws one row for each segment and one dot for each algorithm. ``series`` is by algorithm, then by segment."""
+    names = list(dict.fromkeys(name for values in series.values() for name in values))[::-1]
     with mpl.rc_context(_STYLE):
         figure, axes = _drawn(7.2, 0.9 + 0.24 * len(names))
         for name, values in series.items():
-            places = [names.index(each) for each in values]
+            places = [names.index(segment) for segment in values]
             axes.plot(list(values.values()), places, "o", color=colours[name], label=name, alpha=0.85)
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(-0.6, len(names) - 0.4)
@@ -116,7 +117,7 @@ def _named(figure: Figure, axes: Any, across: str, up: str) -> None:
 
 
 def _svg(figure: Figure, salt: str) -> str:
-    """The chart's ``svg`` element; the salt keeps the ids of several charts on one page apart."""
+    """Returns the ``svg`` element of the chart. The salt makes its ids unique on a page with several charts."""
     file = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": salt}):
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})

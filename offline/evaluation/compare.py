@@ -1,4 +1,4 @@
-"""Algorithms side by side: each trained on a task's training part and asked the sealed test once."""
+"""Comparison of algorithms. Each is trained on the training part of a task and evaluated once on the sealed test."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from offline.training.registry import algorithm, algorithms
 __all__ = ["CompareReport", "Plan", "compare", "compare_on", "load_ncf", "wanted"]
 
 QUICK: Final = ("popularity", "neighbours", "als", "ials", "ease")
-"""Compared where nothing is chosen: a baseline, neighbourhoods, and the factorizations that take minutes."""
+"""Algorithms compared by default: a baseline, neighbourhoods, and the factorizations that take minutes."""
 
 
 class CompareReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``freshet evaluate compare`` writes."""
+    """The report of ``freshet evaluate compare``."""
 
     dataset: str
     protocol: str
@@ -33,27 +33,27 @@ class CompareReport(msgspec.Struct, frozen=True, kw_only=True):
     commit: str
     rows: list[ComparisonRow]
     published: list[PublishedFigures]
-    """Printed elsewhere, not measured here."""
+    """Figures from papers, not measured here."""
     headline: tuple[str, ...] = ()
-    """The metrics to look at first; the first one says which is best."""
+    """The main metrics. The first one decides which algorithm is best."""
     differences: list[Difference] = []
-    """The best against each other one."""
+    """The best algorithm compared with each other one."""
     questions: int = 0
     notes: dict[str, str] = {}
-    """What a reader should know of the split, by subject."""
+    """Notes on the split for the reader, by subject."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to compare and how deeply."""
+    """What to compare, and in which detail."""
 
     names: Sequence[str] = ()
-    """Algorithms; for none the task's own, or QUICK where it has none; every one for ``("all",)``."""
+    """Names of algorithms. Empty: those of the task, or else QUICK. ``("all",)``: every algorithm."""
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """By algorithm, values in place of the task's and of defaults; chosen by ``freshet evaluate tune``, never on this test."""
+    """Parameters by algorithm, which override those of the task and the defaults. Choose them with ``freshet evaluate tune``."""
     segments: bool = False
     curves: Sequence[str] = ()
-    """Algorithms whose learning curve is measured."""
+    """Names of algorithms whose learning curve is measured."""
     threads: int = 0
     config_id: str = "default"
     commit: str = "unknown"
@@ -68,9 +68,9 @@ def compare(
     config_id: str = "default",
     commit: str = "unknown",
 ) -> CompareReport:
-    """``compare_on`` a published split.
+    """Compares algorithms on a published split.
 
-    Raises ConfigurationInvalid for an unknown protocol or algorithm, DatasetUnknown where files are missing.
+    Raises ConfigurationInvalid for an unknown protocol or algorithm, DatasetUnknown if files are missing.
     """
     plan = Plan(names=names, config_id=config_id, commit=commit)
     wanted(plan)
@@ -78,28 +78,28 @@ def compare(
 
 
 def wanted(plan: Plan, unnamed: Sequence[str] = QUICK) -> list[Algorithm[Any]]:
-    """The algorithms of a plan, each once, ``unnamed`` where it names none; raises ConfigurationInvalid for an unknown one."""
+    """Returns the algorithms of a plan, or ``unnamed`` if it has none. Raises ConfigurationInvalid for an unknown name."""
     names = tuple(algorithms()) if tuple(plan.names) == ("all",) else tuple(plan.names) or tuple(unnamed)
     return [algorithm(name) for name in dict.fromkeys((*names, *plan.curves))]
 
 
 def compare_on(task: Task, plan: Plan, progress: Progress = quiet) -> CompareReport:
-    """Trains each algorithm and asks it the test once. One that fails is a row with its reason.
+    """Trains each algorithm and evaluates it once on the test. A failed algorithm is a row with its reason.
 
     Raises ConfigurationInvalid for an unknown algorithm or parameter.
     """
     given = {**task.chosen, **plan.parameters}
     every = [
-        (each, parameters_of(each, given.get(each.name, {}))) for each in wanted(plan, tuple(task.chosen) or QUICK)
+        (using, parameters_of(using, given.get(using.name, {}))) for using in wanted(plan, tuple(task.chosen) or QUICK)
     ]
-    runs = [_run(each, parameters, task, plan, progress) for each, parameters in every]
-    first = {found.row.name: found.values[task.goal.headline[0]] for found in runs if found.values}
+    runs = [_run(using, parameters, task, plan, progress) for using, parameters in every]
+    first = {one.row.name: one.values[task.goal.headline[0]] for one in runs if one.values}
     return CompareReport(
         dataset=task.dataset,
         protocol=task.protocol,
         config_id=plan.config_id,
         commit=plan.commit,
-        rows=[found.row for found in runs],
+        rows=[one.row for one in runs],
         published=list(task.published),
         headline=task.goal.headline,
         differences=differences(task.goal.headline[0], first, task.test.describe().people),
@@ -109,8 +109,8 @@ def compare_on(task: Task, plan: Plan, progress: Progress = quiet) -> CompareRep
 
 
 def _run(using: Algorithm[Any], parameters: Any, task: Task, plan: Plan, progress: Progress) -> AlgorithmRun:
-    found = run(using, parameters, task, by_segment=plan.segments, threads=plan.threads, progress=progress)
-    if using.name not in plan.curves or found.row.failed:
-        return found
+    one = run(using, parameters, task, by_segment=plan.segments, threads=plan.threads, progress=progress)
+    if using.name not in plan.curves or one.row.failed:
+        return one
     points = curve(using, parameters, task.part, plan.threads, progress)
-    return found._replace(row=msgspec.structs.replace(found.row, curve=points))
+    return one._replace(row=msgspec.structs.replace(one.row, curve=points))

@@ -1,6 +1,6 @@
-"""How sure a figure is: bootstrap intervals, and paired tests between algorithms that were asked the same.
+"""Uncertainty of figures: bootstrap intervals, and paired tests between algorithms on the same questions.
 
-People are resampled, not questions, so that a person's several questions stay together (a cluster bootstrap; Efron
+People are resampled, not questions, so that all questions of a person stay together (a cluster bootstrap; Efron
 and Tibshirani, "An Introduction to the Bootstrap", 1993). All draws are seeded.
 """
 
@@ -20,7 +20,7 @@ LEVEL: Final = 0.95
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """How much better ``name`` is than ``other`` on one metric, asked the same questions."""
+    """How much better ``name`` is than ``other`` on one metric, over the same questions."""
 
     name: str
     other: str
@@ -29,11 +29,11 @@ class Difference(msgspec.Struct, frozen=True):
     low: float
     high: float
     p: float
-    """Of a paired permutation test, Holm-adjusted for how many pairs were compared."""
+    """P-value of a paired permutation test, Holm-adjusted for the number of comparisons."""
 
 
 class _Clusters(NamedTuple):
-    """Sums (G, M) of each person's values and how many there are (G,)."""
+    """For each of G people, the sums of their values (G, M) and the number of their questions (G,)."""
 
     sums: Doubles
     sizes: Doubles
@@ -42,24 +42,24 @@ class _Clusters(NamedTuple):
 def intervals(
     values: Mapping[str, Doubles], people: NDArray[np.intp], draws: int = DRAWS, seed: int = 0
 ) -> dict[str, tuple[float, float]]:
-    """The percentile interval of each metric's mean over questions; ``people`` (n,) says whose question each is."""
+    """Returns the percentile interval of each metric's mean over questions. ``people`` (n,) is the person of each question."""
     names = list(values)
     clusters = _clusters(np.column_stack([values[name] for name in names]), people)
-    found = _resampled(clusters, draws, seed)
-    bounds = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    means = _resampled(clusters, draws, seed)
+    bounds = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return {name: (float(low), float(high)) for name, low, high in zip(names, *bounds.tolist(), strict=True)}
 
 
 def differences(
     metric: str, values: Mapping[str, Doubles], people: NDArray[np.intp], draws: int = DRAWS, seed: int = 0
 ) -> list[Difference]:
-    """The best algorithm against each other one; ``values`` are per question, by algorithm."""
+    """Compares the best algorithm with each other one. ``values`` are per question, by algorithm."""
     if len(values) < 2:
         return []
     best = max(values, key=lambda name: float(values[name].mean()))
     others = [name for name in values if name != best]
     compared = [_compared(values[best] - values[other], people, draws, seed) for other in others]
-    adjusted = holm([each[3] for each in compared])
+    adjusted = holm([comparison[3] for comparison in compared])
     return [
         Difference(best, other, metric, mean, low, high, p)
         for other, (mean, low, high, _), p in zip(others, compared, adjusted, strict=True)
@@ -67,25 +67,25 @@ def differences(
 
 
 def holm(chances: Sequence[float]) -> list[float]:
-    """P-values adjusted for how many there are; Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979."""
+    """Returns p-values adjusted for multiple tests. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979."""
     order = np.argsort(chances, kind="stable")
     steps = np.array([(len(chances) - place) * chances[number] for place, number in enumerate(order.tolist())])
     adjusted = np.empty(len(chances))
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps))
-    found: list[float] = adjusted.tolist()
-    return found
+    p_values: list[float] = adjusted.tolist()
+    return p_values
 
 
 def _compared(
     difference: Doubles, people: NDArray[np.intp], draws: int, seed: int
 ) -> tuple[float, float, float, float]:
-    """Mean difference, its interval, and the chance of one as large if signs were random (a sign-flip permutation)."""
+    """Returns the mean difference, its interval, and its p-value by a sign-flip permutation test."""
     clusters = _clusters(difference[:, None], people)
     low, high = np.quantile(_resampled(clusters, draws, seed)[:, 0], [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
     sums = clusters.sums[:, 0]
     random = np.random.default_rng(seed)
     flipped = np.array([abs(float(_signs(random, sums.size) @ sums)) for _ in range(draws)])
-    # What differs in its last bit only is as large: sums depend on their order.
+    # Sums depend on their order, so a difference in the last bit counts as equal.
     as_large = int((flipped >= abs(float(sums.sum())) * (1 - 1e-12)).sum())
     return float(difference.mean()), low, high, (1 + as_large) / (1 + draws)
 
@@ -101,11 +101,11 @@ def _clusters(values: Doubles, people: NDArray[np.intp]) -> _Clusters:
 
 
 def _resampled(clusters: _Clusters, draws: int, seed: int) -> Doubles:
-    """Means of as many people drawn with replacement, (draws, M)."""
+    """Returns the means (draws, M) over as many people, drawn with replacement."""
     random = np.random.default_rng(seed)
     count = clusters.sizes.size
-    found = np.empty((draws, clusters.sums.shape[1]))
+    means = np.empty((draws, clusters.sums.shape[1]))
     for draw in range(draws):
         times = np.bincount(random.integers(0, count, count), minlength=count)
-        found[draw] = times @ clusters.sums / (times @ clusters.sizes)
-    return found
+        means[draw] = times @ clusters.sums / (times @ clusters.sizes)
+    return means

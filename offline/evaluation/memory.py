@@ -1,4 +1,4 @@
-"""How much memory this process has needed."""
+"""Memory use of this process."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ _FREE: Final = Path("/proc/meminfo")
 
 
 def reset_peak() -> None:
-    """Begin to measure anew, where the system can (Linux)."""
+    """Resets the peak, if the system supports it (Linux)."""
     with contextlib.suppress(OSError):
         _CLEAR.write_text("5")
 
 
 def peak_mib() -> float:
-    """The largest resident memory since the last reset, or of the process's whole life; in MiB."""
-    found = _status("VmHWM")
+    """Returns the peak resident memory in MiB, since the last reset or since the process started."""
+    peak = _status("VmHWM")
     unit = 1024**2 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit if found is None else found
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit if peak is None else peak
 
 
 def held_mib() -> float | None:
-    """Resident memory now, in MiB; None where the system does not say."""
+    """Returns the current resident memory in MiB. None if the system does not report it."""
     return _status("VmRSS")
 
 
 def available_mib() -> float:
-    """Memory that can be had without swapping, in MiB; endless where the system does not say."""
-    found = _line(_FREE, "MemAvailable")
-    return float("inf") if found is None else found
+    """Returns the memory available without swapping, in MiB. Infinite if the system does not report it."""
+    available = _line(_FREE, "MemAvailable")
+    return float("inf") if available is None else available
 
 
 def _status(name: str) -> float | None:
@@ -42,7 +42,7 @@ def _status(name: str) -> float | None:
 
 
 def _line(path: Path, name: str) -> float | None:
-    """The figure of one line of a file of Linux, which counts in KiB."""
+    """Returns one figure of a Linux status file in MiB. The file counts in KiB."""
     try:
         lines = path.read_text().splitlines()
     except OSError:

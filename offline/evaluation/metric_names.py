@@ -1,12 +1,12 @@
-"""Names of metrics in a manifest that more than one module writes or reads."""
+"""Names of manifest metrics that several modules write or read."""
 
 from typing import Final
 
 BASELINE: Final = "popularity "
-"""Prefix of a metric's name: the figure that popularity reaches on the same hold-out."""
+"""Prefix of a metric of the popularity baseline on the same hold-out."""
 LEARNED: Final = "training "
-"""Prefix of a metric's name: the figure on items that the model was trained on, for the train–validation gap."""
+"""Prefix of a metric on items that the model was trained on. It gives the train–validation gap."""
 PEOPLE: Final = "people"
-"""How many people the other metrics were measured over; ``people[new]`` counts those of a segment."""
+"""Number of people that the other metrics are measured over. ``people[new]`` counts those of a segment."""
 COVERAGE: Final = "coverage@10"
-"""Share of the items that stand on anybody's list of ten."""
+"""Share of the items that are on at least one list of ten."""

@@ -1,4 +1,4 @@
-"""What was archived, as it would have been archived at an earlier time: a split by time must not see later events."""
+"""The archive as it was at an earlier time. A split by time must not see later events."""
 
 from __future__ import annotations
 

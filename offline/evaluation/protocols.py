@@ -1,4 +1,4 @@
-"""How a data set is split: by a published split, or by time, by each person's last items, or by people."""
+"""Split protocols: a published split, or a split by time, by each person's last items, or by people."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ PUBLISHED: Final[Mapping[str, tuple[Callable[[Path], Task], tuple[str, ...]]]] =
     "lightgcn": (published_splits.load_lightgcn, ("train.txt", "test.txt")),
     "sessions": (published_splits.load_sessions, ("train.tsv", "test.tsv")),
 }
-"""Protocols with a split of their own, how they are read, and the files a folder is recognised by (packed or not)."""
+"""Published splits by protocol: the reader, and the files that identify a folder (compressed or not)."""
 OWN: Final = ("time", "leave-last", "users")
 """Protocols that split any data set."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitOptions:
-    """How the protocols of our own split; raises ConfigurationInvalid where a value cannot work."""
+    """Options of the protocols of OWN. Raises ConfigurationInvalid for an invalid value."""
 
     share: float = 0.2
-    """Of interactions in time (``time``), or of people (``users``), that is the test."""
+    """Share of the interactions (``time``) or of the people (``users``) in the test."""
     last: int = 1
-    """How many items of each person are held out (``leave-last``)."""
+    """Number of held-out items of each person (``leave-last``)."""
     needed: int = splits.NEEDED
-    """Items a person must have to be asked (``leave-last``, ``users``)."""
+    """Minimum number of items of a test person (``leave-last``, ``users``)."""
     shown: float = 0.8
-    """Of a held-out person's items, the part that is folded in before asking for the others (``users``)."""
+    """Share of a held-out person's items that is folded in. The others are the relevant items (``users``)."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -56,16 +56,16 @@ class Gathered:
 
     dataset: str
     table: pa.Table
-    """As ``from_arrow`` takes it."""
+    """In the format of ``from_arrow``."""
     metadata: Metadata
     until: Callable[[float], pa.Table]
-    """The interactions of events up to a time (seconds since 1970): what was known then."""
+    """Returns the interactions of events up to a time (seconds since 1970)."""
     timed: bool = True
-    """Whether events have times of their own."""
+    """True if events have their own times."""
 
 
 def recognised(path: Path) -> str | None:
-    """The published protocol whose files a folder has, or None."""
+    """Returns the published protocol whose files are in the folder, or None."""
     for name, (_, files) in PUBLISHED.items():
         if all((path / file).exists() or (path / f"{file}.gz").exists() for file in files):
             return name
@@ -73,16 +73,16 @@ def recognised(path: Path) -> str | None:
 
 
 def load(path: Path, protocol: str) -> Task:
-    """A published split. Raises ConfigurationInvalid where it is none, DatasetUnknown where files are missing."""
+    """Reads a published split. Raises ConfigurationInvalid for another protocol, DatasetUnknown if files are missing."""
     if protocol not in PUBLISHED:
         raise ConfigurationInvalid(f"'{protocol}' is not a protocol; choose from {', '.join((*PUBLISHED, *OWN))}")
     return PUBLISHED[protocol][0](path)
 
 
 def split(gathered: Gathered, protocol: str, options: SplitOptions | None = None) -> Task:
-    """A data set split by one of our own protocols.
+    """Splits a data set by a protocol of OWN.
 
-    Raises ConfigurationInvalid where the protocol cannot split it, NothingToTrain where too little is left.
+    Raises ConfigurationInvalid if the protocol cannot split it, NothingToTrain if there is too little data.
     """
     how = options or SplitOptions()
     if protocol == "time":
@@ -95,7 +95,7 @@ def split(gathered: Gathered, protocol: str, options: SplitOptions | None = None
 
 
 def _by_time(gathered: Gathered, options: SplitOptions) -> Task:
-    """All events up to a moment are for training; asked is what people first came to after it."""
+    """Trains on all events up to a moment. The relevant items are those that people first met after it."""
     if not gathered.timed:
         raise ConfigurationInvalid(
             f"the events of {gathered.dataset} have no times, so they cannot be split by time;"
@@ -108,14 +108,14 @@ def _by_time(gathered: Gathered, options: SplitOptions) -> Task:
         raise NothingToTrain(f"nothing happened in {gathered.dataset} after the moment of the split: it is too small")
     training, after = from_arrow(gathered.until(moment), {}), from_arrow(later, {})
     held = splits.held_out(training, after)
-    strangers = len(after.user_ids) - held.rows.size
+    unknown = len(after.user_ids) - held.rows.size
     notes = {"split at": training.window.last_at.isoformat() if training.window.last_at else ""}
-    notes["left out"] = f"{strangers} of {len(after.user_ids)} people, of whom nothing was known at that time"
+    notes["left out"] = f"{unknown} of {len(after.user_ids)} people, of whom nothing was known at that time"
     return _task(gathered, "time", training, questions_of(held, training), notes)
 
 
 def _leave_last(gathered: Gathered, options: SplitOptions) -> Task:
-    """The last items of each person who has enough are asked for; drawn at random where there are no times."""
+    """Holds out the last items of each person who has enough. They are drawn at random if there are no times."""
     interactions = _interactions(gathered)
     held = splits.last_of_each(interactions, options.last, options.needed, options.seed)
     training, apart = splits.apart(interactions, held)
@@ -125,23 +125,25 @@ def _leave_last(gathered: Gathered, options: SplitOptions) -> Task:
 
 
 def _by_people(gathered: Gathered, options: SplitOptions) -> Task:
-    """Strong generalisation: people whom training has never met show part of their items and are asked for the others.
+    """Strong generalisation: test people are not in training. A part of their items is folded in, the others are relevant.
 
     Marlin, "Collaborative Filtering: A Machine Learning Perspective", 2004; Liang et al., WWW 2018.
     """
     interactions = _interactions(gathered)
     people = splits.people(interactions, options.share, options.needed, options.seed)
-    training, shown, asked = splits.by_people(interactions, people, options.shown, options.seed)
-    questions = questions_of(asked, shown)
+    training, shown, held = splits.by_people(interactions, people, options.shown, options.seed)
+    questions = questions_of(held, shown)
     notes = {"held out": f"{people.size} people; of each, {options.shown:.0%} of the items are folded in first"}
     return _task(gathered, "users", training, questions, notes)
 
 
 def _interactions(gathered: Gathered) -> Interactions:
-    found = from_arrow(gathered.table, {})
+    interactions = from_arrow(gathered.table, {})
     if gathered.timed:
-        return found
-    return Interactions(found.user_ids, found.item_ids, found.matrix, found.window, found.offsets)
+        return interactions
+    return Interactions(
+        interactions.user_ids, interactions.item_ids, interactions.matrix, interactions.window, interactions.offsets
+    )
 
 
 def _task(

@@ -1,4 +1,4 @@
-"""Published splits, read exactly as their authors left them, with the figures that others have printed for them."""
+"""Published splits, read exactly as their authors published them, with the figures that papers print for them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from schemas.manifest import DataWindow
 
 
 def load_ncf(folder: Path) -> Task:
-    """MovieLens 1M as He et al. split it ("Neural Collaborative Filtering", WWW 2017): the last item against 99 others.
+    """MovieLens 1M as He et al. split it ("Neural Collaborative Filtering", WWW 2017).
 
-    A user's own test item is left out of the others, where it stands among them by mistake.
+    The last item of each user is ranked against 99 others. If a user's test item is among these by mistake, it is removed.
     """
     training = _matrix((line[0], line[1], 0.0) for line in _words(folder / "train.tsv.gz"))
     index = {item_id: column for column, item_id in enumerate(training.item_ids)}
@@ -39,7 +39,7 @@ def load_ncf(folder: Path) -> Task:
 
 
 def load_lightgcn(folder: Path) -> Task:
-    """Gowalla as He et al. split it ("LightGCN", SIGIR 2020): all items but a user's training items are ranked."""
+    """Gowalla as He et al. split it ("LightGCN", SIGIR 2020). All items except the user's training items are ranked."""
     training, test = (_matrix(_per_user(_packed(folder, name))) for name in ("train.txt", "test.txt"))
     questions = questions_of(held_out(training, test), training)
     return _task(
@@ -48,13 +48,13 @@ def load_lightgcn(folder: Path) -> Task:
 
 
 def load_sessions(folder: Path) -> Task:
-    """RecSys Challenge 2015 as session-rec asks it: after each click of a test session, the next one among all items.
+    """RecSys Challenge 2015 as session-rec evaluates it: predict each next click of a test session among all items.
 
-    Ludewig and Jannach, "Evaluation of Session-based Recommendation Algorithms", UMUAI 2018. Items that training
-    has never met are left out of the test; an item may come again.
+    Ludewig and Jannach, "Evaluation of Session-based Recommendation Algorithms", UMUAI 2018. Items that are not in
+    training are removed from the test. An item may repeat.
     """
     clicks = [_sessions(_packed(folder, name)) for name in ("train.tsv", "test.tsv")]
-    training = _matrix((GUEST + "s:" + session, item, at) for session, item, at in clicks[0])
+    training = _matrix((GUEST + "s:" + session, item, time) for session, item, time in clicks[0])
     questions = _next_clicks(training, clicks[1])
     return _task(folder, "sessions", training, questions, Goal(("MRR@20", "HR@20"), (20,), repeats=True), ())
 
@@ -75,14 +75,14 @@ def _task(
 class _Click(NamedTuple):
     session: str
     item: str
-    at: float
+    time: float
 
 
 def _next_clicks(training: Interactions, clicks: Iterable[_Click]) -> Questions:
     index = {item_id: column for column, item_id in enumerate(training.item_ids)}
     ids, targets, people, histories = [], [], [], []
-    known = sorted((each for each in clicks if each.item in index), key=lambda each: (each.session, each.at))
-    for person, (session, group) in enumerate(groupby(known, key=lambda each: each.session)):
+    known = sorted((click for click in clicks if click.item in index), key=lambda click: (click.session, click.time))
+    for person, (session, group) in enumerate(groupby(known, key=lambda click: click.session)):
         seen: dict[int, float] = {}
         for step, click in enumerate(group):
             if step:
@@ -90,16 +90,16 @@ def _next_clicks(training: Interactions, clicks: Iterable[_Click]) -> Questions:
                 targets.append(np.array([index[click.item]], dtype=np.intp))
                 people.append(person)
                 histories.append(dict(seen))
-            seen[index[click.item]] = click.at
-    asked = _rows_of(ids, histories, training)
+            seen[index[click.item]] = click.time
+    interactions = _rows_of(ids, histories, training)
     rows = np.arange(len(ids))
-    return Questions(asked, rows, targets, [0] * len(ids), repeats=True, people=np.array(people, dtype=np.intp))
+    return Questions(interactions, rows, targets, [0] * len(ids), repeats=True, people=np.array(people, dtype=np.intp))
 
 
 def _rows_of(ids: Sequence[str], histories: Sequence[dict[int, float]], training: Interactions) -> Interactions:
-    """Interactions of weight 1 over training's items: each row's columns and their times."""
-    starts = np.concatenate(([0], np.cumsum([len(each) for each in histories]))).astype(np.int64)
-    pairs = [pair for each in histories for pair in sorted(each.items())]
+    """Returns interactions of weight 1 over the training items, from the columns and times of each row."""
+    starts = np.concatenate(([0], np.cumsum([len(history) for history in histories]))).astype(np.int64)
+    pairs = [pair for history in histories for pair in sorted(history.items())]
     columns, times = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
     shape = len(ids), len(training.item_ids)
     matrix = sp.csr_matrix((np.ones(len(pairs), np.float32), columns.astype(np.int32), starts), shape=shape)
@@ -108,11 +108,11 @@ def _rows_of(ids: Sequence[str], histories: Sequence[dict[int, float]], training
 
 
 def _matrix(triples: Iterable[tuple[str, str, float]]) -> Interactions:
-    """Interactions of weight 1, ids sorted; a pair that is there twice counts once, at its latest time."""
-    users, items, at = zip(*triples, strict=True)
+    """Returns interactions of weight 1 with sorted ids. A repeated pair counts once, at its latest time."""
+    users, items, seconds = zip(*triples, strict=True)
     user_ids, rows = np.unique(np.array(users), return_inverse=True)
     item_ids, columns = np.unique(np.array(items), return_inverse=True)
-    moments = np.array(at, dtype=np.float64)
+    moments = np.array(seconds, dtype=np.float64)
     order = np.lexsort((moments, columns, rows))
     rows, columns, moments = rows[order], columns[order], moments[order]
     last = np.r_[(rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1]), True]
@@ -126,7 +126,7 @@ def _matrix(triples: Iterable[tuple[str, str, float]]) -> Interactions:
 
 
 def _per_user(path: Path) -> Iterator[tuple[str, str, float]]:
-    """Pairs of a file of one line a user: the user, then the items."""
+    """Yields the pairs of a file with one line for each user: the user, then the items."""
     for user_id, *item_ids in _words(path):
         for item_id in item_ids:
             yield user_id, item_id, 0.0
@@ -200,7 +200,7 @@ NCF_CHOSEN: Final[Chosen] = {
     "ease": {},
     "blend": {"components": ("ease", "ials", "als"), "settings": {"ials": {"factors": 192, **_RENDLE}}, "sampled": 99},
 }
-"""iALS as Rendle et al. print it for this split (RecSys 2020 and 2022); ``docs/tuning.md`` has the slice it was tried on."""
+"""iALS as Rendle et al. print it for this split (RecSys 2020 and 2022); ``docs/tuning.md`` names the validation slice."""
 
 LIGHTGCN_CHOSEN: Final[Chosen] = {
     "popularity": {},

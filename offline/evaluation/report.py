@@ -1,4 +1,4 @@
-"""A comparison as one HTML file that needs nothing else: tables and charts, nothing loaded from anywhere."""
+"""A comparison as one self-contained HTML file with tables and charts. It loads nothing."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from offline.evaluation.compare import CompareReport
 from offline.evaluation.run_algorithm import ComparisonRow
 
 _FAR: Final = 10.0
-"""Costs that differ by more than this factor are shown in powers of ten."""
+"""Costs that differ by more than this factor are on a logarithmic axis."""
 
 
 def page(report: CompareReport) -> str:
-    """The whole page."""
+    """Returns the HTML page."""
     worked = [row for row in report.rows if row.metrics]
     names = list(dict.fromkeys([*report.headline, *(name for row in worked for name in row.metrics)]))
     return _template().render(
@@ -37,12 +37,12 @@ def _template() -> jinja2.Template:
 
 
 def _charts(report: CompareReport, worked: list[ComparisonRow]) -> list[tuple[str, str, str]]:
-    """Title, a line on what is seen, and the drawing; those for which there are figures."""
+    """Returns title, caption and drawing of each chart that has figures."""
     metric = report.headline[0]
     if not worked:
         return []
     colours = charts.palette(row.name for row in worked)
-    found = [
+    drawings = [
         (
             f"{metric} with 95 % intervals",
             "Hollow dots are published figures.",
@@ -55,29 +55,33 @@ def _charts(report: CompareReport, worked: list[ComparisonRow]) -> list[tuple[st
             _cost(worked, metric, "MiB", colours),
         ),
     ]
-    curves = {row.name: [(each.share, each.metrics["NDCG@10"]) for each in row.curve] for row in worked if row.curve}
+    curves = {row.name: [(point.share, point.metrics["NDCG@10"]) for point in row.curve] for row in worked if row.curve}
     if curves:
         note = "On a validation slice of the training part; everyone keeps this share of their interactions."
-        found.append(("Learning curves", note, charts.lines(curves, "share of the training data", "NDCG@10", colours)))
+        drawings.append(
+            ("Learning curves", note, charts.lines(curves, "share of the training data", "NDCG@10", colours))
+        )
     by_segment = {
-        row.name: {name: each.metrics[metric] for name, each in row.segments.items()} for row in worked if row.segments
+        row.name: {name: segment.metrics[metric] for name, segment in row.segments.items()}
+        for row in worked
+        if row.segments
     }
     if by_segment:
-        found.append(
+        drawings.append(
             (f"{metric} by segment", "Each of its own right items alone.", charts.groups(by_segment, metric, colours))
         )
-    return found
+    return drawings
 
 
 def _bars(report: CompareReport, worked: list[ComparisonRow]) -> list[charts.Bar]:
     metric = report.headline[0]
     ours = [charts.Bar(row.name, row.metrics[metric], *row.intervals[metric]) for row in worked]
-    theirs = [charts.Bar(f"{each.name} (published)", each.metrics[metric]) for each in report.published]
+    theirs = [charts.Bar(f"{figures.name} (published)", figures.metrics[metric]) for figures in report.published]
     return ours + theirs
 
 
 def _cost(worked: list[ComparisonRow], metric: str, unit: str, colours: dict[str, str]) -> str:
-    # A training of a few milliseconds has no place of its own on an axis of powers of ten.
+    # A training of a few milliseconds would stretch a logarithmic axis.
     points = [
         charts.Point(
             row.name, max(row.seconds, 0.01) if unit == "seconds" else row.added_mib or 0.0, row.metrics[metric]

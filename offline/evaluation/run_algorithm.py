@@ -1,4 +1,4 @@
-"""One algorithm on one task: trained, timed, asked the sealed test once, and described."""
+"""One algorithm on one task: trains it, measures the cost, and evaluates it once on the sealed test."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from offline.training.algorithm import Algorithm, Context
 from schemas.errors import ConfigurationInvalid, FreshetError
 
 SHARES: Final = (0.1, 0.25, 0.5, 1.0)
-"""Of the training interactions, for a learning curve."""
+"""Shares of the training interactions in a learning curve."""
 
 PerQuestion = dict[str, NDArray[np.float64]]
 
 
 class CurvePoint(msgspec.Struct, frozen=True):
-    """One point of a learning curve, measured on a validation slice of the training part, not on the test."""
+    """One point of a learning curve, measured on a validation slice of the training part."""
 
     share: float
     metrics: dict[str, float]
@@ -40,27 +40,27 @@ class CurvePoint(msgspec.Struct, frozen=True):
 
 
 class ComparisonRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One algorithm's figures; ``seconds`` are of training alone, ``peak_mib`` is the process's largest memory in it."""
+    """Figures of one algorithm. ``seconds`` is the training time, ``peak_mib`` the peak memory of the process in training."""
 
     name: str
     metrics: dict[str, float] = {}
     seconds: float = 0.0
     peak_mib: float = 0.0
     added_mib: float | None = None
-    """How much of that training added to what the process held before; None where the system does not say."""
+    """Peak memory minus the memory before training. None if the system does not report it."""
     asking_seconds: float = 0.0
-    """Of answering all questions of the test."""
+    """Time to answer all questions of the test."""
     parameters: dict[str, Any] = {}
     intervals: dict[str, tuple[float, float]] = {}
-    """95 % bootstrap intervals of what is a mean over questions."""
+    """95 % bootstrap intervals of the metrics that are means over questions."""
     segments: dict[str, Segment] = {}
     curve: list[CurvePoint] = []
     failed: str | None = None
-    """Why there are no figures."""
+    """Reason for missing figures."""
 
 
 class AlgorithmRun(NamedTuple):
-    """A row, and its metrics of each question, for paired tests; none where the algorithm failed."""
+    """A row, and its metrics for each question, used by paired tests. Empty if the algorithm failed."""
 
     row: ComparisonRow
     values: PerQuestion
@@ -69,7 +69,7 @@ class AlgorithmRun(NamedTuple):
 def run(
     using: Algorithm[Any], parameters: Any, task: Task, *, by_segment: bool, threads: int, progress: Progress = quiet
 ) -> AlgorithmRun:
-    """Trains and examines. What an algorithm cannot do here (missing extra, too little memory) is the row's reason."""
+    """Trains and evaluates an algorithm. A failure (missing extra, too little memory) is the reason in the row."""
     try:
         require_memory(using, parameters, task.part)
         return _run(using, parameters, task, by_segment, _context(task.part, threads, progress))
@@ -102,8 +102,8 @@ def _run(using: Algorithm[Any], parameters: Any, task: Task, by_segment: bool, c
 
 
 def parameters_of(using: Algorithm[Any], given: Mapping[str, Any]) -> Any:
-    """An algorithm's parameters with these values in place of defaults; raises ConfigurationInvalid."""
-    names = [each.name for each in dataclasses.fields(using.parameters)]
+    """Returns the parameters of an algorithm with these values in place of defaults. Raises ConfigurationInvalid."""
+    names = [field.name for field in dataclasses.fields(using.parameters)]
     for name in given:
         if name not in names:
             raise ConfigurationInvalid(f"{using.name} has no parameter '{name}'; it has {', '.join(names) or 'none'}")
@@ -116,9 +116,9 @@ def parameters_of(using: Algorithm[Any], given: Mapping[str, Any]) -> Any:
 def curve(
     using: Algorithm[Any], parameters: Any, part: TrainingPart, threads: int = 0, progress: Progress = quiet
 ) -> list[CurvePoint]:
-    """Quality against the share of data, on a validation slice of the training part; the test has no part in it.
+    """Measures quality by share of data, on a validation slice of the training part. The test is not used.
 
-    Of everyone's interactions a random share is kept, one at least, so that the same people are asked each time.
+    Each person keeps a random share of their interactions, at least one, so that the people are the same each time.
     """
     training, held = inner(part.interactions)
     points = []
@@ -127,14 +127,14 @@ def curve(
         begun = time.perf_counter()
         model = using.train(smaller, parameters, _context(part, threads, quiet))
         seconds = time.perf_counter() - begun
-        found = answer(questions_of(rebased(held, training, smaller), smaller), model)
-        points.append(CurvePoint(share, means(per_question(found.ranked)), seconds))
+        answers = answer(questions_of(rebased(held, training, smaller), smaller), model)
+        points.append(CurvePoint(share, means(per_question(answers.ranked)), seconds))
         progress(f"learning curve of {using.name}", len(points), len(SHARES))
     return points
 
 
 def require_memory(using: Algorithm[Any], parameters: Any, part: TrainingPart) -> None:
-    """Raises ConfigurationInvalid where the algorithm says beforehand that it takes more memory than there is."""
+    """Raises ConfigurationInvalid if the algorithm's memory estimate is above the available memory."""
     if using.needs_mib is None:
         return
     needs, available = using.needs_mib(part.interactions, parameters), available_mib()
@@ -151,9 +151,9 @@ class _Cost(NamedTuple):
 
 
 def _trained(using: Algorithm[Any], parameters: Any, part: TrainingPart, context: Context) -> tuple[Recommender, _Cost]:
-    """The model, and what training it took."""
+    """Returns the model and the cost of its training."""
     context.progress(f"training {using.name}", 0, 1)
-    gc.collect()  # what the algorithm before left behind is not this one's
+    gc.collect()  # frees the memory of the algorithm before
     reset_peak()
     before = held_mib()
     begun = time.perf_counter()
@@ -168,16 +168,16 @@ def _context(part: TrainingPart, threads: int, progress: Progress) -> Context:
 
 
 def _beyond(answers: ModelAnswers, task: Task) -> dict[str, float]:
-    """What the lists are like; nothing where only a sample was ranked."""
+    """Returns the beyond-accuracy metrics. Empty if only a sample was ranked."""
     if answers.tops is None:
         return {}
     k, training = max(task.goal.cutoffs), task.training
-    found = of_lists(answers.tops, training, k)
+    metrics = of_lists(answers.tops, training, k)
     categories = category_matrix(task.part.metadata, training.item_ids)
     if categories is not None:
         described = task.test.describe()
-        found |= of_categories(answers.tops, categories, described.asked.matrix[described.rows], k)
-    return found
+        metrics |= of_categories(answers.tops, categories, described.interactions.matrix[described.rows], k)
+    return metrics
 
 
 def _by_segment(answers: ModelAnswers, task: Task) -> dict[str, Segment]:

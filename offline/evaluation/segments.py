@@ -1,4 +1,4 @@
-"""Parts of a test by who asks and by what was right: a mean over everybody hides those whom a model serves badly."""
+"""Segments of a test by user and by relevant item. A mean over everybody hides users that a model serves badly."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from offline.evaluation.task import QuestionSummary
 Mask = NDArray[np.bool_]
 
 OCCASIONAL: Final = 10
-"""Items in the history from which a person is no longer new."""
+"""Number of items in the history at which a user is no longer new."""
 LONG_TERM: Final = 50
-"""Items from which a person is long-term."""
+"""Number of items in the history at which a user is long-term."""
 NEW_SHARE: Final = 0.1
-"""An item is new where its first interaction lies in this last part of training's time."""
+"""An item is new if its first interaction is in this last share of the training time."""
 ATTRIBUTES: Final = {"age_group": "age", "gender": "gender", "country": "country", "region": "region"}
-"""Users' attributes that make segments, and what they are called."""
+"""User attributes that define segments, with the segment names."""
 AREAS: Final = "postcode_area"
-"""An attribute whose first character is taken for a region where there is none."""
+"""Attribute whose first character is used as the region, if users have no region."""
 MOST: Final = 12
-"""Categories, or values of an attribute, that are shown: those with the most right items."""
+"""Maximum number of categories, or values of an attribute: those with the most relevant items."""
 LEAST: Final = 10
-"""Questions that a segment needs."""
+"""Minimum number of questions of a segment."""
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """One part's figures and how many questions are in it."""
+    """The metrics of one segment and its number of questions."""
 
     questions: int
     metrics: dict[str, float]
 
 
 def by_history(counts: NDArray[Any]) -> dict[str, Mask]:
-    """People by how many items their history has: ``new``, ``occasional`` and ``long-term``."""
+    """Returns masks of people by history length: ``new``, ``occasional`` and ``long-term``."""
     return {
         "new": counts < OCCASIONAL,
         "occasional": (counts >= OCCASIONAL) & (counts < LONG_TERM),
@@ -51,29 +51,29 @@ def by_history(counts: NDArray[Any]) -> dict[str, Mask]:
 def segments(
     described: QuestionSummary, ranked: RankedAnswers, training: Interactions, metadata: Metadata
 ) -> dict[str, Mask]:
-    """Which right items (T,) belong to which part of the test; parts of fewer than LEAST questions are left out."""
+    """Returns for each segment the mask of its relevant items (T,). Segments of fewer than LEAST questions are dropped."""
     masks = {name: mask[ranked.question] for name, mask in _of_people(described, metadata)}
     masks |= dict(_of_items(described.columns, training, metadata))
     return {name: mask for name, mask in masks.items() if np.unique(ranked.question[mask]).size >= LEAST}
 
 
 def measured(ranked: RankedAnswers, masks: Mapping[str, Mask], cutoffs: Sequence[int]) -> dict[str, Segment]:
-    """Each segment's own figures: of its right items alone, averaged over the questions that have any."""
-    found = {}
+    """Returns the metrics of each segment: over its own relevant items, averaged over the questions that have one."""
+    figures = {}
     for name, mask in masks.items():
         part = ranked.only(mask)
-        found[name] = Segment(part.questions, means(per_question(part, cutoffs)))
-    return found
+        figures[name] = Segment(part.questions, means(per_question(part, cutoffs)))
+    return figures
 
 
 def _of_people(described: QuestionSummary, metadata: Metadata) -> Iterator[tuple[str, Mask]]:
     for name, mask in by_history(described.histories).items():
         yield f"users: {name}", mask
-    said = [metadata.users[u].attributes if u in metadata.users else {} for u in described.user_ids]
+    attributes = [metadata.users[u].attributes if u in metadata.users else {} for u in described.user_ids]
     for attribute, name in ATTRIBUTES.items():
-        yield from _by_value(name, [_text(each.get(attribute)) for each in said])
-    if not any(each.get("region") for each in said):
-        yield from _by_value("region", [_text(each.get(AREAS))[:1] for each in said])
+        yield from _by_value(name, [_text(user.get(attribute)) for user in attributes])
+    if not any(user.get("region") for user in attributes):
+        yield from _by_value("region", [_text(user.get(AREAS))[:1] for user in attributes])
 
 
 def _of_items(columns: NDArray[np.intp], training: Interactions, metadata: Metadata) -> Iterator[tuple[str, Mask]]:
@@ -89,7 +89,12 @@ def _of_items(columns: NDArray[np.intp], training: Interactions, metadata: Metad
     categories = category_matrix(metadata, training.item_ids)
     if categories is not None:
         names = sorted(
-            {name for each in training.item_ids if each in metadata.items for name in metadata.items[each].categories}
+            {
+                name
+                for item_id in training.item_ids
+                if item_id in metadata.items
+                for name in metadata.items[item_id].categories
+            }
         )
         has = categories.toarray() > 0
         counts = has[columns[known]].sum(axis=0)
@@ -98,10 +103,10 @@ def _of_items(columns: NDArray[np.intp], training: Interactions, metadata: Metad
 
 
 def _by_value(name: str, values: Sequence[str]) -> Iterator[tuple[str, Mask]]:
-    each = np.array(values, dtype=object)
-    found, counts = np.unique(each[each != ""].astype(str), return_counts=True)
-    for value in sorted(found[np.argsort(-counts, kind="stable")[:MOST]].tolist()):
-        yield f"{name}: {value}", each == value
+    by_question = np.array(values, dtype=object)
+    distinct, counts = np.unique(by_question[by_question != ""].astype(str), return_counts=True)
+    for value in sorted(distinct[np.argsort(-counts, kind="stable")[:MOST]].tolist()):
+        yield f"{name}: {value}", by_question == value
 
 
 def _text(value: Any) -> str:
@@ -109,7 +114,7 @@ def _text(value: Any) -> str:
 
 
 def _popular(training: Interactions) -> Mask:
-    """The most popular items that make up half of all interactions."""
+    """Returns the mask of the most popular items, which together have half of all interactions."""
     counts = np.bincount(training.matrix.indices, minlength=len(training.item_ids))
     order = np.argsort(-counts, kind="stable")
     before = np.cumsum(counts[order]) - counts[order]
@@ -119,7 +124,7 @@ def _popular(training: Interactions) -> Mask:
 
 
 def _new(training: Interactions, times: NDArray[np.float64]) -> Mask:
-    """Items first met in the last part of the time that training covers."""
+    """Returns the mask of items whose first interaction is in the last share of the training time."""
     first = np.full(len(training.item_ids), np.inf)
     np.minimum.at(first, training.matrix.indices, times)
     return np.asarray(first > times.max() - NEW_SHARE * (times.max() - times.min()))

@@ -1,8 +1,8 @@
-"""What an algorithm learns from, and a test that is sealed: asked once for fixed parameters, never looked into.
+"""An evaluation task: the training part, and a sealed test that is used once with fixed parameters.
 
-The two are apart so that nothing can be chosen on a test by accident. Whatever chooses (``offline.evaluation.tuning``,
-learning curves, a blend's weights) is handed a ``TrainingPart``, which has no way to the test. A ``SealedTest``
-answers one question only, ``examine``, and answers it for one set of parameters a name.
+The two are separate so that nothing is chosen on the test by accident. Code that chooses (``offline.evaluation.tuning``,
+learning curves, the weights of a blend) receives a ``TrainingPart``, which has no access to the test. A ``SealedTest``
+has one method, ``examine``, and accepts one set of parameters for each name.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from offline.evaluation.ranking_metrics import (
 from schemas.errors import ConfigurationInvalid
 
 ROWS: Final = 4_096
-"""People that are asked for at a time, at most."""
+"""Maximum number of questions that are scored at a time."""
 
 
 class PublishedFigures(msgspec.Struct, frozen=True):
-    """Figures that others have printed for the same split."""
+    """Figures from a paper for the same split."""
 
     name: str
     metrics: dict[str, float]
@@ -47,7 +47,7 @@ class PublishedFigures(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class TrainingPart:
-    """All that may be learned and chosen from."""
+    """All data for learning and choosing."""
 
     interactions: Interactions
     metadata: Metadata = field(default_factory=Metadata)
@@ -55,49 +55,49 @@ class TrainingPart:
 
 @dataclass(frozen=True)
 class Questions:
-    """What each of n people comes to next; several questions may be one person's.
+    """n questions: which items does a person meet next? One person may have several questions.
 
     Columns are those of the training part.
     """
 
-    asked: Interactions
-    """Histories that are known when the question is asked."""
+    interactions: Interactions
+    """The histories before the questions."""
     rows: NDArray[np.intp]
-    """(n,) of ``asked``."""
+    """(n,) of ``interactions``."""
     targets: Sequence[NDArray[np.intp]]
-    """Right items of each question that training knows, as columns."""
+    """Relevant items of each question that are in training, as columns."""
     unknown: Sequence[int]
-    """How many right items of each question training has never met; each is a miss."""
+    """Number of relevant items of each question that are not in training. Each is a miss."""
     among: Sequence[NDArray[np.intp]] | None = None
-    """Other candidates of each question, -1 for one that training has never met; None: all items."""
+    """Other candidates of each question, -1 for one that is not in training. None: all items."""
     repeats: bool = False
-    """Whether what is in the history may be the right answer."""
+    """True if an item of the history may be relevant."""
     people: NDArray[np.intp] | None = None
-    """(n,) whose question each is, where people have several; they are resampled together."""
+    """(n,) the person of each question, if people have several. These are resampled together."""
 
 
 class Goal(NamedTuple):
-    """What is asked for by a protocol, so that a validation slice can ask for the like."""
+    """The metrics and the ranking of a protocol. A validation slice uses the same."""
 
     headline: tuple[str, ...] = ("NDCG@10", "HR@10", "Recall@10")
-    """The metrics to look at first; the first one decides which of two is better."""
+    """The main metrics. The first one decides which of two models is better."""
     cutoffs: tuple[int, ...] = (10,)
     sampled: int = 0
-    """Among how many other items the right one stands; 0: among all."""
+    """Number of sampled items that compete with the relevant one. 0: all items."""
     repeats: bool = False
-    """Whether what is in the history may be the right answer."""
+    """True if an item of the history may be relevant."""
 
 
 class ModelAnswers(NamedTuple):
-    """What a model made of n questions: the right items' ranks, and its best k items for each."""
+    """The answers of a model to n questions: the ranks of the relevant items, and its best k items."""
 
     ranked: RankedAnswers
     tops: NDArray[np.intp] | None
-    """(n, k) columns, -1 where there are no more; None where only a sample was ranked."""
+    """(n, k) columns, padded with -1. None if only a sample was ranked."""
 
 
 class SealedTest:
-    """A test part. Raises ConfigurationInvalid where one name comes a second time with other parameters."""
+    """A test part. Raises ConfigurationInvalid if a name comes a second time with other parameters."""
 
     def __init__(self, questions: Questions) -> None:
         self.__questions = questions
@@ -106,9 +106,9 @@ class SealedTest:
     def examine(
         self, name: str, parameters: Any, model: Recommender, count: int = 10, progress: Progress = quiet
     ) -> ModelAnswers:
-        """What the model, trained with these parameters, answers; ``count`` is k of its lists.
+        """Returns the answers of the model that was trained with these parameters. ``count`` is the length k of its lists.
 
-        The name stands for the parameters from now on: the better of two could otherwise be picked here.
+        The name is bound to the parameters, so that nobody can choose parameters on the test.
         """
         fixed = json.dumps(msgspec.to_builtins(parameters), sort_keys=True, default=str)
         if self._examined.setdefault(name, fixed) != fixed:
@@ -120,33 +120,33 @@ class SealedTest:
 
     @property
     def size(self) -> int:
-        """How many questions there are."""
+        """Number of questions."""
         return int(self.__questions.rows.size)
 
     def describe(self) -> QuestionSummary:
-        """Who is asked and after what, for segments; it says nothing of any model."""
+        """Returns the users, histories and relevant items, for segments. It contains nothing about a model."""
         return _described(self.__questions)
 
 
 class QuestionSummary(NamedTuple):
-    """Of n questions with T right items: who asks, how much is known of them, and which items are right."""
+    """Users, history lengths and relevant items of n questions with T relevant items."""
 
     user_ids: tuple[str, ...]
     """(n,)."""
     histories: NDArray[np.intp]
-    """(n,) items in each history."""
+    """(n,) number of items in each history."""
     people: NDArray[np.intp]
-    """(n,) which questions are one person's."""
+    """(n,) the person of each question."""
     columns: NDArray[np.intp]
-    """(T,) each right item's column, -1 where training has never met it; in the order of ``RankedAnswers``."""
+    """(T,) column of each relevant item, -1 if it is not in training. The order is that of ``RankedAnswers``."""
     rows: NDArray[np.intp]
-    """(n,) rows of ``asked``."""
-    asked: Interactions
+    """(n,) rows of ``interactions``."""
+    interactions: Interactions
 
 
 @dataclass(frozen=True)
 class Task:
-    """A data set by a protocol: the training part and the sealed test."""
+    """A data set split by a protocol: the training part and the sealed test."""
 
     dataset: str
     protocol: str
@@ -155,9 +155,9 @@ class Task:
     goal: Goal = field(default_factory=Goal)
     published: Sequence[PublishedFigures] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
-    """What a reader should know of the split, by subject."""
+    """Notes on the split for the reader, by subject."""
     chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Algorithms compared where none are named, by name, with what differs from their defaults (``docs/tuning.md``)."""
+    """Algorithms compared by default, with the parameters that differ from their defaults (``docs/tuning.md``)."""
 
     @property
     def training(self) -> Interactions:
@@ -166,30 +166,30 @@ class Task:
 
 
 def questions_of(held: HoldOut, training: Interactions) -> Questions:
-    """Of each person held out one question, after all that training knows of them."""
+    """Returns one question for each held-out person, with their training history."""
     rows = held.rows.tolist()
     return Questions(training, held.rows, [held.known[row] for row in rows], [held.unknown.get(row, 0) for row in rows])
 
 
 def answer(questions: Questions, model: Recommender, count: int = 10, progress: Progress = quiet) -> ModelAnswers:
-    """Asks a model all the questions. Raises ConfigurationInvalid where it is over other items than they are."""
-    if model.item_ids != questions.asked.item_ids:
+    """Answers all questions with a model. Raises ConfigurationInvalid if the model has other items than the questions."""
+    if model.item_ids != questions.interactions.item_ids:
         raise ConfigurationInvalid("the model is not over the items of the training part, so it cannot be compared")
-    found, tops = list[Ranks](), list[NDArray[np.intp]]()
+    ranks_by_question, tops = list[Ranks](), list[NDArray[np.intp]]()
     for start, scores in _scored(questions, model):
         for number, line in enumerate(scores, start=start):
-            found.append(_ranks(questions, number, line))
+            ranks_by_question.append(_ranks(questions, number, line))
         if questions.among is None:
             tops.append(_tops(scores, count))
-        progress("asking", len(found), questions.rows.size)
-    return ModelAnswers(ranked(found), np.concatenate(tops) if tops else None)
+        progress("asking", len(ranks_by_question), questions.rows.size)
+    return ModelAnswers(ranked(ranks_by_question), np.concatenate(tops) if tops else None)
 
 
 def _scored(questions: Questions, model: Recommender) -> Iterator[tuple[int, Scores]]:
-    """Scores of some people at a time, what cannot be the answer at -inf, and the first one's number."""
+    """Yields the number of the first question of a block and the scores of the block. Excluded items are -inf."""
     step = min(ROWS, max(1, CELLS // max(1, len(model.item_ids))))
     for start in range(0, questions.rows.size, step):
-        histories = questions.asked.histories(questions.rows[start : start + step])
+        histories = questions.interactions.histories(questions.rows[start : start + step])
         scores = model.score_histories(histories)
         scores[np.isnan(scores)] = -np.inf
         if questions.among is None and not questions.repeats:
@@ -202,16 +202,16 @@ def _ranks(questions: Questions, number: int, scores: Scores) -> Ranks:
     targets, unknown = questions.targets[number], questions.unknown[number]
     if questions.among is None:
         return with_misses(rank(scores, targets), unknown)
-    # One place more than there are items: unknown ones are below all.
+    # The extra last score, at index -1, is that of unknown items: below all others.
     others = np.append(scores, np.float32(-np.inf))[questions.among[number]]
     return with_misses(np.array([rank_among(float(scores[target]), others) for target in targets.tolist()]), unknown)
 
 
 def _tops(scores: Scores, count: int) -> NDArray[np.intp]:
-    found = best_rows(scores, count)
-    width = found.positions.shape[1]
+    best = best_rows(scores, count)
+    width = best.positions.shape[1]
     tops = np.full((scores.shape[0], count), -1, dtype=np.intp)
-    tops[:, :width] = np.where(np.arange(width) < found.lengths[:, None], found.positions, -1)
+    tops[:, :width] = np.where(np.arange(width) < best.lengths[:, None], best.positions, -1)
     return tops
 
 
@@ -222,10 +222,10 @@ def _described(questions: Questions) -> QuestionSummary:
         for targets, unknown in zip(questions.targets, questions.unknown, strict=True)
     ]
     return QuestionSummary(
-        user_ids=tuple(questions.asked.user_ids[row] for row in questions.rows.tolist()),
-        histories=np.diff(questions.asked.matrix.indptr)[questions.rows].astype(np.intp),
+        user_ids=tuple(questions.interactions.user_ids[row] for row in questions.rows.tolist()),
+        histories=np.diff(questions.interactions.matrix.indptr)[questions.rows].astype(np.intp),
         people=np.arange(n) if questions.people is None else questions.people,
         columns=np.concatenate([*right, np.empty(0, dtype=np.intp)]),
         rows=questions.rows,
-        asked=questions.asked,
+        interactions=questions.interactions,
     )

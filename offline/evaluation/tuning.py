@@ -1,6 +1,6 @@
-"""Hyper-parameters searched by Optuna on a validation slice of the training part; there is no way from here to a test.
+"""Hyper-parameter search by Optuna on a validation slice of the training part. It has no access to a test.
 
-A study is one SQLite file, written after each trial: a search that was broken off goes on where it stopped.
+A study is one SQLite file, written after each trial. An interrupted search continues where it stopped.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ SLICE: Final = 2_000
 
 
 class Trial(msgspec.Struct, frozen=True):
-    """One set of parameters and what it reached on the validation slice."""
+    """One set of parameters and its metrics on the validation slice."""
 
     number: int
     parameters: dict[str, Any]
     value: float | None
-    """Of the goal's first metric; None where the training failed."""
+    """Value of the goal's first metric. None if the training failed."""
     metrics: dict[str, float] = {}
     seconds: float = 0.0
     failed: str | None = None
 
 
 class Tuned(msgspec.Struct, frozen=True):
-    """What a search found. ``best`` is None where no trial succeeded."""
+    """Result of a search. ``best`` is None if no trial succeeded."""
 
     algorithm: str
     metric: str
     trials: list[Trial]
     best: Trial | None
     slice: str
-    """What was asked, in words."""
+    """Description of the validation slice."""
 
 
 class Slice(NamedTuple):
-    """The inner training part and what is asked of it."""
+    """A validation slice: the inner training part and its questions."""
 
     part: TrainingPart
     questions: Questions
@@ -68,26 +68,26 @@ def tune(
     threads: int = 0,
     progress: Progress = quiet,
 ) -> Tuned:
-    """Searches until the study has this many trials, the defaults first.
+    """Searches until the study has this many trials. The defaults are the first trial.
 
-    Raises ConfigurationInvalid where the algorithm names nothing to search, or the study is of other data.
+    Raises ConfigurationInvalid if the algorithm has no search space, or if the study belongs to other data.
     """
     if not using.space:
         raise ConfigurationInvalid(f"{using.name} has no parameters worth searching")
-    asked = validation(part, goal, seed)
-    found = _study(using, goal, _words(asked, goal, seed), study)
-    done = len(found.get_trials(deepcopy=False, states=_ENDED))
+    validation_slice = validation(part, goal, seed)
+    search = _study(using, goal, _words(validation_slice, goal, seed), study)
+    done = len(search.get_trials(deepcopy=False, states=_ENDED))
     for number in range(done, trials):
-        # By its number, a trial's draws are the same whether the search was broken off before it or not.
-        found.sampler = optuna.samplers.TPESampler(seed=1_000 * seed + number)
+        # A seed for each trial, so that an interrupted search draws the same values.
+        search.sampler = optuna.samplers.TPESampler(seed=1_000 * seed + number)
         progress(f"tuning {using.name}", number, trials)
-        found.optimize(lambda trial: _attempt(trial, using, goal, asked, threads), n_trials=1, catch=())
+        search.optimize(lambda trial: _attempt(trial, using, goal, validation_slice, threads), n_trials=1, catch=())
     progress(f"tuning {using.name}", trials, trials)
-    return _told(found, using, goal)
+    return _tuned(search, using, goal)
 
 
 def validation(part: TrainingPart, goal: Goal, seed: int = 0) -> Slice:
-    """A slice of the training part that is asked like the test is: full ranking, or among as many random others."""
+    """Returns a slice of the training part with questions like the test's: full or sampled ranking."""
     training, held = inner(part.interactions, users=SLICE, seed=seed)
     questions = replace(questions_of(held, training), repeats=goal.repeats)
     if goal.sampled:
@@ -95,43 +95,47 @@ def validation(part: TrainingPart, goal: Goal, seed: int = 0) -> Slice:
     return Slice(TrainingPart(training, part.metadata), questions)
 
 
-def _attempt(trial: optuna.Trial, using: Algorithm[Any], goal: Goal, asked: Slice, threads: int) -> float:
+def _attempt(trial: optuna.Trial, using: Algorithm[Any], goal: Goal, validation_slice: Slice, threads: int) -> float:
     chosen = {name: _suggested(trial, name, within) for name, within in using.space.items()}
     begun = time.perf_counter()
     try:
         parameters = parameters_of(using, chosen)
-        require_memory(using, parameters, asked.part)
-        model = using.train(asked.part.interactions, parameters, Context(metadata=asked.part.metadata, threads=threads))
+        require_memory(using, parameters, validation_slice.part)
+        model = using.train(
+            validation_slice.part.interactions,
+            parameters,
+            Context(metadata=validation_slice.part.metadata, threads=threads),
+        )
     except (FreshetError, ImportError, MemoryError) as error:
         trial.set_user_attr("failed", str(error) or type(error).__name__)
         raise optuna.TrialPruned from error
     trial.set_user_attr("seconds", time.perf_counter() - begun)
-    metrics = means(per_question(answer(asked.questions, model).ranked, goal.cutoffs))
+    metrics = means(per_question(answer(validation_slice.questions, model).ranked, goal.cutoffs))
     trial.set_user_attr("metrics", metrics)
     return metrics[goal.headline[0]]
 
 
 def _study(using: Algorithm[Any], goal: Goal, about: str, path: Path | None) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    found = optuna.create_study(
+    search = optuna.create_study(
         study_name=using.name,
         storage=f"sqlite:///{path}" if path else None,
         direction="maximize",
         load_if_exists=True,
     )
-    noted = found.user_attrs.get("about")
+    noted = search.user_attrs.get("about")
     if noted not in (None, f"{about}, {goal.headline[0]}"):
         raise ConfigurationInvalid(f"{path} is a search on {noted}: give this one a file of its own with --study")
     if noted is None:
-        found.set_user_attr("about", f"{about}, {goal.headline[0]}")
-    # Also after a search that was killed while it tried the defaults.
-    if not found.get_trials(deepcopy=False, states=(*_ENDED, optuna.trial.TrialState.WAITING)):
-        found.enqueue_trial(_defaults(using))
-    return found
+        search.set_user_attr("about", f"{about}, {goal.headline[0]}")
+    # This also covers a search that was killed during its first trial.
+    if not search.get_trials(deepcopy=False, states=(*_ENDED, optuna.trial.TrialState.WAITING)):
+        search.enqueue_trial(_defaults(using))
+    return search
 
 
 def _defaults(using: Algorithm[Any]) -> dict[str, Any]:
-    """The defaults that the search may reach, so that what it finds is no worse than they are."""
+    """Returns the defaults inside the search space, so that the result is never worse than they are."""
     built: dict[str, Any] = msgspec.to_builtins(using.parameters())
     return {name: built[name] for name, within in using.space.items() if _within(built[name], within)}
 
@@ -155,37 +159,42 @@ def _suggested(trial: optuna.Trial, name: str, within: Range) -> Any:
 
 
 def _sampled(questions: Questions, count: int, seed: int) -> list[NDArray[np.intp]]:
-    """Other items for each question, that are neither right nor in the history, each drawn once."""
+    """Draws for each question distinct items that are neither relevant nor in the history."""
     random = np.random.default_rng(seed)
-    matrix, found = questions.asked.matrix, []
+    matrix, samples = questions.interactions.matrix, []
     for row, targets in zip(questions.rows.tolist(), questions.targets, strict=True):
         had = np.concatenate([matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]], targets])
         others = np.setdiff1d(np.arange(matrix.shape[1]), had)
-        found.append(random.choice(others, min(count, others.size), replace=False))
-    return found
+        samples.append(random.choice(others, min(count, others.size), replace=False))
+    return samples
 
 
-def _words(asked: Slice, goal: Goal, seed: int) -> str:
-    window = asked.part.interactions.window
+def _words(validation_slice: Slice, goal: Goal, seed: int) -> str:
+    window = validation_slice.part.interactions.window
     others = f"{goal.sampled} random others" if goal.sampled else "all items they have not had"
     return (
-        f"one item each of {asked.questions.rows.size} people among {others}, after training on"
+        f"one item each of {validation_slice.questions.rows.size} people among {others}, after training on"
         f" {window.interactions} interactions of {window.users} people and {window.items} items (seed {seed})"
     )
 
 
-def _told(study: optuna.Study, using: Algorithm[Any], goal: Goal) -> Tuned:
-    trials = [_trial(each) for each in study.get_trials(deepcopy=False, states=_ENDED)]
-    worked = [each for each in trials if each.value is not None]
-    best = max(worked, key=lambda each: each.value or 0.0, default=None)
+def _tuned(study: optuna.Study, using: Algorithm[Any], goal: Goal) -> Tuned:
+    trials = [_trial(frozen) for frozen in study.get_trials(deepcopy=False, states=_ENDED)]
+    worked = [trial for trial in trials if trial.value is not None]
+    best = max(worked, key=lambda trial: trial.value or 0.0, default=None)
     return Tuned(using.name, goal.headline[0], trials, best, study.user_attrs["about"])
 
 
-def _trial(found: optuna.trial.FrozenTrial) -> Trial:
-    said = found.user_attrs
-    value = found.value if found.state is optuna.trial.TrialState.COMPLETE else None
+def _trial(frozen: optuna.trial.FrozenTrial) -> Trial:
+    attributes = frozen.user_attrs
+    value = frozen.value if frozen.state is optuna.trial.TrialState.COMPLETE else None
     return Trial(
-        found.number, found.params, value, said.get("metrics", {}), said.get("seconds", 0.0), said.get("failed")
+        frozen.number,
+        frozen.params,
+        value,
+        attributes.get("metrics", {}),
+        attributes.get("seconds", 0.0),
+        attributes.get("failed"),
     )
 
 

@@ -1,4 +1,4 @@
-"""How good a version can be expected to be: the same training on less, asked for what came next."""
+"""Validation of a version: the same training on less data, evaluated on the held-out newest items."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ Learn = Callable[[Interactions], Recommender]
 
 
 def measure(table: pa.Table, learn: Learn, held_out_users: int, progress: Progress) -> dict[str, float]:
-    """HR, NDCG, Recall, MRR and MAP at 10, by full ranking, of what ``learn`` makes, and ``coverage@10``.
+    """Returns HR, NDCG, Recall, MRR and MAP at 10 by full ranking of the model of ``learn``, and ``coverage@10``.
 
-    Also by segment (``NDCG@10[new]``, ``[occasional]``, ``[long-term]``), popularity's (``popularity HR@10``) and
-    ``training NDCG@10``. The newest item of each of a sample of people is held out; nothing where nobody has enough.
+    It adds metrics by segment (``NDCG@10[new]``, ``[occasional]``, ``[long-term]``), of the popularity baseline
+    (``popularity HR@10``) and ``training NDCG@10``. The newest item of each sampled person is held out. Empty if nobody
+    has enough items.
     """
     split = newest_of_each(table, held_out_users) if held_out_users else None
     if split is None:
@@ -39,35 +40,35 @@ def measure(table: pa.Table, learn: Learn, held_out_users: int, progress: Progre
     questions = questions_of(held, training)
     model = learn(training)
     progress("evaluation", 0, 2)
-    found = measured(questions, model)
-    found |= {f"{LEARNED}NDCG@{_K}": learned(training, held.rows, model)}
+    metrics = measured(questions, model)
+    metrics |= {f"{LEARNED}NDCG@{_K}": learned(training, held.rows, model)}
     progress("evaluation", 1, 2)
     baseline = measured(questions, popularity.train(training))
     progress("evaluation", 2, 2)
-    return found | {f"{BASELINE}{name}": value for name, value in baseline.items() if not name.startswith(PEOPLE)}
+    return metrics | {f"{BASELINE}{name}": value for name, value in baseline.items() if not name.startswith(PEOPLE)}
 
 
 def measured(questions: Questions, model: Recommender) -> dict[str, float]:
-    """The metrics at 10, those of each segment with enough people, and the share of items that are recommended at all."""
+    """Returns the metrics at 10, overall and for each segment with enough people, and the item coverage."""
     answers = answer(questions, model, _K)
-    found = means(per_question(answers.ranked)) | {PEOPLE: float(answers.ranked.questions)}
-    histories = np.diff(questions.asked.matrix.indptr)[questions.rows]
+    metrics = means(per_question(answers.ranked)) | {PEOPLE: float(answers.ranked.questions)}
+    histories = np.diff(questions.interactions.matrix.indptr)[questions.rows]
     for name, mask in by_history(histories).items():
         part = answers.ranked.only(mask[answers.ranked.question])
         if part.questions >= LEAST:
             by_metric = means(per_question(part))
-            found |= {f"{metric}[{name}]": by_metric[metric] for metric in _OF_SEGMENTS}
-            found[f"{PEOPLE}[{name}]"] = float(part.questions)
+            metrics |= {f"{metric}[{name}]": by_metric[metric] for metric in _OF_SEGMENTS}
+            metrics[f"{PEOPLE}[{name}]"] = float(part.questions)
     if answers.tops is not None:
         shown = np.unique(answers.tops[answers.tops >= 0]).size
-        found[f"coverage@{_K}"] = shown / len(model.item_ids)
-    return found
+        metrics[f"coverage@{_K}"] = shown / len(model.item_ids)
+    return metrics
 
 
 def learned(training: Interactions, rows: NDArray[np.intp], model: Recommender) -> float:
-    """NDCG@10 where the newest item that was learned of each of these people is asked for.
+    """Returns NDCG@10 on the newest training item of each of these people.
 
-    ``offline.data.drift.gap`` sets it beside the figure on what was held out.
+    ``offline.data.drift.gap`` compares it with the figure on held-out items.
     """
     newest = last_of_each(training, 1, needed=1)
     person = np.repeat(np.arange(training.matrix.shape[0]), np.diff(training.matrix.indptr))

@@ -78,7 +78,7 @@ def test_people_held_out_are_not_learned_from(everyday):
     asked = task.test.describe()
     assert task.test.size == 3
     assert not set(asked.user_ids) & set(task.training.user_ids)
-    assert asked.asked.item_ids == task.training.item_ids
+    assert asked.interactions.item_ids == task.training.item_ids
     [row] = compare_on(task, Plan(names=["neighbours"])).rows
     assert row.failed is None
     assert row.metrics["Recall@10"] > 0
@@ -136,7 +136,7 @@ def test_each_next_click_of_a_test_session_is_asked_for_after_those_before_it(se
     assert [task.training.item_ids[column] for column in asked.columns.tolist()] == ["2", "3"]
     assert asked.histories.tolist() == [1, 2]
     assert asked.people.tolist() == [0, 0]
-    second = asked.asked.histories(np.array([1]))
+    second = asked.interactions.histories(np.array([1]))
     assert second.items.tolist() == [0, 1]
 
 

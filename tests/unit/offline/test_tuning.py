@@ -98,7 +98,9 @@ def test_an_algorithm_that_names_nothing_to_search_is_refused(part):
 def test_a_sampled_protocol_is_searched_among_items_that_nobody_has_had(part):
     asked = validation(part, Goal(sampled=7)).questions
     for row, right, others in zip(asked.rows.tolist(), asked.targets, asked.among, strict=True):
-        had = asked.asked.matrix.indices[asked.asked.matrix.indptr[row] : asked.asked.matrix.indptr[row + 1]]
+        had = asked.interactions.matrix.indices[
+            asked.interactions.matrix.indptr[row] : asked.interactions.matrix.indptr[row + 1]
+        ]
         assert len(set(others.tolist())) == 7
         assert not set(others.tolist()) & {*had.tolist(), *right.tolist()}
 
