@@ -164,7 +164,7 @@ class EventProcessor:
         self._users: SignalState[users.UserValue] = SignalState(
             store, partition, Signal.USERS, log_id, lambda _, data: users.decode(data), users.encode
         )
-        self._cells: SignalState[aggregates.Cell] = SignalState(
+        self._cells: SignalState[aggregates.Counters] = SignalState(
             store, partition, Signal.AGGREGATES, log_id, aggregates.decode, aggregates.encode
         )
         self._waiting: list[Transition] = []

@@ -33,7 +33,7 @@ class ReplaySystem:
         catalogue = Catalogue()
         self.state = OnlineState(catalogue, Aggregates(catalogue, 1, config.population_weights))
         self._values: dict[str, UserValue] = {}
-        self._cells: dict[str, aggregates.Cell] = {}
+        self._cells: dict[str, aggregates.Counters] = {}
         self._offset = 0
 
     def feed(self, event: LoggedEvent) -> None:
@@ -77,10 +77,10 @@ class ReplaySystem:
     def _signals(self, subject: str) -> Signals:
         return Signals(self.value(subject), self.state.aggregates)
 
-    def _merge(self, changed: Mapping[str, aggregates.Cell]) -> None:
+    def _merge(self, changed: Mapping[str, aggregates.Counters]) -> None:
         merged = Merged.nothing()
         aggregates = self.state.aggregates
-        for _ in aggregates.merge_cells(0, changed.items(), merged):
+        for _ in aggregates.merge_counters(0, changed.items(), merged):
             pass
         for _ in aggregates.follow(merged):
             pass

@@ -21,44 +21,43 @@ def _declared() -> Iterator[AggregateKind]:
             yield kind
 
 
-KINDS: Final[Sequence[AggregateKind]] = tuple(_declared())
-"""Every kind of aggregate, by the names of their modules."""
+KINDS: Final[Mapping[str, AggregateKind]] = {kind.name: kind for kind in _declared()}
+"""Every kind of aggregate by its name, in the order of their modules."""
 
-Cell = msgspec.Struct
+Counters = msgspec.Struct
+"""The counters of any kind."""
 
-_EMPTY: Final[Mapping[str, Cell]] = {kind.name: kind.empty for kind in KINDS}
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_DECODERS: Final = {kind.name: msgspec.msgpack.Decoder(type(kind.empty)) for kind in KINDS}
 
 
 def kind_of(key: str) -> str:
-    """The name of the kind of cell that a key belongs to."""
+    """Returns the name of the kind whose counters stand under a key."""
     return key[: key.index(":")]
 
 
-def encode(cell: Cell) -> bytes:
-    """A cell packed, the same bytes for the same history."""
-    return _ENCODER.encode(cell)
+def encode(counters: Counters) -> bytes:
+    """Returns the counters as bytes. The same history gives the same bytes."""
+    return _ENCODER.encode(counters)
 
 
-def decode(key: str, data: bytes | None) -> Cell:
-    """Read a packed cell by its key; nothing stored is the empty cell. Raises KeyError for a kind that is not kept."""
-    kind = kind_of(key)
-    return _EMPTY[kind] if data is None else _DECODERS[kind].decode(data)
+def decode(key: str, data: bytes | None) -> Counters:
+    """Returns the counters stored under a key; None gives the empty ones. Raises KeyError if no kind has that name."""
+    counters: Counters = KINDS[kind_of(key)].decode(data)
+    return counters
 
 
 def changes(transitions: Sequence[Transition]) -> Iterator[tuple[AggregateKind, dict[str, list[Any]]]]:
-    """What events, in order, change: by kind, and by the key of a cell, what its kind's fold is to be called with."""
-    for kind in KINDS:
-        found = Changes(list)
-        kind.gather(transitions, found)
-        yield kind, {kind.key(about): by for about, by in found.items()}
+    """Yields, for each kind, what these events change: lists for its ``fold``, in order, by the key of the counters."""
+    for kind in KINDS.values():
+        gathered = Changes(list)
+        kind.gather(transitions, gathered)
+        yield kind, {kind.key(subject): changed for subject, changed in gathered.items()}
 
 
-def fold(cells: Mapping[str, Cell], transitions: Sequence[Transition]) -> dict[str, Cell]:
-    """The changed cells after events, in order; a cell that is not among ``cells`` is taken to be empty."""
+def fold(counters: Mapping[str, Counters], transitions: Sequence[Transition]) -> dict[str, Counters]:
+    """Returns the counters that these events changed, by key. A key that ``counters`` lacks begins empty."""
     return {
-        key: kind.fold(cells.get(key) or kind.empty, by)
-        for kind, changed in changes(transitions)
-        for key, by in changed.items()
+        key: kind.fold(counters.get(key) or kind.empty, changed)
+        for kind, changes_by_key in changes(transitions)
+        for key, changed in changes_by_key.items()
     }

@@ -6,13 +6,13 @@ they were put in the cart, bought or bookmarked in one session. A pair counts on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from signals.counters import AggregateKind, Changes, Retraction, Transition
-from signals.decay import DAY, add_to, strongest, take_from
+from signals.decay import DAY, add_to, strongest, summed, take_from
 from signals.users import NEGATIVE, Entry
 
 HALF_LIFE: Final = 60 * DAY
@@ -22,7 +22,7 @@ SLACK: Final = 32
 """Companions taken in beyond that before the next trimming."""
 
 
-class BasketCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class BasketCounters(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """With one item: companions with their decayed co-occurrences in log space (HALF_LIFE)."""
 
     companions: dict[str, float] = {}
@@ -40,7 +40,7 @@ def gather(transitions: Iterable[Transition], changes: Changes) -> None:
                 changes[item].append((other, at))
 
 
-def fold(cell: BasketCell, by: Sequence[tuple[str, float] | Retraction]) -> BasketCell:
+def fold(cell: BasketCounters, by: Sequence[tuple[str, float] | Retraction]) -> BasketCounters:
     """Pairs of a companion and time in half-lives count, those that are gone no longer."""
     companions = cell.companions.copy()
     for each in by:
@@ -50,10 +50,15 @@ def fold(cell: BasketCell, by: Sequence[tuple[str, float] | Retraction]) -> Bask
         add_to(companions, (each,))
         if len(companions) > WIDTH + SLACK:
             companions = strongest(companions, WIDTH)
-    return BasketCell(companions)
+    return BasketCounters(companions)
 
 
-KIND: Final = AggregateKind("with", BasketCell(), gather, fold)
+def merge(counters: Sequence[BasketCounters], _: Mapping[str, float]) -> dict[str, float]:
+    """Returns the companions of an item by id, with their decayed counts in log space (HALF_LIFE)."""
+    return summed(partition.companions for partition in counters)
+
+
+KIND: Final = AggregateKind("with", BasketCounters(), gather, fold, merge)
 
 
 def _pairs(entry: Entry, others: Sequence[Entry]) -> Iterator[tuple[str, str, float]]:

@@ -6,7 +6,7 @@ Read as what trends in a request's context. Weights of types come in when a cell
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -22,7 +22,7 @@ SLACK: Final = 32
 """Counts taken in beyond that before the next trimming."""
 
 
-class ContextCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class ContextCounters(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One item's decayed counts in log space (HALF_LIFE) by ``type|dimension:value``."""
 
     counts: dict[str, float] = {}
@@ -33,7 +33,7 @@ def hour_label(at: float) -> str:
     return f"hour:{int(at % DAY // HOUR)}"
 
 
-def fold(cell: ContextCell, by: Sequence[Entry | Retraction]) -> ContextCell:
+def fold(cell: ContextCounters, by: Sequence[Entry | Retraction]) -> ContextCounters:
     """Entries count in each of their contexts, those that are gone no longer."""
     counts = cell.counts.copy()
     for each in by:
@@ -43,25 +43,25 @@ def fold(cell: ContextCell, by: Sequence[Entry | Retraction]) -> ContextCell:
         add_to(counts, _counts(each))
         if len(counts) > WIDTH + SLACK:
             counts = strongest(counts, WIDTH)
-    return ContextCell(counts)
+    return ContextCounters(counts)
 
 
-KIND: Final = AggregateKind("ctx", ContextCell(), gather_entries, fold)
+def merge(counters: Sequence[ContextCounters], weights: Mapping[str, float]) -> dict[str, float]:
+    """Returns one item's weighted decayed counts in log space (HALF_LIFE) by ``dimension:value``.
 
-
-def merge_context(cells: Iterable[ContextCell], weights: Mapping[str, float]) -> dict[str, float]:
-    """One item's cells from several partitions as weighted decayed counts (log space) by ``dimension:value``.
-
-    Types without a weight count nothing; types with a negative weight take away.
+    Types without a weight count nothing. Types with a negative weight are subtracted.
     """
-    up: dict[str, float] = {}
-    down: dict[str, float] = {}
-    for name, count in summed(cell.counts for cell in cells).items():
-        kind, _, label = name.partition("|")
-        if weight := weights.get(kind, 0.0):
-            into = up if weight > 0 else down
-            into[label] = log_add(into.get(label, NOTHING), count + math.log2(abs(weight)))
-    return {label: log_subtract(count, down.get(label, NOTHING)) for label, count in up.items()}
+    positive: dict[str, float] = {}
+    negative: dict[str, float] = {}
+    for name, count in summed(partition.counts for partition in counters).items():
+        type_, _, label = name.partition("|")
+        if weight := weights.get(type_, 0.0):
+            sums = positive if weight > 0 else negative
+            sums[label] = log_add(sums.get(label, NOTHING), count + math.log2(abs(weight)))
+    return {label: log_subtract(count, negative.get(label, NOTHING)) for label, count in positive.items()}
+
+
+KIND: Final = AggregateKind("ctx", ContextCounters(), gather_entries, fold, merge)
 
 
 def _counts(entry: Entry) -> list[tuple[str, float]]:

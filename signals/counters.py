@@ -1,13 +1,16 @@
-"""What the kinds of aggregate cells have in common: what they see of an event, and how they change.
+"""What all kinds of aggregates share: what they see of an event, and what a kind declares.
 
-A cell counts over all users of a partition. A kind of cell is one file: a bounded value, what an event changes,
-and how cells of several partitions are merged. ``signals/aggregates.py`` finds the kinds by themselves.
+An aggregate counts the events of all users of a partition. Its counters are bounded values in the store, each under a
+key. A kind is one file, which declares the counters, what an event changes in them, and how the counters of several
+partitions merge. ``signals/aggregates.py`` discovers the kinds.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -63,16 +66,32 @@ def gather_entries(transitions: Iterable[Transition], changes: Changes) -> None:
             changes[transition.entry.item].append(transition.entry)
 
 
-class AggregateKind(NamedTuple):
-    """One kind of cell; a cell's key is the kind's name, a colon, and what the cell is about."""
+@dataclass(frozen=True)
+class AggregateKind:
+    """One kind of aggregate. A module of ``signals`` declares it as ``KIND``."""
 
     name: str
+    """First part of the keys of its counters."""
     empty: msgspec.Struct
+    """The counters before the first event."""
     gather: Callable[[Iterable[Transition], Changes], None]
-    """Adds what events, in order, change: many at once, because what is done for every event is what a worker costs."""
+    """``gather(transitions, changes)`` adds what these events change, in order. One call takes many events, for speed."""
     fold: Callable[[Any, Sequence[Any]], Any]
-    """``fold(cell, [by, …])``, pure, is the cell after these changes of it, in order: many cost one copy."""
+    """``fold(counters, changes)`` returns the counters after these changes, in order. Pure."""
+    merge: Callable[[Sequence[Any], Mapping[str, float]], Any]
+    """``merge(counters, weights)`` returns what is read of one key: its counters of all partitions that have any, merged.
 
-    def key(self, about: str) -> str:
-        """The key of the cell of this kind about something."""
-        return f"{self.name}:{about}"
+    ``weights`` says what an event of each type is worth. Pure.
+    """
+
+    def key(self, subject: str) -> str:
+        """Returns the key of the counters about a subject: an item, a word, a place in a ring."""
+        return f"{self.name}:{subject}"
+
+    def decode(self, data: bytes | None) -> Any:
+        """Returns the counters that these bytes hold; None holds the empty ones. Raises msgspec.DecodeError."""
+        return self.empty if data is None else self._decoder.decode(data)
+
+    @cached_property
+    def _decoder(self) -> msgspec.msgpack.Decoder[Any]:
+        return msgspec.msgpack.Decoder(type(self.empty))

@@ -7,14 +7,14 @@ order, only less so. What is taken back stays in them, and decays.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Final
 
 import msgspec
 
 from signals.counters import AggregateKind, Changes, Transition
-from signals.decay import DAY, add_to, strongest
+from signals.decay import DAY, add_to, strongest, summed
 from signals.users import NEGATIVE, Entry
 
 NEXT_HALF_LIFE: Final = 120 * DAY
@@ -34,7 +34,7 @@ _BACK: Final = math.log2(BACKWARD)
 _WEIGHTS: Final = tuple(math.log2(distance**-NEXT_FADING) for distance in range(1, NEXT_REACH + 1))
 
 
-class NextCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class CovisitCounters(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """After one item: followers with their decayed co-visits in log space (NEXT_HALF_LIFE)."""
 
     followers: dict[str, float] = {}
@@ -54,20 +54,25 @@ def gather(transitions: Iterable[Transition], changes: Changes) -> None:
         changes[own].append(back)
 
 
-def fold(cell: NextCell, by: Sequence[Sequence[tuple[str, float]]]) -> NextCell:
+def fold(cell: CovisitCounters, by: Sequence[Sequence[tuple[str, float]]]) -> CovisitCounters:
     """Each of ``by`` are links of one interaction."""
     followers = cell.followers.copy()
     if len(followers) + sum(map(len, by)) <= NEXT_WIDTH + NEXT_SLACK:
         add_to(followers, chain.from_iterable(by))
-        return NextCell(followers)
+        return CovisitCounters(followers)
     for links in by:
         add_to(followers, links)
         if len(followers) > NEXT_WIDTH + NEXT_SLACK:
             followers = strongest(followers, NEXT_WIDTH)
-    return NextCell(followers)
+    return CovisitCounters(followers)
 
 
-KIND: Final = AggregateKind("next", NextCell(), gather, fold)
+def merge(counters: Sequence[CovisitCounters], _: Mapping[str, float]) -> dict[str, float]:
+    """Returns the followers of an item by id, with their decayed co-visits in log space (NEXT_HALF_LIFE)."""
+    return summed(partition.followers for partition in counters)
+
+
+KIND: Final = AggregateKind("next", CovisitCounters(), gather, fold, merge)
 
 
 def _linked(entry: Entry, earlier: Sequence[Entry]) -> Iterable[str]:

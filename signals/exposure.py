@@ -28,7 +28,7 @@ LONGEST: Final = 100
 SHOWN: Final = "impression"
 
 
-class ExposureCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class ExposureCounters(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One item's decayed counts in log space (HALF_LIFE) by ``type:bucket``; of answers the first TYPES * 8 of these."""
 
     counts: dict[str, float] = {}
@@ -48,7 +48,7 @@ def gather(transitions: Iterable[Transition], changes: Changes) -> None:
             _show(event, changes)
 
 
-def fold(cell: ExposureCell, by: Sequence[tuple[str, float] | Retraction]) -> ExposureCell:
+def fold(cell: ExposureCounters, by: Sequence[tuple[str, float] | Retraction]) -> ExposureCounters:
     """Pairs of ``type:bucket`` and time in half-lives count, those that are gone no longer."""
     counts = cell.counts.copy()
     for each in by:
@@ -56,15 +56,15 @@ def fold(cell: ExposureCell, by: Sequence[tuple[str, float] | Retraction]) -> Ex
             take_from(counts, (each.by,))
         elif each[0] in counts or len(counts) < TYPES * len(BEGINS):
             add_to(counts, (each,))
-    return ExposureCell(counts)
+    return ExposureCounters(counts)
 
 
-KIND: Final = AggregateKind("exp", ExposureCell(), gather, fold)
+def merge(counters: Sequence[ExposureCounters], _: Mapping[str, float]) -> dict[str, float]:
+    """Returns one item's decayed counts in log space (HALF_LIFE) by ``type:bucket``."""
+    return summed(partition.counts for partition in counters)
 
 
-def merge_exposure(cells: Iterable[ExposureCell]) -> dict[str, float]:
-    """One item's cells from several partitions as one."""
-    return summed(cell.counts for cell in cells)
+KIND: Final = AggregateKind("exp", ExposureCounters(), gather, fold, merge)
 
 
 def by_bucket(counts: Mapping[str, float], weights: Mapping[str, float], now: float) -> list[float]:

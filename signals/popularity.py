@@ -7,8 +7,8 @@ change its own later.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -27,7 +27,7 @@ class TypeCount(msgspec.Struct, array_like=True, frozen=True, gc=False):
     decayed: tuple[float, ...]
 
 
-class PopularityCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class PopularityCounters(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One item's events by type (the first TYPES of them), and the time (seconds) of its first and latest."""
 
     types: dict[str, TypeCount] = {}
@@ -38,7 +38,7 @@ class PopularityCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
 _EMPTY_TYPE: Final = TypeCount(0, (NOTHING,) * len(HALF_LIVES))
 
 
-def fold(cell: PopularityCell, by: Sequence[Entry | Retraction]) -> PopularityCell:
+def fold(cell: PopularityCounters, by: Sequence[Entry | Retraction]) -> PopularityCounters:
     """Entries count, those that are gone no longer."""
     types, first, last = cell.types.copy(), cell.first, cell.last
     for each in by:
@@ -52,31 +52,47 @@ def fold(cell: PopularityCell, by: Sequence[Entry | Retraction]) -> PopularityCe
         decayed = tuple([log_add(d, at / h) for d, h in zip(old.decayed, HALF_LIVES, strict=True)])
         types[kind] = TypeCount(old.count + 1, decayed)
         first, last = min(first, at), max(last, at)
-    return PopularityCell(types, first, last)
+    return PopularityCounters(types, first, last)
 
 
-KIND: Final = AggregateKind("pop", PopularityCell(), gather_entries, fold)
+class Popularity(NamedTuple):
+    """One item's events over all partitions, each worth the weight of its type."""
+
+    total: float
+    """Of all time, not decayed."""
+    decayed: tuple[float, ...]
+    """In log space, one for each of HALF_LIVES."""
+    first: float
+    """Time (seconds) of the first event; NOTHING if there is none."""
 
 
-def merge_popularity(cells: Iterable[PopularityCell], weights: Mapping[str, float]) -> tuple[float, ...]:
-    """One item's cells from several partitions as one weighted decayed count (log space) a half-life.
+def merge(counters: Sequence[PopularityCounters], weights: Mapping[str, float]) -> Popularity:
+    """Returns one item's weighted counts. Types without a weight count nothing; negative weights are subtracted."""
+    first = min((partition.first for partition in counters), default=NOTHING)
+    return Popularity(_total(counters, weights), _decayed(counters, weights), first)
 
-    Types without a weight count nothing; types with a negative weight take away.
-    """
-    up, down = list(_EMPTY_TYPE.decayed), list(_EMPTY_TYPE.decayed)
-    for cell in cells:
-        for kind, counted in cell.types.items():
-            weight = weights.get(kind, 0.0)
+
+KIND: Final = AggregateKind("pop", PopularityCounters(), gather_entries, fold, merge)
+
+
+def _decayed(counters: Sequence[PopularityCounters], weights: Mapping[str, float]) -> tuple[float, ...]:
+    positive, negative = list(_EMPTY_TYPE.decayed), list(_EMPTY_TYPE.decayed)
+    for partition in counters:
+        for type_, type_count in partition.types.items():
+            weight = weights.get(type_, 0.0)
             if weight:
-                into = up if weight > 0 else down
-                for i, decayed in enumerate(counted.decayed):
-                    into[i] = log_add(into[i], decayed + math.log2(abs(weight)))
-    return tuple(log_subtract(plus, minus) for plus, minus in zip(up, down, strict=True))
+                sums = positive if weight > 0 else negative
+                for i, decayed in enumerate(type_count.decayed):
+                    sums[i] = log_add(sums[i], decayed + math.log2(abs(weight)))
+    return tuple(log_subtract(plus, minus) for plus, minus in zip(positive, negative, strict=True))
 
 
-def merge_count(cells: Iterable[PopularityCell], weights: Mapping[str, float]) -> float:
-    """One item's plain weighted count over several partitions."""
-    return sum(weights.get(kind, 0.0) * counted.count for cell in cells for kind, counted in cell.types.items())
+def _total(counters: Sequence[PopularityCounters], weights: Mapping[str, float]) -> float:
+    return sum(
+        weights.get(type_, 0.0) * type_count.count
+        for partition in counters
+        for type_, type_count in partition.types.items()
+    )
 
 
 def _uncount(types: dict[str, TypeCount], entry: Entry) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 from zlib import crc32
@@ -33,7 +33,7 @@ SLACK: Final = 16
 _WORD: Final = re.compile(r"\w+")
 
 
-class QueryCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class QueryCounters(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """By word, the items gone to with their decayed counts in log space (HALF_LIFE); the word used last comes last."""
 
     words: dict[str, dict[str, float]] = {}
@@ -67,7 +67,7 @@ def gather(transitions: Iterable[Transition], changes: Changes) -> None:
                 changes[_cell(word)].append((word, entry))
 
 
-def fold(cell: QueryCell, by: Sequence[tuple[str, Entry] | Retraction]) -> QueryCell:
+def fold(cell: QueryCounters, by: Sequence[tuple[str, Entry] | Retraction]) -> QueryCounters:
     """Pairs of a word and an entry that it led to count, those that are gone no longer."""
     words = cell.words.copy()
     for each in by:
@@ -80,19 +80,25 @@ def fold(cell: QueryCell, by: Sequence[tuple[str, Entry] | Retraction]) -> Query
         words[word] = strongest(items, WIDTH) if len(items) > WIDTH + SLACK else items
         if len(words) > WORDS:
             del words[next(iter(words))]
-    return QueryCell(words)
+    return QueryCounters(words)
 
 
-KIND: Final = AggregateKind("query", QueryCell(), gather, fold)
+def merge_word(counters: Sequence[QueryCounters], word: str) -> dict[str, float]:
+    """Returns the items that users went to after searching for a word: decayed counts in log space (HALF_LIFE) by id."""
+    return summed(partition.words.get(word, {}) for partition in counters)
+
+
+def merge(counters: Sequence[QueryCounters], _: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Returns ``merge_word`` of each word that the counters hold."""
+    words = dict.fromkeys(word for partition in counters for word in partition.words)
+    return {word: merge_word(counters, word) for word in words}
+
+
+KIND: Final = AggregateKind("query", QueryCounters(), gather, fold, merge)
 
 
 def _cell(word: str) -> str:
     return f"{crc32(word.encode()) % CELLS}"
-
-
-def merge_queries(cells: Iterable[QueryCell], word: str) -> dict[str, float]:
-    """The items that several partitions' cells have for a word, decayed counts in log space (HALF_LIFE)."""
-    return summed(cell.words.get(word, {}) for cell in cells)
 
 
 @lru_cache(maxsize=4_096)

@@ -7,7 +7,7 @@ named by a hash: the tail says what was done together, not by whom.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -31,7 +31,7 @@ class TailEntry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     at: float
 
 
-class TailCell(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class TailChunk(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One chunk: its number, its entries by offset, and those that were taken back."""
 
     chunk: int = -1
@@ -54,7 +54,7 @@ def gather(transitions: Iterable[Transition], changes: Changes) -> None:
             changes[_place(entry.offset)].append(entry)
 
 
-def fold(cell: TailCell, by: Sequence[Entry | Retraction]) -> TailCell:
+def fold(cell: TailChunk, by: Sequence[Entry | Retraction]) -> TailChunk:
     """Entries are appended; those at offsets that are gone stand apart."""
     chunk, entries, gone = cell.chunk, list(cell.entries), cell.gone
     for each in by:
@@ -65,10 +65,15 @@ def fold(cell: TailCell, by: Sequence[Entry | Retraction]) -> TailCell:
         if each.offset // CHUNK != chunk:
             chunk, entries, gone = each.offset // CHUNK, [], ()
         entries.append(TailEntry(each.offset, each.session, each.item, each.type, each.at))
-    return TailCell(chunk, tuple(entries), gone)
+    return TailChunk(chunk, tuple(entries), gone)
 
 
-KIND: Final = AggregateKind("tail", TailCell(), gather, fold)
+def merge(chunks: Sequence[TailChunk], _: Mapping[str, float]) -> tuple[TailEntry, ...]:
+    """Returns the entries of all partitions side by side: a session never spans partitions."""
+    return tuple(entry for chunk in chunks for entry in chunk.entries)
+
+
+KIND: Final = AggregateKind("tail", TailChunk(), gather, fold, merge)
 
 
 def _place(offset: int) -> str:

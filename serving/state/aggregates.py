@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
@@ -21,16 +21,13 @@ from serving.state.context_counts import ContextCounts
 from serving.state.covisits import NOWHERE, CovisitedItems, CovisitIndex, by_position
 from serving.state.exposure import Exposed, Exposure
 from serving.state.live_sessions import SESSIONS, LiveSessions
-from signals import aggregates
-from signals.aggregates import Cell
-from signals.baskets import BasketCell
-from signals.context import ContextCell, merge_context
-from signals.covisits import NextCell
+from signals import aggregates, baskets, context, covisits, exposure, popularity, queries, tail
+from signals.aggregates import Counters
+from signals.baskets import BasketCounters
+from signals.covisits import CovisitCounters
 from signals.decay import NOTHING
-from signals.exposure import ExposureCell, merge_exposure
-from signals.popularity import HALF_LIVES, PopularityCell, merge_count, merge_popularity
-from signals.queries import QueryCell, merge_queries, query_key
-from signals.tail import TailCell
+from signals.popularity import HALF_LIVES
+from signals.tail import TailChunk
 
 TOP: Final = 2_000
 """Length of the top lists."""
@@ -68,12 +65,12 @@ class Merged(NamedTuple):
 
     decayed: dict[int, tuple[float, ...]]
     counts: dict[int, float]
-    followers: dict[int, tuple[NextCell, ...]]
+    followers: dict[int, tuple[CovisitCounters, ...]]
     """Of every partition that has any; tuples, which the garbage collector soon passes over."""
-    companions: dict[int, tuple[BasketCell, ...]]
+    companions: dict[int, tuple[BasketCounters, ...]]
     exposed: dict[int, Exposed]
     contexts: dict[int, dict[str, float]]
-    tails: dict[int, list[TailCell]]
+    tails: dict[int, list[TailChunk]]
     """By partition."""
 
     @classmethod
@@ -89,14 +86,15 @@ class Aggregates:
         self, catalogue: Catalogue, partitions: int, weights: Mapping[str, float], sessions: int = SESSIONS
     ) -> None:
         self._catalogue, self._weights = catalogue, weights
-        self._mergers: Mapping[str, Callable[[int, str, str, Merged], None]] = {
-            "pop": self._merge_popularity,
-            "next": self._merge_followers,
-            "with": self._merge_companions,
-            "tail": self._merge_tail,
-            "exp": self._merge_exposure,
-            "ctx": self._merge_contexts,
-            "query": self._forget_searches,
+        # Kinds that have an index of their own. Any other kind is merged when it is read.
+        self._indexers: Mapping[str, Callable[[int, str, str, Merged], None]] = {
+            popularity.KIND.name: self._index_popularity,
+            covisits.KIND.name: self._index_followers,
+            baskets.KIND.name: self._index_companions,
+            tail.KIND.name: self._index_tail,
+            exposure.KIND.name: self._index_exposure,
+            context.KIND.name: self._index_context,
+            queries.KIND.name: self._forget_searches,
         }
         self.sessions = LiveSessions(catalogue, sessions)
         """The newest sessions of everybody, for session neighbours."""
@@ -104,9 +102,9 @@ class Aggregates:
         """Clicks over impressions."""
         self.contexts = ContextCounts(catalogue)
         """What trends where and when."""
-        self._cells: list[dict[str, Cell]] = [{} for _ in range(partitions)]
-        self._followers = CovisitIndex[NextCell](catalogue, attrgetter("followers"))
-        self._companions = CovisitIndex[BasketCell](catalogue, attrgetter("companions"))
+        self._counters: list[dict[str, Counters]] = [{} for _ in range(partitions)]
+        self._followers = CovisitIndex[CovisitCounters](catalogue, attrgetter("followers"))
+        self._companions = CovisitIndex[BasketCounters](catalogue, attrgetter("companions"))
         self._decayed = np.full((len(HALF_LIVES), 0), NOTHING)
         self._counts = np.zeros(0)
         self._orders: _Orders | None = None
@@ -161,31 +159,40 @@ class Aggregates:
 
     def sought(self, word: str) -> CovisitedItems:
         """What people went to after they had searched for a word (of ``signals.queries.query_words``)."""
-        key = query_key(word)
+        key = queries.query_key(word)
         kept = self._sought.setdefault(key, {})
         if word not in kept:
-            found = merge_queries((cell for held in self._cells if isinstance(cell := held.get(key), QueryCell)), word)
-            if not found:
+            item_counts = queries.merge_word(self._of_all_partitions(key), word)
+            if not item_counts:
                 # Anybody may search for anything: what leads nowhere takes no room.
                 return NOWHERE
-            kept[word] = by_position(self._catalogue, found)
+            kept[word] = by_position(self._catalogue, item_counts)
         return kept[word]
 
-    def merge(self, partition: int, changes: SignalChanges, into: Merged) -> Iterator[None]:
-        """Merge a partition's changed cells into what ``adopt`` takes over, a cell a step.
+    def read(self, kind: str, subject: str) -> Any:
+        """Returns what the ``merge`` of a kind of aggregate makes of a subject's counters. Nothing is cached.
 
-        Stepwise, so that requests can be served in between. Merging the same changes again changes nothing.
+        It reads any kind except the tail, whose chunks are not kept. Raises KeyError if no module declares the kind.
+        """
+        declared = aggregates.KINDS[kind]
+        return declared.merge(self._of_all_partitions(declared.key(subject)), self._weights)
+
+    def merge(self, partition: int, changes: SignalChanges, into: Merged) -> Iterator[None]:
+        """Merge a partition's changed counters into what ``adopt`` takes over, one key a step.
+
+        Requests can be served between steps. Merging the same changes again changes nothing.
         """
         if changes.whole:
             self.sessions.begin_anew(partition)
-        return self.merge_cells(partition, self._decoded(partition, changes), into)
+        return self.merge_counters(partition, self._decoded(partition, changes), into)
 
-    def merge_cells(self, partition: int, changed: Iterable[tuple[str, Cell]], into: Merged) -> Iterator[None]:
-        """``merge`` of cells that are decoded already."""
-        for key, cell in changed:
-            self._cells[partition][key] = cell
-            kind, _, about = key.partition(":")
-            self._mergers[kind](partition, key, about, into)
+    def merge_counters(self, partition: int, changed: Iterable[tuple[str, Counters]], into: Merged) -> Iterator[None]:
+        """``merge`` of counters that are decoded already."""
+        for key, counters in changed:
+            self._counters[partition][key] = counters
+            kind, _, subject = key.partition(":")
+            if (index := self._indexers.get(kind)) is not None:
+                index(partition, key, subject, into)
             yield
 
     def follow(self, merged: Merged) -> Iterator[None]:
@@ -223,45 +230,45 @@ class Aggregates:
             self._orders = None
         self._rising.clear()
 
-    def _decoded(self, partition: int, changes: SignalChanges) -> Iterator[tuple[str, Cell]]:
-        """The partition's changed cells; after a whole read those that are gone are empty."""
-        keys = dict.fromkeys(key for key in changes.values if aggregates.kind_of(key) in self._mergers)
+    def _of_all_partitions(self, key: str) -> list[Any]:
+        return [counters for held in self._counters if (counters := held.get(key)) is not None]
+
+    def _decoded(self, partition: int, changes: SignalChanges) -> Iterator[tuple[str, Counters]]:
+        """The partition's changed counters; after a whole read those that are gone are empty."""
+        keys = dict.fromkeys(key for key in changes.values if aggregates.kind_of(key) in aggregates.KINDS)
         if changes.whole:
-            keys = dict.fromkeys(self._cells[partition]) | keys
+            keys = dict.fromkeys(self._counters[partition]) | keys
         return ((key, aggregates.decode(key, changes.values.get(key))) for key in keys)
 
-    def _merge_popularity(self, _: int, key: str, item_id: str, merged: Merged) -> None:
-        cells = [cell for held in self._cells if isinstance(cell := held.get(key), PopularityCell)]
-        first = min((cell.first for cell in cells), default=NOTHING)
-        at = self._catalogue.ensure(item_id, first)
-        merged.decayed[at] = merge_popularity(cells, self._weights)
-        merged.counts[at] = merge_count(cells, self._weights)
+    def _index_popularity(self, _: int, key: str, item_id: str, merged: Merged) -> None:
+        counts = popularity.merge(self._of_all_partitions(key), self._weights)
+        position = self._catalogue.ensure(item_id, counts.first)
+        merged.decayed[position], merged.counts[position] = counts.decayed, counts.total
 
-    def _merge_followers(self, _: int, key: str, item_id: str, merged: Merged) -> None:
-        cells = tuple([cell for held in self._cells if isinstance(cell := held.get(key), NextCell)])
-        merged.followers[self._catalogue.ensure(item_id)] = cells
+    def _index_followers(self, _: int, key: str, item_id: str, merged: Merged) -> None:
+        # Summed by position when an item's are asked for, as the companions are.
+        merged.followers[self._catalogue.ensure(item_id)] = tuple(self._of_all_partitions(key))
 
-    def _merge_companions(self, _: int, key: str, item_id: str, merged: Merged) -> None:
-        cells = tuple([cell for held in self._cells if isinstance(cell := held.get(key), BasketCell)])
-        merged.companions[self._catalogue.ensure(item_id)] = cells
+    def _index_companions(self, _: int, key: str, item_id: str, merged: Merged) -> None:
+        merged.companions[self._catalogue.ensure(item_id)] = tuple(self._of_all_partitions(key))
 
-    def _merge_exposure(self, _: int, key: str, item_id: str, merged: Merged) -> None:
-        cells = (cell for held in self._cells if isinstance(cell := held.get(key), ExposureCell))
-        merged.exposed[self._catalogue.ensure(item_id)] = self.exposure.read(merge_exposure(cells))
+    def _index_exposure(self, _: int, key: str, item_id: str, merged: Merged) -> None:
+        counts = exposure.merge(self._of_all_partitions(key), self._weights)
+        merged.exposed[self._catalogue.ensure(item_id)] = self.exposure.read(counts)
 
-    def _merge_contexts(self, _: int, key: str, item_id: str, merged: Merged) -> None:
-        cells = (cell for held in self._cells if isinstance(cell := held.get(key), ContextCell))
-        merged.contexts[self._catalogue.ensure(item_id)] = merge_context(cells, self._weights)
+    def _index_context(self, _: int, key: str, item_id: str, merged: Merged) -> None:
+        counts = context.merge(self._of_all_partitions(key), self._weights)
+        merged.contexts[self._catalogue.ensure(item_id)] = counts
 
     def _forget_searches(self, _: int, key: str, *__: object) -> None:
         """Searches are merged when somebody searches."""
         self._sought.pop(key, None)
 
-    def _merge_tail(self, partition: int, key: str, _: str, merged: Merged) -> None:
-        # A tail is read once: what it says is kept by session.
-        cell = self._cells[partition].pop(key)
-        assert isinstance(cell, TailCell)
-        merged.tails.setdefault(partition, []).append(cell)
+    def _index_tail(self, partition: int, key: str, _: str, merged: Merged) -> None:
+        # A chunk is read once: its entries are kept by session.
+        chunk = self._counters[partition].pop(key)
+        assert isinstance(chunk, TailChunk)
+        merged.tails.setdefault(partition, []).append(chunk)
 
     def _widen(self) -> None:
         missing = len(self._catalogue) - self._counts.size

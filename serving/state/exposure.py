@@ -64,7 +64,7 @@ class Exposure:
         return self._at is None
 
     def read(self, counts: Mapping[str, float]) -> Exposed:
-        """An item's merged counts (``signals.exposure.merge_exposure``) as ``put`` takes them over."""
+        """An item's merged counts (``signals.exposure.merge``) as ``put`` takes them over."""
         if self._at is None:
             # All counts fade alike, so that any one time serves to add and to divide them.
             self._at = max(counts.values(), default=0.0) * HALF_LIFE

@@ -10,7 +10,7 @@ from typing import Final
 
 from models.session_tail import SessionTail
 from serving.state.catalogue import Catalogue
-from signals.tail import TailCell, TailEntry
+from signals.tail import TailChunk, TailEntry
 
 SESSIONS: Final = 20_000
 """Sessions kept."""
@@ -69,7 +69,7 @@ class LiveSessions:
             self._due.discard(session)
             self.tail.put(session, (), 0.0)
 
-    def follow(self, tails: Mapping[int, Sequence[TailCell]]) -> Iterator[None]:
+    def follow(self, tails: Mapping[int, Sequence[TailChunk]]) -> Iterator[None]:
         """Take over changed tail cells of some partitions, a cell or a session a step.
 
         The same cells again change nothing.
@@ -85,7 +85,7 @@ class LiveSessions:
             yield
         self._due.clear()
 
-    def _read(self, partition: int, cells: Sequence[TailCell]) -> Iterator[None]:
+    def _read(self, partition: int, cells: Sequence[TailChunk]) -> Iterator[None]:
         """Add what is newer than what was read before, and remove what was taken back; one cell a step."""
         for cell in sorted(cells, key=lambda cell: cell.chunk):
             for entry in cell.entries[bisect_right(cell.entries, self._newest.get(partition, -1), key=_offset) :]:

@@ -130,7 +130,7 @@ class World:
 
     def happen(self, *events: LoggedEvent, partition: int = 0) -> dict[str, bytes]:
         """Fold events of different people into the aggregates, as nearline does; gives the packed cells."""
-        cells: dict[str, aggregates.Cell] = {}
+        cells: dict[str, aggregates.Counters] = {}
         values: dict[str, UserValue] = {}
         for offset, event in enumerate(events):
             before = values.get(event.subject, EMPTY)

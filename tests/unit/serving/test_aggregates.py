@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -11,9 +12,9 @@ from schemas.ports import SignalChanges
 from serving.ranking.defaults import default_config
 from serving.state.aggregates import Aggregates
 from serving.state.online_state import OnlineState
-from signals import aggregates
-from signals.covisits import NextCell
-from signals.decay import summed
+from signals import aggregates, covisits
+from signals.counters import AggregateKind
+from signals.covisits import CovisitCounters
 
 NOW = 1_795_428_000.0
 relaxed = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -28,13 +29,14 @@ def merge_cells(world, cells):
 @relaxed
 @given(st.lists(followers, min_size=1, max_size=8))
 def test_followers_of_all_partitions_are_summed(world, parts):
-    cells = [NextCell(part) for part in parts]
+    cells = [CovisitCounters(part) for part in parts]
     merge_cells(world, cells)
     for partition in range(len(parts), 8):
-        world.merge(partition, {"next:item-1": aggregates.encode(NextCell())})
+        world.merge(partition, {"next:item-1": aggregates.encode(CovisitCounters())})
     found = world.aggregates.followers(world.catalogue.position("item-1"))
     ids = [world.catalogue.ids[at] for at in found.items.tolist()]
-    expected = summed(cell.followers for cell in cells)
+    expected = covisits.merge(cells, {})
+    assert world.aggregates.read("next", "item-1") == expected
     assert dict(zip(ids, found.visits.tolist(), strict=True)) == pytest.approx(expected)
 
 
@@ -81,3 +83,56 @@ def test_top_lists_that_are_made_a_step_at_a_time_are_those_that_are_made_at_onc
     assert found.popular.tolist() == expected.popular.tolist()
     assert found.trending.tolist() == expected.trending.tolist()
     assert [each.tolist() for each in found.rising] == [each.tolist() for each in expected.rising]
+
+
+class Minutes(msgspec.Struct, array_like=True, frozen=True):
+    """Minutes that users spent on one item, by type of event."""
+
+    by_type: dict[str, float] = {}
+
+
+def minutes_spent(transitions, changes):
+    for transition in transitions:
+        if transition.entry is not None and transition.entry.value is not None:
+            changes[transition.entry.item].append((transition.entry.type, transition.entry.value / 60.0))
+
+
+def add_minutes(counters, changed):
+    sums = dict(counters.by_type)
+    for kind, minutes in changed:
+        sums[kind] = sums.get(kind, 0.0) + minutes
+    return Minutes(sums)
+
+
+def weighted_minutes(counters, weights):
+    return sum(weights.get(kind, 0.0) * minutes for each in counters for kind, minutes in each.by_type.items())
+
+
+@pytest.fixture
+def toy_kind(monkeypatch):
+    kind = AggregateKind("minutes", Minutes(), minutes_spent, add_minutes, weighted_minutes)
+    monkeypatch.setitem(aggregates.KINDS, "minutes", kind)
+    return kind
+
+
+@pytest.mark.usefixtures("toy_kind")
+def test_a_new_kind_of_aggregate_is_folded_stored_and_merged_by_its_declaration_alone(world, say):
+    stored = world.happen(say("dwell", 4, value=120.0), say("dwell", 4, value=60.0, event_id="again"), partition=0)
+    world.happen(say("dwell", 4, value=30.0, user_id="bob"), partition=5)
+    assert aggregates.decode("minutes:item-4", stored["minutes:item-4"]) == Minutes({"dwell": 3.0})
+    weight = default_config().population_weights["dwell"]
+    assert world.aggregates.read("minutes", "item-4") == pytest.approx(3.5 * weight)
+    assert world.aggregates.read("minutes", "item-5") == 0.0
+
+
+@pytest.mark.usefixtures("toy_kind")
+def test_a_partition_that_began_anew_takes_back_what_it_counted_of_a_new_kind(world, say):
+    world.happen(say("dwell", 4, value=120.0))
+    world.merge(0, {}, whole=True)
+    assert world.aggregates.read("minutes", "item-4") == 0.0
+
+
+def test_counters_of_a_kind_that_no_module_declares_are_left_alone(world):
+    world.merge(0, {"minutes:item-4": b"?"})
+    with pytest.raises(KeyError):
+        world.aggregates.read("minutes", "item-4")

@@ -8,7 +8,7 @@ from serving.state.aggregates import Aggregates
 from serving.state.catalogue import Catalogue
 from serving.state.live_sessions import LiveSessions
 from signals import aggregates, users
-from signals.tail import TailCell, TailEntry, tail_key
+from signals.tail import TailChunk, TailEntry, tail_key
 
 NOW = 1_795_428_000.0
 
@@ -28,12 +28,12 @@ def tell(world, entries, partition=0, gone=(), whole=False):
     cells = {}
     for session, item, offset in entries:
         new = TailEntry(offset, session.encode(), f"item-{item}", "click", NOW + offset)
-        cell = cells.get(tail_key(offset), TailCell(offset // 256))
-        cells[tail_key(offset)] = TailCell(cell.chunk, (*cell.entries, new))
+        cell = cells.get(tail_key(offset), TailChunk(offset // 256))
+        cells[tail_key(offset)] = TailChunk(cell.chunk, (*cell.entries, new))
     for session, item, offset in gone:
         old = TailEntry(offset, session.encode(), f"item-{item}", "click", NOW + offset)
-        cell = cells.get(tail_key(offset), TailCell(offset // 256))
-        cells[tail_key(offset)] = TailCell(cell.chunk, cell.entries, (*cell.gone, old))
+        cell = cells.get(tail_key(offset), TailChunk(offset // 256))
+        cells[tail_key(offset)] = TailChunk(cell.chunk, cell.entries, (*cell.gone, old))
     world.merge(partition, {key: aggregates.encode(cell) for key, cell in cells.items()}, whole)
 
 
@@ -82,7 +82,7 @@ def test_who_followed_all_along_and_who_reads_everything_now_keep_the_same_sessi
     for steps in ((len(entries),), (*cuts, len(entries))):
         sessions = LiveSessions(Catalogue(), capacity=4)
         for end in steps:
-            list(sessions.follow({0: [TailCell(0, tuple(entries[:end]))]}))
+            list(sessions.follow({0: [TailChunk(0, tuple(entries[:end]))]}))
         kept.append({entry.session for entry in entries if entry.session in sessions.tail})
     assert kept[0] == kept[1]
 

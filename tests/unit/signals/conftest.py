@@ -9,7 +9,7 @@ import pytest
 
 from schemas.events import LoggedEvent
 from signals import aggregates, users
-from signals.aggregates import Cell
+from signals.aggregates import Counters
 from signals.counters import transition
 
 TODAY = datetime(2026, 11, 23, tzinfo=UTC)
@@ -25,14 +25,14 @@ class Partition:
     """Cells as the events of a partition leave them, each read and written anew where ``stored``."""
 
     def __init__(self, *events: LoggedEvent, stored: bool = False) -> None:
-        self.cells: dict[str, Cell] = {}
+        self.cells: dict[str, Counters] = {}
         self.values: dict[str, users.UserValue] = {}
         self.offset = 0
         self.stored = stored
         for each in events:
             self.happen(each)
 
-    def happen(self, event: LoggedEvent) -> dict[str, Cell]:
+    def happen(self, event: LoggedEvent) -> dict[str, Counters]:
         """Fold one event; gives the cells that changed."""
         before = self.values.get(event.subject, users.EMPTY)
         after = self.values[event.subject] = users.fold(before, event, self.offset)
@@ -47,7 +47,7 @@ class Partition:
         """Every cell as it is stored."""
         return {key: aggregates.encode(cell) for key, cell in self.cells.items()}
 
-    def of(self, kind: str) -> dict[str, Cell]:
+    def of(self, kind: str) -> dict[str, Counters]:
         """The cells of one kind, by what they are about."""
         return {key.partition(":")[2]: cell for key, cell in self.cells.items() if key.startswith(f"{kind}:")}
 

@@ -15,9 +15,9 @@ from schemas.events import LoggedEvent
 from signals import aggregates, covisits, popularity
 from signals.aggregates import changes, decode, encode, fold
 from signals.counters import Transition
-from signals.covisits import NextCell
-from signals.decay import summed, value_at
-from signals.popularity import PopularityCell, TypeCount
+from signals.covisits import CovisitCounters
+from signals.decay import value_at
+from signals.popularity import PopularityCounters, TypeCount
 from signals.users import TYPES, Entry
 
 TODAY = datetime(2026, 11, 23, tzinfo=UTC).timestamp()
@@ -47,12 +47,12 @@ def transition(each: Entry, earlier: list[Entry] = ()) -> Transition:
     return Transition(each.offset, SOMETHING, each, tuple(earlier))
 
 
-def unfold(cells: dict[str, aggregates.Cell], each: Entry) -> dict[str, aggregates.Cell]:
+def unfold(cells: dict[str, aggregates.Counters], each: Entry) -> dict[str, aggregates.Counters]:
     return fold(cells, [Transition(1, SOMETHING, None, (), (each,))])
 
 
-def folded(history: list[Entry], stored: bool = False) -> dict[str, aggregates.Cell]:
-    cells: dict[str, aggregates.Cell] = {}
+def folded(history: list[Entry], stored: bool = False) -> dict[str, aggregates.Counters]:
+    cells: dict[str, aggregates.Counters] = {}
     for n, each in enumerate(history):
         cells.update(fold(cells, [transition(each, history[:n])]))
         if stored:
@@ -98,7 +98,7 @@ def test_followers_are_the_decayed_sum_of_what_came_after(history):
     found = {
         (key.removeprefix("next:"), follower): value_at(decayed, covisits.NEXT_HALF_LIFE, TODAY)
         for key, cell in cells.items()
-        if isinstance(cell, NextCell)
+        if isinstance(cell, CovisitCounters)
         for follower, decayed in cell.followers.items()
     }
     assert found == pytest.approx(brute_force_links(history), rel=1e-8)
@@ -154,7 +154,7 @@ def test_cells_that_are_trimmed_on_the_way_are_the_same_however_many_events_come
 def test_what_is_taken_back_no_longer_counts(history, item):
     click = entry(item)
     cells = folded([*history, click])
-    before = folded(history).get(f"pop:{item}", PopularityCell()).types.get("click", TypeCount(0, (-math.inf,) * 3))
+    before = folded(history).get(f"pop:{item}", PopularityCounters()).types.get("click", TypeCount(0, (-math.inf,) * 3))
     after = unfold(cells, click)[f"pop:{item}"].types["click"]
     assert after.count == before.count
     for mine, theirs, half_life in zip(after.decayed, before.decayed, popularity.HALF_LIVES, strict=True):
@@ -163,7 +163,7 @@ def test_what_is_taken_back_no_longer_counts(history, item):
 
 
 def test_taking_back_what_was_never_counted_changes_nothing():
-    cell = PopularityCell()
+    cell = PopularityCounters()
     assert unfold({"pop:a": cell}, entry("a"))["pop:a"] == cell
 
 
@@ -180,7 +180,7 @@ def test_an_item_keeps_its_strongest_followers_and_trims_the_others_together():
     history = [entry("a", at=TODAY - 60)]
     most = covisits.NEXT_WIDTH + covisits.NEXT_SLACK
     followers = [f"f{n:03}" for n in range(most + 5)]
-    cells: dict[str, aggregates.Cell] = {}
+    cells: dict[str, aggregates.Counters] = {}
     for n, follower in enumerate(followers):
         each = entry(follower, at=TODAY + n)
         cells.update(fold(cells, [transition(each, history)]))
@@ -208,9 +208,9 @@ def test_partitions_merged_count_what_all_their_events_count(parts):
     for item in "abcdef":
         here = [part[f"pop:{item}"] for part in cells if f"pop:{item}" in part]
         events = [e for part in parts for e in part if e.item == item]
-        assert popularity.merge_count(here, weights) == pytest.approx(sum(weights.get(e.type, 0) for e in events))
-        merged = popularity.merge_popularity(here, weights)
-        for decayed, half_life in zip(merged, popularity.HALF_LIVES, strict=True):
+        merged = popularity.merge(here, weights)
+        assert merged.total == pytest.approx(sum(weights.get(e.type, 0) for e in events))
+        for decayed, half_life in zip(merged.decayed, popularity.HALF_LIVES, strict=True):
             direct = math.fsum(weights.get(e.type, 0) * 2 ** ((e.at - TODAY) / half_life) for e in events)
             assert value_at(decayed, half_life, TODAY) == pytest.approx(direct, rel=1e-8, abs=1e-12)
 
@@ -223,16 +223,16 @@ def test_followers_merged_are_those_of_all_partitions(parts):
         for pair, worth in brute_force_links(part).items():
             direct[pair] += worth
     for item in "abcdef":
-        merged = summed(part[f"next:{item}"].followers for part in cells if f"next:{item}" in part)
+        merged = covisits.merge([part[f"next:{item}"] for part in cells if f"next:{item}" in part], {})
         worth = {follower: value_at(decayed, covisits.NEXT_HALF_LIFE, TODAY) for follower, decayed in merged.items()}
         assert worth == pytest.approx({pair[1]: w for pair, w in direct.items() if pair[0] == item}, rel=1e-8)
 
 
 def test_a_type_that_counts_against_takes_away_and_never_below_nothing():
     cells = folded([entry("a"), entry("a", "like"), entry("a", "dislike")])
-    less = popularity.merge_popularity([cells["pop:a"]], {"click": 1.0, "like": 1.0, "dislike": -1.0})
+    less = popularity.merge([cells["pop:a"]], {"click": 1.0, "like": 1.0, "dislike": -1.0}).decayed
     assert value_at(less[0], popularity.HALF_LIVES[0], TODAY) == pytest.approx(1.0, rel=1e-6)
-    nothing = popularity.merge_popularity([cells["pop:a"]], {"click": 1.0, "dislike": -2.0})
+    nothing = popularity.merge([cells["pop:a"]], {"click": 1.0, "dislike": -2.0}).decayed
     assert nothing == (-math.inf,) * 3
 
 

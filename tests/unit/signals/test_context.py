@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signals import context
-from signals.context import HALF_LIFE, hour_label, merge_context
+from signals.context import HALF_LIFE, hour_label
 from signals.decay import value_at
 
 randoms = st.integers(0, 2**32).map(Random)
@@ -27,7 +27,7 @@ def test_counts_are_the_decayed_sum_of_the_entries_that_were_not_taken_back(traf
     for entry in entries:
         for label in (*entry.context, hour_label(entry.at)):
             direct[entry.item, label] += WEIGHTS.get(entry.type, 0.0) * 2 ** ((entry.at - now) / HALF_LIFE)
-    merged = {item: merge_context([cell], WEIGHTS) for item, cell in told.of("ctx").items()}
+    merged = {item: context.merge([cell], WEIGHTS) for item, cell in told.of("ctx").items()}
     found = {
         (item, label): value_at(counted, HALF_LIFE, now)
         for item, counts in merged.items()
@@ -56,6 +56,6 @@ def test_aversion_takes_away_and_partitions_add_up(partition, say):
     parts = [partition(say("a", **german)), partition(say("a", **german), say("a", "dislike", **german))]
     cells = [each.of("ctx")["a"] for each in parts]
     now = parts[0].values["u:ann"].recent[0].at
-    less = merge_context(cells, {"click": 1.0, "dislike": -1.0})
+    less = context.merge(cells, {"click": 1.0, "dislike": -1.0})
     assert value_at(less["country:DE"], HALF_LIFE, now) == pytest.approx(1.0)
-    assert merge_context(cells, {"click": 1.0, "dislike": -3.0})["country:DE"] == -math.inf
+    assert context.merge(cells, {"click": 1.0, "dislike": -3.0})["country:DE"] == -math.inf

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from signals import users
 from signals.decay import value_at
-from signals.exposure import BEGINS, HALF_LIFE, LONGEST, by_bucket, merge_exposure
+from signals.exposure import BEGINS, HALF_LIFE, LONGEST, by_bucket, merge
 
 randoms = st.integers(0, 2**32).map(Random)
 
@@ -77,7 +77,7 @@ def test_counts_are_read_by_bucket_with_weights(partition, say):
         partition(say("a", "impression", position=2), say("a", "click", recommendation_id="r", position=2)),
         partition(say("a", "click", seconds=HALF_LIFE, recommendation_id="r", position=12)),
     ]
-    counts = merge_exposure(each.of("exp")["a"] for each in told)
+    counts = merge([each.of("exp")["a"] for each in told], {})
     now = told[1].values["u:ann"].recent[0].at
     clicks = by_bucket(counts, {"click": 2.0}, now)
     assert clicks == pytest.approx([0, 0, 1, 0, 0, 0, 2, 0])

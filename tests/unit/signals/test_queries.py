@@ -6,13 +6,13 @@ import pytest
 
 from signals import queries
 from signals.decay import value_at
-from signals.queries import HALF_LIFE, WORDS, merge_queries, query_key, query_words, words_of
+from signals.queries import HALF_LIFE, WORDS, merge_word, query_key, query_words, words_of
 
 
 def after(told, word):
     now = max(entry.at for value in told.values.values() for entry in value.recent)
     cell = told.cells.get(query_key(word))
-    found = merge_queries([cell] if cell else [], word)
+    found = merge_word([cell] if cell else [], word)
     return {item: value_at(count, HALF_LIFE, now) for item, count in found.items()}
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from signals import tail, users
 from signals.counters import Retraction
-from signals.tail import CHUNK, RING, TailCell, tail_key
+from signals.tail import CHUNK, RING, TailChunk, tail_key
 
 randoms = st.integers(0, 2**32).map(Random)
 
@@ -73,5 +73,5 @@ def test_what_is_taken_back_leaves_the_tail_and_is_named(partition, say):
 
 
 def test_taking_back_what_a_later_lap_has_replaced_changes_nothing(say):
-    cell = TailCell(RING, (tail.TailEntry(CHUNK * RING, b"12345678", "a", "click", 0.0),))
+    cell = TailChunk(RING, (tail.TailEntry(CHUNK * RING, b"12345678", "a", "click", 0.0),))
     assert tail.fold(cell, [Retraction(0)]) == cell
