@@ -40,6 +40,7 @@ from serving.http.parameters import (
     token,
     valid_id,
 )
+from serving.http.statistics import statistics_answer
 from serving.ranking.item_lists import ItemList
 from serving.service.cursors import offset_of
 from serving.service.service import ServingService
@@ -185,8 +186,8 @@ class _Handlers:
         """``GET /v1/statistics/{kind}``."""
         parameters = _query(StatisticsParameters, request)
         category = parameters.category[0] if parameters.category else EVERY
-        statistics, kind = self._service.statistics, request.path_params["kind"]
-        return await statistics.answer(kind, parameters.period, category, parameters.count)
+        reader, kind = self._service.statistics, request.path_params["kind"]
+        return await statistics_answer(reader, kind, parameters.period, category, parameters.count)
 
     def item_list(self, kind: ItemList) -> Handler:
         """``GET /v1/popular`` and its like."""

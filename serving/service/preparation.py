@@ -83,7 +83,7 @@ class RequestPreparation:
         """The user's state and, read at the same time, the user's precomputed list."""
         if models.version is None or not models.has_lists:
             return await reading, None
-        cached, stored = self._lists.kept(models.version, user_id)
+        cached, stored = self._lists.cached(models.version, user_id)
         if cached:
             return await reading, stored
         user_state, stored_list = await asyncio.gather(

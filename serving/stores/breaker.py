@@ -1,7 +1,7 @@
-"""A deadline and a circuit breaker around one source, so that a dead one costs nobody's time.
+"""A deadline and a circuit breaker around one source, so that no request waits for a source that is down.
 
 Closed: calls go through. After ``failures`` in a row it opens: calls fail at once. After ``rest`` seconds one
-call is let through as a probe; its success closes the breaker, its failure opens it for another rest.
+call is let through as a probe. Its success closes the breaker; its failure opens it for another ``rest``.
 (Nygard, "Release It!", 2007.)
 """
 
@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 
 
 class SourceDown(StoreUnavailable):
-    """A source gave nothing: it was too slow, it failed, or it is resting."""
+    """A source did not answer: it was too slow, it failed, or its breaker is open."""
 
     def __init__(self, source: str, outcome: str) -> None:
         super().__init__(f"{source}: {outcome}")
@@ -32,7 +32,7 @@ class SourceDown(StoreUnavailable):
 
 
 class Breaker:
-    """The state of one source. ``clock`` gives seconds that only move forward."""
+    """The circuit breaker of one source. ``clock`` is a monotonic clock (seconds)."""
 
     def __init__(self, failures: int, rest: float, clock: Clock) -> None:
         self._limit, self._rest, self._clock = failures, rest, clock
@@ -41,33 +41,33 @@ class Breaker:
 
     @property
     def open(self) -> bool:
-        """Whether calls are being refused, a probe aside."""
+        """Whether calls are refused, except for a probe."""
         return self._failed >= self._limit
 
     def admit(self) -> bool:
-        """Whether this call may go through; while open, true once a rest."""
+        """Whether this call may go through; while the breaker is open, true once every ``rest`` seconds."""
         if not self.open:
             return True
         now = self._clock()
         if now < self._retry_at:
             return False
-        # Whoever gets here is the probe; others wait for another rest.
+        # This call is the probe; others are refused until the next one.
         self._retry_at = now + self._rest
         return True
 
     def succeeded(self) -> None:
-        """A call went well."""
+        """A call succeeded: close the breaker."""
         self._failed = 0
 
     def failed(self) -> None:
-        """A call failed or was too slow."""
+        """A call failed or was too slow: count it."""
         self._failed += 1
         if self.open:
             self._retry_at = self._clock() + self._rest
 
 
 class Guard:
-    """Calls one source under a deadline and its breaker, and counts what came of it."""
+    """Calls one source under a deadline and its breaker, and counts the outcomes."""
 
     def __init__(self, source: str, seconds: float, breaker: Breaker) -> None:
         self._source, self._seconds, self._breaker = source, seconds, breaker
@@ -76,13 +76,13 @@ class Guard:
         self._gauge = metrics.BREAKER_OPEN.labels(source)
 
     async def call(self, read: Callable[[], Awaitable[T]], seconds: float | None = None) -> T:
-        """What the source answers within ``seconds`` (the guard's own by default); raises SourceDown."""
+        """The answer of the source within ``seconds`` (by default those of the guard); raises SourceDown."""
         if not self._breaker.admit():
             self._outcomes["open"].inc()
             raise SourceDown(self._source, "open")
         began = perf_counter()
         try:
-            answer = await _within(read, self._seconds if seconds is None else seconds)
+            answer = await _with_deadline(read, self._seconds if seconds is None else seconds)
         except TimeoutError:
             self._fail("timeout")
             raise SourceDown(self._source, "timeout") from None
@@ -112,10 +112,10 @@ class Guard:
 _OUTCOMES = ("ok", "timeout", "failed", "open")
 
 
-async def _within(read: Callable[[], Awaitable[T]], seconds: float) -> T:
-    """What is read, or TimeoutError.
+async def _with_deadline(read: Callable[[], Awaitable[T]], seconds: float) -> T:
+    """The answer of ``read``; raises TimeoutError.
 
-    An answer that has arrived while this process was busy is not late: it gets a few turns of the loop to be taken.
+    An answer that arrived while this process was busy is not late: after the deadline it gets a few turns of the loop.
     """
     deadline = _Deadline()
     loop = asyncio.get_running_loop()
@@ -132,7 +132,7 @@ async def _within(read: Callable[[], Awaitable[T]], seconds: float) -> T:
 
 
 class _Deadline:
-    """Cancels the task that it is made in some turns of the loop after it has passed, unless it is over by then."""
+    """Cancels the current task a few turns of the loop after the deadline, unless ``over`` is set before."""
 
     def __init__(self) -> None:
         task = asyncio.current_task()
@@ -141,7 +141,7 @@ class _Deadline:
         self.over = self.ended = False
 
     def passed(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
-        """Wait for so many turns, then end the read."""
+        """The deadline has passed: wait for this number of turns, then cancel the read."""
         if self.over:
             return
         if turns:

@@ -1,4 +1,4 @@
-"""Waiting for events to count: one look at the fences serves every read that waits."""
+"""Waiting until an event is processed: one read of the fences serves all waiting requests."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from serving.stores.breaker import Guard, SourceDown
 
 
 class FenceWatch:
-    """Looks at the fences of ``users`` every ``poll_seconds``, and only while somebody waits."""
+    """Polls the fences of the ``users`` signal every ``poll_seconds``, only while a request waits."""
 
     def __init__(self, reader: SignalReader, guard: Guard, poll_seconds: float) -> None:
         self._reader, self._guard, self._poll_seconds = reader, guard, poll_seconds
         self._waiting: dict[int, list[tuple[int, asyncio.Future[bool]]]] = {}
-        self._looking: asyncio.Task[None] | None = None
+        self._poller: asyncio.Task[None] | None = None
 
     async def reached(self, token: OffsetToken, seconds: float) -> bool:
-        """Whether the event counts within so many seconds; raises SourceDown."""
+        """True once the event at this offset is processed; False after ``seconds``; raises SourceDown."""
         waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(token.partition, []).append((token.offset, waiter))
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look())
+        if self._poller is None or self._poller.done():
+            self._poller = asyncio.create_task(self._poll())
         try:
             return await asyncio.wait_for(waiter, seconds)
         except TimeoutError:
             return False
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         while self._waiting:
             await asyncio.sleep(self._poll_seconds)
             try:
-                found = await self._guard.call(partial(self._reader.fences, Signal.USERS, tuple(self._waiting)))
+                fences = await self._guard.call(partial(self._reader.fences, Signal.USERS, tuple(self._waiting)))
             except SourceDown as error:
                 self._give_up(error)
             else:
-                self._release(found)
+                self._release(fences)
 
     def _release(self, fences: dict[int, Fence]) -> None:
         for partition, waiters in list(self._waiting.items()):
@@ -47,7 +47,7 @@ class FenceWatch:
             for offset, waiter in waiters:
                 if offset <= reached and not waiter.done():
                     waiter.set_result(True)
-            self._keep(partition, [each for each in waiters if not each[1].done()])
+            self._keep(partition, [waiter for waiter in waiters if not waiter[1].done()])
 
     def _give_up(self, error: SourceDown) -> None:
         for waiters in self._waiting.values():

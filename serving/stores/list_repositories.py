@@ -1,4 +1,4 @@
-"""Where precomputed lists are read from: several places in order, each under its own breaker, within one deadline."""
+"""Reads precomputed lists from several repositories in order, each under its own breaker, within one deadline."""
 
 from __future__ import annotations
 
@@ -13,36 +13,39 @@ from serving.stores.breaker import Guard, SourceDown
 
 
 class ListRepositories:
-    """Asks one after the other; the first that has the list answers.
+    """Tries the repositories in order and returns the first list.
 
-    What is left of the deadline is shared evenly by those that are left, so that one that hangs leaves the next
-    its time; once its breaker is open it takes none.
+    The remaining time is divided evenly between the remaining repositories, so one that hangs leaves time for the next.
+    A repository whose breaker is open takes no time.
     """
 
     def __init__(self, readers: Mapping[str, tuple[ListReader, Guard]], seconds: float) -> None:
         self._readers, self._seconds = tuple(readers.values()), seconds
 
     async def read(self, version: str, kind: str, key: str) -> ScoredList | None:
-        """A list, None where every place was asked and has none; raises SourceDown where that cannot be told."""
-        began, down, held = perf_counter(), None, False
-        for place, (reader, guard) in enumerate(self._readers):
-            left = max(0.0, self._seconds - (perf_counter() - began))
-            ask = partial(_ask, reader, version, kind, key)
+        """The list; None if the version has none for this key.
+
+        Raises SourceDown where no repository has the list and one of them failed, or none has the version.
+        """
+        began, first_error, version_known = perf_counter(), None, False
+        for index, (reader, guard) in enumerate(self._readers):
+            remaining = max(0.0, self._seconds - (perf_counter() - began))
+            read = partial(_read, reader, version, kind, key)
             try:
-                here, found = await guard.call(ask, left / (len(self._readers) - place))
+                has_version, scored = await guard.call(read, remaining / (len(self._readers) - index))
             except SourceDown as error:
-                down = down or error
+                first_error = first_error or error
                 continue
-            if found is not None:
-                return found
-            held |= here
-        if down is not None or not held:
-            raise down or SourceDown("lists", "the version is in none of the repositories")
+            if scored is not None:
+                return scored
+            version_known |= has_version
+        if first_error is not None or not version_known:
+            raise first_error or SourceDown("lists", "the version is in none of the repositories")
         return None
 
 
-async def _ask(reader: ListReader, version: str, kind: str, key: str) -> tuple[bool, ScoredList | None]:
-    """Whether the version may be there, and the list."""
+async def _read(reader: ListReader, version: str, kind: str, key: str) -> tuple[bool, ScoredList | None]:
+    """Whether the repository may have this version, and the list."""
     try:
         data = await reader.read(version, kind, key)
     except VersionUnknown:

@@ -1,4 +1,4 @@
-"""Reading what a site says of its users: their attributes."""
+"""Reads the attributes that a site has sent about its users."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ProfileReader:
         self._reader, self._guard, self._partitions = reader, guard, partitions
 
     async def attributes(self, user_id: str, degraded: list[str]) -> dict[str, Any] | None:
-        """Returns a user's attributes, None where there is no profile; a failure is added to ``degraded``."""
+        """A user's attributes; None without a profile; a failure adds ``profiles`` to ``degraded``."""
         partition = partition_of(user_id.encode(), self._partitions)
         try:
             read = partial(self._reader.read, partition, Signal.PROFILES, [user_id])

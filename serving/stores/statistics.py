@@ -1,4 +1,4 @@
-"""Published statistics: best rated, most viewed, rising. Read from the store at most every few seconds."""
+"""Published statistics: best rated, most viewed, rising. Each is read from the store once in a few seconds at most."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ import asyncio
 import math
 from typing import Any, Final
 
-import msgspec
 import structlog
 
 from models.ratings import Ratings
 from schemas.errors import FreshetError
-from schemas.http.problems import ProblemError
 from schemas.ports import Clock, Documents
 from schemas.statistics import (
     EVERY,
-    KINDS,
     RATINGS,
     Kind,
     Period,
@@ -25,52 +22,34 @@ from schemas.statistics import (
 )
 from serving.state.catalogue import Catalogue
 
-KEPT_SECONDS: Final = 10.0
-KEPT_RATINGS_SECONDS: Final = 60.0
+CACHE_SECONDS: Final = 10.0
+RATINGS_CACHE_SECONDS: Final = 60.0
 
 _log = structlog.get_logger(__name__)
 
 
 class StatisticsReader:
-    """What offline has published, for one event loop."""
+    """Reads the tables that offline jobs have published; used from one event loop."""
 
     def __init__(self, documents: Documents | None, catalogue: Catalogue, steady: Clock) -> None:
         self._documents, self._catalogue, self._steady = documents, catalogue, steady
         self._ratings: Ratings | None = None
         self._rated_at = -math.inf
-        self._kept: dict[str, tuple[float, Statistics | None]] = {}
-
-    async def answer(self, kind: str, period: Period, category: str, count: int) -> dict[str, Any]:
-        """A table as the API shows it; raises ProblemError where there is none."""
-        known = next((each for each in KINDS if each == kind), None)
-        if known is None:
-            raise ProblemError(404, "unknown-statistics", f"There are {', '.join(KINDS)}.", field="kind")
-        found = await self.table(known, period)
-        if found is None:
-            raise ProblemError(404, "no-statistics", "No statistics are published yet; run 'freshet statistics'.")
-        prior = found.priors.get(category)
-        return {
-            "kind": kind,
-            "period": period,
-            "category": category or None,
-            "as_of": found.as_of,
-            "prior": None if prior is None else msgspec.structs.asdict(prior),
-            "items": self.shown(found, category, count),
-        }
+        self._tables: dict[str, tuple[float, Statistics | None]] = {}
 
     async def table(self, kind: Kind, period: Period) -> Statistics | None:
-        """A published table, a few seconds old at most; None where there is none or the store is away."""
+        """A published table, at most CACHE_SECONDS old; None if there is none or the store was never reached."""
         name, now = document_of(kind, period), self._steady()
-        kept = self._kept.get(name)
-        if kept is None or now - kept[0] >= KEPT_SECONDS:
-            kept = now, await asyncio.to_thread(self._read, name, None if kept is None else kept[1])
-            self._kept[name] = kept
-        return kept[1]
+        cached = self._tables.get(name)
+        if cached is None or now - cached[0] >= CACHE_SECONDS:
+            cached = now, await asyncio.to_thread(self._read, name, None if cached is None else cached[1])
+            self._tables[name] = cached
+        return cached[1]
 
     async def ratings(self) -> Ratings | None:
-        """The published model of predicted ratings, a minute old at most; None where there is none."""
+        """The published model of predicted ratings, at most RATINGS_CACHE_SECONDS old; None if there is none."""
         now = self._steady()
-        if now - self._rated_at >= KEPT_RATINGS_SECONDS:
+        if now - self._rated_at >= RATINGS_CACHE_SECONDS:
             self._rated_at = now
             self._ratings = await asyncio.to_thread(self._read_ratings)
         return self._ratings
@@ -83,15 +62,15 @@ class StatisticsReader:
             _log.warning("ratings_not_read", reason=str(error))
             return self._ratings
 
-    def shown(self, found: Statistics, category: str, count: int) -> list[dict[str, Any]]:
-        """The items of a category that are still in the shop, with the catalogue's titles."""
+    def rows(self, table: Statistics, category: str, count: int) -> list[dict[str, Any]]:
+        """The first ``count`` items of a category that are not hidden, with the titles of the catalogue."""
         rows = []
-        for item in found.categories.get(category, []):
-            at = self._catalogue.position(item.item_id)
-            view = None if at is None else self._catalogue.item(at)
-            if at is not None and (view is None or not view.hidden):
-                title = item.title if view is None else view.title
-                rows.append({"item_id": item.item_id, "title": title, **item.figures})
+        for ranked in table.categories.get(category, []):
+            position = self._catalogue.position(ranked.item_id)
+            item = None if position is None else self._catalogue.item(position)
+            if position is not None and (item is None or not item.hidden):
+                title = ranked.title if item is None else item.title
+                rows.append({"item_id": ranked.item_id, "title": title, **ranked.figures})
         return rows[:count]
 
     def _read(self, name: str, older: Statistics | None) -> Statistics | None:
@@ -103,6 +82,6 @@ class StatisticsReader:
             return older
 
 
-def choices(found: Statistics | None) -> list[str]:
-    """The categories that a table has, by name."""
-    return sorted(name for name in (found.categories if found else ()) if name != EVERY)
+def category_names(table: Statistics | None) -> list[str]:
+    """The names of a table's categories, sorted; none without a table."""
+    return sorted(name for name in (table.categories if table else ()) if name != EVERY)

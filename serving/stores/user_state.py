@@ -1,4 +1,4 @@
-"""Reading a person's value from the ``users`` signal, with the guests that the person was, and waiting for an event."""
+"""Reads a user's value from the ``users`` signal, with the values of linked anonymous users, and waits for an event."""
 
 from __future__ import annotations
 
@@ -22,28 +22,29 @@ from signals.users import UserValue
 
 @dataclass
 class UserState:
-    """What was read of one person, and what could not be."""
+    """The values read for one user, and the names of the reads that failed."""
 
     own: bytes | None = None
-    """The person's packed value."""
-    guests: list[bytes] = field(default_factory=list)
-    """The packed values of the guests that the person was."""
+    """The user's packed value."""
+    anonymous: list[bytes] = field(default_factory=list)
+    """The packed values of the anonymous users that are linked to the user."""
     links: tuple[str, ...] = ()
-    """The guests that the person's value names."""
+    """Ids of the anonymous users that the user's value names."""
     offset: OffsetToken | None = None
-    """Where the person's last applied event stands."""
+    """The offset of the user's last applied event."""
     inputs: dict[str, bytes] = field(default_factory=dict)
     """The packed values as they were read, by key."""
     degraded: list[str] = field(default_factory=list)
+    """Names of the reads that failed, as answers show them."""
 
     @cached_property
     def value(self) -> UserValue:
-        """The person's value with the guests' merged in, unpacked when first asked for."""
-        return merge(users.decode(self.own), [users.decode(data) for data in self.guests])
+        """The user's value merged with those of the anonymous users, unpacked at first use."""
+        return merge(users.decode(self.own), [users.decode(data) for data in self.anonymous])
 
 
 class UserStateReader:
-    """Reads within deadlines; ``after_seconds`` is the longest wait for an event."""
+    """Reads user values within deadlines; ``after_seconds`` is the longest wait for an event."""
 
     def __init__(
         self, reader: SignalReader, guard: Guard, partitions: int, after_seconds: float, poll_seconds: float
@@ -53,7 +54,7 @@ class UserStateReader:
         self._watch = FenceWatch(reader, guard, poll_seconds)
 
     async def read(self, user_id: str, anonymous_id: str | None = None, after: OffsetToken | None = None) -> UserState:
-        """The person's value; never raises: what could not be read is in ``degraded``."""
+        """The values of a user; never raises: a failed read is named in ``degraded``."""
         user_state = UserState()
         keys = [user_key(user_id), anonymous_key(user_id), session_key(user_id)]
         partition = self._partition(user_id)
@@ -61,11 +62,11 @@ class UserStateReader:
             if after is None or after.partition != partition:
                 if after is not None:
                     await self._wait(after, (), user_state)
-                found = await self._values(partition, keys)
+                signal_values = await self._values(partition, keys)
             else:
-                found = await self._wait(after, keys, user_state)
-            self._take(user_state, partition, keys, found)
-            await self._add_guests(user_state, user_id, anonymous_id)
+                signal_values = await self._wait(after, keys, user_state)
+            self._take(user_state, partition, keys, signal_values)
+            await self._add_anonymous(user_state, user_id, anonymous_id)
         except SourceDown:
             user_state.degraded.append("signals")
         return user_state
@@ -77,9 +78,9 @@ class UserStateReader:
         return await self._guard.call(partial(self._reader.read, partition, Signal.USERS, keys))
 
     @staticmethod
-    def _take(user_state: UserState, partition: int, keys: Sequence[str], found: SignalValues) -> None:
-        """A guest's value counts only where there is none of a known user."""
-        for key, data in zip(keys, found.values, strict=True):
+    def _take(user_state: UserState, partition: int, keys: Sequence[str], signal_values: SignalValues) -> None:
+        """Keep the first value that is present: that of the known user, of the anonymous user, or of the session."""
+        for key, data in zip(keys, signal_values.values, strict=True):
             if data is not None:
                 user_state.inputs[key] = user_state.own = data
                 head = users.head(data)
@@ -88,33 +89,37 @@ class UserStateReader:
                 return
 
     async def _wait(self, after: OffsetToken, keys: Sequence[str], user_state: UserState) -> SignalValues:
-        """These values, once the fence of the event's partition has reached it or the time is up."""
+        """The values of these keys, read after the event at ``after`` is processed or ``after_seconds`` have passed."""
         began = perf_counter()
         try:
-            found = await self._values(after.partition, keys)
-            reached = found.fence is not None and found.fence.offset >= after.offset
+            signal_values = await self._values(after.partition, keys)
+            reached = signal_values.fence is not None and signal_values.fence.offset >= after.offset
             if not reached:
                 reached = await self._watch.reached(after, self._after_seconds)
-                found = await self._values(after.partition, keys)
+                signal_values = await self._values(after.partition, keys)
         except SourceDown:
             user_state.degraded.append("after")
             raise
         metrics.AFTER_WAIT_SECONDS.observe(perf_counter() - began)
         if not reached:
             user_state.degraded.append("after")
-        return found
+        return signal_values
 
-    async def _add_guests(self, user_state: UserState, user_id: str, anonymous_id: str | None) -> None:
-        """Merge the linked guests' values in; without them the answer is only degraded."""
-        named = (anonymous_id,) if anonymous_id is not None else ()
-        guests = [guest for guest in dict.fromkeys((*user_state.links, *named)) if guest != user_id]
-        if not guests:
+    async def _add_anonymous(self, user_state: UserState, user_id: str, anonymous_id: str | None) -> None:
+        """Add the values of the linked anonymous users; a failed read only degrades the answer."""
+        requested = (anonymous_id,) if anonymous_id is not None else ()
+        anonymous_ids = [
+            linked_id for linked_id in dict.fromkeys((*user_state.links, *requested)) if linked_id != user_id
+        ]
+        if not anonymous_ids:
             return
-        keys = [anonymous_key(guest) for guest in guests]
-        reads = (self._values(self._partition(guest), (key,)) for guest, key in zip(guests, keys, strict=True))
-        found = await asyncio.gather(*reads, return_exceptions=True)
+        keys = [anonymous_key(linked_id) for linked_id in anonymous_ids]
+        reads = (
+            self._values(self._partition(linked_id), (key,)) for linked_id, key in zip(anonymous_ids, keys, strict=True)
+        )
+        answers = await asyncio.gather(*reads, return_exceptions=True)
         present: dict[str, bytes] = {}
-        for key, answer in zip(keys, found, strict=True):
+        for key, answer in zip(keys, answers, strict=True):
             if isinstance(answer, SignalValues):
                 if (data := answer.values[0]) is not None:
                     present[key] = data
@@ -123,4 +128,4 @@ class UserStateReader:
             else:
                 raise answer
         user_state.inputs |= present
-        user_state.guests = list(present.values())
+        user_state.anonymous = list(present.values())

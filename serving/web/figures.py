@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from schemas.statistics import KINDS, PERIODS, Kind, Period, Statistics
-from serving.stores.statistics import StatisticsReader, choices
+from serving.stores.statistics import StatisticsReader, category_names
 
 _COUNT: Final = 20
 _TITLES: Final[dict[Kind, str]] = {"best-rated": "Best rated", "most-viewed": "Most viewed", "rising": "Rising"}
@@ -20,7 +20,7 @@ async def page_of(published: StatisticsReader, period: str, category: str) -> di
     """What the template shows; an unknown period is a month."""
     chosen: Period = next((each for each in PERIODS if each == period), "month")
     found = [(kind, await published.table(kind, chosen)) for kind in KINDS]
-    names = sorted({name for _, each in found for name in choices(each)})
+    names = sorted({name for _, each in found for name in category_names(each)})
     return {
         "period": chosen,
         "periods": PERIODS,
@@ -31,7 +31,7 @@ async def page_of(published: StatisticsReader, period: str, category: str) -> di
 
 
 def _table(published: StatisticsReader, kind: Kind, found: Statistics | None, category: str) -> dict[str, Any]:
-    rows = [] if found is None else published.shown(found, category, _COUNT)
+    rows = [] if found is None else published.rows(found, category, _COUNT)
     columns = [name for name in (rows[0] if rows else ()) if name not in {"item_id", "title"}]
     shown = [
         {"item_id": row["item_id"], "title": row["title"], "figures": [f"{row[name]:,.4g}" for name in columns]}

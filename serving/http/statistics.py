@@ -1,0 +1,32 @@
+"""The answer of ``GET /v1/statistics/{kind}``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from schemas.http.problems import ProblemError
+from schemas.statistics import KINDS, Period
+from serving.stores.statistics import StatisticsReader
+
+
+async def statistics_answer(
+    reader: StatisticsReader, kind: str, period: Period, category: str, count: int
+) -> dict[str, Any]:
+    """A published table as JSON values; raises ProblemError (404) for an unknown kind, or without a table."""
+    known = next((name for name in KINDS if name == kind), None)
+    if known is None:
+        raise ProblemError(404, "unknown-statistics", f"There are {', '.join(KINDS)}.", field="kind")
+    table = await reader.table(known, period)
+    if table is None:
+        raise ProblemError(404, "no-statistics", "No statistics are published yet; run 'freshet statistics'.")
+    prior = table.priors.get(category)
+    return {
+        "kind": kind,
+        "period": period,
+        "category": category or None,
+        "as_of": table.as_of,
+        "prior": None if prior is None else msgspec.structs.asdict(prior),
+        "items": reader.rows(table, category, count),
+    }
