@@ -2,9 +2,9 @@
 
     genres has "RPG" and price < $max and not (platforms has "VR")
 
-It has no loops, calls or side effects, its length, depth and number of tests are bounded, and whatever is missing is a
-missing value, never an error. A test holds where *any* value of the field and any value that it is compared with
-satisfy it; ``!=`` is ``not … =``. The whole language is described in ``docs/serving.md``.
+It has no loops, calls or side effects. Its length, depth and number of tests are bounded. A missing field or parameter
+is a missing value, never an error. A test holds if *any* value of the field and *any* value that it is compared with
+satisfy it. ``!=`` is ``not … =``. ``docs/serving.md`` describes the whole language.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MAX_LIST: Final = 500
 _AGE: Final = ("age",)
 _ITEM_ID: Final = ("item_id",)
 _SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
-_ASKED: Final = ("user_id", "anonymous_id", "session_id", "item_id")
+_REQUEST_FIELDS: Final = ("user_id", "anonymous_id", "session_id", "item_id")
 
 _GRAMMAR: Final = r"""
 ?start: either
@@ -101,41 +101,41 @@ _IN_WORDS: Final = {
 
 
 class Field(NamedTuple):
-    """A field of items, and where the filter names it."""
+    """A field of items, and the column of the filter's text that names it."""
 
     path: Path
     place: int
 
 
 class Parameter(NamedTuple):
-    """A value that the request brings: ``$now``, ``$user.…``, ``$context.…``, and ``$name`` for ``$context.name``."""
+    """A value from the request: ``$now``, ``$user.…``, ``$context.…``, and ``$name`` for ``$context.name``."""
 
     path: Path
 
     @property
     def attribute(self) -> str | None:
-        """The user's attribute that this reads, if it is one."""
+        """The user's attribute that this parameter reads, if any."""
         below = self.path[2:] if self.path[:2] == ("user", "attributes") else self.path[1:]
         return below[0] if self.path[0] == "user" and below else None
 
-    def values(self, asked: RecommendationRequest) -> tuple[Value, ...]:
-        """The values of this request; none where it does not say."""
+    def values(self, request: RecommendationRequest) -> tuple[Value, ...]:
+        """The values that the request has for this parameter; empty if it has none."""
         if self.path == ("now",):
-            return (Value(moment=asked.now),)
+            return (Value(moment=request.now),)
         if self.path[0] == "user":
-            return values_of(dig(asked.attributes, self.path[2 if self.path[1:2] == ("attributes",) else 1 :]))
-        if self.path[0] in _ASKED and len(self.path) == 1:
-            return values_of(getattr(asked, self.path[0]))
-        found = asked.context.get(".".join(self.path[1:] if self.path[0] == "context" else self.path))
-        return () if found is None else (read_loosely(found),)
+            return values_of(dig(request.attributes, self.path[2 if self.path[1:2] == ("attributes",) else 1 :]))
+        if self.path[0] in _REQUEST_FIELDS and len(self.path) == 1:
+            return values_of(getattr(request, self.path[0]))
+        value = request.context.get(".".join(self.path[1:] if self.path[0] == "context" else self.path))
+        return () if value is None else (read_loosely(value),)
 
 
 Constant = tuple["Value | Parameter", ...]
-"""What is known before any item is looked at, once the request has filled in its parameters."""
+"""Values that do not depend on the item; parameters are resolved from the request."""
 
 
 class Test(NamedTuple):
-    """One field (or constant) against a constant, by the name of a test, such as ``<`` or ``contains``."""
+    """A comparison of one field (or constant) with a constant, by the name of a test, such as ``<`` or ``contains``."""
 
     subject: Field | Constant
     name: str
@@ -144,7 +144,7 @@ class Test(NamedTuple):
 
 
 class Group(NamedTuple):
-    """``and``, ``or`` or ``not`` of others."""
+    """``and``, ``or`` or ``not`` of tests and groups."""
 
     name: str
     parts: tuple[Test | Group, ...]
@@ -152,35 +152,35 @@ class Group(NamedTuple):
 
 
 class Expression(NamedTuple):
-    """A filter ready to be asked of any catalogue, and the attributes of the user that it reads."""
+    """A parsed filter, and the user's attributes that it reads."""
 
     root: Test | Group
     attributes: frozenset[str]
 
-    def holds(self, asked: RecommendationRequest, fields: Fields) -> Bools:
-        """Of which positions it holds, shape (n,)."""
-        return _holds(self.root, asked, fields)
+    def holds(self, request: RecommendationRequest, fields: Fields) -> Bools:
+        """True for the catalogue positions where the filter holds, shape (n,)."""
+        return _holds(self.root, request, fields)
 
 
 @lru_cache(maxsize=512)
 def compiled(text: str) -> Expression:
-    """The expression that a text says; raises FilterInvalid, which names the column of the fault."""
+    """Parse a filter; raises FilterInvalid, which names the column of the fault."""
     if len(text) > MAX_LENGTH:
         raise FilterInvalid(f"a filter has at most {MAX_LENGTH} characters", MAX_LENGTH + 1)
     try:
-        root: Test | Group = _PARSER.parse(text)  # type: ignore[assignment]  # what the builder makes of a tree
+        root: Test | Group = _PARSER.parse(text)  # type: ignore[assignment]  # the transformer's result
     except UnexpectedInput as error:
         raise _fault(error, text) from error
     tests = list(_tests(root))
     if len(tests) > MAX_TESTS:
         raise FilterInvalid(f"a filter has at most {MAX_TESTS} tests, this one has {len(tests)}", 1)
-    constants = (each for test in tests for each in (*_constant(test.subject), *test.wanted))
-    read = (each.attribute for each in constants if isinstance(each, Parameter))
+    values = (value for test in tests for value in (*_constant(test.subject), *test.wanted))
+    read = (value.attribute for value in values if isinstance(value, Parameter))
     return Expression(root, frozenset(name for name in read if name is not None))
 
 
 class _Builder(Transformer[Token, Any]):
-    """Makes tests and groups as the parser goes, from the inside out: nothing recurses, however deep a text nests."""
+    """Builds tests and groups while the parser runs, innermost first, so that deep nesting needs no recursion."""
 
     def either(self, parts: list[Test | Group]) -> Test | Group:
         return _group("or", parts) if len(parts) > 1 else parts[0]
@@ -195,12 +195,12 @@ class _Builder(Transformer[Token, Any]):
         return parts[0]._replace(depth=_deeper(parts))
 
     def compared(self, parts: list[Any]) -> Test | Group:
-        left, sign, right = parts
-        name = "=" if sign in ("==", "!=") else str(sign)
-        if isinstance(right, Field) and not isinstance(left, Field):
-            left, name, right = right, _FLIPPED[name], left
-        test = _test(left, name, right)
-        return _group("not", [test]) if sign == "!=" else test
+        subject, comparison, wanted = parts
+        name = "=" if comparison in ("==", "!=") else str(comparison)
+        if isinstance(wanted, Field) and not isinstance(subject, Field):
+            subject, name, wanted = wanted, _FLIPPED[name], subject
+        test = _test(subject, name, wanted)
+        return _group("not", [test]) if comparison == "!=" else test
 
     def has(self, parts: list[Any]) -> Test:
         return _test(parts[0], "=", parts[1])
@@ -233,10 +233,10 @@ class _Builder(Transformer[Token, Any]):
         return (Parameter(_path(parts)),)
 
     def listed(self, parts: list[Constant | None]) -> Constant:
-        found = tuple(each for constant in parts for each in constant or ())
-        if len(found) > MAX_LIST:
+        values = tuple(value for constant in parts for value in constant or ())
+        if len(values) > MAX_LIST:
             raise FilterInvalid(f"a list has at most {MAX_LIST} values", 1)
-        return found
+        return values
 
     def text(self, parts: list[Token]) -> Constant:
         return values_of(_unquoted(parts[0]))
@@ -313,20 +313,22 @@ def _unquoted(token: Token) -> str:
 
 
 def _fault(error: UnexpectedInput, text: str) -> FilterInvalid:
-    """What the parser did not expect, in words."""
+    """The parser's error as a sentence."""
     ended = isinstance(error, UnexpectedToken) and error.token.type == "$END"
-    place = len(text) if ended or error.pos_in_stream is None else error.pos_in_stream
-    found = text[place : place + 1] if isinstance(error, UnexpectedCharacters) else str(getattr(error, "token", ""))
-    if isinstance(error, UnexpectedCharacters) and found in ('"', "'"):
-        return FilterInvalid(f"the text that begins here has no closing {found}", place + 1)
+    offset = len(text) if ended or error.pos_in_stream is None else error.pos_in_stream
+    rejected = (
+        text[offset : offset + 1] if isinstance(error, UnexpectedCharacters) else str(getattr(error, "token", ""))
+    )
+    if isinstance(error, UnexpectedCharacters) and rejected in ('"', "'"):
+        return FilterInvalid(f"the text that begins here has no closing {rejected}", offset + 1)
     names = error.allowed if isinstance(error, UnexpectedCharacters) else getattr(error, "accepts", None)
     words = sorted(_IN_WORDS.get(name, name.lower()) for name in names or ())
-    said = f"'{found}' cannot stand here" if found and not ended else "the filter ends too early"
-    return FilterInvalid(f"{said}; expected one of: {', '.join(words)}", place + 1)
+    problem = f"'{rejected}' cannot stand here" if rejected and not ended else "the filter ends too early"
+    return FilterInvalid(f"{problem}; expected one of: {', '.join(words)}", offset + 1)
 
 
 class _Rows(NamedTuple):
-    """A column's values as one request reads them, shape (E,) each; ``exact`` where case counts."""
+    """A column's values as one request reads them, shape (E,) each; ``exact``: case matters."""
 
     column: Column
     numbers: Doubles
@@ -334,84 +336,86 @@ class _Rows(NamedTuple):
     exact: bool
 
 
-def _holds(node: Test | Group, asked: RecommendationRequest, fields: Fields) -> Bools:
+def _holds(node: Test | Group, request: RecommendationRequest, fields: Fields) -> Bools:
     if isinstance(node, Test):
-        return _tested(node, asked, fields)
-    found = _holds(node.parts[0], asked, fields)
+        return _test_matches(node, request, fields)
+    matches = _holds(node.parts[0], request, fields)
     if node.name == "not":
-        return ~found
+        return ~matches
     for part in node.parts[1:]:
-        more = _holds(part, asked, fields)
-        found = found & more if node.name == "and" else found | more
-    return found
+        part_matches = _holds(part, request, fields)
+        matches = matches & part_matches if node.name == "and" else matches | part_matches
+    return matches
 
 
-def _tested(test: Test, asked: RecommendationRequest, fields: Fields) -> Bools:
-    wanted = _filled(test.wanted, asked)
+def _test_matches(test: Test, request: RecommendationRequest, fields: Fields) -> Bools:
+    wanted = _resolved(test.wanted, request)
     if isinstance(test.subject, Field):
-        return _satisfied(_rows(test.subject.path, asked, fields), test.name, wanted, len(fields))
-    values = _filled(test.subject, asked)
+        return _satisfying_items(_rows(test.subject.path, request, fields), test.name, wanted, len(fields))
+    values = _resolved(test.subject, request)
     column = Column(lambda _: values, 1)
     column.refresh(1)
-    held = _satisfied(_Rows(column, column.numbers, column.moments, exact=False), test.name, wanted, 1)
-    return np.repeat(held, len(fields))
+    matches = _satisfying_items(_Rows(column, column.numbers, column.moments, exact=False), test.name, wanted, 1)
+    return np.repeat(matches, len(fields))
 
 
-def _rows(path: Path, asked: RecommendationRequest, fields: Fields) -> _Rows:
+def _rows(path: Path, request: RecommendationRequest, fields: Fields) -> _Rows:
     column = fields.column(path)
     if path == _AGE:
-        return _Rows(column, asked.now - column.moments, np.full(column.moments.size, np.nan), exact=False)
+        return _Rows(column, request.now - column.moments, np.full(column.moments.size, np.nan), exact=False)
     return _Rows(column, column.numbers, column.moments, exact=path == _ITEM_ID)
 
 
-def _filled(constant: Constant, asked: RecommendationRequest) -> tuple[Value, ...]:
+def _resolved(constant: Constant, request: RecommendationRequest) -> tuple[Value, ...]:
     return tuple(
-        value for each in constant for value in (each.values(asked) if isinstance(each, Parameter) else (each,))
+        value
+        for member in constant
+        for value in (member.values(request) if isinstance(member, Parameter) else (member,))
     )
 
 
-def _satisfied(rows: _Rows, name: str, wanted: Sequence[Value], size: int) -> Bools:
-    """Which items have a value that passes the test against a wanted one; for ``has all`` one for each."""
+def _satisfying_items(rows: _Rows, name: str, wanted: Sequence[Value], size: int) -> Bools:
+    """True for the items with a value that passes the test against a wanted one; ``has all`` needs one for each of them."""
     if name == "present":
-        return _owned(rows.column.owners, size)
+        return _items_of(rows.column.owners, size)
     if name == "has all":
-        held = np.full(size, bool(wanted))
+        matches = np.full(size, bool(wanted))
         for value in wanted:
-            held &= _owned(rows.column.owners[_equal(rows, (value,))], size)
-        return held
-    passed = _equal(rows, wanted) if name == "=" else _passed(rows, name, wanted)
-    return _owned(rows.column.owners[passed], size)
+            matches &= _items_of(rows.column.owners[_equal(rows, (value,))], size)
+        return matches
+    passed = _equal(rows, wanted) if name == "=" else _passing(rows, name, wanted)
+    return _items_of(rows.column.owners[passed], size)
 
 
-def _owned(owners: Ints, size: int) -> Bools:
-    held = np.zeros(size, np.bool_)
-    held[owners] = True
-    return held
+def _items_of(owners: Ints, size: int) -> Bools:
+    matches = np.zeros(size, np.bool_)
+    matches[owners] = True
+    return matches
 
 
 def _equal(rows: _Rows, wanted: Sequence[Value]) -> Bools:
-    """Which values (E,) are one of the wanted ones."""
+    """True for the values (E,) that equal one of the wanted ones."""
     texts = (value.exact if rows.exact else value.text for value in wanted)
     codes = [code for text in texts if text is not None and (code := rows.column.term(text)) is not None]
-    found = rows.column.having(codes)
+    equal = rows.column.having(codes)
     for column, numbers in (
         (rows.numbers, [value.number for value in wanted if value.number is not None]),
         (rows.moments, [value.moment for value in wanted if value.moment is not None]),
     ):
         if numbers:
-            found |= np.isin(column, numbers)
-    return found
+            equal |= np.isin(column, numbers)
+    return equal
 
 
-def _passed(rows: _Rows, name: str, wanted: Sequence[Value]) -> Bools:
-    """Which values (E,) pass a test that orders or looks into texts, against any of the wanted ones."""
-    found = np.zeros(rows.numbers.size, np.bool_)
+def _passing(rows: _Rows, name: str, wanted: Sequence[Value]) -> Bools:
+    """True for the values (E,) that pass an ordering or text test against any of the wanted ones."""
+    passed = np.zeros(rows.numbers.size, np.bool_)
     for value in wanted:
         compare = _COMPARED.get(name)
         if compare and value.number is not None:
-            found |= compare(rows.numbers, value.number)
+            passed |= compare(rows.numbers, value.number)
         if compare and value.moment is not None:
-            found |= compare(rows.moments, value.moment)
+            passed |= compare(rows.moments, value.moment)
         if (text := value.exact if rows.exact else value.text) is not None and isinstance(text, str):
-            found |= rows.column.matching(name, _TEXT_TESTS[name], text)
-    return found
+            passed |= rows.column.matching(name, _TEXT_TESTS[name], text)
+    return passed

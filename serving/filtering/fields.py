@@ -1,7 +1,7 @@
-"""Fields of items as typed columns, made when first asked for, so that a filter is a few array operations.
+"""Fields of items as typed columns, built at first use, so that a filter is a few array operations.
 
-A field holds any number of values: none where it is missing, one, or a list's. A value has up to three readings, a
-text, a number and a moment, and each column keeps all its items' values in one flat table with an owner each.
+A field has any number of values: none where it is missing, one, or those of a list. A value has up to three readings: a
+text, a number and a moment. Each column stores the values of all items in flat arrays, with the owner of each value.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ Doubles = NDArray[np.float64]
 Path = tuple[str, ...]
 _Row = tuple[float, float, int]
 Text = str | bool
-"""What is compared for being the same: a text, its case folded, or true and false."""
+"""A value that is compared for equality: a case-folded text, or true or false."""
 
 _OWN: Final = frozenset(
     {"title", "description", "categories", "tags", "price", "published_at", "available_from", "available_until"}
 )
 _COLUMNS: Final = 64
-"""Columns kept; those asked for longest ago are dropped, and made again when asked for."""
+"""Number of cached columns; the least recently used are dropped, and rebuilt at their next use."""
 _TABLES: Final = 64
 _NO_TERM: Final = 0
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?")
 
 
 class Value(NamedTuple):
-    """One value with its readings; what it cannot be read as is None. A moment is in seconds since 1970."""
+    """One value with its readings; None for a reading that it does not have. A moment is in seconds since 1970."""
 
     text: Text | None = None
     number: float | None = None
     moment: float | None = None
     exact: str | None = None
-    """The text as it was written, for ids."""
+    """The text with its case, for ids."""
 
 
 def values_of(raw: Any) -> tuple[Value, ...]:
-    """The values in what JSON holds: none in null and objects, several in a list."""
+    """The values of a JSON value: none of null and objects, several of a list."""
     if isinstance(raw, list | tuple):
-        return tuple(value for each in raw if (value := _value(each)) is not None)
+        return tuple(value for member in raw if (value := _value(member)) is not None)
     value = _value(raw)
     return () if value is None else (value,)
 
 
 def read_loosely(text: str) -> Value:
-    """A parameter of a request, which is text only, with everything that it may stand for."""
+    """A parameter of a request, which is always text, with all the readings that it may have."""
     try:
         number = float(text)
     except ValueError:
@@ -67,21 +67,21 @@ def read_loosely(text: str) -> Value:
 
 
 def moment_of(text: str) -> float | None:
-    """A date or time (RFC 3339; UTC where it names no zone) in seconds since 1970; None for other text."""
+    """A date or time (RFC 3339; UTC without a zone) in seconds since 1970; None for other text."""
     if not _DATE.fullmatch(text):
         return None
     try:
-        at = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def dig(found: Any, path: Sequence[str]) -> Any:
-    """What stands at a path in nested objects; None where there is nothing."""
+def dig(value: Any, path: Sequence[str]) -> Any:
+    """The value at a path in nested objects; None if there is none."""
     for name in path:
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return found
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def _value(raw: Any) -> Value | None:
@@ -95,10 +95,10 @@ def _value(raw: Any) -> Value | None:
 
 
 class Column:
-    """All items' values of one field: E values with owner, number, moment (NaN for none) and term, shape (E,) each."""
+    """The values of one field over all items: owner, number, moment (NaN for none) and term, shape (E,) each."""
 
     def __init__(self, read: Callable[[int], Any], size: int, *, exact: bool = False) -> None:
-        """``read`` gives what stands at a position; every one is read when first needed. ``exact``: case counts."""
+        """``read`` returns the raw value of the item at a position. ``exact``: case matters."""
         self._read, self._exact = read, exact
         self._encoded: dict[str, _Row] = {}
         self._stale = set(range(size))
@@ -109,43 +109,43 @@ class Column:
         self.moments: Doubles = np.empty(0)
         self.terms: Ints = np.empty(0, np.int32)
 
-    def touch(self, at: int) -> None:
-        """The item at a position has changed."""
-        self._stale.add(at)
+    def touch(self, position: int) -> None:
+        """Mark the item at this position as changed."""
+        self._stale.add(position)
 
     def refresh(self, size: int) -> None:
-        """Read anew what has changed; ``size`` is that of the catalogue."""
+        """Read the changed items again; ``size`` is the number of items in the catalogue."""
         if not self._stale:
             return
         stale = np.zeros(size, np.bool_)
         stale[list(self._stale)] = True
-        kept = ~stale[self.owners]
+        unchanged = ~stale[self.owners]
         owners: list[int] = []
         numbers: list[float] = []
         moments: list[float] = []
         terms: list[int] = []
-        for at in sorted(self._stale):
-            raw = self._read(at)
-            for each in raw if type(raw) in (list, tuple) else (raw,):
-                row = self._row(each)
+        for position in sorted(self._stale):
+            raw = self._read(position)
+            for member in raw if type(raw) in (list, tuple) else (raw,):
+                row = self._row(member)
                 if row is not None:
                     number, moment, term = row
-                    owners.append(at)
+                    owners.append(position)
                     numbers.append(number)
                     moments.append(moment)
                     terms.append(term)
         self._stale.clear()
-        self.owners = np.append(self.owners[kept], np.array(owners, np.int32))
-        self.numbers = np.append(self.numbers[kept], np.array(numbers, np.float64))
-        self.moments = np.append(self.moments[kept], np.array(moments, np.float64))
-        self.terms = np.append(self.terms[kept], np.array(terms, np.int32))
+        self.owners = np.append(self.owners[unchanged], np.array(owners, np.int32))
+        self.numbers = np.append(self.numbers[unchanged], np.array(numbers, np.float64))
+        self.moments = np.append(self.moments[unchanged], np.array(moments, np.float64))
+        self.terms = np.append(self.terms[unchanged], np.array(terms, np.int32))
 
     def term(self, text: Text) -> int | None:
-        """The code of a text; None where no item ever had it."""
+        """The code of a text; None if no item ever had it."""
         return self._terms.get(text)
 
     def having(self, codes: Sequence[int]) -> Bools:
-        """Which values' texts have one of these codes, shape (E,)."""
+        """True for the values whose text has one of these codes, shape (E,)."""
         if len(codes) == 1:
             only: Bools = self.terms == codes[0]
             return only
@@ -154,22 +154,22 @@ class Column:
         return table[self.terms]
 
     def matching(self, name: str, test: Callable[[str, str], bool], wanted: str) -> Bools:
-        """Which values' texts pass a test against ``wanted``, shape (E,); a text is tested once, whoever holds it."""
+        """True for the values whose text passes a test against ``wanted``, shape (E,); each distinct text is tested once."""
         table = self._tables.get((name, wanted), np.zeros(1, np.bool_))
         if table.size <= len(self._terms):
-            missing = islice(self._terms, table.size - 1, None)
-            more = [isinstance(text, str) and test(text, wanted) for text in missing]
-            table = np.append(table, np.array(more, np.bool_))
+            untested = islice(self._terms, table.size - 1, None)
+            results = [isinstance(text, str) and test(text, wanted) for text in untested]
+            table = np.append(table, np.array(results, np.bool_))
             if len(self._tables) >= _TABLES:
                 self._tables.clear()
             self._tables[name, wanted] = table
         return table[self.terms]
 
     def _row(self, raw: Any) -> _Row | None:
-        """A value's number, moment and term; None where there is no value. Equal texts are read once."""
-        kept = self._encoded.get(raw) if isinstance(raw, str) else None
-        if kept is not None:
-            return kept
+        """The number, moment and term of a raw value; None if it is no value. Equal texts are parsed once."""
+        cached = self._encoded.get(raw) if isinstance(raw, str) else None
+        if cached is not None:
+            return cached
         if type(raw) is float:
             return raw, math.nan, _NO_TERM
         value = raw if isinstance(raw, Value) else _value(raw)
@@ -188,10 +188,10 @@ class Column:
 
 
 class Fields:
-    """The columns of a catalogue, by the path that a filter names. Positions never move."""
+    """The columns of a catalogue, by the path that a filter names. Positions never change."""
 
     def __init__(self, ids: Sequence[str], items: Sequence[Item | None]) -> None:
-        """Both grow as the catalogue does; whoever changes an item calls ``touch``."""
+        """``ids`` and ``items`` are lists that the catalogue extends. A caller that changes an item calls ``touch``."""
         self._ids, self._items = ids, items
         self._columns: OrderedDict[Path, Column] = OrderedDict()
         self._attributes: set[str] = set()
@@ -199,26 +199,26 @@ class Fields:
     def __len__(self) -> int:
         return len(self._ids)
 
-    def touch(self, at: int) -> None:
-        """The item at a position has come or changed."""
-        item = self._items[at]
+    def touch(self, position: int) -> None:
+        """Mark the item at this position as new or changed."""
+        item = self._items[position]
         if item is not None:
             self._attributes.update(item.attributes)
         for column in self._columns.values():
-            column.touch(at)
+            column.touch(position)
 
-    def values(self, path: Path, at: int) -> tuple[Value, ...]:
-        """One item's values of a field."""
-        return values_of(self._reader(path)(at))
+    def values(self, path: Path, position: int) -> tuple[Value, ...]:
+        """The values of a field of one item."""
+        return values_of(self._reader(path)(position))
 
     def column(self, path: Path) -> Column:
-        """A field's column as things stand now: an item's own field, ``age`` (moments), or an attribute."""
+        """The current column of a field: an own field of items, ``age`` (as moments), or an attribute."""
         column = self._columns.get(path)
         if column is None:
-            # An attribute that no item has is not looked for in each.
-            empty = path[0] not in _OWN | {"item_id", "age"} and self._attribute(path)[0] not in self._attributes
-            column = Column(self._reader(path), 0 if empty else len(self), exact=path == ("item_id",))
-            if empty:
+            # No item has this attribute: do not read them all.
+            unknown = path[0] not in _OWN | {"item_id", "age"} and self._attribute(path)[0] not in self._attributes
+            column = Column(self._reader(path), 0 if unknown else len(self), exact=path == ("item_id",))
+            if unknown:
                 return column
             self._columns[path] = column
             if len(self._columns) > _COLUMNS:
@@ -232,8 +232,8 @@ class Fields:
             return self._ids.__getitem__
         name, keys = path[0], self._attribute(path)
 
-        def read(at: int) -> Any:
-            item = self._items[at]
+        def read(position: int) -> Any:
+            item = self._items[position]
             if item is None:
                 return None
             if name == "age":
