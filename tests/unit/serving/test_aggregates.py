@@ -21,7 +21,7 @@ relaxed = settings(max_examples=40, deadline=None, suppress_health_check=[Health
 followers = st.dictionaries(st.integers(0, 59).map("item-{}".format), st.floats(0, 700), max_size=20)
 
 
-def merge_cells(world, cells):
+def merge_followers(world, cells):
     for partition, cell in enumerate(cells):
         world.merge(partition, {"next:item-1": aggregates.encode(cell)})
 
@@ -30,7 +30,7 @@ def merge_cells(world, cells):
 @given(st.lists(followers, min_size=1, max_size=8))
 def test_followers_of_all_partitions_are_summed(world, parts):
     cells = [CovisitCounters(part) for part in parts]
-    merge_cells(world, cells)
+    merge_followers(world, cells)
     for partition in range(len(parts), 8):
         world.merge(partition, {"next:item-1": aggregates.encode(CovisitCounters())})
     found = world.aggregates.followers(world.catalogue.position("item-1"))
