@@ -34,11 +34,6 @@ def log_subtract(left: float, right: float) -> float:
     return left + math.log2(1.0 - share) if share < 1.0 - 1e-12 else NOTHING
 
 
-def at_time(at: float, half_life: float, weight: float = 1.0) -> float:
-    """One event of this weight at this time (seconds), in log space."""
-    return at / half_life + math.log2(weight)
-
-
 def value_at(count: float, half_life: float, now: float) -> float:
     """What a count is worth at ``now`` (seconds)."""
     return math.exp2(min(count - now / half_life, 1_000.0))

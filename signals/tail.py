@@ -39,11 +39,6 @@ class TailChunk(msgspec.Struct, array_like=True, frozen=True, gc=False):
     gone: tuple[TailEntry, ...] = ()
 
 
-def tail_key(offset: int) -> str:
-    """The cell of the chunk that an offset belongs to."""
-    return KIND.key(_place(offset))
-
-
 def gather(transitions: Iterable[Transition], changes: Changes) -> None:
     """An interaction stands in the chunk of its offset, until it is retracted; aversion adds nothing to a session."""
     for transition in transitions:

@@ -190,11 +190,6 @@ def remembered(value: UserValue) -> tuple[Entry, ...]:
     return (*sorted(kept, key=lambda entry: (entry.at, entry.offset)), *value.recent) if kept else value.recent
 
 
-def was_seen(value: UserValue, item: str) -> bool:
-    """Whether the person has met the item; sometimes (see ``Bloom``) also where not."""
-    return item in value.seen or bloom.holds(value.past, item)
-
-
 def searched(terms: tuple[Term, ...], entry: Entry) -> Term | None:
     """The search that an interaction follows from: the last one before it, if that is not too long ago."""
     for term in reversed(terms):

@@ -8,7 +8,7 @@ from serving.state.aggregates import Aggregates
 from serving.state.catalogue import Catalogue
 from serving.state.live_sessions import LiveSessions
 from signals import aggregates, users
-from signals.tail import TailChunk, TailEntry, tail_key
+from signals.tail import CHUNK, TailChunk, TailEntry
 
 NOW = 1_795_428_000.0
 
@@ -24,16 +24,20 @@ def visited(world):
     return found
 
 
+def chunk_key(offset):
+    return f"tail:{offset // CHUNK}"
+
+
 def tell(world, entries, partition=0, gone=(), whole=False):
     cells = {}
     for session, item, offset in entries:
         new = TailEntry(offset, session.encode(), f"item-{item}", "click", NOW + offset)
-        cell = cells.get(tail_key(offset), TailChunk(offset // 256))
-        cells[tail_key(offset)] = TailChunk(cell.chunk, (*cell.entries, new))
+        cell = cells.get(chunk_key(offset), TailChunk(offset // CHUNK))
+        cells[chunk_key(offset)] = TailChunk(cell.chunk, (*cell.entries, new))
     for session, item, offset in gone:
         old = TailEntry(offset, session.encode(), f"item-{item}", "click", NOW + offset)
-        cell = cells.get(tail_key(offset), TailChunk(offset // 256))
-        cells[tail_key(offset)] = TailChunk(cell.chunk, cell.entries, (*cell.gone, old))
+        cell = cells.get(chunk_key(offset), TailChunk(offset // CHUNK))
+        cells[chunk_key(offset)] = TailChunk(cell.chunk, cell.entries, (*cell.gone, old))
     world.merge(partition, {key: aggregates.encode(cell) for key, cell in cells.items()}, whole)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signals.decay import NOTHING, at_time, log_add, log_subtract, value_at
+from signals.decay import NOTHING, log_add, log_subtract, value_at
 from signals.popularity import HALF_LIVES
 
 YEAR_1997 = datetime(1997, 1, 1, tzinfo=UTC).timestamp()
@@ -21,10 +21,14 @@ half_lives = st.sampled_from(HALF_LIVES)
 recent = st.floats(0, 60)
 
 
+def one_event(at: float, half_life: float, weight: float = 1.0) -> float:
+    return at / half_life + math.log2(weight)
+
+
 def counted(ats: list[float], half_life: float) -> float:
     count = NOTHING
     for at in ats:
-        count = log_add(count, at_time(at, half_life))
+        count = log_add(count, one_event(at, half_life))
     return count
 
 
@@ -47,20 +51,20 @@ def test_events_of_1997_and_of_today_stand_in_one_count_in_any_order(ats, half_l
 
 @given(times, half_lives)
 def test_one_event_is_worth_one_then_a_half_then_a_quarter(at, half_life):
-    count = at_time(at, half_life)
+    count = one_event(at, half_life)
     worth = [value_at(count, half_life, at + n * half_life) for n in range(3)]
     assert worth == pytest.approx([1.0, 0.5, 0.25], rel=1e-9)
 
 
 def test_old_counts_fade_to_nothing_without_failing_and_late_ones_do_not_overflow():
-    assert value_at(at_time(YEAR_1997, HOUR), HOUR, TODAY) == 0.0
-    assert math.isfinite(value_at(at_time(TODAY, HOUR), HOUR, YEAR_1997))
+    assert value_at(one_event(YEAR_1997, HOUR), HOUR, TODAY) == 0.0
+    assert math.isfinite(value_at(one_event(TODAY, HOUR), HOUR, YEAR_1997))
     assert value_at(NOTHING, HOUR, TODAY) == 0.0
 
 
 @given(times, st.floats(0, 20), half_lives)
 def test_what_was_added_can_be_taken_away(at, age, half_life):
-    old, new = at_time(at - age * half_life, half_life), at_time(at, half_life)
+    old, new = one_event(at - age * half_life, half_life), one_event(at, half_life)
     both = log_add(old, new)
     assert log_subtract(both, new) == pytest.approx(old, abs=1e-3)
     assert log_subtract(both, old) == pytest.approx(new, abs=1e-3)
@@ -68,7 +72,7 @@ def test_what_was_added_can_be_taken_away(at, age, half_life):
 
 @given(times, half_lives)
 def test_taking_away_all_or_more_leaves_nothing(at, half_life):
-    count = at_time(at, half_life)
+    count = one_event(at, half_life)
     assert log_subtract(count, count) == NOTHING
     assert log_subtract(count, count + 1) == NOTHING
     assert log_subtract(NOTHING, count) == NOTHING
@@ -78,4 +82,4 @@ def test_taking_away_all_or_more_leaves_nothing(at, half_life):
 
 @given(times, st.floats(0.01, 100), half_lives)
 def test_a_weight_multiplies(at, weight, half_life):
-    assert value_at(at_time(at, half_life, weight), half_life, at) == pytest.approx(weight, rel=1e-8)
+    assert value_at(one_event(at, half_life, weight), half_life, at) == pytest.approx(weight, rel=1e-8)
