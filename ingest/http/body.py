@@ -9,11 +9,13 @@ from fastapi import Request
 
 from ingest.validation.jsontext import Broken, json_kind, parse
 from schemas.events import MAX_BODY_BYTES, MAX_EVENTS
+from schemas.http.body import read_body
 from schemas.http.problems import ProblemError, printable
 
 JSON: Final = "application/json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
+_TOO_LARGE: Final = f"the body is larger than {MAX_BODY_BYTES:,} bytes (unpacked); send it in parts"
 _GZIP: Final = frozenset({"gzip", "x-gzip"})
 _GZIP_WINDOW: Final = 31
 
@@ -67,20 +69,12 @@ async def _read(request: Request) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > 9 or int(declared) > MAX_BODY_BYTES):
         raise _too_large()
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise _too_large()
-        chunks.append(chunk)
-    body = b"".join(chunks)
+    body = await read_body(request.stream(), MAX_BODY_BYTES, _TOO_LARGE)
     return gunzip(body, MAX_BODY_BYTES) if encoding in _GZIP else body
 
 
 def _too_large() -> ProblemError:
-    return ProblemError(
-        413, "too-large", f"the body is larger than {MAX_BODY_BYTES:,} bytes (unpacked); send it in parts"
-    )
+    return ProblemError(413, "too-large", _TOO_LARGE)
 
 
 def gunzip(data: bytes, limit: int) -> bytes:

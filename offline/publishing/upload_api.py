@@ -23,11 +23,13 @@ from schemas.errors import (
     PublicationInvalid,
     StoreUnavailable,
 )
-from schemas.http.problems import MEDIA_TYPE, ProblemError
+from schemas.http.body import read_body
+from schemas.http.problems import ProblemError, as_response
 from schemas.manifest import Manifest
 
 MAX_BYTES: Final = 256 * 1024 * 1024
 """The largest body; what is larger is published by `freshet models publish`."""
+_TOO_LARGE: Final = f"the body is larger than {MAX_BYTES:,} bytes; use `freshet models publish` for it"
 PARQUET: Final = frozenset({"application/vnd.apache.parquet", "application/x-parquet", "application/octet-stream"})
 NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 
@@ -55,7 +57,7 @@ def build_router(upload_api: UploadApi) -> APIRouter:
         try:
             return await _published(upload_api, kind, request)
         except ProblemError as problem:
-            return Response(problem.body(), problem.status, problem.headers, MEDIA_TYPE)
+            return as_response(problem)
 
     return router
 
@@ -66,7 +68,7 @@ async def _published(upload_api: UploadApi, kind: str, request: Request) -> Resp
     if known is None:
         raise ProblemError(404, "unknown-kind", f"there is no kind '{kind}'; send {', '.join(COLUMNS)}", field="kind")
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    body = await _body(request)
+    body = await read_body(request.stream(), MAX_BYTES, _TOO_LARGE)
     manifest, rows = await run_in_threadpool(_receive, upload_api, known, media_type, body)
     answer = {"version": manifest.version, "parent": manifest.parent, "kind": known, "rows": rows}
     return Response(msgspec.json.encode(answer), 201, media_type="application/json")
@@ -80,18 +82,6 @@ def _require_token(token: str, given: str) -> None:
             "send the token of FRESHET_MODELS_TOKEN as 'Authorization: Bearer TOKEN'",
             headers={"WWW-Authenticate": "Bearer"},
         )
-
-
-async def _body(request: Request) -> bytes:
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BYTES:
-            raise ProblemError(
-                413, "too-large", f"the body is larger than {MAX_BYTES:,} bytes; use `freshet models publish` for it"
-            )
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _receive(upload_api: UploadApi, kind: Kind, media_type: str, body: bytes) -> tuple[Manifest, int]:

@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 
 from schemas.answers import Answer, AnswerItem, DecidedItem, Decision, Encoded, RecommendationRequest
+from schemas.http.cursors import after_shown
 from serving import metrics
 from serving.ranking.pipeline import RankedList
-from serving.service.cursors import after_shown
 from serving.service.preparation import PreparedRequest
 from serving.state.catalogue import Catalogue
 

@@ -21,6 +21,7 @@ import structlog
 
 from schemas.answers import Answer, RecommendationRequest
 from schemas.events import Event, accept
+from schemas.http import cursors
 from schemas.http.problems import ProblemError
 from schemas.keys import Signal
 from schemas.log.records import OffsetToken
@@ -30,7 +31,6 @@ from serving.arrays import kernels
 from serving.config import Settings
 from serving.ranking.context import RankingContext, Signals
 from serving.ranking.pipeline import build_context
-from serving.service import cursors
 from serving.service.decision_log import DecisionLog
 from serving.service.explanations import Explanations
 from serving.service.item_views import browse, item_view

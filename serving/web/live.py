@@ -7,7 +7,7 @@ from typing import Final
 
 from schemas.answers import Answer
 from schemas.catalogue import Item
-from serving.http.parameters import token
+from serving.http.parsing import token
 from serving.service.service import ServingService
 from serving.web.shop import Visitor
 from signals.users import Entry

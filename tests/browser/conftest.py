@@ -25,7 +25,7 @@ from selenium.webdriver.chrome.service import Service
 from ingest.simulator import shop as simulator
 from schemas.answers import Answer, AnswerItem, Reason
 from schemas.catalogue import Item
-from serving.http import parameters
+from serving.http import parsing
 from serving.web.router import page_router
 from serving.web.shop import Visitor
 
@@ -72,7 +72,7 @@ class DictShop:
 
     async def recommendations(self, user_id: str, count: int, after: str | None) -> Answer:
         if after:
-            parameters.token(after, 1)
+            parsing.token(after, 1)
         likes = self.likes.get(user_id, [])
         gone = {*likes, *self.unwanted.get(user_id, ())}
         scored = sorted(

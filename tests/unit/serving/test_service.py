@@ -9,11 +9,11 @@ import pytest
 from models.structures.lists import ScoredList
 from schemas.answers import decode_decision
 from schemas.errors import LogBusy
+from schemas.http.cursors import shown_before
 from schemas.http.problems import ProblemError
 from schemas.keys import Signal
 from schemas.log.topics import ANSWERS
-from serving.http.parameters import session_events, token
-from serving.service.cursors import shown_before
+from serving.http.parsing import session_events, token
 from signals import aggregates, users
 from signals.counters import Transition
 

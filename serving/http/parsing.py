@@ -1,0 +1,206 @@
+"""Reads requests strictly: paths, queries and bodies become plain values; each fault names its field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote
+
+import msgspec
+from fastapi import Request
+from pydantic import ValidationError
+
+from schemas.answers import Boost
+from schemas.errors import FilterInvalid, InvalidToken
+from schemas.events import MAX_BODY_BYTES, Event
+from schemas.http.body import read_body
+from schemas.http.cursors import shown_before
+from schemas.http.problems import ProblemError, printable
+from schemas.log.records import OffsetToken
+from serving.filtering.expressions import compiled
+from serving.http.parameters import Id, ListParameters, RecommendationParameters
+
+P = TypeVar("P", bound=msgspec.Struct)
+
+_REPEATED: Final = frozenset({"exclude", "include", "category", "pin", "boost"})
+_LAST_POSITION: Final = 1_000
+_FACTOR: Final = re.compile(r"\d{1,6}(?:\.\d{1,6})?")
+_TOO_LARGE: Final = f"A body may have {MAX_BODY_BYTES} bytes; send fewer events."
+_FAULT: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>.*)`)?$", re.DOTALL)
+
+
+def path_id(request: Request, before: str, after: str, field: str) -> tuple[str, bool]:
+    """Returns the id in a path, and whether ``after`` is part of that id (because its slash was percent-encoded).
+
+    The path is read before it is decoded where the server gives it so: an encoded slash is never a separator.
+    Raises ProblemError.
+    """
+    raw: bytes = request.scope.get("raw_path") or b""
+    path = raw.decode("latin-1")
+    begin = path.find(before)
+    if begin < 0:
+        return valid_id(request.path_params[field], field), False
+    rest = path[begin + len(before) :].partition("?")[0]
+    whole = bool(after) and not rest.endswith(after)
+    text = unquote(rest if whole or not after else rest[: -len(after)], errors="replace")
+    return valid_id(text, field), whole
+
+
+def list_fields(parameters: ListParameters) -> dict[str, Any]:
+    """Returns the fields of a ``RecommendationRequest`` that every list's parameters give."""
+    return {
+        "count": parameters.count,
+        "categories": parameters.category,
+        "filter": parameters.filter,
+        "context": parameters.context,
+    }
+
+
+def recommendation_fields(parameters: RecommendationParameters) -> dict[str, Any]:
+    """Returns the fields of a ``RecommendationRequest`` that recommendations' parameters give; raises ProblemError."""
+    return list_fields(parameters) | {
+        "anonymous_id": parameters.anonymous_id,
+        "session_id": parameters.session_id,
+        "exclude": parameters.exclude,
+        "include": parameters.include,
+        "diversity": parameters.diversity,
+        "seed": parameters.seed,
+        "shown": shown_before(parameters.cursor),
+        "pins": pins(parameters.pin),
+        "boosts": boosts(parameters.boost),
+    }
+
+
+def query(kind: type[P], request: Request) -> P:
+    """Returns the query parameters; raises ProblemError, also for a parameter that does not exist."""
+    known = kind.__struct_fields__
+    fields: dict[str, Any] = {}
+    for name, value in request.query_params.multi_items():
+        if name not in known and not ("context" in known and name.startswith("context.")):
+            raise _unknown(name, known)
+        if name in _REPEATED:
+            fields.setdefault(name, []).append(value)
+        elif name.startswith("context."):
+            fields.setdefault("context", {})[name.removeprefix("context.")[:64]] = value[:256]
+        else:
+            fields[name] = value
+    return _with_readable_filter(_convert(kind, fields))
+
+
+async def body(kind: type[P], request: Request) -> P:
+    """Returns the JSON body; raises ProblemError."""
+    data = await read_body(request.stream(), MAX_BODY_BYTES, _TOO_LARGE)
+    try:
+        return _with_readable_filter(msgspec.json.decode(data, type=kind))
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProblemError(400, "malformed", f"The body is not JSON: {error}") from error
+
+
+def valid_id(text: str, field: str) -> str:
+    """Returns an id that stands in a path; raises ProblemError."""
+    try:
+        return msgspec.convert(text, Id)
+    except msgspec.ValidationError as error:
+        detail = f"{field} must be 1 to 128 characters without control characters"
+        raise ProblemError(400, "invalid", detail, field=field) from error
+
+
+def token(text: str | None, partitions: int) -> OffsetToken | None:
+    """Returns the offset token of ``after``; raises ProblemError."""
+    if text is None:
+        return None
+    try:
+        parsed = OffsetToken.parse(text)
+    except InvalidToken as error:
+        raise ProblemError(400, "invalid", f"after: {error}", field="after") from error
+    if parsed.partition >= partitions:
+        detail = f"after: there is no partition {parsed.partition}; this log has {partitions}"
+        raise ProblemError(400, "invalid", detail, field="after")
+    return parsed
+
+
+def session_events(raw: list[dict[str, Any]]) -> list[Event]:
+    """Returns an anonymous user's events; one without any id belongs to this session. Raises ProblemError with field and index."""
+    return [_event(fields, index) for index, fields in enumerate(raw)]
+
+
+def pins(texts: Sequence[str]) -> dict[str, int]:
+    """Returns the position of each pinned item, from 1; raises ProblemError."""
+    positions: dict[str, int] = {}
+    for index, text in enumerate(texts):
+        item_id, _, position = text.rpartition(":")
+        if not (item_id and position.isascii() and position.isdigit() and 1 <= int(position[:4]) <= _LAST_POSITION):
+            detail = f"pin: '{printable(text)}' is not item:place, with a place from 1 to {_LAST_POSITION}"
+            raise ProblemError(400, "invalid", detail, field="pin", index=index)
+        positions[item_id] = int(position)
+    return positions
+
+
+def boosts(texts: Sequence[str]) -> tuple[Boost, ...]:
+    """Returns the boosts of a request; raises ProblemError."""
+    return tuple(_boost(text, index) for index, text in enumerate(texts))
+
+
+def _boost(text: str, index: int) -> Boost:
+    factor, colon, expression = text.partition(":")
+    if not colon or not _FACTOR.fullmatch(factor) or not float(factor):
+        detail = f"boost: '{printable(text)}' is not factor:filter, with a factor greater than 0"
+        raise ProblemError(400, "invalid", detail, field="boost", index=index)
+    _readable(expression, "boost", index)
+    return Boost(filter=expression, factor=float(factor))
+
+
+def _convert(kind: type[P], fields: Mapping[str, Any]) -> P:
+    try:
+        return msgspec.convert(fields, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from error
+
+
+def _with_readable_filter(parameters: P) -> P:
+    if isinstance(parameters, ListParameters) and parameters.filter:
+        _readable(parameters.filter, "filter")
+    return parameters
+
+
+def _readable(expression: str, field: str, index: int | None = None) -> None:
+    try:
+        compiled(expression)
+    except FilterInvalid as error:
+        detail = f"{field}: {error}"
+        raise ProblemError(400, "invalid", detail, field=field, index=index, column=error.column) from error
+
+
+def _unknown(name: str, known: Collection[str]) -> ProblemError:
+    """A parameter that does not exist, with the one that was probably meant."""
+    near = get_close_matches(name, known, 1)
+    taken = ", ".join(sorted(known)) or "none"
+    hint = f"did you mean '{near[0]}'?" if near else f"this address takes {taken}"
+    return ProblemError(400, "unknown-parameter", f"There is no parameter '{printable(name)}'; {hint}", field=name)
+
+
+def _invalid(error: msgspec.ValidationError) -> ProblemError:
+    fault = _FAULT.match(str(error))
+    what, path = (fault["what"], fault["path"]) if fault else (str(error), None)
+    field = re.sub(r"\[(?:\d+|\.\.\.)\]", "", path.removeprefix("$").lstrip(".")) if path else None
+    index = re.search(r"\[(\d+)\]", path or "")
+    if not field and (named := re.search(r"field `(\w+)`", what)):
+        field = named[1]
+    detail = f"{field}: {what}" if field else what
+    return ProblemError(400, "invalid", detail, field=field, index=int(index[1]) if index else None)
+
+
+def _event(raw: dict[str, Any], index: int) -> Event:
+    named = raw.keys() & {"user_id", "anonymous_id", "session_id"}
+    try:
+        return Event.model_validate(raw if named else {**raw, "session_id": "session"})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = ".".join(str(part) for part in first["loc"])
+        field = f"events.{path}" if path else "events"
+        detail = f"events[{index}]: {path + ': ' if path else ''}{first['msg']}"
+        raise ProblemError(400, "invalid", detail, field=field, index=index) from error
