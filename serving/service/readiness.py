@@ -47,7 +47,7 @@ class Readiness:
         return f"{name} was last read {age:.0f} s ago; is the signal store running?" if age > _STALE_SECONDS else None
 
     def _no_model(self, models: ModelSync | None, *, otherwise_ready: bool) -> str | None:
-        if models is None or not models.looked:
+        if models is None or not models.checked:
             return "the model store does not answer"
         # A new shop that serves without a model goes on serving when its first event comes.
         self._began_empty |= otherwise_ready and self._state.aggregates.empty

@@ -18,7 +18,7 @@ from serving.arrays.top_k import reciprocal_rank_fusion, top_k
 from serving.filtering.fields import Doubles
 from serving.state.catalogue import Catalogue
 from serving.state.context_counts import ContextCounts
-from serving.state.covisits import NOWHERE, CovisitedItems, CovisitIndex, by_position
+from serving.state.covisits import NO_COVISITS, CovisitedItems, CovisitIndex, by_position
 from serving.state.exposure import Exposed, Exposure
 from serving.state.live_sessions import SESSIONS, LiveSessions
 from signals import aggregates, baskets, context, covisits, exposure, popularity, queries, tail
@@ -165,7 +165,7 @@ class Aggregates:
             item_counts = queries.merge_word(self._of_all_partitions(key), word)
             if not item_counts:
                 # Anybody may search for anything: what leads nowhere takes no room.
-                return NOWHERE
+                return NO_COVISITS
             kept[word] = by_position(self._catalogue, item_counts)
         return kept[word]
 

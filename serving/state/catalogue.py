@@ -1,6 +1,6 @@
-"""The catalogue in memory: one position an item, its facts in columns, so that a request asks them of many at once.
+"""The catalogue in memory: each item has a position, and its fields are in columns, so that array operations read many.
 
-Positions are handed out once and never move or go, so that whatever is worked out by position stays right.
+A position is assigned once, and never changes or ends, so that arrays by position stay valid.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
     "label": (-1, np.int32),
     "hash": (0, np.uint32),
 }
-"""Each column's value for an item of which nothing is known yet, and its type."""
+"""The type of each column, and its value for an item without item data."""
 _NO_LABELS: Final[tuple[int, ...]] = ()
 
 
 class _Visible(NamedTuple):
-    """Which items (n,) may be shown from one moment on until another (seconds), as things stood after so many changes."""
+    """True for the items (n,) that are visible from ``since`` to ``until`` (seconds), in one state of the catalogue."""
 
     state: tuple[int, int]
     since: float
@@ -48,7 +48,7 @@ class _Visible(NamedTuple):
 
 
 class Catalogue:
-    """Items by position. For one thread at a time; reads between two changes see one state."""
+    """Items by position. Used from one thread; reads between two changes see one state."""
 
     def __init__(self, *, bare_items: bool = True) -> None:
         self._bare_items = bare_items
@@ -65,70 +65,72 @@ class Catalogue:
         self.fields = Fields(self.ids, self._items)
         self.text = TextIndex(lambda: self.column("hash"))
         self.loaded_at = np.inf
-        """When the oldest item came (seconds): the first load."""
+        """The time at which the oldest item was first stored (seconds): the first load."""
         self.changes = 0
-        """Views taken over so far."""
+        """Number of item views stored so far."""
         self._visible = _Visible((-1, -1), np.inf, -np.inf, np.zeros(0, np.bool_))
-        self.arrivals = RecentItems(self)
+        self.recent_items = RecentItems(self)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def position(self, item_id: str) -> int | None:
-        """Where an item stands; None where it was never heard of."""
+        """The position of an item; None if it is unknown."""
         return self._index.get(item_id)
 
     def positions(self, item_ids: Iterable[str]) -> Ints:
-        """Where the known ones of these items stand, in their order."""
+        """The positions of those of these items that are known, in their order."""
         index = self._index
-        return np.array([at for item_id in item_ids if (at := index.get(item_id)) is not None], dtype=np.int32)
+        return np.array(
+            [position for item_id in item_ids if (position := index.get(item_id)) is not None], dtype=np.int32
+        )
 
-    def item(self, at: int) -> Item | None:
-        """What the site says of an item; None where it is known from events alone."""
-        return self._items[at]
+    def item(self, position: int) -> Item | None:
+        """The item at a position; None if it is known from events only."""
+        return self._items[position]
 
-    def fragment(self, at: int) -> msgspec.Raw | None:
-        """The item as it stands in answers, as JSON; None where nothing is said of it."""
-        kept = self._fragments[at]
-        item = self._items[at]
-        if kept is None and item is not None:
-            kept = self._fragments[at] = msgspec.Raw(_ENCODER.encode(described(item)))
-        return kept
+    def fragment(self, position: int) -> msgspec.Raw | None:
+        """The item as JSON for answers; None without item data."""
+        fragment = self._fragments[position]
+        item = self._items[position]
+        if fragment is None and item is not None:
+            fragment = self._fragments[position] = msgspec.Raw(_ENCODER.encode(described(item)))
+        return fragment
 
     def column(self, name: str) -> NDArray[Any]:
-        """A column (n,): shown, opens, closes, born (seconds), dated, described, label (of the first category, or -1), hash."""
+        """A column (n,): shown, opens, closes, born (seconds), dated, described, label (code of the first category, or -1), hash."""
         return self._columns[name][: len(self.ids)]
 
     def visible(self, items: Ints, now: float) -> Bools:
-        """Which of these may be shown at ``now``: not hidden, not deleted, within their window."""
+        """True for those of these positions that are not hidden or deleted, and are within their time window at ``now``."""
         columns = self._columns
         visible: Bools = columns["shown"][items] & (columns["opens"][items] <= now) & (now < columns["closes"][items])
         return visible
 
     def all_visible(self, now: float) -> Bools:
-        """Which items (n,) may be shown at ``now``; the caller may write to it."""
-        kept = self._visible
-        if kept.state != self.state or not kept.since <= now < kept.until:
-            kept = self._visible = self._seen_at(now)
-        return kept.items.copy()
+        """True for the positions (n,) that are visible at ``now``; a copy that the caller may change."""
+        visible = self._visible
+        if visible.state != self.state or not visible.since <= now < visible.until:
+            visible = self._visible = self._compute_visible(now)
+        return visible.items.copy()
 
     @property
     def state(self) -> tuple[int, int]:
-        """Another value once any item has come or changed."""
+        """A value that differs after any item was added or changed."""
         return self.changes, len(self.ids)
 
-    def _seen_at(self, now: float) -> _Visible:
+    def _compute_visible(self, now: float) -> _Visible:
         opens, closes = self.column("opens"), self.column("closes")
         visible = self.column("shown") & (opens <= now) & (now < closes)
         until = min(opens.min(initial=np.inf, where=opens > now), closes.min(initial=np.inf, where=closes > now))
         return _Visible(self.state, now, float(until), visible)
 
-    def labels(self, at: int) -> tuple[int, ...]:
+    def labels(self, position: int) -> tuple[int, ...]:
         """The codes of an item's categories."""
-        return self._labels[at]
+        return self._labels[position]
 
     def in_categories(self, categories: Sequence[str]) -> Bools:
-        """Which items (n,) are in any of these categories, whatever their case."""
+        """True for the items (n,) in any of these categories; case is ignored."""
         chosen = np.zeros(len(self.ids), np.bool_)
         for category in categories:
             code = self._label_codes.get(category.casefold())
@@ -138,69 +140,69 @@ class Catalogue:
         return chosen
 
     def ensure(self, item_id: str, first_at: float = -np.inf) -> int:
-        """The position of an item, handed out now where it is first heard of, as a bare one."""
-        at = self._index.get(item_id)
-        if at is None:
-            at = self._add(item_id)
-            self._columns["shown"][at] = self._bare_items
-            self._columns["born"][at] = first_at
-        return at
+        """The position of an item; an unknown item is added without item data."""
+        position = self._index.get(item_id)
+        if position is None:
+            position = self._add(item_id)
+            self._columns["shown"][position] = self._bare_items
+            self._columns["born"][position] = first_at
+        return position
 
-    def looked_up(self, item_ids: Collection[str]) -> Ints:
-        """The positions of these items, in their order; -1 for one that was never heard of."""
+    def aligned_positions(self, item_ids: Collection[str]) -> Ints:
+        """The positions of these items, in their order, with -1 for unknown items."""
         return np.fromiter(map(self._index.get, item_ids, repeat(-1)), np.int32, len(item_ids))
 
     def put(self, item: Item) -> int:
-        """Take over an item's newest view."""
-        at = self._index.get(item.item_id)
-        at = self._add(item.item_id) if at is None else at
+        """Store an item's newest view and return its position."""
+        position = self._index.get(item.item_id)
+        position = self._add(item.item_id) if position is None else position
         self.changes += 1
-        self._items[at] = None if item.deleted else item
-        self._fragments[at] = None
-        self._describe(at, item)
-        self.fields.touch(at)
+        self._items[position] = None if item.deleted else item
+        self._fragments[position] = None
+        self._describe(position, item)
+        self.fields.touch(position)
         if item.deleted:
-            self.text.remove(at)
+            self.text.remove(position)
         else:
-            self.text.put(at, item)
-        return at
+            self.text.put(position, item)
+        return position
 
     def forget(self, item_id: str) -> None:
-        """The store no longer knows this item."""
+        """Mark an item as deleted, because the store no longer has it."""
         self.put(Item(item_id=item_id, deleted=True))
 
-    def _describe(self, at: int, item: Item) -> None:
+    def _describe(self, position: int, item: Item) -> None:
         columns = self._columns
-        columns["shown"][at] = not (item.hidden or item.deleted)
-        columns["opens"][at] = _seconds(item.available_from, -np.inf)
-        columns["closes"][at] = _seconds(item.available_until, np.inf)
-        columns["born"][at] = _seconds(item.published_at or item.first_at, -np.inf)
-        columns["dated"][at] = item.published_at is not None
-        columns["described"][at] = not item.deleted
+        columns["shown"][position] = not (item.hidden or item.deleted)
+        columns["opens"][position] = _seconds(item.available_from, -np.inf)
+        columns["closes"][position] = _seconds(item.available_until, np.inf)
+        columns["born"][position] = _seconds(item.published_at or item.first_at, -np.inf)
+        columns["dated"][position] = item.published_at is not None
+        columns["described"][position] = not item.deleted
         self.loaded_at = min(self.loaded_at, _seconds(item.first_at, np.inf))
-        self._label(at, () if item.deleted else item.categories)
-        columns["label"][at] = self._labels[at][0] if self._labels[at] else -1
+        self._label(position, () if item.deleted else item.categories)
+        columns["label"][position] = self._labels[position][0] if self._labels[position] else -1
 
-    def _label(self, at: int, categories: Sequence[str]) -> None:
-        for code in self._labels[at]:
-            self._members[code].discard(at)
+    def _label(self, position: int, categories: Sequence[str]) -> None:
+        for code in self._labels[position]:
+            self._members[code].discard(position)
         codes = tuple(self._label_codes.setdefault(name.casefold(), len(self._label_codes)) for name in categories)
         for code in codes:
-            self._members.setdefault(code, set()).add(at)
-        self._labels[at] = codes
+            self._members.setdefault(code, set()).add(position)
+        self._labels[position] = codes
 
     def _add(self, item_id: str) -> int:
-        at = len(self.ids)
-        if at == len(self._columns["hash"]):
+        position = len(self.ids)
+        if position == len(self._columns["hash"]):
             self._grow()
         self.ids.append(item_id)
-        self._index[item_id] = at
+        self._index[item_id] = position
         self._items.append(None)
         self._fragments.append(None)
         self._labels.append(_NO_LABELS)
-        self.fields.touch(at)
-        self._columns["hash"][at] = hash_of(item_id)
-        return at
+        self.fields.touch(position)
+        self._columns["hash"][position] = hash_of(item_id)
+        return position
 
     def _grow(self) -> None:
         for name, column in self._columns.items():
@@ -209,20 +211,20 @@ class Catalogue:
 
 
 def described(item: Item) -> dict[str, Any]:
-    """What answers say of an item; nothing that is not set."""
+    """The fields of an item that answers show; fields without a value are left out."""
     return {name: value for name in _SHOWN_FIELDS if (value := getattr(item, name)) not in (None, (), {})}
 
 
 def taste(catalogue: Catalogue, weights: Iterable[tuple[int, float]]) -> dict[int, float]:
-    """How a profile's weight spreads over categories; the shares sum to 1."""
+    """By category code, its share of the weights of a profile; the shares sum to 1."""
     spread: dict[int, float] = {}
-    for at, weight in weights:
-        labels = catalogue.labels(at)
+    for position, weight in weights:
+        labels = catalogue.labels(position)
         for code in labels:
             spread[code] = spread.get(code, 0.0) + weight / len(labels)
     total = sum(spread.values())
     return {code: share / total for code, share in spread.items()} if total > 0 else {}
 
 
-def _seconds(at: datetime | None, missing: float) -> float:
-    return missing if at is None else at.timestamp()
+def _seconds(moment: datetime | None, missing: float) -> float:
+    return missing if moment is None else moment.timestamp()

@@ -1,4 +1,4 @@
-"""What trends by country, device and hour of the day: for each of these the items that most was done with."""
+"""Counts of items by country, device and hour of the day, for trends in these contexts."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from serving.state.catalogue import Catalogue
 from signals.decay import NOTHING
 
 LABELS: Final = 1_000
-"""Countries, devices and hours that are told apart; those met later are passed over."""
+"""Maximum number of labels (countries, devices, hours); later ones are ignored."""
 TOP: Final = 500
-"""Length of a label's list."""
+"""Length of the list of a label."""
 
 
 class ContextCounts:
@@ -27,21 +27,21 @@ class ContextCounts:
         self._labels: dict[int, tuple[str, ...]] = {}
         self._orders: dict[str, Ints] = {}
 
-    def put(self, at: int, counts: Mapping[str, float]) -> None:
+    def put(self, position: int, counts: Mapping[str, float]) -> None:
         """Take over an item's merged counts (``signals.context.merge``)."""
         counts = {label: count for label, count in counts.items() if count > NOTHING}
-        for label in self._labels.get(at, ()):
+        for label in self._labels.get(position, ()):
             if label not in counts:
-                self._counts[label].pop(at, None)
+                self._counts[label].pop(position, None)
                 self._orders.pop(label, None)
         for label, count in counts.items():
             if label in self._counts or len(self._counts) < LABELS:
-                self._counts.setdefault(label, {})[at] = count
+                self._counts.setdefault(label, {})[position] = count
                 self._orders.pop(label, None)
-        self._labels[at] = tuple([label for label in counts if label in self._counts])
+        self._labels[position] = tuple([label for label in counts if label in self._counts])
 
     def trending(self, labels: Sequence[str]) -> Ints:
-        """Positions, those first that trend most under all these labels; none where nothing is known of any."""
+        """Positions, most trending under these labels first; empty without counts for any label."""
         orders = [order for label in labels if (order := self._order(label)).size]
         return reciprocal_rank_fusion(orders, self._catalogue.column("hash"), TOP)
 

@@ -1,4 +1,4 @@
-"""What is linked to an item: what people went on to, what goes together with it; by position in the catalogue."""
+"""Items visited after an item, or put together with it, with their counts; by position in the catalogue."""
 
 from __future__ import annotations
 
@@ -22,84 +22,86 @@ _NO_COUNTS: Final = np.empty(0, np.float64)
 
 @dataclass(frozen=True, eq=False)
 class CovisitedItems:
-    """What is linked to one item: positions (F,), and decayed counts in log space (F,) with the half-life of their cells."""
+    """The items linked to one item: positions (F,) and decayed counts in log space (F,)."""
 
     items: Ints
     visits: NDArray[np.float64]
     total: float
-    """All of them together, in log space."""
+    """The sum of the counts, in log space."""
     _powers: dict[float, Floats] = field(default_factory=dict, init=False, repr=False)
 
     def shares(self, power: float) -> Floats:
-        """Each one's share of the total count, to this power (F,); worked out once."""
-        found = self._powers.get(power)
-        if found is None:
-            found = self._powers[power] = np.exp2(power * (self.visits - self.total)).astype(np.float32)
-        return found
+        """For each item, its share of the total count, to this power (F,); cached."""
+        shares = self._powers.get(power)
+        if shares is None:
+            shares = self._powers[power] = np.exp2(power * (self.visits - self.total)).astype(np.float32)
+        return shares
 
 
-NOWHERE: Final = CovisitedItems(_NO_ITEMS, _NO_COUNTS, NOTHING)
+NO_COVISITS: Final = CovisitedItems(_NO_ITEMS, _NO_COUNTS, NOTHING)
 
 
-class _Read(NamedTuple, Generic[C]):
-    """A partition's cell of one item, by position: it is read once, however often those of other partitions change."""
+class _PartitionCounts(NamedTuple, Generic[C]):
+    """The counters of one item in one partition, by position; read once, even if those of other partitions change."""
 
-    cell: C
+    counters: C
     items: Ints
     visits: NDArray[np.float64]
 
 
 class CovisitIndex(Generic[C]):
-    """Links of one kind of cell, summed over partitions when an item's are first asked for, and kept until they change.
+    """Covisits of one kind, summed over partitions at the first request for an item, and cached until they change.
 
-    Most cells change more often than anybody asks for them.
+    Most counters change more often than they are requested.
     """
 
     def __init__(self, catalogue: Catalogue, counts: Callable[[C], Mapping[str, float]]) -> None:
-        """``counts`` reads a cell: what is linked, by item id, in log space."""
-        self._catalogue, self._counts = catalogue, counts
-        self._cells: dict[int, Sequence[C]] = {}
-        self._read: dict[int, list[_Read[C]]] = {}
+        """``counts`` returns the counts of counters by item id, in log space."""
+        self._catalogue, self._read_counts = catalogue, counts
+        self._counters: dict[int, Sequence[C]] = {}
+        self._partition_counts: dict[int, list[_PartitionCounts[C]]] = {}
         self._summed: dict[int, CovisitedItems] = {}
 
-    def put(self, cells: Mapping[int, Sequence[C]]) -> None:
-        """Take over the changed cells of some items, of all partitions."""
-        self._cells.update(cells)
-        for at in cells:
-            self._summed.pop(at, None)
+    def put(self, counters: Mapping[int, Sequence[C]]) -> None:
+        """Store the changed counters of some items, of all partitions, by position."""
+        self._counters.update(counters)
+        for position in counters:
+            self._summed.pop(position, None)
 
-    def of(self, at: int) -> CovisitedItems | None:
-        """The links of the item at a position; None where it has none."""
-        found = self._summed.get(at)
-        if found is None and (cells := self._cells.get(at)) is not None:
-            known = {id(each.cell): each for each in self._read.get(at, ())}
-            read = self._read[at] = [known.get(id(cell)) or self._read_cell(cell) for cell in cells]
-            found = self._summed[at] = _summed(read)
-        return found
+    def of(self, position: int) -> CovisitedItems | None:
+        """The covisits of the item at a position; None if it has none."""
+        covisited = self._summed.get(position)
+        if covisited is None and (all_counters := self._counters.get(position)) is not None:
+            known = {id(counts.counters): counts for counts in self._partition_counts.get(position, ())}
+            partition_counts = self._partition_counts[position] = [
+                known.get(id(counters)) or self._read_counters(counters) for counters in all_counters
+            ]
+            covisited = self._summed[position] = _summed(partition_counts)
+        return covisited
 
-    def _read_cell(self, cell: C) -> _Read[C]:
-        items, visits = _columns(self._catalogue, self._counts(cell))
-        return _Read(cell, items, visits)
+    def _read_counters(self, counters: C) -> _PartitionCounts[C]:
+        items, visits = _columns(self._catalogue, self._read_counts(counters))
+        return _PartitionCounts(counters, items, visits)
 
 
 def by_position(catalogue: Catalogue, counts: Mapping[str, float]) -> CovisitedItems:
-    """Counts by item id (log space) as columns; items that the catalogue never heard of are left out."""
+    """Counts by item id (log space) as arrays; items unknown to the catalogue are left out."""
     items, logs = _columns(catalogue, counts)
     return CovisitedItems(items, logs, _total(logs))
 
 
 def _columns(catalogue: Catalogue, counts: Mapping[str, float]) -> tuple[Ints, NDArray[np.float64]]:
-    items = catalogue.looked_up(counts)
+    items = catalogue.aligned_positions(counts)
     logs = np.fromiter(counts.values(), np.float64, len(counts))
     known = items >= 0
     return items[known], logs[known]
 
 
-def _summed(read: Sequence[_Read[C]]) -> CovisitedItems:
-    """The counts of several partitions as one."""
-    items = np.concatenate([_NO_ITEMS, *(each.items for each in read)])
-    logs = np.concatenate([_NO_COUNTS, *(each.visits for each in read)])
-    if len(read) > 1 and items.size:
+def _summed(partition_counts: Sequence[_PartitionCounts[C]]) -> CovisitedItems:
+    """The sum of the counts of several partitions."""
+    items = np.concatenate([_NO_ITEMS, *(counts.items for counts in partition_counts)])
+    logs = np.concatenate([_NO_COUNTS, *(counts.visits for counts in partition_counts)])
+    if len(partition_counts) > 1 and items.size:
         keys = (items.astype(np.int64) << _PLACE_BITS) | np.arange(items.size)
         keys.sort()
         order = keys & (2**_PLACE_BITS - 1)

@@ -1,7 +1,7 @@
-"""How willingly an item is clicked where it is shown: clicks over expected clicks, for any items at once.
+"""Click-through of items, corrected for position bias: clicks over expected clicks, for arrays of items.
 
-A place's examination is what its click-through is of the first place's, over all items; an impression at a place that
-is looked at half as often counts half (Zhang, Jones, QLWA at WWW 2007). Few impressions are drawn to the average.
+The examination of a rank is its click-through divided by that of the first rank, over all items. An impression at a
+rank with examination 0.5 counts half (Zhang, Jones, QLWA at WWW 2007). Items with few impressions shrink to the average.
 """
 
 from __future__ import annotations
@@ -19,59 +19,59 @@ from signals.decay import value_at
 from signals.exposure import BEGINS, HALF_LIFE, SHOWN, by_bucket
 
 PRIOR: Final = 20.0
-"""Expected impressions at which an item's own clicks count as much as the average."""
+"""Expected impressions at which the clicks of an item and the average count the same."""
 ANSWERS: Final[Mapping[str, float]] = {"click": 1.0}
-"""Types that answer an impression, and how much each counts."""
+"""Event types that answer an impression, and the weight of each."""
 _IMPRESSIONS: Final[Mapping[str, float]] = {SHOWN: 1.0}
 
 Doubles = NDArray[np.float64]
 
 
 class Exposed(NamedTuple):
-    """An item's impressions and answers by bucket of places (B,), as of the one time that all are kept for."""
+    """The impressions and answers of an item by bucket of ranks (B,), decayed to the reference time of all counts."""
 
     shown: Sequence[float]
     answered: Sequence[float]
 
 
 class _Moment(NamedTuple):
-    """What holds for all items at one second."""
+    """The values over all items at one second."""
 
     second: float
     worth: float
-    """What a count is worth, of what it is worth at the one time that all are kept for."""
+    """The factor that decays a count from the reference time to this second."""
     examined: Doubles
-    """How often each bucket of places is looked at (B,)."""
+    """The examination of each bucket of ranks (B,)."""
     average: float
     """The click-through of all items."""
 
 
 class Exposure:
-    """Impressions and answers by position in the catalogue and bucket of places, all as of one time."""
+    """Impressions and answers by position in the catalogue and bucket of ranks, all decayed to one reference time."""
 
     def __init__(self, answers: Mapping[str, float] = ANSWERS) -> None:
         self._weights = answers
         self._at: float | None = None
         self._shown: Doubles = np.zeros((0, len(BEGINS)))
         self._answered: Doubles = np.zeros((0, len(BEGINS)))
-        # Over all places, by position.
+        # Over all ranks, by position.
         self._all_answered: Doubles = np.zeros(0)
         self._moment: _Moment | None = None
 
     @property
     def empty(self) -> bool:
-        """Whether nothing was ever shown or answered."""
+        """True until the first impression or answer."""
         return self._at is None
 
     def read(self, counts: Mapping[str, float]) -> Exposed:
-        """An item's merged counts (``signals.exposure.merge``) as ``put`` takes them over."""
+        """An item's merged counts (``signals.exposure.merge``) in the form that ``put`` stores."""
         if self._at is None:
-            # All counts fade alike, so that any one time serves to add and to divide them.
+            # All counts decay at the same rate, so any one reference time will do.
             self._at = max(counts.values(), default=0.0) * HALF_LIFE
         return Exposed(by_bucket(counts, _IMPRESSIONS, self._at), by_bucket(counts, self._weights, self._at))
 
     def put(self, exposed: Mapping[int, Exposed]) -> None:
-        """Take over the counts of items, by position."""
+        """Store the counts of items, by position."""
         if not exposed:
             return
         items = np.fromiter(exposed, np.int64, len(exposed))
@@ -82,14 +82,13 @@ class Exposure:
         self._moment = None
 
     def examination(self, now: float) -> Doubles:
-        """How often each bucket of places is looked at, as a share of the first (B,), 0 to 1; 1 where nothing is known."""
+        """The examination of each bucket of ranks relative to the first (B,), 0 to 1; 1 without data."""
         return self._of_all(now).examined
 
     def relative(self, items: Ints, now: float, most: float = inf) -> Floats:
-        """Each item's click-through as if it always stood first, as a multiple of the average of all (n,).
+        """For each item, its click-through at the first rank divided by the average (n,), from 1 / ``most`` to ``most``.
 
-        Drawn to the average; 1 where an item was hardly looked at: less than PRIOR times. At most ``most``, and at least
-        1 / ``most``.
+        It is shrunk to the average, and 1 for an item with fewer than PRIOR expected impressions.
         """
         moment = self._of_all(now)
         return kernels.click_through(
@@ -97,7 +96,7 @@ class Exposure:
         )
 
     def _of_all(self, now: float) -> _Moment:
-        """As of the second of ``now``, worked out once: every request asks."""
+        """The values at the second of ``now``; cached, because every request needs them."""
         second = now // 1.0
         if self._moment is None or self._moment.second != second:
             worth = 1.0 if self._at is None else value_at(self._at / HALF_LIFE, HALF_LIFE, second)
@@ -110,7 +109,7 @@ class Exposure:
         return self._moment
 
     def _widen(self, room: int) -> None:
-        more = np.zeros((room - len(self._shown), len(BEGINS)))
-        self._shown = np.concatenate([self._shown, more])
-        self._answered = np.concatenate([self._answered, more])
-        self._all_answered = np.concatenate([self._all_answered, more[:, 0]])
+        added = np.zeros((room - len(self._shown), len(BEGINS)))
+        self._shown = np.concatenate([self._shown, added])
+        self._answered = np.concatenate([self._answered, added])
+        self._all_answered = np.concatenate([self._all_answered, added[:, 0]])

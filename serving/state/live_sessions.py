@@ -1,4 +1,4 @@
-"""The newest sessions of everybody, from the tails of all partitions: what session neighbours are found among."""
+"""The newest sessions of all users, from the session tails of all partitions; session kNN finds neighbours in them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from serving.state.catalogue import Catalogue
 from signals.tail import TailChunk, TailEntry
 
 SESSIONS: Final = 20_000
-"""Sessions kept."""
+"""Maximum number of sessions."""
 LONGEST: Final = 64
-"""Interactions kept a session."""
+"""Maximum number of interactions of a session."""
 _offset: Final = attrgetter("offset")
 
 
-class _Live:
-    """A session: its partition, and its visits' offsets, ascending, positions in the catalogue and times.
+class _Session:
+    """A session: its partition, and the ascending offsets, catalogue positions and times of its visits.
 
-    Columns of numbers, for there may be a million visits.
+    Typed arrays save memory: there may be a million visits.
     """
 
     __slots__ = ("offsets", "partition", "positions", "times")
@@ -32,7 +32,7 @@ class _Live:
         self.offsets, self.positions, self.times = array("q"), array("i"), array("d")
 
     def add(self, offset: int, position: int, at: float) -> None:
-        """Add a visit; the oldest goes where they would be too many."""
+        """Add a visit; beyond LONGEST the oldest is dropped."""
         self.offsets.append(offset)
         self.positions.append(position)
         self.times.append(at)
@@ -40,32 +40,32 @@ class _Live:
             self._drop(0)
 
     def remove(self, offset: int) -> bool:
-        """Remove a visit; whether it was there."""
-        place = bisect_left(self.offsets, offset)
-        if place == len(self.offsets) or self.offsets[place] != offset:
+        """Remove a visit; returns whether it was present."""
+        index = bisect_left(self.offsets, offset)
+        if index == len(self.offsets) or self.offsets[index] != offset:
             return False
-        self._drop(place)
+        self._drop(index)
         return True
 
-    def _drop(self, place: int) -> None:
-        del self.offsets[place], self.positions[place], self.times[place]
+    def _drop(self, index: int) -> None:
+        del self.offsets[index], self.positions[index], self.times[index]
 
 
 class LiveSessions:
-    """Keeps a ``SessionTail`` (by position in the catalogue) as the tails of the partitions have it."""
+    """Keeps a ``SessionTail`` (by position in the catalogue) up to date with the tails of the partitions."""
 
     def __init__(self, catalogue: Catalogue, capacity: int = SESSIONS) -> None:
         self.tail = SessionTail(capacity)
         self._catalogue, self._capacity = catalogue, capacity
-        self._live: dict[bytes, _Live] = {}
+        self._sessions: dict[bytes, _Session] = {}
         self._newest: dict[int, int] = {}
         self._due: set[bytes] = set()
 
     def begin_anew(self, partition: int) -> None:
-        """Forget a partition's sessions, which are about to be read whole."""
+        """Drop the sessions of a partition before it is read again completely."""
         self._newest.pop(partition, None)
-        for session in [session for session, live in self._live.items() if live.partition == partition]:
-            del self._live[session]
+        for session in [session for session, live in self._sessions.items() if live.partition == partition]:
+            del self._sessions[session]
             self._due.discard(session)
             self.tail.put(session, (), 0.0)
 
@@ -76,40 +76,40 @@ class LiveSessions:
         """
         for partition, cells in tails.items():
             yield from self._read(partition, cells)
-        ended = {session: max(self._live[session].times, default=0.0) for session in self._due}
-        oldest_first = sorted(ended, key=lambda each: (ended[each], each))
+        ended = {session: max(self._sessions[session].times, default=0.0) for session in self._due}
+        oldest_first = sorted(ended, key=lambda session: (ended[session], session))
         for session in oldest_first[: -self._capacity]:
-            del self._live[session]
+            del self._sessions[session]
         for session in oldest_first[-self._capacity :]:
             self._put(session, ended[session])
             yield
         self._due.clear()
 
     def _read(self, partition: int, cells: Sequence[TailChunk]) -> Iterator[None]:
-        """Add what is newer than what was read before, and remove what was taken back; one cell a step."""
+        """Add the entries that were not read before, and remove the retracted ones; one chunk a step."""
         for cell in sorted(cells, key=lambda cell: cell.chunk):
             for entry in cell.entries[bisect_right(cell.entries, self._newest.get(partition, -1), key=_offset) :]:
                 self._add(partition, entry)
                 self._newest[partition] = entry.offset
             for entry in cell.gone:
-                live = self._live.get(entry.session)
+                live = self._sessions.get(entry.session)
                 if live is not None and live.remove(entry.offset):
                     self._due.add(entry.session)
             yield
 
     def _add(self, partition: int, entry: TailEntry) -> None:
-        live = self._live.get(entry.session)
+        live = self._sessions.get(entry.session)
         if live is None:
-            live = self._live[entry.session] = _Live(partition)
+            live = self._sessions[entry.session] = _Session(partition)
         live.add(entry.offset, self._catalogue.ensure(entry.item), entry.at)
         self._due.add(entry.session)
 
     def _put(self, session: bytes, at: float) -> None:
-        positions = self._live[session].positions
-        gone = self.tail.put(session, positions, at)
+        positions = self._sessions[session].positions
+        evicted = self.tail.put(session, positions, at)
         self._due.discard(session)
         if not positions:
-            del self._live[session]
-        # One that has to go for now may be about to be put with a newer time.
-        if gone is not None and gone not in self._due:
-            self._live.pop(gone, None)
+            del self._sessions[session]
+        # An evicted session that is still due will be put with a newer time.
+        if evicted is not None and evicted not in self._due:
+            self._sessions.pop(evicted, None)

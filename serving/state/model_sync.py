@@ -1,4 +1,4 @@
-"""Watching the model store from a thread: a new active version, or a rollback, is loaded and handed over."""
+"""Watches the model store from a thread, and loads a newly active version, also after a rollback."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _log = structlog.get_logger(__name__)
 
 
 class ModelSync:
-    """Looks at the pointer every ``seconds``. ``adopt`` is called on the watcher's thread with a loaded version."""
+    """Reads the active version every ``seconds``. ``adopt`` is called on the watcher's thread with each loaded version."""
 
     def __init__(self, store: ModelStore, adopt: Callable[[ModelBundle], None], seconds: float) -> None:
         self._store, self._adopt, self._seconds = store, adopt, seconds
@@ -26,28 +26,28 @@ class ModelSync:
         self._refused: str | None = None
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-        self.looked = False
-        """Whether the store has told which version is active, or that none is."""
+        self.checked = False
+        """True once the store has answered which version is active, if any."""
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start the watcher's thread."""
         self._thread = threading.Thread(target=self._run, name="model-watcher", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End the watch; a load that is under way is not waited for."""
+        """Stop the watcher; does not wait for a load in progress."""
         self._stopped.set()
 
     def check(self) -> None:
-        """Look once; a failure leaves the version that is being served."""
+        """Check once; a failure leaves the served version unchanged."""
         version = self._version
         try:
             version = self._store.active()
-            self.looked = True
+            self.checked = True
             if version is not None and version != self._version:
                 models = model_bundle.load(self._store.manifest(version), partial(self._store.value, version))
                 self._adopt(models)
-                self._taken(version)
+                self._loaded(version)
         except (FreshetError, OSError, ValueError, KeyError) as error:
             self._failed(version, error)
 
@@ -56,7 +56,7 @@ class ModelSync:
             self.check()
             self._stopped.wait(self._seconds)
 
-    def _taken(self, version: str) -> None:
+    def _loaded(self, version: str) -> None:
         self._version, self._refused = version, None
         metrics.MODEL_LOADS.labels("ok").inc()
         _log.info("model_loaded", version=version)

@@ -1,4 +1,4 @@
-"""What an online process holds in memory: the catalogue, everybody's aggregates and the active model."""
+"""The memory of an online process: the catalogue, the aggregates and the active model."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from serving.state.aggregates import Aggregates, Merged
 from serving.state.catalogue import Catalogue
 from serving.state.model_bundle import NO_BUNDLE, ModelBundle
 
-Changed = Sequence[tuple[int, SignalChanges]]
-"""Partitions with what has changed on them."""
-Apply = Callable[[Changed], Iterator[None]]
-"""Takes changes over, a step at a time."""
+PartitionChanges = Sequence[tuple[int, SignalChanges]]
+"""Partitions with their changes."""
+Apply = Callable[[PartitionChanges], Iterator[None]]
+"""Applies changes, one step at a time."""
 
 
 class OnlineState:
-    """Changed only from the event loop; a request reads it without waiting, and so sees one moment."""
+    """Changed only from the event loop. A request reads it without waiting, and so sees one consistent state."""
 
     def __init__(self, catalogue: Catalogue, aggregates: Aggregates) -> None:
         self.catalogue, self.aggregates = catalogue, aggregates
         self.models: ModelBundle = NO_BUNDLE
-        self._held: dict[int, set[str]] = {}
+        self._item_ids: dict[int, set[str]] = {}
 
-    def apply_items(self, changed: Changed) -> Iterator[None]:
-        """Take over items, one a step; what a whole read no longer has is gone."""
+    def apply_items(self, changed: PartitionChanges) -> Iterator[None]:
+        """Apply item changes, one item a step; an item that is missing from a complete read is deleted."""
         for partition, changes in changed:
-            held = self._held.setdefault(partition, set())
+            item_ids = self._item_ids.setdefault(partition, set())
             if changes.whole:
-                for item_id in held - changes.values.keys():
+                for item_id in item_ids - changes.values.keys():
                     self.catalogue.forget(item_id)
-                held.clear()
-            held.update(changes.values)
+                item_ids.clear()
+            item_ids.update(changes.values)
             for data in changes.values.values():
                 self.catalogue.put(decode_item(data))
                 yield
 
-    def apply_aggregates(self, changed: Changed) -> Iterator[None]:
-        """Merge cells, one a step, and take them over together at the end; sessions one by one before that."""
+    def apply_aggregates(self, changed: PartitionChanges) -> Iterator[None]:
+        """Merge changed counters, one key a step, then apply all of them in one step; sessions are applied before it."""
         merged = Merged.nothing()
         for partition, changes in changed:
             yield from self.aggregates.merge(partition, changes, merged)
@@ -48,5 +48,5 @@ class OnlineState:
         self.aggregates.adopt(merged, arranged)
 
     def adopt(self, models: ModelBundle) -> None:
-        """Serve another model version from now on."""
+        """Serve this model version from now on."""
         self.models = model_bundle.bind(models, self.catalogue)

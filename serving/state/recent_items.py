@@ -1,4 +1,4 @@
-"""What came last, kept in its order, so that a request need not look through the whole catalogue for it."""
+"""The newest items in order, cached, so that a request does not read the whole catalogue."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from serving.arrays.top_k import top_k
 from serving.filtering.fields import Bools
 from signals.decay import DAY
 
-_KEPT: Final = 2_000
-"""Items that are kept in their order."""
+_SNAPSHOT_SIZE: Final = 2_000
+"""Number of items in a snapshot."""
 
 
 class DatedItems(Protocol):
-    """What is read of the catalogue to order its items by age (see ``Catalogue``)."""
+    """The part of ``Catalogue`` that is needed to order its items by age."""
 
     loaded_at: float
 
@@ -27,7 +27,7 @@ class DatedItems(Protocol):
 
     @property
     def state(self) -> tuple[int, int]:
-        """Another value once any item has come or changed."""
+        """A value that differs after any item was added or changed."""
 
     def column(self, name: str, /) -> NDArray[Any]:
         """A column (n,), by name."""
@@ -36,85 +36,87 @@ class DatedItems(Protocol):
         """The codes of an item's categories."""
 
 
-class Arrived(NamedTuple):
-    """Positions of items (C,), newest first, when each came (seconds), and the codes of their categories."""
+class DatedPositions(NamedTuple):
+    """Positions of items (C,), newest first, their times (C,) in seconds, and the codes of their categories."""
 
     items: Ints
     born: NDArray[np.float64]
     owners: NDArray[np.intp]
-    """(m,) Whose code each is: places among the items."""
+    """(m,) For each category code, the index of its item."""
     codes: Ints
-    """(m,)."""
+    """(m,) Category codes."""
 
     def likeness(self, spread: Mapping[int, float]) -> Floats:
-        """How much of a taste each item's categories cover, shape (C,), 0 to 1."""
+        """For each item, the sum of the shares of its categories, shape (C,), 0 to 1; ``spread`` is from ``catalogue.taste``."""
         weights = np.zeros(1 + max(int(self.codes.max(initial=0)), *spread, 0))
         weights[list(spread)] = list(spread.values())
         return np.bincount(self.owners, weights[self.codes], self.items.size).astype(np.float32)
 
 
-class _Kept(NamedTuple):
-    """The newest items from one moment on until another (seconds), in one state of the catalogue."""
+class _Snapshot(NamedTuple):
+    """The newest items from ``since`` to ``until`` (seconds), in one state of the catalogue."""
 
     state: tuple[int, int]
     since: float
     until: float
     whole: bool
-    """Whether no older ones were left out."""
-    arrived: Arrived
+    """Whether it has all items of known age."""
+    recent: DatedPositions
 
 
 class RecentItems:
-    """The newest items of a catalogue, looked up anew when it has changed or the next item's time has come."""
+    """The newest items of a catalogue; read again when it has changed, or when a later item is due."""
 
     def __init__(self, catalogue: DatedItems) -> None:
         self._catalogue = catalogue
-        self._newest: _Kept | None = None
+        self._snapshot: _Snapshot | None = None
 
-    def newest(self, now: float, since: float, allowed: Bools, count: int) -> tuple[Arrived, NDArray[np.intp]]:
-        """Items of known age, newest first, and the places of the first ``count`` allowed that came after ``since``.
+    def newest(self, now: float, since: float, allowed: Bools, count: int) -> tuple[DatedPositions, NDArray[np.intp]]:
+        """Items of known age, newest first, and the indices of the first ``count`` allowed ones after ``since``.
 
-        An item counts that has a date of its own, or came well after the first load: a whole catalogue loaded today
-        is not new.
+        The age of an item is known if it has a date, or was stored well after the first load: a catalogue that was
+        loaded today is not new.
         """
-        kept = self._newest
-        if kept is None or kept.state != self._catalogue.state or not kept.since <= now < kept.until:
-            kept = self._newest = self._looked_up(now, _KEPT)
-        found = _among(kept.arrived, since, allowed, count)
-        if found.size < count and not kept.whole and kept.arrived.born[-1] > since:
-            kept = self._looked_up(now, len(self._catalogue))
-            found = _among(kept.arrived, since, allowed, count)
-        return kept.arrived, found
+        snapshot = self._snapshot
+        if snapshot is None or snapshot.state != self._catalogue.state or not snapshot.since <= now < snapshot.until:
+            snapshot = self._snapshot = self._read_newest(now, _SNAPSHOT_SIZE)
+        indices = _allowed_since(snapshot.recent, since, allowed, count)
+        if indices.size < count and not snapshot.whole and snapshot.recent.born[-1] > since:
+            snapshot = self._read_newest(now, len(self._catalogue))
+            indices = _allowed_since(snapshot.recent, since, allowed, count)
+        return snapshot.recent, indices
 
-    def _looked_up(self, now: float, count: int) -> _Kept:
+    def _read_newest(self, now: float, count: int) -> _Snapshot:
         catalogue = self._catalogue
         born = catalogue.column("born")
-        known = (catalogue.column("dated") | (born > self._began() + DAY)) & np.isfinite(born)
-        come = np.flatnonzero(known & (born <= now))
-        items = come[top_k(born[come], count, catalogue.column("hash")[come])].astype(np.int32)
-        labels = [catalogue.labels(at) for at in items.tolist()]
-        owners = np.repeat(np.arange(items.size), [len(each) for each in labels])
-        codes = np.array([code for each in labels for code in each], np.int32)
+        known = (catalogue.column("dated") | (born > self._first_load() + DAY)) & np.isfinite(born)
+        born_before = np.flatnonzero(known & (born <= now))
+        items = born_before[top_k(born[born_before], count, catalogue.column("hash")[born_before])].astype(np.int32)
+        labels = [catalogue.labels(position) for position in items.tolist()]
+        owners = np.repeat(np.arange(items.size), [len(codes) for codes in labels])
+        codes = np.array([code for own in labels for code in own], np.int32)
         until = float(born.min(initial=np.inf, where=known & (born > now)))
-        return _Kept(catalogue.state, now, until, come.size <= count, Arrived(items, born[items], owners, codes))
+        return _Snapshot(
+            catalogue.state, now, until, born_before.size <= count, DatedPositions(items, born[items], owners, codes)
+        )
 
-    def _began(self) -> float:
-        """When the first items came: the first load, or where nothing was loaded the first event."""
+    def _first_load(self) -> float:
+        """The time of the first load, or of the first event if no items were loaded (seconds)."""
         if np.isfinite(self._catalogue.loaded_at):
             return self._catalogue.loaded_at
         born = self._catalogue.column("born")
         return float(born.min(initial=np.inf, where=np.isfinite(born)))
 
 
-def _among(arrived: Arrived, since: float, allowed: Bools, count: int) -> NDArray[np.intp]:
-    young = int(np.searchsorted(-arrived.born, -since))
-    return kernels.first_allowed(arrived.items[:young], allowed, count)
+def _allowed_since(recent: DatedPositions, since: float, allowed: Bools, count: int) -> NDArray[np.intp]:
+    young = int(np.searchsorted(-recent.born, -since))
+    return kernels.first_allowed(recent.items[:young], allowed, count)
 
 
 def newest(catalogue: DatedItems, allowed: Ints, count: int) -> Ints:
     """The newest ``count`` of these positions, newest first.
 
-    Items without item data come only where no other items are allowed: a mistyped id is no news.
+    Items without item data are used only if no others are allowed: a mistyped id is not a new item.
     """
     described = allowed[catalogue.column("described")[allowed]]
     allowed = described if described.size else allowed

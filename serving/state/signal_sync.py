@@ -1,4 +1,4 @@
-"""Following a signal in the background: its changes are read every so often and taken over between requests."""
+"""Keeps a signal up to date in the background: its changes are read regularly and applied between requests."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from serving import metrics
 from serving.state.online_state import Apply
 
 _log = structlog.get_logger(__name__)
-_STRETCH_SECONDS: Final = (0.0005, 0.002)
-"""Shortest and longest stretch of taking over changes before requests get their turn,"""
+_APPLY_SECONDS: Final = (0.0005, 0.002)
+"""Shortest and longest time for which changes are applied before requests get their turn."""
 _PAUSE_SECONDS: Final = 0.001
-"""and for how long at least: a request that waits for Redis needs several turns of the loop."""
+"""Shortest pause for requests; a request that waits for Redis needs several turns of the loop."""
 _READ_SECONDS: Final = 30.0
-"""Deadline of one read; the first one brings everything."""
+"""Deadline of one read; the first one reads everything."""
 
 
 class SignalSync:
     """Keeps one followed signal up to date. ``clock`` gives seconds since 1970.
 
-    ``caught_up`` says what the signals still wait for; None once they have caught up.
+    ``caught_up`` returns the reason why the signals are still behind; None once they have caught up.
     """
 
     def __init__(
@@ -48,46 +48,46 @@ class SignalSync:
         self.version = "-"
         """The fences' offsets joined by dots; ``-`` before the first read."""
         self.read_at: float | None = None
-        """When all partitions were last read."""
+        """The time of the last read of all partitions (seconds)."""
         self.complete = False
-        """Whether what was taken over was read after the signals had caught up."""
+        """True once a read that began after the signals had caught up was applied."""
 
     async def run(self, pause: float) -> None:
-        """Follow until cancelled."""
+        """Refresh until cancelled, with this pause (seconds)."""
         while True:
             await self.refresh()
             await asyncio.sleep(pause)
 
     async def refresh(self) -> None:
-        """Read what has changed and take it over; a failure is counted and leaves the older view."""
+        """Read the changes and apply them; a failure is counted and leaves the earlier state."""
         caught_up = self._caught_up() is None
         try:
             async with asyncio.timeout(_READ_SECONDS):
                 changed = await self._changed()
-            await self._take_over(changed)
+            await self._apply_changes(changed)
         except (TimeoutError, FreshetError, OSError, msgspec.DecodeError) as error:
             self._failed(error)
         else:
             self.complete |= caught_up
-            self._followed()
+            self._succeeded()
 
     async def _changed(self) -> list[tuple[int, SignalChanges]]:
         reads = (self._reader.changes(p, self._signal, fence) for p, fence in enumerate(self._fences))
         return list(enumerate(await asyncio.gather(*reads)))
 
-    async def _take_over(self, changed: list[tuple[int, SignalChanges]]) -> None:
+    async def _apply_changes(self, changed: list[tuple[int, SignalChanges]]) -> None:
         steps = self._apply([(p, changes) for p, changes in changed if changes.values or changes.whole])
-        shortest, longest = _STRETCH_SECONDS
+        shortest, longest = _APPLY_SECONDS
         stretch = shortest
-        while not _ended(steps, stretch):
+        while not _run_steps(steps, stretch):
             paused_at = perf_counter()
-            # Nobody waits before the first read is done.
+            # No request is served before the first read is complete.
             await asyncio.sleep(_PAUSE_SECONDS if self.read_at is not None else 0.0)
-            # As long as the requests took: half of the time under any load.
+            # As long as the requests took, so that syncing takes at most half of the time.
             stretch = min(max(perf_counter() - paused_at, shortest), longest)
         self._fences = [changes.fence for _, changes in changed]
 
-    def _followed(self) -> None:
+    def _succeeded(self) -> None:
         self.version = ".".join(str(fence.offset if fence else -1) for fence in self._fences)
         self.read_at = self._clock()
         metrics.FOLLOW_AGE_SECONDS.labels(self._signal).set(0)
@@ -104,7 +104,7 @@ class SignalSync:
             _log.warning("follow_failed", signal=self._signal, error=str(error) or type(error).__name__)
 
 
-def _ended(steps: Iterator[None], seconds: float) -> bool:
-    """Go on with the steps for so long; whether that was all of them."""
+def _run_steps(steps: Iterator[None], seconds: float) -> bool:
+    """Run steps for this time; returns whether all are done."""
     until = perf_counter() + seconds
     return all(perf_counter() <= until for _ in steps)

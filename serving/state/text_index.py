@@ -1,7 +1,7 @@
-"""A small inverted index over what items say of themselves, ranked by BM25.
+"""A small inverted index over the texts of items, ranked by BM25.
 
-Robertson, Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009. A term in a title weighs
-more than one in a description: weighted term frequencies, as in BM25F.
+Robertson, Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009. A term in a title has a
+greater weight than one in a description: weighted term frequencies, as in BM25F.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from signals.queries import words_of
 _K1: Final = 1.2
 _B: Final = 0.5
 _FIELDS: Final = (("title", 3.0), ("categories", 2.0), ("tags", 2.0), ("description", 1.0))
-_KEPT_LISTS: Final = 20_000
+_CACHED_LISTS: Final = 20_000
 _ROOM: Final = 1_024
-_TELLING: Final = 12
+_DISTINCTIVE: Final = 12
+"""Terms of an item that are compared with those of other items."""
 _POSTINGS: Final = 4_000
-"""Entries of the index that are read to find what is like an item: the most telling terms', which are rare."""
+"""Postings that are read to find items similar to one item; distinctive terms are rare."""
 DESCRIPTION_WORDS: Final = 120
-"""Words of a description that are indexed."""
+"""Number of words of a description that are indexed."""
 
 
 @lru_cache(maxsize=20_000)
@@ -38,12 +39,12 @@ def _label_terms(label: str) -> tuple[str, ...]:
 
 
 def item_terms(item: Item) -> dict[str, float]:
-    """An item's terms with their weighted frequencies."""
-    found: dict[str, float] = {}
+    """The weighted frequencies of an item's terms."""
+    frequencies: dict[str, float] = {}
     for field, weight in _FIELDS:
         for term in _field_terms(item, field):
-            found[term] = found.get(term, 0.0) + weight
-    return found
+            frequencies[term] = frequencies.get(term, 0.0) + weight
+    return frequencies
 
 
 def _field_terms(item: Item, field: str) -> list[str]:
@@ -60,7 +61,7 @@ class TextIndex:
     """Terms to items (positions in the catalogue), kept up to date item by item."""
 
     def __init__(self, ties: Callable[[], NDArray[np.uint32]]) -> None:
-        """``ties`` gives, by position, what orders equal matches."""
+        """``ties`` returns, by position, the hashes that order equal scores."""
         self._ties = ties
         self._postings: dict[str, dict[int, float]] = {}
         self._terms: dict[int, dict[str, float]] = {}
@@ -69,28 +70,28 @@ class TextIndex:
         self._arrays: dict[str, tuple[Ints, Floats]] = {}
         self._alike: dict[tuple[int, int], tuple[Ints, Floats]] = {}
 
-    def put(self, at: int, item: Item) -> None:
-        """Index an item in place of what stood there."""
+    def put(self, position: int, item: Item) -> None:
+        """Index an item; replaces the earlier text at this position."""
         terms = item_terms(item)
-        if self._terms.get(at) == terms:
+        if self._terms.get(position) == terms:
             return
-        self.remove(at)
-        self._terms[at] = terms
-        if at >= self._lengths.size:
-            self._lengths = np.concatenate([self._lengths, np.zeros(at, np.float32)])
-        self._lengths[at] = length = sum(terms.values())
+        self.remove(position)
+        self._terms[position] = terms
+        if position >= self._lengths.size:
+            self._lengths = np.concatenate([self._lengths, np.zeros(position, np.float32)])
+        self._lengths[position] = length = sum(terms.values())
         self._total += length
         for term, frequency in terms.items():
-            self._postings.setdefault(term, {})[at] = frequency
+            self._postings.setdefault(term, {})[position] = frequency
             self._arrays.pop(term, None)
 
-    def remove(self, at: int) -> None:
-        """Forget an item."""
+    def remove(self, position: int) -> None:
+        """Remove an item from the index."""
         self._alike.clear()
-        terms = self._terms.pop(at, {})
+        terms = self._terms.pop(position, {})
         for term in terms:
             postings = self._postings[term]
-            del postings[at]
+            del postings[position]
             self._arrays.pop(term, None)
             if not postings:
                 del self._postings[term]
@@ -100,50 +101,54 @@ class TextIndex:
         """The best matches, best first: positions (C,) and scores (C,)."""
         return self._best(dict.fromkeys(words_of(query), 1.0), count)
 
-    def alike(self, at: int, count: int) -> tuple[Ints, Floats]:
-        """Items that share the most telling terms with this one, itself left out; kept until any text changes."""
-        kept = self._alike.get((at, count))
-        if kept is None:
-            mine = self._terms.get(at, {})
-            items, scores = self._best({term: mine[term] for term in self._telling(mine)}, count + 1)
-            others = items != at
-            if len(self._alike) >= _KEPT_LISTS:
+    def alike(self, position: int, count: int) -> tuple[Ints, Floats]:
+        """The items that share distinctive terms with this one, best first, without itself; cached until any text changes."""
+        cached = self._alike.get((position, count))
+        if cached is None:
+            own_terms = self._terms.get(position, {})
+            items, scores = self._best({term: own_terms[term] for term in self._distinctive(own_terms)}, count + 1)
+            others = items != position
+            if len(self._alike) >= _CACHED_LISTS:
                 self._alike.clear()
-            kept = self._alike[at, count] = items[others][:count], scores[others][:count]
-        return kept
+            cached = self._alike[position, count] = items[others][:count], scores[others][:count]
+        return cached
 
-    def _telling(self, mine: Mapping[str, float]) -> Iterator[str]:
-        """The terms of an item that tell most, as far as there is room to read their entries."""
+    def _distinctive(self, frequencies: Mapping[str, float]) -> Iterator[str]:
+        """The most distinctive terms of an item, as long as their postings fit into ``_POSTINGS``."""
         room = _POSTINGS
-        for term in sorted(mine, key=lambda term: (-mine[term] * self._rarity(term), term))[:_TELLING]:
+        for term in sorted(frequencies, key=lambda term: (-frequencies[term] * self._rarity(term), term))[
+            :_DISTINCTIVE
+        ]:
             if len(self._postings[term]) <= room:
                 room -= len(self._postings[term])
                 yield term
 
     def _rarity(self, term: str) -> float:
-        holding = len(self._postings.get(term, ()))
-        return math.log1p((len(self._terms) - holding + 0.5) / (holding + 0.5))
+        containing = len(self._postings.get(term, ()))
+        return math.log1p((len(self._terms) - containing + 0.5) / (containing + 0.5))
 
     def _best(self, weights: dict[str, float], count: int) -> tuple[Ints, Floats]:
-        """Items with any of these terms, best first, by the sum of the terms' BM25 scores times their weights."""
+        """The items with any of these terms, best first, by the weighted sum of the terms' BM25 scores."""
         terms = [term for term in weights if term in self._postings]
         if not terms or count <= 0:
             return np.empty(0, np.int32), np.empty(0, np.float32)
         entries, frequencies = (np.concatenate(part) for part in zip(*map(self._columns, terms), strict=True))
-        worth = np.array([weights[term] * self._rarity(term) for term in terms], np.float32)
+        term_weights = np.array([weights[term] * self._rarity(term) for term in terms], np.float32)
         norm = _K1 * (1 - _B + _B * self._lengths[entries] / (self._total / len(self._terms)))
-        scores = worth.repeat([len(self._postings[term]) for term in terms]) * (_K1 + 1) / (1 + norm / frequencies)
-        items, which = kernels.numbered(entries)
-        sums = np.bincount(which, scores)
+        scores = (
+            term_weights.repeat([len(self._postings[term]) for term in terms]) * (_K1 + 1) / (1 + norm / frequencies)
+        )
+        items, numbers = kernels.numbered(entries)
+        sums = np.bincount(numbers, scores)
         order = top_k(sums, count, self._ties()[items])
         return items[order], sums[order].astype(np.float32)
 
     def _columns(self, term: str) -> tuple[Ints, Floats]:
-        """A term's items, and how often each has it."""
-        kept = self._arrays.get(term)
-        if kept is None:
+        """The items that contain a term, and its frequency in each."""
+        cached = self._arrays.get(term)
+        if cached is None:
             postings = self._postings[term]
             items = np.fromiter(postings.keys(), np.int32, len(postings))
             frequencies = np.fromiter(postings.values(), np.float32, len(postings))
-            kept = self._arrays[term] = (items, frequencies)
-        return kept
+            cached = self._arrays[term] = (items, frequencies)
+        return cached

@@ -18,7 +18,7 @@ def by_age(half: Callable[[RankingConfig], float]) -> Callable[[RankingContext],
 
     def generate(context: RankingContext) -> Candidates:
         catalogue, now = context.catalogue, context.request.now
-        recent, young = catalogue.arrivals.newest(
+        recent, young = catalogue.recent_items.newest(
             now, now - context.config.new_age, context.allowed, context.candidate_limit
         )
         if not young.size:

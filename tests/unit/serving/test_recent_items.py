@@ -48,17 +48,17 @@ def test_what_may_be_shown_follows_items_and_time(steps):
 @given(STEPS, st.integers(1, 4), st.integers(1, 10), st.randoms())
 def test_the_newest_allowed_items_are_those_that_a_whole_look_finds(steps, count, kept, random):
     catalogue = Catalogue()
-    arrivals_kept, recent_items._KEPT = recent_items._KEPT, kept
+    snapshot_size, recent_items._SNAPSHOT_SIZE = recent_items._SNAPSHOT_SIZE, kept
     try:
         for items, day in steps:
             for item in items:
                 catalogue.put(item)
             allowed = np.array([random.random() < 0.7 for _ in catalogue.ids], np.bool_)
             now, since = seconds(day), seconds(day - 4)
-            arrived, found = catalogue.arrivals.newest(now, since, allowed, count)
+            arrived, found = catalogue.recent_items.newest(now, since, allowed, count)
             assert arrived.items[found].tolist() == whole_look(catalogue, now, since, allowed)[:count]
     finally:
-        recent_items._KEPT = arrivals_kept
+        recent_items._SNAPSHOT_SIZE = snapshot_size
 
 
 def whole_look(catalogue: Catalogue, now: float, since: float, allowed: np.ndarray) -> list[int]:
