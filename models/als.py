@@ -15,11 +15,9 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.structures.arrays import Floats, frozen, pack, pack_ids, unpack, unpack_ids
+from models.structures.arrays import Doubles, Floats, frozen, pack, pack_ids, unpack, unpack_ids
 from models.structures.lists import ScoredList
 from models.structures.recommender import Histories
-
-Doubles = NDArray[np.float64]
 
 
 class _Profile(NamedTuple):

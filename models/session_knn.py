@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final, NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.structures.arrays import Floats, Ints, are_rows, frozen, pack, pack_ids, unpack, unpack_ids
+from models.structures.arrays import Doubles, Floats, Ints, are_rows, frozen, pack, pack_ids, unpack, unpack_ids
 from models.structures.lists import ScoredList
 from models.structures.recommender import Histories
 from models.structures.sparse import changes, places
@@ -30,7 +30,6 @@ _ENTRY_BITS: Final = 32
 LONGEST_QUERY: Final = 2**_PLACE_BITS
 """Items of an evolving session that can count."""
 
-Doubles = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.session_knn import Doubles, Places, Sessions
-from models.structures.arrays import Ints
+from models.session_knn import Places, Sessions
+from models.structures.arrays import Doubles, Ints
 from models.structures.sparse import places
 from schemas.errors import ConfigurationInvalid
 

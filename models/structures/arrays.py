@@ -19,6 +19,8 @@ from schemas.errors import Undecodable
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
+Doubles = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 Arrays = Mapping[str, NDArray[Any]]
 
 _FORMAT: Final = "format"

@@ -15,13 +15,11 @@ import numpy as np
 from numba import njit, types
 from numpy.typing import NDArray
 
-from models.structures.arrays import Floats, Ints
+from models.structures.arrays import Bools, Doubles, Floats, Ints
 
 F = TypeVar("F", bound=Callable[..., Any])
-Doubles = NDArray[np.float64]
 Places = NDArray[np.int64]
 Hashes = NDArray[np.uint32]
-Bools = NDArray[np.bool_]
 
 
 def _array(kind: Any, dimensions: int = 1) -> Any:

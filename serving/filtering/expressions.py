@@ -18,13 +18,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from models.structures.arrays import Ints
+from models.structures.arrays import Bools, Doubles, Ints
 from schemas.answers import RecommendationRequest
 from schemas.errors import FilterInvalid
 from serving.filtering.fields import (
-    Bools,
     Column,
-    Doubles,
     Fields,
     Path,
     Value,

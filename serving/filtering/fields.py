@@ -15,13 +15,10 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.structures.arrays import Ints
+from models.structures.arrays import Bools, Doubles, Ints
 from schemas.catalogue import Item
 
-Bools = NDArray[np.bool_]
-Doubles = NDArray[np.float64]
 Path = tuple[str, ...]
 _Row = tuple[float, float, int]
 Text = str | bool

@@ -10,10 +10,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.structures.arrays import Floats, Ints, score_thresholds
+from models.structures.arrays import Bools, Floats, Ints, score_thresholds
 from schemas.answers import RecommendationRequest
 from serving.arrays import kernels
-from serving.filtering.fields import Bools
 from serving.ranking.config import RankingConfig
 from serving.ranking.user_profile import Profile
 from serving.state.aggregates import Aggregates

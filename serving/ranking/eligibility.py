@@ -9,10 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.structures.arrays import Ints
+from models.structures.arrays import Bools, Ints
 from schemas.answers import RecommendationRequest
 from serving.filtering.expressions import compiled
-from serving.filtering.fields import Bools
 from serving.ranking.config import RankingConfig
 from serving.state.catalogue import Catalogue
 from signals import bloom

@@ -9,11 +9,10 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from models.source_weights import Revisits
-from models.structures.arrays import Ints
+from models.structures.arrays import Bools, Ints
 from schemas.answers import DecidedItem, Reason, RecommendationRequest, SourceOutcome
 from serving.arrays import kernels
 from serving.arrays.top_k import top_k
-from serving.filtering.fields import Bools
 from serving.ranking import blend, business_rules, diversity, eligibility, exploration, user_profile
 from serving.ranking.blend import BlendedCandidates
 from serving.ranking.candidates import similar

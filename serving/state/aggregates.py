@@ -12,10 +12,9 @@ from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
-from models.structures.arrays import Floats, Ints
+from models.structures.arrays import Doubles, Floats, Ints
 from schemas.ports import SignalChanges
 from serving.arrays.top_k import reciprocal_rank_fusion, top_k
-from serving.filtering.fields import Doubles
 from serving.state.catalogue import Catalogue
 from serving.state.context_counts import ContextCounts
 from serving.state.covisits import NO_COVISITS, CovisitedItems, CovisitIndex, by_position

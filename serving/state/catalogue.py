@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.structures.arrays import Ints
+from models.structures.arrays import Bools, Ints
 from schemas.catalogue import Item
-from serving.filtering.fields import Bools, Fields
+from serving.filtering.fields import Fields
 from serving.state.recent_items import RecentItems
 from serving.state.text_index import TextIndex
 from signals.bloom import hash_of

@@ -28,7 +28,7 @@ class ContextCounts:
         self._orders: dict[str, Ints] = {}
 
     def put(self, position: int, counts: Mapping[str, float]) -> None:
-        """Take over an item's merged counts (``signals.context.merge``)."""
+        """Store the merged counts of an item (``signals.context.merge``)."""
         counts = {label: count for label, count in counts.items() if count > NOTHING}
         for label in self._labels.get(position, ()):
             if label not in counts:

@@ -11,9 +11,8 @@ from math import inf
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.structures.arrays import Floats, Ints
+from models.structures.arrays import Doubles, Floats, Ints
 from serving.arrays import kernels
 from signals.decay import value_at
 from signals.exposure import BEGINS, HALF_LIFE, SHOWN, by_bucket
@@ -23,8 +22,6 @@ PRIOR: Final = 20.0
 ANSWERS: Final[Mapping[str, float]] = {"click": 1.0}
 """Event types that answer an impression, and the weight of each."""
 _IMPRESSIONS: Final[Mapping[str, float]] = {SHOWN: 1.0}
-
-Doubles = NDArray[np.float64]
 
 
 class Exposed(NamedTuple):

@@ -8,10 +8,9 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.structures.arrays import Floats, Ints
+from models.structures.arrays import Bools, Floats, Ints
 from serving.arrays import kernels
 from serving.arrays.top_k import top_k
-from serving.filtering.fields import Bools
 from signals.decay import DAY
 
 _SNAPSHOT_SIZE: Final = 2_000
