@@ -22,7 +22,7 @@ from models.structures.arrays import Floats
 from offline.evaluation.intervals import intervals
 from offline.evaluation.memory import peak_mib
 from offline.evaluation.ranking_metrics import MISS, means, per_question, ranked
-from offline.training.blending.source_weights import Choice, Expected, learn
+from offline.training.blending.source_weights import Expected, SourceChoice, learn
 from replay.stream import StreamEvent
 from replay.system import ReplaySystem
 from replay.training import Trainer
@@ -112,7 +112,7 @@ class WeightLearner:
 
     def __init__(self, config: RankingConfig) -> None:
         self._sources = tuple(name for name, weight in config.sources.items() if weight > 0)
-        self._choices: deque[Choice] = deque(maxlen=_CHOICES)
+        self._choices: deque[SourceChoice] = deque(maxlen=_CHOICES)
         self._back: deque[Revisits] = deque(maxlen=_CHOICES)
 
     def watch(self, candidates: CandidateSet, context: RankingContext, at: int | None, person: str) -> None:
@@ -325,7 +325,7 @@ def _among(scores: NDArray[Any], column: int) -> float:
 
 def _choice(
     candidates: CandidateSet, at: int | None, sources: tuple[str, ...], interactions: int, person: str
-) -> Choice | None:
+) -> SourceChoice | None:
     """The best candidates of each source, and which was chosen; None where it was none of them.
 
     Taking in the chosen one regardless would teach that what little is said of is often chosen; taking those that most
@@ -341,7 +341,7 @@ def _choice(
     scores = np.zeros((kept.size, len(sources)), np.float32)
     for row, name in enumerate(candidates.names):
         scores[:, sources.index(name)] = table[row, kept]
-    return Choice(scores, int(np.flatnonzero(kept == column)[0]), interactions, person)
+    return SourceChoice(scores, int(np.flatnonzero(kept == column)[0]), interactions, person)
 
 
 def _top_candidates(table: Floats) -> NDArray[np.intp]:

@@ -20,7 +20,7 @@ from offline.data.splits import inner
 from offline.evaluation.ranking_metrics import means, per_question
 from offline.evaluation.run_algorithm import parameters_of, require_memory
 from offline.evaluation.task import Goal, Questions, TrainingPart, answer, questions_of
-from offline.training.algorithm import Algorithm, Choice, Context, Floats, Integers, Range
+from offline.training.algorithm import Algorithm, ChoiceRange, Context, FloatRange, IntegerRange, Range
 from schemas.errors import ConfigurationInvalid, FreshetError
 
 SLICE: Final = 2_000
@@ -141,18 +141,18 @@ def _defaults(using: Algorithm[Any]) -> dict[str, Any]:
 
 
 def _within(value: Any, within: Range) -> bool:
-    if isinstance(within, Choice):
+    if isinstance(within, ChoiceRange):
         return value in within.values
     return value is not None and within.low <= value <= within.high
 
 
 def _suggested(trial: optuna.Trial, name: str, within: Range) -> Any:
     match within:
-        case Floats(low, high, log):
+        case FloatRange(low, high, log):
             return trial.suggest_float(name, low, high, log=log)
-        case Integers(low, high, log):
+        case IntegerRange(low, high, log):
             return trial.suggest_int(name, low, high, log=log)
-        case Choice(values):
+        case ChoiceRange(values):
             return trial.suggest_categorical(name, values)
         case _:
             assert_never(within)

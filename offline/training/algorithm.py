@@ -1,7 +1,7 @@
-"""What a training module declares, so that the comparison, the tuning and the training job find it.
+"""The declaration of a training module. Comparison, tuning and the training job find algorithms by it.
 
 A new algorithm is one file in ``models/`` (the value and its inference) and one here that ends with
-``ALGORITHM = Algorithm(...)``; ``offline.training.registry`` finds it by its being there.
+``ALGORITHM = Algorithm(...)``. ``offline.training.registry`` discovers it.
 """
 
 from __future__ import annotations
@@ -18,56 +18,56 @@ from offline.data.metadata import Metadata
 P = TypeVar("P")
 
 
-class Floats(NamedTuple):
-    """A parameter to search between two bounds."""
+class FloatRange(NamedTuple):
+    """A real parameter to search between two bounds."""
 
     low: float
     high: float
     log: bool = True
 
 
-class Integers(NamedTuple):
-    """A whole parameter to search between two bounds, both included."""
+class IntegerRange(NamedTuple):
+    """An integer parameter to search between two bounds, both included."""
 
     low: int
     high: int
     log: bool = False
 
 
-class Choice(NamedTuple):
-    """A parameter to choose among a few values."""
+class ChoiceRange(NamedTuple):
+    """A parameter to search among a few values."""
 
     values: tuple[Any, ...]
 
 
-Range = Floats | Integers | Choice
+Range = FloatRange | IntegerRange | ChoiceRange
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a training may use besides the interactions."""
+    """Inputs of a training besides the interactions."""
 
     metadata: Metadata = field(default_factory=Metadata)
     threads: int = 0
-    """0 is one a core."""
+    """0: one for each core."""
     progress: Progress = quiet
     previous: Recommender | None = None
-    """The value of the version before, for those that can start from it."""
+    """The model of the previous version, for algorithms that can start from it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Algorithm(Generic[P]):
-    """One way to learn a model."""
+    """One algorithm: its training, parameters and search space."""
 
     name: str
     about: str
-    """One line for people who choose."""
+    """One line for people who choose an algorithm."""
     parameters: type[P]
     """A frozen dataclass whose defaults were chosen on validation slices (``docs/tuning.md``)."""
     train: Callable[[Interactions, P, Context], Recommender]
     space: Mapping[str, Range] = field(default_factory=dict)
-    """The parameters worth searching."""
+    """The search space of the parameters."""
     needs_mib: Callable[[Interactions, P], float] | None = None
-    """An estimate of the memory a training takes beyond its input, known beforehand."""
+    """Estimates the memory of a training beyond its input, in MiB."""
     kind: str
-    """The ``kind`` of the value that it makes."""
+    """The ``kind`` of the model value."""

@@ -1,6 +1,6 @@
-"""Precomputed lists of a trained version: each known user's best unseen items, each item's most similar ones.
+"""Precomputed lists of a trained version: the best unseen items of each user, and the most similar items of each item.
 
-Made in blocks, a matrix product and a partial sort each; ``lists_spark`` hands the same blocks to Spark's executors.
+Lists are computed in blocks by a matrix product and a partial sort. ``lists_spark`` does the same on Spark's executors.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from offline.data.dataset import Interactions, is_guest
 from offline.training.factorization.blocks import in_order
 
 CELLS: Final = 4_000_000
-"""Scores that a thread holds at once: 16 MB of float32."""
+"""Maximum number of scores in a block: 16 MB of float32 for each thread."""
 
 Rows = NDArray[np.intp]
 Packed = tuple[str, bytes]
@@ -32,9 +32,9 @@ Packed = tuple[str, bytes]
 def user_lists(
     model: Recommender, interactions: Interactions, count: int, progress: Progress = quiet, threads: int = 0
 ) -> Iterator[Packed]:
-    """``(user_id, packed ScoredList)`` of everyone known by a user_id, without what they have interacted with.
+    """Yields ``(user_id, packed ScoredList)`` of everyone with a user_id, without the items of their history.
 
-    Each is as long as ``count`` or as there are items left.
+    A list has ``count`` items, or fewer if there are no more.
     """
     known = known_users(interactions)
     step = max(1, CELLS // max(1, len(model.item_ids)))
@@ -48,7 +48,7 @@ def user_lists(
 
 
 def item_lists(neighbours: Neighbours, count: int, progress: Progress = quiet) -> Iterator[Packed]:
-    """``(item_id, packed ScoredList)`` of each item that has a neighbour."""
+    """Yields ``(item_id, packed ScoredList)`` of each item that has a neighbour."""
     for done, item_id in enumerate(neighbours.item_ids):
         if done % 1_000 == 0:
             progress("lists of items", done, len(neighbours.item_ids))
@@ -57,7 +57,7 @@ def item_lists(neighbours: Neighbours, count: int, progress: Progress = quiet) -
 
 
 def known_users(interactions: Interactions) -> Rows:
-    """Rows of those who have a user_id."""
+    """Returns the rows of those who have a user_id."""
     return np.flatnonzero([not is_guest(user_id) for user_id in interactions.user_ids])
 
 
@@ -70,12 +70,12 @@ def _block(model: Recommender, interactions: Interactions, rows: Rows, count: in
 def packed(
     item_ids: Sequence[str], user_ids: Sequence[str], scores: Floats, seen: sp.csr_matrix, count: int
 ) -> list[Packed]:
-    """These people's lists of ``scores`` (n, I), which are overwritten where ``seen`` (n, I) has a value."""
+    """Returns the lists of these users by ``scores`` (n, I). It overwrites scores where ``seen`` (n, I) has a value."""
     scores[np.repeat(np.arange(len(user_ids)), np.diff(seen.indptr)), seen.indices] = -np.inf
     chosen = best_rows(scores, count)
     values = np.take_along_axis(scores, chosen.positions, axis=1)
     lines = zip(user_ids, chosen.positions.tolist(), values.tolist(), chosen.lengths.tolist(), strict=True)
     return [
-        (user_id, ScoredList(tuple(item_ids[at] for at in places[:length]), tuple(line[:length])).save())
+        (user_id, ScoredList(tuple(item_ids[place] for place in places[:length]), tuple(line[:length])).save())
         for user_id, places, line, length in lines
     ]

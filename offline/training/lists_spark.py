@@ -1,4 +1,4 @@
-"""Precomputed lists of users by Spark's executors: each makes blocks of them with the same numpy as one machine does."""
+"""Precomputed user lists by Spark's executors. Each computes blocks with the same numpy code as one machine."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 _WRITTEN: Final = pa.schema([("user_id", pa.string()), ("list", pa.binary())])
 _BATCH: Final = 4_096
-"""Users handed to an executor's Python at once."""
+"""Number of users sent to an executor's Python at a time."""
 
 
 def user_lists(
     session: SparkSession, als: Als, interactions: Interactions, count: int, progress: Progress = quiet
 ) -> Iterator[Packed]:
-    """What ``lists.user_lists`` gives for ALS, each user's scores by the item factors that every executor is sent once.
+    """Yields what ``lists.user_lists`` yields for ALS. Every executor receives the item factors once.
 
-    Lists come back partition by partition, so that the driver holds one partition of them.
+    Lists return partition by partition, so that the driver holds one partition at a time.
     """
     from pyspark.sql import DataFrame  # noqa: PLC0415 - embedded has no pyspark
 
@@ -45,7 +45,7 @@ def user_lists(
 
 
 def _users(als: Als, interactions: Interactions, rows: np.ndarray[Any, np.dtype[np.intp]]) -> pa.Table:
-    """Each user's id, factors and seen items, as Spark is sent them."""
+    """Returns id, factors and seen items of each user, as the input of Spark."""
     seen = interactions.matrix[rows]
     offsets = pa.array(seen.indptr, pa.int32())
     return pa.table(

@@ -1,4 +1,4 @@
-"""What trainings are asked with. The defaults were chosen on inner validation slices: see ``docs/tuning.md``."""
+"""Parameters of trainings. The defaults were chosen on inner validation slices: see ``docs/tuning.md``."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ SEED: Final = 20_080_412
 
 @dataclass(frozen=True, kw_only=True)
 class AlsParameters:
-    """Of either ALS; raises ConfigurationInvalid where a value cannot work."""
+    """Parameters of both ALS engines. Raises ConfigurationInvalid for an invalid value."""
 
     factors: int = 64
     """d."""
     strength: float = 0.14
-    """Of the regularization, whatever the size of the data; each engine makes its own λ of it."""
+    """Regularization, independent of the size of the data. Each engine derives its own λ from it."""
     alpha: float = 4.0
-    """How much more an interaction of mean weight counts than none: its confidence is 1 + alpha."""
+    """The confidence of an interaction of mean weight is 1 + alpha."""
     iterations: int = 15
     seed: int = SEED
 
@@ -31,25 +31,25 @@ class AlsParameters:
             raise ConfigurationInvalid("factors, iterations, strength and alpha of ALS must be above 0")
 
     def alpha_of(self, matrix: sp.csr_matrix) -> float:
-        """``alpha`` for this matrix's own unit of weight, so that the unit does not matter."""
+        """Returns ``alpha`` divided by the mean weight of this matrix, so that the unit of weights does not matter."""
         return self.alpha / float(np.mean(matrix.data, dtype=np.float64))
 
 
 @dataclass(frozen=True, kw_only=True)
 class IalsParameters:
-    """Of iALS; raises ConfigurationInvalid where a value cannot work."""
+    """Parameters of iALS. Raises ConfigurationInvalid for an invalid value."""
 
     factors: int = 64
     """d."""
     strength: float = 0.006
     """λ of one interaction."""
     unobserved: float = 15.0
-    """What all pairs count together, next to 1 for all interactions: α₀ = unobserved · density of the matrix."""
+    """Weight of all pairs together, relative to 1 for all interactions: α₀ = unobserved · density of the matrix."""
     spread: float = 0.1
-    """σ: factors begin normally distributed with σ/√d."""
+    """σ: initial factors are normally distributed with σ/√d."""
     iterations: int = 12
     warm_iterations: int = 3
-    """Where training goes on from an earlier version."""
+    """Iterations of a training that continues from an earlier version."""
     seed: int = SEED
 
     def __post_init__(self) -> None:
@@ -59,25 +59,25 @@ class IalsParameters:
             raise ConfigurationInvalid("factors, iterations, strength and unobserved of iALS must be above 0")
 
     def pair_weight(self, matrix: sp.csr_matrix) -> float:
-        """α₀ for this matrix, so that the size and density of the data do not matter."""
+        """Returns α₀ for this matrix, so that the size and density of the data do not matter."""
         users, items = matrix.shape
         return self.unobserved * int(matrix.nnz) / int(users * items)
 
 
 @dataclass(frozen=True, kw_only=True)
 class NeighbourParameters:
-    """Of item neighbours; raises ConfigurationInvalid where a value cannot work."""
+    """Parameters of item neighbours. Raises ConfigurationInvalid for an invalid value."""
 
     width: int = 64
-    """Neighbours kept an item."""
+    """Number of neighbours for each item."""
     shrinkage: float = 10.0
-    """Added under the cosine's fraction: similarity seen in few people counts less."""
+    """Added to the denominator of the cosine, so that a similarity of few people counts less."""
     weighting: str = "cosine"
     """``cosine``, ``tfidf`` or ``bm25``."""
     k1: float = 1.2
-    """Of BM25: how much of an item's length matters; at 0 none of it."""
+    """BM25: influence of the item's length. 0: none."""
     b: float = 0.75
-    """Of BM25: from 0, an item's people count alike however many they are, to 1."""
+    """BM25: length normalization, from 0 (none) to 1 (full)."""
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.shrinkage < 0:

@@ -1,4 +1,4 @@
-"""Popularity: the summed weights of each item's interactions, by category, by segment of people and in the last days."""
+"""Popularity: the summed interaction weights of each item, also by category, user segment and last days."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from models.structures.arrays import Floats as Array
 from models.structures.arrays import Ints
 from offline.data.dataset import Interactions
 from offline.data.metadata import Metadata
-from offline.training.algorithm import Algorithm, Choice, Context
+from offline.training.algorithm import Algorithm, ChoiceRange, Context
 from schemas.errors import ConfigurationInvalid
 
 _DAY: Final = 86_400.0
@@ -24,16 +24,16 @@ _DAY: Final = 86_400.0
 
 @dataclass(frozen=True, kw_only=True)
 class PopularityParameters:
-    """Of popularity; raises ConfigurationInvalid where a value cannot work."""
+    """Parameters of popularity. Raises ConfigurationInvalid for an invalid value."""
 
     window: float | None = None
-    """Days before the newest interaction that everybody's scores are of; None for all of them."""
+    """Days before the newest interaction that the overall scores count. None: all interactions."""
     days: tuple[float, ...] = (1.0, 7.0, 30.0)
-    """Windows that have boards of their own, for everybody and for each segment."""
+    """Time windows, in days, with their own boards, overall and for each segment."""
     segments: tuple[str, ...] = ("age", "gender", "country", "region")
-    """Users' attributes whose values have boards of their own."""
+    """User attributes whose values have their own boards."""
     least: int = 20
-    """People whom a segment must have: a board of few would tell what each of them did."""
+    """Minimum number of people in a segment. A board of few people would reveal what each of them did."""
 
     def __post_init__(self) -> None:
         if self.least < 1 or min((*self.days, self.window or 1.0)) <= 0:
@@ -41,7 +41,7 @@ class PopularityParameters:
 
 
 class _Rows(NamedTuple):
-    """Named rows over the items."""
+    """Named sparse rows over the items."""
 
     names: tuple[str, ...]
     indptr: NDArray[np.int64]
@@ -52,12 +52,12 @@ class _Rows(NamedTuple):
 def train(
     interactions: Interactions, parameters: PopularityParameters | None = None, metadata: Metadata | None = None
 ) -> Popularity:
-    """One sum an item, in float64 and then float32; and as much for each segment and window that there is.
+    """Sums weights by item in float64, then float32: overall, and for each segment and window.
 
-    A person's interaction with an item counts whole, at its newest time. Without times there are no windows.
+    An interaction counts in full at its newest time. Without times there are no windows.
     """
     chosen, known = parameters or PopularityParameters(), metadata or Metadata()
-    recent = {days: found for days in chosen.days if (found := _last(interactions, days)) is not None}
+    recent = {days: matrix for days in chosen.days if (matrix := _last(interactions, days)) is not None}
     whole = _last(interactions, chosen.window) if chosen.window else None
     boards = _rows(_boards(interactions, chosen, known, recent))
     categories = _rows(_categories(interactions, known))
@@ -75,7 +75,7 @@ def _boards(
     metadata: Metadata,
     recent: dict[float, sp.csr_matrix],
 ) -> Iterator[tuple[str, Array]]:
-    """Each board's name and its sums (I,)."""
+    """Yields the name of each board and its sums (I,)."""
     for days, matrix in recent.items():
         yield board_of(days=days), _sums(matrix)
     for segment, people in _segments(interactions, metadata, parameters).items():
@@ -85,21 +85,23 @@ def _boards(
 
 
 def _segments(interactions: Interactions, metadata: Metadata, parameters: PopularityParameters) -> dict[str, list[int]]:
-    """The rows of the people of each segment that has enough of them."""
-    found: dict[str, list[int]] = {}
+    """Returns the user rows of each segment that has enough people."""
+    rows: dict[str, list[int]] = {}
     for row, user_id in enumerate(interactions.user_ids):
-        said = metadata.users[user_id].attributes if user_id in metadata.users else {}
-        for term in set(attribute_terms({name: said[name] for name in parameters.segments if name in said})):
-            found.setdefault(term, []).append(row)
-    return {segment: found[segment] for segment in sorted(found) if len(found[segment]) >= parameters.least}
+        attributes = metadata.users[user_id].attributes if user_id in metadata.users else {}
+        for term in set(
+            attribute_terms({name: attributes[name] for name in parameters.segments if name in attributes})
+        ):
+            rows.setdefault(term, []).append(row)
+    return {segment: rows[segment] for segment in sorted(rows) if len(rows[segment]) >= parameters.least}
 
 
 def _categories(interactions: Interactions, metadata: Metadata) -> Iterator[tuple[str, Array]]:
-    """Each category's name and which items it has, (I,) of ones."""
+    """Yields the name of each category and its items, (I,) of ones."""
     items: dict[str, list[int]] = {}
-    for at, item_id in enumerate(interactions.item_ids):
+    for position, item_id in enumerate(interactions.item_ids):
         for category in metadata.items[item_id].categories if item_id in metadata.items else ():
-            items.setdefault(category, []).append(at)
+            items.setdefault(category, []).append(position)
     for category in sorted(items):
         within = np.zeros(len(interactions.item_ids), dtype=np.float32)
         within[items[category]] = 1
@@ -107,18 +109,18 @@ def _categories(interactions: Interactions, metadata: Metadata) -> Iterator[tupl
 
 
 def _last(interactions: Interactions, days: float) -> sp.csr_matrix | None:
-    """The interactions of the last days; None where no time is known."""
+    """Returns the interactions of the last days. None if no time is known."""
     times, matrix = interactions.times, interactions.matrix
     if times is None or not times.size:
         return None
     weights = np.where(times > times.max() - days * _DAY, matrix.data, 0)
-    found = sp.csr_matrix((weights, matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
-    found.eliminate_zeros()
-    return found
+    recent = sp.csr_matrix((weights, matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
+    recent.eliminate_zeros()
+    return recent
 
 
 def _rows(given: Iterator[tuple[str, Array]]) -> _Rows:
-    """Only what is above 0 is kept."""
+    """Returns the positive values as sparse rows."""
     names, lengths, items, scores = [], [0], [np.zeros(0, np.int32)], [np.zeros(0, np.float32)]
     for name, sums in given:
         positions = np.flatnonzero(sums > 0).astype(np.int32)
@@ -142,6 +144,6 @@ ALGORITHM: Final = Algorithm(
     about="the summed weights of each item's interactions: the baseline; also by category, segment and last days",
     parameters=PopularityParameters,
     train=_train,
-    space={"window": Choice((None, 1.0, 7.0, 30.0, 90.0, 365.0))},
+    space={"window": ChoiceRange((None, 1.0, 7.0, 30.0, 90.0, 365.0))},
     kind=Popularity.kind,
 )

@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from models.ratings import Ratings
 
 DAMPING = 5.0
-"""Ratings without a deviation that each item and person begins with."""
+"""Number of virtual ratings without a deviation for each item and person."""
 _ROUNDS = 5
-"""Enough: on ml-100k the error no longer changes in its fourth digit."""
+"""On ml-100k, the error no longer changes in the fourth digit after this many rounds."""
 
 
 def train(
     people: NDArray[np.int32], items: NDArray[np.int32], stars: NDArray[np.float64], item_ids: Sequence[str]
 ) -> Ratings:
-    """The model of N ≥ 1 ratings: codes of people and items, and stars, shape (N,) each."""
+    """Returns the model of N ≥ 1 ratings: codes of people and items, and stars, shape (N,) each."""
     mean = float(stars.mean())
     person_bias = np.zeros(int(people.max()) + 1)
     item_bias = np.zeros(len(item_ids))
@@ -30,6 +30,6 @@ def train(
 
 
 def _damped(deviations: NDArray[np.float64], codes: NDArray[np.int32], size: int) -> NDArray[np.float64]:
-    """Each code's mean deviation, drawn towards zero, shape (size,)."""
+    """Returns the mean deviation of each code, damped towards zero, shape (size,)."""
     sums = np.bincount(codes, deviations, size)
     return sums / (np.bincount(codes, minlength=size) + DAMPING)

@@ -16,7 +16,7 @@ from schemas.plugins import plugins
 
 
 def algorithms() -> Mapping[str, Algorithm[Any]]:
-    """Those whose module declares an ``ALGORITHM`` (or several in ``ALGORITHMS``), in alphabetical order of modules."""
+    """Returns the algorithms of modules that declare ``ALGORITHM`` or ``ALGORITHMS``, by name, in alphabetical order of modules."""
     return _discovered(plugins())
 
 
@@ -31,8 +31,8 @@ def _discovered(plugin_modules: tuple[ModuleType, ...]) -> Mapping[str, Algorith
 
 
 def algorithm(name: str) -> Algorithm[Any]:
-    """The algorithm of this name; raises ConfigurationInvalid."""
-    found = algorithms().get(name)
-    if found is None:
+    """Returns the algorithm of this name. Raises ConfigurationInvalid."""
+    known = algorithms().get(name)
+    if known is None:
         raise ConfigurationInvalid(f"'{name}' is not an algorithm; choose from {', '.join(algorithms())}")
-    return found
+    return known

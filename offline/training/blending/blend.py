@@ -1,8 +1,8 @@
 """A blend of other algorithms, with weights learned on a validation slice of the training part.
 
-Each component is trained without the slice, the weights are those of the best mean reciprocal-logarithmic rank of what
-was held out (NDCG of one item, without a cutoff; each person counts as much), and then every component is trained again
-on everything. One held-out item of a person does not compete with the others.
+Each component is first trained without the slice. The weights maximize the mean NDCG, without a cutoff, of single held-out
+items; each person counts the same. Then every component is trained again on all data. The held-out items of one person
+do not compete with each other.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from schemas.errors import ConfigurationInvalid
 
 _CELLS: Final = 4_000_000
 _STEPS: Final = (0.16, 0.08, 0.04, 0.02)
-"""How far a weight is moved at once: coarse, then fine."""
+"""Step sizes of a weight in the search: coarse, then fine."""
 
 Settings = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BlendParameters:
-    """Of a blend; raises ConfigurationInvalid where a value cannot work."""
+    """Parameters of a blend. Raises ConfigurationInvalid for an invalid value."""
 
     components: tuple[str, ...] = ("ease-auto", "ials")
-    """Names of algorithms, each once."""
+    """Names of distinct algorithms."""
     settings: Settings = field(default_factory=lambda: {"ials": {"factors": 256}})
-    """Parameters that differ from an algorithm's defaults, by its name; of one that is not blended they say nothing."""
+    """Parameters by algorithm that differ from its defaults. Those of an algorithm that is not a component are ignored."""
     people: int = 5_000
-    """At most so many are asked for what is held out of theirs."""
+    """Maximum number of people in the validation slice."""
     share: float = 0.0
-    """Of each one's items, that is held out, rounded up; 0: one item, the newest where times are known."""
+    """Share of each person's items that is held out, rounded up. 0: one item, the newest if times are known."""
     depth: int = 300
-    """How many of each component's best items compete with a held-out one."""
+    """Number of top items of each component that compete with a held-out item."""
     sampled: int = 0
-    """Where above 0, so many random items compete instead, as a test does that ranks a sample only."""
+    """If above 0, this number of random items competes instead, as in a test with sampled ranking."""
     seed: int = SEED
 
     def __post_init__(self) -> None:
@@ -68,25 +68,25 @@ class Using(NamedTuple):
     parameters: Any
 
     def train(self, interactions: Interactions, context: Context) -> Recommender:
-        """Its model of these interactions."""
+        """Returns the model of these interactions."""
         return self.algorithm.train(interactions, self.parameters, context)
 
 
 class _Contest(NamedTuple):
-    """Standard scores of the m held-out items of n people and of what competes with them."""
+    """Standard scores of the m held-out items of n people and of their competitors, by C components."""
 
     people: NDArray[np.intp]
-    """(m,): whose each held-out item is, from 0 and without gaps."""
+    """(m,) the person of each held-out item, numbered from 0 without gaps."""
     wanted: Floats
-    """(m, C): the held-out items'."""
+    """(m, C) scores of the held-out items."""
     others: Floats
-    """(n, M, C): those of each person's other items that compete; -inf where there is none."""
+    """(n, M, C) scores of each person's competing items, padded with -inf."""
 
 
 def train(interactions: Interactions, parameters: BlendParameters, context: Context) -> Blend:
-    """Weights from a slice, then components from everything; one whose weight is 0 is left out.
+    """Learns weights on a slice, then trains the components on all data. Components of weight 0 are dropped.
 
-    Raises NothingToTrain where nobody has enough to hold out, ConfigurationInvalid for an unknown component.
+    Raises NothingToTrain if nobody has enough items to hold out, ConfigurationInvalid for an unknown component.
     """
     chosen, alone = using_each(parameters.components, parameters.settings), replace(context, previous=None)
     part, held = inner(interactions, users=parameters.people, seed=parameters.seed, share=parameters.share)
@@ -99,47 +99,47 @@ def train(interactions: Interactions, parameters: BlendParameters, context: Cont
 def weights_of(
     models: Sequence[Recommender], part: Interactions, held: HoldOut, parameters: BlendParameters
 ) -> tuple[float, ...]:
-    """The best weights of these models, which were trained on the part, for what was held out of it; their sum is 1."""
+    """Returns the best weights, of sum 1, for the held-out items. The models were trained on ``part``."""
     return learned(_contest(part, held, models, parameters))
 
 
 def needs_mib(interactions: Interactions, parameters: BlendParameters) -> float:
-    """What the components need that say so, together; in MiB."""
+    """Returns the summed memory estimates of the components, in MiB."""
     return all_need_mib(interactions, using_each(parameters.components, parameters.settings))
 
 
 def all_need_mib(interactions: Interactions, chosen: Sequence[Using]) -> float:
-    """What those need that say so, together; in MiB."""
+    """Returns the summed memory estimates in MiB. Algorithms without an estimate count as 0."""
     stated = [(one.algorithm.needs_mib, one.parameters) for one in chosen]
     return sum(needs(interactions, of) for needs, of in stated if needs is not None)
 
 
 def using_each(components: Sequence[str], settings: Settings) -> list[Using]:
-    """Algorithms by name, with settings in place of their defaults; raises ConfigurationInvalid for an unknown one."""
+    """Returns algorithms by name, with these settings in place of defaults. Raises ConfigurationInvalid for an unknown name."""
     return [_using(name, settings.get(name, {})) for name in components]
 
 
 def _using(name: str, settings: Mapping[str, Any]) -> Using:
-    found = algorithm(name)
+    chosen = algorithm(name)
     try:
-        return Using(found, found.parameters(**settings))
+        return Using(chosen, chosen.parameters(**settings))
     except TypeError as error:
         raise ConfigurationInvalid(f"{name} cannot be blended with these settings: {error}") from error
 
 
 def learned(contest: _Contest) -> tuple[float, ...]:
-    """Weights of the components, none below 0, their sum 1: the best that moving one at a time leads to.
+    """Returns the best non-negative weights of sum 1 by coordinate search.
 
-    From each component alone and from all alike; of equally good ones the first that was found.
+    The search starts from equal weights and from each component alone. Of equal results, the first wins.
     """
     count = contest.wanted.shape[1]
     starts = [np.full(count, 1 / count), *np.eye(count)]
-    best = max((_climb(contest, start) for start in starts), key=lambda found: found[0])[1]
+    best = max((_climb(contest, start) for start in starts), key=lambda result: result[0])[1]
     return tuple(float(weight) for weight in best)
 
 
 def _climb(contest: _Contest, weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """The score reached from these weights, and where."""
+    """Returns the best gain that a search from these weights reaches, and its weights."""
     reached = _gain(contest, weights)
     for step in _STEPS:
         better = True
@@ -153,38 +153,39 @@ def _climb(contest: _Contest, weights: NDArray[np.float64]) -> tuple[float, NDAr
 
 
 def _moves(weights: NDArray[np.float64], step: float) -> list[NDArray[np.float64]]:
-    """The weights with one of them ``step`` larger or smaller, scaled to a sum of 1."""
+    """Returns the weights with one of them larger or smaller by ``step``, scaled to sum 1."""
     moved = []
-    for at in range(weights.size):
+    for index in range(weights.size):
         for change in (step, -step):
             other = weights.copy()
-            other[at] = max(0.0, other[at] + change)
+            other[index] = max(0.0, other[index] + change)
             if other.sum() > 0:
                 moved.append(other / other.sum())
     return moved
 
 
 def _gain(contest: _Contest, weights: NDArray[np.float64]) -> float:
-    """The mean over people of the mean of 1 / log2(1 + rank) of their held-out items among what competes with them."""
-    using = weights > 0
-    at = weights[using].astype(np.float32)
-    wanted = (contest.wanted[:, using] @ at)[:, None]
-    others = (contest.others[:, :, using] @ at)[contest.people]
+    """Returns the mean over people of the mean of 1 / log2(1 + rank) of their held-out items among the competitors."""
+    used = weights > 0
+    positive = weights[used].astype(np.float32)
+    wanted = (contest.wanted[:, used] @ positive)[:, None]
+    others = (contest.others[:, :, used] @ positive)[contest.people]
     above = (others > wanted).sum(axis=1) + (others == wanted).sum(axis=1) / 2
     sums = np.bincount(contest.people, weights=1 / np.log2(2 + above))
     return float(np.mean(sums / np.bincount(contest.people)))
 
 
 def _contest(part: Interactions, held: HoldOut, models: Sequence[Recommender], parameters: BlendParameters) -> _Contest:
-    """What each component says of the held-out items and of those that compete with them."""
+    """Returns the scores of the held-out items and of their competitors by all components."""
     rows = np.array([row for row in held.rows.tolist() if held.known[row].size], dtype=np.intp)
     step = max(1, _CELLS // len(part.item_ids))
     random = np.random.default_rng(parameters.seed)
     blocks = [
-        _compete(part, held, models, rows[at : at + step], parameters, random) for at in range(0, rows.size, step)
+        _compete(part, held, models, rows[start : start + step], parameters, random)
+        for start in range(0, rows.size, step)
     ]
     people = np.repeat(np.arange(rows.size), [held.known[row].size for row in rows.tolist()])
-    wanted, others = (np.concatenate(each) for each in zip(*blocks, strict=True))
+    wanted, others = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     return _Contest(people, wanted, others)
 
 
@@ -196,7 +197,7 @@ def _compete(
     parameters: BlendParameters,
     random: np.random.Generator,
 ) -> tuple[Floats, Floats]:
-    """``wanted`` and ``others`` of some people."""
+    """Returns ``wanted`` and ``others`` of these people."""
     histories, seen = part.histories(rows), part.matrix[rows]
     known = [held.known[row] for row in rows.tolist()]
     targets = np.repeat(np.arange(rows.size), [items.size for items in known]), np.concatenate(known)
@@ -205,25 +206,25 @@ def _compete(
     if parameters.sampled:
         places = _best(random.random(scores[0].shape, dtype=np.float32), away, parameters.sampled)
     else:
-        places = np.concatenate([_best(each, away, parameters.depth) for each in scores], axis=1)
-    return np.stack([each[targets] for each in scores], axis=1), _once(scores, np.sort(places, axis=1))
+        places = np.concatenate([_best(component, away, parameters.depth) for component in scores], axis=1)
+    return np.stack([component[targets] for component in scores], axis=1), _once(scores, np.sort(places, axis=1))
 
 
 def _once(scores: Sequence[Floats], places: NDArray[np.intp]) -> Floats:
-    """Each component's scores of these items, which are sorted by row; -inf where one is named again."""
-    others = np.stack([np.take_along_axis(each, places, axis=1) for each in scores], axis=2)
+    """Returns the scores of these items by each component. Rows are sorted; a repeated item gets -inf."""
+    others = np.stack([np.take_along_axis(component, places, axis=1) for component in scores], axis=2)
     others[:, 1:][places[:, 1:] == places[:, :-1]] = -np.inf
     return others
 
 
 def _best(scores: Floats, away: Sequence[tuple[NDArray[Any], NDArray[Any]]], depth: int) -> NDArray[np.intp]:
-    """Each row's best items but those that are away; where there are fewer, the first again and again."""
+    """Returns the best items of each row outside ``away``. A short row is padded with its first item."""
     free = scores.copy()
     for cells in away:
         free[cells] = -np.inf
-    found = best_rows(free, depth)
-    short = np.arange(found.positions.shape[1]) >= found.lengths[:, None]
-    return np.where(short, found.positions[:, :1], found.positions)
+    best = best_rows(free, depth)
+    short = np.arange(best.positions.shape[1]) >= best.lengths[:, None]
+    return np.where(short, best.positions[:, :1], best.positions)
 
 
 ALGORITHM: Final = Algorithm(

@@ -1,8 +1,8 @@
-"""LambdaMART by LightGBM: trees that put the best candidates of other algorithms in order.
+"""LambdaMART by LightGBM: trees that rank the top candidates of other algorithms.
 
-Burges, "From RankNet to LambdaRank to LambdaMART: An Overview", 2010. As in a blend, each component is trained without a
-validation slice, and weights are learned; the trees begin from that blend and learn to mend its order of what was held
-out among each person's candidates; then every component is trained again on everything.
+Burges, "From RankNet to LambdaRank to LambdaMART: An Overview", 2010. As in a blend, each component is
+trained without a validation slice, and weights are learned. The trees start from that blend and learn to correct its
+ranking of the held-out items. Then every component is trained again on all data.
 """
 
 from __future__ import annotations
@@ -22,39 +22,38 @@ from models.structures.trees import Trees
 from offline.data.dataset import Interactions
 from offline.data.metadata import Metadata, category_matrix
 from offline.data.splits import HoldOut, inner
-from offline.training.algorithm import Algorithm, Context, Integers
-from offline.training.algorithm import Floats as Between
+from offline.training.algorithm import Algorithm, Context, FloatRange, IntegerRange
 from offline.training.blending.blend import BlendParameters, Settings, Using, all_need_mib, using_each, weights_of
 from offline.training.parameters import SEED
 from schemas.errors import ConfigurationInvalid, NothingToTrain
 
 _CELLS: Final = 4_000_000
 _CHECKED: Final = 0.2
-"""Of the people, the part whose rankings say when to stop."""
+"""Share of the people that is used for early stopping."""
 _PATIENCE: Final = 30
-"""Trees without a gain before it stops."""
+"""Number of trees without a gain before training stops."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RankerParameters:
-    """Of a ranker; raises ConfigurationInvalid where a value cannot work."""
+    """Parameters of a ranker. Raises ConfigurationInvalid for an invalid value."""
 
     components: tuple[str, ...] = ("ease-auto", "ials", "neighbours")
-    """Names of algorithms, each once."""
+    """Names of distinct algorithms."""
     settings: Settings = field(default_factory=dict)
-    """Parameters that differ from an algorithm's defaults, by its name."""
+    """Parameters by algorithm that differ from its defaults."""
     people: int = 5_000
-    """At most so many are asked for an item held out of theirs."""
+    """Maximum number of people in the validation slice."""
     depth: int = 100
-    """How many of each component's best items are candidates."""
+    """Number of top items of each component that become candidates."""
     trees: int = 400
-    """At most; it stops where more of them gain nothing."""
+    """Maximum number of trees. Training stops early without a gain."""
     leaves: int = 15
-    """Of a tree."""
+    """Maximum number of leaves of a tree."""
     rate: float = 0.05
-    """How much each tree adds."""
+    """Learning rate."""
     smallest: int = 50
-    """Candidates that a leaf must hold."""
+    """Minimum number of candidates in a leaf."""
     seed: int = SEED
 
     def __post_init__(self) -> None:
@@ -67,30 +66,30 @@ class RankerParameters:
 
 
 class Examples(NamedTuple):
-    """Candidates of n people who are asked, one person after the other."""
+    """Training examples: the candidates of n people, one person after the other."""
 
     rows: NDArray[np.float64]
     """(m, F) features."""
     right: NDArray[np.intp]
-    """(m,) 1 for what was held out, else 0."""
+    """(m,) 1 for a held-out item, else 0."""
     sizes: NDArray[np.intp]
-    """(n,) candidates of each person."""
+    """(n,) number of candidates of each person."""
 
 
 def train(interactions: Interactions, parameters: RankerParameters, context: Context) -> Ranker:
-    """Trees from a slice, then components from everything.
+    """Trains the trees on a slice, then the components on all data.
 
-    Raises ConfigurationInvalid for an unknown component or without the extra, NothingToTrain where nobody has enough
-    to hold out or no candidate was right.
+    Raises ConfigurationInvalid for an unknown component or without the extra, NothingToTrain if nobody has enough
+    items to hold out or if no candidate is relevant.
     """
     library, alone = _lightgbm(), replace(context, previous=None)
     chosen = using_each(parameters.components, parameters.settings)
     part, held = inner(interactions, users=parameters.people, seed=parameters.seed)
     before = _components(chosen, part, alone)
-    found = examples(part, held, before, described(part, context.metadata), parameters.depth)
+    learned = examples(part, held, before, described(part, context.metadata), parameters.depth)
     how = BlendParameters(people=parameters.people, depth=parameters.depth, seed=parameters.seed)
-    weights = np.array(weights_of([each.model for each in before], part, held, how), dtype=np.float32)
-    trees = exported(_boosted(library, found, weights, parameters, context.threads))
+    weights = np.array(weights_of([component.model for component in before], part, held, how), dtype=np.float32)
+    trees = exported(_boosted(library, learned, weights, parameters, context.threads))
     components = _components(chosen, interactions, alone)
     return Ranker(components, *described(interactions, context.metadata), weights, trees, parameters.depth)
 
@@ -98,15 +97,15 @@ def train(interactions: Interactions, parameters: RankerParameters, context: Con
 def examples(
     part: Interactions, held: HoldOut, components: tuple[Component, ...], about: ItemFeatures, depth: int
 ) -> Examples:
-    """The candidates of those people for whom one is right; raises NothingToTrain where there is nobody."""
+    """Returns the candidates of the people who have a relevant one. Raises NothingToTrain if nobody has."""
     step = max(1, _CELLS // len(part.item_ids))
-    asked = np.array([row for row in held.rows.tolist() if held.known[row].size], dtype=np.intp)
-    blocks = (asked[at : at + step] for at in range(0, asked.size, step))
-    every = [each for block in blocks for each in _examples(part, held, components, about, depth, block)]
+    people = np.array([row for row in held.rows.tolist() if held.known[row].size], dtype=np.intp)
+    blocks = (people[start : start + step] for start in range(0, people.size, step))
+    every = [example for block in blocks for example in _examples(part, held, components, about, depth, block)]
     if not every:
         raise NothingToTrain("a ranker has nothing to learn from: no component has a held-out item among its best")
     rows, right = (np.concatenate(parts) for parts in zip(*every, strict=True))
-    return Examples(rows, right, np.array([each.size for _, each in every], dtype=np.intp))
+    return Examples(rows, right, np.array([labels.size for _, labels in every], dtype=np.intp))
 
 
 def _examples(
@@ -115,23 +114,23 @@ def _examples(
     components: tuple[Component, ...],
     about: ItemFeatures,
     depth: int,
-    asked: NDArray[np.intp],
+    people: NDArray[np.intp],
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.intp]]]:
-    """Each person's candidates outside the history, and which is right; people without a right one left out."""
-    histories = part.histories(asked)
+    """Yields features and labels of each person's candidates outside the history. People without a relevant one are skipped."""
+    histories = part.histories(people)
     standards: Floats = standards_of(components, histories)
-    for at, row in enumerate(asked.tolist()):
-        history = histories.row(at)[0]
-        found = candidates(standards[:, at], history, depth)
-        right = (found == held.known[row][0]).astype(np.intp)
+    for person, row in enumerate(people.tolist()):
+        history = histories.row(person)[0]
+        items = candidates(standards[:, person], history, depth)
+        right = (items == held.known[row][0]).astype(np.intp)
         if right.any():
-            new = ~np.isin(found, history)
-            rows = features(asked_of(histories, at), found, standards[:, at, found], about)
+            new = ~np.isin(items, history)
+            rows = features(asked_of(histories, person), items, standards[:, person, items], about)
             yield rows[new], right[new]
 
 
 def described(interactions: Interactions, metadata: Metadata) -> ItemFeatures:
-    """What the interactions and the facts say of each item."""
+    """Returns popularity, first time and categories of each item."""
     matrix = interactions.matrix
     popularity = np.asarray(matrix.sum(axis=0, dtype=np.float64)).ravel().astype(np.float32)
     first = np.zeros(matrix.shape[1])
@@ -156,15 +155,12 @@ def _lightgbm() -> Any:
     return lightgbm
 
 
-def _boosted(library: Any, found: Examples, weights: Floats, parameters: RankerParameters, threads: int) -> Any:
-    """The trees as LightGBM has them, each mending the order of the blend and the trees before it.
-
-    A part of the people says when to stop.
-    """
-    blended = standard_scores(found.rows, weights.size) @ weights
-    people = found.sizes.size
+def _boosted(library: Any, learned_from: Examples, weights: Floats, parameters: RankerParameters, threads: int) -> Any:
+    """Trains LightGBM's trees, which start from the scores of the blend. A share of the people is used for early stopping."""
+    blended = standard_scores(learned_from.rows, weights.size) @ weights
+    people = learned_from.sizes.size
     checked = max(1, round(people * _CHECKED)) if people > 1 else 0
-    split = int(found.sizes[: people - checked].sum())
+    split = int(learned_from.sizes[: people - checked].sum())
     options = {
         "objective": "lambdarank",
         "metric": "ndcg",
@@ -179,17 +175,21 @@ def _boosted(library: Any, found: Examples, weights: Floats, parameters: RankerP
         "num_threads": threads,
         "verbosity": -1,
     }
-    of_learned, of_checked = found.sizes[: people - checked], found.sizes[people - checked :]
-    learned = library.Dataset(found.rows[:split], found.right[:split], group=of_learned, init_score=blended[:split])
+    of_learned, of_checked = learned_from.sizes[: people - checked], learned_from.sizes[people - checked :]
+    learned = library.Dataset(
+        learned_from.rows[:split], learned_from.right[:split], group=of_learned, init_score=blended[:split]
+    )
     if not checked:
         return library.train(options, learned, parameters.trees)
-    check = learned.create_valid(found.rows[split:], found.right[split:], group=of_checked, init_score=blended[split:])
+    check = learned.create_valid(
+        learned_from.rows[split:], learned_from.right[split:], group=of_checked, init_score=blended[split:]
+    )
     stop = library.early_stopping(_PATIENCE, verbose=False)
     return library.train(options, learned, parameters.trees, valid_sets=[check], callbacks=[stop])
 
 
 class _Nodes:
-    """Nodes in the order in which they are met."""
+    """Collects nodes in depth-first order."""
 
     def __init__(self) -> None:
         self.rows: list[list[float]] = []
@@ -197,7 +197,7 @@ class _Nodes:
         self.depth = 0
 
     def add(self, node: dict[str, Any], depth: int = 0) -> int:
-        """The number of this node, its own below it."""
+        """Adds a node and its children. Returns its number."""
         number, self.depth = len(self.rows), max(self.depth, depth)
         if "split_feature" not in node:
             self.rows.append([0, 0.0, number, number, float(node["leaf_value"])])
@@ -209,17 +209,17 @@ class _Nodes:
 
 
 def exported(booster: Any) -> Trees:
-    """LightGBM's trees (numeric splits, no missing values) as arrays, up to the best iteration."""
+    """Returns LightGBM's trees up to the best iteration as arrays. Splits are numeric, without missing values."""
     nodes = _Nodes()
     dumped = booster.dump_model(num_iteration=booster.best_iteration)
     roots = np.array([nodes.add(tree["tree_structure"]) for tree in dumped["tree_info"]], dtype=np.int32)
-    feature, threshold, left, right, value = np.array(nodes.rows, dtype=np.float64).reshape(-1, 5).T
-    asked, below, above = (each.astype(np.int32) for each in (feature, left, right))
-    return Trees(roots, asked, threshold, below, above, value, nodes.depth)
+    feature, threshold, left_child, right_child, value = np.array(nodes.rows, dtype=np.float64).reshape(-1, 5).T
+    features, below, above = (column.astype(np.int32) for column in (feature, left_child, right_child))
+    return Trees(roots, features, threshold, below, above, value, nodes.depth)
 
 
 def needs_mib(interactions: Interactions, parameters: RankerParameters) -> float:
-    """What the components need that say so, together, and the features of all candidates; in MiB."""
+    """Returns the summed memory estimates of the components, plus the features of all candidates, in MiB."""
     width = len(names(parameters.components))
     rows = min(parameters.people, len(interactions.user_ids)) * parameters.depth * len(parameters.components)
     of_each = all_need_mib(interactions, using_each(parameters.components, parameters.settings))
@@ -232,10 +232,10 @@ ALGORITHM: Final = Algorithm(
     parameters=RankerParameters,
     train=train,
     space={
-        "leaves": Integers(4, 63, log=True),
-        "rate": Between(0.01, 0.2),
-        "smallest": Integers(10, 500, log=True),
-        "depth": Integers(30, 300, log=True),
+        "leaves": IntegerRange(4, 63, log=True),
+        "rate": FloatRange(0.01, 0.2),
+        "smallest": IntegerRange(10, 500, log=True),
+        "depth": IntegerRange(30, 300, log=True),
     },
     needs_mib=needs_mib,
     kind=Ranker.kind,

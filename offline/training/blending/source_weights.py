@@ -1,10 +1,10 @@
-"""Weights of the blend's sources, learned from what people went on to: a conditional logit over candidates.
+"""Weights of candidate sources, learned from the items that people chose: a conditional logit over candidates.
 
-McFadden, "Conditional logit analysis of qualitative choice behavior", 1974: the item that a person went on to is
-drawn from the candidates with probability softmax(Σ w·f), f the curves over all sources' scores. Weights do not go
-below 0, so that each source's share of a score stays a reason to show. First for everybody, then for each segment,
-held near everybody's by a ridge. What is expected before anything is learned counts as further choices among the same
-candidates, each drawn as those weights say: the more of them, the less the choices speak against it.
+McFadden, "Conditional logit analysis of qualitative choice behavior", 1974: a person chooses one
+of the candidates with probability softmax(Σ w·f), where f are the curves over the scores of all sources. Weights are not
+negative, so that the share of each source in a score can be shown as a reason. Weights are learned first for everybody,
+then for each segment with a ridge towards those of everybody. Expected weights act as a prior: further choices among the
+same candidates, drawn by these weights. Their share is larger the less the real choices contradict them.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from models.structures.sparse import places
 Doubles = NDArray[np.float64]
 
 EDGES: Final = (3, 10, 40)
-"""Interactions at which a person enters the next segment."""
+"""Numbers of interactions at which a person enters the next segment."""
 TOTAL: Final = 2.0
 """Weights are scaled to this sum; only their ratios order a list."""
 _SHARPEST: Final = 200.0
 _NOTHING: Final = Weight(0.0)
 _ENOUGH: Final = 1e-6
-"""Of the log-likelihood, the share that a further step must gain."""
+"""Minimum relative gain in log-likelihood of a further step."""
 
 
 Expected = Callable[[int], Mapping[str, Weight]]
-"""What sources weigh for somebody with so many interactions, as long as nothing is known of the site."""
+"""Returns the expected weights of sources for a user with this number of interactions: the prior before any learning."""
 
 
-class Choice(NamedTuple):
-    """One moment: C candidates with their S sources' scores (C, S) from 0 to 1, which was chosen, by whom, and how much was known."""
+class SourceChoice(NamedTuple):
+    """One choice of a person: the scores (C, S), from 0 to 1, of C candidates by S sources, and the chosen candidate."""
 
     scores: Floats
     chosen: int
@@ -49,45 +49,47 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class WeightParameters:
-    """Of learning; the ridges are in units of one choice's log-likelihood."""
+    """Parameters of learning. The ridges are in units of the log-likelihood of one choice."""
 
     ridge: float = 0.02
     """Pulls everybody's weights to 0."""
     segment_ridge: float = 10.0
     """Pulls a segment's weights to everybody's."""
     least: int = 50
-    """Choices without which nothing is learned of a segment, or of a source."""
+    """Minimum number of choices for learning about a segment or a source."""
 
 
 def learn(
-    choices: Sequence[Choice],
+    choices: Sequence[SourceChoice],
     sources: tuple[str, ...],
     expected: Expected | None = None,
     parameters: WeightParameters | None = None,
     *,
     revisits: Revisits = Revisits.NONE,
 ) -> SourceWeights | None:
-    """The weights under which the choices are likeliest; None where there are too few choices to learn from.
+    """Returns the weights of maximum likelihood. None if there are too few choices.
 
-    A source that seldom proposed anything is left out: of its weight nothing is known.
+    A source that seldom proposed a candidate gets no weight.
     """
     how = parameters or WeightParameters()
     if len(choices) < how.least:
         return None
-    proposing = np.sum([each.scores.any(axis=0) for each in choices], axis=0)
+    proposing = np.sum([choice.scores.any(axis=0) for choice in choices], axis=0)
     heard = np.flatnonzero(proposing >= how.least)
     if not heard.size:
         return None
-    names = tuple(sources[at] for at in heard)
-    known = _ChoiceModel.of([each._replace(scores=each.scores[:, heard]) for each in choices])
+    names = tuple(sources[source] for source in heard)
+    known = _ChoiceModel.of([choice._replace(scores=choice.scores[:, heard]) for choice in choices])
     if expected is not None:
-        weights = np.array([[expected(each.interactions).get(name, _NOTHING) for name in names] for each in choices])
-        people = len({each.person for each in choices})
+        weights = np.array(
+            [[expected(choice.interactions).get(name, _NOTHING) for name in names] for choice in choices]
+        )
+        people = len({choice.person for choice in choices})
         opposed = known.expecting(weights.astype(np.float32), people, how.ridge)
         if opposed is None:
             return SourceWeights.unlearned(revisits)
         known = opposed
-    segments = np.array(_by_segment(known, np.array([each.interactions for each in choices]), how))
+    segments = np.array(_by_segment(known, np.array([choice.interactions for choice in choices]), how))
     scaled = segments * (TOTAL / np.maximum(segments.sum(axis=1, keepdims=True), np.finfo(float).tiny))
     learned = scaled.reshape(len(segments), CURVES, heard.size).transpose(0, 2, 1)
     return SourceWeights(names, np.array(EDGES), learned, revisits)
@@ -101,15 +103,15 @@ def _by_segment(known: _ChoiceModel, interactions: NDArray[np.int64], how: Weigh
     for number in range(len(EDGES) + 1):
         own = np.flatnonzero(of == number)
         enough = own.size >= how.least
-        segments.append(known.at(own).fitted(everybody, how.segment_ridge, everybody) if enough else everybody)
+        segments.append(known.subset(own).fitted(everybody, how.segment_ridge, everybody) if enough else everybody)
     return segments
 
 
 @dataclass(frozen=True)
 class _ChoiceModel:
-    """M choices one after the other: features (N, CURVES · S), how many candidates each has (M,), and shares (N,).
+    """M choices with N candidates in all: features (N, CURVES · S), counts of candidates (M,), and shares (N,).
 
-    A candidate's share of its choice is how often it is chosen; the shares of a choice sum to 1.
+    The share of a candidate is the probability that it is chosen. The shares of a choice sum to 1.
     """
 
     features: Floats
@@ -117,57 +119,57 @@ class _ChoiceModel:
     shares: Doubles
 
     @classmethod
-    def of(cls, choices: Sequence[Choice]) -> _ChoiceModel:
-        scores = np.concatenate([each.scores for each in choices]).astype(np.float32)
-        counts = np.array([each.scores.shape[0] for each in choices])
-        chosen = np.concatenate([np.arange(len(each.scores)) == each.chosen for each in choices])
+    def of(cls, choices: Sequence[SourceChoice]) -> _ChoiceModel:
+        scores = np.concatenate([choice.scores for choice in choices]).astype(np.float32)
+        counts = np.array([choice.scores.shape[0] for choice in choices])
+        chosen = np.concatenate([np.arange(len(choice.scores)) == choice.chosen for choice in choices])
         return cls(np.concatenate(list(curves(scores)), axis=1), counts, chosen.astype(np.float64))
 
     @cached_property
     def begins(self) -> NDArray[np.int64]:
-        """(M,) Where each choice begins."""
+        """(M,) position of the first candidate of each choice."""
         begins: NDArray[np.int64] = np.cumsum(self.counts) - self.counts
         return begins
 
-    def at(self, numbers: NDArray[np.intp]) -> _ChoiceModel:
-        """These of the choices."""
+    def subset(self, numbers: NDArray[np.intp]) -> _ChoiceModel:
+        """Returns the choices of these numbers."""
         rows = places(self.begins[numbers], self.counts[numbers])
         return _ChoiceModel(self.features[rows], self.counts[numbers], self.shares[rows])
 
     def expecting(self, weights: Floats, people: int, ridge: float) -> _ChoiceModel | None:
-        """The same choices and further ones, drawn by what was expected (M, S, CURVES), as sharply as explains these best.
+        """Adds further choices, drawn by the expected weights (M, S, CURVES). Their sharpness is fitted to the real choices.
 
-        How many: a share as James and Stein ("Estimation with quadratic loss", 1961) shrink an estimate, by how far the
-        choices are likelier under weights of their own than as expected: twice the gain in log-likelihood is a χ². All
-        choices of one person tell no more than one, or a few busy ones would speak for everybody. None where that share
-        is the whole: the choices are no likelier than chance makes them, and what was expected holds as it is.
+        Their share shrinks the estimate as James and Stein do ("Estimation with quadratic loss", 1961). It falls as the
+        gain in log-likelihood of the choices' own weights over the expected ones rises; twice that gain is a χ².
+        All choices of one person count as one, so that a few busy people do not outweigh everybody. None if the share is
+        1: the choices are explained by the expected weights as well as by their own.
         """
         rows = weights.transpose(0, 2, 1).reshape(len(weights), -1).repeat(self.counts, axis=0)
-        said = replace(self, features=(self.features * rows).sum(axis=1, keepdims=True))
-        sharpness = said.fitted(np.zeros(1), 0.0, np.ones(1))
+        prior = replace(self, features=(self.features * rows).sum(axis=1, keepdims=True))
+        sharpness = prior.fitted(np.zeros(1), 0.0, np.ones(1))
         width = self.features.shape[1]
         own = self.fitted(np.zeros(width), ridge, np.ones(width))
-        gain = 2.0 * people * (said.loss(sharpness)[0] - self.loss(own)[0])
+        gain = 2.0 * people * (prior.loss(sharpness)[0] - self.loss(own)[0])
         if gain <= width - 2:
             return None
         share = (width - 2) / gain
-        further, _ = self.drawn(said.totals(sharpness))
+        further, _ = self.drawn(prior.totals(sharpness))
         return replace(self, shares=(1.0 - share) * self.shares + share * further)
 
     def totals(self, weights: Doubles) -> Doubles:
-        """What is said of each candidate by these weights (N,)."""
+        """Returns the score of each candidate (N,) by these weights."""
         totals: Doubles = (self.features @ weights.astype(np.float32)).astype(np.float64)
         return totals
 
     def drawn(self, totals: Doubles) -> tuple[Doubles, Doubles]:
-        """By these totals, how often each candidate is chosen (N,), and each choice's log of the sum that it is a share of (M,)."""
+        """Returns the probability of each candidate (N,), and the log of the softmax denominator of each choice (M,)."""
         tops = np.maximum.reduceat(totals, self.begins)
-        found = np.exp(totals - np.repeat(tops, self.counts))
-        sums = np.add.reduceat(found, self.begins)
-        return found / np.repeat(sums, self.counts), np.log(sums) + tops
+        exponentials = np.exp(totals - np.repeat(tops, self.counts))
+        sums = np.add.reduceat(exponentials, self.begins)
+        return exponentials / np.repeat(sums, self.counts), np.log(sums) + tops
 
     def loss(self, weights: Doubles) -> tuple[float, Doubles]:
-        """The mean cross-entropy, and its gradient."""
+        """Returns the mean cross-entropy and its gradient."""
         totals = self.totals(weights)
         drawn, sums = self.drawn(totals)
         loss = sums.sum() - self.shares @ totals
@@ -175,7 +177,7 @@ class _ChoiceModel:
         return float(loss) / self.counts.size, gradient.astype(np.float64) / self.counts.size
 
     def fitted(self, centre: Doubles, ridge: float, start: Doubles) -> Doubles:
-        """The minimum of the loss and the ridge around ``centre``, all weights from 0 up."""
+        """Returns the non-negative weights that minimize the loss plus the ridge around ``centre``."""
         strength = ridge / self.counts.size
 
         def objective(weights: Doubles) -> tuple[float, Doubles]:
@@ -184,8 +186,8 @@ class _ChoiceModel:
             return loss + strength * float(away @ away), gradient + 2 * strength * away
 
         bounds: Any = [(0.0, _SHARPEST)] * centre.size
-        found = scipy.optimize.minimize(
+        solution = scipy.optimize.minimize(
             objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": _ENOUGH}
         )
-        weights: Doubles = found.x
+        weights: Doubles = solution.x
         return weights

@@ -1,4 +1,4 @@
-"""Clusters of people: k-means over the directions of their factors, by ``scikit-learn``.
+"""Clusters of users: k-means over the directions of their factors, by ``scikit-learn``.
 
 Lloyd, "Least Squares Quantization in PCM", 1982; Arthur, Vassilvitskii, "k-means++", SODA 2007.
 """
@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from models.clusters import Clusters
 from models.structures.arrays import Floats
 from offline.data.dataset import Interactions
-from offline.training.algorithm import Algorithm, Context, Integers
+from offline.training.algorithm import Algorithm, Context, IntegerRange
 from offline.training.factorization import ials
 from offline.training.parameters import SEED, IalsParameters
 from schemas.errors import ConfigurationInvalid
@@ -26,14 +26,14 @@ _MIB: Final = 2**20
 
 @dataclass(frozen=True, kw_only=True)
 class ClustersParameters:
-    """Of clusters; raises ConfigurationInvalid where a value cannot work."""
+    """Parameters of clusters. Raises ConfigurationInvalid for an invalid value."""
 
     clusters: int = 24
-    """K, or as many as there are people."""
+    """Number of clusters K, at most the number of users."""
     factors: int = 32
-    """d of the factors that people are told apart by."""
+    """Dimension d of the user factors."""
     starts: int = 4
-    """Of which the tightest is taken."""
+    """Number of k-means runs. The one with the least inertia is used."""
     seed: int = SEED
 
     def __post_init__(self) -> None:
@@ -42,12 +42,12 @@ class ClustersParameters:
 
 
 def train(interactions: Interactions, parameters: ClustersParameters | None = None, threads: int = 0) -> Clusters:
-    """Factors by iALS, people's directions in K clusters, and the summed weights of each cluster's interactions."""
+    """Trains factors by iALS, clusters the users' directions, and sums each cluster's interaction weights by item."""
     chosen = parameters or ClustersParameters()
     factors = ials.train(interactions, IalsParameters(factors=chosen.factors, seed=chosen.seed), threads)
     directions = _directions(factors.user_factors)
     solver = KMeans(min(chosen.clusters, len(directions)), n_init=chosen.starts, random_state=chosen.seed)
-    # Sums by several threads differ in their last digits.
+    # Sums by several threads differ in the last digits.
     with threadpool_limits(1):
         of_whom = solver.fit_predict(directions)
     people = np.arange(of_whom.size)
@@ -57,13 +57,13 @@ def train(interactions: Interactions, parameters: ClustersParameters | None = No
 
 
 def needs_mib(interactions: Interactions, parameters: ClustersParameters) -> float:
-    """Popularity of all items in every cluster, and people's directions in double precision; in MiB."""
+    """Returns the memory of item popularity by cluster and of users' directions in double precision, in MiB."""
     users, items = interactions.matrix.shape
     return float(12 * parameters.clusters * items + 24 * parameters.factors * users) / _MIB
 
 
 def _directions(vectors: Floats) -> Floats:
-    """The vectors, of length one; zero stays zero."""
+    """Returns the vectors scaled to length one. Zero stays zero."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     directions: Floats = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
     return directions
@@ -78,7 +78,7 @@ ALGORITHM: Final = Algorithm(
     about="what is popular with people of the same taste: k-means over factors",
     parameters=ClustersParameters,
     train=_train,
-    space={"clusters": Integers(2, 200, log=True), "factors": Integers(8, 64, log=True)},
+    space={"clusters": IntegerRange(2, 200, log=True), "factors": IntegerRange(8, 64, log=True)},
     needs_mib=needs_mib,
     kind=Clusters.kind,
 )

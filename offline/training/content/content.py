@@ -12,18 +12,18 @@ import numpy as np
 from models.content import Content, terms_of, weighed
 from offline.data.dataset import Interactions
 from offline.data.metadata import Metadata
-from offline.training.algorithm import Algorithm, Context, Integers
+from offline.training.algorithm import Algorithm, Context, IntegerRange
 from schemas.errors import ConfigurationInvalid, NothingToTrain
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContentParameters:
-    """Of content; raises ConfigurationInvalid where a value cannot work."""
+    """Parameters of content. Raises ConfigurationInvalid for an invalid value."""
 
     terms: int = 20_000
-    """At most so many are kept: those that most items say, ties by their alphabet."""
+    """Maximum number of terms: those of the most items, ties in alphabetical order."""
     least: int = 2
-    """Items that must say a term: what one alone says makes it like no other."""
+    """Minimum number of items with a term. A term of one item relates it to no other."""
 
     def __post_init__(self) -> None:
         if self.terms < 1 or self.least < 1:
@@ -31,19 +31,19 @@ class ContentParameters:
 
 
 def train(interactions: Interactions, metadata: Metadata, parameters: ContentParameters | None = None) -> Content:
-    """Vectors of the items of the interactions; raises NothingToTrain where nothing is said of any of them.
+    """Returns vectors of the items of the interactions. Raises NothingToTrain if no item has a term.
 
-    A term that n of I items say has the rarity 1 + ln((1 + I) / (1 + n)).
+    A term of n of I items has the rarity 1 + ln((1 + I) / (1 + n)).
     """
     chosen = parameters or ContentParameters()
-    said = [_said(metadata, item_id) for item_id in interactions.item_ids]
-    items = Counter(term for each in said for term in each)
+    term_counts = [_said(metadata, item_id) for item_id in interactions.item_ids]
+    items = Counter(term for counts in term_counts for term in counts)
     terms = sorted(sorted(term for term, n in items.items() if n >= chosen.least), key=lambda term: -items[term])
     terms = sorted(terms[: chosen.terms])
     if not terms:
         raise NothingToTrain("nothing is said of the items that anybody met: import or send their titles or categories")
-    rarities = 1 + np.log((1 + len(said)) / (1 + np.array([items[term] for term in terms])))
-    return _of_length_one(interactions.item_ids, terms, said, rarities.astype(np.float32))
+    rarities = 1 + np.log((1 + len(term_counts)) / (1 + np.array([items[term] for term in terms])))
+    return _of_length_one(interactions.item_ids, terms, term_counts, rarities.astype(np.float32))
 
 
 def _said(metadata: Metadata, item_id: str) -> Counter[str]:
@@ -52,12 +52,14 @@ def _said(metadata: Metadata, item_id: str) -> Counter[str]:
 
 
 def _of_length_one(
-    item_ids: tuple[str, ...], terms: Sequence[str], said: Sequence[Counter[str]], rarities: np.ndarray
+    item_ids: tuple[str, ...], terms: Sequence[str], term_counts: Sequence[Counter[str]], rarities: np.ndarray
 ) -> Content:
-    columns = {term: at for at, term in enumerate(terms)}
-    rows = [sorted((columns[term], count) for term, count in each.items() if term in columns) for each in said]
+    columns = {term: column for column, term in enumerate(terms)}
+    rows = [
+        sorted((columns[term], count) for term, count in counts.items() if term in columns) for counts in term_counts
+    ]
     indptr = np.concatenate(([0], np.cumsum([len(row) for row in rows])))
-    indices = np.array([at for row in rows for at, _ in row], dtype=np.int32)
+    indices = np.array([column for row in rows for column, _ in row], dtype=np.int32)
     values = weighed(np.array([count for row in rows for _, count in row]), rarities[indices])
     lengths = np.sqrt(np.bincount(np.repeat(np.arange(len(rows)), np.diff(indptr)), values**2, len(rows)))
     values = (values / np.repeat(lengths, np.diff(indptr))).astype(np.float32)
@@ -73,6 +75,6 @@ ALGORITHM: Final = Algorithm(
     about="items whose texts, labels and attributes are like those that a person had",
     parameters=ContentParameters,
     train=_train,
-    space={"terms": Integers(200, 50_000, log=True), "least": Integers(1, 20, log=True)},
+    space={"terms": IntegerRange(200, 50_000, log=True), "least": IntegerRange(1, 20, log=True)},
     kind=Content.kind,
 )

@@ -1,7 +1,7 @@
-"""Content by sentence embeddings: texts of like meaning are near, whatever their words.
+"""Content by sentence embeddings: texts of similar meaning are near, whatever their words.
 
 Reimers, Gurevych, "Sentence-BERT: Sentence Embeddings using Siamese BERT-Networks", EMNLP 2019. The library comes with
-the extra ``embeddings``; any other encoder of texts can be handed in.
+the extra ``embeddings``. Another text encoder can be passed in.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from schemas.catalogue import Item
 from schemas.errors import ConfigurationInvalid, NothingToTrain
 
 Encoder = Callable[[Sequence[str]], NDArray[Any]]
-"""Vectors (n, d) of n texts."""
+"""Returns vectors (n, d) of n texts."""
 
 _BATCH: Final = 512
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingsParameters:
-    """Of content by embeddings."""
+    """Parameters of content by embeddings."""
 
     model: str = "sentence-transformers/all-MiniLM-L6-v2"
-    """A name or a folder, as the library ``sentence-transformers`` takes it."""
+    """Name or folder of a model of the library ``sentence-transformers``."""
 
 
 def train(
@@ -41,28 +41,28 @@ def train(
     encoder: Encoder,
     progress: Progress = quiet,
 ) -> Factors:
-    """Item factors that are the directions of what their texts mean; a person's vector is the mean of their items'.
+    """Returns item factors: the normalized embeddings of item texts. A user's vector is the mean of their items'.
 
-    An item of which nothing is said has zero factors. Raises NothingToTrain where nothing is said of any.
+    An item without text has zero factors. Raises NothingToTrain if no item has text.
     """
     texts = [_text(metadata.items.get(item_id)) for item_id in interactions.item_ids]
-    told = [at for at, text in enumerate(texts) if text]
-    if not told:
+    described = [row for row, text in enumerate(texts) if text]
+    if not described:
         raise NothingToTrain("nothing is said of the items that anybody met: import or send their titles or categories")
     parts = []
-    for start in range(0, len(told), _BATCH):
-        progress("encoding items' texts", start, len(told))
-        parts.append(np.asarray(encoder([texts[at] for at in told[start : start + _BATCH]]), dtype=np.float32))
+    for start in range(0, len(described), _BATCH):
+        progress("encoding items' texts", start, len(described))
+        parts.append(np.asarray(encoder([texts[row] for row in described[start : start + _BATCH]]), dtype=np.float32))
     encoded = np.concatenate(parts)
     factors = np.zeros((len(texts), encoded.shape[1]), dtype=np.float32)
     lengths = np.linalg.norm(encoded, axis=1, keepdims=True)
-    factors[told] = encoded / np.where(lengths > 0, lengths, 1)
+    factors[described] = encoded / np.where(lengths > 0, lengths, 1)
     biases, mean = np.zeros(len(texts), dtype=np.float32), np.eye(encoded.shape[1], dtype=np.float32)
     return Factors(interactions.item_ids, factors, biases, mean, share=1.0)
 
 
 def encoder_of(parameters: EmbeddingsParameters) -> Encoder:
-    """The library's encoder; raises ConfigurationInvalid where the extra or the model is missing."""
+    """Returns the encoder of the library. Raises ConfigurationInvalid if the extra or the model is missing."""
     try:
         from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - an extra
     except ImportError as error:
@@ -79,11 +79,11 @@ def encoder_of(parameters: EmbeddingsParameters) -> Encoder:
 
 
 def _text(item: Item | None) -> str:
-    """What an item says of itself, as one text."""
+    """Returns title, description, categories and tags of an item as one text."""
     if item is None:
         return ""
-    said = [item.title, item.description, ", ".join(item.categories), ", ".join(item.tags)]
-    return ". ".join(each for each in said if each)
+    parts = [item.title, item.description, ", ".join(item.categories), ", ".join(item.tags)]
+    return ". ".join(part for part in parts if part)
 
 
 def _train(interactions: Interactions, parameters: EmbeddingsParameters, context: Context) -> Factors:

@@ -1,4 +1,4 @@
-"""ALS on one machine by ``implicit``, 30 to 50 times as fast as Spark where the data fits."""
+"""ALS on one machine by ``implicit``, 30 to 50 times as fast as Spark if the data fits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from models.als import Als
 from offline.data.archive import Progress, quiet
 from offline.data.dataset import Interactions
-from offline.training.algorithm import Algorithm, Choice, Context, Floats
+from offline.training.algorithm import Algorithm, ChoiceRange, Context, FloatRange
 from offline.training.parameters import AlsParameters
 
 _BLOCK: Final = 65_536
@@ -25,10 +25,10 @@ def train(
     threads: int = 0,
     progress: Progress = quiet,
 ) -> Als:
-    """Factors by alternating least squares, users' by an exact last half step, so that they are what fold-in gives.
+    """Returns factors by alternating least squares. An exact last half step gives user factors equal to their fold-in.
 
-    The same interactions, parameters and seed give the same factors however many ``threads`` (0: all cores)
-    there are: rows are solved independently, and BLAS, whose sums depend on its threads, gets one.
+    The same interactions, parameters and seed give the same factors for any number of ``threads`` (0: all cores).
+    Rows are solved independently, and BLAS, whose sums depend on its threads, gets one.
     """
     chosen = parameters or AlsParameters()
     alpha, regularization = chosen.alpha_of(interactions.matrix), regularization_of(interactions.matrix, chosen)
@@ -47,9 +47,9 @@ def train(
 
 
 def regularization_of(matrix: sp.csr_matrix, parameters: AlsParameters) -> float:
-    """Λ for all users and items: strength × the geometric mean of how many interactions each of them has.
+    """Returns λ for all users and items: strength × the geometric mean of the mean interactions of users and of items.
 
-    ``implicit`` adds the same λ for everyone, so it must grow with the data to mean the same.
+    ``implicit`` adds the same λ for everyone, so λ must grow with the data to have the same effect.
     """
     users, items = matrix.shape
     return parameters.strength * float(matrix.nnz) / math.sqrt(users * items)
@@ -67,7 +67,7 @@ def _solver(parameters: AlsParameters, regularization: float, threads: int) -> A
 
 
 def _users(solver: Any, confidences: sp.csr_matrix) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Every user's exact half step, shape (U, d)."""
+    """Returns the exact half step of every user, shape (U, d)."""
     count = confidences.shape[0]
     starts = range(0, count, _BLOCK)
     blocks = [np.arange(start, min(start + _BLOCK, count)) for start in starts]
@@ -83,6 +83,10 @@ ALGORITHM: Final = Algorithm(
     about="matrix factorization by alternating least squares, by the library implicit",
     parameters=AlsParameters,
     train=_train,
-    space={"factors": Choice((32, 64, 128, 192, 256)), "strength": Floats(0.01, 1.0), "alpha": Floats(1.0, 32.0)},
+    space={
+        "factors": ChoiceRange((32, 64, 128, 192, 256)),
+        "strength": FloatRange(0.01, 1.0),
+        "alpha": FloatRange(1.0, 32.0),
+    },
     kind=Als.kind,
 )

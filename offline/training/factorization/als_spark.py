@@ -24,10 +24,10 @@ def train(
     parameters: AlsParameters | None = None,
     progress: Progress = quiet,
 ) -> Als:
-    """Factors by MLlib's implicit ALS; users' come from its last half step, as fold-in gives them.
+    """Returns factors by MLlib's implicit ALS. User factors come from its last half step and equal their fold-in.
 
-    MLlib counts λ once an interaction of the user or item, so ``strength`` is λ itself. Its sums depend on
-    how Spark parts the data: the same seed gives nearly, not exactly, the same factors.
+    MLlib counts λ once for each interaction of the user or item, so ``strength`` is λ itself. Its sums depend on
+    Spark's partitions: the same seed gives nearly, not exactly, the same factors.
     """
     from pyspark.ml.recommendation import ALS  # noqa: PLC0415 - embedded has no pyspark
 
@@ -57,11 +57,11 @@ def _ratings(session: SparkSession, interactions: Interactions) -> DataFrame:
     entries = interactions.matrix.tocoo()
     columns = {"user": entries.row, "item": entries.col, "rating": entries.data}
     types = {"user": pa.int32(), "item": pa.int32(), "rating": pa.float32()}
-    return session.createDataFrame(pa.table({name: pa.array(each, types[name]) for name, each in columns.items()}))
+    return session.createDataFrame(pa.table({name: pa.array(values, types[name]) for name, values in columns.items()}))
 
 
 def _dense(factors: DataFrame, count: int, width: int) -> Factors:
-    """Rows in the order of their ids, shape (count, width)."""
+    """Returns rows in the order of their ids, shape (count, width)."""
     table = factors.toArrow()
     rows = table["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     dense = np.zeros((count, width), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Work on blocks by several threads: numpy and BLAS let go of the interpreter while they work."""
+"""Work on blocks by several threads. numpy and BLAS release the interpreter lock."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Out = TypeVar("Out")
 
 
 def in_order(work: Callable[[In], Out], given: Iterable[In], threads: int = 0) -> Iterator[Out]:
-    """``work`` of everything given, in its order, by several threads (0: one a core) that run little ahead."""
+    """Yields ``work`` of each input, in order, by several threads (0: one for each core) with a short look-ahead."""
     workers = threads or os.cpu_count() or 1
     waiting = iter(given)
     with ThreadPoolExecutor(workers) as pool:
-        ahead = deque(pool.submit(work, each) for each in islice(waiting, workers + 1))
+        ahead = deque(pool.submit(work, block) for block in islice(waiting, workers + 1))
         while ahead:
             ready = ahead.popleft().result()
-            ahead.extend(pool.submit(work, each) for each in islice(waiting, 1))
+            ahead.extend(pool.submit(work, block) for block in islice(waiting, 1))
             yield ready

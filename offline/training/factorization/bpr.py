@@ -1,4 +1,4 @@
-"""Bayesian personalized ranking: an item that was taken above one that was not, by ``implicit``.
+"""Bayesian personalized ranking of pairs, an item of the history above another one, by ``implicit``.
 
 Rendle, Freudenthaler, Gantner, Schmidt-Thieme, "BPR: Bayesian Personalized Ranking from Implicit Feedback", UAI 2009.
 """
@@ -16,24 +16,24 @@ from models.structures.arrays import Floats as Array
 from models.structures.factors import Factors
 from offline.data.archive import Progress, quiet
 from offline.data.dataset import Interactions
-from offline.training.algorithm import Algorithm, Context, Floats, Integers
+from offline.training.algorithm import Algorithm, Context, FloatRange, IntegerRange
 from offline.training.parameters import SEED
 from schemas.errors import ConfigurationInvalid
 
 _SHARE: Final = 0.5
-"""A person's vector grows with the root of how much they took, as trained ones nearly do."""
+"""A user's vector grows with the square root of the history length, as trained ones nearly do."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BprParameters:
-    """Of BPR; raises ConfigurationInvalid where a value cannot work."""
+    """Parameters of BPR. Raises ConfigurationInvalid for an invalid value."""
 
     factors: int = 64
     """d."""
     learning_rate: float = 0.05
     regularization: float = 0.01
     iterations: int = 100
-    """Each draws as many pairs as there are interactions."""
+    """Each iteration draws as many pairs as there are interactions."""
     seed: int = SEED
 
     def __post_init__(self) -> None:
@@ -44,10 +44,10 @@ class BprParameters:
 
 
 def train(interactions: Interactions, parameters: BprParameters | None = None, progress: Progress = quiet) -> Factors:
-    """Users' and items' factors by stochastic gradient descent, in one thread so that a seed means one model.
+    """Returns factors by stochastic gradient descent, in one thread so that a seed gives one model.
 
-    A stranger is folded in by the linear map from the sum of a history's item factors to the user's trained ones
-    that is best over all users, in ridge least squares.
+    A new user is folded in by a linear map from the sum of the history's item factors to user factors. It is fitted
+    over all users by ridge regression.
     """
     chosen = parameters or BprParameters()
     solver = BayesianPersonalizedRanking(
@@ -64,7 +64,7 @@ def train(interactions: Interactions, parameters: BprParameters | None = None, p
             show_progress=False,
             callback=lambda done, *_: progress("training bpr", done + 1, chosen.iterations),
         )
-        # The last column is the items' bias, and 1 for everyone.
+        # The last column is the item bias, and 1 for every user.
         users, items = np.asarray(solver.user_factors)[:, :-1], np.asarray(solver.item_factors)
         projection = _projection(interactions, users, items[:, :-1])
     return Factors(
@@ -79,14 +79,14 @@ def train(interactions: Interactions, parameters: BprParameters | None = None, p
 
 
 def _projection(interactions: Interactions, users: Array, items: Array) -> Array:
-    """M (d, d): the least squares of everyone's trained factors by what their items' come to."""
+    """Returns M (d, d): the least squares fit of the trained user factors by the sums of their item factors."""
     had = interactions.matrix.astype(bool).astype(np.float64)
     counts = np.maximum(np.diff(had.indptr), 1)[:, None]
     sums = (had @ items.astype(np.float64)) / counts**_SHARE
     gram = sums.T @ sums
     ridge = 1e-3 * np.trace(gram) / len(gram) + np.finfo(float).tiny
-    found: Array = np.linalg.solve(gram + ridge * np.eye(len(gram)), sums.T @ users).astype(np.float32)
-    return found
+    projection: Array = np.linalg.solve(gram + ridge * np.eye(len(gram)), sums.T @ users).astype(np.float32)
+    return projection
 
 
 def _train(interactions: Interactions, parameters: BprParameters, context: Context) -> Factors:
@@ -99,10 +99,10 @@ ALGORITHM: Final = Algorithm(
     parameters=BprParameters,
     train=_train,
     space={
-        "factors": Integers(16, 128, log=True),
-        "learning_rate": Floats(0.005, 0.2),
-        "regularization": Floats(0.0005, 0.1),
-        "iterations": Integers(20, 150, log=True),
+        "factors": IntegerRange(16, 128, log=True),
+        "learning_rate": FloatRange(0.005, 0.2),
+        "regularization": FloatRange(0.0005, 0.1),
+        "iterations": IntegerRange(20, 150, log=True),
     },
     kind=Factors.kind,
 )

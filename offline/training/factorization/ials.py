@@ -1,12 +1,12 @@
 """Implicit ALS on one machine, each half step solved exactly, with regularization that grows with frequency.
 
 Hu, Koren, Volinsky, ICDM 2008, as revisited by Rendle, Krichene, Zhang, Koren, "Revisiting the Performance of iALS on
-Item Recommendation Benchmarks", RecSys 2022: every pair counts α₀, an interaction 1 more (times its weight), and
-someone with n interactions is regularized by strength · (n + α₀ · items), an item likewise.
+Item Recommendation Benchmarks", RecSys 2022: every pair has weight α₀, an interaction has 1 more (times its
+weight). A user with n interactions is regularized by strength · (n + α₀ · items), an item likewise.
 
-A half step solves (G + λ + Σ v zzᵀ) x = Σ (1 + v) z for every row, G = YᵀY. In the eigenbasis of G that is a diagonal
-plus one rank an interaction, so a row with n < d interactions costs n²·d by Woodbury's identity, not d³; rows of like
-length go together.
+A half step solves (G + λ + Σ v zzᵀ) x = Σ (1 + v) z for every row, G = YᵀY. In the eigenbasis of G the matrix
+is diagonal plus one rank for each interaction. A row with n < d interactions then costs n²·d by Woodbury's identity, not
+d³. Rows of similar length form a block.
 """
 
 from __future__ import annotations
@@ -23,17 +23,16 @@ from models.als import Als
 from models.structures.arrays import Floats
 from offline.data.archive import Progress, quiet
 from offline.data.dataset import Interactions
-from offline.training.algorithm import Algorithm, Choice, Context
-from offline.training.algorithm import Floats as FloatRange
+from offline.training.algorithm import Algorithm, ChoiceRange, Context, FloatRange
 from offline.training.factorization.blocks import in_order
 from offline.training.parameters import IalsParameters
 
 _CELLS: Final = 2_000_000
-"""Numbers that a block of rows gathers: 8 MB a thread."""
+"""Maximum size of a block of rows: 8 MB for each thread."""
 
 
 class _Side(NamedTuple):
-    """One side's rows of interactions, with what each row is regularized by, in units of α₀."""
+    """The interactions of one side by row, and the regularization of each row, in units of α₀."""
 
     extra: sp.csr_matrix
     """c - 1 of each interaction."""
@@ -48,11 +47,11 @@ def train(
     progress: Progress = quiet,
     previous: Als | None = None,
 ) -> Als:
-    """Factors by exact alternating least squares; users' come from the last half step, as fold-in gives them.
+    """Returns factors by exact alternating least squares. User factors of the last half step equal their fold-in.
 
-    The same whatever the number of ``threads`` (0: one a core). With the value of an earlier version, ``previous``,
-    its factors are gone on from for ``warm_iterations``; who is new begins as in a full training. An earlier
-    version of another d is not gone on from.
+    The result does not depend on the number of ``threads`` (0: one for each core). With ``previous``, the model of an
+    earlier version, training continues from its factors for ``warm_iterations``. New items start as in a full training.
+    An earlier version with another d is ignored.
     """
     chosen = parameters or IalsParameters()
     pair = chosen.pair_weight(interactions.matrix)
@@ -85,16 +84,16 @@ def train(
 
 
 def half_step(factors: Floats, side: _Side, threads: int = 0) -> Floats:
-    """The exact solution of every row of ``side``, the other side's ``factors`` (m, d) fixed; shape (rows, d)."""
+    """Returns the exact solution of every row of ``side`` for fixed ``factors`` (m, d) of the other side; shape (rows, d)."""
     gram = factors.astype(np.float64).T @ factors.astype(np.float64)
     values, basis = np.linalg.eigh(gram)
     rotated = (factors @ basis.astype(np.float32)).astype(np.float32)
     values = np.maximum(values, 0.0).astype(np.float32)
     solved = np.zeros((side.extra.shape[0], factors.shape[1]), dtype=np.float32)
-    for rows, found in in_order(
+    for rows, solutions in in_order(
         lambda rows: (rows, _solve(rotated, values, side, rows)), _blocks(side.extra, factors.shape[1]), threads
     ):
-        solved[rows] = found
+        solved[rows] = solutions
     back: Floats = solved @ basis.T.astype(np.float32)
     return back
 
@@ -105,7 +104,7 @@ def _side(extra: sp.csr_matrix, per_interaction: float, parameters: IalsParamete
 
 
 def _begun(interactions: Interactions, parameters: IalsParameters, warm: Als | None) -> Floats:
-    """Item factors to begin with, shape (I, d)."""
+    """Returns initial item factors, shape (I, d)."""
     random = np.random.default_rng(parameters.seed)
     shape = len(interactions.item_ids), parameters.factors
     begun = random.normal(scale=parameters.spread / np.sqrt(parameters.factors), size=shape).astype(np.float32)
@@ -119,7 +118,7 @@ def _begun(interactions: Interactions, parameters: IalsParameters, warm: Als | N
 
 
 def _blocks(extra: sp.csr_matrix, dimensions: int) -> Iterator[NDArray[np.intp]]:
-    """Rows of like length together, so many that they gather ``_CELLS`` numbers; rows without any are left out."""
+    """Yields blocks of rows of similar length, of about ``_CELLS`` numbers each. Empty rows are skipped."""
     counts = np.diff(extra.indptr)
     order = np.argsort(counts, kind="stable")
     order = order[counts[order] > 0]
@@ -127,7 +126,7 @@ def _blocks(extra: sp.csr_matrix, dimensions: int) -> Iterator[NDArray[np.intp]]
     while begin < order.size:
         size = max(1, _CELLS // _cells(int(counts[order[begin]]), dimensions))
         end = min(order.size, begin + size)
-        # The longest of the block sets how far all are padded.
+        # All rows of a block are padded to the longest one.
         while end - begin > 1 and (end - begin) * _cells(int(counts[order[end - 1]]), dimensions) > 2 * _CELLS:
             end = begin + (end - begin) // 2
         yield order[begin:end]
@@ -139,15 +138,15 @@ def _cells(length: int, dimensions: int) -> int:
 
 
 def _solve(rotated: Floats, values: Floats, side: _Side, rows: NDArray[np.intp]) -> Floats:
-    """These rows' solutions in the eigenbasis, shape (n, d)."""
+    """Returns the solutions of these rows in the eigenbasis, shape (n, d)."""
     begins, counts = side.extra.indptr[rows], np.diff(side.extra.indptr)[rows]
     width = int(counts.max())
     places = np.arange(width)
     present = places < counts[:, None]
-    at = np.where(present, begins[:, None] + places, 0)
-    # What pads a row has no weight, so it is no interaction.
-    weights = np.where(present, side.extra.data[at], np.float32(0))
-    factors = rotated[side.extra.indices[at]]
+    entries = np.where(present, begins[:, None] + places, 0)
+    # Padding has weight 0.
+    weights = np.where(present, side.extra.data[entries], np.float32(0))
+    factors = rotated[side.extra.indices[entries]]
     diagonal = values + side.penalties[rows, None]
     right = np.matmul(np.where(present, weights + 1, 0)[:, None, :], factors)[:, 0, :]
     if width < rotated.shape[1]:
@@ -183,7 +182,7 @@ ALGORITHM: Final = Algorithm(
     parameters=IalsParameters,
     train=_train,
     space={
-        "factors": Choice((32, 64, 128, 192, 256)),
+        "factors": ChoiceRange((32, 64, 128, 192, 256)),
         "strength": FloatRange(0.0005, 0.1),
         "unobserved": FloatRange(1.0, 60.0),
     },

@@ -1,7 +1,7 @@
-"""The inverse of a positive definite matrix, in its place, while other threads run.
+"""In-place inverse of a positive definite matrix that lets other threads run.
 
-SciPy's wrappers of LAPACK hold Python's lock for the whole call: for 50,000 items longer than a minute, in which nobody
-could renew the lease of the training. Called by their addresses, the same routines do not hold it.
+SciPy's wrappers of LAPACK hold Python's lock for the whole call. For 50,000 items this is longer than a minute, and the
+lease of the training could not be renewed. The same routines, called by address, do not hold the lock.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _UPPER: Final = b"U"
 
 
 def _routine(name: str) -> Callable[..., None]:
-    """A routine of LAPACK of the form (uplo, n, a, lda, info), by the address that SciPy publishes for Cython."""
+    """Returns a LAPACK routine of the form (uplo, n, a, lda, info), by the address that SciPy publishes for Cython."""
     python = ctypes.pythonapi
     python.PyCapsule_GetName.restype, python.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
     python.PyCapsule_GetPointer.restype = ctypes.c_void_p
@@ -33,13 +33,13 @@ _INVERT: Final = _routine("spotri")
 
 
 def invert(matrix: NDArray[np.float32]) -> bool:
-    """Overwrite the lower triangle of a symmetric matrix (n, n), stored by rows, with that of its inverse.
+    """Overwrites the lower triangle of a symmetric matrix (n, n), stored by rows, with that of its inverse.
 
-    False, and the matrix spoiled, where it is not positive definite.
+    Returns False if the matrix is not positive definite; its contents are then invalid.
     """
     assert matrix.flags.c_contiguous
     assert matrix.dtype == np.float32
-    # By columns, as LAPACK reads it, the lower triangle of a matrix by rows is the upper one.
+    # LAPACK reads by columns, so the lower triangle of a matrix by rows is its upper one.
     size, failed = ctypes.c_int(matrix.shape[0]), ctypes.c_int(0)
     for routine in (_FACTORIZE, _INVERT):
         routine(_UPPER, ctypes.byref(size), matrix.ctypes.data, ctypes.byref(size), ctypes.byref(failed))

@@ -19,19 +19,19 @@ from threadpoolctl import threadpool_limits
 
 from models.structures.factors import Factors
 from offline.data.dataset import Interactions
-from offline.training.algorithm import Algorithm, Context, Floats, Integers
+from offline.training.algorithm import Algorithm, Context, FloatRange, IntegerRange
 from offline.training.parameters import SEED
 from schemas.errors import ConfigurationInvalid
 
 
 @dataclass(frozen=True, kw_only=True)
 class NmfParameters:
-    """Of NMF; raises ConfigurationInvalid where a value cannot work."""
+    """Parameters of NMF. Raises ConfigurationInvalid for an invalid value."""
 
     factors: int = 32
     """d."""
     regularization: float = 0.0
-    """Of both sides' squared lengths, each scaled by the size of the other as ``scikit-learn`` does."""
+    """Penalty on the squared norms of both sides, each scaled by the size of the other as ``scikit-learn`` does."""
     iterations: int = 100
     seed: int = SEED
 
@@ -41,7 +41,7 @@ class NmfParameters:
 
 
 def train(interactions: Interactions, parameters: NmfParameters | None = None) -> Factors:
-    """Item factors of the binary matrix; people's come by folding in, which is the last half step without a penalty."""
+    """Returns item factors of the binary matrix. Users are folded in by a half step without a penalty."""
     chosen = parameters or NmfParameters()
     solver = NMF(
         min(chosen.factors, *interactions.matrix.shape),
@@ -62,7 +62,7 @@ def train(interactions: Interactions, parameters: NmfParameters | None = None) -
 
 @contextmanager
 def _unconverged_is_fine() -> Iterator[None]:
-    """``iterations`` are how long it may take, not a promise."""
+    """Ignores the warning that ``iterations`` ended before convergence."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         yield
@@ -77,6 +77,6 @@ ALGORITHM: Final = Algorithm(
     about="non-negative matrix factorization of who took what, by the library scikit-learn",
     parameters=NmfParameters,
     train=_train,
-    space={"factors": Integers(8, 128, log=True), "regularization": Floats(1e-6, 1e-2)},
+    space={"factors": IntegerRange(8, 128, log=True), "regularization": FloatRange(1e-6, 1e-2)},
     kind=Factors.kind,
 )

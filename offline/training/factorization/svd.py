@@ -1,4 +1,4 @@
-"""PureSVD: the truncated singular value decomposition of the matrix of interactions, by ``scipy``.
+"""PureSVD: truncated singular value decomposition of the interaction matrix, by ``scipy``.
 
 Cremonesi, Koren, Turrin, "Performance of Recommender Algorithms on Top-N Recommendation Tasks", RecSys 2010; columns
 scaled by popularity as in Nikolakopoulos et al., "EigenRec: Generalizing PureSVD for Effective and Efficient Top-N
@@ -18,18 +18,18 @@ from threadpoolctl import threadpool_limits
 from models.structures.arrays import Floats as Array
 from models.structures.factors import Factors
 from offline.data.dataset import Interactions
-from offline.training.algorithm import Algorithm, Context, Floats, Integers
+from offline.training.algorithm import Algorithm, Context, FloatRange, IntegerRange
 from schemas.errors import ConfigurationInvalid
 
 
 @dataclass(frozen=True, kw_only=True)
 class SvdParameters:
-    """Of PureSVD; raises ConfigurationInvalid where a value cannot work."""
+    """Parameters of PureSVD. Raises ConfigurationInvalid for an invalid value."""
 
     factors: int = 64
-    """d, or as many as the matrix has where that is fewer."""
+    """d, at most the rank that the matrix allows."""
     scaling: float = 0.3
-    """An item that n people took has a column of length n^(scaling / 2): 1 is PureSVD, less gives rare items more say."""
+    """The column of an item with n users has length n^(scaling / 2). 1 is PureSVD; less gives rare items more influence."""
 
     def __post_init__(self) -> None:
         if self.factors < 1:
@@ -37,7 +37,7 @@ class SvdParameters:
 
 
 def train(interactions: Interactions, parameters: SvdParameters | None = None) -> Factors:
-    """The right singular vectors V of the binary matrix: a history h scores h·V·Vᵀ, so nobody needs to be held."""
+    """Returns the right singular vectors V of the binary matrix. The scores of a history h are h·V·Vᵀ, without user factors."""
     chosen = parameters or SvdParameters()
     with threadpool_limits(1, user_api="blas"):
         factors = _right(_scaled(interactions.matrix, chosen.scaling), chosen.factors)
@@ -53,7 +53,7 @@ def _scaled(matrix: sp.csr_matrix, scaling: float) -> sp.csr_matrix:
 
 
 def _right(matrix: sp.csr_matrix, factors: int) -> Array:
-    """The ``factors`` greatest right singular vectors, greatest first, shape (I, d)."""
+    """Returns the right singular vectors of the largest singular values, in descending order, shape (I, d)."""
     if factors >= min(matrix.shape):  # more than Lanczos can find
         return np.linalg.svd(matrix.toarray(), full_matrices=False)[2][:factors].T
     begun = np.ones(min(matrix.shape))
@@ -70,6 +70,6 @@ ALGORITHM: Final = Algorithm(
     about="PureSVD: a truncated singular value decomposition of who took what",
     parameters=SvdParameters,
     train=_train,
-    space={"factors": Integers(8, 256, log=True), "scaling": Floats(-0.5, 1.5, log=False)},
+    space={"factors": IntegerRange(8, 256, log=True), "scaling": FloatRange(-0.5, 1.5, log=False)},
     kind=Factors.kind,
 )

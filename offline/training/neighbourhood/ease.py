@@ -1,8 +1,8 @@
-"""EASE: a linear autoencoder without hidden layers, in closed form; for large catalogues, neighbourhood by neighbourhood.
+"""EASE: a linear autoencoder in closed form. For large catalogues, it is solved neighbourhood by neighbourhood.
 
 Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019: B = I − P·diagMat(1 ⊘ diag(P)), where P is the
-inverse of the regularized Gram matrix. Both entries regularize an item by λ·√(its own entry of the Gram matrix) and
-let a person count less the more items they have; with powers of 0 it is the paper's.
+inverse of the regularized Gram matrix. Both variants regularize an item by λ·√(its diagonal entry of the Gram matrix) and
+give less weight to a person with more items. Powers of 0 give the paper's model.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from models.ease import Ease
 from offline.data.archive import Progress, quiet
 from offline.data.dataset import Interactions
-from offline.training.algorithm import Algorithm, Context, Floats, Integers
+from offline.training.algorithm import Algorithm, Context, FloatRange, IntegerRange
 from offline.training.factorization.blocks import in_order
 from offline.training.factorization.lapack import invert
 from schemas.errors import ConfigurationInvalid, TrainingTooLarge
@@ -28,35 +28,35 @@ from schemas.errors import ConfigurationInvalid, TrainingTooLarge
 _BLOCK: Final = 256
 _MIB: Final = 2**20
 _POPULARITY: Final = 0.25
-"""Items are near by what they share over this power of their own popularity: between co-occurrence and cosine."""
+"""Nearness is co-occurrence divided by popularity to this power: between co-occurrence and cosine."""
 _ENTRY: Final = 8
-"""Bytes of one kept weight: its position and its value."""
+"""Bytes of one stored weight: its position and its value."""
 
 Matrix = NDArray[np.float32]
 
 
 AUTO_ITEMS: Final = 12_000
-"""Items up to which ``ease-auto`` solves them at once: its time grows with their cube."""
+"""Maximum number of items that ``ease-auto`` solves at once. The time grows with its cube."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EaseParameters:
-    """Of EASE in closed form; raises ConfigurationInvalid where a value cannot work."""
+    """Parameters of EASE in closed form. Raises ConfigurationInvalid for an invalid value."""
 
     regularization: float = 30.0
-    """λ: what is added to an item's entry g of the Gram matrix is λ·g^item_power."""
+    """λ: an item with diagonal entry g of the Gram matrix gets the penalty λ·g^item_power."""
     item_power: float = 0.5
-    """0 regularizes all items alike, as the paper does."""
+    """0 regularizes all items equally, as the paper does."""
     user_power: float = 0.5
-    """A person with n items counts n^−user_power, scaled so that the mean over interactions is 1; 0 is the paper's."""
+    """A person with n items has weight n^−user_power, scaled to mean 1 over interactions. 0 is the paper's model."""
     weighted: bool = False
-    """Whether interactions count by their weights (of mean 1) or each as 1."""
+    """True: interactions count by their weights, scaled to mean 1. False: each counts 1."""
     kept: int = 1_024
-    """N: of each item's weights, the N largest by amount are stored,"""
+    """Number of weights stored for each item: those with the largest absolute value."""
     whole: int = 4_096
-    """and all of them where there are no more items than this."""
+    """Maximum number of items for which all weights are stored."""
     limit_mib: float = 4_096.0
-    """Memory that the training may take beyond its input."""
+    """Maximum memory of the training beyond its input, in MiB."""
 
     def __post_init__(self) -> None:
         if self.regularization <= 0 or self.kept < 1 or not (0 <= self.item_power <= 1 and 0 <= self.user_power <= 1):
@@ -67,10 +67,10 @@ class EaseParameters:
 
 @dataclass(frozen=True, kw_only=True)
 class SparseEaseParameters(EaseParameters):
-    """Of EASE by neighbourhoods; raises ConfigurationInvalid where a value cannot work."""
+    """Parameters of EASE by neighbourhoods. Raises ConfigurationInvalid for an invalid value."""
 
     nearest: int = 200
-    """Items that may foresee an item: those that share most people with it, for how many they have."""
+    """Number of items that predict an item: those with the most common users, relative to their popularity."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -87,7 +87,7 @@ class _Rows(NamedTuple):
 
 
 class _Equations(NamedTuple):
-    """People's scaled interactions X by rows and by columns, and what is added to the diagonal of XᵀX, shape (I,)."""
+    """Scaled interactions X by rows and by columns, the diagonal of XᵀX, and the penalty added to it, shape (I,) each."""
 
     rows: sp.csr_matrix
     columns: sp.csc_matrix
@@ -98,10 +98,10 @@ class _Equations(NamedTuple):
 def train(
     interactions: Interactions, parameters: EaseParameters | None = None, threads: int = 0, progress: Progress = quiet
 ) -> Ease:
-    """All weights at once, by one Cholesky factorization in float32, shape (I, I).
+    """Computes all weights at once, by one Cholesky factorization in float32, shape (I, I).
 
-    Raises TrainingTooLarge, before anything is computed, where ``needs_mib`` is above the limit. BLAS has ``threads``
-    (0: one a core), and other numbers of threads may give other last digits.
+    Raises TrainingTooLarge, before any computation, if ``needs_mib`` is above the limit. BLAS uses ``threads``
+    (0: one for each core). The last digits depend on the number of threads.
     """
     chosen = parameters or EaseParameters()
     _refuse_beyond(needs_mib(interactions, chosen), interactions, chosen)
@@ -121,10 +121,10 @@ def train_sparse(
     threads: int = 0,
     progress: Progress = quiet,
 ) -> Ease:
-    """Each item's weights by a ridge regression on the items nearest to it: exact there, 0 everywhere else.
+    """Computes the weights of each item by a ridge regression on its nearest items. All other weights are 0.
 
-    In memory that grows with the items, not with their square; the same whatever the number of ``threads``. Raises
-    TrainingTooLarge, before anything is computed, where ``needs_mib_sparse`` is above the limit.
+    Memory grows with the number of items, not with its square. The result does not depend on the number of ``threads``.
+    Raises TrainingTooLarge, before any computation, if ``needs_mib_sparse`` is above the limit.
     """
     chosen = parameters or SparseEaseParameters()
     _refuse_beyond(needs_mib_sparse(interactions, chosen), interactions, chosen)
@@ -135,7 +135,7 @@ def train_sparse(
         for done, block in enumerate(in_order(work, range(0, count, _BLOCK), threads)):
             progress("training ease-sparse", min(count, (done + 1) * _BLOCK), count)
             solved.append(block)
-    # A regression gives a column of B; what is kept and stored are rows.
+    # A regression gives a column of B; rows are stored.
     lengths, sources, values = (np.concatenate(parts) for parts in zip(*solved, strict=True))
     ends = np.concatenate(([0], np.cumsum(lengths)))
     by_row = sp.csc_matrix((values, sources, ends), shape=(count, count)).tocsr()
@@ -143,13 +143,13 @@ def train_sparse(
 
 
 def needs_mib(interactions: Interactions, parameters: EaseParameters) -> float:
-    """The Gram matrix, which becomes the weights in place, and what is stored of them twice; in MiB."""
+    """Returns the memory of the Gram matrix, which becomes the weights in place, and twice the stored weights, in MiB."""
     count = len(interactions.item_ids)
     return count * (4 * count + 2 * _ENTRY * _width(parameters, count)) / _MIB + _scaled_mib(interactions)
 
 
 def needs_mib_sparse(interactions: Interactions, parameters: SparseEaseParameters) -> float:
-    """The weights of all neighbourhoods three times over while they are turned into rows; in MiB."""
+    """Returns three times the memory of the weights, which are copied when they are transposed, in MiB."""
     count = len(interactions.item_ids)
     return 3 * _ENTRY * count * min(parameters.nearest, count) / _MIB + _scaled_mib(interactions)
 
@@ -171,7 +171,7 @@ def _width(parameters: EaseParameters, count: int) -> int:
 
 
 def _equations(interactions: Interactions, parameters: EaseParameters) -> _Equations:
-    """Everyone's interactions times the root of how much this person counts."""
+    """Scales the interactions of each person by the square root of the person's weight."""
     matrix = interactions.matrix
     counts = np.diff(matrix.indptr)
     person = np.power(np.maximum(counts, 1), -parameters.user_power, dtype=np.float64)
@@ -180,13 +180,13 @@ def _equations(interactions: Interactions, parameters: EaseParameters) -> _Equat
     data = (np.repeat(np.sqrt(person), counts) * amounts).astype(np.float32)
     rows = sp.csr_matrix((data, matrix.indices, matrix.indptr), shape=matrix.shape)
     diagonal = np.bincount(matrix.indices, weights=np.square(data, dtype=np.float64), minlength=matrix.shape[1])
-    # An item that nobody had gets a weight of 0 whatever its penalty, which must be above 0.
+    # An item without users gets weight 0 for any penalty, which must be above 0.
     penalty = parameters.regularization * np.power(np.where(diagonal > 0, diagonal, 1.0), parameters.item_power)
     return _Equations(rows, rows.tocsc(), diagonal.astype(np.float32), penalty.astype(np.float32))
 
 
 def _gram(equations: _Equations) -> Matrix:
-    """The regularized Gram matrix, whole."""
+    """Returns the regularized Gram matrix (I, I)."""
     count = equations.diagonal.size
     gram = np.empty((count, count), dtype=np.float32)
     for start in range(0, count, _BLOCK):
@@ -197,7 +197,7 @@ def _gram(equations: _Equations) -> Matrix:
 
 
 def _closed_form(gram: Matrix) -> Matrix:
-    """B of a regularized Gram matrix, in its place: the inverse is one triangle, which is mirrored."""
+    """Turns the regularized Gram matrix into B in place. The inverse is one triangle, which is mirrored."""
     if not invert(gram):
         raise ConfigurationInvalid("EASE cannot be solved with so little regularization: raise it")
     weights = gram
@@ -209,7 +209,7 @@ def _closed_form(gram: Matrix) -> Matrix:
 
 
 def _mirror(lower: Matrix) -> None:
-    """Fill the upper triangle from the lower one, in blocks."""
+    """Fills the upper triangle from the lower one, in blocks."""
     for start in range(0, len(lower), _BLOCK):
         block = slice(start, start + _BLOCK)
         corner = np.tril(lower[block, block])
@@ -218,7 +218,7 @@ def _mirror(lower: Matrix) -> None:
 
 
 def _solve_block(equations: _Equations, nearest: int, start: int) -> _Rows:
-    """The regressions of the items from ``start``: how many items foresee each, which and by how much."""
+    """Solves the regressions of a block of items from ``start``. Rows are the predicted items."""
     common = (equations.columns[:, start : start + _BLOCK].T @ equations.rows).tocsr()
     common.sort_indices()
     lengths, columns, values = [], [], []
@@ -233,7 +233,7 @@ def _solve_block(equations: _Equations, nearest: int, start: int) -> _Rows:
 
 
 def _nearest(others: NDArray[Any], shared: Matrix, item: int, diagonal: Matrix, count: int) -> NDArray[np.intp]:
-    """Places in ``others`` of the items that are nearest, in their order; not of the item itself."""
+    """Returns the places in ``others`` of the nearest items, ascending, without the item itself."""
     places = np.flatnonzero(others != item)
     if places.size <= count:
         return places
@@ -242,7 +242,7 @@ def _nearest(others: NDArray[Any], shared: Matrix, item: int, diagonal: Matrix, 
 
 
 def _ridge(equations: _Equations, items: NDArray[Any], shared: Matrix) -> Matrix:
-    """The weights with which these items foresee one that shares so much with each of them."""
+    """Returns the regression weights of these items. ``shared`` are their products with the predicted item."""
     if not items.size:
         return np.empty(0, dtype=np.float32)
     own = equations.columns[:, items]
@@ -256,25 +256,27 @@ def _ridge(equations: _Equations, items: NDArray[Any], shared: Matrix) -> Matrix
 
 
 def _kept_of_dense(weights: Matrix, width: int) -> _Rows:
-    """Each row's largest weights by amount, in ascending order of columns."""
+    """Returns the weights of each row with the largest absolute value, in ascending order of columns."""
     count = len(weights)
     if width >= count:
         columns = np.tile(np.arange(count, dtype=np.int32), count)
         return _Rows(np.full(count, count), columns, weights.ravel())
-    kept = np.empty((count, width), dtype=np.int32)
+    largest = np.empty((count, width), dtype=np.int32)
     for row, line in enumerate(weights):
-        kept[row] = np.sort(np.argpartition(-np.abs(line), width)[:width])
-    return _Rows(np.full(count, width), kept.ravel(), np.take_along_axis(weights, kept.astype(np.intp), axis=1).ravel())
+        largest[row] = np.sort(np.argpartition(-np.abs(line), width)[:width])
+    return _Rows(
+        np.full(count, width), largest.ravel(), np.take_along_axis(weights, largest.astype(np.intp), axis=1).ravel()
+    )
 
 
 def _kept_of_sparse(weights: sp.csr_matrix, width: int) -> _Rows:
-    """Each row's largest weights by amount, in ascending order of columns."""
+    """Returns the weights of each row with the largest absolute value, in ascending order of columns."""
     lengths = np.diff(weights.indptr)
-    kept = np.ones(weights.nnz, dtype=bool)
+    mask = np.ones(weights.nnz, dtype=bool)
     for row in np.flatnonzero(lengths > width):
         place = slice(weights.indptr[row], weights.indptr[row + 1])
-        kept[place][np.argpartition(-np.abs(weights.data[place]), width)[width:]] = False
-    return _Rows(np.minimum(lengths, width), weights.indices[kept], weights.data[kept])
+        mask[place][np.argpartition(-np.abs(weights.data[place]), width)[width:]] = False
+    return _Rows(np.minimum(lengths, width), weights.indices[mask], weights.data[mask])
 
 
 def _model(interactions: Interactions, rows: _Rows, parameters: EaseParameters) -> Ease:
@@ -310,7 +312,7 @@ ALGORITHMS: Final = (
         about="a linear autoencoder in closed form, for catalogues of up to some 30,000 items",
         parameters=EaseParameters,
         train=_train,
-        space={"regularization": Floats(3.0, 300.0), "user_power": Floats(0.0, 1.0, log=False)},
+        space={"regularization": FloatRange(3.0, 300.0), "user_power": FloatRange(0.0, 1.0, log=False)},
         needs_mib=needs_mib,
         kind=Ease.kind,
     ),
@@ -320,9 +322,9 @@ ALGORITHMS: Final = (
         parameters=SparseEaseParameters,
         train=_train_sparse,
         space={
-            "regularization": Floats(3.0, 300.0),
-            "user_power": Floats(0.0, 1.0, log=False),
-            "nearest": Integers(50, 400, log=True),
+            "regularization": FloatRange(3.0, 300.0),
+            "user_power": FloatRange(0.0, 1.0, log=False),
+            "nearest": IntegerRange(50, 400, log=True),
         },
         needs_mib=needs_mib_sparse,
         kind=Ease.kind,

@@ -1,8 +1,8 @@
 """Item neighbours by who interacted with them: the shrunk cosine, plain or weighted by TF-IDF, or BM25.
 
 Sarwar et al., "Item-based Collaborative Filtering Recommendation Algorithms", WWW 2001. An item is a document and
-the people who had to do with it are its terms, so that someone who takes everything says less of what is alike.
-All are blind to the weights and times of interactions.
+its users are its terms, so that a user of many items says less about similarity. Weights and times of interactions are
+ignored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from models.structures.arrays import Floats as Array
 from models.structures.arrays import Ints
 from offline.data.archive import Progress, quiet
 from offline.data.dataset import Interactions
-from offline.training.algorithm import Algorithm, Context, Floats, Integers
+from offline.training.algorithm import Algorithm, Context, FloatRange, IntegerRange
 from offline.training.parameters import NeighbourParameters
 from schemas.errors import ConfigurationInvalid
 
@@ -31,20 +31,20 @@ _GREATEST: Final = np.int64(2**_VALUE_BITS - 1)
 
 @dataclass(frozen=True, kw_only=True)
 class TfidfParameters(NeighbourParameters):
-    """Of item neighbours weighted by TF-IDF."""
+    """Parameters of item neighbours with TF-IDF weights."""
 
     weighting: str = "tfidf"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bm25Parameters(NeighbourParameters):
-    """Of item neighbours weighted by BM25, to which ``shrinkage`` does nothing."""
+    """Parameters of item neighbours with BM25 weights. ``shrinkage`` has no effect."""
 
     weighting: str = "bm25"
 
 
 class _Weighted(NamedTuple):
-    """``matrix`` (U, I) float32 csc, and each item's squared length (I,); None where products are not divided."""
+    """``matrix`` (U, I) float32 csc, and the squared length of each item (I,). None if products are not divided by lengths."""
 
     matrix: sp.csc_matrix
     squares: Array | None
@@ -53,11 +53,11 @@ class _Weighted(NamedTuple):
 def train(
     interactions: Interactions, parameters: NeighbourParameters | None = None, progress: Progress = quiet
 ) -> Neighbours:
-    """Each item's nearest, best first, ties by position; raises ConfigurationInvalid above 16.7 million items.
+    """Returns the nearest items of each item, best first, ties by position. Raises ConfigurationInvalid above 16.7 million items.
 
-    ``cosine`` is ``n_ij / (sqrt(n_i n_j) + shrinkage)``: n_i people with i, n_ij with both; the shrinkage is Bell and
-    Koren's, KDD 2007. ``tfidf`` is the same of people weighted by ``ln(1 + I / n_u)``, n_u their items. ``bm25`` is
-    the product of weights that also fall with n_i (Robertson and Zaragoza, 2009), not divided by lengths.
+    ``cosine`` is ``n_ij / (sqrt(n_i n_j) + shrinkage)``: n_i users have item i, n_ij have both. The shrinkage is that of
+    Bell and Koren, KDD 2007. ``tfidf`` is the same with users weighted by ``ln(1 + I / n_u)`` for n_u items. ``bm25`` is
+    the product of weights that also fall with n_i (Robertson and Zaragoza, 2009), without a division by lengths.
     """
     chosen = parameters or NeighbourParameters()
     count = interactions.matrix.shape[1]
@@ -91,10 +91,10 @@ def _weighted(matrix: sp.csr_matrix, parameters: NeighbourParameters) -> _Weight
     return _Weighted(who, None)
 
 
-def strongest(rows: sp.csr_matrix, width: int) -> tuple[Ints, Array]:
-    """The greatest of each row of a square matrix of positive float32, greatest first, without the diagonal.
+def top_k_rows(rows: sp.csr_matrix, width: int) -> tuple[Ints, Array]:
+    """Returns the largest values of each row of a square matrix of positive float32, descending, without the diagonal.
 
-    Positions and values, both (I, width), filled up as in ``Neighbours``.
+    Positions and values have shape (I, width), padded as in ``Neighbours``.
     """
     count = rows.shape[0]
     indices = np.full((count, width), -1, dtype=np.int32)
@@ -110,7 +110,7 @@ def _rows(common: sp.csr_matrix) -> NDArray[np.int64]:
 
 
 def _similarities(common: sp.csr_matrix, start: int, weighted: _Weighted, parameters: NeighbourParameters) -> Array:
-    """Of each stored product of a block of items that begins at ``start``."""
+    """Returns the similarity for each stored product of the block of items from ``start``."""
     if weighted.squares is None:
         return np.asarray(common.data, dtype=np.float32)
     lengths = np.sqrt(weighted.squares[start + _rows(common)] * weighted.squares[common.indices])
@@ -119,10 +119,10 @@ def _similarities(common: sp.csr_matrix, start: int, weighted: _Weighted, parame
 
 
 def _select(common: sp.csr_matrix, start: int, similarities: Array, indices: Ints, scores: Array) -> None:
-    """Write each row's best without the item itself.
+    """Writes the best items of each row, without the item itself.
 
-    Similarities are not negative, so their bits are in their order: one sort of whole numbers made of row,
-    descending similarity and column puts all rows in order at once.
+    Similarities are not negative, so their bits sort like their values. Keys of row, descending similarity and column
+    order all rows by one integer sort.
     """
     row = _rows(common)
     descending = _GREATEST - similarities.view(np.int32)
@@ -130,8 +130,8 @@ def _select(common: sp.csr_matrix, start: int, similarities: Array, indices: Int
     keys = np.sort(keys[common.indices != start + row])
     row = keys >> (_VALUE_BITS + _COLUMN_BITS)
     place = np.arange(keys.size) - np.searchsorted(row, np.arange(common.shape[0]))[row]
-    kept = place < indices.shape[1]
-    row, place, keys = row[kept], place[kept], keys[kept]
+    fits = place < indices.shape[1]
+    row, place, keys = row[fits], place[fits], keys[fits]
     indices[row, place] = keys & (2**_COLUMN_BITS - 1)
     scores[row, place] = (_GREATEST - ((keys >> _COLUMN_BITS) & _GREATEST)).astype(np.int32).view(np.float32)
 
@@ -140,7 +140,7 @@ def _train(interactions: Interactions, parameters: NeighbourParameters, context:
     return train(interactions, parameters, context.progress)
 
 
-_WIDTH: Final = Integers(16, 256, log=True)
+_WIDTH: Final = IntegerRange(16, 256, log=True)
 
 
 def _algorithm(name: str, about: str, parameters: type[NeighbourParameters], **space: Any) -> Algorithm[Any]:
@@ -159,19 +159,19 @@ ALGORITHMS: Final = (
         "neighbours",
         "item neighbours by the shrunk cosine of who interacted with them",
         NeighbourParameters,
-        shrinkage=Floats(0.1, 200.0),
+        shrinkage=FloatRange(0.1, 200.0),
     ),
     _algorithm(
         "item-knn-tfidf",
         "item neighbours by the shrunk cosine, people who take much counting less",
         TfidfParameters,
-        shrinkage=Floats(0.1, 200.0),
+        shrinkage=FloatRange(0.1, 200.0),
     ),
     _algorithm(
         "item-knn-bm25",
         "item neighbours by BM25: people who take much and items that many take count less",
         Bm25Parameters,
-        k1=Floats(0.1, 100.0),
-        b=Floats(0.0, 1.0, log=False),
+        k1=FloatRange(0.1, 100.0),
+        b=FloatRange(0.0, 1.0, log=False),
     ),
 )

@@ -1,7 +1,7 @@
-"""Followers: which items people went on to after an item, by sequential rules or by co-visitation.
+"""Sequential rules and co-visitation: the items that follow an item in sessions.
 
-Kamehkhosh, Jannach and Ludewig, RecTemp 2017; Ludewig and Jannach, UMUAI 2018: in a session, a pair of items n places
-apart counts 1 / n.
+Kamehkhosh, Jannach and Ludewig, RecTemp 2017; Ludewig and Jannach, UMUAI 2018: in a session, a pair of items at
+distance n counts 1 / n.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import scipy.sparse as sp
 
 from models.sequential_rules import SequentialRules
 from offline.data.dataset import Interactions
-from offline.training.algorithm import Algorithm, Context, Floats, Integers
-from offline.training.neighbourhood.neighbours import strongest
+from offline.training.algorithm import Algorithm, Context, FloatRange, IntegerRange
+from offline.training.neighbourhood.neighbours import top_k_rows
 from offline.training.neighbourhood.sessions import Recorded, recorded
 from schemas.errors import ConfigurationInvalid
 
@@ -24,20 +24,20 @@ _DAY: Final = 86_400.0
 
 @dataclass(frozen=True, kw_only=True)
 class RuleParameters:
-    """Of sequential rules; raises ConfigurationInvalid where a value cannot work."""
+    """Parameters of sequential rules. Raises ConfigurationInvalid for an invalid value."""
 
     width: int = 100
-    """Followers kept an item."""
+    """Number of followers for each item."""
     window: int = 10
-    """Places within which one item follows another."""
+    """Maximum distance of a pair in a session."""
     backward: float = 0.0
-    """What a pair counts the other way round, next to 1 forwards."""
+    """Weight of a pair in the backward direction, relative to 1 forwards."""
     half_life_days: float | None = None
-    """A pair counts half for each so many days that it is older than the newest session; None: all alike."""
+    """Half-life of a pair's weight by its age before the newest session. None: no decay."""
     age: float = 0.5
-    """In asking, the item n places before the newest counts exp(-n / age)."""
+    """At scoring, the item n places before the newest counts exp(-n / age)."""
     same: float = 1.0
-    """How much an item speaks for itself, next to 1 for its best follower."""
+    """Score of the item itself, relative to 1 for its best follower."""
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.window < 1 or not self.age > 0 or min(self.backward, self.same) < 0:
@@ -50,7 +50,7 @@ class RuleParameters:
 
 @dataclass(frozen=True, kw_only=True)
 class CoVisitParameters(RuleParameters):
-    """Of co-visitation: either item of a pair speaks for the other, and what is long ago counts less."""
+    """Parameters of co-visitation: pairs count in both directions, and old sessions count less."""
 
     backward: float = 0.5
     half_life_days: float | None = 30.0
@@ -58,19 +58,19 @@ class CoVisitParameters(RuleParameters):
 
 
 def train(interactions: Interactions, parameters: RuleParameters) -> SequentialRules:
-    """Each item's followers, strongest first; raises ConfigurationInvalid where times are not known.
+    """Returns the followers of each item, best first. Raises ConfigurationInvalid if times are unknown.
 
-    A score is the share of the follower's weight among all that followed the item.
+    A score is the follower's share of the weight of all followers of the item.
     """
     pairs = _pairs(recorded(interactions), len(interactions.item_ids), parameters)
     totals = np.asarray(pairs.sum(axis=1)).ravel()
     pairs.data /= np.repeat(np.maximum(totals, np.finfo(np.float32).tiny), np.diff(pairs.indptr)).astype(np.float32)
-    indices, scores = strongest(pairs, parameters.width)
+    indices, scores = top_k_rows(pairs, parameters.width)
     return SequentialRules(interactions.item_ids, indices, scores, parameters.age, parameters.same)
 
 
 def _pairs(sessions: Recorded, count: int, parameters: RuleParameters) -> sp.csr_matrix:
-    """Summed weights of pairs (I, I) float32: row i, what came after item i."""
+    """Returns summed weights of pairs (I, I) float32. Row i holds the followers of item i."""
     numbers, items = sessions.numbers, sessions.items
     weights = _worth(sessions, parameters.half_life_days)[numbers].astype(np.float32)
     summed = sp.csr_matrix((count, count), dtype=np.float32)
@@ -85,16 +85,16 @@ def _pairs(sessions: Recorded, count: int, parameters: RuleParameters) -> sp.csr
 
 
 def _worth(sessions: Recorded, half_life_days: float | None) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """How much each session counts, 1 for the newest."""
+    """Returns the weight of each session, 1 for the newest."""
     if half_life_days is None:
         return np.ones(sessions.times.size)
     halvings = (sessions.times - sessions.times[-1]) / (half_life_days * _DAY)
-    # What is halved a hundred times has still happened: float32 keeps it above 0.
+    # At most a hundred halvings, so that the weight stays above 0 in float32.
     return np.asarray(np.exp2(np.maximum(halvings, -100.0)))
 
 
 def needs_mib(interactions: Interactions, parameters: RuleParameters) -> float:
-    """What the pairs take before they are cut, at most: 24 bytes a pair, in MiB."""
+    """Returns the maximum memory of all pairs in MiB, at 24 bytes for each pair."""
     return 24 * parameters.window * int(interactions.matrix.nnz) / 2**20
 
 
@@ -108,7 +108,7 @@ def _algorithm(name: str, about: str, parameters: type[RuleParameters], **space:
         about=about,
         parameters=parameters,
         train=_train,
-        space={"window": Integers(1, 20), "age": Floats(0.2, 5.0), "same": Floats(0.1, 10.0), **space},
+        space={"window": IntegerRange(1, 20), "age": FloatRange(0.2, 5.0), "same": FloatRange(0.1, 10.0), **space},
         needs_mib=needs_mib,
         kind=SequentialRules.kind,
     )
@@ -120,7 +120,7 @@ ALGORITHMS: Final = (
         "co-visitation",
         "what came near the newest items in others' sessions, either way, the newest sessions counting most",
         CoVisitParameters,
-        backward=Floats(0.0, 1.0, log=False),
-        half_life_days=Floats(0.5, 365.0),
+        backward=FloatRange(0.0, 1.0, log=False),
+        half_life_days=FloatRange(0.5, 365.0),
     ),
 )

@@ -1,4 +1,4 @@
-"""Session neighbours: an index of the newest sessions, to be asked for those that are like the evolving one."""
+"""Session kNN: an index of the newest sessions, in which those similar to the current session are found."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Final
 
 from models.session_knn import SessionKnn, Voting
 from offline.data.dataset import Interactions
-from offline.training.algorithm import Algorithm, Context, Floats, Integers
+from offline.training.algorithm import Algorithm, Context, FloatRange, IntegerRange
 from offline.training.neighbourhood.sessions import recorded
 from schemas.errors import ConfigurationInvalid
 
 
 @dataclass(frozen=True, kw_only=True)
 class SessionKnnParameters(Voting):
-    """Of session neighbours; raises ConfigurationInvalid where a value cannot work."""
+    """Parameters of session kNN. Raises ConfigurationInvalid for an invalid value."""
 
     newest: int = 2_000_000
-    """At most so many sessions are kept."""
+    """Maximum number of sessions in the index."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -26,21 +26,21 @@ class SessionKnnParameters(Voting):
 
     @property
     def voting(self) -> Voting:
-        """What of it the index keeps."""
+        """Returns the parameters that the index stores."""
         return Voting(**{name: getattr(self, name) for name in Voting.__dataclass_fields__})
 
 
 def train(interactions: Interactions, parameters: SessionKnnParameters) -> SessionKnn:
-    """The index of the newest sessions; raises ConfigurationInvalid where times are not known."""
-    found = recorded(interactions)
-    first = max(0, found.times.size - parameters.newest)
-    start = int(found.indptr[first])
-    indptr, items, times = found.indptr[first:] - start, found.items[start:], found.times[first:]
+    """Returns the index of the newest sessions. Raises ConfigurationInvalid if times are unknown."""
+    sessions = recorded(interactions)
+    first = max(0, sessions.times.size - parameters.newest)
+    start = int(sessions.indptr[first])
+    indptr, items, times = sessions.indptr[first:] - start, sessions.items[start:], sessions.times[first:]
     return SessionKnn.of(interactions.item_ids, indptr, items, times, parameters.voting)
 
 
 def needs_mib(interactions: Interactions, _: SessionKnnParameters) -> float:
-    """What it takes to put sessions in order, in MiB: some ten numbers of 8 bytes an interaction."""
+    """Returns the memory of sorting sessions, in MiB: about ten numbers of 8 bytes for each interaction."""
     return 80 * int(interactions.matrix.nnz) / 2**20
 
 
@@ -54,14 +54,14 @@ ALGORITHM: Final = Algorithm(
     parameters=SessionKnnParameters,
     train=_train,
     space={
-        "sample": Integers(200, 5_000, log=True),
-        "neighbours": Integers(50, 1_000, log=True),
-        "age": Floats(0.3, 10.0),
-        "reach": Floats(0.5, 30.0),
-        "before": Floats(0.0, 1.0, log=False),
-        "same": Floats(0.1, 10.0),
-        "rarity": Floats(0.0, 3.0, log=False),
-        "lengths": Floats(0.0, 1.0, log=False),
+        "sample": IntegerRange(200, 5_000, log=True),
+        "neighbours": IntegerRange(50, 1_000, log=True),
+        "age": FloatRange(0.3, 10.0),
+        "reach": FloatRange(0.5, 30.0),
+        "before": FloatRange(0.0, 1.0, log=False),
+        "same": FloatRange(0.1, 10.0),
+        "rarity": FloatRange(0.0, 3.0, log=False),
+        "lengths": FloatRange(0.0, 1.0, log=False),
     },
     needs_mib=needs_mib,
     kind=SessionKnn.kind,

@@ -1,4 +1,4 @@
-"""Sessions out of interactions: what one person did without a long break."""
+"""Sessions from interactions: the actions of one person without a long break."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from offline.data.dataset import GUEST, Interactions
 from schemas.errors import ConfigurationInvalid
 
 GAP_SECONDS: Final = 1_800.0
-"""A longer break ends a session, as web analytics has it."""
+"""A longer break ends a session, as in web analytics."""
 _SESSION: Final = GUEST + "s:"
-"""Before a guest of one session in ``user_ids``."""
+"""Prefix in ``user_ids`` of an anonymous user of one session."""
 
 
 class Recorded(NamedTuple):
-    """S sessions, the one that ended first at the front; session s has ``items[indptr[s]:indptr[s + 1]]``."""
+    """S sessions in the order of their ends. Session s has ``items[indptr[s]:indptr[s + 1]]``."""
 
     indptr: NDArray[np.int64]
     """(S + 1,)."""
     items: Ints
-    """Positions, each once a session, oldest first; of an item that came again the latest place counts."""
+    """Item positions, each once in a session, oldest first. A repeated item stands at its latest place."""
     times: NDArray[np.float64]
-    """(S,) seconds since 1970 of their ends."""
+    """(S,) end times in seconds since 1970."""
 
     @property
     def numbers(self) -> NDArray[np.int64]:
-        """Which session each of ``items`` is of."""
+        """Returns the session number of each of ``items``."""
         return np.repeat(np.arange(self.times.size), np.diff(self.indptr))
 
 
 def recorded(interactions: Interactions) -> Recorded:
-    """Everyone's interactions cut at breaks of GAP_SECONDS; a guest of one session is not cut.
+    """Cuts the interactions of each person at breaks of GAP_SECONDS. A session of an anonymous user is not cut.
 
-    Raises ConfigurationInvalid where times are not known.
+    Raises ConfigurationInvalid if times are unknown.
     """
     if interactions.times is None:
         raise ConfigurationInvalid("sessions can only be learned from interactions with times; this data has none")
@@ -53,9 +53,9 @@ def recorded(interactions: Interactions) -> Recorded:
 
 
 def _begins(histories: Histories) -> NDArray[np.bool_]:
-    """Whether each interaction is a session's first."""
+    """Returns the mask of interactions that start a session."""
     counts = np.diff(histories.indptr)
-    cut = np.array([not each.startswith(_SESSION) for each in histories.user_ids], dtype=bool)
+    cut = np.array([not user_id.startswith(_SESSION) for user_id in histories.user_ids], dtype=bool)
     begins = np.diff(histories.times, prepend=-np.inf) > GAP_SECONDS
     begins &= np.repeat(cut, counts)
     begins[histories.indptr[:-1][counts > 0]] = True

@@ -1,8 +1,8 @@
-"""User neighbours by what they took: the shrunk cosine, plain or weighted by TF-IDF, or BM25.
+"""User neighbours by their items: the shrunk cosine, plain or weighted by TF-IDF, or BM25.
 
-Herlocker et al., "An Algorithmic Framework for Performing Collaborative Filtering", SIGIR 1999. A person is a document
-and items are its terms, so that an item that everybody takes says less of who is alike. All are blind to the weights
-and times of the interactions that they learn from.
+Herlocker et al., "An Algorithmic Framework for Performing Collaborative Filtering", SIGIR 1999. A user is a document
+and items are its terms, so that a popular item says less about similarity. Weights and times of interactions are
+ignored.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from models.user_neighbours import UserNeighbours
 from offline.data.dataset import Interactions
-from offline.training.algorithm import Algorithm, Choice, Context, Floats, Integers
+from offline.training.algorithm import Algorithm, ChoiceRange, Context, FloatRange, IntegerRange
 from offline.training.parameters import NeighbourParameters
 
 
 @dataclass(frozen=True, kw_only=True)
 class UserNeighbourParameters(NeighbourParameters):
-    """As of item neighbours; ``width`` is how many people are asked. Raises ConfigurationInvalid."""
+    """Parameters as for item neighbours. ``width`` is the number of neighbour users. Raises ConfigurationInvalid."""
 
     width: int = 175
     weighting: str = "bm25"
@@ -30,10 +30,10 @@ class UserNeighbourParameters(NeighbourParameters):
 
 
 def train(interactions: Interactions, parameters: UserNeighbourParameters | None = None) -> UserNeighbours:
-    """Everybody's items, with how much an item and a person count.
+    """Returns the items of all users, with a weight for each item and a length for each user.
 
-    ``cosine`` counts items alike, ``tfidf`` by ``ln(1 + P / n_i)``, n_i the people of P who took it. ``bm25`` is the
-    product of such weights, the neighbour's falling with the length of their history, not divided by lengths.
+    ``cosine`` weights all items equally, ``tfidf`` by ``ln(1 + P / n_i)`` for n_i of P users. ``bm25`` is the product of
+    such weights, where a neighbour with a long history has less weight, without a division by lengths.
     """
     chosen = parameters or UserNeighbourParameters()
     matrix = interactions.matrix
@@ -42,7 +42,7 @@ def train(interactions: Interactions, parameters: UserNeighbourParameters | None
     lengths, shrinkage = np.sqrt(squares), chosen.shrinkage
     if chosen.weighting == "bm25":
         lengths, shrinkage = _saturation(np.diff(matrix.indptr), chosen), 0.0
-    # Who took nothing is nobody's neighbour, whatever the length.
+    # A user without items is never a neighbour, so any length is valid.
     lengths = np.where(lengths > 0, lengths, 1.0).astype(np.float32)
     return UserNeighbours(
         interactions.item_ids,
@@ -65,7 +65,7 @@ def _rarities(interactions: Interactions, parameters: UserNeighbourParameters) -
 
 
 def _saturation(taken: NDArray[np.int32], parameters: UserNeighbourParameters) -> NDArray[np.float64]:
-    """What a person's items are divided by."""
+    """Returns the divisor of each user's item weights."""
     length = 1 - parameters.b + parameters.b * taken / taken.mean()
     divided: NDArray[np.float64] = (parameters.k1 * length + 1) / (parameters.k1 + 1)
     return divided
@@ -81,11 +81,11 @@ ALGORITHM: Final = Algorithm(
     parameters=UserNeighbourParameters,
     train=_train,
     space={
-        "width": Integers(50, 1_000, log=True),
-        "weighting": Choice(("cosine", "tfidf", "bm25")),
-        "shrinkage": Floats(0.1, 200.0),
-        "k1": Floats(0.1, 100.0),
-        "b": Floats(0.0, 1.0, log=False),
+        "width": IntegerRange(50, 1_000, log=True),
+        "weighting": ChoiceRange(("cosine", "tfidf", "bm25")),
+        "shrinkage": FloatRange(0.1, 200.0),
+        "k1": FloatRange(0.1, 100.0),
+        "b": FloatRange(0.0, 1.0, log=False),
     },
     kind=UserNeighbours.kind,
 )

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from models.source_weights import CURVES, Revisits, SourceWeights, Weight
 from models.structures.arrays import pack
-from offline.training.blending.source_weights import TOTAL, Choice, learn
+from offline.training.blending.source_weights import TOTAL, SourceChoice, learn
 from schemas.errors import Undecodable
 
 SOURCES = ("good", "noise", "silent")
@@ -19,7 +19,7 @@ def choices(count, interactions=5, seed=0):
         scores = random.random((20, 3)).astype(np.float32)
         scores[:, 2] = 0.0
         chosen = int(scores[:, 0].argmax()) if random.random() < 0.75 else int(random.integers(20))
-        found.append(Choice(scores, chosen, interactions, f"p{number}"))
+        found.append(SourceChoice(scores, chosen, interactions, f"p{number}"))
     return found
 
 
@@ -78,7 +78,7 @@ def test_a_curve_is_learned_where_only_the_highest_scores_tell():
         chosen = int(random.integers(20))
         if random.random() < 0.8:
             scores[chosen] = 0.95
-        found.append(Choice(scores, chosen, 5, "ann"))
+        found.append(SourceChoice(scores, chosen, 5, "ann"))
     weight = learn(found, ("good",)).of(5)["good"]
     assert weight.cube > 10 * (weight.root + weight.logarithm)
 

@@ -10,7 +10,7 @@ from offline.evaluation.run_algorithm import curve, parameters_of, require_memor
 from offline.evaluation.task import Goal, SealedTest, Task, TrainingPart, questions_of
 from offline.evaluation.tuning import tune, validation
 from offline.training import popularity, registry
-from offline.training.algorithm import Algorithm, Choice, Floats, Integers
+from offline.training.algorithm import Algorithm, ChoiceRange, FloatRange, IntegerRange
 from offline.training.content import embeddings
 from schemas.errors import ConfigurationInvalid, NothingToTrain
 
@@ -40,7 +40,11 @@ def _train(interactions, parameters, _):
     return Turned(interactions.item_ids, popularity.train(interactions).score() * np.float32(parameters.turn))
 
 
-SPACE = {"turn": Floats(-1.0, 1.0, log=False), "steps": Integers(1, 4), "shape": Choice(("plain", "broken"))}
+SPACE = {
+    "turn": FloatRange(-1.0, 1.0, log=False),
+    "steps": IntegerRange(1, 4),
+    "shape": ChoiceRange(("plain", "broken")),
+}
 TURNED = Algorithm(name="turned", about="for tests", parameters=Upside, train=_train, space=SPACE, kind="turned")
 
 
