@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from schemas.settings import SharedSettings, Stack, comma_separated
+from schemas.settings import SharedSettings, comma_separated
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)]
 
@@ -17,11 +16,6 @@ class IngestSettings(SharedSettings, BaseSettings):
     """Read from ``FRESHET_*`` variables; lists are separated by commas."""
 
     model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore", use_attribute_docstrings=True)
-
-    stack: Stack = "cluster"
-    """Kafka (cluster), or SQLite in the data folder (embedded)."""
-    data: Path = Path("data/default")
-    """The data folder of the embedded log."""
 
     collector_host: str = "127.0.0.1"
     """Address the collector listens on."""

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from schemas.settings import SharedSettings, Stack
+from schemas.settings import SharedSettings
 
 
 class NearlineConfig(SharedSettings, BaseSettings):
@@ -17,7 +17,6 @@ class NearlineConfig(SharedSettings, BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore")
 
-    stack: Annotated[Stack, Field(description="`cluster`: Kafka, Redis and Cassandra.")] = "cluster"
     metrics_port: Annotated[int | None, Field(ge=0, le=65_535, description="Where metrics are served.")] = None
     worker_dir: Annotated[Path, Field(description="Faust's data folder.")] = (
         Path(tempfile.gettempdir()) / "freshet-worker"

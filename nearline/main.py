@@ -44,7 +44,8 @@ def run() -> NoReturn:
     # Before the app is built, which keeps the loop that it finds.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     try:
-        app = build(read_settings(NearlineConfig))
+        # Faust is the worker of the cluster alone: the embedded stack folds in `freshet up`.
+        app = build(read_settings(NearlineConfig).model_copy(update={"stack": "cluster"}))
     except FreshetError as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(1) from None

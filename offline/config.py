@@ -18,9 +18,6 @@ class OfflineSettings(SharedSettings, BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore", use_attribute_docstrings=True)
 
-    data: Path = Path("data/default")
-    """The data folder: the embedded stack's files, and the archive unless that is elsewhere."""
-
     engine: Engine = "auto"
     """What trains: ``single`` is DuckDB and implicit, ``spark`` is Spark; ``auto`` decides by size."""
     spark_master: str = "local[2]"

@@ -10,7 +10,7 @@ import msgspec
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from schemas.settings import SharedSettings, Stack, comma_separated
+from schemas.settings import SharedSettings, comma_separated
 from serving.ranking.config import RankingConfig, check_boosts
 from serving.ranking.defaults import default_config
 
@@ -22,7 +22,6 @@ class Settings(SharedSettings, BaseSettings):
 
     host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535, description="Port of the online API.")] = 8000
-    stack: Annotated[Stack, Field(description="`cluster`: Kafka, Redis and Cassandra.")] = "cluster"
     store_seconds: Annotated[float, Field(gt=0, description="Deadline of one read of a store.")] = 0.05
     after_seconds: Annotated[float, Field(ge=0, description="Longest wait of a read with after=.")] = 1.0
     poll_seconds: Annotated[float, Field(gt=0, description="Pause between looks while reads wait.")] = 0.002

@@ -66,7 +66,7 @@ def main() -> None:
         app = create_app(settings, open_stores(settings))
     except FreshetError as error:
         sys.exit(f"The online API cannot start: {error}")
-    _log.info("online_api_starts", host=settings.host, port=settings.port)
+    _log.info("online_api_starts", host=settings.host, port=settings.port, stack=settings.stack)
     http_server.serve(app, listening, settings.log_level, app.state.service.notifications.close)
 
 
