@@ -25,21 +25,21 @@ from rich.text import Text
 from deploy.config import Settings
 from deploy.wiring.dependencies import Dependencies, open_dependencies
 from schemas.errors import ConfigurationInvalid
-from schemas.settings import read_settings
+from schemas.settings import SharedSettings, read_settings
 
 console = Console()
 errors = Console(stderr=True)
 
-DEFAULT_FOLDER = Path("data/games")
-Data = Annotated[Path, typer.Option("--data", help="The data folder.", file_okay=False)]
+DEFAULT_FOLDER: Final[Path] = SharedSettings.model_fields["data"].default
+Data = Annotated[Path, typer.Option("--data", envvar="FRESHET_DATA", help="The data folder.", file_okay=False)]
 StackName = Annotated[
     Literal["embedded", "cluster"] | None,
     typer.Option("--stack", help="embedded: one folder, no servers; cluster: Kafka, Redis, Cassandra."),
 ]
 
 
-def settings_for(data: Path, stack: StackName = None) -> Settings:
-    """The environment's settings; the options ``--data`` and ``--stack`` override them."""
+def settings_for(data: Path | None = None, stack: StackName = None) -> Settings:
+    """The environment's settings; the options ``--data`` and ``--stack`` override them. Raises ConfigurationInvalid."""
     options = {"data": data, "stack": stack}
     return read_settings(Settings).model_copy(
         update={name: value for name, value in options.items() if value is not None}

@@ -118,7 +118,8 @@ def _prepare(dependencies: Dependencies, settings: Settings, dataset: Path | Non
 
 
 def _folder(dataset: Path | None) -> Path:
-    return DEFAULT_FOLDER if dataset is None else Path("data") / dataset.resolve().name
+    """The settings' own folder for the sample store, and one of its own for a data set."""
+    return settings_for().data if dataset is None else Path("data") / dataset.resolve().name
 
 
 def _some_item(reader: LogReader) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.commands.common import DEFAULT_FOLDER, console, errors, settings_for
+from deploy.commands.common import console, errors, settings_for
 from deploy.local import stack
 from deploy.local.config import StackConfig, default_folder
 from deploy.wiring.dependencies import prepare
@@ -34,7 +34,7 @@ def start(folder: Folder = None) -> None:
     with errors.status("Starting Kafka, Redis and Cassandra ..."):
         stack.start(config, report=errors.print)
         environment = config.environment()
-        prepare(settings_for(DEFAULT_FOLDER, "cluster").at(environment))
+        prepare(settings_for(stack="cluster").at(environment))
     for name, value in environment.items():
         typer.echo(f"{name}={value}")
 
@@ -55,6 +55,6 @@ def status(folder: Folder = None) -> None:
 
 def init() -> None:
     """Make topics, keyspace and tables where they are missing, on the servers that FRESHET_KAFKA and the like name."""
-    settings = settings_for(DEFAULT_FOLDER, "cluster")
+    settings = settings_for(stack="cluster")
     prepare(settings)
     console.print(f"Topics, keyspace and tables of '{settings.prefix}' are there.")
