@@ -24,46 +24,57 @@ class Settings(SharedSettings, BaseSettings):
     port: Annotated[int, Field(ge=1, le=65535, description="Port of the online API.")] = 8000
     store_seconds: Annotated[float, Field(gt=0, description="Deadline of one read of a store.")] = 0.05
     after_seconds: Annotated[float, Field(ge=0, description="Longest wait of a read with after=.")] = 1.0
-    poll_seconds: Annotated[float, Field(gt=0, description="Pause between looks while reads wait.")] = 0.002
-    follow_seconds: Annotated[float, Field(gt=0, description="Pause between looks for changed items.")] = 0.25
-    refresh_seconds: Annotated[float, Field(gt=0, le=1, description="Pause between looks at aggregates.")] = 0.5
-    model_seconds: Annotated[float, Field(gt=0, description="Pause between looks for a new model.")] = 1.0
-    breaker_failures: Annotated[int, Field(ge=1, description="Failures in a row that rest a source.")] = 5
-    breaker_rest: Annotated[float, Field(gt=0, description="Seconds until a resting source is tried.")] = 1.0
+    poll_seconds: Annotated[
+        float, Field(gt=0, description="Pause between reads of the fences while requests wait for an event.")
+    ] = 0.002
+    follow_seconds: Annotated[float, Field(gt=0, description="Pause between reads of changed items.")] = 0.25
+    refresh_seconds: Annotated[float, Field(gt=0, le=1, description="Pause between reads of changed aggregates.")] = 0.5
+    model_seconds: Annotated[float, Field(gt=0, description="Pause between checks for a new model.")] = 1.0
+    breaker_failures: Annotated[
+        int, Field(ge=1, description="Failures in a row that open the breaker of a source.")
+    ] = 5
+    breaker_rest: Annotated[float, Field(gt=0, description="Seconds until an open breaker lets a call through.")] = 1.0
     lists_from: Annotated[
         tuple[str, ...],
         NoDecode,
         BeforeValidator(comma_separated),
         Field(
             min_length=1,
-            description="Where precomputed lists are read, in order: `store` (the model store), folders or fsspec"
-            " addresses that versions were exported to, `keyspace:NAME` (another one of the same Cassandra).",
+            description="Repositories of precomputed lists, in order: `store` (the model store), a folder or fsspec"
+            " address that versions were exported to, `keyspace:NAME` (another keyspace of the same Cassandra).",
         ),
     ] = ("store",)
-    cached_lists: Annotated[int, Field(ge=0, description="Precomputed lists kept in memory.")] = 50_000
+    cached_lists: Annotated[int, Field(ge=0, description="Number of precomputed lists in memory.")] = 50_000
     cache_seconds: Annotated[
         float,
-        Field(ge=0, le=60, description="Longest that a list is given again while its user does nothing; 0: never."),
+        Field(
+            ge=0,
+            le=60,
+            description="Longest time (seconds) for which a list is cached while its user sends no events; 0: no cache.",
+        ),
     ] = 2.0
-    cached_results: Annotated[int, Field(ge=0, description="Answers' lists kept in memory to be given again.")] = 10_000
-    notification_streams: Annotated[
-        int, Field(ge=0, description="Clients that may wait at once to be told that their list has changed.")
-    ] = 1_000
-    similar_users: Annotated[bool, Field(description="Whether the API tells who is like whom, by user id.")] = True
+    cached_results: Annotated[int, Field(ge=0, description="Number of lists in the result cache.")] = 10_000
+    notification_streams: Annotated[int, Field(ge=0, description="Largest number of open notification streams.")] = (
+        1_000
+    )
+    similar_users: Annotated[bool, Field(description="Whether the API returns similar users by id.")] = True
     decisions: Annotated[bool, Field(description="Whether answers are recorded on the answers topic.")] = True
-    decision_queue: Annotated[int, Field(ge=1, description="Answers waiting to be recorded.")] = 10_000
+    decision_queue: Annotated[int, Field(ge=1, description="Largest number of answers that wait to be recorded.")] = (
+        10_000
+    )
     cors_origins: Annotated[
         tuple[str, ...],
         NoDecode,
         BeforeValidator(comma_separated),
-        Field(description="Origins whose pages may call; * for all."),
+        Field(description="Origins whose pages may call the API; * for all."),
     ] = ()
     events_url: Annotated[
-        str, Field(description="Where the page posts events: the collector; empty for the page's own origin.")
+        str,
+        Field(description="Address of the collector, to which the page sends events; empty for the page's own origin."),
     ] = ""
-    currency: Annotated[str, Field(description="Put before prices on the page.")] = ""
-    bare_items: Annotated[bool, Field(description="Whether items known from events alone are recommended.")] = True
-    ranking: Annotated[dict[str, Any], Field(description="Fields of RankingConfig that differ.")] = {}
+    currency: Annotated[str, Field(description="Currency sign before prices on the page.")] = ""
+    bare_items: Annotated[bool, Field(description="Whether items known only from events are recommended.")] = True
+    ranking: Annotated[dict[str, Any], Field(description="Fields of RankingConfig that differ from the defaults.")] = {}
 
     def ranking_config(self) -> RankingConfig:
         """The ranking configuration: these fields, and the defaults of all others.

@@ -1,8 +1,8 @@
-"""Loops over arrays as machine code (Numba), for what every answer does over a few hundred numbers.
+"""Loops over arrays as machine code (Numba), for operations of every request on a few hundred numbers.
 
-There each of NumPy's calls takes longer than its work. A kernel knows arrays alone; who calls it says what they mean.
-Compiled when first called, unless ``prepare`` was, and kept on disk. All stand in one file: what is kept is known by the
-file of the caller, not by those of the functions that it calls.
+For such short arrays the overhead of a NumPy call is greater than its work. Kernels are compiled by ``prepare`` or at
+their first call, and cached on disk. They are all in one file, because the cache checks only the file of the kernel that
+is called, not those of the functions that it calls.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from models.structures.arrays import Bools, Doubles, Floats, Ints
 
 F = TypeVar("F", bound=Callable[..., Any])
-Places = NDArray[np.int64]
+Indices = NDArray[np.int64]
 Hashes = NDArray[np.uint32]
 
 
 def _array(kind: Any, dimensions: int = 1) -> Any:
-    # A kernel that promises not to write takes writable arrays too; the other way round it would refuse.
+    # A read-only signature also accepts writable arrays; the reverse would fail.
     return types.Array(kind, dimensions, "C", readonly=True)
 
 
@@ -32,17 +32,17 @@ _TABLE: Final = _array(types.float32, 2)
 _DOUBLES: Final = _array(types.float64)
 _DOUBLE_TABLE: Final = _array(types.float64, 2)
 _INTS: Final = _array(types.int32)
-_PLACES: Final = _array(types.int64)
+_INDICES: Final = _array(types.int64)
 _HASHES: Final = _array(types.uint32)
 _BOOLS: Final = _array(types.boolean)
 _COUNT: Final = types.int64
 _NUMBER: Final = types.float64
 _CHECKED: Final[Mapping[str, Any]] = {"error_model": "numpy", "boundscheck": True}
-"""As NumPy: division by zero gives no error, a place that is not there is an IndexError. Checking takes a quarter more."""
+"""As NumPy: division by zero is no error, an invalid index is an IndexError. The check makes kernels a quarter slower."""
 EXACT: Final = 1e6
 """Scores are compared in millionths."""
 _STEEPNESS: Final = np.float32(1_000.0)
-"""As in ``models.source_weights``, which is not asked: what is kept on disk would not know that it had changed there."""
+"""A copy of the value in ``models.source_weights``; the cache on disk would not notice a change there."""
 _LOG_STEEPNESS: Final = np.log(_STEEPNESS + 1)
 
 
@@ -57,11 +57,11 @@ class _Kernel:
         try:
             return njit(self._signatures, cache=True, **_CHECKED)(self._function)
         except Exception:  # noqa: BLE001 - a fault of the function itself is raised by the second attempt
-            # Nothing can be kept beside this file or in the user's cache, the disk is full, or what was kept is damaged.
+            # No folder for the cache is writable, the disk is full, or the cached file is damaged.
             return njit(self._signatures, **_CHECKED)(self._function)
 
     def prepare(self) -> None:
-        """Compile now what was not."""
+        """Compile now, if not done yet."""
         _ = self._machine
 
     def __call__(self, *arguments: Any) -> Any:
@@ -72,13 +72,13 @@ _KERNELS: Final[list[_Kernel]] = []
 
 
 def prepare() -> None:
-    """Compile all of them: some fifteen seconds where nothing is kept on disk, else one."""
+    """Compile all kernels: about fifteen seconds without a cache on disk, else one."""
     for kernel in _KERNELS:
         kernel.prepare()
 
 
 def _compiled(*signatures: Any) -> Callable[[F], F]:
-    """A kernel for these types of arguments alone, so that what was prepared is never compiled once more."""
+    """A kernel for exactly these argument types, so that a prepared kernel is never compiled again."""
 
     def compiled(function: F) -> F:
         kernel = _Kernel(function, signatures)
@@ -89,84 +89,86 @@ def _compiled(*signatures: Any) -> Callable[[F], F]:
 
 
 def _helper(function: F) -> F:
-    """For functions that kernels alone call: compiled with them."""
+    """A function that only kernels call; it is compiled with them."""
     return cast("F", njit(**_CHECKED)(function))
 
 
 @_helper
-def _sink(keys: Any, ties: Any, places: Any, at: int, size: int) -> None:
-    """Let the entry at ``at`` sink to where a heap of ``size`` has it, its last by (key, tie, place) on top."""
-    key, tie, place = keys[at], ties[at], places[at]
+def _sink(keys: Any, ties: Any, indices: Any, node: int, size: int) -> None:
+    """Sift the entry at ``node`` down in a heap of ``size`` entries, whose top is the last by (key, tie, index)."""
+    key, tie, index = keys[node], ties[node], indices[node]
     while True:
-        below = 2 * at + 1
-        if below >= size:
+        child = 2 * node + 1
+        if child >= size:
             break
-        if below + 1 < size and _before(keys, ties, places, below, keys[below + 1], ties[below + 1], places[below + 1]):
-            below += 1
-        if not _before(keys, ties, places, below, key, tie, place):
-            keys[at], ties[at], places[at] = keys[below], ties[below], places[below]
-            at = below
+        if child + 1 < size and _before(
+            keys, ties, indices, child, keys[child + 1], ties[child + 1], indices[child + 1]
+        ):
+            child += 1
+        if not _before(keys, ties, indices, child, key, tie, index):
+            keys[node], ties[node], indices[node] = keys[child], ties[child], indices[child]
+            node = child
         else:
             break
-    keys[at], ties[at], places[at] = key, tie, place
+    keys[node], ties[node], indices[node] = key, tie, index
 
 
 @_helper
-def _before(keys: Any, ties: Any, places: Any, at: int, key: float, tie: Any, place: int) -> bool:
-    if keys[at] != key:
-        return bool(keys[at] < key)
-    if ties[at] != tie:
-        return bool(ties[at] < tie)
-    return bool(places[at] < place)
+def _before(keys: Any, ties: Any, indices: Any, node: int, key: float, tie: Any, index: int) -> bool:
+    if keys[node] != key:
+        return bool(keys[node] < key)
+    if ties[node] != tie:
+        return bool(ties[node] < tie)
+    return bool(indices[node] < index)
 
 
 @_helper
-def _offer(keys: Any, ties: Any, places: Any, size: int, key: float, tie: Any, place: int) -> int:
-    """Keep an entry among the first of those offered so far; gives how many are held, which are a heap once all are."""
+def _offer(keys: Any, ties: Any, indices: Any, size: int, key: float, tie: Any, index: int) -> int:
+    """Keep the entry if it is among the first so far; returns the number of kept entries, a heap once the arrays are full."""
     count = keys.size
     if size < count:
-        keys[size], ties[size], places[size] = key, tie, place
+        keys[size], ties[size], indices[size] = key, tie, index
         size += 1
         if size == count:
-            _heap(keys, ties, places, size)
-    elif not _before(keys, ties, places, 0, key, tie, place):
-        keys[0], ties[0], places[0] = key, tie, place
-        _sink(keys, ties, places, 0, count)
+            _heap(keys, ties, indices, size)
+    elif not _before(keys, ties, indices, 0, key, tie, index):
+        keys[0], ties[0], indices[0] = key, tie, index
+        _sink(keys, ties, indices, 0, count)
     return size
 
 
 @_helper
-def _heap(keys: Any, ties: Any, places: Any, size: int) -> None:
-    for at in range(size // 2 - 1, -1, -1):
-        _sink(keys, ties, places, at, size)
+def _heap(keys: Any, ties: Any, indices: Any, size: int) -> None:
+    for node in range(size // 2 - 1, -1, -1):
+        _sink(keys, ties, indices, node, size)
 
 
 @_helper
-def _sorted(keys: Any, ties: Any, places: Places, size: int) -> Places:
-    """The places of what was kept, the first first."""
+def _sorted(keys: Any, ties: Any, indices: Indices, size: int) -> Indices:
+    """The indices of the kept entries, in order."""
     if size < keys.size:
-        _heap(keys, ties, places, size)
+        _heap(keys, ties, indices, size)
     for last in range(size - 1, 0, -1):
         keys[0], keys[last] = keys[last], keys[0]
         ties[0], ties[last] = ties[last], ties[0]
-        places[0], places[last] = places[last], places[0]
-        _sink(keys, ties, places, 0, last)
-    return places[:size]
+        indices[0], indices[last] = indices[last], indices[0]
+        _sink(keys, ties, indices, 0, last)
+    return indices[:size]
 
 
 @_helper
 def _slot(table: Any, distinct: Any, value: int) -> int:
-    """Where a table of places among distinct values has this one, or could take it; open addressing."""
+    """The slot of a hash table (open addressing) that has this value's number, or is free for it."""
     mask = table.size - 1
-    at = ((value * 2_654_435_761) >> 12) & mask
-    while table[at] >= 0 and distinct[table[at]] != value:
-        at = (at + 1) & mask
-    return int(at)
+    slot = ((value * 2_654_435_761) >> 12) & mask
+    while table[slot] >= 0 and distinct[table[slot]] != value:
+        slot = (slot + 1) & mask
+    return int(slot)
 
 
 @_helper
-def _place(table: Any, distinct: Any, value: int, size: int) -> int:
-    """The value's place among the ``size`` distinct ones; a new one is put after them, at ``size``."""
+def _number(table: Any, distinct: Any, value: int, size: int) -> int:
+    """The number of a value among ``size`` distinct ones; a new value gets the number ``size``."""
     slot = _slot(table, distinct, value)
     if table[slot] < 0:
         table[slot], distinct[size] = size, value
@@ -183,141 +185,141 @@ def _empty_table(count: int) -> Any:
 
 @_helper
 def _floor(keys: Any, size: int, above: float) -> float:
-    """What a score must exceed to be offered: what rounds to the same as the last that is kept may go before it."""
+    """A score must exceed this to be offered; one that rounds to the same as the last kept score may precede it."""
     if not 0 < size == keys.size:
         return above
-    # A millionth, or as little as a float64 can tell.
+    # A millionth, or the smallest difference of a float64.
     return float(max(above, -(keys[0] + max(1.0, abs(keys[0]) * 2.0**-51)) / EXACT))
 
 
 @_helper
-def _strongest(scores: Any, ties: Hashes, count: int, above: float) -> Places:
+def _strongest(scores: Any, ties: Hashes, count: int, above: float) -> Indices:
     count = min(max(count, 0), scores.size)
-    keys, held, places = np.empty(count), np.empty(count, np.uint32), np.empty(count, np.int64)
+    keys, kept_ties, indices = np.empty(count), np.empty(count, np.uint32), np.empty(count, np.int64)
     size, floor = 0, above if count else np.inf
-    for place in range(scores.size):
-        score = np.float64(scores[place])
+    for index in range(scores.size):
+        score = np.float64(scores[index])
         if floor < score < np.inf:
-            size = _offer(keys, held, places, size, np.rint(score * -EXACT), ties[place], place)
+            size = _offer(keys, kept_ties, indices, size, np.rint(score * -EXACT), ties[index], index)
             floor = _floor(keys, size, above)
-    return _sorted(keys, held, places, size)
+    return _sorted(keys, kept_ties, indices, size)
 
 
 @_compiled((_FLOATS, _HASHES, _COUNT, _NUMBER), (_DOUBLES, _HASHES, _COUNT, _NUMBER))
-def top_k(scores: Floats | Doubles, ties: Hashes, count: int, above: float) -> Places:
-    """Places of the ``count`` greatest finite scores (C,) above ``above``, greatest first.
+def top_k(scores: Floats | Doubles, ties: Hashes, count: int, above: float) -> Indices:
+    """Indices of the ``count`` greatest finite scores (C,) above ``above``, greatest first.
 
-    Scores are compared in millionths, equal ones by ``ties`` (C,), smallest first.
+    Scores are rounded to millionths; equal ones are ordered by ``ties`` (C,), smallest first.
     """
     return _strongest(scores, ties, count, above)
 
 
 @_compiled((_FLOATS, _INTS, _BOOLS, _HASHES, _COUNT, _NUMBER))
-def best_allowed(scores: Floats, items: Ints, allowed: Bools, ties: Hashes, count: int, above: float) -> Places:
-    """``top_k`` of the items (C,) that are allowed; ``allowed`` and ``ties`` are by item."""
+def best_allowed(scores: Floats, items: Ints, allowed: Bools, ties: Hashes, count: int, above: float) -> Indices:
+    """``top_k`` of the allowed items (C,); ``allowed`` and ``ties`` are indexed by item."""
     count = min(max(count, 0), scores.size)
-    keys, held, places = np.empty(count), np.empty(count, np.uint32), np.empty(count, np.int64)
+    keys, kept_ties, indices = np.empty(count), np.empty(count, np.uint32), np.empty(count, np.int64)
     size, floor = 0, above if count else np.inf
-    for place in range(scores.size):
-        score = np.float64(scores[place])
-        if floor < score < np.inf and allowed[items[place]]:
-            size = _offer(keys, held, places, size, np.rint(score * -EXACT), ties[items[place]], place)
+    for index in range(scores.size):
+        score = np.float64(scores[index])
+        if floor < score < np.inf and allowed[items[index]]:
+            size = _offer(keys, kept_ties, indices, size, np.rint(score * -EXACT), ties[items[index]], index)
             floor = _floor(keys, size, above)
-    return _sorted(keys, held, places, size)
+    return _sorted(keys, kept_ties, indices, size)
 
 
 @_compiled((_FLOATS, _COUNT, _NUMBER))
-def near_best(scores: Floats, count: int, apart: float) -> Places:
-    """Rising places of all scores (C,) that a factor up to ``apart``, not below 1, may bring among the ``count`` greatest."""
+def near_best(scores: Floats, count: int, factor: float) -> Indices:
+    """Rising indices of the scores (C,) that a factor up to ``factor`` (at least 1) may raise to the ``count`` greatest."""
     count = min(max(count, 0), scores.size)
-    keys, ties, places = np.empty(count), np.zeros(count, np.uint32), np.empty(count, np.int64)
+    keys, ties, indices = np.empty(count), np.zeros(count, np.uint32), np.empty(count, np.int64)
     size, floor = 0, -np.inf if count else np.inf
-    for place in range(scores.size):
-        score = np.float64(scores[place])
+    for index in range(scores.size):
+        score = np.float64(scores[index])
         if floor < score < np.inf:
-            size = _offer(keys, ties, places, size, np.rint(score * -EXACT), np.uint32(0), place)
+            size = _offer(keys, ties, indices, size, np.rint(score * -EXACT), np.uint32(0), index)
             floor = _floor(keys, size, -np.inf)
-    least = floor / apart if floor > 0 else floor * apart
+    least = floor / factor if floor > 0 else floor * factor
     near, size = np.empty(scores.size, np.int64), 0
-    for place in range(scores.size):
-        if np.float64(scores[place]) >= least:
-            near[size] = place
+    for index in range(scores.size):
+        if np.float64(scores[index]) >= least:
+            near[size] = index
             size += 1
     return near[:size]
 
 
 @_compiled((_INTS, _BOOLS, _COUNT))
-def first_allowed(items: Ints, allowed: Bools, count: int) -> Places:
-    """Places of the first ``count`` allowed among these items (C,), in their order."""
-    places = np.empty(min(max(count, 0), items.size), np.int64)
+def first_allowed(items: Ints, allowed: Bools, count: int) -> Indices:
+    """Indices of the first ``count`` allowed ones of these items (C,), in their order."""
+    indices = np.empty(min(max(count, 0), items.size), np.int64)
     size = 0
-    for place in range(items.size):
-        if size == places.size:
+    for index in range(items.size):
+        if size == indices.size:
             break
-        if allowed[items[place]]:
-            places[size] = place
+        if allowed[items[index]]:
+            indices[size] = index
             size += 1
-    return places[:size]
+    return indices[:size]
 
 
 @_compiled((_INTS,))
 def numbered(entries: Ints) -> tuple[Ints, Ints]:
-    """The distinct values (C,) of entries (E,) from 0 on, as first met, and which of them each entry is (E,)."""
-    distinct, which = np.empty(entries.size, np.int32), np.empty(entries.size, np.int32)
+    """The distinct values (C,) of non-negative entries (E,), in order of appearance, and the number of each entry's value (E,)."""
+    distinct, numbers = np.empty(entries.size, np.int32), np.empty(entries.size, np.int32)
     table, count = _empty_table(entries.size), 0
-    for at in range(entries.size):
-        which[at] = _place(table, distinct, entries[at], count)
-        count = max(count, which[at] + 1)
-    return distinct[:count], which
+    for entry in range(entries.size):
+        numbers[entry] = _number(table, distinct, entries[entry], count)
+        count = max(count, numbers[entry] + 1)
+    return distinct[:count], numbers
 
 
-@_compiled((_INTS, _FLOATS, _PLACES, _INTS, _FLOATS, _BOOLS, _HASHES, _COUNT))
+@_compiled((_INTS, _FLOATS, _INDICES, _INTS, _FLOATS, _BOOLS, _HASHES, _COUNT))
 def sum_by_item(
     items: Ints,
     scores: Floats,
-    lengths: Places,
-    anchors: Ints,
+    lengths: Indices,
+    seeds: Ints,
     weights: Floats,
     allowed: Bools,
     ties: Hashes,
     count: int,
 ) -> tuple[Ints, Floats, Ints]:
-    """Items that several anchors lead to (C,), their scores times the anchors' weights summed, and the strongest anchor.
+    """The items of several seeds (C,), the sums of their scores times the seeds' weights, and the seed that adds most to each.
 
-    The first ``lengths[0]`` of the entries (E,) are the first anchor's, and so on. Items that are not allowed are left
-    out, and all but the ``count`` greatest; of anchors that give an item as much the last is the strongest.
+    The first ``lengths[0]`` entries (E,) belong to the first seed, and so on. Only the ``count`` greatest allowed items
+    are returned. If several seeds add the same to an item, the last one counts.
     """
-    distinct, leading = np.empty(items.size, np.int32), np.empty(items.size, np.int32)
-    sums, most = np.empty(items.size, np.float32), np.empty(items.size, np.float32)
+    distinct, strongest_seeds = np.empty(items.size, np.int32), np.empty(items.size, np.int32)
+    sums, greatest = np.empty(items.size, np.float32), np.empty(items.size, np.float32)
     table, size, entry = _empty_table(items.size), 0, 0
-    for anchor in range(anchors.size):
-        for _ in range(lengths[anchor]):
-            item, score = items[entry], scores[entry] * weights[anchor]
+    for index in range(seeds.size):
+        for _ in range(lengths[index]):
+            item, score = items[entry], scores[entry] * weights[index]
             entry += 1
             if not allowed[item]:
                 continue
-            at = _place(table, distinct, item, size)
-            if at == size:
-                sums[at], most[at], leading[at] = np.float32(0.0), np.float32(-np.inf), -1
+            number = _number(table, distinct, item, size)
+            if number == size:
+                sums[number], greatest[number], strongest_seeds[number] = np.float32(0.0), np.float32(-np.inf), -1
                 size += 1
-            sums[at] += score
-            if score >= most[at]:
-                most[at], leading[at] = score, anchors[anchor]
+            sums[number] += score
+            if score >= greatest[number]:
+                greatest[number], strongest_seeds[number] = score, seeds[index]
     if size <= count:
-        return distinct[:size], sums[:size], leading[:size]
+        return distinct[:size], sums[:size], strongest_seeds[:size]
     best = _strongest(sums[:size], ties[distinct[:size]], count, -np.inf)
-    return distinct[best], sums[best], leading[best]
+    return distinct[best], sums[best], strongest_seeds[best]
 
 
-@_compiled((_FLOATS, _PLACES, _TABLE))
-def weighed(scores: Floats, lengths: Places, weights: Floats) -> Floats:
-    """What each score (E,) adds by its source's weights (S, 4) of the curves of ``models.source_weights.curves``."""
+@_compiled((_FLOATS, _INDICES, _TABLE))
+def weighed(scores: Floats, lengths: Indices, weights: Floats) -> Floats:
+    """The weighted sum of the curves of each score (E,), by its source's weights (S, 4); see ``models.source_weights.curves``."""
     added = np.empty(scores.size, np.float32)
     entry = 0
     for source in range(lengths.size):
         linear, root, logarithm, cube = weights[source]
-        for at in range(entry, entry + lengths[source]):
-            score = scores[at]
+        for proposal in range(entry, entry + lengths[source]):
+            score = scores[proposal]
             total = linear * score
             if root:
                 total += root * np.sqrt(score)
@@ -325,74 +327,75 @@ def weighed(scores: Floats, lengths: Places, weights: Floats) -> Floats:
                 total += logarithm * (np.log(score * _STEEPNESS + np.float32(1.0)) / _LOG_STEEPNESS)
             if cube:
                 total += cube * (score * score * score)
-            added[at] = total
+            added[proposal] = total
         entry += lengths[source]
     return added
 
 
 @_compiled((_HASHES, _INTS, types.uint64, _NUMBER))
 def noise(hashes: Hashes, items: Ints, seed: int, spread: float) -> Floats:
-    """Factors from 1 - ``spread`` to 1 + ``spread`` for these items (C,): the same for the same hash and seed everywhere.
+    """Factors from 1 - ``spread`` to 1 + ``spread`` for these items (C,), which depend only on hash and seed.
 
-    Drawn by SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
+    The generator is SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
     """
     factors = np.empty(items.size, np.float32)
-    for at in range(items.size):
-        x = (np.uint64(hashes[items[at]]) + seed) * np.uint64(0x9E3779B97F4A7C15)
+    for index in range(items.size):
+        x = (np.uint64(hashes[items[index]]) + seed) * np.uint64(0x9E3779B97F4A7C15)
         x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         x ^= x >> np.uint64(31)
         drawn = np.float32(x >> np.uint64(40)) / np.float32(2**23) - np.float32(1.0)
-        factors[at] = np.float32(1.0) + np.float32(spread) * drawn
+        factors[index] = np.float32(1.0) + np.float32(spread) * drawn
     return factors
 
 
-@_compiled((_FLOATS, _INTS, _PLACES, _PLACES, _COUNT))
-def table(added: Floats, columns: Ints, lengths: Places, among: Places, count: int) -> tuple[Floats, Ints]:
-    """What each source adds to some (K,) of ``count`` candidates, 0 where nothing, and at which of its places (S, K), or -1.
+@_compiled((_FLOATS, _INTS, _INDICES, _INDICES, _COUNT))
+def table(added: Floats, columns: Ints, lengths: Indices, selected: Indices, count: int) -> tuple[Floats, Ints]:
+    """The values of ``selected`` (K,) of ``count`` candidates by source (S, K), or 0, and their indices in the source, or -1.
 
-    ``added`` and the candidates ``columns`` are by proposal (E,), of which ``lengths`` (S,) are each source's.
+    ``added`` (E,) are values by proposal, ``columns`` (E,) their candidates, ``lengths`` (S,) the proposals of each source.
     """
-    found = np.zeros((lengths.size, among.size), np.float32)
-    places = np.full((lengths.size, among.size), np.int32(-1), np.int32)
-    wanted = np.full(count, np.int32(-1), np.int32)
-    for at in range(among.size):
-        wanted[among[at]] = at
+    values = np.zeros((lengths.size, selected.size), np.float32)
+    indices = np.full((lengths.size, selected.size), np.int32(-1), np.int32)
+    column_of = np.full(count, np.int32(-1), np.int32)
+    for column in range(selected.size):
+        column_of[selected[column]] = column
     entry = 0
     for source in range(lengths.size):
-        for place in range(lengths[source]):
-            at = wanted[columns[entry]]
-            if at >= 0:
-                found[source, at], places[source, at] = added[entry], place
+        for index in range(lengths[source]):
+            column = column_of[columns[entry]]
+            if column >= 0:
+                values[source, column], indices[source, column] = added[entry], index
             entry += 1
-    return found, places
+    return values, indices
 
 
 @_compiled((_TABLE, _INTS, _NUMBER))
-def largest_shares(added: Floats, chosen: Ints, least: float) -> tuple[Ints, Ints, Doubles]:
-    """Of the columns ``chosen`` (K,) of a table (S, C), the shares of their sums that reach ``least``, by column, falling.
+def largest_shares(added: Floats, chosen: Ints, smallest: float) -> tuple[Ints, Ints, Doubles]:
+    """The shares, at least ``smallest``, of the rows in the sums of the columns ``chosen`` (K,) of a table (S, C).
 
-    Gives by share the row, the place among the chosen, and the share in ten-thousandths; equal ones by row.
+    Returns rows, columns (indices into ``chosen``) and shares, rounded to ten-thousandths: by column, greatest share
+    first, equal ones by row.
     """
     rows, columns = np.empty(added.shape[0] * chosen.size, np.int32), np.empty(added.shape[0] * chosen.size, np.int32)
     shares, size = np.empty(added.shape[0] * chosen.size), 0
-    for place in range(chosen.size):
+    for column in range(chosen.size):
         whole = np.float32(0.0)
         for row in range(added.shape[0]):
-            whole += added[row, chosen[place]]
+            whole += added[row, chosen[column]]
         begin = size
         for row in range(added.shape[0]):
-            share = added[row, chosen[place]] / whole
-            if not share >= np.float32(least):
+            share = added[row, chosen[column]] / whole
+            if not share >= np.float32(smallest):
                 continue
-            at = size
-            while at > begin and shares[at - 1] < share:
-                rows[at], shares[at] = rows[at - 1], shares[at - 1]
-                at -= 1
-            rows[at], shares[at], columns[size] = row, share, place
+            slot = size
+            while slot > begin and shares[slot - 1] < share:
+                rows[slot], shares[slot] = rows[slot - 1], shares[slot - 1]
+                slot -= 1
+            rows[slot], shares[slot], columns[size] = row, share, column
             size += 1
-    for at in range(size):
-        shares[at] = np.rint(shares[at] * 1e4) / 1e4
+    for slot in range(size):
+        shares[slot] = np.rint(shares[slot] * 1e4) / 1e4
     return rows[:size], columns[:size], shares[:size]
 
 
@@ -402,40 +405,41 @@ def click_through(
     answered: Doubles,
     examined: Doubles,
     items: Ints,
-    worth: float,
+    decay: float,
     average: float,
     prior: float,
-    most: float,
+    limit: float,
 ) -> Floats:
-    """Answers over expected impressions of these items (n,) as a multiple of ``average``, to which few are drawn.
+    """Answers over expected impressions of these items (n,), divided by ``average`` and shrunk to it by ``prior``.
 
-    ``shown`` (I, B) are impressions by bucket of places, ``examined`` (B,) how often each is looked at, ``answered``
-    (I,); counts are worth ``worth``. From 1 / ``most`` to ``most``; 1 where fewer than ``prior`` impressions are expected.
+    ``shown`` (I, B) are impressions by bucket of ranks, ``examined`` (B,) the examination of each bucket, ``answered``
+    (I,) the answers; counts are multiplied by ``decay``. The result is between 1 / ``limit`` and ``limit``, and 1 for
+    items with fewer than ``prior`` expected impressions.
     """
     relative = np.ones(items.size, np.float32)
-    for place in range(items.size):
-        at = items[place]
-        if at >= answered.size:
+    for index in range(items.size):
+        item = items[index]
+        if item >= answered.size:
             continue
         expected = 0.0
         for bucket in range(examined.size):
-            expected += shown[at, bucket] * examined[bucket]
-        expected *= worth
+            expected += shown[item, bucket] * examined[bucket]
+        expected *= decay
         if expected >= prior:
-            rate = (worth * answered[at] + prior * average) / (expected + prior)
-            relative[place] = np.float32(min(max(rate / average, 1.0 / most), most))
+            rate = (decay * answered[item] + prior * average) / (expected + prior)
+            relative[index] = np.float32(min(max(rate / average, 1.0 / limit), limit))
     return relative
 
 
-@_compiled((_PLACES, _INTS, _FLOATS, _PLACES, _FLOATS))
-def summed_rows(indptr: Places, indices: Ints, values: Floats, rows: Places, weights: Floats) -> tuple[Ints, Floats]:
-    """The columns (C,) of some weighed rows of a square sparse matrix, and the sums of what stands there; rows may repeat."""
+@_compiled((_INDICES, _INTS, _FLOATS, _INDICES, _FLOATS))
+def summed_rows(indptr: Indices, indices: Ints, values: Floats, rows: Indices, weights: Floats) -> tuple[Ints, Floats]:
+    """The columns (C,) of the weighted rows of a square sparse matrix, and the sums of their values; rows may repeat."""
     width = indptr.size - 1
     sums, met = np.zeros(width), np.zeros(width, np.bool_)
     columns, size = np.empty(width, np.int32), 0
-    for place in range(rows.size):
-        weight = weights[place]
-        for entry in range(indptr[rows[place]], indptr[rows[place] + 1]):
+    for index in range(rows.size):
+        weight = weights[index]
+        for entry in range(indptr[rows[index]], indptr[rows[index] + 1]):
             column = indices[entry]
             if not met[column]:
                 met[column], columns[size] = True, column
@@ -444,40 +448,40 @@ def summed_rows(indptr: Places, indices: Ints, values: Floats, rows: Places, wei
     return columns[:size].copy(), sums[columns[:size]].astype(np.float32)
 
 
-@_compiled((_PLACES, _INTS, _FLOATS, _PLACES, _FLOATS, _INTS))
+@_compiled((_INDICES, _INTS, _FLOATS, _INDICES, _FLOATS, _INTS))
 def weighed_columns(
-    indptr: Places, indices: Ints, values: Floats, rows: Places, weights: Floats, among: Ints
+    indptr: Indices, indices: Ints, values: Floats, rows: Indices, weights: Floats, selected: Ints
 ) -> Floats:
-    """Some weighed rows (n,) of a sparse matrix at distinct columns ``among`` (C,), shape (n, C)."""
-    slots = _empty_table(among.size)
-    for place in range(among.size):
-        slots[_slot(slots, among, among[place])] = place
-    found = np.zeros((rows.size, among.size), np.float32)
-    for place in range(rows.size):
-        for entry in range(indptr[rows[place]], indptr[rows[place] + 1]):
-            at = slots[_slot(slots, among, indices[entry])]
-            if at >= 0:
-                found[place, at] = values[entry] * weights[place]
-    return found
+    """The weighted rows (n,) of a sparse matrix at the distinct columns ``selected`` (C,), shape (n, C)."""
+    slots = _empty_table(selected.size)
+    for index in range(selected.size):
+        slots[_slot(slots, selected, selected[index])] = index
+    weighted = np.zeros((rows.size, selected.size), np.float32)
+    for index in range(rows.size):
+        for entry in range(indptr[rows[index]], indptr[rows[index] + 1]):
+            column = slots[_slot(slots, selected, indices[entry])]
+            if column >= 0:
+                weighted[index, column] = values[entry] * weights[index]
+    return weighted
 
 
-@_compiled((_INTS, _PLACES, _DOUBLES))
-def grouped(held: Ints, lengths: Places, weights: Doubles) -> tuple[Places, Doubles, Places]:
+@_compiled((_INTS, _INDICES, _DOUBLES))
+def grouped(sessions: Ints, lengths: Indices, weights: Doubles) -> tuple[Indices, Doubles, Indices]:
     """See ``models.session_knn.Loops``."""
-    numbers, newest = np.empty(held.size, np.int64), np.empty(held.size, np.int64)
-    sums, table, size, entry = np.zeros(held.size), _empty_table(held.size), 0, 0
-    for place in range(lengths.size):
-        for _ in range(lengths[place]):
-            at = _place(table, numbers, held[entry], size)
-            size = max(size, at + 1)
-            sums[at] += weights[place]
-            newest[at] = place
+    numbers, newest = np.empty(sessions.size, np.int64), np.empty(sessions.size, np.int64)
+    sums, table, size, entry = np.zeros(sessions.size), _empty_table(sessions.size), 0, 0
+    for index in range(lengths.size):
+        for _ in range(lengths[index]):
+            number = _number(table, numbers, sessions[entry], size)
+            size = max(size, number + 1)
+            sums[number] += weights[index]
+            newest[number] = index
             entry += 1
     return numbers[:size], sums[:size], newest[:size]
 
 
-@_compiled((_INTS, _PLACES, _INTS, _DOUBLES, _DOUBLES))
-def tallied(items: Ints, lengths: Places, shared: Ints, votes: Doubles, shares: Doubles) -> tuple[Ints, Doubles]:
+@_compiled((_INTS, _INDICES, _INTS, _DOUBLES, _DOUBLES))
+def tallied(items: Ints, lengths: Indices, shared: Ints, votes: Doubles, shares: Doubles) -> tuple[Ints, Doubles]:
     """See ``models.session_knn.Loops``."""
     distinct, sums = np.empty(items.size, np.int32), np.zeros(items.size)
     table, size, begin, far = _empty_table(items.size), 0, 0, shares.size // 2
@@ -488,8 +492,8 @@ def tallied(items: Ints, lengths: Places, shared: Ints, votes: Doubles, shares: 
         for entry in range(begin, end):
             if items[entry] < 0:
                 continue
-            at = _place(table, distinct, items[entry], size)
-            size = max(size, at + 1)
-            sums[at] += votes[neighbour] * shares[min(max(entry - middle, -far), far) + far]
+            number = _number(table, distinct, items[entry], size)
+            size = max(size, number + 1)
+            sums[number] += votes[neighbour] * shares[min(max(entry - middle, -far), far) + far]
         begin = end
     return distinct[:size], sums[:size]

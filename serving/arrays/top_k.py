@@ -1,7 +1,7 @@
-"""Order that every process agrees on: by score, and equal scores by a hash of the item's id.
+"""An order that is the same in every process: by score, and equal scores by a hash of the item's id.
 
-Positions in the catalogue depend on the order in which a process met its items, and sums on the order in which it
-merged them: neither may decide what a person sees first.
+Positions in the catalogue depend on the order in which a process read its items, and sums on the order in which it
+merged them. Neither may decide the order of a list.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FUSION: Final = 10.0
 def top_k(scores: NDArray[Any], count: int, ties: NDArray[np.uint32], above: float = -inf) -> NDArray[np.int64]:
     """Indices of the ``count`` greatest finite scores (C,), greatest first, ties by ``ties`` (C,), smallest first.
 
-    Only those above ``above``; scores that differ by less than a millionth are equal.
+    Only scores above ``above``; scores that differ by less than a millionth are equal.
     """
     return kernels.top_k(scores, ties, count, above)
 
@@ -30,7 +30,7 @@ def top_k(scores: NDArray[Any], count: int, ties: NDArray[np.uint32], above: flo
 def reciprocal_rank_fusion(
     orders: Sequence[NDArray[np.integer[Any]]], ties: NDArray[np.uint32], count: int
 ) -> NDArray[np.int32]:
-    """Several orders of positions as one, by reciprocal rank; ``ties`` (n,) is of all positions."""
+    """Fuse several orders of positions into one by reciprocal rank; ``ties`` (n,) are the hashes of all positions."""
     scores = np.zeros(ties.size)
     for order in orders:
         scores[order] += 1.0 / (_FUSION + np.arange(order.size))
