@@ -23,9 +23,9 @@ from nearline.archive_reader import archive_reader
 from nearline.dead_letters import LogDeadLetterSink
 from nearline.loop import EmbeddedLoop
 from offline.config import OfflineSettings
-from offline.main import upload_api_of
 from offline.publishing.external_models import ExternalModel, Kind
 from offline.publishing.upload_api import build_router as build_models_router
+from offline.publishing.upload_api import upload_api_of
 from schemas.log.records import LogEntry
 from schemas.manifest import Manifest
 from schemas.ports import Appended, LogWriter

@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from adapters import webhook
+from adapters.parquet_models import ParquetVersions
 from deploy.config import Settings
 from deploy.local import jars
 from deploy.local.config import StackConfig
@@ -21,10 +22,11 @@ from offline.config import OfflineSettings
 from offline.data.archive import Archived, Progress, quiet
 from offline.engines.engine import EngineName
 from offline.engines.options import TrainingOptions
+from offline.jobs.options import options_of
 from offline.jobs.publish_external import Receiving, receive
 from offline.jobs.runs import Jobs, publishing
 from offline.jobs.train import Skipped, TrainingParts, train
-from offline.main import exports_of, options_of
+from offline.publishing.export import Exports
 from offline.publishing.external_models import ExternalModel, Kind
 from offline.publishing.webhooks import Notice, Webhooks
 from replay.weights import learned_weights
@@ -141,5 +143,6 @@ def tell(dependencies: Dependencies, notice: Notice) -> None:
 def jobs_of(dependencies: Dependencies) -> Jobs:
     """Leases, records and webhooks of a stack; raises ConfigurationInvalid."""
     settings = read_settings(OfflineSettings)
+    exports = Exports([ParquetVersions(url) for url in settings.export])
     told = Webhooks(webhook.post, settings.webhooks, settings.webhook_secret.get_secret_value(), time.time)
-    return Jobs(dependencies.lease, dependencies.runs, time.time, told.tell, exports_of(settings))
+    return Jobs(dependencies.lease, dependencies.runs, time.time, told.tell, exports)

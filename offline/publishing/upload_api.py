@@ -1,4 +1,4 @@
-"""The door for models made elsewhere: ``POST /v1/models/{neighbours|lists|factors}``, for whoever has the token."""
+"""Takes models made elsewhere: ``POST /v1/models/{neighbours|lists|factors}``, for whoever has the token."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from offline.config import OfflineSettings
 from offline.publishing.external_models import COLUMNS, ExternalModel, ExternalModelOptions, Kind, external_model_of
 from schemas.errors import (
     FreshetError,
@@ -46,6 +47,13 @@ class UploadApi(NamedTuple):
     """Whoever sends it may publish; never empty."""
     receive: Receive
     making: ExternalModelOptions
+
+
+def upload_api_of(settings: OfflineSettings, receive: Receive) -> UploadApi | None:
+    """The parts of the route as the settings want them; None without a token."""
+    token = settings.models_token.get_secret_value()
+    making = ExternalModelOptions(user_list=settings.list_length, item_list=settings.similar_length)
+    return UploadApi(token, receive, making) if token else None
 
 
 def build_router(upload_api: UploadApi) -> APIRouter:

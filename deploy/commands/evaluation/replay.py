@@ -13,7 +13,7 @@ from deploy.commands.evaluate import DataSet, Mapping, Threads, commit
 from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import recognise
 from offline.config import OfflineSettings
-from offline.main import options_of
+from offline.jobs.options import options_of
 from replay.evaluate import BATCH, DELAYS, ReplayOptions, ReplayRow, replay
 from replay.stream import REPLAY_RULES, ReplayRules, stream
 from replay.training import Trainer

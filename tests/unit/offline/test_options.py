@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from offline.config import OfflineSettings
 from offline.interactions import DEFAULT_WEIGHTS
-from offline.main import options_of
+from offline.jobs.options import options_of
 
 
 def test_weights_of_types_stand_beside_the_defaults_in_training():

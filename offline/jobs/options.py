@@ -1,0 +1,47 @@
+"""A training's options, as the settings say them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from offline.config import OfflineSettings
+from offline.engines.options import Factorization, TrainingOptions
+from offline.jobs.training_choices import parameters_of
+from offline.publishing.thresholds import read_thresholds
+from schemas.weights import parse_weights
+
+
+def options_of(settings: OfflineSettings) -> TrainingOptions:
+    """What the settings say of a run."""
+    factors: dict[str, Any] = {"factors": settings.factors}
+    given = {name: factors | settings.parameters.get(name, {}) for name in TrainingOptions.factorizations}
+    return TrainingOptions(
+        algorithm=settings.algorithm,
+        models=settings.models,
+        models_limit=settings.models_limit,
+        weigh_events=settings.weigh_events,
+        parameters=settings.parameters,
+        factorization=factorization_of(settings),
+        ials=parameters_of("ials", given),
+        als=parameters_of("als", given),
+        sql_memory=settings.sql_memory,
+        half_life_days=settings.half_life_days,
+        weights=parse_weights(settings.weights),
+        list_length=settings.list_length,
+        similar_length=settings.similar_length,
+        stored_users=settings.stored_users,
+        held_out_users=settings.held_out_users,
+        keep_versions=settings.keep_versions,
+        gate=read_thresholds(settings.gate),
+        single_limit=settings.single_limit,
+        threads=settings.threads,
+        spark_master=settings.spark_master,
+        spark_memory=settings.spark_memory,
+    )
+
+
+def factorization_of(settings: OfflineSettings) -> Factorization:
+    """What makes the factors: the chosen algorithm where it is a factorization itself."""
+    if settings.algorithm in TrainingOptions.factorizations:
+        return cast("Factorization", settings.algorithm)
+    return settings.factorization
