@@ -1,4 +1,4 @@
-"""A recorded stream of events: a data set in time order, and which of its events are asked for before they happen."""
+"""A recorded stream of events: a data set in time order, and which of its events are queries."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from schemas.errors import ConfigurationInvalid
 from schemas.events import Event, LoggedEvent, accept
 from signals.users import is_interaction
 
-_FIRST: Final = datetime(2020, 1, 1, tzinfo=UTC)
-_PACE: Final = timedelta(seconds=10)
-"""Between two events of a data set without times."""
+_START: Final = datetime(2020, 1, 1, tzinfo=UTC)
+"""Time of the first event of a data set without times."""
+_INTERVAL: Final = timedelta(seconds=10)
+"""Time between two events of a data set without times."""
 
 
 class StreamEvent(NamedTuple):
@@ -22,46 +23,47 @@ class StreamEvent(NamedTuple):
     event: LoggedEvent
     at: float
     """Seconds since 1970."""
-    request: bool
-    """Whether it can be foreseen: the list may be asked for before it."""
-    counts: bool
-    """Whether it is scored; what does not count is only learned from."""
+    predictable: bool
+    """True if a list requested just before the event may hold its item."""
+    scored: bool
+    """True if the event is a query, whose rank is scored. The system learns from the other events only."""
 
 
 class ReplayRules(NamedTuple):
-    """Which events of a data set are played, and which are asked for. The defaults suit any data set."""
+    """Which events of a data set are replayed, and which are queries. The defaults suit any data set."""
 
     least_value: float | None = None
-    """Events with a smaller value are not played."""
+    """Events with a smaller value are left out."""
     first_pairs: bool = False
-    """A person's later events on the same item are not played."""
-    first_asked: int = 0
-    """The number, from 0, of the first part of the data set (a file, a week) that is asked for."""
+    """True: of the events of one user on one item, only the first is replayed."""
+    first_scored: int = 0
+    """Number, from 0, of the first part of the data set (a file, a week) whose events are queries."""
     same_again: bool = True
-    """Whether the very item that a session was at last is asked for."""
+    """False: an event on the item that the session was at just before is no query."""
     known_only: bool = False
-    """Whether items that no earlier part of the data set had are left out where it is asked."""
+    """True: in the scored parts, events on items that no earlier part has are left out."""
     k: int = 10
+    """The cutoff of the metrics that are shown."""
 
 
 REPLAY_RULES: Final = {
     "ml-100k": ReplayRules(least_value=4.0, first_pairs=True),
     "deskdrop": ReplayRules(first_pairs=True, k=20),
-    "rsc15": ReplayRules(first_asked=1, known_only=True, k=20),
-    "diginetica": ReplayRules(first_asked=1, same_again=False, k=20),
+    "rsc15": ReplayRules(first_scored=1, known_only=True, k=20),
+    "diginetica": ReplayRules(first_scored=1, same_again=False, k=20),
 }
-"""The published ways of asking these data sets; see their papers and ``docs/replay.md``."""
+"""The published protocols of these data sets; ``docs/replay.md`` names the papers."""
 
 
 def stream(importer: Importer, rules: ReplayRules, limit: int | None = None) -> list[StreamEvent]:
     """The interactions of a data set in time order; raises ConfigurationInvalid where there are none.
 
-    Events of the same time go by person and item, so that their order does not depend on the file's.
+    Events of the same time are ordered by user and item, so that the order of the file does not matter.
     """
-    moments = list(_asked(_ordered(importer, rules), rules))[:limit]
-    if not moments:
+    events = list(_stream_events(_recorded_events(importer, rules), rules))[:limit]
+    if not events:
         raise ConfigurationInvalid(f"{importer.dataset} holds no events about items, so there is nothing to replay")
-    return moments
+    return events
 
 
 class _RecordedEvent(NamedTuple):
@@ -70,57 +72,62 @@ class _RecordedEvent(NamedTuple):
     timed: bool
 
 
-def _ordered(importer: Importer, rules: ReplayRules) -> list[_RecordedEvent]:
-    played = [
-        each
+def _recorded_events(importer: Importer, rules: ReplayRules) -> list[_RecordedEvent]:
+    recorded = [
+        event
         for number, raw in enumerate(importer.events(RowFaults()))
-        if _wanted(raw, rules) and (each := _played(raw, number)) is not None
+        if _has_least_value(raw, rules) and (event := _recorded(raw, number)) is not None
     ]
-    if all(each.timed for each in played):
-        played.sort(key=lambda each: (each.event.occurred_at, each.event.subject, _natural(each.event.item_id or "")))
-    return played
+    if all(event.timed for event in recorded):
+        recorded.sort(key=_time_subject_item)
+    return recorded
 
 
-def _played(raw: Mapping[str, Any], number: int) -> _RecordedEvent | None:
+def _time_subject_item(recorded: _RecordedEvent) -> tuple[datetime, str, tuple[int, str]]:
+    event = recorded.event
+    return event.occurred_at, event.subject, _natural_order(event.item_id or "")
+
+
+def _recorded(raw: Mapping[str, Any], number: int) -> _RecordedEvent | None:
+    """The event as the log would have it; None if it is no interaction."""
     event = Event.model_validate(raw)
-    logged = accept(event, event.event_id or str(number), _FIRST + number * _PACE)
-    return (
-        _RecordedEvent(logged, _part(logged.event_id), event.occurred_at is not None)
-        if is_interaction(logged)
-        else None
-    )
+    logged = accept(event, event.event_id or str(number), _START + number * _INTERVAL)
+    if not is_interaction(logged):
+        return None
+    return _RecordedEvent(logged, _part(logged.event_id), event.occurred_at is not None)
 
 
-def _wanted(raw: Mapping[str, Any], rules: ReplayRules) -> bool:
+def _has_least_value(raw: Mapping[str, Any], rules: ReplayRules) -> bool:
     return rules.least_value is None or (raw.get("value") is not None and raw["value"] >= rules.least_value)
 
 
 def _part(event_id: str) -> int:
-    """Which file of a data set an event is of, as its importer names events: ``rsc15-test-7``, ``diginetica-3-7``."""
+    """The file of a data set that an event is from, by the importer's event ids: ``rsc15-test-7``, ``diginetica-3-7``."""
     name = event_id.split("-")[-2] if event_id.count("-") >= 2 else ""
     return int(name) if name.isdecimal() else int(name == "test")
 
 
-def _asked(played: Sequence[_RecordedEvent], rules: ReplayRules) -> Iterator[StreamEvent]:
-    met: set[tuple[str, str]] = set()
+def _stream_events(recorded: Sequence[_RecordedEvent], rules: ReplayRules) -> Iterator[StreamEvent]:
+    pairs: set[tuple[str, str]] = set()
     latest: dict[str, str] = {}
     known: set[str] = set()
-    for event, part, _ in played:
+    for event, part, _ in recorded:
         item, subject = event.item_id or "", event.subject
-        new = (subject, item) not in met
+        new = (subject, item) not in pairs
         if rules.first_pairs and not new:
             continue
-        if rules.known_only and part >= rules.first_asked and item not in known:
+        if rules.known_only and part >= rules.first_scored and item not in known:
             continue
-        # A person who is known is not shown again what they saw; a session may go back.
-        request = subject in latest and (new or event.user_id is None) and (rules.same_again or latest[subject] != item)
-        yield StreamEvent(event, event.occurred_at.timestamp(), request, request and part >= rules.first_asked)
-        met.add((subject, item))
+        # A known user is not shown seen items again; a session may go back to an item.
+        predictable = subject in latest and (new or event.user_id is None)
+        predictable = predictable and (rules.same_again or latest[subject] != item)
+        yield StreamEvent(event, event.occurred_at.timestamp(), predictable, predictable and part >= rules.first_scored)
+        pairs.add((subject, item))
         latest[subject] = item
-        if part < rules.first_asked:
+        if part < rules.first_scored:
             known.add(item)
 
 
-def _natural(text: str) -> tuple[int, str]:
-    """Numbers in their order, whatever their length."""
+def _natural_order(text: str) -> tuple[int, str]:
+    """Sorts numbers by their value, whatever their length."""
     return len(text), text

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from models.source_weights import SourceWeights
 from schemas.answers import RecommendationRequest
 from schemas.events import LoggedEvent
+from serving.ranking import pipeline
 from serving.ranking.blend import CandidateSet, gather
 from serving.ranking.candidates.registry import candidate_sources
 from serving.ranking.config import RankingConfig
 from serving.ranking.context import RankingContext, Signals
-from serving.ranking.pipeline import RankedList, build_context, generate_candidates, recommend
+from serving.ranking.pipeline import RankedList, build_context, generate_candidates
 from serving.state import model_bundle
 from serving.state.aggregates import Aggregates, Merged
 from serving.state.catalogue import Catalogue
@@ -37,7 +38,7 @@ class ReplaySystem:
         self._offset = 0
 
     def feed(self, event: LoggedEvent) -> None:
-        """Fold one event, and merge what it changed for everybody at once."""
+        """Folds one event, and merges the changed aggregates at once."""
         before = self._values.get(event.subject, EMPTY)
         after = users.fold(before, event, self._offset)
         self._values[event.subject] = after
@@ -47,23 +48,23 @@ class ReplaySystem:
         self._offset += 1
 
     def adopt(self, models: ModelBundle) -> None:
-        """Answer by another model from now on."""
+        """Uses this model from now on."""
         self.state.adopt(models)
 
     def weigh(self, weights: SourceWeights | None) -> None:
-        """Blend by these weights from now on; by the configured ones where there are none."""
+        """Blends by these weights from now on; None: by the configured ones."""
         self.state.models = model_bundle.with_source_weights(self.state.models, weights)
 
-    def ask(self, request: RecommendationRequest, subject: str) -> RankedList:
-        """What this subject (a key of the ``users`` signal) would be shown."""
-        return recommend(request, self._signals(subject), self.state.models, self.state.catalogue, self.config)
+    def recommend(self, request: RecommendationRequest, subject: str) -> RankedList:
+        """The list for this subject, a key of the ``users`` signal."""
+        return pipeline.recommend(request, self._signals(subject), self.state.models, self.state.catalogue, self.config)
 
     def context(self, request: RecommendationRequest, subject: str) -> RankingContext:
         """The request as the sources see it."""
         return build_context(request, self._signals(subject), self.state.models, self.state.catalogue, self.config)
 
     def candidates(self, context: RankingContext) -> CandidateSet:
-        """What every configured source proposes, whatever it weighs."""
+        """The candidates of every configured source, whatever its learned weight."""
         return gather(
             generate_candidates(
                 context, [name for name in candidate_sources() if self.config.sources.get(name, 0.0) > 0]
@@ -71,7 +72,7 @@ class ReplaySystem:
         )
 
     def value(self, subject: str) -> UserValue:
-        """What is known of this subject."""
+        """The value of the ``users`` signal for this subject."""
         return self._values.get(subject, EMPTY)
 
     def _signals(self, subject: str) -> Signals:

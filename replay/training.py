@@ -1,4 +1,4 @@
-"""Training during a replay: what happened so far, by the algorithms and parameters of ``freshet train``."""
+"""Training during a replay, on the events so far, by the algorithms and parameters of ``freshet train``."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from signals.users import Entry
 from signals.weights import worth
 
 _INTEREST = 0.05
-"""What an interaction without a weight of its own is worth at least: it has happened."""
+"""The least weight of an interaction of interest."""
 
 
 class Trainer:
-    """Gathers interactions of interest, and trains on all of them."""
+    """Collects interactions of interest, and trains on all of them."""
 
     def __init__(self, options: TrainingOptions, threads: int = 0) -> None:
         self._options, self._threads = options, threads
@@ -35,7 +35,7 @@ class Trainer:
         self.interactions = 0
 
     def add(self, event: LoggedEvent, at: float) -> None:
-        """Count one event."""
+        """Adds one event; an event of no interest changes nothing."""
         weight = worth(Entry(0, event.type, event.item_id or "", at, event.value, b""))
         if weight <= 0:
             return
@@ -46,7 +46,7 @@ class Trainer:
         pair[3] += 1
 
     def train(self, version: str, at: float) -> ModelBundle:
-        """The values of a version, as serving loads them; raises NothingToTrain."""
+        """The models of a version, as serving loads them; raises NothingToTrain."""
         if not self._pairs:
             raise NothingToTrain("nothing has happened yet that shows interest in an item")
         interactions = from_arrow(self._table(), {})

@@ -1,7 +1,7 @@
-"""What the sources weigh, learned by a replay of the newest events: the last part of a training.
+"""Learns the weights of candidate sources by a replay of the newest events; the last part of a training.
 
-The newest interactions of the archive go through the whole system. Models are trained on the first part of them
-alone; in the rest, what every source proposed is compared with what people went on to.
+The newest interactions of the archive go through the whole system. Models are trained on the first part of them only.
+In the rest, the candidates of each source are compared with the items that users chose next.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Final
 from models.source_weights import SourceWeights
 from offline.data.archive import Progress
 from offline.engines.options import TrainingOptions
-from replay.evaluate import WeightLearner
 from replay.system import ReplaySystem
 from replay.training import Trainer
+from replay.weight_learner import WeightLearner
 from schemas.answers import RecommendationRequest
 from schemas.errors import NothingToTrain, Undecodable
 from schemas.events import LoggedEvent
@@ -27,68 +27,70 @@ from serving.ranking.config import RankingConfig
 from signals.users import is_interaction
 
 QUESTIONS: Final = 800
-"""Events that are compared at most, evenly spread over the last part."""
+"""Most events that are compared, evenly spread over the last part."""
 _KNOWN: Final = 0.6
-"""The part that models are trained on."""
+"""Share of the events that models are trained on."""
 
 
 def learned_weights(
     archive: Archive, config: RankingConfig, options: TrainingOptions, progress: Progress
 ) -> SourceWeights | None:
-    """The weights for this site; None where too little has happened to learn from, and where nothing is to be replayed."""
+    """The weights for this site; None where there are too few events, or where ``weigh_events`` is 0."""
     if not options.weigh_events:
         return None
     events = newest(archive, options.weigh_events)
     known = int(_KNOWN * len(events))
     system, trainer = ReplaySystem(config), Trainer(options, options.threads)
-    weigher = WeightLearner(config)
+    learner = WeightLearner(config)
     for event in events[:known]:
-        _watch_returning(system, weigher, event)
+        _add_revisit(system, learner, event)
         system.feed(event)
         trainer.add(event, event.occurred_at.timestamp())
     try:
         system.adopt(trainer.train("weights", events[known - 1].occurred_at.timestamp() if known else 0.0))
     except NothingToTrain:
         return None
-    # No weight is known yet, but a source of what is shown again can be heard from the first choice on.
-    system.weigh(SourceWeights.unlearned(weigher.revisits))
-    return _watched(system, weigher, events[known:], progress)
+    # No weight is known yet, but the sources that show items again must be active from the first choice on.
+    system.weigh(SourceWeights.unlearned(learner.revisits))
+    return _learn(system, learner, events[known:], progress)
 
 
-def _watched(
-    system: ReplaySystem, weigher: WeightLearner, events: Sequence[LoggedEvent], progress: Progress
+def _learn(
+    system: ReplaySystem, learner: WeightLearner, events: Sequence[LoggedEvent], progress: Progress
 ) -> SourceWeights | None:
     every = max(1, len(events) // QUESTIONS)
     for number, event in enumerate(events):
-        _watch_returning(system, weigher, event)
+        _add_revisit(system, learner, event)
         if number % every == 0:
-            _ask(system, weigher, event)
+            _add_choice(system, learner, event)
         system.feed(event)
         if number % 500 == 0:
             progress("weighing sources", number, len(events))
-    return weigher.learn(partial(configured_weights, system.config))
+    return learner.learn(partial(configured_weights, system.config))
 
 
-def _ask(system: ReplaySystem, weigher: WeightLearner, event: LoggedEvent) -> None:
+def _add_choice(system: ReplaySystem, learner: WeightLearner, event: LoggedEvent) -> None:
     request = RecommendationRequest(
         now=event.occurred_at.timestamp(), user_id=event.user_id, session_id=event.session_id
     )
     context = system.context(request, event.subject)
-    seen = event.item_id in context.signals.user.seen
-    if not context.signals.user.recent or (seen and event.user_id is not None):
+    user = context.signals.user
+    seen = event.item_id in user.seen
+    if not user.recent or (seen and event.user_id is not None):
         return
-    weigher.watch(system.candidates(context), context, context.catalogue.position(event.item_id or ""), event.subject)
+    position = context.catalogue.position(event.item_id or "")
+    learner.add_choice(system.candidates(context), context, position, event.subject)
 
 
-def _watch_returning(system: ReplaySystem, weigher: WeightLearner, event: LoggedEvent) -> None:
+def _add_revisit(system: ReplaySystem, learner: WeightLearner, event: LoggedEvent) -> None:
     value = system.value(event.subject)
     if event.user_id is None and value.recent:
-        weigher.went(value, event.item_id or "")
+        learner.add_revisit(value, event.item_id or "")
 
 
 def newest(archive: Archive, count: int) -> list[LoggedEvent]:
-    """The newest archived interactions, in time order; of each partition its share."""
-    ends = {(found.log_id, found.partition): found.end for found in archive.ranges(topics.EVENTS)}
+    """The newest archived interactions, in time order; the same number from each partition."""
+    ends = {(archived.log_id, archived.partition): archived.end for archived in archive.ranges(topics.EVENTS)}
     share = -(-count // max(1, len(ends)))
     events = [
         event for place, end in sorted(ends.items()) for event in _read(archive, *place, max(0, end - share), end)

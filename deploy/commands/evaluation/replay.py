@@ -64,9 +64,9 @@ def replay_(
         cutoffs=(10, 20),
         retrain_seconds=retrain_days * DAY,
         retrain_share=retrain_share,
-        ask=ask,
-        sample=sample,
-        weigh=weigh,
+        live_share=ask,
+        sample_share=sample,
+        weights_share=weigh,
         variants=_names(variants),
         seed=seed,
     )

@@ -1,11 +1,11 @@
-"""Which moments the blend learns from, and among which candidates."""
+"""Which events the weights of sources are learned from, and among which candidates."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from replay.evaluate import _choice
+from replay.weight_learner import choice_among
 from serving.ranking.blend import CandidateSet
 
 SOURCES = ("loud", "quiet")
@@ -14,7 +14,7 @@ LOUD = 150
 
 @pytest.fixture
 def candidates():
-    """``loud`` says much of items 0 to 149, most of the first; ``quiet`` says little, of item 150 alone."""
+    """``loud`` scores items 0 to 149 high, the first the highest; ``quiet`` scores item 150 alone, and low."""
     return CandidateSet(
         items=np.arange(LOUD + 1, dtype=np.int32),
         names=SOURCES,
@@ -25,15 +25,15 @@ def candidates():
     )
 
 
-def test_what_one_source_alone_puts_first_is_learned_from_however_much_another_says_of_others(candidates):
-    found = _choice(candidates, LOUD, SOURCES, 3, "ann")
-    assert found.interactions == 3
-    assert found.scores.shape == (21, 2)
-    assert found.scores[found.chosen].tolist() == pytest.approx([0.0, 0.1])
+def test_the_only_candidate_of_a_source_is_learned_from_however_high_another_source_scores_its_own(candidates):
+    choice = choice_among(candidates, LOUD, SOURCES, 3, "ann")
+    assert choice.interactions == 3
+    assert choice.scores.shape == (21, 2)
+    assert choice.scores[choice.chosen].tolist() == pytest.approx([0.0, 0.1])
 
 
-def test_what_no_source_puts_among_its_best_teaches_nothing(candidates):
-    assert _choice(candidates, 19, SOURCES, 3, "ann") is not None
-    assert _choice(candidates, 20, SOURCES, 3, "ann") is None
-    assert _choice(candidates, 4_000, SOURCES, 3, "ann") is None
-    assert _choice(candidates, None, SOURCES, 3, "ann") is None
+def test_an_item_that_is_no_top_candidate_of_any_source_is_not_learned_from(candidates):
+    assert choice_among(candidates, 19, SOURCES, 3, "ann") is not None
+    assert choice_among(candidates, 20, SOURCES, 3, "ann") is None
+    assert choice_among(candidates, 4_000, SOURCES, 3, "ann") is None
+    assert choice_among(candidates, None, SOURCES, 3, "ann") is None

@@ -1,4 +1,4 @@
-"""A replay of a made-up stream in which what comes next can be known."""
+"""A replay of a made-up stream in which the next item can be predicted."""
 
 from __future__ import annotations
 
@@ -62,40 +62,42 @@ def chains():
     return rows(*clicks)
 
 
-def run(moments, **options):
+def run(events, **options):
     training = TrainingOptions(ials=IalsParameters(factors=4, iterations=2), models=())
-    options = ReplayOptions(retrain_seconds=3_600.0, retrain_share=0.1, sample=1.0, **options)
-    found = replay(moments, default_config(), Trainer(training, 1), options, lambda *_: None)
-    return {row.name: row for row in found}
+    options = ReplayOptions(retrain_seconds=3_600.0, retrain_share=0.1, sample_share=1.0, **options)
+    by_name = replay(events, default_config(), Trainer(training, 1), options, lambda *_: None)
+    return {row.name: row for row in by_name}
 
 
-def test_the_live_system_foresees_what_a_nightly_one_cannot(chains):
-    found = run(stream(Recorded(chains), ReplayRules()), variants=(BATCH, "1 hour late"))
-    assert found[LIVE].questions == 300
-    assert found[LIVE].metrics["HR@10"] > 0.9
-    assert found[BATCH].metrics["NDCG@10"] < found["1 hour late"].metrics["NDCG@10"] < found[LIVE].metrics["NDCG@10"]
-    assert found["next alone"].metrics["NDCG@10"] > found["popular alone"].metrics["NDCG@10"]
-    low, high = found[LIVE].intervals["NDCG@10"]
-    assert low <= found[LIVE].metrics["NDCG@10"] <= high
+def test_the_live_system_predicts_what_a_nightly_one_cannot(chains):
+    by_name = run(stream(Recorded(chains), ReplayRules()), variants=(BATCH, "1 hour late"))
+    assert by_name[LIVE].questions == 300
+    assert by_name[LIVE].metrics["HR@10"] > 0.9
+    assert (
+        by_name[BATCH].metrics["NDCG@10"] < by_name["1 hour late"].metrics["NDCG@10"] < by_name[LIVE].metrics["NDCG@10"]
+    )
+    assert by_name["next alone"].metrics["NDCG@10"] > by_name["popular alone"].metrics["NDCG@10"]
+    low, high = by_name[LIVE].intervals["NDCG@10"]
+    assert low <= by_name[LIVE].metrics["NDCG@10"] <= high
 
 
 def test_a_replay_again_gives_the_same_figures(chains):
-    moments = stream(Recorded(chains), ReplayRules(), 120)
-    assert run(moments)[LIVE].metrics == run(moments)[LIVE].metrics
+    events = stream(Recorded(chains), ReplayRules(), 120)
+    assert run(events)[LIVE].metrics == run(events)[LIVE].metrics
 
 
-def test_a_part_of_the_questions_may_stand_for_all_while_every_event_is_learned_from(chains):
-    moments = stream(Recorded(chains), ReplayRules())
-    whole, part = run(moments)[LIVE], run(moments, ask=0.5)[LIVE]
+def test_a_share_of_the_queries_may_stand_for_all_while_every_event_is_learned_from(chains):
+    events = stream(Recorded(chains), ReplayRules())
+    whole, part = run(events)[LIVE], run(events, live_share=0.5)[LIVE]
     assert 0.3 * whole.questions < part.questions < 0.7 * whole.questions
     assert part.metrics["HR@10"] > 0.9
 
 
-def test_what_nobody_can_know_is_not_foreseen():
+def test_items_that_nobody_can_know_are_not_predicted():
     """Items that are always new: any hit would mean that the answer had leaked."""
     clicks = [click(f"p{n % 9}", f"item{n}", START + 60 * n) for n in range(200)]
-    found = run(stream(Recorded(rows(*clicks)), ReplayRules()))
-    assert found[LIVE].metrics["HR@20"] == 0
+    by_name = run(stream(Recorded(rows(*clicks)), ReplayRules()))
+    assert by_name[LIVE].metrics["HR@20"] == 0
 
 
 def test_the_page_shows_every_system(chains):
@@ -106,19 +108,19 @@ def test_the_page_shows_every_system(chains):
     assert "<link" not in shown
 
 
-def test_the_first_thing_that_somebody_does_and_what_they_did_before_are_not_asked_for():
-    moments = stream(
+def test_a_users_first_event_and_repeated_items_are_not_queries():
+    events = stream(
         Recorded(rows(click("a", "x", 1), click("a", "y", 2), click("a", "x", 3), click("b", "x", 4))), ReplayRules()
     )
-    assert [each.counts for each in moments] == [False, True, False, False]
+    assert [event.scored for event in events] == [False, True, False, False]
 
 
 def test_a_session_may_go_back_but_not_where_the_rules_leave_out_the_very_same_item():
     visits = [{**click(None, item, at), "session_id": "s"} for at, item in enumerate("xxyx")]
     for visit in visits:
         del visit["user_id"]
-    again = [each.counts for each in stream(Recorded(rows(*visits)), ReplayRules())]
-    strict = [each.counts for each in stream(Recorded(rows(*visits)), ReplayRules(same_again=False))]
+    again = [event.scored for event in stream(Recorded(rows(*visits)), ReplayRules())]
+    strict = [event.scored for event in stream(Recorded(rows(*visits)), ReplayRules(same_again=False))]
     assert again == [False, True, True, True]
     assert strict == [False, False, True, True]
 
@@ -127,8 +129,8 @@ def test_the_order_of_a_stream_does_not_depend_on_the_order_of_the_file(chains):
     random = np.random.default_rng(1)
     shuffled = [chains[n] for n in random.permutation(len(chains))]
     ordered = stream(Recorded(chains), ReplayRules())
-    assert [each.event.event_id for each in stream(Recorded(shuffled), ReplayRules())] == [
-        each.event.event_id for each in ordered
+    assert [event.event.event_id for event in stream(Recorded(shuffled), ReplayRules())] == [
+        event.event.event_id for event in ordered
     ]
 
 
@@ -137,7 +139,7 @@ def test_a_stream_without_interactions_is_refused():
         stream(Recorded([]), ReplayRules())
 
 
-def test_what_was_shown_and_searched_for_counts_as_it_does_live():
+def test_impressions_and_searches_count_as_they_do_live():
     at = datetime.fromtimestamp(START, UTC)
     seen = {"user_id": "ann", "occurred_at": at, "received_at": at}
     system = ReplaySystem(default_config())
