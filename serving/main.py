@@ -23,7 +23,8 @@ from schemas.http.problems import ProblemError, as_response
 from schemas.settings import read_settings
 from serving.config import Settings
 from serving.http.routes import build_router, recommendations_are_asked, recommendations_endpoint
-from serving.service.service import ServingService, Sources, Stores
+from serving.service.service import ServingService, Stores
+from serving.service.sources import Sources
 from serving.web.router import build_web_router
 
 _log = structlog.get_logger(__name__)

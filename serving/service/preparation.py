@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -47,14 +47,18 @@ class RequestPreparation:
     ) -> PreparedRequest:
         """Read the signals, waiting for ``after``, and the precomputed list of ``request.user_id``."""
         assert request.user_id is not None
+        wanted = attributes_of(request, self._boosts)
         reading = self._users.read(request.user_id, request.anonymous_id, after)
         user_state, stored = await self._with_list(reading, request.user_id, models)
-        return PreparedRequest(route, await self._with_attributes(request, user_state), user_state, models, stored)
+        if wanted:
+            request = await self._with_attributes(request, wanted, user_state)
+        return PreparedRequest(route, request, user_state, models, stored)
 
     async def for_item(self, route: str, request: RecommendationRequest, models: ModelBundle) -> PreparedRequest:
         """Read the signals of ``request.user_id``, where there is one."""
         user_state = await self._users.read(request.user_id) if request.user_id else UserState()
-        return PreparedRequest(route, await self._with_attributes(request, user_state), user_state, models)
+        request = await self._with_attributes(request, attributes_of(request, self._boosts), user_state)
+        return PreparedRequest(route, request, user_state, models)
 
     async def by_models(
         self, route: str, request: RecommendationRequest, versions: Sequence[ModelBundle]
@@ -67,9 +71,10 @@ class RequestPreparation:
             prepared.append(PreparedRequest(route, request, user_state, models, stored))
         return prepared
 
-    async def _with_attributes(self, request: RecommendationRequest, user_state: UserState) -> RecommendationRequest:
-        """The request with those of the user's attributes that its filters read; they are read only where one does."""
-        wanted = attributes_of(request, self._boosts)
+    async def _with_attributes(
+        self, request: RecommendationRequest, wanted: Collection[str], user_state: UserState
+    ) -> RecommendationRequest:
+        """The request with the wanted ones of the user's attributes, which its filters read."""
         if not wanted or request.user_id is None:
             return request
         attributes = await self._profiles.attributes(request.user_id, user_state.degraded) or {}
@@ -86,8 +91,8 @@ class RequestPreparation:
         cached, stored = self._lists.cached(models.version, user_id)
         if cached:
             return await reading, stored
-        user_state, stored_list = await asyncio.gather(
-            reading, self._lists.read(models.version, user_id), return_exceptions=True
+        stored_list, user_state = await asyncio.gather(
+            self._lists.read(models.version, user_id), reading, return_exceptions=True
         )
         if isinstance(user_state, BaseException):
             raise user_state

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import structlog
 
 from schemas.answers import Answer, Encoded
-from schemas.ports import Clock
 from serving.ranking.config import RankingConfig
 from serving.ranking.context import Signals
 from serving.ranking.pipeline import RankedList, call_source
@@ -19,14 +17,23 @@ from serving.service.decision_log import DecisionLog
 from serving.service.preparation import PreparedRequest
 from serving.service.response import Versions
 from serving.service.result_cache import CachedResult, ResultCache, key_of
+from serving.service.sources import Sources
 from serving.service.timing import Timing
 from serving.state.online_state import OnlineState
-from signals.users import EMPTY
+from serving.state.signal_sync import SignalSync
+from serving.stores.user_state import UserState
 
 _RANKING: Final = "ranking"
 """What an answer is degraded by where ranking itself failed."""
 
 _log = structlog.get_logger(__name__)
+
+
+class Syncs(NamedTuple):
+    """What keeps the shared state up to date; each names the version that it stands at."""
+
+    items: SignalSync
+    aggregates: SignalSync
 
 
 class Responder:
@@ -35,32 +42,32 @@ class Responder:
     def __init__(
         self,
         state: OnlineState,
+        syncs: Syncs,
         config: RankingConfig,
         cache: ResultCache,
         decisions: DecisionLog | None,
-        steady: Clock,
-        new_id: Callable[[], str],
+        sources: Sources,
     ) -> None:
-        """``steady`` gives seconds that only move forward; ``new_id`` gives ids of answers."""
-        self._state, self._config, self._cache, self._decisions = state, config, cache, decisions
-        self._steady, self._new_id = steady, new_id
-        self._timing = Timing(steady)
+        self._state, self._syncs, self._config, self._cache, self._decisions = state, syncs, config, cache, decisions
+        self._config_id = config.config_id
+        self._steady, self._new_id = sources.steady, sources.new_id
+        self._timing = Timing(sources.steady)
 
-    def respond(self, prepared: PreparedRequest, versions: Versions) -> Answer:
+    def respond(self, prepared: PreparedRequest) -> Answer:
         """Returns the answer. A request whose inputs could not all be read neither reads nor fills the cache."""
+        degraded = prepared.user_state.degraded
+        if self._syncs.items.read_at is None:
+            degraded.append("catalogue")
+        versions = Versions(self._syncs.aggregates.version, self._syncs.items.version, self._config_id)
+        if degraded:
+            return self._new_result(prepared, versions).answer
         key = key_of(prepared, versions)
-        if prepared.user_state.degraded:
-            result = self._new_result(prepared, versions)
-            answer = result.answer
-        elif (cached := self._cache.find(key, prepared.request.now, self._steady())) is not None:
-            result, answer = cached, self._repeat(cached, prepared.request.now)
-        else:
-            result = self._new_result(prepared, versions)
-            answer = result.answer
-            if not prepared.user_state.degraded:
-                self._cache.keep(key, result, self._steady())
-        response.count(answer, result.ranked)
-        return answer
+        if (cached := self._cache.find(key, prepared.request.now, self._steady())) is not None:
+            return self._repeat(cached, prepared.request.now)
+        result = self._new_result(prepared, versions)
+        if not degraded:
+            self._cache.keep(key, result, self._steady())
+        return result.answer
 
     def rank(self, prepared: PreparedRequest) -> RankedList:
         """Returns the ranked list; where ranking itself fails, the popular list, which ``degraded`` says: never a 5xx."""
@@ -70,23 +77,19 @@ class Responder:
             # A fault of ours in one source must not empty a shop's page; the traceback says what to mend.
             _log.exception("ranking_failed")
             prepared.user_state.degraded.append(_RANKING)
-            return self._rank_as(FALLBACK, prepared, Signals(EMPTY, self._state.aggregates))
+            return self._rank(prepared._replace(route=FALLBACK, user_state=UserState(), stored=None))
 
     def _rank(self, prepared: PreparedRequest) -> RankedList:
-        signals = Signals(prepared.user_state.value, self._state.aggregates, prepared.stored)
-        return self._rank_as(prepared.route, prepared, signals)
-
-    def _rank_as(self, route: str, prepared: PreparedRequest, signals: Signals) -> RankedList:
         ranked = rank_route(
-            route,
+            prepared.route,
             prepared.request,
-            signals,
+            Signals(prepared.user_state.value, self._state.aggregates, prepared.stored),
             prepared.models,
             self._state.catalogue,
             self._config,
-            self._timing.next() if route in USER_ROUTES else call_source,
+            self._timing.next() if prepared.route in USER_ROUTES else call_source,
         )
-        assert ranked is not None, f"no ranking for {route}"
+        assert ranked is not None, f"no ranking for {prepared.route}"
         return ranked
 
     def _new_result(self, prepared: PreparedRequest, versions: Versions) -> CachedResult:
@@ -95,6 +98,7 @@ class Responder:
         answer = response.answer(prepared, ranked, versions, self._state.catalogue, self._new_id())
         answer = msgspec.structs.replace(answer, items=Encoded(answer.items))
         result = CachedResult(ranked._replace(items=Encoded(ranked.items)), answer)
+        response.count(answer, ranked)
         if self._decisions:
             result.decision = response.decision(prepared, answer, result.ranked)
             result.receipt = self._decisions.record(result.decision)
@@ -103,6 +107,7 @@ class Responder:
     def _repeat(self, cached: CachedResult, now: float) -> Answer:
         """Give a cached answer again, under an id and with a record of its own."""
         answer = response.repeated_answer(cached.answer, self._new_id(), now)
+        response.count(answer, cached.ranked)
         if self._decisions and cached.repeated_decision is not None:
             self._decisions.record(response.decision_of(cached.repeated_decision, answer))
         return answer

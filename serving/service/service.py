@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,7 +23,7 @@ from schemas.http import cursors
 from schemas.http.problems import ProblemError
 from schemas.keys import Signal
 from schemas.log.records import OffsetToken
-from schemas.ports import Clock, Documents, ListReader, LogWriter, ModelStore, SignalReader
+from schemas.ports import Documents, ListReader, LogWriter, ModelStore, SignalReader
 from serving import metrics
 from serving.arrays import kernels
 from serving.config import Settings
@@ -37,9 +35,9 @@ from serving.service.item_views import browse, item_view
 from serving.service.notifications import Notifications
 from serving.service.preparation import PreparedRequest, RequestPreparation
 from serving.service.readiness import Readiness
-from serving.service.responder import Responder
-from serving.service.response import Versions
+from serving.service.responder import Responder, Syncs
 from serving.service.result_cache import ResultCache
+from serving.service.sources import Sources
 from serving.state.aggregates import Aggregates
 from serving.state.catalogue import Catalogue
 from serving.state.model_bundle import ModelBundle
@@ -83,17 +81,6 @@ class Stores(NamedTuple):
             await reader.close()
 
 
-class Sources(NamedTuple):
-    """Where time and randomness come from."""
-
-    clock: Clock = time.time
-    """Seconds since 1970, UTC."""
-    steady: Clock = time.monotonic
-    """Seconds that only move forward."""
-    new_id: Callable[[], str] = lambda: os.urandom(16).hex()
-    """Ids of answers."""
-
-
 class ServingService:
     """Answers requests from one event loop. ``start`` it there, and ``stop`` it there."""
 
@@ -107,7 +94,6 @@ class ServingService:
         """``caught_up`` says what the signals still wait for; None once they have caught up."""
         self.config = settings.ranking_config()
         self.partitions = settings.partitions
-        self._config_id = self.config.config_id
         self._settings, self._stores, self._caught_up = settings, stores, caught_up
         self._sources = sources or Sources()
         catalogue = Catalogue(bare_items=settings.bare_items)
@@ -180,7 +166,7 @@ class ServingService:
     ) -> Answer:
         """Recommend items to ``request.user_id``, once the event of ``after`` counts; route ``rank`` orders ``include``."""
         request = self._with_draw(request)
-        return self._respond(await self._preparation.for_user(route, request, self.state.models, after))
+        return self._responder.respond(await self._preparation.for_user(route, request, self.state.models, after))
 
     async def recommend_for_session(self, request: RecommendationRequest, events: Sequence[Event]) -> Answer:
         """Recommend items to an anonymous user whose events come with the request, in their order."""
@@ -190,16 +176,16 @@ class ServingService:
             value = users.fold(value, accept(event, event.event_id or str(offset), received_at), offset)
         packed = users.encode(value)
         state = UserState(packed, inputs={"session": packed})
-        return self._respond(PreparedRequest("session", self._with_draw(request), state, self.state.models))
+        return self._responder.respond(PreparedRequest("session", self._with_draw(request), state, self.state.models))
 
     async def near_item(self, route: str, request: RecommendationRequest) -> Answer:
         """Items near ``request.item_id``: ``similar``, ``together`` or ``bought``. Raises ProblemError for an unknown item."""
         self._position(request.item_id or "")
-        return self._respond(await self._preparation.for_item(route, request, self.state.models))
+        return self._responder.respond(await self._preparation.for_item(route, request, self.state.models))
 
     async def item_list(self, route: str, request: RecommendationRequest) -> Answer:
         """Items for everybody: ``popular``, ``trending`` or ``latest``."""
-        return self._respond(PreparedRequest(route, request, UserState(), self.state.models))
+        return self._responder.respond(PreparedRequest(route, request, UserState(), self.state.models))
 
     def item(self, item_id: str) -> dict[str, Any]:
         """The current view of an item; raises ProblemError where there is none."""
@@ -249,12 +235,6 @@ class ServingService:
         draw = request.seed or crc32(self._sources.new_id().encode()) or 1
         return msgspec.structs.replace(request, draw=draw)
 
-    def _respond(self, prepared: PreparedRequest) -> Answer:
-        if self._items.read_at is None:
-            prepared.user_state.degraded.append("catalogue")
-        versions = Versions(self._aggregates.version, self._items.version, self._config_id)
-        return self._responder.respond(prepared, versions)
-
     async def _context(self, user_id: str) -> tuple[RankingContext, UserState]:
         """A user's ranking context, for explanations that make no list."""
         request = self.request(user_id=user_id)
@@ -275,8 +255,8 @@ class ServingService:
 
     def _make_responder(self) -> Responder:
         cache = ResultCache(self.state.catalogue, self._settings.cache_seconds, self._settings.cached_results)
-        steady, new_id = self._sources.steady, self._sources.new_id
-        return Responder(self.state, self.config, cache, self._decisions, steady, new_id)
+        syncs = Syncs(self._items, self._aggregates)
+        return Responder(self.state, syncs, self.config, cache, self._decisions, self._sources)
 
     def _guard(self, source: str) -> Guard:
         settings = self._settings

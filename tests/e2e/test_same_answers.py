@@ -22,7 +22,8 @@ from schemas.log import topics
 from schemas.log.records import LogEntry
 from serving.config import Settings as ServingSettings
 from serving.main import create_app
-from serving.service.service import Sources, Stores
+from serving.service.service import Stores
+from serving.service.sources import Sources
 from tests.e2e.conftest import Ensure, cluster_settings
 from tests.e2e.systems import (
     QUICK,

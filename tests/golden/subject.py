@@ -31,7 +31,8 @@ from schemas.keys import Signal
 from schemas.log.records import LogEntry
 from serving.config import Settings as ServingSettings
 from serving.main import create_app
-from serving.service.service import Sources, Stores
+from serving.service.service import Stores
+from serving.service.sources import Sources
 from tests.golden.requests import Call
 from tests.golden.traffic import LATEST, Fact
 

@@ -29,7 +29,8 @@ from serving.ranking.config import RankingConfig
 from serving.ranking.context import Signals
 from serving.ranking.defaults import default_config
 from serving.ranking.pipeline import RankedList, recommend
-from serving.service.service import ServingService, Sources, Stores
+from serving.service.service import ServingService, Stores
+from serving.service.sources import Sources
 from serving.state import model_bundle
 from serving.state.aggregates import Aggregates, Merged
 from serving.state.catalogue import Catalogue
