@@ -8,12 +8,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.structures.arrays import Floats, Ints
+from models.structures.arrays import Doubles, Floats, Ints
 from models.structures.sparse import places
 
 _DAY: Final = 86_400.0
-
-Matrix = NDArray[np.float64]
 
 
 class ItemFeatures(NamedTuple):
@@ -51,12 +49,12 @@ def names(components: Sequence[str]) -> tuple[str, ...]:
     return (*of_each, "log popularity", "log days since the first interaction", "log history", "shared categories")
 
 
-def standard_scores(rows: Matrix, components: int) -> Matrix:
+def standard_scores(rows: Doubles, components: int) -> Doubles:
     """The components' standard scores among features (n, F), (n, C)."""
     return rows[:, : 2 * components : 2]
 
 
-def features(asked: RankingQuery, candidates: Ints, standards: Floats, described: ItemFeatures) -> Matrix:
+def features(asked: RankingQuery, candidates: Ints, standards: Floats, described: ItemFeatures) -> Doubles:
     """Features (n, F) of n candidates (positions), given each component's standard scores of them, (C, n).
 
     Ranks are those among the candidates, 0 for the best; shared categories are the mean, over an item's categories,
@@ -67,16 +65,16 @@ def features(asked: RankingQuery, candidates: Ints, standards: Floats, described
     days = np.maximum(0.0, asked.now - described.first_at[candidates]) / _DAY
     own = np.full(candidates.size, np.log1p(asked.items.size))
     of_item = np.log1p(described.popularity[candidates]), np.log1p(days)
-    found: Matrix = np.vstack((of_each, *of_item, own, _shared(asked.items, candidates, described))).T
+    found: Doubles = np.vstack((of_each, *of_item, own, _shared(asked.items, candidates, described))).T
     return np.ascontiguousarray(found, dtype=np.float64)
 
 
-def _shared(items: Ints, candidates: Ints, described: ItemFeatures) -> Matrix:
+def _shared(items: Ints, candidates: Ints, described: ItemFeatures) -> Doubles:
     _, own = described.categories_of(items)
     lengths, theirs = described.categories_of(candidates)
     width = int(described.categories.max(initial=-1)) + 1
     shares = np.bincount(own, minlength=width) / max(1, items.size)
     candidate = np.repeat(np.arange(candidates.size), lengths)
     summed = np.bincount(candidate, weights=shares[theirs], minlength=candidates.size)
-    shared: Matrix = summed / np.maximum(1, lengths)
+    shared: Doubles = summed / np.maximum(1, lengths)
     return shared

@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from schemas.settings import SharedSettings, comma_separated
 
-Engine = Literal["auto", "single", "spark"]
+EngineName = Literal["auto", "single", "spark"]
 
 
 class OfflineSettings(SharedSettings, BaseSettings):
@@ -18,7 +18,7 @@ class OfflineSettings(SharedSettings, BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore", use_attribute_docstrings=True)
 
-    engine: Engine = "auto"
+    engine: EngineName = "auto"
     """What trains: ``single`` is DuckDB and implicit, ``spark`` is Spark; ``auto`` decides by size."""
     spark_master: str = "local[2]"
     """Spark's master."""

@@ -14,7 +14,7 @@ from deploy.wiring.training import jobs_of, receive_in, tell
 from offline.config import OfflineSettings
 from offline.evaluation import metric_names
 from offline.publishing import publish
-from offline.publishing.external_models import ExternalModelOptions, Kind, external_model_of
+from offline.publishing.external_models import ExternalModelKind, ExternalModelOptions, external_model_of
 from offline.publishing.upload_api import read_parquet
 from offline.publishing.webhooks import Notice
 from schemas.errors import ConfigurationInvalid, ExportFailed, VersionUnknown
@@ -98,7 +98,7 @@ def promote(version: Version, data: Data = DEFAULT_FOLDER, stack: StackName = No
 
 def publish_file(
     file: Annotated[Path, typer.Argument(help="A Parquet file.", dir_okay=False)],
-    kind: Annotated[Kind, typer.Option(help="What its rows are.")],
+    kind: Annotated[ExternalModelKind, typer.Option(help="What its rows are.")],
     data: Data = DEFAULT_FOLDER,
     stack: StackName = None,
     regularization: Annotated[float, typer.Option(help="Of factors: what fold-in regularizes by.", min=0)] = 1.0,

@@ -23,7 +23,7 @@ from nearline.archive_reader import archive_reader
 from nearline.dead_letters import LogDeadLetterSink
 from nearline.loop import EmbeddedLoop
 from offline.config import OfflineSettings
-from offline.publishing.external_models import ExternalModel, Kind
+from offline.publishing.external_models import ExternalModel, ExternalModelKind
 from offline.publishing.upload_api import build_router as build_models_router
 from offline.publishing.upload_api import upload_api_of
 from schemas.log.records import LogEntry
@@ -92,6 +92,6 @@ def create_app(running: Nearline, settings: ServingSettings) -> FastAPI:
     return app
 
 
-def _receive(settings: SharedSettings, kind: Kind, made: ExternalModel) -> Manifest:
+def _receive(settings: SharedSettings, kind: ExternalModelKind, made: ExternalModel) -> Manifest:
     with open_dependencies(settings) as dependencies:
         return receive_in(dependencies, kind, made, reason="sent by HTTP")

@@ -25,7 +25,7 @@ from offline import metrics
 from offline.config import OfflineSettings
 from offline.jobs import drift_job
 from offline.jobs.runs import Jobs, lease_of, seen
-from offline.jobs.schedule import Due, SchedulePolicy, Seen, due, look
+from offline.jobs.schedule import Due, SchedulePolicy, ScheduleState, due, look
 from schemas.errors import FreshetError
 from schemas.jobs import WELL, Run
 from schemas.settings import read_settings
@@ -138,13 +138,13 @@ class Schedule:
             self._note_silent_failure(each, began, code)
         self._measure(self._runs())
 
-    def _seen(self) -> Seen:
+    def _seen(self) -> ScheduleState:
         runs = self._runs()
         self._measure(runs)
         dependencies = self._dependencies
         now = look(dependencies.reader, dependencies.archive, dependencies.models, runs, self._jobs.clock())
         report = drift_job.last_report(dependencies.documents)
-        fresh = report is not None and now.full is not None and report.at.timestamp() > now.full.at
+        fresh = report is not None and now.full is not None and report.at.timestamp() > now.full.trained_at
         return replace(now, drift=report.reasons if report is not None and fresh else ())
 
     def _runs(self) -> list[Run]:

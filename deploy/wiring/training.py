@@ -27,7 +27,7 @@ from offline.jobs.publish_external import Receiving, receive
 from offline.jobs.runs import Jobs, publishing
 from offline.jobs.train import Skipped, TrainingParts, train
 from offline.publishing.export import Exports
-from offline.publishing.external_models import ExternalModel, Kind
+from offline.publishing.external_models import ExternalModel, ExternalModelKind
 from offline.publishing.webhooks import Notice, Webhooks
 from replay.weights import learned_weights
 from schemas import site
@@ -127,7 +127,11 @@ def noted_weights(dependencies: Dependencies) -> str:
 
 
 def receive_in(
-    dependencies: Dependencies, kind: Kind, made: ExternalModel, progress: Progress = quiet, reason: str = BY_HAND
+    dependencies: Dependencies,
+    kind: ExternalModelKind,
+    made: ExternalModel,
+    progress: Progress = quiet,
+    reason: str = BY_HAND,
 ) -> Manifest:
     """Publish what was made elsewhere, one at a time; raises LeaseTaken, and what ``offline.jobs.publish_external`` raises."""
     receiving = Receiving(dependencies.models, dependencies.writer, options_of(read_settings(OfflineSettings)))

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Doubles = NDArray[np.float64]
+from models.structures.arrays import Doubles
 
 FLOOR: Final = 1e-4
 """The least share of a group in an index, so that an empty one does not make it infinite."""

@@ -11,9 +11,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from models.structures.arrays import Doubles
 from offline.data.dataset import Interactions
 
-Doubles = NDArray[np.float64]
 Tops = NDArray[np.intp]
 
 SMOOTHING: Final = 0.01

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-Doubles = NDArray[np.float64]
+from models.structures.arrays import Doubles
 
 DRAWS: Final = 1_000
 LEVEL: Final = 0.95
@@ -32,7 +32,7 @@ class Difference(msgspec.Struct, frozen=True):
     """P-value of a paired permutation test, Holm-adjusted for the number of comparisons."""
 
 
-class _Clusters(NamedTuple):
+class _PeopleSums(NamedTuple):
     """For each of G people, the sums of their values (G, M) and the number of their questions (G,)."""
 
     sums: Doubles
@@ -94,13 +94,13 @@ def _signs(random: np.random.Generator, size: int) -> Doubles:
     return np.where(random.integers(0, 2, size), 1.0, -1.0)
 
 
-def _clusters(values: Doubles, people: NDArray[np.intp]) -> _Clusters:
+def _clusters(values: Doubles, people: NDArray[np.intp]) -> _PeopleSums:
     _, person = np.unique(people, return_inverse=True)
     sums = [np.bincount(person, weights=column) for column in values.T]
-    return _Clusters(np.column_stack(sums), np.bincount(person).astype(np.float64))
+    return _PeopleSums(np.column_stack(sums), np.bincount(person).astype(np.float64))
 
 
-def _resampled(clusters: _Clusters, draws: int, seed: int) -> Doubles:
+def _resampled(clusters: _PeopleSums, draws: int, seed: int) -> Doubles:
     """Returns the means (draws, M) over as many people, drawn with replacement."""
     random = np.random.default_rng(seed)
     count = clusters.sizes.size

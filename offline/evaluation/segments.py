@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from offline.data.dataset import Interactions
 from offline.data.metadata import Metadata, category_matrix
+from offline.data.splits import Mask
 from offline.evaluation.ranking_metrics import RankedAnswers, means, per_question
 from offline.evaluation.task import QuestionSummary
-
-Mask = NDArray[np.bool_]
 
 OCCASIONAL: Final = 10
 """Number of items in the history at which a user is no longer new."""

@@ -1,4 +1,4 @@
-"""The archive as a Spark job: executors read Kafka's partitions side by side and write the same files."""
+"""Archiving as a Spark job: executors read Kafka's partitions in parallel and write the same files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 ROUND: Final = 20 * BATCH
-"""Records that one Spark task reads at most, so that progress shows and a lost task costs little."""
+"""Maximum number of records of one Spark task, so that progress is visible and a lost task costs little."""
 
 _COLUMNS: Final = ("partition", "offset", "timestamp_ms", "key", "value")
 _WRITTEN: Final = pa.schema([("records", pa.int64())])
@@ -38,15 +38,15 @@ def archive_log_with_spark(
     batch: int = BATCH,
     progress: Progress = quiet,
 ) -> Archived:
-    """What ``archive_log`` does, by Spark from Kafka; raises LogUnavailable, and Spark's own errors where a task fails.
+    """Does what ``archive_log`` does, by Spark from Kafka. Raises LogUnavailable, and Spark's errors if a task fails.
 
-    ``reader`` says what is on the log, ``archive`` must be one that executors can reach (it is pickled). What a
-    run that broke off has written stays and is gone on from.
+    ``reader`` gives the ranges of the log. ``archive`` is pickled and must be reachable by executors. A new run continues
+    after the files of an interrupted one.
     """
     planned, missed = plan(reader, archive, topics)
-    total, done = sum(each.end - each.begin for each in planned), 0
+    total, done = sum(planned_range.end - planned_range.begin for planned_range in planned), 0
     for topic in topics:
-        for ranges in _rounds([each for each in planned if each.topic == topic]):
+        for ranges in _rounds([planned_range for planned_range in planned if planned_range.topic == topic]):
             frame = _read(session, servers, names.topic_name(topic, prefix), ranges)
             written = _write(frame, archive, topic, ranges[0].log_id, batch)
             ARCHIVED.labels(topic).inc(written)
@@ -57,26 +57,37 @@ def archive_log_with_spark(
 
 
 def _rounds(planned: Sequence[Planned]) -> Iterator[list[Planned]]:
-    """The ranges cut into rounds of at most ROUND records a partition."""
-    left = list(planned)
-    while left:
-        yield [each._replace(end=min(each.end, each.begin + ROUND)) for each in left]
-        left = [each._replace(begin=each.begin + ROUND) for each in left if each.begin + ROUND < each.end]
+    """Splits the ranges into rounds of at most ROUND records for each partition."""
+    remaining = list(planned)
+    while remaining:
+        yield [
+            planned_range._replace(end=min(planned_range.end, planned_range.begin + ROUND))
+            for planned_range in remaining
+        ]
+        remaining = [
+            planned_range._replace(begin=planned_range.begin + ROUND)
+            for planned_range in remaining
+            if planned_range.begin + ROUND < planned_range.end
+        ]
 
 
 def _read(session: SparkSession, servers: str, name: str, ranges: Sequence[Planned]) -> DataFrame:
     options = {
         "kafka.bootstrap.servers": servers,
-        "assign": json.dumps({name: [each.partition for each in ranges]}),
-        "startingOffsets": json.dumps({name: {str(each.partition): each.begin for each in ranges}}),
-        "endingOffsets": json.dumps({name: {str(each.partition): each.end for each in ranges}}),
+        "assign": json.dumps({name: [planned_range.partition for planned_range in ranges]}),
+        "startingOffsets": json.dumps(
+            {name: {str(planned_range.partition): planned_range.begin for planned_range in ranges}}
+        ),
+        "endingOffsets": json.dumps(
+            {name: {str(planned_range.partition): planned_range.end for planned_range in ranges}}
+        ),
     }
     columns = ["partition", "offset", "unix_millis(timestamp) AS timestamp_ms", "key", "value"]
     return session.read.format("kafka").options(**options).load().selectExpr(*columns)
 
 
 def _write(frame: DataFrame, archive: Archive, topic: str, log_id: str, batch: int) -> int:
-    """Each task writes the one partition that it reads; the number of records that all have written."""
+    """Writes in each task the partition that it reads. Returns the number of written records."""
     write = partial(_write_task, partial(archive.write, log_id), topic, batch)
     rows = frame.mapInArrow(write, "records BIGINT").collect()
     return sum(row.records for row in rows)
@@ -93,12 +104,12 @@ def _write_task(
 def _records(topic: str, rows: pa.RecordBatch) -> Iterator[Record]:
     columns: Mapping[str, list[object]] = rows.to_pydict()
     for partition, offset, timestamp_ms, key, value in zip(*(columns[name] for name in _COLUMNS), strict=True):
-        # A key or value that is missing is read as empty, as KafkaLogReader does.
+        # A missing key or value is read as empty, as KafkaLogReader does.
         yield Record(topic, partition, offset, timestamp_ms, key or b"", value or b"")
 
 
 def _batches(records: Iterator[Record], size: int) -> Iterator[list[Record]]:
-    """Up to ``size`` records of one partition at a time."""
+    """Yields batches of up to ``size`` records of one partition."""
     batch: list[Record] = []
     for record in records:
         if len(batch) == size or (batch and batch[0].partition != record.partition):

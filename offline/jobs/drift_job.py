@@ -1,4 +1,4 @@
-"""What happens now beside what the active version was trained on: the figures that ``offline.data.drift`` judges."""
+"""The drift job: compares new data with the training data of the active version, by ``offline.data.drift``."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from schemas.manifest import Manifest
 from schemas.ports import Archive, Documents, ModelStore
 
 DOCUMENT: Final = "drift"
-"""Under which the newest report is kept."""
+"""Document name of the newest report."""
 SAMPLE: Final = 200_000
-"""Newest events of either side that are compared."""
+"""Maximum number of newest events compared from each side."""
 FEWEST: Final = 500
-"""New events below which a shift is chance."""
+"""Minimum number of new events for a comparison."""
 _VALIDATED: Final = "NDCG@10"
 LISTS: Final = 200
-"""People whose lists are compared between two versions."""
+"""Number of users whose lists are compared between two versions."""
 
 _COUNTED: Final = """
     SELECT json_extract_string(value, '$.{field}') AS name, COUNT(*) AS events
@@ -41,15 +41,15 @@ _PERSON: Final = "COALESCE(value->>'$.user_id', value->>'$.anonymous_id', value-
 
 
 class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What the last look for drift found."""
+    """Result of the last drift check."""
 
     version: str
-    """The version whose training data are compared with what came after."""
+    """The version whose training data are compared with newer data."""
     at: datetime
     reasons: list[str]
-    """Why to train again; empty where nothing has drifted."""
+    """Reasons to train again. Empty without drift."""
     observed: dict[str, float]
-    """Every figure that could be measured, by its name in ``DriftFigures``."""
+    """All measured figures, by their names in ``DriftFigures``."""
 
 
 def watch(
@@ -60,7 +60,10 @@ def watch(
     at: datetime,
     thresholds: DriftThresholds | None = None,
 ) -> DriftReport | None:
-    """Measure, judge, and keep the report; None where no version is active. Raises stores' errors, duckdb.Error."""
+    """Measures drift, compares it with thresholds, and stores the report. None if no version is active.
+
+    Raises errors of the stores, duckdb.Error.
+    """
     active = store.active()
     if active is None:
         return None
@@ -75,7 +78,7 @@ def watch(
 
 
 def last_report(documents: Documents) -> DriftReport | None:
-    """The newest report, if there is one that can be read."""
+    """Returns the newest report, or None if there is none that can be decoded."""
     stored = documents.read(DOCUMENT)
     try:
         return None if stored is None else msgspec.json.decode(stored, type=DriftReport)
@@ -84,9 +87,9 @@ def last_report(documents: Documents) -> DriftReport | None:
 
 
 def _inputs(archive: Archive, manifest: Manifest) -> dict[str, float]:
-    """Stability indexes of events since the version against those before; nothing where too few are new."""
+    """Returns stability indexes of the events since the version against those before. Empty if too few are new."""
     with duckdb.connect() as connection:
-        # Beside serving on the same machine: a little slower is better than in the way.
+        # One thread, because serving may run on the same machine.
         connection.execute("SET autoinstall_known_extensions = false")
         connection.execute("SET threads = 1")
         if not _sides(connection, archive.files(topics.EVENTS), manifest.offsets):
@@ -104,7 +107,7 @@ def _inputs(archive: Archive, manifest: Manifest) -> dict[str, float]:
 
 
 def _sides(connection: duckdb.DuckDBPyConnection, files: Sequence[str], offsets: Mapping[str, int]) -> bool:
-    """Make tables ``earlier`` and ``later`` of equally many newest events of either side; whether they are enough."""
+    """Creates tables ``earlier`` and ``later`` of the newest events of each side. Returns False if there are too few."""
     if not files:
         return False
     ends = [(key.rsplit("/", 2)[0], int(key.rsplit("/", 1)[1]), end) for key, end in _of_events(offsets)]
@@ -129,8 +132,8 @@ def _keep(connection: duckdb.DuckDBPyConnection, table: str, which: str, count: 
     connection.execute(
         f"CREATE TEMP TABLE {table} AS SELECT value FROM told WHERE {which} ORDER BY timestamp_ms DESC LIMIT {count}"  # noqa: S608 - all three are ours
     )
-    [(kept,)] = connection.execute(f"SELECT COUNT(*) FROM {table}").fetchall()  # noqa: S608
-    return int(kept)
+    [(count_kept,)] = connection.execute(f"SELECT COUNT(*) FROM {table}").fetchall()  # noqa: S608
+    return int(count_kept)
 
 
 def _pair(connection: duckdb.DuckDBPyConnection, field: str) -> tuple[dict[str, float], dict[str, float]]:
@@ -146,20 +149,20 @@ def _of_events(offsets: Mapping[str, int]) -> Iterator[tuple[str, int]]:
 
 
 def _gaps(store: ModelStore, active: str) -> dict[str, float]:
-    """Train–validation gaps of the newest measured version and of the one measured before it."""
-    metric, found = f"{LEARNED}{_VALIDATED}", {}
+    """Returns the train–validation gaps of the newest measured version and of the measured version before it."""
+    metric, gaps = f"{LEARNED}{_VALIDATED}", {}
     version: str | None = active
     for name in ("gap", "gap_before"):
         manifest = gate.measured(store, version, metric)
         if manifest is None:
             break
-        found[name] = drift.gap(manifest.metrics[metric], manifest.metrics.get(_VALIDATED, 0.0))
+        gaps[name] = drift.gap(manifest.metrics[metric], manifest.metrics.get(_VALIDATED, 0.0))
         version = manifest.parent
-    return found
+    return gaps
 
 
 def _against_parent(archive: Archive, store: ModelStore, manifest: Manifest) -> dict[str, float]:
-    """How far lists and scores are those of the version's parent, over the people who came last."""
+    """Compares lists and scores with those of the parent version, over the newest users."""
     if manifest.parent is None:
         return {}
     people, pair = _newest_users(archive), (manifest.version, manifest.parent)
@@ -167,12 +170,16 @@ def _against_parent(archive: Archive, store: ModelStore, manifest: Manifest) -> 
 
 
 def _scores(store: ModelStore, pair: tuple[str, str], people: Sequence[str]) -> dict[str, float]:
-    """The mean change of scores by factors, over items that both versions know; nothing where they share nobody."""
+    """Returns the mean change of scores over common items and users. Empty if the versions share no user."""
     new, old = (_factors(store, version) for version in pair)
     if new is None or old is None:
         return {}
     items = [item_id for item_id in new.item_ids if old.index_of(item_id) is not None]
-    vectors = [(a, b) for each in people if (a := old.vector(each)) is not None and (b := new.vector(each)) is not None]
+    vectors = [
+        (a, b)
+        for user_id in people
+        if (a := old.vector(user_id)) is not None and (b := new.vector(user_id)) is not None
+    ]
     if not items or not vectors:
         return {}
     before, after = zip(*vectors, strict=True)
@@ -190,12 +197,12 @@ def _factors(store: ModelStore, version: str) -> Als | None:
 
 
 def _lists(store: ModelStore, versions: tuple[str, str], people: Sequence[str]) -> dict[str, float]:
-    found = []
+    overlaps = []
     for user_id in people:
         pair = [_list(store, version, user_id) for version in versions]
         if pair[0] and pair[1]:
-            found.append(drift.overlap(pair[0], pair[1]))
-    return {"overlap": sum(found) / len(found)} if found else {}
+            overlaps.append(drift.overlap(pair[0], pair[1]))
+    return {"overlap": sum(overlaps) / len(overlaps)} if overlaps else {}
 
 
 def _newest_users(archive: Archive) -> list[str]:

@@ -1,4 +1,4 @@
-"""The job that publishes what others made: a version of its own, on the active one's other values, by the same gate."""
+"""The job that publishes external models: a new version based on the other values of the active one, with the same gate."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from offline.data.archive import Progress, quiet
 from offline.engines.options import TrainingOptions
 from offline.jobs.train import version_of
 from offline.publishing import gate, publish
-from offline.publishing.external_models import ExternalModel, Kind
+from offline.publishing.external_models import ExternalModel, ExternalModelKind
 from schemas.manifest import DataWindow, Manifest
 from schemas.ports import LogWriter, ModelStore
 
 ELSEWHERE: Final = "elsewhere"
-"""The engine of what was not trained here."""
+"""Engine name of external models."""
 _SAMPLE: Final = 2_000
-"""Copied lists whose length is remembered for the gate, at most about twice as many."""
+"""Approximate number of copied lists whose length the gate checks; at most about twice as many."""
 
 
 class Receiving(NamedTuple):
-    """What the job works on."""
+    """Ports and options that the job uses."""
 
     store: ModelStore
     hints: LogWriter
@@ -34,7 +34,7 @@ class Receiving(NamedTuple):
 
 
 class _Copied:
-    """The parent's lists of one kind, counted, and the lengths of some remembered, as they go by."""
+    """Iterates over the parent's lists of one kind, counts them, and records the lengths of a sample."""
 
     def __init__(self, store: ModelStore, parent: Manifest, kind: str) -> None:
         self._entries, self._every = store.entries(parent.version, kind), max(1, parent.lists[kind] // _SAMPLE)
@@ -49,44 +49,54 @@ class _Copied:
             yield key, value
 
 
-def receive(parts: Receiving, kind: Kind, made: ExternalModel, at: float, progress: Progress = quiet) -> Manifest:
-    """Publish what was made of neighbours, lists or factors; ``at`` is in seconds since 1970.
+def receive(
+    parts: Receiving, kind: ExternalModelKind, model: ExternalModel, now: float, progress: Progress = quiet
+) -> Manifest:
+    """Publishes external neighbours, lists or factors. ``now`` is in seconds since 1970.
 
-    Raises ModelRefused where the gate objects (the version is kept, inactive); PointerMoved where
-    someone else published meanwhile; ModelStoreUnavailable.
+    Raises ModelRefused if the gate objects (the version stays, inactive); PointerMoved if another job published
+    meanwhile; ModelStoreUnavailable.
     """
     store, options = parts.store, parts.options
     active = store.active()
     parent = None if active is None else store.manifest(active)
-    manifest = _manifest(kind, made, parent, at)
+    manifest = _manifest(kind, model, parent, now)
     progress("writing", 0, 2)
-    copied = {each: _Copied(store, parent, each) for each in manifest.lists if parent and each not in made.lists}
-    store.write(manifest, _values(store, made, parent), {**_given(made), **{k: iter(c) for k, c in copied.items()}})
+    copied = {
+        list_kind: _Copied(store, parent, list_kind)
+        for list_kind in manifest.lists
+        if parent and list_kind not in model.lists
+    }
+    store.write(manifest, _values(store, model, parent), {**_given(model), **{k: iter(c) for k, c in copied.items()}})
     progress("gate", 1, 2)
-    written = {each: len(lists) for each, lists in made.lists.items()} | {k: c.count for k, c in copied.items()}
-    lengths = {each: _lengths(lists) for each, lists in made.lists.items()} | {k: c.lengths for k, c in copied.items()}
+    written = {list_kind: len(lists) for list_kind, lists in model.lists.items()} | {
+        k: c.count for k, c in copied.items()
+    }
+    lengths = {list_kind: _lengths(lists) for list_kind, lists in model.lists.items()} | {
+        k: c.lengths for k, c in copied.items()
+    }
     gate.admit(store, manifest, written, lengths, options.gate)
-    publish.activate(store, parts.hints, manifest.version, active, at)
+    publish.activate(store, parts.hints, manifest.version, active, now)
     publish.expire(store, options.keep_versions)
     return manifest
 
 
-def _manifest(kind: Kind, made: ExternalModel, parent: Manifest | None, at: float) -> Manifest:
-    based_on = parent or _nothing(at)
+def _manifest(kind: ExternalModelKind, model: ExternalModel, parent: Manifest | None, now: float) -> Manifest:
+    based_on = parent or _nothing(now)
     digest = blake2b(digest_size=8)
-    for part in (*made.values.values(), *(value for lists in made.lists.values() for value in lists.values())):
+    for part in (*model.values.values(), *(value for lists in model.lists.values() for value in lists.values())):
         digest.update(part)
-    source = {"kind": kind, "rows": made.rows, "digest": digest.hexdigest()}
-    counts = {each: len(lists) for each, lists in made.lists.items()}
+    source = {"kind": kind, "rows": model.rows, "digest": digest.hexdigest()}
+    counts = {list_kind: len(lists) for list_kind, lists in model.lists.items()}
     parent_version = None if parent is None else parent.version
     return msgspec.structs.replace(
         based_on,
-        version=version_of(at, {**source, "parent": parent_version}),
-        created_at=datetime.fromtimestamp(at, UTC),
+        version=version_of(now, {**source, "parent": parent_version}),
+        created_at=datetime.fromtimestamp(now, UTC),
         algorithm=kind,
         engine=ELSEWHERE,
         parameters={**based_on.parameters, ELSEWHERE: source},
-        values=tuple(dict.fromkeys((*based_on.values, *made.values))),
+        values=tuple(dict.fromkeys((*based_on.values, *model.values))),
         lists=based_on.lists | counts,
         metrics={},
         code_version=metadata.version("freshet"),
@@ -94,11 +104,11 @@ def _manifest(kind: Kind, made: ExternalModel, parent: Manifest | None, at: floa
     )
 
 
-def _nothing(at: float) -> Manifest:
-    """What a version is based on where there is none yet."""
+def _nothing(now: float) -> Manifest:
+    """Returns the base of a first version."""
     return Manifest(
         version="",
-        created_at=datetime.fromtimestamp(at, UTC),
+        created_at=datetime.fromtimestamp(now, UTC),
         algorithm="",
         engine="",
         parameters={},
@@ -109,13 +119,13 @@ def _nothing(at: float) -> Manifest:
     )
 
 
-def _values(store: ModelStore, made: ExternalModel, parent: Manifest | None) -> dict[str, bytes]:
-    kept = [] if parent is None else [name for name in parent.values if name not in made.values]
-    return {name: store.value(parent.version, name) for name in kept if parent} | dict(made.values)
+def _values(store: ModelStore, model: ExternalModel, parent: Manifest | None) -> dict[str, bytes]:
+    inherited = [] if parent is None else [name for name in parent.values if name not in model.values]
+    return {name: store.value(parent.version, name) for name in inherited if parent} | dict(model.values)
 
 
-def _given(made: ExternalModel) -> dict[str, Iterator[tuple[str, bytes]]]:
-    return {kind: iter(lists.items()) for kind, lists in made.lists.items()}
+def _given(model: ExternalModel) -> dict[str, Iterator[tuple[str, bytes]]]:
+    return {kind: iter(lists.items()) for kind, lists in model.lists.items()}
 
 
 def _lengths(lists: Mapping[str, bytes]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""A job's run: one at a time, its progress and its end on record, and those told who want to know."""
+"""The run of a job: holds a lease, records progress and outcome, and sends notices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import structlog
 
 from offline.data.archive import Progress, quiet
 from offline.publishing.export import Exports
-from offline.publishing.webhooks import Kind, Notice, Tell, nobody
+from offline.publishing.webhooks import Notice, NoticeKind, Tell, nobody
 from schemas.errors import FreshetError, JobStoreUnavailable, LeaseLost, ModelRefused, NothingToTrain
 from schemas.jobs import Outcome, Run
 from schemas.ports import Clock, Lease, ModelStore, RunStore
@@ -24,26 +24,26 @@ from schemas.ports import Clock, Lease, ModelStore, RunStore
 T = TypeVar("T")
 
 KEPT: Final = 200
-"""Records of runs that are kept."""
+"""Maximum number of stored runs."""
 _PAUSE: Final = 1.0
-"""Seconds between two writes of one step's progress."""
+"""Minimum seconds between two progress writes of one step."""
 _log = structlog.get_logger()
 
 
 class Jobs(NamedTuple):
-    """What runs are kept in."""
+    """Ports that runs use."""
 
     lease: Lease
     runs: RunStore
     clock: Clock
     tell: Tell = nobody
-    """Tells systems what became of the models; returns how many could not be told."""
+    """Sends a notice of a model change. Returns the number of failed deliveries."""
     exports: Exports = Exports()
-    """Copies versions that answer now; they answer all the same where that fails."""
+    """Exports versions that became active. A failed export does not affect the version."""
 
 
 class Running:
-    """A run under way; its record is written as it goes on. Safe to call from several threads."""
+    """An active run. It writes its record during the work. Thread-safe."""
 
     def __init__(self, jobs: Jobs, run: Run, show: Progress = quiet) -> None:
         self._jobs, self._show, self._steady = jobs, show, time.monotonic
@@ -54,7 +54,7 @@ class Running:
         self._put()
 
     def progress(self, step: str, done: int, total: int) -> None:
-        """Note how far the run is; raises LeaseLost where another run may have taken over, so that this one ends."""
+        """Records progress. Raises LeaseLost if another run may have taken the lease, so that this run ends."""
         if self.lost is not None:
             raise self.lost
         self._show(step, done, total)
@@ -65,23 +65,23 @@ class Running:
                 self._put()
 
     def say(self, outcome: Outcome, message: str) -> None:
-        """What came of the run, unless it fails hereafter."""
+        """Sets the outcome of the run. A later failure overrides it."""
         self.run = msgspec.structs.replace(self.run, outcome=outcome, message=message)
 
     def tell(self, notice: Notice) -> None:
-        """Tell systems; those that could not be told are counted on the record."""
+        """Sends a notice. Failed deliveries are counted in the record."""
         missed = self.run.undelivered + self._jobs.tell(notice)
         self.run = msgspec.structs.replace(self.run, undelivered=missed)
 
     def export(self, store: ModelStore, version: str, before: str | None) -> None:
-        """Copy a version to wherever it is to be; what fails is on the record, and told."""
+        """Exports a version. Failures are recorded, and a notice is sent for each."""
         failures = self._jobs.exports.export(store, version)
         self.run = msgspec.structs.replace(self.run, unexported=(*self.run.unexported, *failures))
         for failure in failures:
             self.tell(Notice.of("export.failed", version, before, self._jobs.clock(), failure))
 
     def end(self) -> None:
-        """Write how it ended."""
+        """Writes the outcome."""
         with self._lock:
             ended = datetime.fromtimestamp(self._jobs.clock(), UTC)
             outcome = "done" if self.run.outcome == "running" else self.run.outcome
@@ -90,7 +90,7 @@ class Running:
         _log.info("job_ended", job=self.run.job, outcome=self.run.outcome, message=self.run.message)
 
     def _put(self) -> None:
-        """A record that cannot be written is no reason to stop the work."""
+        """Writes the record. A failure is only logged, so that the work continues."""
         self._written = self._steady()
         try:
             self._jobs.runs.put(self.run)
@@ -100,10 +100,10 @@ class Running:
 
 @contextmanager
 def recorded(jobs: Jobs, job: str, reason: str, lease: str | None = None, show: Progress = quiet) -> Iterator[Running]:
-    """Do a job under the lease of its name (or ``lease``, which several jobs may share), and keep its record.
+    """Runs a job under the lease of its name (or ``lease``, which several jobs may share), and records the run.
 
-    Whatever ends the block is written down and raised again. Runs of that lease whose process is gone are marked as
-    lost, and old records removed. Raises LeaseTaken, JobStoreUnavailable.
+    An exception of the block is recorded and raised again. Runs of that lease whose process is gone are marked as
+    lost, and old records are removed. Raises LeaseTaken, JobStoreUnavailable.
     """
     name = lease or job
     token = jobs.lease.acquire(name, _holder(), jobs.clock())
@@ -129,7 +129,7 @@ def _until_the_end(running: Running) -> Iterator[Running]:
 def publishing(
     jobs: Jobs, store: ModelStore, job: str, reason: str, work: Callable[[Progress], T], show: Progress = quiet
 ) -> T:
-    """Run what may publish a version, one at a time, and tell systems what came of it; raises what ``work`` raises."""
+    """Runs work that may publish a version, under one shared lease, and sends notices. Raises what ``work`` raises."""
     with recorded(jobs, job, reason, TRAINING, show) as running:
         before, stored = store.active(), jobs.exports.stored(store)
         try:
@@ -150,16 +150,16 @@ def publishing(
 
 
 TRAINING: Final = "train"
-"""The lease of every job that makes versions."""
+"""The lease of every job that creates versions."""
 
 
 def seen(jobs: Jobs, count: int = KEPT) -> list[Run]:
-    """The newest runs, newest first; one that says it runs while nobody holds its lease is lost.
+    """Returns the newest runs, newest first. A running one whose lease nobody holds is shown as lost.
 
     Raises JobStoreUnavailable.
     """
     doubted = {run.run_id for run in jobs.runs.runs(count) if run.outcome == "running" and not _alive(jobs, run)}
-    # Read again: a run that ended meanwhile wrote its end before it gave back the lease.
+    # Read again: a run that ended meanwhile wrote its outcome before it released the lease.
     return [_lost(run, jobs.clock()) if run.run_id in doubted else run for run in jobs.runs.runs(count)]
 
 
@@ -176,28 +176,28 @@ def _lost(run: Run, now: float) -> Run:
 
 
 def lease_of(job: str) -> str:
-    """The lease that a job runs under."""
+    """Returns the lease of a job."""
     return TRAINING if job in TRAINS else job
 
 
 TRAINS: Final = frozenset({"train", "train-incremental", "publish"})
-"""Jobs that make versions."""
+"""Jobs that create versions."""
 
 
 def _begun(jobs: Jobs, job: str, reason: str, token: int) -> Run:
-    at = datetime.fromtimestamp(jobs.clock(), UTC)
+    started_at = datetime.fromtimestamp(jobs.clock(), UTC)
     return Run(
-        run_id=f"{at:%Y%m%dT%H%M%S%f}-{job}-{token}",
+        run_id=f"{started_at:%Y%m%dT%H%M%S%f}-{job}-{token}",
         job=job,
         reason=reason,
-        started_at=at,
+        started_at=started_at,
         holder=_holder(),
         token=token,
     )
 
 
 def _clear(jobs: Jobs, own: Run, lease: str) -> None:
-    """Mark what a crash left behind; whoever holds the lease knows that no other run of it lives."""
+    """Marks runs of a crashed process as lost. The holder of the lease knows that no other run of it is active."""
     try:
         for run in jobs.runs.runs(KEPT):
             if run.outcome == "running" and run.run_id != own.run_id and lease_of(run.job) == lease:
@@ -241,9 +241,9 @@ def _outcome_of(error: BaseException) -> tuple[Outcome, str]:
     return "failed", str(error) if isinstance(error, FreshetError) else f"{type(error).__name__}: {error}"
 
 
-def _failure(error: Exception, before: str | None, at: float) -> Notice:
-    kind: Kind = "training.refused" if isinstance(error, ModelRefused) else "training.failed"
-    return Notice.of(kind, None, before, at, _outcome_of(error)[1])
+def _failure(error: Exception, before: str | None, now: float) -> Notice:
+    kind: NoticeKind = "training.refused" if isinstance(error, ModelRefused) else "training.failed"
+    return Notice.of(kind, None, before, now, _outcome_of(error)[1])
 
 
 def _holder() -> str:

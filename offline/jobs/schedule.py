@@ -1,4 +1,4 @@
-"""Which job is due, and why: a pure decision over what is seen of the log, the models and the runs so far."""
+"""Decides which jobs are due and why: a pure function of the log, the models and the past runs."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ Job = Literal["archive", "train", "train-incremental", "drift", "statistics"]
 Cause = Literal["first", "new", "age", "drift", "time"]
 
 FEWEST: Final = 100
-"""New events below which their share of the whole is no reason yet."""
+"""Minimum number of new events for a training by share."""
 RETRY_SECONDS: Final = 60.0
-"""Pause after a failure; doubled with each further one, up to LONGEST_PAUSE."""
+"""Pause after a failure. It doubles with each further failure, up to LONGEST_PAUSE."""
 LONGEST_PAUSE: Final = 6 * 3_600.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class SchedulePolicy:
-    """When jobs are due; times in seconds."""
+    """When jobs are due. Times are in seconds."""
 
     new: int = 10_000
     share: float = 0.1
@@ -39,7 +39,7 @@ class SchedulePolicy:
 
     @classmethod
     def of(cls, settings: OfflineSettings) -> SchedulePolicy:
-        """What the settings say."""
+        """Returns the policy of the settings."""
         return cls(
             new=settings.schedule_new,
             share=settings.schedule_share,
@@ -52,66 +52,68 @@ class SchedulePolicy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
-    """A version as the schedule sees it."""
+class VersionState:
+    """What the schedule knows about a version."""
 
     version: str
-    at: float
+    trained_at: float
     """Seconds since 1970."""
     seen: int
-    """Events that it was trained on."""
+    """Number of events that it was trained on."""
     new: int
-    """Events since, archived or not."""
+    """Number of events since then, archived or not."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What there is at one moment."""
+class ScheduleState:
+    """Input of the schedule at one moment."""
 
     now: float
     events: int = 0
-    """Events on the log and in the archive."""
+    """Number of events on the log and in the archive."""
     unarchived: int = 0
-    """Records on the log that the archive does not have."""
-    active: Trained | None = None
-    full: Trained | None = None
-    """The version of the last full training; the active one where that is not known."""
+    """Number of records on the log that are not archived."""
+    active: VersionState | None = None
+    full: VersionState | None = None
+    """Version of the last full training, or the active one if that is unknown."""
     runs: Mapping[str, Sequence[Run]] = field(default_factory=dict)
     """Ended runs by job, newest first."""
     drift: Sequence[str] = ()
-    """Why to train again, by the last look for drift since the last full training began."""
+    """Drift reasons of the last check since the last full training began."""
 
 
 class Due(NamedTuple):
-    """A job that is to run now."""
+    """A job that is due."""
 
     job: Job
     cause: Cause
     reason: str
 
 
-def due(policy: SchedulePolicy, seen: Seen) -> list[Due]:
-    """The jobs to run now, in this order; those that failed a moment ago rest first."""
-    return [each for each in _wanted(policy, seen) if not _resting(seen.runs.get(each.job, ()), seen.now)]
+def due(policy: SchedulePolicy, seen: ScheduleState) -> list[Due]:
+    """Returns the jobs to run now, in order. A job that failed recently is not repeated before its pause ends."""
+    return [job_due for job_due in _wanted(policy, seen) if not _resting(seen.runs.get(job_due.job, ()), seen.now)]
 
 
-def look(log: LogReader, archive: Archive, store: ModelStore, runs: Sequence[Run], now: float) -> Seen:
-    """What there is now; raises LogUnavailable, ModelStoreUnavailable."""
+def look(log: LogReader, archive: Archive, store: ModelStore, runs: Sequence[Run], now: float) -> ScheduleState:
+    """Reads the current state. Raises LogUnavailable, ModelStoreUnavailable."""
     planned, _ = plan(log, archive)
-    waiting = sum(each.end - each.begin for each in planned if each.topic == topics.EVENTS)
+    waiting = sum(
+        planned_range.end - planned_range.begin for planned_range in planned if planned_range.topic == topics.EVENTS
+    )
     active, by_job = _active(store), _by_job(runs)
     full = _last_full(store, by_job.get("train", ())) or active
-    return Seen(
+    return ScheduleState(
         now=now,
         events=since(archive, {}) + waiting,
-        unarchived=sum(each.end - each.begin for each in planned),
+        unarchived=sum(planned_range.end - planned_range.begin for planned_range in planned),
         active=None if active is None else _trained(archive, active, waiting),
         full=None if full is None else _trained(archive, full, waiting),
         runs=by_job,
     )
 
 
-def _wanted(policy: SchedulePolicy, seen: Seen) -> Iterator[Due]:
+def _wanted(policy: SchedulePolicy, seen: ScheduleState) -> Iterator[Due]:
     if seen.unarchived and _rested(seen, "archive", policy.archive):
         yield Due("archive", "time", f"{seen.unarchived:,} records are not archived yet")
     full = _full(policy, seen)
@@ -126,8 +128,8 @@ def _wanted(policy: SchedulePolicy, seen: Seen) -> Iterator[Due]:
         yield Due("statistics", "time", "time for new statistics")
 
 
-def _full(policy: SchedulePolicy, seen: Seen) -> Due | None:
-    """Why to train on everything, if there is a reason."""
+def _full(policy: SchedulePolicy, seen: ScheduleState) -> Due | None:
+    """Returns a full training and its reason, if one is due."""
     full = seen.full
     if full is None:
         return Due("train", "first", "there is no model yet") if seen.events else None
@@ -138,23 +140,23 @@ def _full(policy: SchedulePolicy, seen: Seen) -> Due | None:
         return Due("train", "new", f"{full.new:,} new events, {share:.0%} of the {full.seen:,} trained on")
     if full.new and seen.drift:
         return Due("train", "drift", "; ".join(seen.drift))
-    if full.new and seen.now - full.at >= policy.age:
-        hours = (seen.now - full.at) / 3_600
+    if full.new and seen.now - full.trained_at >= policy.age:
+        hours = (seen.now - full.trained_at) / 3_600
         return Due("train", "age", f"{full.version} is {hours:,.0f} hours old, and {full.new:,} events are new")
     return None
 
 
-def _has_news(policy: SchedulePolicy, active: Trained | None, now: float) -> bool:
-    return active is not None and active.new > 0 and now - active.at >= policy.incremental
+def _has_news(policy: SchedulePolicy, active: VersionState | None, now: float) -> bool:
+    return active is not None and active.new > 0 and now - active.trained_at >= policy.incremental
 
 
-def _rested(seen: Seen, job: Job, pause: float) -> bool:
+def _rested(seen: ScheduleState, job: Job, pause: float) -> bool:
     runs = seen.runs.get(job, ())
     return not runs or seen.now - runs[0].started_at.timestamp() >= pause
 
 
 def _resting(runs: Sequence[Run], now: float) -> bool:
-    """Whether the job has failed so lately that it is not tried again yet."""
+    """True if the job failed recently and its pause has not ended."""
     failures = next((count for count, run in enumerate(runs) if run.outcome in WELL), len(runs))
     if not failures:
         return False
@@ -163,10 +165,12 @@ def _resting(runs: Sequence[Run], now: float) -> bool:
 
 
 def _by_job(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    found: dict[str, list[Run]] = {}
-    for run in sorted((each for each in runs if each.outcome != "running"), key=lambda run: run.run_id, reverse=True):
-        found.setdefault(run.job, []).append(run)
-    return found
+    ended_runs: dict[str, list[Run]] = {}
+    for run in sorted(
+        (ended for ended in runs if ended.outcome != "running"), key=lambda run: run.run_id, reverse=True
+    ):
+        ended_runs.setdefault(run.job, []).append(run)
+    return ended_runs
 
 
 def _active(store: ModelStore) -> Manifest | None:
@@ -182,11 +186,11 @@ def _last_full(store: ModelStore, runs: Sequence[Run]) -> Manifest | None:
         return None
 
 
-def _trained(archive: Archive, manifest: Manifest, waiting: int) -> Trained:
+def _trained(archive: Archive, manifest: Manifest, waiting: int) -> VersionState:
     archived_since, every = since(archive, manifest.offsets), since(archive, {})
-    return Trained(
+    return VersionState(
         version=manifest.version,
-        at=manifest.created_at.timestamp(),
+        trained_at=manifest.created_at.timestamp(),
         seen=every - archived_since,
         new=archived_since + waiting,
     )

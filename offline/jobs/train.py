@@ -38,7 +38,7 @@ from schemas.ports import Archive, Clock, LogReader, LogWriter, ModelStore
 
 _DISTRIBUTION: Final = "freshet"
 _ALWAYS: Final = frozenset({"als", "ials", "neighbours", "popularity"})
-"""Names that every version holds as its factorization, neighbours and popularity."""
+"""Algorithms that every version already has as factorization, neighbours or popularity."""
 _WEIGHTS: Final = SourceWeights.kind
 _log = structlog.get_logger()
 
@@ -48,7 +48,7 @@ Weigh = Callable[[Archive, TrainingOptions, Progress], SourceWeights | None]
 
 @dataclass(frozen=True)
 class TrainingParts:
-    """What the job works on."""
+    """Ports that the training job uses."""
 
     log: LogReader
     archive: Archive
@@ -56,25 +56,25 @@ class TrainingParts:
     hints: LogWriter
     clock: Clock
     weigh: Weigh | None = None
-    """Learns what serving's sources weigh; without it they weigh what is configured."""
+    """Learns the weights of candidate sources. None: the configured weights stay."""
 
 
 class Skipped(NamedTuple):
-    """There was nothing new to learn."""
+    """The result of a training without new data."""
 
     version: str
-    """The active version, which stays."""
+    """The active version, which stays active."""
     reason: str
 
 
-class _Trained(NamedTuple):
+class _TrainedModels(NamedTuple):
     interactions: Interactions
     als: Als
     neighbours: Neighbours
     listing: Recommender
-    """Whose lists are precomputed."""
+    """Model of the precomputed lists."""
     further: dict[str, Recommender]
-    """What else is stored, by name."""
+    """Further stored models, by name."""
     weights: SourceWeights | None = None
 
 
@@ -87,19 +87,19 @@ def train(
     options: TrainingOptions | None = None,
     incremental: bool = False,
 ) -> Manifest | Skipped:
-    """Train on all that the log and the archive hold, and make the result the active version.
+    """Trains on all data of the log and the archive, and makes the result the active version.
 
-    Skips where nothing was archived since the active version, unless forced. ``now`` (seconds since 1970) is the
-    clock's unless handed in. ``incremental`` goes on from the active version's factors for a few iterations, and
-    holds nothing out: without a second training it would be measured on what its parent has learned.
-    Raises NothingToTrain; ModelRefused where the gate objects (the version is kept, inactive); PointerMoved where
-    someone else published meanwhile; ConfigurationInvalid; LogUnavailable, ModelStoreUnavailable.
+    Skips if nothing was archived since the active version, unless forced. ``now`` (seconds since 1970) defaults to the
+    clock. ``incremental`` continues from the factors of the active version for a few iterations and holds nothing out,
+    because its parent has already learned from the held-out data. Raises NothingToTrain; ModelRefused if the gate
+    objects (the version stays, inactive); PointerMoved if another job published meanwhile; ConfigurationInvalid;
+    LogUnavailable, ModelStoreUnavailable.
     """
-    chosen, at = options or TrainingOptions(), parts.clock() if now is None else now
+    chosen, moment = options or TrainingOptions(), parts.clock() if now is None else now
     require_known(chosen)
     outcome = "failed"
     try:
-        done = _run(parts, engine, force, at, progress, chosen, incremental)
+        done = _run(parts, engine, force, moment, progress, chosen, incremental)
         outcome = "skipped" if isinstance(done, Skipped) else "published"
     except ModelRefused:
         outcome = "refused"
@@ -109,9 +109,9 @@ def train(
     return done
 
 
-def version_of(at: float, about: Mapping[str, Any]) -> str:
-    """A version id: its time to the millisecond (UTC), so that ids sort by age, and a short hash of what it is about."""
-    stamp = datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%S%f")[:-3]
+def version_of(moment: float, about: Mapping[str, Any]) -> str:
+    """Returns a version id: the time in milliseconds (UTC), so that ids sort by age, and a short hash of ``about``."""
+    stamp = datetime.fromtimestamp(moment, UTC).strftime("%Y%m%dT%H%M%S%f")[:-3]
     return f"{stamp}Z-{blake2b(msgspec.json.encode(about, order='sorted'), digest_size=4).hexdigest()}"
 
 
@@ -119,7 +119,7 @@ def _run(
     parts: TrainingParts,
     engine: EngineName,
     force: bool,
-    at: float,
+    moment: float,
     progress: Progress,
     options: TrainingOptions,
     incremental: bool,
@@ -133,13 +133,13 @@ def _run(
     try:
         previous = _previous(parts.store, parent) if incremental else None
         learning = Learning(using, options, read_metadata(parts.archive), previous, progress)
-        trained, manifest = _learn(parts, learning, at, parent)
+        trained, manifest = _learn(parts, learning, moment, parent)
         written = _write(parts.store, trained, manifest, learning)
     finally:
         using.close()
     with _step("gate"):
         gate.admit(parts.store, manifest, written, _lengths(trained, options), options.gate)
-    publish.activate(parts.store, parts.hints, manifest.version, parent, at)
+    publish.activate(parts.store, parts.hints, manifest.version, parent, moment)
     publish.expire(parts.store, options.keep_versions)
     return manifest
 
@@ -152,7 +152,7 @@ def _unseen(parts: TrainingParts, active: str) -> int:
 
 
 def _previous(store: ModelStore, parent: str | None) -> Als | None:
-    """The factors to go on from; none where there are none yet, and then training is a full one."""
+    """Returns the factors of the active version. None: there are none, and training is full."""
     if parent is not None:
         try:
             return Als.load(store.value(parent, "als"))
@@ -162,10 +162,12 @@ def _previous(store: ModelStore, parent: str | None) -> Als | None:
     return None
 
 
-def _learn(parts: TrainingParts, learning: Learning, at: float, parent: str | None) -> tuple[_Trained, Manifest]:
+def _learn(
+    parts: TrainingParts, learning: Learning, moment: float, parent: str | None
+) -> tuple[_TrainedModels, Manifest]:
     offsets, options, progress = ends(parts.archive), learning.options, learning.progress
     with _step("interactions"):
-        table = learning.engine.interactions(parts.archive.files(topics.EVENTS), options.interactions(at), progress)
+        table = learning.engine.interactions(parts.archive.files(topics.EVENTS), options.interactions(moment), progress)
         interactions = from_arrow(table, offsets)
     with _step("evaluation"):
         held_out = 0 if learning.previous is not None else options.held_out_users
@@ -174,21 +176,21 @@ def _learn(parts: TrainingParts, learning: Learning, at: float, parent: str | No
         trained = _trained(learning, interactions)
     with _step("weights"):
         trained = trained._replace(weights=_weights(parts, learning, parent))
-    return trained, _manifest(trained, learning, at, metrics, parent)
+    return trained, _manifest(trained, learning, moment, metrics, parent)
 
 
-def _trained(learning: Learning, interactions: Interactions) -> _Trained:
+def _trained(learning: Learning, interactions: Interactions) -> _TrainedModels:
     options = learning.options
     als = learning.factorization(interactions)
     near = neighbours.train(interactions, options.neighbours, learning.progress)
-    more = options.models if interactions.matrix.nnz <= options.models_limit else ()
-    names = dict.fromkeys((options.algorithm, *more))
+    further_names = options.models if interactions.matrix.nnz <= options.models_limit else ()
+    names = dict.fromkeys((options.algorithm, *further_names))
     further = {name: learning.model(name, interactions) for name in names if name not in _ALWAYS}
-    return _Trained(interactions, als, near, further.get(options.algorithm, als), further)
+    return _TrainedModels(interactions, als, near, further.get(options.algorithm, als), further)
 
 
 def _weights(parts: TrainingParts, learning: Learning, parent: str | None) -> SourceWeights | None:
-    """Learned anew by a full training; an incremental one keeps those of the active version."""
+    """Learns source weights in a full training. An incremental one keeps those of the active version."""
     if learning.previous is None:
         return parts.weigh(parts.archive, learning.options, learning.progress) if parts.weigh else None
     held = parent is not None and _WEIGHTS in parts.store.manifest(parent).values
@@ -196,10 +198,10 @@ def _weights(parts: TrainingParts, learning: Learning, parent: str | None) -> So
 
 
 def _manifest(
-    trained: _Trained, learning: Learning, at: float, metrics: dict[str, float], parent: str | None
+    trained: _TrainedModels, learning: Learning, moment: float, metrics: dict[str, float], parent: str | None
 ) -> Manifest:
     options, engine = learning.options, learning.engine.name
-    offsets, settings = trained.interactions.offsets, options.as_dict(at)
+    offsets, settings = trained.interactions.offsets, options.as_dict(moment)
     settings |= {
         name: msgspec.to_builtins(parameters_of(name, options.parameters)) for name in ("popularity", *trained.further)
     }
@@ -207,8 +209,8 @@ def _manifest(
     with_neighbours = int((trained.neighbours.indices[:, 0] >= 0).sum())
     made_by = {"regularization": trained.als.regularization, "alpha": trained.als.alpha}
     return Manifest(
-        version=version_of(at, about),
-        created_at=datetime.fromtimestamp(at, UTC),
+        version=version_of(moment, about),
+        created_at=datetime.fromtimestamp(moment, UTC),
         algorithm=_algorithm(learning),
         engine=engine,
         parameters=settings | made_by | {"incremental": learning.previous is not None},
@@ -223,15 +225,15 @@ def _manifest(
 
 
 def _algorithm(learning: Learning) -> str:
-    """Whose lists they are; what Spark factorizes by is ALS."""
+    """Returns the algorithm of the lists. Spark always factorizes by ALS."""
     options = learning.options
     if options.algorithm not in options.factorizations:
         return options.algorithm
     return options.factorization if learning.engine.name == "single" else "als"
 
 
-def _write(store: ModelStore, trained: _Trained, manifest: Manifest, learning: Learning) -> dict[str, int]:
-    """Writes the version; returns how many lists of each kind it was given."""
+def _write(store: ModelStore, trained: _TrainedModels, manifest: Manifest, learning: Learning) -> dict[str, int]:
+    """Writes the version. Returns the number of written lists by kind."""
     options, interactions = learning.options, trained.interactions
     values = {
         "als": _stored(trained.als, interactions, options.stored_users).save(),
@@ -247,20 +249,20 @@ def _write(store: ModelStore, trained: _Trained, manifest: Manifest, learning: L
     }
     written: dict[str, int] = {}
     with _step("write"):
-        store.write(manifest, values, {kind: _counted(each, kind, written) for kind, each in lists.items()})
+        store.write(manifest, values, {kind: _counted(entries, kind, written) for kind, entries in lists.items()})
     return written
 
 
 def _stored(als: Als, interactions: Interactions, limit: int) -> Als:
-    """The factors of those who have a user_id, or of nobody where they are too many: fold-in serves the others."""
+    """Returns the factors with users who have a user_id, or without users above the limit. Serving folds in the others."""
     rows = known_users(interactions)
     if rows.size > limit:
         return als.without_users()
     return replace(als, user_ids=tuple(als.user_ids[row] for row in rows.tolist()), user_factors=als.user_factors[rows])
 
 
-def _lengths(trained: _Trained, options: TrainingOptions) -> gate.Lengths:
-    """How long each known user's list and each item's must be: full, or all that there is."""
+def _lengths(trained: _TrainedModels, options: TrainingOptions) -> gate.Lengths:
+    """Returns the expected length of each list: the full length, or all available items."""
     interactions, near = trained.interactions, trained.neighbours
     unseen = len(interactions.item_ids) - np.diff(interactions.matrix.indptr)
     alike = (near.indices >= 0).sum(axis=1).tolist()

@@ -1,4 +1,4 @@
-"""What a run learns by: the engine's factorization, and any algorithm of the registry by its name."""
+"""The algorithms of a training: the factorization of the engine, and algorithms of the registry by name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from schemas.errors import ConfigurationInvalid
 
 @dataclass(frozen=True)
 class Learning:
-    """Trains by the options; ``previous`` is the earlier version's factorization, to be gone on from."""
+    """Trains by the options. ``previous`` is the factorization of an earlier version to continue from."""
 
     engine: Engine
     options: TrainingOptions
@@ -31,24 +31,24 @@ class Learning:
     progress: Progress = quiet
 
     def factorization(self, interactions: Interactions) -> Als:
-        """The factors that every version holds."""
+        """Returns the factors that every version has."""
         return self.engine.als(interactions, self.options, self.progress, self.previous)
 
     def listing(self, interactions: Interactions) -> Recommender:
-        """The model whose lists are precomputed and which is measured."""
+        """Returns the model of the precomputed lists, which is also evaluated."""
         if self.options.algorithm in self.options.factorizations:
             return self.factorization(interactions)
         return self.model(self.options.algorithm, interactions)
 
     def model(self, name: str, interactions: Interactions) -> Recommender:
-        """What the algorithm of this name learns, with its parameters of the options."""
+        """Trains the algorithm of this name with its parameters of the options."""
         using = algorithm(name)
         context = Context(metadata=self.metadata, threads=self.options.threads, progress=self.progress)
         return using.train(interactions, parameters_of(name, self.options.parameters), context)
 
 
 def parameters_of(name: str, given: Mapping[str, Mapping[str, Any]]) -> Any:
-    """The algorithm's parameters, its defaults where none are given; raises ConfigurationInvalid."""
+    """Returns the algorithm's parameters, with defaults for missing ones. Raises ConfigurationInvalid."""
     using = algorithm(name)
     try:
         return msgspec.convert(dict(given.get(name, {})), using.parameters, strict=False)
@@ -58,7 +58,7 @@ def parameters_of(name: str, given: Mapping[str, Mapping[str, Any]]) -> Any:
 
 
 def require_known(options: TrainingOptions) -> None:
-    """Raises ConfigurationInvalid where an algorithm or its parameters cannot be used: before any work."""
+    """Raises ConfigurationInvalid, before any work, if an algorithm or its parameters are invalid."""
     for name in {options.algorithm, *options.models, *options.parameters}:
         parameters_of(name, options.parameters)
         unknown = set(options.parameters.get(name, {})) - set(algorithm(name).parameters.__dataclass_fields__)

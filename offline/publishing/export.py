@@ -1,4 +1,4 @@
-"""Copies of a version outside the model store: each target whole or not at all, and none in the way of publishing."""
+"""Exports a version to targets outside the model store. Each export is atomic, and a failure does not stop publishing."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from schemas.ports import ListRow, ModelStore, VersionTarget
 
 TRIES: Final = 4
 TOTAL_SECONDS: Final = 120.0
-"""After which a target that fails is not tried again."""
+"""Time limit of the attempts for one target, in seconds."""
 
 _log = structlog.get_logger()
 
 
 class Exports:
-    """Copies versions to every target. Raises nothing: the version answers already."""
+    """Exports versions to every target. It raises nothing, because the version is already active."""
 
     def __init__(self, targets: Sequence[VersionTarget] = ()) -> None:
         self._targets = tuple(targets)
 
     def __bool__(self) -> bool:
-        """Whether there is any target."""
+        """True if there is a target."""
         return bool(self._targets)
 
     def export(self, store: ModelStore, version: str) -> list[str]:
-        """Write a version of the store to every target, a failed one tried again; a sentence for each that failed."""
+        """Writes a version to every target, with retries. Returns a sentence for each failed target."""
         return [sentence for target in self._targets if (sentence := _exported(target, store, version))]
 
     def stored(self, store: ModelStore) -> frozenset[str]:
-        """The store's versions now, to be handed to ``forget`` later; none where nothing is exported."""
-        return frozenset(each.version for each in store.versions()) if self._targets else frozenset()
+        """Returns the current versions of the store, for ``forget``. Empty without targets."""
+        return frozenset(manifest.version for manifest in store.versions()) if self._targets else frozenset()
 
     def forget(self, store: ModelStore, before: frozenset[str]) -> None:
-        """Remove what the store held before and has removed since; what cannot be removed is logged and stays."""
+        """Removes from targets the versions that the store has removed since ``before``. Failures are logged."""
         for version in sorted(before - self.stored(store)):
             for target in self._targets:
                 _removed(target, version)
@@ -76,7 +76,7 @@ def _write(target: VersionTarget, store: ModelStore, version: str) -> None:
 
 
 def _rows(store: ModelStore, manifest: Manifest, kind: str) -> Iterator[ListRow]:
-    """The lists of a kind; raises ExportFailed where they are not as many as the manifest says."""
+    """Yields the lists of a kind. Raises ExportFailed if their number differs from the manifest."""
     count = 0
     for key, value in store.entries(manifest.version, kind):
         read = ScoredList.load(value)

@@ -1,6 +1,6 @@
-"""Similarities, lists and factors that others made, as the values that a version is made of.
+"""External models: checks uploaded similarities, lists and factors, and turns them into values of a version.
 
-Every kind is a table of one row a fact; what is wrong with it is said with the row (from 0) and the column.
+Every kind is a table. An error names the row (from 0) and the column.
 """
 
 from __future__ import annotations
@@ -20,59 +20,61 @@ from models.structures.lists import ITEMS, USERS, ScoredList
 from offline.training.lists import Packed, item_lists
 from schemas.errors import PublicationInvalid
 
-Kind = Literal["neighbours", "lists", "factors"]
-COLUMNS: Final[Mapping[Kind, pa.Schema]] = {
+ExternalModelKind = Literal["neighbours", "lists", "factors"]
+COLUMNS: Final[Mapping[ExternalModelKind, pa.Schema]] = {
     "neighbours": pa.schema([("item_id", pa.string()), ("neighbour_id", pa.string()), ("score", pa.float32())]),
     "lists": pa.schema([("user_id", pa.string()), ("item_id", pa.string()), ("score", pa.float32())]),
     "factors": pa.schema([("of", pa.string()), ("id", pa.string()), ("vector", pa.list_(pa.float32()))]),
 }
 """The columns of each kind; ``of`` is ``user`` or ``item``."""
 MOST: Final = 1_000
-"""Items that one list may have."""
+"""Maximum number of items of one list."""
 _LONGEST_ID: Final = 128
 _BLOCK: Final = 1_024
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExternalModelOptions:
-    """What is not said by the rows."""
+    """Options that the rows do not contain."""
 
     user_list: int = 100
-    """Length of lists made of factors; lists that are given stay as they are."""
+    """Length of lists computed from factors. Uploaded lists stay unchanged."""
     item_list: int = 50
     regularization: float = 1.0
-    """λ of factors, by which people's newest events are folded in; see ``models.als``."""
+    """λ of the factors, used by fold-in; see ``models.als``."""
     alpha: float = 1.0
 
 
 @dataclass(frozen=True)
 class ExternalModel:
-    """What takes the place of the parent's: values by name, and lists by kind."""
+    """Values by name and lists by kind that replace those of the parent version."""
 
     rows: int
     values: Mapping[str, bytes] = field(default_factory=dict)
     lists: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
 
 
-def external_model_of(kind: Kind, table: pa.Table, making: ExternalModelOptions | None = None) -> ExternalModel:
-    """The values and lists that a table gives; raises PublicationInvalid with the row and the column at fault."""
+def external_model_of(
+    kind: ExternalModelKind, table: pa.Table, making: ExternalModelOptions | None = None
+) -> ExternalModel:
+    """Returns the values and lists of a table. Raises PublicationInvalid with the wrong row and column."""
     checked = _checked(kind, table)
     return _MAKERS[kind](checked, making or ExternalModelOptions())
 
 
 def _neighbours(table: pa.Table, making: ExternalModelOptions) -> ExternalModel:
-    """An item's neighbours, best first; ties in the order given."""
+    """Returns the neighbours of each item, best first, ties in input order."""
     _refuse_self(table)
     groups = dict(_grouped(table, "item_id", "neighbour_id"))
     names = dict.fromkeys((*groups, *table["neighbour_id"].to_pylist()))
     item_ids = tuple(names)
     place = {item_id: number for number, item_id in enumerate(item_ids)}
-    width = max(len(each) for each in groups.values())
+    width = max(len(neighbour_id) for neighbour_id in groups.values())
     indices = np.full((len(item_ids), width), -1, dtype=np.int32)
     scores = np.zeros((len(item_ids), width), dtype=np.float32)
     for item_id, similar in groups.items():
         row, count = place[item_id], len(similar)
-        indices[row, :count] = [place[each] for each in similar.item_ids]
+        indices[row, :count] = [place[neighbour_id] for neighbour_id in similar.item_ids]
         scores[row, :count] = similar.scores
     value = Neighbours(item_ids, indices, scores)
     lists = dict(item_lists(value, making.item_list))
@@ -80,12 +82,12 @@ def _neighbours(table: pa.Table, making: ExternalModelOptions) -> ExternalModel:
 
 
 def _lists(table: pa.Table, _: ExternalModelOptions) -> ExternalModel:
-    packed = {user_id: found.save() for user_id, found in _grouped(table, "user_id", "item_id")}
+    packed = {user_id: scored_list.save() for user_id, scored_list in _grouped(table, "user_id", "item_id")}
     return ExternalModel(table.num_rows, {}, {USERS: packed})
 
 
 def _factors(table: pa.Table, making: ExternalModelOptions) -> ExternalModel:
-    """Factors, and the lists of the users that have some: by the inner product, over every item."""
+    """Returns factors, and user lists by the inner product over all items."""
     widths = pc.list_value_length(table["vector"]).to_numpy()
     _refuse(widths != widths[0], table, "vector", f"has not {widths[0]} numbers, as the first row has")
     _refuse(np.full(1, widths[0] < 1), table, "vector", "is empty")
@@ -104,7 +106,7 @@ def _factors(table: pa.Table, making: ExternalModelOptions) -> ExternalModel:
     return ExternalModel(table.num_rows, {Als.kind: als.save()}, {USERS: dict(_best(als, making.user_list))})
 
 
-_MAKERS: Final[Mapping[Kind, Callable[[pa.Table, ExternalModelOptions], ExternalModel]]] = {
+_MAKERS: Final[Mapping[ExternalModelKind, Callable[[pa.Table, ExternalModelOptions], ExternalModel]]] = {
     "neighbours": _neighbours,
     "lists": _lists,
     "factors": _factors,
@@ -117,14 +119,19 @@ def _best(als: Als, count: int) -> Iterator[Packed]:
         chosen = best_rows(scores, count)
         values = np.take_along_axis(scores, chosen.positions, axis=1)
         user_ids, lengths = als.user_ids[begin : begin + _BLOCK], chosen.lengths.tolist()
-        for user_id, places, found, length in zip(
+        for user_id, places, scores_of_user, length in zip(
             user_ids, chosen.positions.tolist(), values.tolist(), lengths, strict=True
         ):
-            yield user_id, ScoredList(tuple(als.item_ids[at] for at in places[:length]), tuple(found[:length])).save()
+            yield (
+                user_id,
+                ScoredList(
+                    tuple(als.item_ids[place] for place in places[:length]), tuple(scores_of_user[:length])
+                ).save(),
+            )
 
 
-def _checked(kind: Kind, table: pa.Table) -> pa.Table:
-    """The columns of the kind alone, in their types, without anything missing."""
+def _checked(kind: ExternalModelKind, table: pa.Table) -> pa.Table:
+    """Returns only the columns of the kind, with their types and without missing values."""
     expected = COLUMNS[kind]
     if missing := [name for name in expected.names if name not in table.column_names]:
         raise PublicationInvalid(
@@ -173,7 +180,7 @@ def _refuse_twice(keys: list[Any], name: str) -> None:
 
 
 def _refuse(wrong: np.ndarray[Any, np.dtype[np.bool_]], table: pa.Table, name: str, what: str) -> None:
-    """Raise PublicationInvalid for the first row that is wrong."""
+    """Raises PublicationInvalid for the first wrong row."""
     if wrong.any():
         row = int(np.argmax(wrong))
         given = str(table[name][row].as_py())[:80]
@@ -181,16 +188,16 @@ def _refuse(wrong: np.ndarray[Any, np.dtype[np.bool_]], table: pa.Table, name: s
 
 
 def _grouped(table: pa.Table, key: str, member: str) -> Iterator[tuple[str, ScoredList]]:
-    """Each key's members, best first; raises PublicationInvalid where one is there twice, or are too many."""
+    """Yields the members of each key, best first. Raises PublicationInvalid for duplicates or too many members."""
     keys, members, scores = table[key].to_pylist(), table[member].to_pylist(), table["score"].to_numpy()
     _refuse_twice(list(zip(keys, members, strict=True)), member)
     rows_of: dict[str, list[int]] = {}
-    for row, each in enumerate(keys):
-        rows_of.setdefault(each, []).append(row)
-    for each, rows in rows_of.items():
+    for row, group in enumerate(keys):
+        rows_of.setdefault(group, []).append(row)
+    for group, rows in rows_of.items():
         if len(rows) > MOST:
             raise PublicationInvalid(
-                f"row {rows[MOST]}: '{each}' has more than {MOST:,} rows; send its best", field=key, row=rows[MOST]
+                f"row {rows[MOST]}: '{group}' has more than {MOST:,} rows; send its best", field=key, row=rows[MOST]
             )
         best = sorted(rows, key=lambda row: -scores[row])
-        yield each, ScoredList(tuple(members[row] for row in best), tuple(float(scores[row]) for row in best))
+        yield group, ScoredList(tuple(members[row] for row in best), tuple(float(scores[row]) for row in best))

@@ -1,6 +1,6 @@
-"""What a version must show before it may answer: looked at in the store, as its readers will see it.
+"""The gate: checks a version in the store before it becomes active.
 
-What is enough is set beforehand (``offline.publishing.thresholds``), not by whoever trains.
+The limits are set in advance (``offline.publishing.thresholds``), not by the training.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from schemas.manifest import Manifest
 from schemas.ports import ModelStore
 
 _DEVIATIONS: Final = 2.0
-"""Standard errors within which a difference may be chance."""
+"""Number of standard errors within which a difference may be chance."""
 _FURTHEST: Final = 100
-"""Versions that are gone back through for one that was measured: incremental trainings are not."""
+"""Maximum number of ancestors searched for a measured version. Incremental trainings are not measured."""
 
 Lengths = Mapping[str, Mapping[str, int]]
-"""How long each key's list must be, by kind of list; a sample of the keys will do."""
+"""Expected length of each list by kind and key. A sample of the keys is enough."""
 
 _log = structlog.get_logger()
 
@@ -38,12 +38,12 @@ def admit(
     lengths: Lengths,
     thresholds: GateThresholds | None = None,
 ) -> None:
-    """Raise ModelRefused, with every objection, where there is one; raises ModelStoreUnavailable."""
-    found = objections(store, manifest, written, lengths, thresholds)
-    if found:
-        _log.warning("the gate refused a version", version=manifest.version, objections=found)
+    """Raises ModelRefused with all objections, if there is one; raises ModelStoreUnavailable."""
+    reasons = objections(store, manifest, written, lengths, thresholds)
+    if reasons:
+        _log.warning("the gate refused a version", version=manifest.version, objections=reasons)
         raise ModelRefused(
-            f"version {manifest.version} is in the store but not active: {'; '.join(found)}."
+            f"version {manifest.version} is in the store but not active: {'; '.join(reasons)}."
             f" `freshet models promote {manifest.version}` makes it active all the same"
         )
 
@@ -55,9 +55,9 @@ def objections(
     lengths: Lengths,
     thresholds: GateThresholds | None = None,
 ) -> list[str]:
-    """What speaks against this version, which is in the store already; nothing if it may be activated.
+    """Returns the objections to a stored version. Empty if it may be activated.
 
-    ``written`` is how many lists of each kind were handed to the store. Raises ModelStoreUnavailable.
+    ``written`` is the number of lists written to the store, by kind. Raises ModelStoreUnavailable.
     """
     limits = thresholds or GateThresholds()
     return [
@@ -105,7 +105,7 @@ def _of_counts(manifest: Manifest, written: Mapping[str, int]) -> Iterator[str]:
 
 
 def _of_lists(store: ModelStore, manifest: Manifest, lengths: Lengths, sample: int) -> Iterator[str]:
-    """The first list of each kind that is wrong, of a sample that is the same whenever one looks."""
+    """Yields the first wrong list of each kind, from a fixed sample."""
     for kind, of_kind in lengths.items():
         for key in list(of_kind)[:: max(1, len(of_kind) // sample)]:
             stored = store.entry(manifest.version, kind, key)
@@ -127,22 +127,22 @@ def _wrong_with(stored: bytes, length: int) -> str | None:
 
 
 def _of_quality(manifest: Manifest, limits: GateThresholds, champion: str | None) -> Iterator[str]:
-    """What its own figures say, whatever answers now."""
-    name, found = limits.metric, manifest.metrics
-    own, popular = found.get(name), found.get(BASELINE + name)
+    """Yields objections by the version's own metrics, independent of the active version."""
+    name, metrics = limits.metric, manifest.metrics
+    own, popular = metrics.get(name), metrics.get(BASELINE + name)
     if limits.measured and own is None:
         yield f"its {name} was not measured"
     if limits.least is not None and own is not None and own < limits.least:
         yield f"its {name} of {own:.4f} is below the least of {limits.least:.4f}"
     if champion is not None and own is not None and popular is not None and own <= popular:
         yield f"its {name} of {own:.4f} is no better than popularity's {popular:.4f}"
-    covered = found.get(COVERAGE)
+    covered = metrics.get(COVERAGE)
     if covered is not None and covered < limits.coverage:
         yield f"it recommends {covered:.2%} of the items at all, fewer than {limits.coverage:.2%}"
 
 
 def _of_champion(manifest: Manifest, limits: GateThresholds, champion: Manifest | None) -> Iterator[str]:
-    """In which segments it is worse than the version that answers by more than it may be, and than chance would be."""
+    """Yields objections by segments that are worse than the champion by more than the limit and chance."""
     if champion is None:
         return
     for segment, share in limits.worse.items():
@@ -165,13 +165,13 @@ def _of_champion(manifest: Manifest, limits: GateThresholds, champion: Manifest 
 
 
 def _error(manifest: Manifest, mean: float, suffix: str) -> float:
-    """The most that the standard error of a mean of figures from 0 to 1 can be; 0 where the count is not known."""
+    """Returns the maximum standard error of a mean of values from 0 to 1. 0 if the count is unknown."""
     people = manifest.metrics.get(PEOPLE + suffix, 0.0)
     return float(np.sqrt(max(0.0, mean * (1 - mean)) / people)) if people > 0 else 0.0
 
 
 def measured(store: ModelStore, version: str | None, metric: str) -> Manifest | None:
-    """The version itself, or the nearest one before it that has this metric."""
+    """Returns the version or its nearest ancestor that has this metric."""
     for _ in range(_FURTHEST):
         if version is None:
             return None

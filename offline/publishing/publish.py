@@ -1,4 +1,4 @@
-"""Moves the pointer to a version, and says so on the ``models`` topic; removes versions that have expired."""
+"""Moves the active pointer to a version, writes a hint to the ``models`` topic, and removes expired versions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from schemas.ports import LogWriter, ModelStore
 Reason = Literal["published", "promoted", "rolled_back"]
 
 KEPT: Final = 5
-"""Versions that ``expire`` leaves, the active one and its parent beside them."""
+"""Number of versions that ``expire`` keeps, besides the active one and its parent."""
 _HINT_SECONDS: Final = 10.0
 
 _log = structlog.get_logger()
@@ -28,9 +28,9 @@ _log = structlog.get_logger()
 def activate(
     store: ModelStore, hints: LogWriter, version: str, expected: str | None, now: float, reason: Reason = "published"
 ) -> Manifest:
-    """Point to a version that is whole, if the pointer is still where it is expected; then say so.
+    """Makes a complete version active by compare-and-set, then writes a hint.
 
-    Raises PointerMoved, VersionUnknown, ModelStoreUnavailable. A hint that cannot be written is counted, no error.
+    Raises PointerMoved, VersionUnknown, ModelStoreUnavailable. A failed hint is only counted.
     """
     manifest = store.manifest(version)
     store.activate(version, expected)
@@ -41,14 +41,14 @@ def activate(
 
 
 def promote(store: ModelStore, hints: LogWriter, version: str, now: float) -> Manifest:
-    """Make any whole version the active one, whatever a gate said of it; raises as ``activate`` does."""
+    """Makes any complete version active, without the gate. Raises as ``activate`` does."""
     return activate(store, hints, version, store.active(), now, "promoted")
 
 
 def rollback(store: ModelStore, hints: LogWriter, now: float) -> Manifest:
-    """Go back to the active version's parent, or where that is gone to the newest older version.
+    """Makes the parent of the active version active, or the newest older version if the parent is gone.
 
-    Raises VersionUnknown where there is none, and as ``activate`` does.
+    Raises VersionUnknown if there is none, and as ``activate`` does.
     """
     active = store.active()
     if active is None:
@@ -57,19 +57,19 @@ def rollback(store: ModelStore, hints: LogWriter, now: float) -> Manifest:
 
 
 def expire(store: ModelStore, keep: int = KEPT) -> list[str]:
-    """Remove all but the newest ``keep`` versions, never the active one, its parent or the challenger.
+    """Removes all but the newest ``keep`` versions, never the active one, its parent or the challenger.
 
-    Returns what was removed.
+    Returns the removed versions.
     """
     active, versions = store.active(), store.versions()
-    spared = {active, store.challenger(), *(each.parent for each in versions if each.version == active)}
-    gone = [each.version for each in versions[max(0, keep) :] if each.version not in spared]
+    spared = {active, store.challenger(), *(manifest.parent for manifest in versions if manifest.version == active)}
+    gone = [manifest.version for manifest in versions[max(0, keep) :] if manifest.version not in spared]
     return [version for version in gone if _delete(store, version)]
 
 
 def _before(active: str, versions: Sequence[Manifest]) -> str:
-    names = [each.version for each in versions]
-    parent = next((each.parent for each in versions if each.version == active), None)
+    names = [manifest.version for manifest in versions]
+    parent = next((manifest.parent for manifest in versions if manifest.version == active), None)
     older = [name for name in names if name < active]
     if parent in names:
         return str(parent)

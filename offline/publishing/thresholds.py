@@ -1,4 +1,4 @@
-"""What the gate asks of a version, set beforehand in a TOML or JSON file that ``FRESHET_GATE`` names."""
+"""Limits of the gate, set in a TOML or JSON file that ``FRESHET_GATE`` names."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from schemas.errors import ConfigurationInvalid
 
 
 class GateThresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Shares are of the champion's figure: the newest version up to the active one that was measured.
+    """Limits of the gate. Shares are relative to the champion: the active version or its nearest measured ancestor.
 
-    Figures of two versions come from two hold-outs, a training apart; so what chance alone can explain (two standard
-    errors, as large as they can be for a figure from 0 to 1) never refuses.
+    Metrics of two versions come from different hold-outs. A difference within two standard errors (at their maximum for
+    values from 0 to 1) is therefore never an objection.
     """
 
     metric: str = "NDCG@10"
-    """By which versions are compared; any that a manifest holds by segment, so NDCG@10 or HR@10."""
+    """Metric that compares versions. It must be measured by segment: NDCG@10 or HR@10."""
     worse: dict[str, float] = msgspec.field(default_factory=lambda: {"all": 0.1, "new": 0.25, "long-term": 0.25})
-    """How much worse than the champion, as a share, by segment: all, new, occasional, long-term. Others do not matter."""
+    """Maximum loss against the champion, as a share, by segment: all, new, occasional, long-term."""
     least: float | None = None
-    """The metric below which nothing is published, whatever answers now."""
+    """Minimum value of the metric, independent of the champion."""
     measured: bool = False
-    """Whether what was not measured is refused: incremental trainings and what was made elsewhere are not."""
+    """True: refuse unmeasured versions. Incremental trainings and external models are unmeasured."""
     coverage: float = 0.0
-    """Least share of the items that are recommended to anybody at all."""
+    """Minimum item coverage, as a share of all items."""
     coverage_share: float = 0.5
-    """Least share of the champion's coverage."""
+    """Minimum share of the champion's coverage."""
     sample: int = 50
-    """Lists of each kind that are read back from the store."""
+    """Number of lists of each kind that are read back from the store."""
 
     def __post_init__(self) -> None:
         shares = {f"worse.{name}": share for name, share in self.worse.items()}
@@ -43,7 +43,7 @@ class GateThresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 def read_thresholds(path: Path | None) -> GateThresholds:
-    """The file's thresholds, the defaults without one; raises ConfigurationInvalid."""
+    """Returns the thresholds of the file, or the defaults without a file. Raises ConfigurationInvalid."""
     if path is None:
         return GateThresholds()
     try:

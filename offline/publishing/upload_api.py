@@ -15,7 +15,13 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from offline.config import OfflineSettings
-from offline.publishing.external_models import COLUMNS, ExternalModel, ExternalModelOptions, Kind, external_model_of
+from offline.publishing.external_models import (
+    COLUMNS,
+    ExternalModel,
+    ExternalModelKind,
+    ExternalModelOptions,
+    external_model_of,
+)
 from schemas.errors import (
     FreshetError,
     LeaseTaken,
@@ -29,22 +35,22 @@ from schemas.http.problems import ProblemError, as_response
 from schemas.manifest import Manifest
 
 MAX_BYTES: Final = 256 * 1024 * 1024
-"""The largest body; what is larger is published by `freshet models publish`."""
+"""Maximum size of a body. Larger models are published by `freshet models publish`."""
 _TOO_LARGE: Final = f"the body is larger than {MAX_BYTES:,} bytes; use `freshet models publish` for it"
 PARQUET: Final = frozenset({"application/vnd.apache.parquet", "application/x-parquet", "application/octet-stream"})
 NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 
 _log = structlog.get_logger()
 
-Receive = Callable[[Kind, ExternalModel], Manifest]
-"""Publishes what was made; blocks."""
+Receive = Callable[[ExternalModelKind, ExternalModel], Manifest]
+"""Publishes an external model. Blocks."""
 
 
 class UploadApi(NamedTuple):
-    """What the route is made of."""
+    """Dependencies of the route."""
 
     token: str
-    """Whoever sends it may publish; never empty."""
+    """Token of the authorization header; never empty."""
     receive: Receive
     making: ExternalModelOptions
 
@@ -57,7 +63,7 @@ def upload_api_of(settings: OfflineSettings, receive: Receive) -> UploadApi | No
 
 
 def build_router(upload_api: UploadApi) -> APIRouter:
-    """The route; problems are answered as RFC 9457 has them."""
+    """Returns the router. Errors are answered as RFC 9457 problems."""
     router = APIRouter(tags=["models"])
 
     @router.post("/v1/models/{kind}", summary="Publish similarities, lists or factors made elsewhere")
@@ -72,7 +78,7 @@ def build_router(upload_api: UploadApi) -> APIRouter:
 
 async def _published(upload_api: UploadApi, kind: str, request: Request) -> Response:
     _require_token(upload_api.token, request.headers.get("authorization", ""))
-    known = next((each for each in COLUMNS if each == kind), None)
+    known = next((known_kind for known_kind in COLUMNS if known_kind == kind), None)
     if known is None:
         raise ProblemError(404, "unknown-kind", f"there is no kind '{kind}'; send {', '.join(COLUMNS)}", field="kind")
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
@@ -92,10 +98,10 @@ def _require_token(token: str, given: str) -> None:
         )
 
 
-def _receive(upload_api: UploadApi, kind: Kind, media_type: str, body: bytes) -> tuple[Manifest, int]:
+def _receive(upload_api: UploadApi, kind: ExternalModelKind, media_type: str, body: bytes) -> tuple[Manifest, int]:
     try:
-        made = external_model_of(kind, read_table(kind, media_type, body), upload_api.making)
-        return upload_api.receive(kind, made), made.rows
+        model = external_model_of(kind, read_table(kind, media_type, body), upload_api.making)
+        return upload_api.receive(kind, model), model.rows
     except FreshetError as error:
         _log.warning("models_not_published", kind=kind, reason=str(error))
         raise _problem(error) from error
@@ -113,8 +119,8 @@ def _problem(error: FreshetError) -> ProblemError:
     return ProblemError(500, "failed", str(error))
 
 
-def read_table(kind: Kind, media_type: str, body: bytes) -> pa.Table:
-    """The rows of a body: Parquet, a JSON array of objects, or one object a line; raises PublicationInvalid."""
+def read_table(kind: ExternalModelKind, media_type: str, body: bytes) -> pa.Table:
+    """Returns the rows of a body: Parquet, a JSON array of objects, or one object per line. Raises PublicationInvalid."""
     if media_type in PARQUET:
         return read_parquet(io.BytesIO(body))
     try:
@@ -126,7 +132,7 @@ def read_table(kind: Kind, media_type: str, body: bytes) -> pa.Table:
 
 
 def read_parquet(source: Any) -> pa.Table:
-    """The table of a file or buffer; raises PublicationInvalid where it is not Parquet."""
+    """Returns the table of a Parquet file or buffer. Raises PublicationInvalid for another format."""
     try:
         return pq.ParquetFile(source).read()
     except (pa.ArrowException, OSError) as error:
@@ -135,7 +141,7 @@ def read_parquet(source: Any) -> pa.Table:
 
 def _lines(body: bytes) -> list[dict[str, Any]]:
     rows = []
-    for number, line in enumerate(each for each in body.split(b"\n") if each.strip()):
+    for number, line in enumerate(text for text in body.split(b"\n") if text.strip()):
         try:
             rows.append(msgspec.json.decode(line, type=dict[str, Any]))
         except msgspec.DecodeError as error:

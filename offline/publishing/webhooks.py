@@ -1,6 +1,6 @@
-"""Tells systems of new models by signed webhooks, as https://www.standardwebhooks.com has them.
+"""Sends notices of new models by signed webhooks, in the format of https://www.standardwebhooks.com.
 
-A receiver that is away delays and undoes nothing: the version answers already when it is told.
+The version is already active when a notice is sent, so an unavailable receiver delays nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from offline.metrics import WEBHOOKS
 from schemas.errors import ConfigurationInvalid, NotDelivered
 from schemas.ports import Clock, Poster
 
-Kind = Literal[
+NoticeKind = Literal[
     "model.published", "model.promoted", "model.rolled_back", "training.failed", "training.refused", "export.failed"
 ]
 
@@ -30,47 +30,47 @@ SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what every secret begins with
 TRIES: Final = 5
 TRY_SECONDS: Final = 5.0
 TOTAL_SECONDS: Final = 20.0
-"""How long one receiver is tried; several are told side by side."""
+"""Time limit for one receiver, in seconds. Receivers are notified in parallel."""
 
 _log = structlog.get_logger()
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
-    """What has become of the models."""
+    """A notice of a model change or failure."""
 
-    type: Kind
+    type: NoticeKind
     version: str | None
-    """The version that answers now; of a training that failed or was refused, None."""
+    """The version that is now active. None for a failed or refused training."""
     previous: str | None
-    """The version that answered before; of a training that failed or was refused, the one that still does."""
+    """The previously active version. For a failed or refused training: the one that stays active."""
     at: datetime
     message: str = ""
-    """Why a training or an export failed, or a version was refused."""
+    """Reason of a failure or refusal."""
 
     @classmethod
-    def of(cls, kind: Kind, version: str | None, previous: str | None, now: float, message: str = "") -> Self:
-        """As of ``now``, seconds since 1970."""
-        at = datetime.fromtimestamp(now, UTC)
-        return cls(type=kind, version=version, previous=previous, at=at, message=message)
+    def of(cls, kind: NoticeKind, version: str | None, previous: str | None, now: float, message: str = "") -> Self:
+        """Returns a notice of the time ``now``, in seconds since 1970."""
+        moment = datetime.fromtimestamp(now, UTC)
+        return cls(type=kind, version=version, previous=previous, at=moment, message=message)
 
 
 Tell = Callable[[Notice], int]
-"""Tells of a notice; returns how many receivers could not be told."""
+"""Sends a notice. Returns the number of failed deliveries."""
 
 
 def nobody(_: Notice) -> int:
-    """Tells nobody."""
+    """Sends no notice."""
     return 0
 
 
 def signature(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
-    """The ``webhook-signature`` header: ``v1,`` and the HMAC-SHA256 of ``id.timestamp.body``, in base64."""
+    """Returns the ``webhook-signature`` header: ``v1,`` and the HMAC-SHA256 of ``id.timestamp.body`` in base64."""
     signed = b".".join((message_id.encode(), str(timestamp).encode(), body))
     return "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
 
 
 def key_of(secret: str) -> bytes:
-    """The key in a secret such as ``whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw``; raises ConfigurationInvalid."""
+    """Returns the key of a secret such as ``whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw``; raises ConfigurationInvalid."""
     try:
         key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
     except (binascii.Error, ValueError):
@@ -84,7 +84,7 @@ def key_of(secret: str) -> bytes:
 
 
 class Webhooks:
-    """Posts notices to every URL. Raises ConfigurationInvalid where a URL or the secret cannot work."""
+    """Posts notices to every URL. Raises ConfigurationInvalid for an invalid URL or secret."""
 
     def __init__(
         self,
@@ -101,13 +101,13 @@ class Webhooks:
         self._key = key_of(secret) if urls else b""
 
     def tell(self, notice: Notice) -> int:
-        """Post to all, side by side; returns how many did not take it within their time. Raises nothing for that."""
+        """Posts to all receivers in parallel. Returns the number of failed deliveries; these raise nothing."""
         if not self._urls:
             return 0
         message_id, body = f"msg_{self._new_id()}", msgspec.json.encode(notice)
         with ThreadPoolExecutor(len(self._urls), "webhook") as pool:
-            told = list(pool.map(lambda url: self._deliver(url, message_id, body), self._urls))
-        return told.count(False)
+            delivered = list(pool.map(lambda url: self._deliver(url, message_id, body), self._urls))
+        return delivered.count(False)
 
     def _deliver(self, url: str, message_id: str, body: bytes) -> bool:
         try:
@@ -124,7 +124,7 @@ class Webhooks:
         return True
 
     def _headers(self, message_id: str, body: bytes) -> dict[str, str]:
-        """The id stays the same from try to try, so that a receiver can leave out what it has."""
+        """Returns the headers. The id is the same for all attempts, so that a receiver can drop duplicates."""
         timestamp = int(self._clock())
         return {
             "content-type": "application/json",

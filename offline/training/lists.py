@@ -24,7 +24,7 @@ from offline.training.factorization.blocks import in_order
 CELLS: Final = 4_000_000
 """Maximum number of scores in a block: 16 MB of float32 for each thread."""
 
-Rows = NDArray[np.intp]
+RowNumbers = NDArray[np.intp]
 Packed = tuple[str, bytes]
 """A key and its packed ``ScoredList``."""
 
@@ -56,12 +56,12 @@ def item_lists(neighbours: Neighbours, count: int, progress: Progress = quiet) -
             yield item_id, similar.save()
 
 
-def known_users(interactions: Interactions) -> Rows:
+def known_users(interactions: Interactions) -> RowNumbers:
     """Returns the rows of those who have a user_id."""
     return np.flatnonzero([not is_guest(user_id) for user_id in interactions.user_ids])
 
 
-def _block(model: Recommender, interactions: Interactions, rows: Rows, count: int) -> list[Packed]:
+def _block(model: Recommender, interactions: Interactions, rows: RowNumbers, count: int) -> list[Packed]:
     scores = model.score_histories(interactions.histories(rows))
     user_ids = [interactions.user_ids[row] for row in rows.tolist()]
     return packed(model.item_ids, user_ids, scores, interactions.matrix[rows], count)

@@ -40,7 +40,7 @@ class PopularityParameters:
             raise ConfigurationInvalid("days, window and least of popularity must be above 0")
 
 
-class _Rows(NamedTuple):
+class _BoardRows(NamedTuple):
     """Named sparse rows over the items."""
 
     names: tuple[str, ...]
@@ -119,7 +119,7 @@ def _last(interactions: Interactions, days: float) -> sp.csr_matrix | None:
     return recent
 
 
-def _rows(given: Iterator[tuple[str, Array]]) -> _Rows:
+def _rows(given: Iterator[tuple[str, Array]]) -> _BoardRows:
     """Returns the positive values as sparse rows."""
     names, lengths, items, scores = [], [0], [np.zeros(0, np.int32)], [np.zeros(0, np.float32)]
     for name, sums in given:
@@ -128,7 +128,7 @@ def _rows(given: Iterator[tuple[str, Array]]) -> _Rows:
         lengths.append(positions.size)
         items.append(positions)
         scores.append(sums[positions])
-    return _Rows(tuple(names), np.cumsum(lengths), np.concatenate(items), np.concatenate(scores))
+    return _BoardRows(tuple(names), np.cumsum(lengths), np.concatenate(items), np.concatenate(scores))
 
 
 def _sums(matrix: sp.csr_matrix) -> Array:

@@ -19,10 +19,8 @@ import scipy.optimize
 from numpy.typing import NDArray
 
 from models.source_weights import CURVES, Revisits, SourceWeights, Weight, curves
-from models.structures.arrays import Floats
+from models.structures.arrays import Doubles, Floats
 from models.structures.sparse import places
-
-Doubles = NDArray[np.float64]
 
 EDGES: Final = (3, 10, 40)
 """Numbers of interactions at which a person enters the next segment."""

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from models.als import Als
+from models.structures.arrays import Floats
 from offline.data.archive import Progress, quiet
 from offline.data.dataset import Interactions
 from offline.training.parameters import AlsParameters
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-Factors = np.ndarray[Any, np.dtype[np.float32]]
 
 
 def train(
@@ -60,7 +59,7 @@ def _ratings(session: SparkSession, interactions: Interactions) -> DataFrame:
     return session.createDataFrame(pa.table({name: pa.array(values, types[name]) for name, values in columns.items()}))
 
 
-def _dense(factors: DataFrame, count: int, width: int) -> Factors:
+def _dense(factors: DataFrame, count: int, width: int) -> Floats:
     """Returns rows in the order of their ids, shape (count, width)."""
     table = factors.toArrow()
     rows = table["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False)

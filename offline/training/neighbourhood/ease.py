@@ -18,6 +18,7 @@ from scipy.linalg import lapack
 from threadpoolctl import threadpool_limits
 
 from models.ease import Ease
+from models.structures.arrays import Floats
 from offline.data.archive import Progress, quiet
 from offline.data.dataset import Interactions
 from offline.training.algorithm import Algorithm, Context, FloatRange, IntegerRange
@@ -31,8 +32,6 @@ _POPULARITY: Final = 0.25
 """Nearness is co-occurrence divided by popularity to this power: between co-occurrence and cosine."""
 _ENTRY: Final = 8
 """Bytes of one stored weight: its position and its value."""
-
-Matrix = NDArray[np.float32]
 
 
 AUTO_ITEMS: Final = 12_000
@@ -78,12 +77,12 @@ class SparseEaseParameters(EaseParameters):
             raise ConfigurationInvalid("nearest of EASE by neighbourhoods must be above 0")
 
 
-class _Rows(NamedTuple):
+class _WeightRows(NamedTuple):
     """Weights as rows of items: lengths (I,), columns (m,) and values (m,), one row after the other."""
 
     lengths: NDArray[np.int64]
     columns: NDArray[np.int32]
-    values: Matrix
+    values: Floats
 
 
 class _Equations(NamedTuple):
@@ -91,8 +90,8 @@ class _Equations(NamedTuple):
 
     rows: sp.csr_matrix
     columns: sp.csc_matrix
-    diagonal: Matrix
-    penalty: Matrix
+    diagonal: Floats
+    penalty: Floats
 
 
 def train(
@@ -185,7 +184,7 @@ def _equations(interactions: Interactions, parameters: EaseParameters) -> _Equat
     return _Equations(rows, rows.tocsc(), diagonal.astype(np.float32), penalty.astype(np.float32))
 
 
-def _gram(equations: _Equations) -> Matrix:
+def _gram(equations: _Equations) -> Floats:
     """Returns the regularized Gram matrix (I, I)."""
     count = equations.diagonal.size
     gram = np.empty((count, count), dtype=np.float32)
@@ -196,7 +195,7 @@ def _gram(equations: _Equations) -> Matrix:
     return gram
 
 
-def _closed_form(gram: Matrix) -> Matrix:
+def _closed_form(gram: Floats) -> Floats:
     """Turns the regularized Gram matrix into B in place. The inverse is one triangle, which is mirrored."""
     if not invert(gram):
         raise ConfigurationInvalid("EASE cannot be solved with so little regularization: raise it")
@@ -208,7 +207,7 @@ def _closed_form(gram: Matrix) -> Matrix:
     return weights
 
 
-def _mirror(lower: Matrix) -> None:
+def _mirror(lower: Floats) -> None:
     """Fills the upper triangle from the lower one, in blocks."""
     for start in range(0, len(lower), _BLOCK):
         block = slice(start, start + _BLOCK)
@@ -217,7 +216,7 @@ def _mirror(lower: Matrix) -> None:
         lower[block, start + _BLOCK :] = lower[start + _BLOCK :, block].T
 
 
-def _solve_block(equations: _Equations, nearest: int, start: int) -> _Rows:
+def _solve_block(equations: _Equations, nearest: int, start: int) -> _WeightRows:
     """Solves the regressions of a block of items from ``start``. Rows are the predicted items."""
     common = (equations.columns[:, start : start + _BLOCK].T @ equations.rows).tocsr()
     common.sort_indices()
@@ -229,10 +228,10 @@ def _solve_block(equations: _Equations, nearest: int, start: int) -> _Rows:
         columns.append(others[chosen])
         values.append(_ridge(equations, others[chosen], shared[chosen]))
         lengths.append(chosen.size)
-    return _Rows(np.array(lengths), np.concatenate(columns).astype(np.int32), np.concatenate(values))
+    return _WeightRows(np.array(lengths), np.concatenate(columns).astype(np.int32), np.concatenate(values))
 
 
-def _nearest(others: NDArray[Any], shared: Matrix, item: int, diagonal: Matrix, count: int) -> NDArray[np.intp]:
+def _nearest(others: NDArray[Any], shared: Floats, item: int, diagonal: Floats, count: int) -> NDArray[np.intp]:
     """Returns the places in ``others`` of the nearest items, ascending, without the item itself."""
     places = np.flatnonzero(others != item)
     if places.size <= count:
@@ -241,7 +240,7 @@ def _nearest(others: NDArray[Any], shared: Matrix, item: int, diagonal: Matrix, 
     return np.sort(places[np.argpartition(-nearness, count)[:count]])
 
 
-def _ridge(equations: _Equations, items: NDArray[Any], shared: Matrix) -> Matrix:
+def _ridge(equations: _Equations, items: NDArray[Any], shared: Floats) -> Floats:
     """Returns the regression weights of these items. ``shared`` are their products with the predicted item."""
     if not items.size:
         return np.empty(0, dtype=np.float32)
@@ -251,35 +250,35 @@ def _ridge(equations: _Equations, items: NDArray[Any], shared: Matrix) -> Matrix
     _, weights, failed = lapack.sposv(gram.T, shared, lower=0, overwrite_a=1)
     if failed:
         raise ConfigurationInvalid("EASE cannot be solved with so little regularization: raise it")
-    solved: Matrix = weights.ravel()
+    solved: Floats = weights.ravel()
     return solved
 
 
-def _kept_of_dense(weights: Matrix, width: int) -> _Rows:
+def _kept_of_dense(weights: Floats, width: int) -> _WeightRows:
     """Returns the weights of each row with the largest absolute value, in ascending order of columns."""
     count = len(weights)
     if width >= count:
         columns = np.tile(np.arange(count, dtype=np.int32), count)
-        return _Rows(np.full(count, count), columns, weights.ravel())
+        return _WeightRows(np.full(count, count), columns, weights.ravel())
     largest = np.empty((count, width), dtype=np.int32)
     for row, line in enumerate(weights):
         largest[row] = np.sort(np.argpartition(-np.abs(line), width)[:width])
-    return _Rows(
+    return _WeightRows(
         np.full(count, width), largest.ravel(), np.take_along_axis(weights, largest.astype(np.intp), axis=1).ravel()
     )
 
 
-def _kept_of_sparse(weights: sp.csr_matrix, width: int) -> _Rows:
+def _kept_of_sparse(weights: sp.csr_matrix, width: int) -> _WeightRows:
     """Returns the weights of each row with the largest absolute value, in ascending order of columns."""
     lengths = np.diff(weights.indptr)
     mask = np.ones(weights.nnz, dtype=bool)
     for row in np.flatnonzero(lengths > width):
         place = slice(weights.indptr[row], weights.indptr[row + 1])
         mask[place][np.argpartition(-np.abs(weights.data[place]), width)[width:]] = False
-    return _Rows(np.minimum(lengths, width), weights.indices[mask], weights.data[mask])
+    return _WeightRows(np.minimum(lengths, width), weights.indices[mask], weights.data[mask])
 
 
-def _model(interactions: Interactions, rows: _Rows, parameters: EaseParameters) -> Ease:
+def _model(interactions: Interactions, rows: _WeightRows, parameters: EaseParameters) -> Ease:
     indptr = np.concatenate(([0], np.cumsum(rows.lengths)))
     return Ease(interactions.item_ids, indptr, rows.columns, rows.values, parameters.weighted)
 

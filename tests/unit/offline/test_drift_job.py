@@ -13,7 +13,7 @@ from adapters.sqlite_jobs import SqliteDocuments
 from models.als import Als
 from models.structures.lists import USERS, ScoredList
 from offline.jobs import drift_job
-from offline.jobs.schedule import SchedulePolicy, Seen, Trained, due
+from offline.jobs.schedule import SchedulePolicy, ScheduleState, VersionState, due
 from schemas.events import LoggedEvent
 from schemas.log import topics
 from schemas.log.codec import encode_event
@@ -132,11 +132,11 @@ def test_each_trigger_is_seen_and_leads_to_a_training_that_says_so(happen, publi
     [reason] = watched().reasons
     assert reason.startswith(said)
 
-    full = Trained(version="v2", at=AT.timestamp(), seen=100_000, new=1)
+    full = VersionState(version="v2", trained_at=AT.timestamp(), seen=100_000, new=1)
     now = AT.timestamp() + 1
     [job] = [
         each
-        for each in due(SchedulePolicy(), Seen(now=now, events=1, active=full, full=full, drift=[reason]))
+        for each in due(SchedulePolicy(), ScheduleState(now=now, events=1, active=full, full=full, drift=[reason]))
         if each.job == "train"
     ]
     assert (job.cause, job.reason) == ("drift", reason)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offline.jobs.schedule import LONGEST_PAUSE, RETRY_SECONDS, SchedulePolicy, Seen, Trained, due
+from offline.jobs.schedule import LONGEST_PAUSE, RETRY_SECONDS, SchedulePolicy, ScheduleState, VersionState, due
 from schemas.jobs import Run
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -14,11 +14,11 @@ POLICY = SchedulePolicy(new=1_000, share=0.1, age=86_400, incremental=300, archi
 
 
 def seen(**fields):
-    return Seen(**({"now": NOW.timestamp(), "events": 5_000} | fields))
+    return ScheduleState(**({"now": NOW.timestamp(), "events": 5_000} | fields))
 
 
 def trained(new=0, ago=400.0, events=5_000):
-    return Trained(version="v1", at=NOW.timestamp() - ago, seen=events, new=new)
+    return VersionState(version="v1", trained_at=NOW.timestamp() - ago, seen=events, new=new)
 
 
 def a_run(job, ago, outcome="done"):
@@ -39,7 +39,7 @@ def jobs(found):
 
 
 def test_an_empty_shop_has_nothing_to_do():
-    assert due(POLICY, Seen(now=0)) == []
+    assert due(POLICY, ScheduleState(now=0)) == []
 
 
 def test_the_first_event_is_reason_for_the_first_model():
