@@ -146,7 +146,7 @@ def limits() -> list[str]:
         ("Contexts of an item, per partition", f"{context.WIDTH:,} strongest"),
         (
             "Words searched for, per partition",
-            f"{queries.CELLS * queries.WORDS:,}, each with its {queries.WIDTH} strongest items",
+            f"{queries.BUCKETS * queries.WORDS:,}, each with its {queries.WIDTH} strongest items",
         ),
     ]
     return _table(("limit", "value"), rows)

@@ -1,7 +1,8 @@
-"""``with`` cells: what goes together with an item in a basket, a playlist or a collection; both ways alike.
+"""``with`` counters: the items that share a basket, a playlist or a collection with an item, in both directions.
 
 Items belong together where their events name the same ``basket_id``, ``playlist_id`` or ``collection_id``, or where
-they were put in the cart, bought or bookmarked in one session. A pair counts once a group, when its second item comes.
+they were put in the cart, bought or bookmarked in one session. A pair counts once in a group, when its second item
+arrives.
 """
 
 from __future__ import annotations
@@ -17,37 +18,37 @@ from signals.users import NEGATIVE, Entry
 
 HALF_LIFE: Final = 60 * DAY
 WIDTH: Final = 64
-"""Companions that outlive a trimming, an item and partition; the weakest go first."""
+"""Companions of an item that remain after a trimming, in each partition. The weakest are dropped."""
 SLACK: Final = 32
-"""Companions taken in beyond that before the next trimming."""
+"""Companions that may exceed WIDTH before the next trimming."""
 
 
 class BasketCounters(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """With one item: companions with their decayed co-occurrences in log space (HALF_LIFE)."""
+    """One item's companions with their decayed co-occurrences in log space (HALF_LIFE)."""
 
     companions: dict[str, float] = {}
 
 
 def gather(transitions: Iterable[Transition], changes: Changes) -> None:
-    """An item is paired with the earlier items of its group; a pair is removed with the retracted entry."""
+    """Pairs each item with the earlier items of its group. A retracted entry retracts its pairs."""
     for transition in transitions:
         for removed in transition.retracted:
-            for item, other, at in _pairs(removed, transition.earlier):
-                changes[item].append(Retraction((other, at)))
+            for item, other, amount in _pairs(removed, transition.earlier):
+                changes[item].append(Retraction((other, amount)))
         entry = transition.entry
         if entry is not None and entry.type not in NEGATIVE:
-            for item, other, at in _pairs(entry, transition.earlier):
-                changes[item].append((other, at))
+            for item, other, amount in _pairs(entry, transition.earlier):
+                changes[item].append((other, amount))
 
 
-def fold(cell: BasketCounters, by: Sequence[tuple[str, float] | Retraction]) -> BasketCounters:
-    """Pairs of a companion and time in half-lives count, those that are gone no longer."""
-    companions = cell.companions.copy()
-    for each in by:
-        if isinstance(each, Retraction):
-            take_from(companions, (each.by,))
+def fold(counters: BasketCounters, changes: Sequence[tuple[str, float] | Retraction]) -> BasketCounters:
+    """Returns the counters after these companions, each with its time in half-lives, are added or retracted."""
+    companions = counters.companions.copy()
+    for change in changes:
+        if isinstance(change, Retraction):
+            take_from(companions, (change.change,))
             continue
-        add_to(companions, (each,))
+        add_to(companions, (change,))
         if len(companions) > WIDTH + SLACK:
             companions = strongest(companions, WIDTH)
     return BasketCounters(companions)
@@ -62,9 +63,9 @@ KIND: Final = AggregateKind("with", BasketCounters(), gather, fold, merge)
 
 
 def _pairs(entry: Entry, others: Sequence[Entry]) -> Iterator[tuple[str, str, float]]:
-    """The pairs that an entry makes with the others of its group, both ways, and when in half-lives.
+    """Yields the pairs of an entry with the others of its group, in both directions, with their time in half-lives.
 
-    None where its item is there already.
+    Yields nothing if the group holds the item already.
     """
     if not entry.group:
         return
@@ -73,6 +74,6 @@ def _pairs(entry: Entry, others: Sequence[Entry]) -> Iterator[tuple[str, str, fl
         return
     firsts = {other.item: other for other in reversed(group)}
     for item, first in sorted(firsts.items()):
-        at = max(entry, first, key=lambda each: each.offset).at / HALF_LIFE
-        yield entry.item, item, at
-        yield item, entry.item, at
+        amount = max(entry, first, key=lambda member: member.offset).at / HALF_LIFE
+        yield entry.item, item, amount
+        yield item, entry.item, amount

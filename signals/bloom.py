@@ -1,9 +1,9 @@
-"""Bloom filters of two generations: what has long been forgotten by name is still known to have been.
+"""Bloom filters of two generations: they remember keys that are no longer kept by name.
 
 Bloom, "Space/time trade-offs in hash coding with allowable errors", CACM 1970; two generations as in Yoon, "Aging
-Bloom filter with two active buffers for dynamic sets", TKDE 2010. The newer one takes keys until half of its bits
-are set (at FULL keys or so), then becomes the older one. So at least the last FULL keys are known, at most twice as
-many, and a key that never was is taken for known with at most 2 * 2 ** -PROBES, 1.6 %.
+Bloom filter with two active buffers for dynamic sets", TKDE 2010. The newer generation takes keys until half of its
+bits are set, after about FULL keys. Then it becomes the older one. So the filter knows at least the last FULL keys, and
+at most twice as many. It takes an unknown key for a known one with a probability of at most 2 * 2 ** -7, or 1.6 %.
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ from zlib import crc32
 import msgspec
 
 BITS: Final = 16_384
-"""A generation has 2 KiB."""
+"""Bits of one generation: 2 KiB."""
 MULTIPLIERS: Final = (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F, 0x165667B1, 0xD3A2646D, 0xFD7046C5)
-"""One probe each: the top bits of the hash times an odd number."""
+"""Each gives one probe: the top bits of the hash times this odd number."""
 SHIFT: Final = 32 - 14
 FULL: Final = 1_620
-"""Keys at which half of a generation's bits are set: BITS * ln 2 / PROBES."""
+"""Number of keys at which half of a generation's bits are set: BITS * ln 2 / 7 probes."""
 
 
 class Bloom(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """The newer and the older generation (bit b is bit ``b % 8`` of byte ``b // 8``; empty for none), and keys in the newer."""
+    """The newer and the older generation, and the number of keys in the newer one.
+
+    Bit b of a generation is bit ``b % 8`` of byte ``b // 8``. A generation without keys is empty.
+    """
 
     newer: bytes = b""
     older: bytes = b""
@@ -32,30 +35,33 @@ class Bloom(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 def hash_of(key: str) -> int:
-    """The 32-bit hash that stands for a key."""
+    """Returns the 32-bit hash of a key."""
     return crc32(key.encode("utf-8", "surrogatepass"))
 
 
 def add(bloom: Bloom, key: str) -> Bloom:
-    """With this key; where the newer generation is full, it becomes the older one first."""
+    """Returns the filter with this key. A full newer generation becomes the older one first."""
     if bloom.count >= FULL:
         bloom = Bloom(b"", bloom.newer)
     bits = bytearray(bloom.newer or BITS // 8)
-    for at in _probes(key):
-        bits[at >> 3] |= 1 << (at & 7)
+    for probe in _probes(key):
+        bits[probe >> 3] |= 1 << (probe & 7)
     return Bloom(bytes(bits), bloom.older, bloom.count + 1)
 
 
 def holds(bloom: Bloom, key: str) -> bool:
-    """Whether the key was added, as far back as is known; sometimes, where it was not."""
+    """True if the key is among those that the filter knows; rarely true if it was never added."""
     probes = _probes(key)
-    return any(all(bits[at >> 3] >> (at & 7) & 1 for at in probes) for bits in (bloom.newer, bloom.older) if bits)
+    return any(
+        all(bits[probe >> 3] >> (probe & 7) & 1 for probe in probes) for bits in (bloom.newer, bloom.older) if bits
+    )
 
 
 def union(blooms: Sequence[Bloom]) -> Bloom:
-    """What any of them holds; for reading, as nothing says how many keys that is."""
+    """Returns a filter that holds what any of these holds. It is for reading only: its number of keys is unknown."""
     return Bloom(
-        _either([each.newer for each in blooms if each.newer]), _either([each.older for each in blooms if each.older])
+        _either([bloom.newer for bloom in blooms if bloom.newer]),
+        _either([bloom.older for bloom in blooms if bloom.older]),
     )
 
 

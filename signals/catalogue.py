@@ -1,4 +1,4 @@
-"""The catalogue view: items and users as their newest upserts leave them (pure)."""
+"""The catalogue view: items and users' attributes as their upserts leave them. Pure."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ from schemas.catalogue import Item, Profile, Upsert
 
 
 def merge_patch(target: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """RFC 7396: null removes a member, objects merge, anything else replaces."""
+    """Returns the target after a merge patch (RFC 7396): null removes a member, objects merge, other values replace."""
     merged = dict(target)
     for key, value in patch.items():
         if value is None:
             merged.pop(key, None)
         elif isinstance(value, dict):
-            below = merged.get(key)
-            merged[key] = merge_patch(below if isinstance(below, dict) else {}, value)
+            current = merged.get(key)
+            merged[key] = merge_patch(current if isinstance(current, dict) else {}, value)
         else:
             merged[key] = value
     return merged
 
 
 def fold_item(item: Item | None, upsert: Upsert, offset: int) -> Item:
-    """The item after one upsert; one at or before its version changes nothing. Raises msgspec.ValidationError."""
+    """Returns the item after one upsert. An upsert at or before its version changes nothing.
+
+    Raises msgspec.ValidationError.
+    """
     if item is not None and offset <= item.version:
         return item
     fields = _fields(item, upsert, {"item_id", "version", "first_at", "deleted"})
@@ -34,7 +37,7 @@ def fold_item(item: Item | None, upsert: Upsert, offset: int) -> Item:
 
 
 def fold_profile(profile: Profile | None, upsert: Upsert, offset: int) -> Profile:
-    """The user's attributes after one upsert; one at or before its version changes nothing."""
+    """Returns the user's attributes after one upsert. An upsert at or before their version changes nothing."""
     if profile is not None and offset <= profile.version:
         return profile
     fields = _fields(profile, upsert, {"user_id", "version", "deleted"})

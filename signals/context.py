@@ -1,6 +1,6 @@
-"""``ctx`` cells: one item's events by where and when: country, device, hour of the day.
+"""``ctx`` counters: one item's events by country, device and hour of the day.
 
-Read as what trends in a request's context. Weights of types come in when a cell is read.
+Serving reads from them what trends in a request's context. The weights of types come in at reading.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from signals.users import Entry
 
 HALF_LIFE: Final = 3 * DAY
 WIDTH: Final = 64
-"""Counts that outlive a trimming, an item and partition; the weakest go first."""
+"""Counts of an item that remain after a trimming, in each partition. The weakest are dropped."""
 SLACK: Final = 32
-"""Counts taken in beyond that before the next trimming."""
+"""Counts that may exceed WIDTH before the next trimming."""
 
 
 class ContextCounters(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -28,19 +28,19 @@ class ContextCounters(msgspec.Struct, array_like=True, frozen=True, gc=False):
     counts: dict[str, float] = {}
 
 
-def hour_label(at: float) -> str:
-    """The hour of the day (UTC) of a time (seconds since 1970)."""
-    return f"hour:{int(at % DAY // HOUR)}"
+def hour_label(seconds: float) -> str:
+    """Returns the label of the hour of the day (UTC) of a time (seconds since 1970)."""
+    return f"hour:{int(seconds % DAY // HOUR)}"
 
 
-def fold(cell: ContextCounters, by: Sequence[Entry | Retraction]) -> ContextCounters:
-    """Entries count in each of their contexts, those that are gone no longer."""
-    counts = cell.counts.copy()
-    for each in by:
-        if isinstance(each, Retraction):
-            take_from(counts, _counts(each.by))
+def fold(counters: ContextCounters, changes: Sequence[Entry | Retraction]) -> ContextCounters:
+    """Returns the counters after these entries are added to each of their contexts, or retracted."""
+    counts = counters.counts.copy()
+    for change in changes:
+        if isinstance(change, Retraction):
+            take_from(counts, _counts(change.change))
             continue
-        add_to(counts, _counts(each))
+        add_to(counts, _counts(change))
         if len(counts) > WIDTH + SLACK:
             counts = strongest(counts, WIDTH)
     return ContextCounters(counts)

@@ -19,28 +19,31 @@ from schemas.events import LoggedEvent
 from signals.users import Entry, Term, UserValue, entry_at, history, retracted
 
 HISTORY: Final = 32
-"""How many of a user's earlier entries a change may look at."""
+"""Limit of a user's earlier entries that a transition shows."""
 
 
 class Transition(NamedTuple):
-    """One event of a partition, with what its user's value said of it at its offset."""
+    """One event of a partition, with what its user's value held at its offset."""
 
     offset: int
     event: LoggedEvent
     entry: Entry | None
-    """What it became in its user's history; None for a repeat, and for what is no interaction."""
+    """The entry of the event in its user's history; None if the event is a repeat or no interaction."""
     earlier: tuple[Entry, ...] = ()
     """The user's entries before it, newest last, at most HISTORY."""
     retracted: tuple[Entry, ...] = ()
-    """The entries that it removed from the user's history."""
+    """The entries that the event removed from the user's history."""
     terms: tuple[Term, ...] = ()
-    """The user's searches, perhaps with later ones too."""
+    """The user's searches. Searches after the event may be among them."""
     shown: tuple[int, ...] = ()
-    """The offsets of the user's last impressions, likewise."""
+    """The offsets of the user's last impressions. Impressions after the event may be among them."""
 
 
 def transition(before: UserValue, after: UserValue, event: LoggedEvent, offset: int) -> Transition:
-    """An event, given its user's value before and after it; where the value is ahead of it, both are that value."""
+    """Returns the transition of an event, given its user's value before and after it.
+
+    If the stored value is ahead of the event, both values are the stored one.
+    """
     entry, earlier = entry_at(after, offset), history(after, offset, HISTORY)
     removed = retracted(before, event) if before is not after else ()
     # Not the whole value: thousands of these wait at once.
@@ -50,15 +53,15 @@ def transition(before: UserValue, after: UserValue, event: LoggedEvent, offset: 
 class Retraction(NamedTuple):
     """A change that a later event retracts."""
 
-    by: Any
+    change: Any
 
 
 Changes = defaultdict[str, list[Any]]
-"""By what a cell is about, what changes it, in order."""
+"""The changes of one kind's counters, in order, by subject."""
 
 
 def gather_entries(transitions: Iterable[Transition], changes: Changes) -> None:
-    """The entry of an interaction changes the counter of its item, until the entry is retracted."""
+    """Adds the entry of each interaction to the changes of its item, and the retraction of each entry removed."""
     for transition in transitions:
         for entry in transition.retracted:
             changes[entry.item].append(Retraction(entry))

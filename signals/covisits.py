@@ -1,7 +1,7 @@
-"""``next`` cells: directed co-visitation: after an item, which items the same users went on to.
+"""``next`` counters: directed co-visitation, the items that the same users visited after an item.
 
-An item is also linked back to those before it, by a share of the weight: what goes together goes together in either
-order, only less so. What is taken back stays in them, and decays.
+A visit also links back to the items before it, with a share of the weight, because related items are visited in either
+order. A retracted event stays counted here until it has decayed.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from signals.users import NEGATIVE, Entry
 
 NEXT_HALF_LIFE: Final = 120 * DAY
 NEXT_REACH: Final = 16
-"""How many distinct earlier items an interaction is linked to."""
+"""Limit of distinct earlier items that an interaction is linked to."""
 NEXT_FADING: Final = 0.8
-"""The n-th newest of them is linked with the weight n^-NEXT_FADING."""
+"""The link to the n-th newest of them has the weight n^-NEXT_FADING."""
 BACKWARD: Final = 0.25
-"""The share of a link's weight that the link back has."""
+"""Weight of the link back, as a share of the link's weight."""
 NEXT_WIDTH: Final = 128
-"""Followers that outlive a trimming, an item and partition; the weakest go first."""
+"""Followers of an item that remain after a trimming, in each partition. The weakest are dropped."""
 NEXT_SLACK: Final = 64
-"""Followers taken in beyond that before the next trimming: so most co-visits cost no search for the weakest."""
+"""Followers that may exceed NEXT_WIDTH before the next trimming, so that most co-visits need no trimming."""
 NEXT_WINDOW_SECONDS: Final = 365 * DAY
 """Earlier interactions older than this, by event time, are not linked."""
 _BACK: Final = math.log2(BACKWARD)
@@ -35,32 +35,32 @@ _WEIGHTS: Final = tuple(math.log2(distance**-NEXT_FADING) for distance in range(
 
 
 class CovisitCounters(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """After one item: followers with their decayed co-visits in log space (NEXT_HALF_LIFE)."""
+    """One item's followers with their decayed co-visits in log space (NEXT_HALF_LIFE)."""
 
     followers: dict[str, float] = {}
 
 
 def gather(transitions: Iterable[Transition], changes: Changes) -> None:
-    """The items that a user was at before are followed by the one of an interaction, and it, less so, by them."""
+    """Links the earlier items of a user to the item of each interaction, and that item back to them."""
     for transition in transitions:
         if (entry := transition.entry) is None or not (linked := _linked(entry, transition.earlier)):
             continue
-        own, at = entry.item, entry.at / NEXT_HALF_LIFE
-        back = []
+        own, time = entry.item, entry.at / NEXT_HALF_LIFE
+        links_back = []
         for item, weight in zip(linked, _WEIGHTS, strict=False):
-            amount = at + weight
+            amount = time + weight
             changes[item].append(((own, amount),))
-            back.append((item, amount + _BACK))
-        changes[own].append(back)
+            links_back.append((item, amount + _BACK))
+        changes[own].append(links_back)
 
 
-def fold(cell: CovisitCounters, by: Sequence[Sequence[tuple[str, float]]]) -> CovisitCounters:
-    """Each of ``by`` are links of one interaction."""
-    followers = cell.followers.copy()
-    if len(followers) + sum(map(len, by)) <= NEXT_WIDTH + NEXT_SLACK:
-        add_to(followers, chain.from_iterable(by))
+def fold(counters: CovisitCounters, changes: Sequence[Sequence[tuple[str, float]]]) -> CovisitCounters:
+    """Returns the counters after these links are added. Each change holds the links of one interaction."""
+    followers = counters.followers.copy()
+    if len(followers) + sum(map(len, changes)) <= NEXT_WIDTH + NEXT_SLACK:
+        add_to(followers, chain.from_iterable(changes))
         return CovisitCounters(followers)
-    for links in by:
+    for links in changes:
         add_to(followers, links)
         if len(followers) > NEXT_WIDTH + NEXT_SLACK:
             followers = strongest(followers, NEXT_WIDTH)
@@ -76,13 +76,13 @@ KIND: Final = AggregateKind("next", CovisitCounters(), gather, fold, merge)
 
 
 def _linked(entry: Entry, earlier: Sequence[Entry]) -> Iterable[str]:
-    """Distinct earlier items, newest first."""
+    """Returns the distinct earlier items, newest first."""
     items: dict[str, None] = {}
     if entry.type in NEGATIVE:
         return items
-    own, at = entry.item, entry.at
+    own, time = entry.item, entry.at
     for past in reversed(earlier):
-        if past.item != own and past.type not in NEGATIVE and at - past.at <= NEXT_WINDOW_SECONDS:
+        if past.item != own and past.type not in NEGATIVE and time - past.at <= NEXT_WINDOW_SECONDS:
             items[past.item] = None
             if len(items) == NEXT_REACH:
                 break

@@ -1,7 +1,7 @@
-"""Exponentially decayed counts kept in log space, so that 1997 neither vanishes nor overflows.
+"""Exponentially decayed counts in log space, where events of 1997 neither vanish nor overflow.
 
 A count with half-life h holds ``log2(sum_i 2 ** (t_i / h))`` over its events' times t_i. Its value at time
-``now`` is ``2 ** (count - now / h)``. The order of times does not matter; late events count as late ones.
+``now`` is ``2 ** (count - now / h)``. The order of events does not matter: a late event counts as of its own time.
 Forward decay: Cormode, Shkapenyuk, Srivastava, Xu, "Forward Decay", ICDE 2009.
 """
 
@@ -18,7 +18,7 @@ DAY: Final = 24 * HOUR
 
 
 def log_add(left: float, right: float) -> float:
-    """``log2(2**left + 2**right)``."""
+    """Returns ``log2(2**left + 2**right)``."""
     if left < right:
         left, right = right, left
     if right == NOTHING:
@@ -27,7 +27,7 @@ def log_add(left: float, right: float) -> float:
 
 
 def log_subtract(left: float, right: float) -> float:
-    """``log2(2**left - 2**right)``; nothing where that is not positive."""
+    """Returns ``log2(2**left - 2**right)``, or NOTHING if the difference is not positive."""
     if right == NOTHING:
         return left
     share = math.exp2(min(right - left, 1.0))
@@ -35,38 +35,38 @@ def log_subtract(left: float, right: float) -> float:
 
 
 def value_at(count: float, half_life: float, now: float) -> float:
-    """What a count is worth at ``now`` (seconds)."""
+    """Returns the value of a count at ``now`` (seconds)."""
     return math.exp2(min(count - now / half_life, 1_000.0))
 
 
-def add_to(counts: dict[str, float], by: Iterable[tuple[str, float]]) -> None:
-    """Change named counts in place: so much more (log space) of some names."""
-    for name, amount in by:
-        held = counts.get(name)
-        # As log_add does it, without a call for each.
-        if held is None:
+def add_to(counts: dict[str, float], amounts: Iterable[tuple[str, float]]) -> None:
+    """Add amounts (log space) to the counts of their names, in place."""
+    for name, amount in amounts:
+        count = counts.get(name)
+        # What log_add does, without a call for each amount.
+        if count is None:
             counts[name] = amount
-        elif held < amount:
-            counts[name] = amount + log2(1.0 + exp2(held - amount))
+        elif count < amount:
+            counts[name] = amount + log2(1.0 + exp2(count - amount))
         else:
-            counts[name] = held + log2(1.0 + exp2(amount - held))
+            counts[name] = count + log2(1.0 + exp2(amount - count))
 
 
-def take_from(counts: dict[str, float], by: Iterable[tuple[str, float]]) -> None:
-    """Change named counts in place: so much less (log space) of some names; a count of nothing is left out."""
-    for name, amount in by:
-        left = log_subtract(counts.pop(name, NOTHING), amount)
-        if left != NOTHING:
-            counts[name] = left
+def take_from(counts: dict[str, float], amounts: Iterable[tuple[str, float]]) -> None:
+    """Subtract amounts (log space) from the counts of their names, in place. A count of nothing is removed."""
+    for name, amount in amounts:
+        rest = log_subtract(counts.pop(name, NOTHING), amount)
+        if rest != NOTHING:
+            counts[name] = rest
 
 
 def strongest(counts: dict[str, float], width: int) -> dict[str, float]:
-    """The strongest ``width`` of named counts, in the order of their strength."""
+    """Returns the ``width`` greatest counts by name, in ascending order."""
     return {name: counts[name] for name in sorted(counts, key=lambda name: (counts[name], name))[-width:]}
 
 
 def summed(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """Named counts of several places as one."""
+    """Returns the sum of counts by name over several parts."""
     merged: dict[str, float] = {}
     for part in parts:
         for name, count in part.items():

@@ -1,9 +1,10 @@
-"""``exp`` cells: how often an item was shown, and what that led to, by place in the list.
+"""``exp`` counters: an item's impressions and the interactions that answered them, by position in the list.
 
-An ``impression`` event says what was shown, in order, from its ``position`` on; an interaction that names its
-``recommendation_id`` and ``position`` answers it. What is taken back is no answer any longer; what was shown stays.
+An ``impression`` event names the items shown, in order, from its ``position`` on. An interaction that names its
+``recommendation_id`` and ``position`` answers an impression. A retracted interaction no longer counts as an answer; the
+impression still counts.
 
-Read as clicks over expected clicks: a place that is looked at half as often as the first counts half an impression
+Serving reads clicks over expected clicks: a position examined half as often as the first counts half an impression
 (Zhang, Jones, "Comparing click logs and editorial labels for training query rewriting", QLWA at WWW 2007).
 """
 
@@ -22,20 +23,20 @@ from signals.users import NEGATIVE, TYPES, Entry
 
 HALF_LIFE: Final = 14 * DAY
 BEGINS: Final = (0, 1, 2, 3, 4, 5, 10, 20)
-"""First places of the buckets that places are counted by."""
+"""First position of each bucket of positions."""
 LONGEST: Final = 100
-"""Items of one impression that are counted."""
+"""Limit of items counted of one impression."""
 SHOWN: Final = "impression"
 
 
 class ExposureCounters(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One item's decayed counts in log space (HALF_LIFE) by ``type:bucket``; of answers the first TYPES * 8 of these."""
+    """One item's decayed counts in log space (HALF_LIFE) by ``type:bucket``; the first TYPES * 8 of them."""
 
     counts: dict[str, float] = {}
 
 
 def gather(transitions: Iterable[Transition], changes: Changes) -> None:
-    """An impression counts at each item that it shows. An answer counts at its item, until its entry is retracted."""
+    """Adds each impression to the items that it shows, and each answer to its item. A retracted entry retracts its answer."""
     for transition in transitions:
         for removed in transition.retracted:
             if removed.position is not None:
@@ -48,14 +49,14 @@ def gather(transitions: Iterable[Transition], changes: Changes) -> None:
             _show(event, changes)
 
 
-def fold(cell: ExposureCounters, by: Sequence[tuple[str, float] | Retraction]) -> ExposureCounters:
-    """Pairs of ``type:bucket`` and time in half-lives count, those that are gone no longer."""
-    counts = cell.counts.copy()
-    for each in by:
-        if isinstance(each, Retraction):
-            take_from(counts, (each.by,))
-        elif each[0] in counts or len(counts) < TYPES * len(BEGINS):
-            add_to(counts, (each,))
+def fold(counters: ExposureCounters, changes: Sequence[tuple[str, float] | Retraction]) -> ExposureCounters:
+    """Returns the counters after pairs of ``type:bucket`` and time in half-lives are added or retracted."""
+    counts = counters.counts.copy()
+    for change in changes:
+        if isinstance(change, Retraction):
+            take_from(counts, (change.change,))
+        elif change[0] in counts or len(counts) < TYPES * len(BEGINS):
+            add_to(counts, (change,))
     return ExposureCounters(counts)
 
 
@@ -68,25 +69,25 @@ KIND: Final = AggregateKind("exp", ExposureCounters(), gather, fold, merge)
 
 
 def by_bucket(counts: Mapping[str, float], weights: Mapping[str, float], now: float) -> list[float]:
-    """What counts are worth at ``now`` (seconds), summed over types by their weights; one figure a bucket of BEGINS."""
-    found = [0.0] * len(BEGINS)
+    """Returns the values of counts at ``now`` (seconds), weighted by type: one sum for each bucket of BEGINS."""
+    sums = [0.0] * len(BEGINS)
     for name, count in counts.items():
-        kind, _, bucket = name.partition(":")
-        if weight := weights.get(kind, 0.0):
-            found[int(bucket)] += weight * value_at(count, HALF_LIFE, now)
-    return found
+        type_, _, bucket = name.partition(":")
+        if weight := weights.get(type_, 0.0):
+            sums[int(bucket)] += weight * value_at(count, HALF_LIFE, now)
+    return sums
 
 
 def _show(event: LoggedEvent, changes: Changes) -> None:
     items = event.impression or ([event.item_id] if event.item_id else [])
-    at = event.occurred_at.timestamp() / HALF_LIFE
-    for place, item in enumerate(items[:LONGEST], start=event.position or 0):
-        changes[item].append((_name(SHOWN, place), at))
+    amount = event.occurred_at.timestamp() / HALF_LIFE
+    for position, item in enumerate(items[:LONGEST], start=event.position or 0):
+        changes[item].append((_name(SHOWN, position), amount))
 
 
 def _answer(entry: Entry) -> tuple[str, float]:
     return _name(entry.type, entry.position or 0), entry.at / HALF_LIFE
 
 
-def _name(kind: str, place: int) -> str:
-    return f"{kind}:{bisect_right(BEGINS, place) - 1}"
+def _name(type_: str, position: int) -> str:
+    return f"{type_}:{bisect_right(BEGINS, position) - 1}"

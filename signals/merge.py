@@ -1,4 +1,4 @@
-"""Several values of one person read as one: a user and the guests that the user was."""
+"""Merges the values of one user: the user's own and those of the anonymous users that the user was before."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from signals.bloom import Bloom
 from signals.users import FLEETING, KEPT, RECENT, SEEN, TERMS, Entry, Session, Term, UserValue, remembered
 
 
-def merge(user: UserValue, guests: Sequence[UserValue]) -> UserValue:
-    """The user's value with the guests' histories in it, ordered by time and bounded as ever.
+def merge(user: UserValue, anonymous: Sequence[UserValue]) -> UserValue:
+    """Returns the user's value with the histories of the anonymous users, in order of time and within the same bounds.
 
-    ``offset``, ``links``, ``id_hashes`` and ``shown`` stay the user's own: the guests' stand on other partitions. An
-    event that is in two histories counts once.
+    ``offset``, ``links``, ``id_hashes`` and ``shown`` stay the user's own, because those of anonymous users belong to
+    other partitions. An event of two histories counts once.
     """
-    present = [guest for guest in guests if guest.offset >= 0]
+    present = [value for value in anonymous if value.offset >= 0]
     if not present:
         return user
     values = [user, *present]
@@ -62,8 +62,8 @@ def _session(values: Sequence[UserValue]) -> Session | None:
 def _seen(values: Sequence[UserValue]) -> tuple[dict[str, float], Bloom]:
     merged: dict[str, float] = {}
     for value in values:
-        for item, at in value.seen.items():
-            merged[item] = max(at, merged.get(item, at))
+        for item, seen_at in value.seen.items():
+            merged[item] = max(seen_at, merged.get(item, seen_at))
     ordered = sorted(merged.items(), key=lambda pair: (pair[1], pair[0]))
     past = bloom.union([value.past for value in values])
     for item, _ in ordered[:-SEEN]:
@@ -74,6 +74,6 @@ def _seen(values: Sequence[UserValue]) -> tuple[dict[str, float], Bloom]:
 def _counters(values: Sequence[UserValue]) -> dict[str, int]:
     merged: dict[str, int] = {}
     for value in values:
-        for kind, count in value.counters.items():
-            merged[kind] = merged.get(kind, 0) + count
+        for type_, count in value.counters.items():
+            merged[type_] = merged.get(type_, 0) + count
     return merged

@@ -1,7 +1,7 @@
-"""``pop`` cells: one item's events by type, with a plain count and one decayed count a half-life.
+"""``pop`` counters: one item's events by type, as a plain count and one decayed count for each half-life.
 
-Weights of types come in when a cell is read; only half-lives are fixed at the fold, because a decayed sum cannot
-change its own later.
+The weights of types come in at reading. The half-lives are fixed at the fold, because a decayed sum cannot change its
+half-life later.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from signals.decay import DAY, HOUR, NOTHING, log_add, log_subtract
 from signals.users import TYPES, Entry
 
 HALF_LIVES: Final = (HOUR, DAY, 14 * DAY)
-"""Seconds; the ladder of trending half-lives that a cell keeps."""
+"""The half-lives of trending, in seconds."""
 
 
 class TypeCount(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Events of one type on one item: how many, and decayed counts in log space, one for each of HALF_LIVES."""
+    """Events of one type on one item: their number, and their decayed counts in log space for each of HALF_LIVES."""
 
     count: int
     decayed: tuple[float, ...]
 
 
 class PopularityCounters(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One item's events by type (the first TYPES of them), and the time (seconds) of its first and latest."""
+    """One item's events by type (the first TYPES types), and the times (seconds) of its first and latest event."""
 
     types: dict[str, TypeCount] = {}
     first: float = float("inf")
@@ -38,20 +38,20 @@ class PopularityCounters(msgspec.Struct, array_like=True, frozen=True, gc=False)
 _EMPTY_TYPE: Final = TypeCount(0, (NOTHING,) * len(HALF_LIVES))
 
 
-def fold(cell: PopularityCounters, by: Sequence[Entry | Retraction]) -> PopularityCounters:
-    """Entries count, those that are gone no longer."""
-    types, first, last = cell.types.copy(), cell.first, cell.last
-    for each in by:
-        if isinstance(each, Retraction):
-            _uncount(types, each.by)
+def fold(counters: PopularityCounters, changes: Sequence[Entry | Retraction]) -> PopularityCounters:
+    """Returns the counters after these entries are added or retracted."""
+    types, first, last = counters.types.copy(), counters.first, counters.last
+    for change in changes:
+        if isinstance(change, Retraction):
+            _uncount(types, change.change)
             continue
-        kind, at = each.type, each.at
-        if kind not in types and len(types) >= TYPES:
+        type_, time = change.type, change.at
+        if type_ not in types and len(types) >= TYPES:
             continue
-        old = types.get(kind, _EMPTY_TYPE)
-        decayed = tuple([log_add(d, at / h) for d, h in zip(old.decayed, HALF_LIVES, strict=True)])
-        types[kind] = TypeCount(old.count + 1, decayed)
-        first, last = min(first, at), max(last, at)
+        old = types.get(type_, _EMPTY_TYPE)
+        decayed = tuple([log_add(d, time / h) for d, h in zip(old.decayed, HALF_LIVES, strict=True)])
+        types[type_] = TypeCount(old.count + 1, decayed)
+        first, last = min(first, time), max(last, time)
     return PopularityCounters(types, first, last)
 
 

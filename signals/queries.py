@@ -1,7 +1,7 @@
-"""``query`` cells: which items people went to after they had searched for a word.
+"""``query`` counters: the items that users went to after they searched for a word.
 
-Words are spread over a fixed number of cells by a hash, and a cell holds so many words and no more, so that nobody
-can fill the store by searching. An item counts once a search. Somebody's whole query is never kept here.
+A hash spreads words over a fixed number of buckets, and a bucket holds a limited number of words. So nobody can fill
+the store by searching. An item counts once in a search. A whole query is never kept here.
 """
 
 from __future__ import annotations
@@ -20,61 +20,61 @@ from signals.decay import DAY, add_to, strongest, summed, take_from
 from signals.users import NEGATIVE, Entry, searched
 
 HALF_LIFE: Final = 30 * DAY
-CELLS: Final = 8_192
-"""Cells a partition."""
+BUCKETS: Final = 8_192
+"""Buckets of words in each partition."""
 WORDS: Final = 4
-"""Words of a query that count, and that one cell holds; of a cell's words the one that led to something longest ago goes first."""
+"""Limit of words that count in one query, and of words in one bucket. The word used longest ago is dropped."""
 LONGEST: Final = 32
-"""Characters of a word."""
+"""Limit of characters of a word."""
 WIDTH: Final = 32
-"""Items that outlive a trimming, a word and partition; the weakest go first."""
+"""Items of a word that remain after a trimming, in each partition. The weakest are dropped."""
 SLACK: Final = 16
-"""Items taken in beyond that before the next trimming."""
+"""Items that may exceed WIDTH before the next trimming."""
 _WORD: Final = re.compile(r"\w+")
 
 
 class QueryCounters(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """By word, the items gone to with their decayed counts in log space (HALF_LIFE); the word used last comes last."""
+    """For each word of a bucket, its items with their decayed counts in log space (HALF_LIFE). The word used last comes last."""
 
     words: dict[str, dict[str, float]] = {}
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text without case, accents and plural."""
+    """Returns the words of a text without case, accents and plural."""
     plain = unicodedata.normalize("NFKD", text.casefold())
     words = _WORD.findall("".join(c for c in plain if not unicodedata.combining(c)))
     return [word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word for word in words]
 
 
 def query_words(query: str) -> list[str]:
-    """The distinct words by which a query counts, the first WORDS of them."""
+    """Returns the distinct words by which a query counts, the first WORDS of them."""
     return list(dict.fromkeys(word[:LONGEST] for word in words_of(query)))[:WORDS]
 
 
 def query_key(word: str) -> str:
-    """The cell that a word stands in."""
-    return KIND.key(_cell(word))
+    """Returns the key of the bucket that a word belongs to."""
+    return KIND.key(_bucket(word))
 
 
 def gather(transitions: Iterable[Transition], changes: Changes) -> None:
-    """An item that a user went to after a search counts at the words of the search, until its entry is retracted."""
+    """Adds the item that a user went to after a search to each word of the search. A retracted entry retracts it."""
     for transition in transitions:
         for removed in transition.retracted:
             for word in _searched_for(transition, removed):
-                changes[_cell(word)].append(Retraction((word, removed)))
+                changes[_bucket(word)].append(Retraction((word, removed)))
         if (entry := transition.entry) is not None and transition.terms:
             for word in _searched_for(transition, entry):
-                changes[_cell(word)].append((word, entry))
+                changes[_bucket(word)].append((word, entry))
 
 
-def fold(cell: QueryCounters, by: Sequence[tuple[str, Entry] | Retraction]) -> QueryCounters:
-    """Pairs of a word and an entry that it led to count, those that are gone no longer."""
-    words = cell.words.copy()
-    for each in by:
-        if isinstance(each, Retraction):
-            _take(words, *each.by)
+def fold(counters: QueryCounters, changes: Sequence[tuple[str, Entry] | Retraction]) -> QueryCounters:
+    """Returns the counters after pairs of a word and an entry that it led to are added or retracted."""
+    words = counters.words.copy()
+    for change in changes:
+        if isinstance(change, Retraction):
+            _take(words, *change.change)
             continue
-        word, entry = each
+        word, entry = change
         items = words.pop(word, {}).copy()
         add_to(items, ((entry.item, entry.at / HALF_LIFE),))
         words[word] = strongest(items, WIDTH) if len(items) > WIDTH + SLACK else items
@@ -97,18 +97,18 @@ def merge(counters: Sequence[QueryCounters], _: Mapping[str, float]) -> dict[str
 KIND: Final = AggregateKind("query", QueryCounters(), gather, fold, merge)
 
 
-def _cell(word: str) -> str:
-    return f"{crc32(word.encode()) % CELLS}"
+def _bucket(word: str) -> str:
+    return f"{crc32(word.encode()) % BUCKETS}"
 
 
 @lru_cache(maxsize=4_096)
 def _words_that_count(query: str) -> tuple[str, ...]:
-    """Kept for a while: whatever a visitor goes on to asks for the words of the same search."""
+    """Cached: each item that a user goes to after a search needs the words of the same search."""
     return tuple(query_words(query))
 
 
 def _searched_for(transition: Transition, entry: Entry) -> Sequence[str]:
-    """The words that led to an entry; none where the same search has led to its item before."""
+    """Returns the words that led to an entry; none if the same search led to its item before."""
     term = searched(transition.terms, entry) if entry.type not in NEGATIVE else None
     if term is None or any(past.item == entry.item and past.offset > term.offset for past in transition.earlier):
         return ()

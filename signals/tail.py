@@ -1,8 +1,8 @@
-"""``tail`` cells: the newest interactions of a partition by offset, each with its session.
+"""``tail`` chunks: the newest interactions of a partition by offset, each with its session.
 
-A ring of chunks, so that an event rewrites one small cell: chunk ``n`` holds the interactions with offsets from
-``n * CHUNK`` on, under the key of ``n % RING``, and the first of a later lap replaces what stood there. A session is
-named by a hash: the tail says what was done together, not by whom.
+The chunks form a ring, so that an event rewrites one small value. Chunk ``n`` holds the interactions with offsets from
+``n * CHUNK`` on, under the key of ``n % RING``. The first interaction of a later lap replaces the chunk. A hash names
+each session: the tail shows which interactions belong together, not who made them.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from signals.counters import AggregateKind, Changes, Retraction, Transition
 from signals.users import NEGATIVE, Entry
 
 CHUNK: Final = 256
-"""Offsets that one cell covers."""
+"""Offsets that one chunk covers."""
 RING: Final = 256
-"""Cells a partition: so the tail reaches back CHUNK * RING offsets, less what the newest cell has yet to fill."""
+"""Chunks of each partition. The tail reaches back CHUNK * RING offsets, less the free part of the newest chunk."""
 
 
 class TailEntry(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One interaction: its offset, its session's hash (8 bytes), the item, the type and the time (seconds)."""
+    """One interaction: its offset, its session's hash (8 bytes), its item, type and time (seconds)."""
 
     offset: int
     session: bytes
@@ -32,7 +32,7 @@ class TailEntry(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class TailChunk(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One chunk: its number, its entries by offset, and those that were taken back."""
+    """One chunk: its number, its entries by offset, and its retracted entries."""
 
     chunk: int = -1
     entries: tuple[TailEntry, ...] = ()
@@ -40,7 +40,7 @@ class TailChunk(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 def gather(transitions: Iterable[Transition], changes: Changes) -> None:
-    """An interaction stands in the chunk of its offset, until it is retracted; aversion adds nothing to a session."""
+    """Adds each interaction to the chunk of its offset, until it is retracted. Types of aversion are left out."""
     for transition in transitions:
         for removed in transition.retracted:
             changes[_place(removed.offset)].append(Retraction(removed.offset))
@@ -49,18 +49,18 @@ def gather(transitions: Iterable[Transition], changes: Changes) -> None:
             changes[_place(entry.offset)].append(entry)
 
 
-def fold(cell: TailChunk, by: Sequence[Entry | Retraction]) -> TailChunk:
-    """Entries are appended; those at offsets that are gone stand apart."""
-    chunk, entries, gone = cell.chunk, list(cell.entries), cell.gone
-    for each in by:
-        if isinstance(each, Retraction):
-            gone += tuple([entry for entry in entries if entry.offset == each.by])
-            entries = [entry for entry in entries if entry.offset != each.by]
+def fold(chunk: TailChunk, changes: Sequence[Entry | Retraction]) -> TailChunk:
+    """Returns the chunk after these entries are appended, or moved to the retracted ones."""
+    number, entries, gone = chunk.chunk, list(chunk.entries), chunk.gone
+    for change in changes:
+        if isinstance(change, Retraction):
+            gone += tuple([entry for entry in entries if entry.offset == change.change])
+            entries = [entry for entry in entries if entry.offset != change.change]
             continue
-        if each.offset // CHUNK != chunk:
-            chunk, entries, gone = each.offset // CHUNK, [], ()
-        entries.append(TailEntry(each.offset, each.session, each.item, each.type, each.at))
-    return TailChunk(chunk, tuple(entries), gone)
+        if change.offset // CHUNK != number:
+            number, entries, gone = change.offset // CHUNK, [], ()
+        entries.append(TailEntry(change.offset, change.session, change.item, change.type, change.at))
+    return TailChunk(number, tuple(entries), gone)
 
 
 def merge(chunks: Sequence[TailChunk], _: Mapping[str, float]) -> tuple[TailEntry, ...]:

@@ -1,8 +1,8 @@
-"""The ``users`` signal: one packed value a user, the bounded memory of what that user did.
+"""The ``users`` signal: one packed value for each user, a bounded memory of the user's events.
 
-The fold reads nothing but the value and the event, so that folding a partition again gives the same bytes.
-Entries are immutable and carry their offsets, so that a signal that lags behind can ask for a user's
-history as it was before any event that it has yet to apply.
+The fold reads only the value and the event, so folding a partition again gives the same bytes. Entries are immutable
+and carry their offsets. So a signal that lags behind can read a user's history as it was before the events that it has
+not applied yet.
 """
 
 from __future__ import annotations
@@ -18,42 +18,45 @@ from signals.bloom import Bloom
 from signals.decay import DAY
 
 RECENT: Final = 128
-"""Item interactions kept, newest last."""
+"""Limit of recent interactions, newest last."""
 SEEN: Final = 1_000
-"""Items remembered as seen, least recently touched dropped first."""
+"""Limit of items remembered as seen by name. The item seen longest ago is dropped first."""
 TERMS: Final = 20
-"""Searches kept, newest last."""
+"""Limit of searches, newest last."""
 LINKS: Final = 8
-"""Guests that became this user."""
+"""Limit of anonymous users that became this user."""
 DEDUPLICATION: Final = 256
-"""Event ids remembered, as 8-byte hashes; a repeat further back than this counts again."""
+"""Limit of event ids remembered, as 8-byte hashes. A repeat of an older event counts again."""
 TYPES: Final = 64
-"""Distinct event types counted."""
+"""Limit of distinct event types counted."""
 KEPT: Final = 8
-"""Entries kept a type where newer ones of other types have pushed them out of the recent ones."""
+"""Limit of older entries of each type, kept after they left the recent ones."""
 FLEETING: Final = frozenset({"view", "click", "dwell", "impression"})
-"""Types of which nothing is kept beyond the recent entries."""
+"""Types whose older entries are not kept."""
 SEARCHED: Final = 8
-"""Items remembered that were gone to after one search."""
+"""Limit of items remembered that the user went to after one search."""
 SEARCH_SECONDS: Final = 1_800.0
-"""An interaction follows from the search before it for this long, by event time."""
+"""The longest time between a search and an interaction that follows from it, by event time."""
 SHOWN: Final = 32
-"""Impressions remembered by their offsets."""
+"""Limit of impressions remembered by their offsets."""
 DIMENSIONS: Final = ("country", "device")
-"""What an entry keeps of its event's context."""
+"""Dimensions of an event's context that its entry keeps."""
 GROUPS: Final = ("basket_id", "playlist_id", "collection_id")
-"""Properties that say what an item was put together with."""
+"""Properties that name the group of an item."""
 GROUPED: Final = frozenset({"cart", "purchase", "bookmark"})
-"""Types whose items belong together where they come in one session."""
+"""Types whose items form a group if they occur in one session."""
 LABEL: Final = 32
-"""Longest value of a context that is kept; a longer one is none."""
+"""Limit of characters of a context's value. A longer value is left out."""
 SESSION_GAP_SECONDS: Final = 1_800.0
-"""A pause longer than this starts a new session where the client names none,"""
+"""A longer pause starts a new session if the client does not name its sessions."""
 NAMED_SESSION_GAP_SECONDS: Final = DAY
-"""and where it names the same one: whoever names sessions knows when they end, but may never change a name."""
+"""A longer pause starts a new session if the client names it.
+
+Such a client knows when sessions end, but some never change the name.
+"""
 
 NEGATIVE: Final = frozenset({"dislike", "dismiss", "unlike"})
-"""Types of aversion: nothing leads to or from them."""
+"""Types of aversion. They are linked to no other interaction."""
 
 _HASH_BYTES: Final = 8
 _NOT_INTERACTIONS: Final = frozenset({"search", "identify", "forget", "retract", "impression"})
@@ -61,7 +64,7 @@ _RETRACTING: Final = {"unlike": "like"}
 
 
 class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One interaction: its offset on the partition, type, item, time (seconds since 1970), value, hashed event id."""
+    """One interaction: its offset on the partition, type, item, time (seconds since 1970), value and hashed event id."""
 
     offset: int
     type: str
@@ -70,19 +73,19 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     value: float | None
     id_hash: bytes
     session: bytes = b""
-    """The hash of the session that it belongs to."""
+    """Hash of its session."""
     group: bytes = b""
-    """The hash of the basket, playlist or collection that it belongs to; empty for none."""
+    """Hash of its basket, playlist or collection; empty if it has none."""
     position: int | None = None
-    """Its place in the answer that led to it."""
+    """Its position in the recommendation that led to it."""
     context: tuple[str, ...] = ()
-    """``dimension:value`` for those of DIMENSIONS that the event names."""
+    """``dimension:value`` for each of DIMENSIONS that the event names."""
     scroll: float | None = None
-    """The share of the page that was scrolled through, 0 to 1."""
+    """Share of the page that the user scrolled through, 0 to 1."""
 
 
 class Term(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One search: its offset, text, time (seconds since 1970), and the items gone to after it, newest last."""
+    """One search: its offset, text and time (seconds since 1970), and the items that it led to, newest last."""
 
     offset: int
     query: str
@@ -92,18 +95,18 @@ class Term(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Session(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """The current visit: the client's id for it (or none), its start and last event, how many events, and its hash."""
+    """The current session: the client's id of it, the times of its first and last event, its number of events, its hash."""
 
     id: str | None
     started: float
     last: float
     events: int
     hash: bytes = b""
-    """Stands for the visit where its person must not be told: in entries, and in the tail of sessions."""
+    """Identifies the session without naming its user: in entries, and in the tail of sessions."""
 
 
 class UserValue(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """All that is kept of one user. ``offset`` is that of the last applied event, -1 for none."""
+    """The memory of one user. ``offset`` is that of the last applied event, -1 for none."""
 
     offset: int = -1
     recent: tuple[Entry, ...] = ()
@@ -114,17 +117,17 @@ class UserValue(msgspec.Struct, array_like=True, frozen=True, gc=False):
     terms: tuple[Term, ...] = ()
     id_hashes: bytes = b""
     kept: dict[str, tuple[Entry, ...]] = {}
-    """By type, entries that are no longer among the recent ones."""
+    """Older entries by type, no longer among the recent ones."""
     past: Bloom = Bloom()
-    """Items that are no longer in ``seen``."""
+    """Items that ``seen`` no longer names."""
     visits: int = 0
-    """Sessions begun."""
+    """Number of sessions begun."""
     shown: tuple[int, ...] = ()
-    """Offsets of the last impressions that were not repeats."""
+    """Offsets of the last impressions, without repeats."""
 
 
 class Head(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Of a UserValue, its offset and its links; what lies between stays packed."""
+    """The offset and the links of a UserValue. The fields between them stay packed."""
 
     offset: int = -1
     recent: msgspec.Raw = msgspec.Raw()
@@ -140,58 +143,58 @@ _HEAD_DECODER: Final = msgspec.msgpack.Decoder(Head)
 
 
 def encode(value: UserValue) -> bytes:
-    """The value packed, the same bytes for the same history."""
+    """Returns the value as bytes. The same history gives the same bytes."""
     return _ENCODER.encode(value)
 
 
 def decode(data: bytes | None) -> UserValue:
-    """Read a packed value; nothing stored is the empty value."""
+    """Returns the value that these bytes hold; None gives the empty value."""
     return EMPTY if data is None else _DECODER.decode(data)
 
 
 def head(data: bytes) -> Head:
-    """Read only the head of a packed value: a sixth of the work."""
+    """Returns the head of a packed value, for a sixth of the work."""
     return _HEAD_DECODER.decode(data)
 
 
 def id_hash(event_id: str) -> bytes:
-    """The short hash that stands for an event id."""
+    """Returns the short hash of an event id."""
     return blake2b(event_id.encode(), digest_size=_HASH_BYTES).digest()
 
 
 def session_hash(event: LoggedEvent, started: float) -> bytes:
-    """The short hash of the visit that began with this event at this time: of its person, its id and its start."""
+    """Returns the short hash of the session that began with this event: of its user, its id and its start (seconds)."""
     return id_hash(f"{event.subject}\n{event.session_id or ''}\n{started!r}")
 
 
 def longest_pause(session: Session) -> float:
-    """Seconds without an event after which a session is over."""
+    """Returns the seconds without an event after which a session is over."""
     return SESSION_GAP_SECONDS if session.id is None else NAMED_SESSION_GAP_SECONDS
 
 
 def is_interaction(event: LoggedEvent) -> bool:
-    """Whether the event becomes an entry of the user's history."""
+    """True if the event becomes an entry of the user's history."""
     return event.item_id is not None and event.type not in _NOT_INTERACTIONS
 
 
 def is_duplicate(value: UserValue, event: LoggedEvent) -> bool:
-    """Whether this event id has been applied already (a retraction repeats the id it takes back)."""
+    """True if this event id was applied before. A retraction is no duplicate, though it repeats an id."""
     return event.type != "retract" and _known(value.id_hashes, id_hash(event.event_id))
 
 
 def loses_history(event: LoggedEvent) -> bool:
-    """Whether applying the event removes entries that a lagging signal may still need."""
+    """True if the event removes entries that a lagging signal may still need."""
     return event.type in {"forget", "retract"} or event.type in _RETRACTING
 
 
 def remembered(value: UserValue) -> tuple[Entry, ...]:
-    """The recent entries and before them those that are kept by type, newest last."""
+    """Returns the older entries kept by type and then the recent ones, newest last."""
     kept = [entry for entries in value.kept.values() for entry in entries]
     return (*sorted(kept, key=lambda entry: (entry.at, entry.offset)), *value.recent) if kept else value.recent
 
 
 def searched(terms: tuple[Term, ...], entry: Entry) -> Term | None:
-    """The search that an interaction follows from: the last one before it, if that is not too long ago."""
+    """Returns the search that an interaction follows from: the last one before it, within SEARCH_SECONDS."""
     for term in reversed(terms):
         if term.offset < entry.offset:
             return term if abs(entry.at - term.at) <= SEARCH_SECONDS else None
@@ -199,18 +202,21 @@ def searched(terms: tuple[Term, ...], entry: Entry) -> Term | None:
 
 
 def retracted(value: UserValue, event: LoggedEvent) -> tuple[Entry, ...]:
-    """The entries that an ``unlike`` or a ``retract`` removes from this history (``forget`` removes the person, not the counts)."""
+    """Returns the entries that an ``unlike`` or a ``retract`` removes from this history.
+
+    A ``forget`` removes the user and no counts, so it returns none.
+    """
     if event.type == "retract":
         hashed = id_hash(event.event_id)
         return tuple(entry for entry in remembered(value) if entry.id_hash == hashed)
     if event.type in _RETRACTING and not is_duplicate(value, event):
-        kind = _RETRACTING[event.type]
-        return tuple(entry for entry in remembered(value) if entry.item == event.item_id and entry.type == kind)
+        removed_type = _RETRACTING[event.type]
+        return tuple(entry for entry in remembered(value) if entry.item == event.item_id and entry.type == removed_type)
     return ()
 
 
 def fold(value: UserValue, event: LoggedEvent, offset: int) -> UserValue:
-    """Apply one event at its offset. Offsets at or before ``value.offset`` must not be handed in."""
+    """Returns the value after one event. The event's offset must be greater than ``value.offset``."""
     if event.type == "forget":
         return UserValue(offset=offset)
     if event.type == "retract":
@@ -221,7 +227,7 @@ def fold(value: UserValue, event: LoggedEvent, offset: int) -> UserValue:
 
 
 def history(value: UserValue, before: int, limit: int) -> tuple[Entry, ...]:
-    """The last ``limit`` entries with an offset before ``before``, newest last: the history as it was then."""
+    """Returns the history before an offset: the last ``limit`` entries before it, newest last."""
     end = len(value.recent)
     while end and value.recent[end - 1].offset >= before:
         end -= 1
@@ -229,7 +235,7 @@ def history(value: UserValue, before: int, limit: int) -> tuple[Entry, ...]:
 
 
 def entry_at(value: UserValue, offset: int) -> Entry | None:
-    """The entry that the event at this offset became; None where it was a duplicate or no interaction."""
+    """Returns the entry of the event at this offset; None if the event is a duplicate or no interaction."""
     for entry in reversed(value.recent):
         if entry.offset <= offset:
             return entry if entry.offset == offset else None
@@ -237,9 +243,9 @@ def entry_at(value: UserValue, offset: int) -> Entry | None:
 
 
 def outruns(value: UserValue, offset: int, history: int) -> bool:
-    """Whether a signal that has applied all up to an offset may soon miss something of what came after it.
+    """True if the value is about to drop entries that a signal at ``offset`` has not read yet.
 
-    ``history`` is how many earlier entries it wants to see of each.
+    ``history`` is the number of earlier entries that the signal reads of each event.
     """
     return (
         (len(value.recent) > RECENT - history and value.recent[history - RECENT - 1].offset > offset)
@@ -249,23 +255,23 @@ def outruns(value: UserValue, offset: int, history: int) -> bool:
 
 
 def _known(hashes: bytes, wanted: bytes) -> bool:
-    at = hashes.find(wanted)
-    while at >= 0 and at % _HASH_BYTES:
-        at = hashes.find(wanted, at + 1)
-    return at >= 0
+    begin = hashes.find(wanted)
+    while begin >= 0 and begin % _HASH_BYTES:
+        begin = hashes.find(wanted, begin + 1)
+    return begin >= 0
 
 
 def _apply(value: UserValue, event: LoggedEvent, offset: int) -> UserValue:
-    at = event.occurred_at.timestamp()
+    time = event.occurred_at.timestamp()
     hashed = id_hash(event.event_id)
-    session = _visit(value.session, event, at)
+    session = _visit(value.session, event, time)
     if event.type in _RETRACTING:
         value = _without(value, retracted(value, event))
     recent, kept, seen, past, terms = value.recent, value.kept, value.seen, value.past, value.terms
     if is_interaction(event):
-        entry = _entry(event, offset, at, hashed, session)
+        entry = _entry(event, offset, time, hashed, session)
         recent, kept = _push(recent, kept, entry)
-        seen, past = _touch(seen, past, entry.item, at)
+        seen, past = _touch(seen, past, entry.item, time)
         terms = _gone_to(terms, entry)
     return UserValue(
         offset=offset,
@@ -274,7 +280,7 @@ def _apply(value: UserValue, event: LoggedEvent, offset: int) -> UserValue:
         seen=seen,
         links=_link(value.links, event),
         counters=_count(value.counters, event.type),
-        terms=_search(terms, event, offset, at, hashed),
+        terms=_search(terms, event, offset, time, hashed),
         id_hashes=(value.id_hashes + hashed)[-DEDUPLICATION * _HASH_BYTES :],
         kept=kept,
         past=past,
@@ -283,17 +289,17 @@ def _apply(value: UserValue, event: LoggedEvent, offset: int) -> UserValue:
     )
 
 
-def _entry(event: LoggedEvent, offset: int, at: float, hashed: bytes, session: Session) -> Entry:
+def _entry(event: LoggedEvent, offset: int, time: float, hashed: bytes, session: Session) -> Entry:
     assert event.item_id is not None
     if not (event.properties or event.context or event.recommendation_id or event.type in GROUPED):
-        return Entry(offset, event.type, event.item_id, at, event.value, hashed, session.hash)
+        return Entry(offset, event.type, event.item_id, time, event.value, hashed, session.hash)
     position = event.position if event.recommendation_id is not None else None
     group, scroll = _group(event, session), _scroll(event)
     return Entry(
         offset,
         event.type,
         event.item_id,
-        at,
+        time,
         event.value,
         hashed,
         session.hash,
@@ -306,8 +312,8 @@ def _entry(event: LoggedEvent, offset: int, at: float, hashed: bytes, session: S
 
 def _group(event: LoggedEvent, session: Session) -> bytes:
     for name in GROUPS:
-        if event.properties and isinstance(named := event.properties.get(name), str):
-            return id_hash(f"{name}\n{named}")
+        if event.properties and isinstance(group := event.properties.get(name), str):
+            return id_hash(f"{name}\n{group}")
     return session.hash if event.type in GROUPED else b""
 
 
@@ -323,19 +329,20 @@ def _scroll(event: LoggedEvent) -> float | None:
 
 
 def _retract(value: UserValue, event: LoggedEvent, offset: int) -> UserValue:
-    hashed, gone = id_hash(event.event_id), retracted(value, event)
-    left = _without(value, gone)
-    unseen = {entry.item for entry in gone} - {entry.item for entry in remembered(left)}
-    seen = {item: at for item, at in value.seen.items() if item not in unseen}
+    hashed, removed = id_hash(event.event_id), retracted(value, event)
+    remaining = _without(value, removed)
+    unseen = {entry.item for entry in removed} - {entry.item for entry in remembered(remaining)}
+    seen = {item: time for item, time in value.seen.items() if item not in unseen}
     terms = tuple(term for term in value.terms if term.id_hash != hashed)
-    return msgspec.structs.replace(left, offset=offset, seen=seen, terms=terms)
+    return msgspec.structs.replace(remaining, offset=offset, seen=seen, terms=terms)
 
 
-def _without(value: UserValue, gone: tuple[Entry, ...]) -> UserValue:
-    if not gone:
+def _without(value: UserValue, removed: tuple[Entry, ...]) -> UserValue:
+    if not removed:
         return value
-    recent = tuple(entry for entry in value.recent if entry not in gone)
-    kept = {kind: left for kind, held in value.kept.items() if (left := tuple(e for e in held if e not in gone))}
+    recent = tuple(entry for entry in value.recent if entry not in removed)
+    remaining = {type_: tuple(e for e in older if e not in removed) for type_, older in value.kept.items()}
+    kept = {type_: entries for type_, entries in remaining.items() if entries}
     return msgspec.structs.replace(value, recent=recent, kept=kept)
 
 
@@ -350,10 +357,10 @@ def _push(
     return (*recent[1:], entry), kept
 
 
-def _touch(seen: dict[str, float], past: Bloom, item: str, at: float) -> tuple[dict[str, float], Bloom]:
+def _touch(seen: dict[str, float], past: Bloom, item: str, time: float) -> tuple[dict[str, float], Bloom]:
     touched = seen.copy()
     touched.pop(item, None)
-    touched[item] = at
+    touched[item] = time
     if len(touched) > SEEN:
         oldest = next(iter(touched))
         del touched[oldest]
@@ -361,10 +368,10 @@ def _touch(seen: dict[str, float], past: Bloom, item: str, at: float) -> tuple[d
     return touched, past
 
 
-def _visit(session: Session | None, event: LoggedEvent, at: float) -> Session:
-    if session is None or session.id != event.session_id or abs(at - session.last) > longest_pause(session):
-        return Session(event.session_id, at, at, 1, session_hash(event, at))
-    last = max(at, session.last)
+def _visit(session: Session | None, event: LoggedEvent, time: float) -> Session:
+    if session is None or session.id != event.session_id or abs(time - session.last) > longest_pause(session):
+        return Session(event.session_id, time, time, 1, session_hash(event, time))
+    last = max(time, session.last)
     return Session(session.id, session.started, last, session.events + 1, session.hash)
 
 
@@ -374,20 +381,20 @@ def _link(links: tuple[str, ...], event: LoggedEvent) -> tuple[str, ...]:
     return (*links, event.anonymous_id)[-LINKS:]
 
 
-def _count(counters: dict[str, int], kind: str) -> dict[str, int]:
-    if kind not in counters and len(counters) >= TYPES:
+def _count(counters: dict[str, int], type_: str) -> dict[str, int]:
+    if type_ not in counters and len(counters) >= TYPES:
         return counters
-    return {**counters, kind: counters.get(kind, 0) + 1}
+    return {**counters, type_: counters.get(type_, 0) + 1}
 
 
-def _search(terms: tuple[Term, ...], event: LoggedEvent, offset: int, at: float, hashed: bytes) -> tuple[Term, ...]:
+def _search(terms: tuple[Term, ...], event: LoggedEvent, offset: int, time: float, hashed: bytes) -> tuple[Term, ...]:
     if event.type != "search" or event.query is None:
         return terms
-    return (*terms, Term(offset, event.query, at, (), hashed))[-TERMS:]
+    return (*terms, Term(offset, event.query, time, (), hashed))[-TERMS:]
 
 
 def _gone_to(terms: tuple[Term, ...], entry: Entry) -> tuple[Term, ...]:
-    """The searches, the last one with the item that was gone to after it."""
+    """Returns the searches, the last one with the item that the user went to after it."""
     term = searched(terms, entry) if entry.type not in NEGATIVE else None
     if term is None or entry.item in term.items:
         return terms

@@ -1,4 +1,4 @@
-"""What an event is worth when a signal is read. Nothing here is stored, so that a weight can change at any time."""
+"""The worth of events, applied when a signal is read. Nothing here is stored, so a weight can change at any time."""
 
 from __future__ import annotations
 
@@ -25,39 +25,40 @@ DEFAULT_WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
         "dislike": -4.0,
     }
 )
-"""Interest shown by one event of a type; below zero is aversion. A type that is not here is worth nothing.
+"""Interest that one event of a type shows. Below zero it is aversion. A type without a weight is worth nothing.
 
-A ``rating`` is worth this much a star above (or below) RATING_MIDDLE, a ``dwell`` this much a minute.
+The weight of ``rating`` is for each star above or below RATING_MIDDLE, the weight of ``dwell`` for each minute.
 """
 
 RATING_MIDDLE: Final = 2.5
-"""Stars at which a rating says neither yes nor no, on a scale up to 5."""
+"""Stars of a neutral rating, on a scale up to 5."""
 RATING_LIMIT: Final = 4.0
-"""A rating is never worth more than this, whatever the site's scale is."""
+"""Limit of the stars above or below RATING_MIDDLE, for any scale."""
 DWELL_SECONDS: Final = 60.0
 DWELL_LIMIT: Final = 3.0
+"""Limit of a dwell's minutes, with those that SCROLL_WORTH adds."""
 SCROLL_WORTH: Final = 1.0
-"""What a dwell's ``scroll`` of 1, the whole page, adds, in minutes."""
+"""Minutes that a dwell's ``scroll`` of 1, the whole page, adds."""
 
 VALUED: Final = frozenset({"rating", "dwell"})
 """Types whose worth depends on an event's value."""
 
 VERDICTS: Final = frozenset({"like", "unlike", "dislike", "dismiss", "rating"})
-"""Types by which a person says yes or no; the newest verdict on an item holds against older events."""
+"""Types by which a user accepts or rejects an item. The newest verdict on an item outweighs older events."""
 
 POPULATION_WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
     {**DEFAULT_WEIGHTS, "rating": 2.0, "dismiss": -0.5, "dislike": -1.0}
 )
-"""Weights where many people's counts are read: there a rating has no value, and aversion is a mild vote."""
+"""Weights for the counts of many users. There a rating has no stars, and aversion counts less."""
 
 
 def worth(entry: Entry, weights: Mapping[str, float] = DEFAULT_WEIGHTS) -> float:
-    """What one interaction says of its item, before any decay."""
+    """Returns the interest that one interaction shows in its item, before any decay."""
     weight = weights.get(entry.type, 0.0)
     if entry.type == "rating" and entry.value is not None:
         stars = entry.value - RATING_MIDDLE
         return weight * max(-RATING_LIMIT, min(RATING_LIMIT, stars))
     if entry.type == "dwell" and entry.value is not None:
-        read = SCROLL_WORTH * entry.scroll if entry.scroll is not None else 0.0
-        return weight * max(0.0, min(DWELL_LIMIT, entry.value / DWELL_SECONDS + read))
+        scrolled = SCROLL_WORTH * entry.scroll if entry.scroll is not None else 0.0
+        return weight * max(0.0, min(DWELL_LIMIT, entry.value / DWELL_SECONDS + scrolled))
     return weight
