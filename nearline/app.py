@@ -34,12 +34,12 @@ from schemas.log.records import Record
 from schemas.site import topic_prefix
 
 MAX_WAITING: Final = 5_000
-"""Most records of one partition that are delivered and not yet applied; above that nothing more is fetched."""
+"""Limit of records of one partition that are delivered and not yet applied. Above it, fetching waits."""
 FETCH_SECONDS: Final = 1.0
 FULL_SECONDS: Final = 0.005
-"""The pause before another look whether a full worker has applied enough."""
+"""Pause before checking again whether a full worker has applied enough."""
 SESSION_SECONDS: Final = 6.0
-"""How long a killed worker's partitions stand still; Kafka's brokers allow no less by default."""
+"""Time that a killed worker's partitions stand still. Kafka's brokers allow no less by default."""
 
 log = structlog.get_logger()
 
@@ -79,14 +79,14 @@ class NearlineApp(faust.App):
         self.on_partitions_revoked.connect(self._revoked)
 
     async def assigned(self, tps: set[TP]) -> dict[TP, int]:
-        """Keep these partitions; returns the offset from which on each is to be delivered."""
+        """Keep these partitions. Returns the offset at which the delivery of each begins."""
         wanted = {(self._names[tp.topic], tp.partition): tp for tp in tps if tp.topic in self._names}
         offsets = await self._in_thread(partial(self.assignment.assign, set(wanted)))
         self._offered.set()
         return {wanted[place]: offset for place, offset in (offsets or {}).items()}
 
     def applied(self) -> Iterator[tuple[TP, int]]:
-        """The position of each partition that this process keeps."""
+        """Yields the position of each partition that this process keeps."""
         for name, topic in self._names.items():
             for worker in self.assignment.workers:
                 position = self.assignment.position(topic, worker.partition) if worker.topic == topic else None
@@ -94,7 +94,7 @@ class NearlineApp(faust.App):
                     yield TP(name, worker.partition), position
 
     async def deliver(self, records: Iterable[Any]) -> None:
-        """Hand fetched records to their workers, and wait while one of these is full. For any thread."""
+        """Hand fetched records to their workers, and wait while one of them is full. For any thread."""
         full: set[PartitionWorker] = set()
         for record in records:
             worker = self.assignment.offer(
@@ -122,7 +122,7 @@ class NearlineApp(faust.App):
             await self._in_thread(self._poll)
 
     def _poll(self) -> None:
-        """Poll for POLL_SECONDS; where nothing is offered, each TICK_SECONDS, for commits that are due."""
+        """Poll for POLL_SECONDS. While nothing is offered, poll every TICK_SECONDS, for commits that are due."""
         end = time.monotonic() + POLL_SECONDS
         while time.monotonic() < end:
             self._offered.clear()
@@ -147,7 +147,7 @@ class NearlineApp(faust.App):
 
 
 class _Forgetful(dict[Any, Any]):
-    """Faust's map of read offsets, kept empty: it would drop records that come again after a seek."""
+    """Replaces Faust's map of read offsets and stays empty. Else Faust would drop records redelivered after a seek."""
 
     def __missing__(self, key: Any) -> None:
         return None
@@ -183,7 +183,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
                 return {}
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        """Commit for the dashboards only: Faust would end the worker where a broker is away, this does not."""
+        """Commit offsets for dashboards. Faust would end the worker if a broker is away; this does not."""
         assigned = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
         try:
             await self._ensure_consumer().commit(
@@ -219,13 +219,13 @@ class _Consumer(driver.Consumer):
                 raise
 
     async def perform_seek(self) -> None:
-        """Open the partition workers and seek to where each begins: the fence decides, not the group's offset."""
+        """Open the partition workers and seek to the position of each. The fence decides, not the group's offset."""
         for tp, offset in (await self.app.assigned(set(self.assignment()))).items():
             if tp in self.assignment():
                 await self.seek(tp, offset)
 
     def _filter_committable_offsets(self, tps: Any) -> dict[TP, int]:  # noqa: ARG002 - Faust's signature
-        """The offsets to acknowledge: those that the signal store has committed."""
+        """Returns the offsets to acknowledge: those that the signal store has committed."""
         return {tp: offset for tp, offset in self.app.applied() if self._should_commit(tp, offset)}
 
 

@@ -1,4 +1,4 @@
-"""Reads from the archive what the log holds no more."""
+"""Reads from the archive the records that retention has removed from the log."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from schemas.log.records import Record
 from schemas.ports import Archive, LogReader
 
 ArchiveReader = Callable[[str, int, int, int], Iterator[Record]]
-"""Called with topic, partition and ``[begin, end)``; gives the records of that range that the archive has, in order."""
+"""Takes a topic, a partition and offsets ``[begin, end)``; yields the archive's records of that range, in order."""
 
 
 def archive_reader(archive: Archive, log: LogReader) -> ArchiveReader:
-    """Read an archive's records of the log that is followed now; of another log there are none."""
+    """Returns an ArchiveReader for the log that is followed now. It yields no records of another log."""
 
     def read(topic: str, partition: int, begin: int, end: int) -> Iterator[Record]:
         return archive.read(topic, log.log_id(topic), partition, begin, end)
@@ -21,5 +21,5 @@ def archive_reader(archive: Archive, log: LogReader) -> ArchiveReader:
 
 
 def no_archive(_topic: str, _partition: int, _begin: int, _end: int) -> Iterator[Record]:
-    """The ArchiveReader of a worker without an archive: no records."""
+    """The ArchiveReader of a worker without an archive: it yields no records."""
     return iter(())

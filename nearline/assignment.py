@@ -13,7 +13,7 @@ from schemas.errors import FenceMoved, LogUnavailable, StoreUnavailable
 from schemas.log.records import Record
 
 POLL_SECONDS: Final = 0.25
-"""Polling all workers ends after this long, so that a rebalance never waits long for the thread."""
+"""Limit of one round of polls, so that a rebalance never waits long for the thread."""
 
 log = structlog.get_logger()
 
@@ -33,23 +33,23 @@ class Assignment:
 
     @property
     def workers(self) -> list[PartitionWorker]:
-        """The workers as they are now."""
+        """A list of the present workers."""
         return list(self._workers.values())
 
     def offer(self, record: Record) -> PartitionWorker | None:
-        """Hand a delivered record to its worker, or drop it where another process keeps its partition."""
+        """Hand a delivered record to its worker. Returns None, and drops it, if another process keeps its partition."""
         worker = self._workers.get((record.topic, record.partition))
         if worker is not None:
             worker.offer(record)
         return worker
 
     def position(self, topic: str, partition: int) -> int | None:
-        """All before this offset is committed; None where that is not known."""
+        """Returns the offset before which everything is committed; None if it is not known."""
         worker = self._workers.get((topic, partition))
         return worker.next if worker is not None and worker.opened else None
 
     def assign(self, partitions: set[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """Keep exactly these partitions; returns, for each, the offset from which on records are to be delivered.
+        """Keep exactly these partitions. Returns, for each, the offset at which deliveries begin.
 
         A worker reads everything before that offset by itself. A partition that cannot be opened yet is left out:
         its worker reads what is missing before the first delivery. Raises LogReplaced.
@@ -67,12 +67,12 @@ class Assignment:
         return {(worker.topic, worker.partition): worker.target for worker in self.workers if worker.opened}
 
     def release(self, partitions: set[tuple[str, int]]) -> None:
-        """Stop keeping these partitions; what is applied is committed, the next process applies the rest."""
+        """Stop keeping these partitions. What is applied is committed; the next process applies the rest."""
         self._workers = {place: worker for place, worker in self._workers.items() if place not in partitions}
         self._count_partitions()
 
     def poll(self) -> bool:
-        """Poll each worker once, within POLL_SECONDS; True where more could be applied at once. Raises LogReplaced."""
+        """Poll each worker once, within POLL_SECONDS. True if more records can be applied at once. Raises LogReplaced."""
         workers, end, unfinished = self.workers, self._dependencies.clock() + POLL_SECONDS, False
         start = self._first % max(1, len(workers))
         for number, worker in enumerate(workers[start:] + workers[:start]):

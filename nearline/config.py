@@ -13,7 +13,7 @@ from schemas.settings import SharedSettings
 
 
 class NearlineConfig(SharedSettings, BaseSettings):
-    """Where a worker finds its servers, and what it is called."""
+    """The worker's servers, ports and folder."""
 
     model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore")
 

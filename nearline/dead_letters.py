@@ -1,4 +1,4 @@
-"""Dead letters: a record that cannot be applied is written there, confirmed, before the worker passes its offset."""
+"""Dead letters: the worker writes a record that it cannot apply there, confirmed, before it passes the offset."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class DeadLetterSink(Protocol):
     """Takes records that cannot be decoded or applied."""
 
     def __call__(self, record: Record, reason: str) -> None:
-        """Blocks until the dead letter is confirmed; raises LogUnavailable otherwise."""
+        """Block until the dead letter is confirmed. Raises LogUnavailable if it is not."""
 
 
 class LogDeadLetterSink:
@@ -37,7 +37,7 @@ class LogDeadLetterSink:
         self._writer, self._clock, self._timeout = writer, clock, timeout
 
     def __call__(self, record: Record, reason: str) -> None:
-        """Block until the dead letter is confirmed; raises LogUnavailable where it is not within the timeout (s)."""
+        """Block until the dead letter is confirmed. Raises LogUnavailable if it is not within the timeout (s)."""
         refused_at = datetime.fromtimestamp(self._clock(), UTC)
         letter = refuse(record, REFUSED_BY, reason, refused_at)
         appended = self._writer.append(topics.DEADLETTERS, [LogEntry(record.key, encode_dead_letter(letter))])

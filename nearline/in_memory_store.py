@@ -1,4 +1,4 @@
-"""A signal store in memory: what a single-threaded fold of the log is compared with the real one through."""
+"""A signal store in memory, for a fold that is compared with the stored signals."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ Place = tuple[int, str]
 
 
 class InMemorySignalStore:
-    """A SignalStore for one thread, gone with the process."""
+    """A SignalStore for one thread. Its values end with the process."""
 
     def __init__(self) -> None:
         self._values: dict[Place, dict[str, bytes]] = {}
         self._fences: dict[Place, Fence] = {}
 
     def fence(self, partition: int, signal: str) -> Fence | None:
-        """The fence as it stands."""
+        """Returns the fence, or None."""
         return self._fences.get((partition, signal))
 
     def load(self, partition: int, signal: str, keys: Sequence[str]) -> list[bytes | None]:
-        """The values of these keys, in their order."""
-        held = self._values.get((partition, signal), {})
-        return [held.get(key) for key in keys]
+        """Returns the values of these keys, in their order."""
+        stored = self._values.get((partition, signal), {})
+        return [stored.get(key) for key in keys]
 
     def commit(
         self, partition: int, signal: str, expected: Fence | None, fence: Fence, values: Mapping[str, bytes | None]
     ) -> None:
-        """Write values and fence; raises FenceMoved."""
+        """Write values and fence. Raises FenceMoved."""
         self._swap(partition, signal, expected, fence)
-        held = self._values.setdefault((partition, signal), {})
+        stored = self._values.setdefault((partition, signal), {})
         for key, value in values.items():
             if value is None:
-                held.pop(key, None)
+                stored.pop(key, None)
             else:
-                held[key] = value
+                stored[key] = value
 
     def reset(self, partition: int, signal: str, expected: Fence | None, fence: Fence) -> None:
-        """Remove every value and set the fence; raises FenceMoved."""
+        """Remove every value and set the fence. Raises FenceMoved."""
         self._swap(partition, signal, expected, fence)
         self._values.pop((partition, signal), None)
 
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
-        """Every value of the partition."""
+        """Yields every key and value of the partition."""
         yield from self._values.get((partition, signal), {}).items()
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Does nothing."""
 
     def _swap(self, partition: int, signal: str, expected: Fence | None, fence: Fence) -> None:
         actual = self._fences.get((partition, signal))

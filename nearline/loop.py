@@ -26,10 +26,10 @@ log = structlog.get_logger()
 
 
 class FollowedLog(LogReader, Protocol):
-    """A log that gives the ends of all partitions at once, cheaply."""
+    """A log that reads the ends of all partitions at once, cheaply."""
 
     def ends(self) -> dict[tuple[str, int], int]:
-        """The offset after the last, for each topic and partition that has records; raises LogUnavailable."""
+        """Returns the offset after the last one, for each topic and partition with records. Raises LogUnavailable."""
 
 
 class EmbeddedLoop:
@@ -63,14 +63,14 @@ class EmbeddedLoop:
             self._polled = False
 
     def poll(self) -> bool:
-        """Poll each partition once; True where more records could be applied at once."""
+        """Poll each partition once. True if more records can be applied at once."""
         try:
             ends = self._reader.ends()
             unfinished = [self._poll(worker, ends) for worker in self._workers]
         except LogUnavailable as error:
             return self._not_polled(error)
         except LogReplaced as error:
-            # Nothing in memory may outlive the log that it comes from.
+            # Nothing in memory may outlive its log.
             self._workers = [self._worker(worker.topic, worker.partition) for worker in self._workers]
             return self._not_polled(error)
         for gauge, worker in zip(self._lag_gauges, self._workers, strict=True):
@@ -79,19 +79,19 @@ class EmbeddedLoop:
         return any(unfinished)
 
     def wake(self) -> None:
-        """Have the loop poll at once, as something was appended. For any thread."""
+        """Make the loop poll at once, after an append. For any thread."""
         self._woken.set()
 
     def caught_up(self) -> bool:
-        """Whether every partition had reached its end at the last poll. For any thread."""
+        """True if every partition had reached its end at the last poll. For any thread."""
         return self._polled and all(worker.caught_up for worker in self._workers)
 
     def lag(self) -> int:
-        """The number of records on the log at the last poll that are not yet applied. For any thread."""
+        """Returns the number of records on the log at the last poll that are not yet applied. For any thread."""
         return sum(worker.lag for worker in self._workers)
 
     def _worker(self, topic: str, partition: int) -> PartitionWorker:
-        # Every poll looks whether a commit is due, idle or not: there is no more than one poll each POLL_SECONDS.
+        # Every poll checks whether a commit is due, because an idle loop polls only every POLL_SECONDS.
         return PartitionWorker(topic, partition, self._dependencies, tick_seconds=0.0)
 
     @staticmethod

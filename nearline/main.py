@@ -30,18 +30,18 @@ from schemas.errors import FreshetError, PortInUse, ServerMissing, StoreUnavaila
 from schemas.settings import read_settings
 
 START_SECONDS: Final = 20.0
-"""How long a worker waits for servers that start beside it."""
+"""Limit of the time that a worker waits for servers that start beside it."""
 
 log = structlog.get_logger()
 
 
 def run() -> NoReturn:
-    """Keep signals until a signal ends the process; a failure to start is one sentence."""
-    # Folding shares the interpreter with heartbeats and deliveries: hand it on more often than every 5 ms.
+    """Keep the signals until the process is ended. A failure to start prints one sentence."""
+    # Folding shares the interpreter with heartbeats and deliveries: switch threads more often than every 5 ms.
     sys.setswitchinterval(0.001)
-    # What is folded has no cycles: looking for them costs time, and many objects at once hold up every event.
+    # Folded values have no cycles. Searching many objects for cycles costs time and delays events.
     gc.set_threshold(2_000, 25, 1_000)
-    # Before the app is built, which keeps the loop that it finds.
+    # Set before the app is built, because the app keeps the loop that it finds.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     try:
         # Faust is the worker of the cluster alone: the embedded stack folds in `freshet up`.
@@ -49,7 +49,7 @@ def run() -> NoReturn:
     except FreshetError as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(1) from None
-    # Their debug records are made, and thrown away, several times an event unless their own level says no.
+    # Else they make and discard several debug records for each event.
     for name in ("aiokafka", "faust", "mode"):
         logging.getLogger(name).setLevel(logging.WARNING)
     worker = faust.Worker(app, loglevel="WARNING", redirect_stdouts=False, quiet=True)
@@ -58,14 +58,14 @@ def run() -> NoReturn:
 
 
 def build(config: NearlineConfig) -> NearlineApp:
-    """The worker's app with real adapters; raises ServerMissing, StoreUnavailable, ConfigurationInvalid, PortInUse."""
+    """Returns the app with real adapters. Raises ServerMissing, StoreUnavailable, ConfigurationInvalid, PortInUse."""
     for attempt in stamina.retry_context(on=(ServerMissing, StoreUnavailable), attempts=None, timeout=START_SECONDS):
         with attempt:
             wiring.prepare_worker(config)
     config.worker_dir.mkdir(parents=True, exist_ok=True)
     if config.metrics_port is not None:
         _serve_metrics(config.metrics_port)
-    # What is opened lives as long as the process. The watch has a thread, and so a reader, of its own.
+    # The adapters live as long as the process. The watch has its own thread, and so its own reader.
     opened, watched = (wiring.Dependencies(config, ExitStack()) for _ in range(2))
     measured = MeasuredStore(opened.signals)
     dead_letters = LogDeadLetterSink(opened.writer, time.time)
@@ -86,9 +86,9 @@ def _archive_reader(config: NearlineConfig, opened: wiring.Dependencies) -> Arch
 
 
 def _restart(reason: str) -> NoReturn:
-    """Begin anew as this same process: what still flies through Faust's queues is of a log that is gone.
+    """Restart the program in this process, because the records in Faust's queues are of a log that is gone.
 
-    Safe at any moment, as a ``kill -9`` is: all that counts is behind the fences.
+    It is safe at any moment, as a ``kill -9`` is: the fences hold all that counts.
     """
     log.warning("worker_restarts", reason=reason)
     sys.stdout.flush()

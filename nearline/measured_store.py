@@ -11,7 +11,7 @@ from schemas.ports import SignalStore
 
 
 class MeasuredStore:
-    """The SignalStore that is handed in, with its commits measured."""
+    """Wraps a SignalStore and measures its commits."""
 
     def __init__(self, store: SignalStore) -> None:
         self._store = store

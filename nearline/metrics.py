@@ -12,7 +12,7 @@ SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.
 
 EVENT_TO_SIGNAL: Final = Histogram(
     "freshet_event_to_signal_seconds",
-    "From the log's taking of an event to the commit that made it count.",
+    "Seconds from the log's acceptance of an event to the commit that counts it.",
     buckets=SECONDS,
 )
 LAG: Final = Gauge(
@@ -25,32 +25,33 @@ EVENTS: Final = Counter(
 )
 DEAD_LETTERS: Final = Counter("freshet_dead_letters_total", "Records that could not be decoded or applied.", ["topic"])
 for _topic in topics.FACTS:
-    # Counted from 0: an alert on an increase would miss the first of a series that begins at 1.
+    # Begin each series at 0: an alert on an increase would miss the first of a series that begins at 1.
     DEAD_LETTERS.labels(_topic)
 RETRIES: Final = Counter(
-    "freshet_nearline_retries_total", "Times a partition was taken up again at its fence, by reason.", ["reason"]
+    "freshet_nearline_retries_total", "Restarts of a partition at its fence, by reason.", ["reason"]
 )
 COMMITS: Final = Counter("freshet_nearline_commits_total", "Commits of a signal's values with their fence.", ["signal"])
 COMMIT_SECONDS: Final = Histogram(
-    "freshet_nearline_commit_seconds", "How long the signal store took to commit.", buckets=SECONDS
+    "freshet_nearline_commit_seconds", "Seconds that the signal store took to commit.", buckets=SECONDS
 )
 FENCE_MOVED: Final = Counter(
-    "freshet_nearline_fence_moved_total", "Commits that lost to another writer, or met a store that went back."
+    "freshet_nearline_fence_moved_total",
+    "Commits refused because another writer had committed or the store had gone back in time.",
 )
 STORE_RETRIES: Final = Counter(
     "freshet_nearline_store_retries_total", "Times a partition waited because the signal store did not answer."
 )
 REBUILDS: Final = Counter(
-    "freshet_nearline_rebuilds_total", "Times a partition's signals were begun anew from the log's start.", ["topic"]
+    "freshet_nearline_rebuilds_total", "Rebuilds of a partition's signals from the log's start.", ["topic"]
 )
 ARCHIVED: Final = Counter(
     "freshet_nearline_archive_records_total",
-    "Records applied from the archive, as the log held them no more.",
+    "Records applied from the archive, because retention had removed them from the log.",
     ["topic"],
 )
 MISSING: Final = Counter(
     "freshet_nearline_missing_records_total",
-    "Offsets that retention took before they were applied and that no archive held.",
+    "Offsets that retention removed before they were applied and that no archive holds.",
     ["topic"],
 )
 PARTITIONS: Final = Gauge("freshet_nearline_partitions", "Partitions that this worker keeps.", ["topic"])

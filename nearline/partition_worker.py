@@ -26,19 +26,19 @@ from schemas.log.records import Record
 from schemas.ports import Clock, LogReader, SignalStore
 
 BATCH_RECORDS: Final = 1_000
-"""Most records that one worker applies in a poll, before the next worker is polled."""
+"""Limit of records that one worker applies in a poll, before the next worker is polled."""
 TICK_SECONDS: Final = 0.1
 """How often an idle worker checks whether a commit is due, unless its caller says otherwise."""
 FIRST_BACKOFF_SECONDS: Final = 0.05
-"""The pause after a first failure; it doubles with each further failure,"""
+"""Pause after a first failure. It doubles with each further failure, up to LAST_BACKOFF_SECONDS."""
 LAST_BACKOFF_SECONDS: Final = 1.0
-"""up to this."""
+"""The longest pause after a failure."""
 
 log = structlog.get_logger()
 
 
 class Dependencies(NamedTuple):
-    """What the workers of one thread share."""
+    """The adapters and the clock that the workers of one thread share."""
 
     reader: LogReader
     store: SignalStore
@@ -83,12 +83,12 @@ class PartitionWorker:
 
     @property
     def opened(self) -> bool:
-        """Whether the fences have been read."""
+        """True if the fences have been read."""
         return self._processor is not None
 
     @property
     def caught_up(self) -> bool:
-        """Whether the worker has reached the log's end, and since the last failure has committed all signals there."""
+        """True if the worker has reached the log's end, and has committed all signals there since its last failure."""
         return self._flushed and self.lag == 0
 
     def offer(self, record: Record) -> None:
@@ -96,17 +96,17 @@ class PartitionWorker:
         self._offered.append(record)
 
     def invalidate(self) -> None:
-        """Have the fences read again before anything else is applied."""
+        """Make the worker read the fences again before it applies anything else."""
         self._invalidated = True
 
     def poll(self) -> bool:
-        """Apply the next records; True where more could be applied at once. Raises LogReplaced."""
+        """Apply the next records. True if more can be applied at once. Raises LogReplaced."""
         unfinished = self._poll(self._dependencies.clock())
         self.lag = max(0, self.target - self.next)
         return unfinished
 
     def open(self) -> None:
-        """Read the fences where that is due; raises StoreUnavailable, LogUnavailable, LogReplaced, FenceMoved."""
+        """Read the fences, unless they are known. Raises StoreUnavailable, LogUnavailable, LogReplaced, FenceMoved."""
         if self._invalidated:
             self._invalidated = False
             self._processor = None
@@ -116,7 +116,7 @@ class PartitionWorker:
         if self.log_id not in (None, log_id):
             raise LogReplaced(f"the log of {self.topic} was {self.log_id} and is {log_id} now")
         self.log_id = log_id
-        # The fences before the log's end: another worker may go on meanwhile, and its fence is no lost record.
+        # The fences are read before the log's end: another worker may advance meanwhile, and no record is lost then.
         fences = {signal: self._dependencies.store.fence(self.partition, signal) for signal in SIGNALS[self.topic]}
         self._begin, self.target = self._dependencies.reader.bounds(self.topic, self.partition)
         for signal, fence in fences.items():
@@ -169,7 +169,7 @@ class PartitionWorker:
         self._flushed |= self.next >= self.target and self._processor.flushed
 
     def _sort_offered(self) -> None:
-        """Keep offered records that continue the pending ones; the log gives the others again where they are missing."""
+        """Keep offered records that continue the pending ones. The log gives the others again if they are missing."""
         skipped = 0
         while self._offered:
             record = self._offered.popleft()

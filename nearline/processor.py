@@ -1,8 +1,8 @@
 """The fenced processor: folds one partition's records into its signals, each event exactly once.
 
-A commit writes changed values and the new fence in one step, if the fence is still where this processor
-left it. Losing that race means that another writer was here: everything in memory is dropped, the fence
-is read again, and reading goes on behind it. Nothing here knows Faust, Redis, Kafka or SQLite.
+A commit writes the changed values and the new fence in one step. It fails if the stored fence is not the one that this
+processor wrote last: then another writer has committed. The processor drops its memory, reads the fence again, and
+continues after it. Nothing here knows Faust, Redis, Kafka or SQLite.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ V = TypeVar("V")
 View = TypeVar("View", Item, Profile)
 
 HOT_BYTES: Final = 4 * 1_048_576
-"""Values kept decoded in memory a partition and signal, by their packed size: unpacked they take seven times as much.
+"""Limit of the decoded values in memory for each partition and signal, by packed size. Decoded they are 7 times as big.
 
-Whenever half of it has been written, those that are not among what was written are dropped, and all of them where that
-alone is more.
+After each HOT_BYTES / 2 of commits, only the values written since the last such moment stay in memory. If those exceed
+the limit by themselves, none stays.
 """
 MAX_WAITING_TRANSITIONS: Final = 8_000
 """Most transitions that wait for ``aggregates``; at this number they are folded and committed before they are due."""
@@ -43,35 +43,35 @@ BACKLOG_DELAY_SECONDS: Final = 5.0
 """How much later ``aggregates`` may be committed while behind. A commit of more events writes fewer counters for each."""
 
 _GOLDEN: Final = (math.sqrt(5) - 1) / 2
-"""Multiples of this, less their whole part, fall evenly, however many there are."""
+"""The fractional parts of its multiples are spread evenly, however many there are."""
 
 SIGNALS: Final = {
     topics.EVENTS: (Signal.USERS, Signal.AGGREGATES),
     topics.ITEMS: (Signal.ITEMS,),
     topics.USERS: (Signal.PROFILES,),
 }
-"""The signals that each topic's partitions keep."""
+"""The signals that are folded from each topic."""
 
 
 class Processor(Protocol):
-    """Keeps one partition of one topic."""
+    """Folds one partition of one topic."""
 
     @property
     def flushed(self) -> bool:
-        """Whether every signal has committed all that was applied."""
+        """True if every signal has committed all that was applied."""
 
     def resume(self) -> int:
-        """The first offset to read, from the fences; drops all that was in memory."""
+        """Drops all that is in memory. Returns the first offset to read, by the fences."""
 
     def process(self, records: Sequence[Record], now: float) -> None:
         """Apply consecutive records and commit what is due; raises FenceMoved, StoreUnavailable."""
 
     def tick(self, now: float) -> None:
-        """Commit what has become due without new records."""
+        """Commit what is due, without new records."""
 
 
 class SignalState(Generic[V]):
-    """One signal's values of one partition: a cache over the store, what has changed, and the fence."""
+    """One signal's values of one partition: a cache of the store, the uncommitted changes, and the fence."""
 
     def __init__(
         self,
@@ -93,11 +93,11 @@ class SignalState(Generic[V]):
 
     @property
     def committed(self) -> int:
-        """The offset of the fence as last read or written."""
+        """The fence's offset, as last read or written; -1 for none."""
         return self._fence.offset if self._fence else -1
 
     def open(self) -> None:
-        """Forget what is in memory and read the fence; values that follow another log are removed."""
+        """Drop all that is in memory and read the fence. Values of another log are removed from the store."""
         self._values.clear()
         self._dirty.clear()
         self._hot.clear()
@@ -110,32 +110,32 @@ class SignalState(Generic[V]):
         self.applied = self.committed
 
     def fetch(self, keys: Iterable[str]) -> None:
-        """Bring these values into memory in one read."""
-        # Not a difference of sets, which walks all that is in memory.
+        """Read those of these values that are not in memory, in one read."""
+        # Not a difference of sets, which would visit every value in memory.
         missing = [key for key in keys if key not in self._values]
         if missing:
-            found = self._store.load(self._partition, self._signal, missing)
-            self._values.update(zip(missing, map(self._decode, missing, found), strict=True))
+            stored = self._store.load(self._partition, self._signal, missing)
+            self._values.update(zip(missing, map(self._decode, missing, stored), strict=True))
 
     def __getitem__(self, key: str) -> V:
         return self._values[key]
 
     def put(self, key: str, value: V) -> None:
-        """Change a value in memory; the next commit writes it."""
+        """Set a value in memory. The next commit writes it."""
         self._values[key] = value
         self._dirty[key] = None
 
     def change(self, changes: Iterable[tuple[AggregateKind, Mapping[str, Sequence[Any]]]]) -> None:
-        """Fold what ``aggregates.changes`` gives into the values that it is of. Where this raises, ``open`` it again."""
-        gathered, values = list(changes), self._values
-        self.fetch([key for _, changed in gathered for key in changed])
-        for kind, changed in gathered:
-            for key, by in changed.items():
-                values[key] = kind.fold(values[key], by)
-            self._dirty.update(dict.fromkeys(changed))
+        """Fold what ``aggregates.changes`` yields into the counters. After an exception the state must be opened again."""
+        changes_by_kind, values = list(changes), self._values
+        self.fetch([key for _, changes_by_key in changes_by_kind for key in changes_by_key])
+        for kind, changes_by_key in changes_by_kind:
+            for key, key_changes in changes_by_key.items():
+                values[key] = kind.fold(values[key], key_changes)
+            self._dirty.update(dict.fromkeys(changes_by_key))
 
     def commit(self) -> None:
-        """Write what has changed together with the fence, in one step."""
+        """Write the changed values and the fence in one step."""
         if self.applied == self.committed:
             return
         fence = Fence(self._log_id, self.applied)
@@ -146,8 +146,8 @@ class SignalState(Generic[V]):
         self._dirty.clear()
         self._written += sum(map(len, changed.values()))
         if self._written >= HOT_BYTES // 2:
-            kept = self._hot if self._written < HOT_BYTES else ()
-            self._values = {key: self._values[key] for key in kept}
+            hot_keys = self._hot if self._written < HOT_BYTES else ()
+            self._values = {key: self._values[key] for key in hot_keys}
             self._hot.clear()
             self._written = 0
 
@@ -155,7 +155,7 @@ class SignalState(Generic[V]):
 class EventProcessor:
     """Folds a partition of the events topic into ``users`` (every batch) and ``aggregates`` (when due).
 
-    What ``aggregates`` learn waits until they are due: a person's own next answer must not wait for them.
+    The transitions for ``aggregates`` wait until they are due, because a user's next answer must not wait for them.
     """
 
     def __init__(
@@ -164,40 +164,40 @@ class EventProcessor:
         self._users: SignalState[users.UserValue] = SignalState(
             store, partition, Signal.USERS, log_id, lambda _, data: users.decode(data), users.encode
         )
-        self._cells: SignalState[aggregates.Counters] = SignalState(
+        self._counters: SignalState[aggregates.Counters] = SignalState(
             store, partition, Signal.AGGREGATES, log_id, aggregates.decode, aggregates.encode
         )
         self._waiting: list[Transition] = []
         self._store, self._partition = store, partition
         self._dead_letters = dead_letters
         self._flush_seconds = flush_seconds
-        # Each partition has its own moment of every second, or all of them would hold up people's own events at once.
+        # Each partition has its own moment of every second. Else all would delay the users' own events at once.
         self._moment = flush_seconds * (partition * _GOLDEN % 1.0)
         self._due = 0.0
 
     @property
     def flushed(self) -> bool:
-        """Whether ``aggregates``, which follow ``users``, are committed too."""
-        return self._cells.applied == self._cells.committed
+        """True if ``aggregates``, which are committed after ``users``, are committed too."""
+        return self._counters.applied == self._counters.committed
 
     def resume(self) -> int:
-        """Read both fences; the older one decides where to read from."""
+        """Read both fences. Returns the first offset to read, after the older one."""
         self._users.open()
-        self._cells.open()
+        self._counters.open()
         self._waiting.clear()
-        return min(self._users.applied, self._cells.applied) + 1
+        return min(self._users.applied, self._counters.applied) + 1
 
     def process(self, records: Sequence[Record], now: float) -> None:
-        """Fold consecutive records, then commit; ``aggregates`` first where ``users`` would lose what it needs."""
+        """Fold consecutive records, then commit; ``aggregates`` first if ``users`` is about to drop entries that they need."""
         events = [(record.offset, event) for record in records if (event := self._decoded(record)) is not None]
         self._fetch_users({event.subject for _, event in events})
         outrun = False
         for offset, event in events:
             before, after = self._apply(event, offset)
             outrun |= self._outruns(event, after)
-            if offset > self._cells.applied:
+            if offset > self._counters.applied:
                 self._waiting.append(transition(before, after, event, offset))
-        for state in (self._users, self._cells):
+        for state in (self._users, self._counters):
             state.applied = max(state.applied, records[-1].offset if records else -1)
         if outrun:
             self._flush(now)
@@ -208,27 +208,27 @@ class EventProcessor:
             self._flush(now)
 
     def tick(self, now: float) -> None:
-        """Flush ``aggregates`` when it is due, and at once where many events wait: nothing else is to be done."""
+        """Flush ``aggregates`` if they are due, or if many events wait, as there is nothing else to do."""
         if self._is_due(now) or len(self._waiting) >= BACKLOG_BATCH:
             self._flush(now)
 
     def _is_due(self, now: float, patience: float = 0.0) -> bool:
-        # A clock that was set back makes it due too.
+        # A clock that was set back makes them due too.
         return not self._due - self._flush_seconds <= now < self._due + patience
 
     def _decoded(self, record: Record) -> LoggedEvent | None:
-        if record.offset <= min(self._users.applied, self._cells.applied):
+        if record.offset <= min(self._users.applied, self._counters.applied):
             return None
         try:
             return decode_event(record.value, record.timestamp_ms)
         except Undecodable as error:
-            # Behind the fence of users it has been refused before.
+            # A record at or before the fence of users has been refused before.
             if record.offset > self._users.applied:
                 self._dead_letters(record, str(error))
             return None
 
     def _fetch_users(self, subjects: set[str]) -> None:
-        """Bring these users in. One past the fence is another writer's, from which ``aggregates`` would learn wrongly."""
+        """Read these users. Raises FenceMoved if one is past the fence: another writer wrote it, and would be miscounted."""
         self._users.fetch(subjects)
         if any(self._users[subject].offset > self._users.applied for subject in subjects):
             raise FenceMoved(self._partition, Signal.USERS, self._store.fence(self._partition, Signal.USERS))
@@ -243,19 +243,19 @@ class EventProcessor:
         return before, after
 
     def _outruns(self, event: LoggedEvent, after: users.UserValue) -> bool:
-        """Whether ``aggregates`` must be committed before ``users``, which is about to drop entries."""
-        return users.loses_history(event) or users.outruns(after, self._cells.committed, HISTORY)
+        """True if ``aggregates`` must be committed before ``users``, which is about to drop entries that they need."""
+        return users.loses_history(event) or users.outruns(after, self._counters.committed, HISTORY)
 
     def _flush(self, now: float) -> None:
-        self._cells.change(aggregates.changes(self._waiting))
+        self._counters.change(aggregates.changes(self._waiting))
         self._waiting.clear()
-        self._cells.commit()
+        self._counters.commit()
         seconds = self._flush_seconds
         self._due = now + seconds - (now - self._moment) % seconds if seconds else now
 
 
 class UpsertProcessor(Generic[View]):
-    """Keeps the catalogue's or the users' view of a partition of their topic."""
+    """Folds a partition of the items or users topic into its view."""
 
     def __init__(
         self,
@@ -282,16 +282,16 @@ class UpsertProcessor(Generic[View]):
 
     @property
     def flushed(self) -> bool:
-        """Always: each batch is committed whole."""
+        """Always true: each batch is committed whole."""
         return True
 
     def resume(self) -> int:
-        """Read the fence."""
+        """Read the fence. Returns the first offset to read."""
         self._views.open()
         return self._views.applied + 1
 
     def process(self, records: Sequence[Record], now: float) -> None:  # noqa: ARG002 - the port's signature
-        """Apply consecutive upserts and commit."""
+        """Apply consecutive upserts, then commit."""
         for record in records:
             if record.offset > self._views.applied:
                 self._apply(record)
@@ -299,7 +299,7 @@ class UpsertProcessor(Generic[View]):
         self._views.commit()
 
     def tick(self, now: float) -> None:
-        """Nothing is ever left to commit."""
+        """Does nothing: each batch is committed at once."""
 
     def _apply(self, record: Record) -> None:
         try:
@@ -313,7 +313,7 @@ class UpsertProcessor(Generic[View]):
 def processor_for(
     topic: str, partition: int, log_id: str, store: SignalStore, dead_letters: DeadLetterSink
 ) -> Processor:
-    """The processor of one partition of a topic of facts; raises KeyError for any other topic."""
+    """Returns the processor of one partition of a topic of facts. Raises KeyError for any other topic."""
     if topic == topics.EVENTS:
         return EventProcessor(partition, log_id, store, dead_letters)
     if topic == topics.ITEMS:

@@ -1,8 +1,7 @@
-"""Folds the log again, single-threaded and in memory, and compares every stored value byte for byte.
+"""Folds the log again, in one thread and in memory, and compares every stored value byte for byte.
 
-Works while traffic flows: each signal is compared at the fence that stands beside it. What was committed
-while the values were being read is folded on record by record, and a value is right where it is that of
-any moment in between.
+It works under traffic. Each signal is compared at its fence. If a worker commits while the values are read, the fold
+goes on record by record to the later fence, and a stored value is right if it equals the fold at any moment in between.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from schemas.ports import LogReader, SignalStore
 _BATCH: Final = 1_000
 _ATTEMPTS: Final = 3
 _NAMED: Final = 10
-"""Differing keys that a report names."""
+"""Limit of differing keys that a report names."""
 
 
 class SignalCheck(NamedTuple):
-    """One signal of one partition: where its fence stood, how many values, and what differs from the fold."""
+    """One signal of one partition: its fence, its number of values, and the keys that differ from the fold."""
 
     topic: str
     partition: int
@@ -38,32 +37,32 @@ class SignalCheck(NamedTuple):
     differing: tuple[str, ...]
     differences: int
     problem: str | None = None
-    """Why it could not be compared at all."""
+    """Why the signal could not be compared; None if it was."""
 
     @property
     def equal(self) -> bool:
-        """Whether every value was compared and is right."""
+        """True if every value was compared and is right."""
         return not self.differences and self.problem is None
 
 
 class VerifyReport(NamedTuple):
-    """What was compared, signal by signal."""
+    """The checks of all signals."""
 
     checks: tuple[SignalCheck, ...]
 
     @property
     def equal(self) -> bool:
-        """Whether every value of every signal is what a single-threaded fold gives."""
+        """True if every value of every signal equals the fold's."""
         return all(check.equal for check in self.checks)
 
     @property
     def values(self) -> int:
-        """How many values were compared."""
+        """Number of values compared."""
         return sum(check.values for check in self.checks)
 
 
 class _Snapshot(NamedTuple):
-    """A signal's stored values with the fences before and after they were read."""
+    """A signal's stored values, with the fences before and after they were read."""
 
     signal: str
     before: Fence | None
@@ -71,19 +70,19 @@ class _Snapshot(NamedTuple):
     values: dict[str, bytes]
 
     def first(self) -> int:
-        """The offset up to which every value certainly was folded."""
+        """Returns the offset up to which every value was folded."""
         return self.before.offset if self.before else -1
 
     def last(self) -> int:
-        """The offset up to which a value may have been folded."""
+        """Returns the offset up to which a value may have been folded."""
         return self.after.offset if self.after else -1
 
 
 def verify(reader: LogReader, store: SignalStore, facts: Iterable[str] = topics.FACTS) -> VerifyReport:
     """Compare every signal of these topics with a fold of the log from its first offset.
 
-    Raises LogUnavailable and StoreUnavailable. Values of records that retention has taken cannot be compared:
-    the report names the partition's problem.
+    If retention has removed records, the partition cannot be compared, and the report says so. Raises LogUnavailable,
+    StoreUnavailable.
     """
     checks: list[SignalCheck] = []
     for topic in facts:
@@ -98,21 +97,21 @@ def _verify_partition(
 ) -> Iterator[SignalCheck]:
     snapshots = [_snapshot(store, partition, signal) for signal in SIGNALS[topic]]
     begin, _ = reader.bounds(topic, partition)
-    problems = {each.signal: _problem(each, log_id, begin) for each in snapshots}
+    problems = {snapshot.signal: _problem(snapshot, log_id, begin) for snapshot in snapshots}
     fold = _Fold(reader, topic, partition, log_id)
-    wrong = fold.differing([each for each in snapshots if problems[each.signal] is None])
-    for each in snapshots:
-        differing = sorted(wrong.get(each.signal, ()))
+    differing_keys = fold.differing([snapshot for snapshot in snapshots if problems[snapshot.signal] is None])
+    for snapshot in snapshots:
+        differing = sorted(differing_keys.get(snapshot.signal, ()))
         yield SignalCheck(
             topic,
             partition,
-            each.signal,
-            each.before,
-            len(each.values),
-            _digest(each.values),
+            snapshot.signal,
+            snapshot.before,
+            len(snapshot.values),
+            _digest(snapshot.values),
             tuple(differing[:_NAMED]),
             len(differing),
-            problems[each.signal],
+            problems[snapshot.signal],
         )
 
 
@@ -146,7 +145,7 @@ def _digest(values: dict[str, bytes]) -> str:
 
 
 class _Fold:
-    """One partition's fold in memory, as far as it has come."""
+    """The fold of one partition in memory, up to the offset before ``_next``."""
 
     def __init__(self, reader: LogReader, topic: str, partition: int, log_id: str) -> None:
         self._reader, self._topic, self._partition = reader, topic, partition
@@ -156,18 +155,18 @@ class _Fold:
         self._now = 0.0
 
     def differing(self, snapshots: Iterable[_Snapshot]) -> dict[str, set[str]]:
-        """For each signal the keys whose stored value is not that of any moment between its two fences."""
-        waiting = sorted((each for each in snapshots if each.before is not None), key=_Snapshot.first)
+        """Returns, for each signal, the keys whose stored value equals the fold at no moment between its two fences."""
+        waiting = sorted((snapshot for snapshot in snapshots if snapshot.before is not None), key=_Snapshot.first)
         wrong: dict[str, set[str]] = {}
         begun: list[_Snapshot] = []
         while True:
             while waiting and waiting[0].first() < self._next:
                 begun.append(waiting.pop(0))
                 wrong[begun[-1].signal] = self._keys(begun[-1])
-            for each in begun:
-                if self._next - 1 <= each.last():
-                    wrong[each.signal] = self._compare(each, wrong[each.signal])
-            if any(wrong[each.signal] and self._next <= each.last() for each in begun):
+            for snapshot in begun:
+                if self._next - 1 <= snapshot.last():
+                    wrong[snapshot.signal] = self._compare(snapshot, wrong[snapshot.signal])
+            if any(wrong[snapshot.signal] and self._next <= snapshot.last() for snapshot in begun):
                 self._fold_through(self._next, 1)
             elif waiting:
                 self._fold_through(waiting[0].first(), _BATCH)
@@ -186,11 +185,11 @@ class _Fold:
         while self._next <= offset:
             records = self._reader.read(self._topic, self._partition, self._next, min(batch, offset + 1 - self._next))
             within = [record for record in records if record.offset <= offset]
-            # Time enough between batches that each commits every signal.
+            # Enough time between batches to make every commit due.
             self._now += 60.0
             self._processor.process(within, self._now)
             self._next = records[-1].offset + 1 if records else offset + 1
 
 
 def _pass_over(record: Record, reason: str) -> None:
-    """Dead letters were written when the record was first met."""
+    """Does nothing: the worker wrote the dead letter when it met the record."""

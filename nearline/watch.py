@@ -1,4 +1,4 @@
-"""Checks every few seconds whether log and store are still those that the partition workers follow.
+"""Checks every few seconds whether the log and the store are still those that the partition workers follow.
 
 It has its own thread and reader, so that its requests never delay an event. It changes nothing itself.
 """
@@ -29,14 +29,14 @@ class Watch:
         self._reader, self._store = reader, store
 
     def check(self, workers: Iterable[PartitionWorker]) -> None:
-        """Compare each open worker with log and store, and invalidate those that are ahead of either.
+        """Compare each open worker with log and store, and invalidate the workers that are ahead of either.
 
-        Raises LogReplaced where a topic is another one than its workers follow.
+        Raises LogReplaced if a topic is not the log that its workers follow.
         """
         try:
             self._check([worker for worker in workers if worker.opened])
         except (LogUnavailable, StoreUnavailable) as error:
-            # Nothing is known, so nothing is concluded; the workers meet the failure themselves.
+            # Without an answer nothing is concluded. The workers meet the failure themselves.
             log.warning("watch_failed", error=str(error))
             metrics.RETRIES.labels("watch").inc()
 
@@ -46,7 +46,7 @@ class Watch:
             if worker.log_id != ids[worker.topic]:
                 raise LogReplaced(f"the log of {worker.topic} was {worker.log_id} and is {ids[worker.topic]} now")
         for worker in workers:
-            # The position is read first: log and fence may go on meanwhile, but never fall behind it.
+            # The position is read first: the log and the fence may advance meanwhile, but never fall behind it.
             position = worker.next
             _, end = self._reader.bounds(worker.topic, worker.partition)
             metrics.LAG.labels(worker.topic, str(worker.partition)).set(max(0, end - position))
