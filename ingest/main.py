@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 
 from adapters import http_server
 from deploy.wiring.dependencies import open_dependencies
+from deploy.wiring.variables import warn_of_unknown_variables
 from ingest.config import IngestSettings
 from ingest.http.limits import RateLimiter
 from ingest.http.routes import IngestDependencies, build_router, events_are_sent, events_endpoint
@@ -69,6 +70,7 @@ def main() -> None:
     """Serve until told to stop; a failure to start is one sentence on standard error."""
     try:
         settings = read_settings(IngestSettings)
+        warn_of_unknown_variables()
         with listen(settings) as listening, open_dependencies(settings) as dependencies:
             app = create_app(settings, dependencies.writer, dependencies.reader)
             where = {"host": settings.collector_host, "port": settings.collector_port}

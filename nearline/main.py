@@ -18,6 +18,7 @@ import uvloop
 from prometheus_client import start_http_server
 
 from deploy.wiring import dependencies as wiring
+from deploy.wiring.variables import warn_of_unknown_variables
 from nearline.app import NearlineApp
 from nearline.archive_reader import ArchiveReader, archive_reader, no_archive
 from nearline.assignment import Assignment
@@ -43,6 +44,7 @@ def run() -> NoReturn:
     gc.set_threshold(2_000, 25, 1_000)
     # Set before the app is built, because the app keeps the loop that it finds.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    warn_of_unknown_variables()
     try:
         # Faust is the worker of the cluster alone: the embedded stack folds in `freshet up`.
         app = build(read_settings(NearlineConfig).model_copy(update={"stack": "cluster"}))

@@ -13,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from adapters import http_server
 from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.training import receive_in, train_in
+from deploy.wiring.variables import warn_of_unknown_variables
 from offline.config import OfflineSettings
 from offline.data.archive import quiet
 from offline.engines.engine import EngineName
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         settings = read_settings(OfflineSettings)
+        warn_of_unknown_variables()
         if options.job == "receive":
             _listen(settings)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from importlib.metadata import version
 from typing import Annotated, NoReturn
@@ -29,6 +30,7 @@ from deploy.commands import (
 from deploy.commands.common import errors
 from deploy.commands.failures import as_sentence
 from deploy.config import Settings
+from deploy.wiring.variables import unknown_variables
 from schemas.errors import FreshetError
 from schemas.settings import read_settings
 
@@ -63,6 +65,8 @@ def main() -> None:
     """Run the command; a named failure is one sentence on standard error and exit code 1."""
     try:
         _log_to_standard_error(read_settings(Settings).log_level)
+        for sentence in unknown_variables(os.environ):
+            errors.print(f"[yellow]Note:[/yellow] {escape(sentence)}", highlight=False, soft_wrap=True)
         app()
     except FreshetError as error:
         _fail(str(error))

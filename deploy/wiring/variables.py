@@ -1,0 +1,64 @@
+"""Finds variables of the environment that begin with ``FRESHET_`` and that nothing reads: most often they are mistyped.
+
+The names are read from the tiers' ``config.py`` without importing them: a collector need not load what serving ranks with.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Collection, Iterator
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+PREFIX: Final = "FRESHET_"
+_ROOT: Final = Path(__file__).parents[2]
+_SETTINGS: Final = (
+    "schemas/settings.py",
+    *(f"{tier}/config.py" for tier in ("deploy", "ingest", "nearline", "offline", "serving")),
+)
+_OF_TESTS_AND_STACK: Final = frozenset({"DATASETS", "REQUIRE_STACK", "STACK_JARS"})
+"""What the local stack, the tests and the benchmarks read beside all settings."""
+_BENCH: Final = "BENCH_"
+
+_log = structlog.get_logger(__name__)
+
+
+def warn_of_unknown_variables() -> None:
+    """Log a warning for every variable that nothing reads; for a process to call once, when it starts."""
+    for sentence in unknown_variables(os.environ):
+        _log.warning("unknown_variable", message=sentence)
+
+
+def unknown_variables(names: Collection[str]) -> list[str]:
+    """A sentence for each of these names that begins as Freshet's variables do and that nothing reads."""
+    return [_sentence(name) for name in sorted(names) if name.startswith(PREFIX) and not _is_known(name)]
+
+
+@cache
+def declared_variables() -> frozenset[str]:
+    """The variables of all tiers' settings."""
+    fields = (field for path in _SETTINGS for field in _fields((_ROOT / path).read_text(encoding="utf-8")))
+    return frozenset(PREFIX + field.upper() for field in fields)
+
+
+def _fields(source: str) -> Iterator[str]:
+    """The fields of the classes of a module."""
+    for definition in ast.parse(source).body:
+        for statement in definition.body if isinstance(definition, ast.ClassDef) else ():
+            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+                yield statement.target.id
+
+
+def _is_known(name: str) -> bool:
+    short = name.removeprefix(PREFIX)
+    return name in declared_variables() or short in _OF_TESTS_AND_STACK or short.startswith(_BENCH)
+
+
+def _sentence(name: str) -> str:
+    similar = get_close_matches(name, declared_variables(), 1, cutoff=0.8)
+    return f"nothing reads {name}" + (f": is it meant to be {similar[0]}?" if similar else "")

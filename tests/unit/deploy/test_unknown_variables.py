@@ -1,0 +1,57 @@
+"""A variable that nothing reads is warned about, with the name that it most likely should have."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from structlog.testing import capture_logs
+
+from deploy.commands import cli
+from deploy.config import Settings as CommandSettings
+from deploy.wiring.variables import declared_variables, unknown_variables, warn_of_unknown_variables
+from ingest.config import IngestSettings
+from nearline.config import NearlineConfig
+from offline.config import OfflineSettings
+from serving.config import Settings as ServingSettings
+
+
+def test_the_variables_are_the_fields_of_all_settings():
+    tiers = (CommandSettings, IngestSettings, NearlineConfig, OfflineSettings, ServingSettings)
+    fields = {field for tier in tiers for field in tier.model_fields}
+    assert declared_variables() == {f"FRESHET_{field.upper()}" for field in fields}
+
+
+def test_a_mistyped_variable_is_named_with_the_nearest_one():
+    assert unknown_variables(["FRESHET_SATCK", "HOME"]) == [
+        "nothing reads FRESHET_SATCK: is it meant to be FRESHET_STACK?"
+    ]
+
+
+def test_a_variable_like_no_other_is_named_alone():
+    assert unknown_variables(["FRESHET_QWERTY_UIOP"]) == ["nothing reads FRESHET_QWERTY_UIOP"]
+
+
+@pytest.mark.parametrize(
+    "name", ["FRESHET_DATA", "FRESHET_DATASETS", "FRESHET_REQUIRE_STACK", "FRESHET_STACK_JARS", "FRESHET_BENCH_MINUTES"]
+)
+def test_what_settings_tests_benchmarks_and_the_local_stack_read_is_known(name):
+    assert unknown_variables([name]) == []
+
+
+def test_a_process_warns_once_for_each(monkeypatch):
+    monkeypatch.setenv("FRESHET_SATCK", "cluster")
+    with capture_logs() as logs:
+        warn_of_unknown_variables()
+    assert [record["log_level"] for record in logs] == ["warning"]
+    assert "FRESHET_STACK?" in logs[0]["message"]
+
+
+def test_a_command_warns_on_standard_error(monkeypatch, capsys):
+    monkeypatch.setenv("FRESHET_SATCK", "cluster")
+    monkeypatch.setattr(sys, "argv", ["freshet", "--version"])
+    with pytest.raises(SystemExit, match="0"):
+        cli.main()
+    printed = capsys.readouterr()
+    assert "is it meant to be FRESHET_STACK?" in printed.err.replace("\n", " ")
+    assert "SATCK" not in printed.out
