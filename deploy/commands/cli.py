@@ -65,8 +65,7 @@ def main() -> None:
     """Run the command; a named failure is one sentence on standard error and exit code 1."""
     try:
         _log_to_standard_error(read_settings(Settings).log_level)
-        for sentence in unknown_variables(os.environ):
-            errors.print(f"[yellow]Note:[/yellow] {escape(sentence)}", highlight=False, soft_wrap=True)
+        _warn_of_unknown_variables()
         app()
     except FreshetError as error:
         _fail(str(error))
@@ -77,6 +76,11 @@ def main() -> None:
         _fail(sentence)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _warn_of_unknown_variables() -> None:
+    for sentence in unknown_variables(os.environ):
+        errors.print(f"[yellow]Note:[/yellow] {escape(sentence)}", highlight=False, soft_wrap=True)
 
 
 def _fail(sentence: str) -> NoReturn:
