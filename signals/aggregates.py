@@ -21,8 +21,11 @@ def _declared() -> Iterator[AggregateKind]:
             yield kind
 
 
-KINDS: Final[Mapping[str, AggregateKind]] = {kind.name: kind for kind in _declared()}
-"""Every kind of aggregate by its name, in the order of their modules."""
+_POPULARITY: Final = "pop"
+KINDS: Final[Mapping[str, AggregateKind]] = {
+    kind.name: kind for kind in sorted(_declared(), key=lambda kind: kind.name != _POPULARITY)
+}
+"""Every kind of aggregate by its name. Popularity is first, for it says when an item was first met; then by module."""
 
 Counters = msgspec.Struct
 """The counters of any kind."""
