@@ -14,14 +14,18 @@ GUESTS: Final = 150
 CATEGORIES: Final = ("puzzle", "racing", "strategy", "sports", "horror", "story", "music", "builder")
 WORDS: Final = ("red", "lost", "star", "river", "iron", "silent", "paper", "night", "crystal", "wild", "deep", "tiny")
 COUNTRIES: Final = ("DE", "FR", "US", "JP")
-LATEST: Final = datetime(2026, 9, 1, tzinfo=UTC)
-"""The time of the last event, and of the first request."""
+LATEST: Final = datetime(2025, 9, 1, tzinfo=UTC)
+"""The time of the last event, and of the requests; before the wall clock, as a log wants its events."""
 _DAYS: Final = 60
+_FRESH_APART: Final = 9
+"""Every so many-th item was published in the last days."""
 _KINDS: Final = (
     ("click", 300), ("view", 180), ("like", 90), ("impression", 120), ("search", 60), ("cart", 40), ("purchase", 30),
     ("rating", 50), ("dwell", 40), ("dislike", 15), ("dismiss", 15), ("unlike", 15), ("bookmark", 15), ("share", 10),
     ("comment", 10), ("repeat", 20), ("retract", 15), ("identify", 10), ("forget", 1), ("wishlist", 10),
 )  # fmt: skip
+
+_ALONE: Final = frozenset({"identify", "forget"})
 
 
 class Fact(NamedTuple):
@@ -30,6 +34,8 @@ class Fact(NamedTuple):
     topic: str
     key: bytes
     value: bytes
+    alone: bool = False
+    """Whether the log must take it later than all before and earlier than all after: whose a guest is depends on it."""
 
 
 def facts() -> list[Fact]:
@@ -53,7 +59,7 @@ def _items(random: Random) -> list[Fact]:
             "categories": [category, *random.sample(CATEGORIES, random.randrange(2))],
             "tags": random.sample(WORDS, random.randrange(4)),
             "price": round(random.uniform(0, 80), 2),
-            "published_at": _text(LATEST - timedelta(days=random.uniform(0, 900))),
+            "published_at": _text(LATEST - timedelta(days=random.uniform(0, 3 if number % _FRESH_APART == 0 else 900))),
             "attributes": {
                 "maker": f"studio-{number % 23}",
                 "players": random.randrange(1, 5),
@@ -89,7 +95,7 @@ def _events(random: Random) -> list[Fact]:
         at = LATEST - timedelta(days=_DAYS) * (1 - number / EVENTS)
         event = _event(random, number, kind, at, made)
         made.append(event)
-    return [Fact("events", _key(event), _json(event)) for event in made]
+    return [Fact("events", _key(event), _json(event), event["type"] in _ALONE) for event in made]
 
 
 def _event(random: Random, number: int, kind: str, at: datetime, earlier: list[dict[str, Any]]) -> dict[str, Any]:
@@ -99,7 +105,7 @@ def _event(random: Random, number: int, kind: str, at: datetime, earlier: list[d
     event: dict[str, Any] = {"event_id": f"e{number}", "type": kind if kind != "repeat" else "click"}
     event |= _who(random, kind)
     if kind not in {"search", "identify", "forget"}:
-        event["item_id"] = item_id(_preferred(random, event))
+        event["item_id"] = _item(random, number, event, earlier)
     late = random.choice([0, 0, 0, 0, 30, 4_000, 90_000])
     event |= {"occurred_at": _text(at - timedelta(seconds=late)), "received_at": _text(at), "schema_version": 1}
     return event | _details(random, kind)
@@ -111,6 +117,18 @@ def _who(random: Random, kind: str) -> dict[str, Any]:
         return {"user_id": user, "anonymous_id": guest}
     who = {"user_id": user} if random.random() < 0.85 else {"anonymous_id": guest}
     return who | ({"session_id": f"s{random.randrange(3)}-{user}"} if random.random() < 0.7 else {})
+
+
+def _item(random: Random, number: int, event: dict[str, Any], earlier: list[dict[str, Any]]) -> str:
+    """What a guest was at before, or in the last days something new, or else what this visitor prefers."""
+    if "user_id" not in event and random.random() < 0.3:
+        guest = event["anonymous_id"]
+        same = [old["item_id"] for old in earlier[-4_000:] if old.get("anonymous_id") == guest and "item_id" in old]
+        if same:
+            return str(random.choice(same[-4:]))
+    if number > 0.95 * EVENTS and random.random() < 0.3:
+        return item_id(_FRESH_APART * random.randrange((ITEMS - 40) // _FRESH_APART))
+    return item_id(_preferred(random, event))
 
 
 def _preferred(random: Random, event: dict[str, Any]) -> int:
