@@ -133,17 +133,21 @@ def log(reader: LogReader) -> Check:
 def signals(topic: str, reader: LogReader, store: SignalStore, *, followed: bool) -> Check:
     """How far a topic's signals are behind, and whether they follow this very log; ``followed``: by a process."""
     name = f"signals of {topic}"
-    log_id, lag, strange, ahead = reader.log_id(topic), 0, 0, 0
+    log_id, lag = reader.log_id(topic), 0
+    strange, ahead = set[int](), set[int]()
     for partition, (begin, end) in enumerate(_bounds(reader, topic)):
-        for signal in SIGNALS[topic]:
-            fence = store.fence(partition, signal)
-            strange += fence is not None and fence.log_id != log_id
-            ahead += fence is not None and fence.log_id == log_id and fence.offset >= end
+        for fence in (store.fence(partition, signal) for signal in SIGNALS[topic]):
+            if fence is not None and fence.log_id != log_id:
+                strange.add(partition)
+            elif fence is not None and fence.offset >= end:
+                ahead.add(partition)
             applied = begin if fence is None else max(begin, fence.offset + 1)
             lag = max(lag, end - applied)
     if strange or ahead:
         what = "follow another log" if strange else "are ahead of the log, of which an older copy was put back"
-        return broken(name, f"{strange or ahead} of them {what}", _follow(followed, "they are rebuilt from this log"))
+        return broken(
+            name, f"{len(strange or ahead)} partitions {what}", _follow(followed, "they are rebuilt from this log")
+        )
     if lag:
         return note(name, f"up to {lag:,} records behind in a partition", _follow(followed, "they catch up"))
     return ok(name, "up to date with the log")

@@ -6,6 +6,7 @@ from deploy.commands.checks import servers, setup
 from deploy.config import Settings
 from schemas.errors import LogUnavailable
 from schemas.log import topics
+from schemas.log.fence import Fence
 
 
 @pytest.mark.parametrize(("version", "state"), [((3, 10), "broken"), ((3, 11), "ok"), ((4, 0), "ok")])
@@ -70,3 +71,35 @@ def test_servers_that_are_away_are_broken_and_no_password_is_shown():
     checks = [setup.looked("Redis", lambda: servers.redis(away)), servers.cassandra(away)]
     assert [check.state for check in checks] == ["broken", "broken"]
     assert "secret" not in str(checks)
+
+
+class _Partitions:
+    """A log of so many partitions of ten records each, and fences of every signal at one place of one log."""
+
+    def __init__(self, partitions: int, fence: Fence) -> None:
+        self._partitions, self._fence = partitions, fence
+
+    def log_id(self, topic: str) -> str:
+        return "this log"
+
+    def partitions(self, topic: str) -> int:
+        return self._partitions
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        return 0, 10
+
+    def fence(self, partition: int, signal: str) -> Fence:
+        return self._fence
+
+
+@pytest.mark.parametrize(
+    ("fence", "found"),
+    [
+        (Fence("another log", 4), "3 partitions follow another log"),
+        (Fence("this log", 10), "3 partitions are ahead of the log, of which an older copy was put back"),
+    ],
+)
+def test_signals_that_cannot_follow_this_log_are_counted_by_partition(fence, found):
+    log = _Partitions(3, fence)
+    check = setup.signals(topics.EVENTS, log, log, followed=False)
+    assert (check.state, check.found) == ("broken", found)
