@@ -52,7 +52,7 @@ class Trainer:
         interactions = from_arrow(self._table(), {})
         context = Context(threads=self._threads)
         names: Sequence[str] = self._options.models
-        further = tuple(
+        unbound = tuple(
             algorithm(name).train(interactions, parameters_of(name, self._options.parameters), context)
             for name in names
         )
@@ -63,7 +63,7 @@ class Trainer:
             als=ials.train(interactions, self._options.ials, self._threads),
             neighbours=self._neighbours(interactions),
             popularity=popularity.train(interactions),
-            further=further,
+            unbound=unbound,
         )
 
     def _neighbours(self, interactions: Interactions) -> Neighbours:

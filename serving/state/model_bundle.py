@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -63,8 +63,8 @@ class ModelBundle:
     sessions: Renumbered | None = None
     weights: SourceWeights | None = None
     """How much each source counts, where that was learned."""
-    further: tuple[Any, ...] = ()
-    """Further values of the version, whose items ``bind`` maps to positions."""
+    unbound: tuple[object, ...] = ()
+    """The values whose kinds are in ``BINDINGS``, as they were loaded; ``bind`` fills their fields."""
     als_items: Ints = field(default_factory=lambda: np.empty(0, np.int32))
     als_rows: Ints = field(default_factory=lambda: np.empty(0, np.int32))
     """The model's row of each catalogue position (n,), -1 where it has none; shorter than a catalogue that grew."""
@@ -72,14 +72,14 @@ class ModelBundle:
     """Most popular at training, best first."""
     _similar: dict[tuple[int, int], ScoredPositions] = field(default_factory=dict, repr=False)
 
-    def similar(self, catalogue: Catalogue, at: int, count: int) -> ScoredPositions:
+    def similar(self, catalogue: Catalogue, position: int, count: int) -> ScoredPositions:
         """The items most similar to the one at this position; cached, because a version never changes."""
-        similar = self._similar.get((at, count))
+        similar = self._similar.get((position, count))
         if similar is None:
-            similar = as_columns(catalogue, self._look_up(catalogue.ids[at], count))
+            similar = as_columns(catalogue, self._look_up(catalogue.ids[position], count))
             if len(self._similar) >= _CACHED_LISTS:
                 self._similar.clear()
-            self._similar[at, count] = similar
+            self._similar[position, count] = similar
         return similar
 
     def _look_up(self, item_id: str, count: int) -> ScoredList:
@@ -105,7 +105,7 @@ def load(manifest: Manifest, value: Callable[[str], bytes]) -> ModelBundle:
         neighbours=Neighbours.load(value("neighbours")) if "neighbours" in names else None,
         popularity=Popularity.load(value("popularity")) if "popularity" in names else None,
         weights=SourceWeights.load(value(SourceWeights.kind)) if SourceWeights.kind in names else None,
-        further=tuple(load_model(value(name)) for name in manifest.values if name not in _BY_NAME),
+        unbound=tuple(load_model(value(name)) for name in manifest.values if name not in _BY_NAME),
     )
 
 
@@ -129,10 +129,8 @@ def bind(models: ModelBundle, catalogue: Catalogue) -> ModelBundle:
         als_items=als_items,
         als_rows=als_rows,
         popular=popular,
-        ease=_bound(models.further, Ease, catalogue),
-        people=_bound(models.further, UserNeighbours, catalogue),
-        sessions=_sessions(models.further, catalogue),
         _similar={},
+        **_bound_fields(models.unbound, catalogue),
     )
 
 
@@ -141,20 +139,42 @@ def with_source_weights(models: ModelBundle, weights: SourceWeights | None) -> M
     return replace(models, weights=weights)
 
 
-def _bound(values: tuple[Any, ...], kind: type[V], catalogue: Catalogue) -> Bound[V] | None:
-    """The first value of a kind, with the positions of its items; None without one."""
-    value = next((candidate for candidate in values if isinstance(candidate, kind)), None)
-    if value is None:
-        return None
+def _bound_fields(values: Sequence[object], catalogue: Catalogue) -> dict[str, Any]:
+    """By field of ``ModelBundle``, the first of these values of the kind in ``BINDINGS``, bound; None without one."""
+    fields: dict[str, Any] = {}
+    for name, binding in BINDINGS.items():
+        value = next((candidate for candidate in values if isinstance(candidate, binding.kind)), None)
+        fields[name] = None if value is None else binding.bind(value, catalogue)
+    return fields
+
+
+def _bind_items(value: V, catalogue: Catalogue) -> Bound[V]:
+    """A value with the positions of its items; unknown items are added without item data."""
     items = np.array([catalogue.ensure(item_id) for item_id in value.item_ids], np.int32)
     rows = np.full(len(catalogue), -1, np.int32)
     rows[items] = np.arange(items.size)
     return Bound(value, items, rows)
 
 
-def _sessions(values: tuple[Any, ...], catalogue: Catalogue) -> Renumbered | None:
-    bound = _bound(values, SessionKnn, catalogue)
-    return None if bound is None else Renumbered(bound.value, bound.items, bound.rows)
+def _bind_sessions(value: SessionKnn, catalogue: Catalogue) -> Renumbered:
+    bound = _bind_items(value, catalogue)
+    return Renumbered(bound.value, bound.items, bound.rows)
+
+
+class Binding(NamedTuple):
+    """How serving binds a kind of model value to the positions of the catalogue."""
+
+    kind: type
+    bind: Callable[[Any, Catalogue], Any]
+    """Returns the value of the field from a value of the kind."""
+
+
+BINDINGS: Final[Mapping[str, Binding]] = {
+    "ease": Binding(Ease, _bind_items),
+    "people": Binding(UserNeighbours, _bind_items),
+    "sessions": Binding(SessionKnn, _bind_sessions),
+}
+"""By field of ``ModelBundle``, the kind of value that fills it. Values of other kinds are not used by serving."""
 
 
 def as_columns(catalogue: Catalogue, scored: ScoredList) -> ScoredPositions:
