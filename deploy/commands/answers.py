@@ -146,10 +146,10 @@ def _tell(found: Found, catalogue: Catalogue) -> None:
     _table(decision.items, catalogue, "What was shown")
 
 
-def _tell_person(decision: Decision, named: words.Naming) -> None:
+def _tell_person(decision: Decision, named: words.ItemNames) -> None:
     value, now = person(decision), decision.request.now
     _say(f"\nsignals at {decision.signals_offset or 'none'}: what the person had done until then")
-    lines = [*words.deeds(value, now, named), *words.searches(value, now)]
+    lines = [*words.events(value, now, named), *words.searches(value, now)]
     for line in lines or ["nothing that was known"]:
         _say(f"  {escape(line)}")
     if value.counters:

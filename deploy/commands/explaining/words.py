@@ -1,4 +1,4 @@
-"""Answers in plain words, for people at a terminal."""
+"""Words for recorded answers, as the command line prints them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from schemas.answers import Decision, Reason, SourceOutcome
 from serving.ranking.reasons import sentence_of
 from signals.users import Entry, UserValue
 
-Naming = Callable[[str], str]
-"""From an item's id to what people call it."""
+ItemNames = Callable[[str], str]
+"""Returns the name of an item from its id."""
 
 _ROUTES: Final = {
     "recommendations": "what {who} may like next",
@@ -27,20 +27,20 @@ _ROUTES: Final = {
 _UNITS: Final = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
 
 
-def why(reasons: Iterable[Reason], named: Naming) -> str:
-    """Reasons in plain words, the largest share first, each with its share of the score."""
-    return ", ".join(f"{_reason(each, named)} ({each.share:.0%})" for each in reasons)
+def why(reasons: Iterable[Reason], named: ItemNames) -> str:
+    """The sentences of these reasons in their order, each with its share of the score."""
+    return ", ".join(f"{_reason(reason, named)} ({reason.share:.0%})" for reason in reasons)
 
 
-def question(decision: Decision, named: Naming) -> str:
-    """What was asked."""
+def question(decision: Decision, named: ItemNames) -> str:
+    """The question that an answer was for, in words."""
     request = decision.request
     form = _ROUTES.get(decision.route, decision.route)
     return form.format(who=request.user_id or request.anonymous_id or "a visitor", item=named(request.item_id or ""))
 
 
 def asker(decision: Decision) -> str:
-    """Who asked, with whatever else the request said of them."""
+    """Who sent the request, with its context and options, in words."""
     request = decision.request
     known = {"user": request.user_id, "guest": request.anonymous_id, "session": request.session_id, **request.context}
     named = [f"{name} {value}" for name, value in known.items() if value]
@@ -59,51 +59,51 @@ def asker(decision: Decision) -> str:
 
 
 def verdict(explanation: Explanation) -> str:
-    """Whether an answer that was made again is the recorded one."""
-    found = explanation.comparison
-    if found is None:
+    """Whether the recomputed answer equals the recorded one, in words."""
+    comparison = explanation.comparison
+    if comparison is None:
         return "not possible" if explanation.moved else "not possible: the item it was about is no longer known"
-    if found.same:
+    if comparison.same:
         return "the same items in the same order, scores equal to 0.000001"
-    if found.only_ties:
+    if comparison.only_ties:
         return "the same scores; only items of equal score stand in other places"
-    return f"not the same: {_differences(found)}. {_cause(explanation)}"
+    return f"not the same: {_differences(comparison)}. {_cause(explanation)}"
 
 
-def outcome(found: SourceOutcome) -> str:
-    """What a source did."""
-    if found.outcome == "ok":
-        return f"{found.candidates:,} candidates" if found.candidates else "had nothing to offer"
-    return "was not needed" if found.outcome == "skipped" else f"failed: {found.outcome}"
+def outcome(source: SourceOutcome) -> str:
+    """The outcome of a candidate source, in words."""
+    if source.outcome == "ok":
+        return f"{source.candidates:,} candidates" if source.candidates else "had nothing to offer"
+    return "was not needed" if source.outcome == "skipped" else f"failed: {source.outcome}"
 
 
-def deeds(value: UserValue, now: float, named: Naming, count: int = 8) -> list[str]:
-    """The newest things a person had done by ``now``, newest first."""
-    return [f"{ago(now - entry.at)}: {_deed(entry)} {named(entry.item)}" for entry in reversed(value.recent[-count:])]
+def events(value: UserValue, now: float, named: ItemNames, count: int = 8) -> list[str]:
+    """The newest events of a user up to ``now``, newest first, in words."""
+    return [f"{ago(now - entry.at)}: {_event(entry)} {named(entry.item)}" for entry in reversed(value.recent[-count:])]
 
 
 def searches(value: UserValue, now: float, count: int = 3) -> list[str]:
-    """The newest searches by ``now``, newest first."""
+    """The newest searches of a user up to ``now``, newest first, in words."""
     return [f"{ago(now - term.at)}: searched for '{term.query}'" for term in reversed(value.terms[-count:])]
 
 
 def ago(seconds: float) -> str:
-    """A stretch of time before a moment, coarsely."""
+    """A duration before a moment, rounded, in words."""
     for unit, name in _UNITS:
         if seconds >= unit:
             return f"{seconds / unit:.0f} {name} before"
     return f"{max(0.0, seconds):.0f} s before"
 
 
-def _differences(found: Comparison) -> str:
-    told = []
-    if found.lost:
-        told.append(f"{len(found.lost)} items are no longer in it (such as {found.lost[0]})")
-    elif not found.same_order:
-        told.append("the order is another one")
-    if found.largest > TOLERANCE:
-        told.append(f"scores differ by up to {found.largest:.6f}")
-    return ", ".join(told) or f"{len(found.gained)} items are new in it"
+def _differences(comparison: Comparison) -> str:
+    differences = []
+    if comparison.lost:
+        differences.append(f"{len(comparison.lost)} items are no longer in it (such as {comparison.lost[0]})")
+    elif not comparison.same_order:
+        differences.append("the order is another one")
+    if comparison.largest > TOLERANCE:
+        differences.append(f"scores differ by up to {comparison.largest:.6f}")
+    return ", ".join(differences) or f"{len(comparison.gained)} items are new in it"
 
 
 def _cause(explanation: Explanation) -> str:
@@ -112,10 +112,10 @@ def _cause(explanation: Explanation) -> str:
     return "Its inputs have the same versions: items that tie stood in another order, or the ranking code has changed since"
 
 
-def _reason(reason: Reason, named: Naming) -> str:
+def _reason(reason: Reason, named: ItemNames) -> str:
     sentence = sentence_of(reason.source)
     return sentence.alone if reason.item_id is None else sentence.from_seed.format(item=named(reason.item_id))
 
 
-def _deed(entry: Entry) -> str:
+def _event(entry: Entry) -> str:
     return entry.type if entry.value is None else f"{entry.type} ({entry.value:g})"

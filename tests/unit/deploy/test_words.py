@@ -74,7 +74,7 @@ def test_what_was_asked_and_for_whom():
 def test_what_a_person_did_comes_newest_first():
     recent = (Entry(0, "view", "doom", 0.0, None, b""), Entry(1, "rating", "quake", 3_000.0, 4.5, b""))
     value = UserValue(1, recent, terms=(Term(2, "space", 3_540.0),))
-    assert words.deeds(value, 3_600.0, named) == ["10 min before: rating (4.5) quake", "1 h before: view Doom"]
+    assert words.events(value, 3_600.0, named) == ["10 min before: rating (4.5) quake", "1 h before: view Doom"]
     assert words.searches(value, 3_600.0) == ["1 min before: searched for 'space'"]
 
 
