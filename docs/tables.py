@@ -29,6 +29,7 @@ from nearline.config import NearlineConfig  # noqa: E402
 from offline.config import OfflineSettings  # noqa: E402
 from schemas import events  # noqa: E402
 from serving.config import Settings as ServingSettings  # noqa: E402
+from serving.ranking.candidates.registry import candidate_sources  # noqa: E402
 from serving.state.live_sessions import SESSIONS  # noqa: E402
 from signals import bloom, context, covisits, exposure, queries, tail, users  # noqa: E402
 from signals.weights import DEFAULT_WEIGHTS, POPULATION_WEIGHTS  # noqa: E402
@@ -181,6 +182,23 @@ def settings() -> list[str]:
     return _table(("variable", "default", "meaning", "read by"), map(_setting, names))
 
 
+def sources() -> list[str]:
+    """The candidate sources with their default weights and the sentences of their reasons."""
+    rows = (
+        (
+            f"`{source.name}`",
+            f"{source.weight:g}",
+            "all users" if source.scope == "everybody" else "one user",
+            " or ".join(f"`{name}`" for name in source.needs) or "–",
+            f"“{source.sentence.alone}”",
+        )
+        for source in candidate_sources().values()
+    )
+    return _table(
+        ("source", "default weight", "candidates for", "needs of the model", "reason without a seed item"), rows
+    )
+
+
 def comparison(measured: Path) -> list[str]:
     """The measured algorithms among published figures, the best first."""
     report = json.loads(measured.read_bytes())
@@ -210,6 +228,7 @@ TABLES: Final[dict[str, Callable[[], list[str]]]] = {
     "coarsening": coarsening,
     "metrics": metrics,
     "settings": settings,
+    "sources": sources,
 } | {path.stem: partial(comparison, path) for path in sorted(RESULTS.glob(f"{COMPARED}*.json"))}
 
 
