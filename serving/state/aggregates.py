@@ -1,7 +1,7 @@
-"""What everybody does, merged over partitions: counts, trends, and what follows what.
+"""The aggregates of all users, merged over partitions: counts, trends and covisits.
 
-A partition's changed cells are merged beside what is being read, then taken over in one step, so a request sees
-the aggregates of one version. Order under forward decay does not depend on ``now``: top lists are made here.
+Changed counters of a partition are merged aside and then adopted in one step, so a request sees one consistent version.
+Order under forward decay does not depend on ``now``, so the top lists are built here.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TOP: Final = 2_000
 
 
 class Rising(NamedTuple):
-    """Positions (n,) by decayed counts, greatest first, with log2(1 + count) of each (n,) as of one whole second."""
+    """Positions (n,) by decayed counts, greatest first, with log2(1 + count) of each (n,) at one whole second."""
 
     items: Ints
     logs: Floats
@@ -49,8 +49,8 @@ class _Orders(NamedTuple):
     """By half-life."""
 
 
-class Arranged(NamedTuple):
-    """Counts with the top lists by them; what ``adopt`` takes over."""
+class OrderedCounts(NamedTuple):
+    """Counts with their top lists, ready for ``adopt``."""
 
     counts: Doubles
     """(n,)."""
@@ -60,12 +60,12 @@ class Arranged(NamedTuple):
 
 
 class Merged(NamedTuple):
-    """Changed cells, merged over all partitions, ready to be taken over; by position."""
+    """Changed counters, merged over all partitions, ready for ``adopt``; by position."""
 
     decayed: dict[int, tuple[float, ...]]
     counts: dict[int, float]
     followers: dict[int, tuple[CovisitCounters, ...]]
-    """Of every partition that has any; tuples, which the garbage collector soon passes over."""
+    """The counters of each partition; tuples, because the garbage collector stops tracking them."""
     companions: dict[int, tuple[BasketCounters, ...]]
     exposed: dict[int, Exposed]
     contexts: dict[int, dict[str, float]]
@@ -74,7 +74,7 @@ class Merged(NamedTuple):
 
     @classmethod
     def nothing(cls) -> Self:
-        """An empty one, to merge into."""
+        """An empty value to merge into."""
         return cls({}, {}, {}, {}, {}, {}, {})
 
 
@@ -96,11 +96,11 @@ class Aggregates:
             queries.KIND.name: self._forget_searches,
         }
         self.sessions = LiveSessions(catalogue, sessions)
-        """The newest sessions of everybody, for session neighbours."""
+        """The newest sessions of all users, for session kNN."""
         self.exposure = Exposure()
         """Clicks over impressions."""
         self.contexts = ContextCounts(catalogue)
-        """What trends where and when."""
+        """Counts by country, device and hour."""
         self._counters: list[dict[str, Counters]] = [{} for _ in range(partitions)]
         self._followers = CovisitIndex[CovisitCounters](catalogue, attrgetter("followers"))
         self._companions = CovisitIndex[BasketCounters](catalogue, attrgetter("companions"))
@@ -112,12 +112,12 @@ class Aggregates:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing has happened to any item."""
+        """True while no item has a count."""
         return self.popular.size == 0
 
     @property
     def trending(self) -> Ints:
-        """Positions, most trending first: the half-lives' orders, fused."""
+        """Positions, most trending first: the fused orders of all half-lives."""
         return self.orders().trending
 
     @property
@@ -126,58 +126,60 @@ class Aggregates:
         return self.orders().popular
 
     def rising(self, half_life: int, now: float) -> Rising:
-        """What has the greatest counts by one of HALF_LIVES (its number) at the second of ``now``; worked out once."""
-        second, kept = now // 1.0, self._rising.get(half_life)
-        if kept is None or kept.second != second:
+        """The greatest counts with one of HALF_LIVES (its index) at the second of ``now``; cached."""
+        second, cached = now // 1.0, self._rising.get(half_life)
+        if cached is None or cached.second != second:
             items = self.orders().rising[half_life]
             counts = self._decayed[half_life, items] - second / HALF_LIVES[half_life]
             logs = np.log2(1.0 + np.exp2(np.clip(counts, -60.0, 60.0))).astype(np.float32)
-            kept = self._rising[half_life] = Rising(items, logs, second)
-        return kept
+            cached = self._rising[half_life] = Rising(items, logs, second)
+        return cached
 
     def orders(self) -> _Orders:
-        """The top lists; made now where ``adopt`` was handed none."""
+        """The top lists; built here if ``adopt`` received none."""
         if self._orders is None:
-            self._orders = self._ordered(self._most(self._counts), [self._greatest(each) for each in self._decayed])
+            self._orders = self._ordered(
+                self._top_positive(self._counts), [self._top(counts) for counts in self._decayed]
+            )
         return self._orders
 
     def count(self, items: Ints) -> Floats:
-        """Weighted counts of all time of these items."""
+        """The weighted all-time counts of these items (n,)."""
         known = items < self._counts.size
-        found = np.zeros(items.size, np.float32)
-        found[known] = self._counts[items[known]]
-        return found
+        counts = np.zeros(items.size, np.float32)
+        counts[known] = self._counts[items[known]]
+        return counts
 
-    def followers(self, at: int) -> CovisitedItems | None:
-        """What people went on to after an item."""
-        return self._followers.of(at)
+    def followers(self, position: int) -> CovisitedItems | None:
+        """The items visited after the item at a position; None if there are none."""
+        return self._followers.of(position)
 
-    def companions(self, at: int) -> CovisitedItems | None:
-        """What goes together with an item in baskets, playlists and collections."""
-        return self._companions.of(at)
+    def companions(self, position: int) -> CovisitedItems | None:
+        """The items in the same baskets, playlists and collections; None if there are none."""
+        return self._companions.of(position)
 
     def sought(self, word: str) -> CovisitedItems:
-        """What people went to after they had searched for a word (of ``signals.queries.query_words``)."""
+        """The items opened after searches for a word (of ``signals.queries.query_words``)."""
         key = queries.query_key(word)
-        kept = self._sought.setdefault(key, {})
-        if word not in kept:
+        by_word = self._sought.setdefault(key, {})
+        if word not in by_word:
             item_counts = queries.merge_word(self._of_all_partitions(key), word)
             if not item_counts:
-                # Anybody may search for anything: what leads nowhere takes no room.
+                # Users may search for any word: one without items is not cached.
                 return NO_COVISITS
-            kept[word] = by_position(self._catalogue, item_counts)
-        return kept[word]
+            by_word[word] = by_position(self._catalogue, item_counts)
+        return by_word[word]
 
     def read(self, kind: str, subject: str) -> Any:
-        """Returns what the ``merge`` of a kind of aggregate makes of a subject's counters. Nothing is cached.
+        """The merged value of one kind of aggregate for a subject; not cached.
 
-        It reads any kind except the tail, whose chunks are not kept. Raises KeyError if no module declares the kind.
+        It reads any kind except the tail, whose chunks are not stored. Raises KeyError if no module declares the kind.
         """
         declared = aggregates.KINDS[kind]
         return declared.merge(self._of_all_partitions(declared.key(subject)), self._weights)
 
     def merge(self, partition: int, changes: SignalChanges, into: Merged) -> Iterator[None]:
-        """Merge a partition's changed counters into what ``adopt`` takes over, one key a step.
+        """Merge a partition's changed counters into ``into``, one key a step.
 
         Requests can be served between steps. Merging the same changes again changes nothing.
         """
@@ -186,7 +188,7 @@ class Aggregates:
         return self.merge_counters(partition, self._decoded(partition, changes), into)
 
     def merge_counters(self, partition: int, changed: Iterable[tuple[str, Counters]], into: Merged) -> Iterator[None]:
-        """``merge`` of counters that are decoded already."""
+        """As ``merge``, for decoded counters."""
         for key, counters in changed:
             self._counters[partition][key] = counters
             kind, _, subject = key.partition(":")
@@ -195,30 +197,30 @@ class Aggregates:
             yield
 
     def follow(self, merged: Merged) -> Iterator[None]:
-        """Take over the sessions of what was merged, one a step."""
+        """Apply the merged session tails, one chunk or session a step."""
         return self.sessions.follow(merged.tails)
 
-    def arrange(self, merged: Merged) -> Generator[None, None, Arranged | None]:
-        """The counts and top lists as they are with what was merged, a list a step; None where no count has changed."""
+    def arrange(self, merged: Merged) -> Generator[None, None, OrderedCounts | None]:
+        """Build the counts and top lists that include the merged counters, one list a step; None if no count has changed."""
         if not merged.counts:
             return None
         self._widen()
         counts, decayed = self._counts.copy(), self._decayed.copy()
         _write(merged, counts, decayed)
         yield
-        popular, rising = self._most(counts), []
-        for each in decayed:
+        popular, rising = self._top_positive(counts), []
+        for half_life_counts in decayed:
             yield
-            rising.append(self._greatest(each))
-        return Arranged(counts, decayed, self._ordered(popular, rising))
+            rising.append(self._top(half_life_counts))
+        return OrderedCounts(counts, decayed, self._ordered(popular, rising))
 
-    def adopt(self, merged: Merged, arranged: Arranged | None = None) -> None:
-        """Take over what was merged; without ``arranged`` the next look at ``orders`` makes the top lists anew."""
+    def adopt(self, merged: Merged, arranged: OrderedCounts | None = None) -> None:
+        """Apply the merged counters; without ``arranged`` the next call of ``orders`` builds the top lists."""
         self._followers.put(merged.followers)
         self._companions.put(merged.companions)
         self.exposure.put(merged.exposed)
-        for at, counts in merged.contexts.items():
-            self.contexts.put(at, counts)
+        for position, counts in merged.contexts.items():
+            self.contexts.put(position, counts)
         if not merged.counts:
             return
         if arranged is not None:
@@ -230,10 +232,10 @@ class Aggregates:
         self._rising.clear()
 
     def _of_all_partitions(self, key: str) -> list[Any]:
-        return [counters for held in self._counters if (counters := held.get(key)) is not None]
+        return [counters for by_key in self._counters if (counters := by_key.get(key)) is not None]
 
     def _decoded(self, partition: int, changes: SignalChanges) -> Iterator[tuple[str, Counters]]:
-        """The partition's changed counters; after a whole read those that are gone are empty."""
+        """The partition's changed counters, decoded; after a complete read, missing ones are empty."""
         keys = dict.fromkeys(key for key in changes.values if aggregates.kind_of(key) in aggregates.KINDS)
         if changes.whole:
             keys = dict.fromkeys(self._counters[partition]) | keys
@@ -245,7 +247,7 @@ class Aggregates:
         merged.decayed[position], merged.counts[position] = counts.decayed, counts.total
 
     def _index_followers(self, _: int, key: str, item_id: str, merged: Merged) -> None:
-        # Summed by position when an item's are asked for, as the companions are.
+        # Summed at the first request for the item, as the companions are.
         merged.followers[self._catalogue.ensure(item_id)] = tuple(self._of_all_partitions(key))
 
     def _index_companions(self, _: int, key: str, item_id: str, merged: Merged) -> None:
@@ -260,11 +262,11 @@ class Aggregates:
         merged.contexts[self._catalogue.ensure(item_id)] = counts
 
     def _forget_searches(self, _: int, key: str, *__: object) -> None:
-        """Searches are merged when somebody searches."""
+        """Drop the cached word; searches are merged at their next use."""
         self._sought.pop(key, None)
 
     def _index_tail(self, partition: int, key: str, _: str, merged: Merged) -> None:
-        # A chunk is read once: its entries are kept by session.
+        # A chunk is read once: its entries are stored by session.
         chunk = self._counters[partition].pop(key)
         assert isinstance(chunk, TailChunk)
         merged.tails.setdefault(partition, []).append(chunk)
@@ -272,15 +274,15 @@ class Aggregates:
     def _widen(self) -> None:
         missing = len(self._catalogue) - self._counts.size
         if missing > 0:
-            # Some room to spare, so that an item at a time does not copy the columns each time.
+            # Spare room, so that adding one item does not copy the columns each time.
             missing += 1_024
             self._counts = np.concatenate([self._counts, np.zeros(missing)])
             self._decayed = np.concatenate([self._decayed, np.full((len(HALF_LIVES), missing), NOTHING)], axis=1)
 
-    def _most(self, counts: Doubles) -> Ints:
-        return self._greatest(np.where(counts > 0, counts, -np.inf))
+    def _top_positive(self, counts: Doubles) -> Ints:
+        return self._top(np.where(counts > 0, counts, -np.inf))
 
-    def _greatest(self, counts: Doubles) -> Ints:
+    def _top(self, counts: Doubles) -> Ints:
         ties = self._catalogue.column("hash")[: counts.size]
         return top_k(counts[: ties.size], TOP, ties).astype(np.int32)
 
@@ -289,7 +291,7 @@ class Aggregates:
 
 
 def _write(merged: Merged, counts: Doubles, decayed: Doubles) -> None:
-    """Put the merged counts into their columns."""
+    """Write the merged counts into the columns."""
     changed = np.fromiter(merged.counts, np.int64, len(merged.counts))
     counts[changed] = np.fromiter(merged.counts.values(), np.float64, changed.size)
     decayed[:, changed] = np.array(list(merged.decayed.values())).T
