@@ -1,4 +1,4 @@
-"""Whatever is delivered, in whatever order: each record is applied once, in order."""
+"""A partition worker applies each record once, in order, whatever is delivered, in whatever order."""
 
 from __future__ import annotations
 
@@ -18,12 +18,6 @@ def test_what_stands_on_the_log_before_the_worker_came_is_read_without_a_deliver
         hands.log.add(offset)
     hands.settle(keeping())
     assert (hands.applied(), hands.clicks()) == (49, 50)
-
-
-def test_a_worker_wants_deliveries_from_where_the_log_ended_when_it_came(hands):
-    for offset in range(9):
-        hands.log.add(offset)
-    assert hands.assignment().assign({(topics.EVENTS, 0)}) == {(topics.EVENTS, 0): 9}
 
 
 def test_repeated_late_and_missing_deliveries_change_nothing(hands, keeping):
@@ -73,30 +67,6 @@ def test_a_store_that_is_away_loses_nothing(hands, keeping):
     assert (hands.applied(), hands.clicks()) == (29, 30)
 
 
-def test_a_worker_that_starts_while_store_or_log_are_away_catches_up_later(hands):
-    for offset in range(5):
-        hands.log.add(offset)
-    hands.store.away = hands.log.silent = True
-    assignment = hands.assignment()
-    assert assignment.assign({(topics.EVENTS, 0)}) == {}
-    assignment.offer(hands.log.add(5))
-    hands.settle(assignment)
-    hands.store.away = hands.log.silent = False
-    hands.settle(assignment)
-    assert (hands.applied(), hands.clicks()) == (5, 6)
-
-
-def test_a_store_that_forgot_everything_is_noticed_by_the_watch_and_rebuilt(hands, keeping):
-    assignment = keeping()
-    for offset in range(10):
-        assignment.offer(hands.log.add(offset))
-    hands.settle(assignment)
-    hands.store.flush()
-    Watch(hands.log, hands.store).check(assignment.workers)
-    hands.settle(assignment)
-    assert (hands.applied(), hands.clicks()) == (9, 10)
-
-
 @pytest.mark.parametrize("noticed_by", ["the next event", "the watch"])
 def test_a_store_that_went_back_in_time_is_brought_forward_again_exactly(hands, keeping, noticed_by):
     assignment = keeping()
@@ -116,16 +86,6 @@ def test_a_store_that_went_back_in_time_is_brought_forward_again_exactly(hands, 
     hands.settle(assignment)
     count = 20 if noticed_by == "the watch" else 21
     assert (hands.applied(), hands.clicks()) == (count - 1, count)
-
-
-def test_the_watch_leaves_a_sound_worker_alone(hands, keeping):
-    assignment = keeping()
-    for offset in range(10):
-        assignment.offer(hands.log.add(offset))
-    hands.settle(assignment)
-    Watch(hands.log, hands.store).check(assignment.workers)
-    [worker] = assignment.workers
-    assert not worker._invalidated
 
 
 def test_another_log_is_never_followed_with_what_is_in_memory(hands, keeping):
@@ -175,12 +135,3 @@ def test_without_an_archive_the_rest_is_applied_all_the_same(hands, keeping):
     hands.log.begin[topics.EVENTS, 0] = 12
     hands.settle(keeping())
     assert (hands.applied(), hands.clicks()) == (29, 18)
-
-
-def test_records_of_a_partition_that_went_elsewhere_are_let_go(hands, keeping):
-    assignment = keeping()
-    assignment.release({(topics.EVENTS, 0)})
-    assignment.offer(hands.log.add(0))
-    hands.settle(assignment)
-    assert hands.applied() == -1
-    assert assignment.position(topics.EVENTS, 0) is None

@@ -1,0 +1,26 @@
+"""The watch finds a store that lost its values, and leaves a sound worker alone."""
+
+from __future__ import annotations
+
+from nearline.watch import Watch
+
+
+def test_a_store_that_forgot_everything_is_noticed_by_the_watch_and_rebuilt(hands, keeping):
+    assignment = keeping()
+    for offset in range(10):
+        assignment.offer(hands.log.add(offset))
+    hands.settle(assignment)
+    hands.store.flush()
+    Watch(hands.log, hands.store).check(assignment.workers)
+    hands.settle(assignment)
+    assert (hands.applied(), hands.clicks()) == (9, 10)
+
+
+def test_the_watch_leaves_a_sound_worker_alone(hands, keeping):
+    assignment = keeping()
+    for offset in range(10):
+        assignment.offer(hands.log.add(offset))
+    hands.settle(assignment)
+    Watch(hands.log, hands.store).check(assignment.workers)
+    [worker] = assignment.workers
+    assert not worker._invalidated
