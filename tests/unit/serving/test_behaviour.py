@@ -47,7 +47,7 @@ class TestExposure:
         )
         assert first > other > second
 
-    def test_a_place_that_nobody_looks_at_is_not_held_against_an_item(self, world, say):
+    def test_a_rank_that_nobody_examines_does_not_lower_an_item(self, world, say):
         world.happen(*visits(say, 0, 100, 40, 1), *visits(say, 7, 100, 4, 2), *visits(say, 0, 100, 4, 3))
         exposure = world.aggregates.exposure
         examined = exposure.examination(NOW)
@@ -118,7 +118,7 @@ def test_what_is_bought_together_is_merged_over_partitions(world, say):
     assert world.aggregates.companions(world.catalogue.position("item-9")) is None
 
 
-def test_what_a_word_leads_to_is_merged_over_partitions(world, say):
+def test_the_items_opened_after_a_search_word_are_merged_over_partitions(world, say):
     for partition in range(2):
         search = say("search", None, query="Red Shoes", event_id="q")
         world.happen(search, say("click", 4), partition=partition)
@@ -130,7 +130,7 @@ def test_what_a_word_leads_to_is_merged_over_partitions(world, say):
     assert set(ids(world, world.aggregates.sought("shoe").items)) == {"item-4", "item-5"}
 
 
-def test_what_was_seen_long_ago_is_hidden_like_what_was_seen_just_now(world, say):
+def test_items_seen_long_ago_are_hidden_like_items_seen_just_now(world, say):
     value = EMPTY
     for n in range(users.SEEN + 30):
         value = users.fold(value, say("view", n if n < 30 else n + 1_000), n)
@@ -146,12 +146,12 @@ def test_what_was_seen_long_ago_is_hidden_like_what_was_seen_just_now(world, say
     assert for_a_day[0]
 
 
-def test_what_everybody_does_weighs_less_with_each_interaction_and_nothing_once_a_person_is_known():
+def test_sources_for_everybody_weigh_less_with_each_interaction_and_nothing_for_a_known_user():
     config = default_config(known_events=4)
     weights = [configured_weights(config, interactions)["popular"].linear for interactions in (0, 1, 4, 100)]
     assert weights == [config.sources["popular"], 0.75 * config.sources["popular"], 0.0, 0.0]
     assert configured_weights(config, 100)["ease"] == configured_weights(config, 0)["ease"]
 
 
-def test_everybody_counts_as_known_where_no_interaction_is_asked_for():
+def test_every_user_is_known_if_no_interactions_are_required():
     assert configured_weights(default_config(known_events=0), 0)["popular"].linear == 0.0

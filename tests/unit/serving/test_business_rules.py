@@ -76,7 +76,7 @@ def test_a_factor_below_one_moves_down_and_tells_nothing(trained, remember, say)
     assert [reason.source for reason in found.reasons] == [reason.source for reason in first.reasons]
 
 
-def test_a_pinned_item_stands_at_its_place_come_what_may(trained, describe, remember, say):
+def test_a_pinned_item_is_always_at_its_rank(trained, describe, remember, say):
     value = remember(say("like", 1), say("view", 40))
     plain = ids(trained.ask(value, user_id="ann", count=6))
     trained.config = default_config(pins={"item-50": 2, "item-51": 4})
@@ -89,7 +89,7 @@ def test_a_pinned_item_stands_at_its_place_come_what_may(trained, describe, reme
     assert scores == sorted(scores, reverse=True)
 
 
-def test_places_count_over_pages_and_no_pin_is_shown_twice(trained, remember, say):
+def test_ranks_count_over_pages_and_no_pin_is_shown_twice(trained, remember, say):
     value = remember(say("like", 1))
     request = {"user_id": "ann", "count": 5, "pins": {"item-50": 1, "item-51": 7}}
     first = trained.ask(value, **request)

@@ -66,7 +66,7 @@ class TestSearch:
         who = {"user_id": f"u{number}"}
         return [say("search", None, NOW - 600, query=query, event_id=f"q{number}", **who), say("click", item, **who)]
 
-    def test_a_search_leads_where_it_led_others_though_no_text_matches(self, world, remember, say):
+    def test_a_search_finds_items_that_others_opened_though_no_text_matches(self, world, remember, say):
         world.config = alone("search")
         world.happen(*(event for n in range(6) for event in self.search_of(say, n, 44)))
         ranked = world.ask(remember(say("search", None, NOW - 20, query="Quiet evenings")), count=3)
@@ -138,7 +138,7 @@ class TestText:
         views = [say("view", 1, NOW - 900), *(say("view", n, NOW - 600 + n) for n in range(2, 2 + newer))]
         assert ("item-50" in told(world.ask(remember(*views), count=60), "text")) == found
 
-    def test_items_without_a_text_lead_to_nothing(self, world, remember, say):
+    def test_items_without_a_text_produce_no_candidates(self, world, remember, say):
         world.config = alone("text")
         world.catalogue.ensure("item-99")
         assert told(world.ask(remember(say("view", 99))), "text") == {}
@@ -147,7 +147,7 @@ class TestText:
 
     @settings(max_examples=40, deadline=None)
     @given(steps=st.lists(st.tuples(st.integers(0, 4), st.none() | words), max_size=12))
-    def test_what_is_kept_of_likeness_is_what_would_be_found_anew(self, steps):
+    def test_cached_similar_texts_equal_a_new_search(self, steps):
         def index():
             return TextIndex(lambda: np.arange(5, dtype=np.uint32))
 
@@ -281,7 +281,7 @@ class TestSessionsThatGoBack:
         trained.models = with_source_weights(trained.models, self.learned(revisits))
         return [item.item_id for item in trained.ask(value, count=30, **request).items]
 
-    def test_where_people_go_back_what_the_session_was_at_comes_again_newest_first(self, trained, remember, say):
+    def test_where_users_go_back_items_of_the_session_come_again_newest_first(self, trained, remember, say):
         value = remember(say("view", 1), say("view", 2))
         shown = self.shown(trained, value, Revisits.ALL)
         assert [item for item in shown if item in {"item-1", "item-2"}] == ["item-2", "item-1"]

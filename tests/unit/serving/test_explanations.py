@@ -47,11 +47,11 @@ def test_without_factors_likeness_and_what_others_went_on_to_tell(trained, world
     assert {each.item_id for each in contributions} == {"item-1", "item-2"}
 
 
-def test_nothing_led_a_stranger_anywhere(trained):
+def test_a_cold_start_user_has_no_contributions(trained):
     assert explanations.contributions(scene_of(trained), 5) == []
 
 
-def test_an_item_suits_by_its_score_its_place_among_all_and_its_reasons(trained, remember, say):
+def test_compatibility_has_score_percentile_and_reasons(trained, remember, say):
     context = scene_of(trained, remember(say("like", 1)), user_id="ann")
     suits, suits_not = explanations.compatibility(context, 7), explanations.compatibility(context, 8)
     assert suits["score"] > suits_not["score"]
@@ -63,7 +63,7 @@ def test_an_item_suits_by_its_score_its_place_among_all_and_its_reasons(trained,
     assert seen["reasons"]
 
 
-def test_users_of_like_taste_are_found_without_the_person(trained):
+def test_similar_users_do_not_include_the_user(trained):
     from models.als import Als
 
     als = trained.models.als
@@ -76,7 +76,7 @@ def test_users_of_like_taste_are_found_without_the_person(trained):
     assert explanations.similar_users(scene_of(trained, user_id="stranger"), 2) == []
 
 
-def test_what_goes_together_is_what_people_went_on_to_and_never_the_item_itself(world, say):
+def test_the_together_list_has_covisited_items_and_never_the_item_itself(world, say):
     crowd = [
         say("view", item, NOW - 900, user_id=f"u{n}", event_id=f"{n}-{item}") for n in range(9) for item in (2, 19)
     ]

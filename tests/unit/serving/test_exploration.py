@@ -35,7 +35,7 @@ def test_without_a_draw_nothing_is_explored(exploring, remember, say):
     )
 
 
-def test_a_share_of_the_places_is_drawn_and_the_rest_stays_in_its_order(exploring, remember, say):
+def test_a_share_of_the_list_is_drawn_and_the_rest_keeps_its_order(exploring, remember, say):
     value = remember(say("like", 1), say("like", 2))
     plain = ids(exploring.ask(value, user_id="ann", count=10))
     for draw in range(1, 20):

@@ -272,7 +272,7 @@ pieces = st.one_of(
 
 @settings(max_examples=300, deadline=None)
 @given(parts=st.lists(pieces, max_size=12))
-def test_any_text_is_an_expression_or_a_fault_at_a_place_in_it(parts):
+def test_any_text_is_an_expression_or_a_fault_at_a_column_in_it(parts):
     text = " ".join(parts)
     try:
         shape, column = compiled(text).holds(RecommendationRequest(now=0.0), a_catalogue(*GAMES).fields).shape, 1

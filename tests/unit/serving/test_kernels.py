@@ -78,7 +78,7 @@ def test_entries_are_numbered_as_first_met(entries):
     st.lists(st.booleans(), min_size=9, max_size=9),
     st.integers(1, 12),
 )
-def test_what_anchors_lead_to_is_summed_and_led_to_by_the_one_that_gave_most_of_several_the_last(leads, allowed, count):
+def test_scores_of_seeds_are_summed_by_item_with_the_strongest_seed_the_last_of_equal_ones(leads, allowed, count):
     sums, most = Counter(), {}
     for anchor, (weight, entries) in enumerate(leads):
         for item, score in entries:
@@ -221,7 +221,7 @@ def test_rows_are_read_at_some_columns(matrix, among):
     np.testing.assert_allclose(found, (weights[:, None] * table[rows])[:, among], atol=1e-6)
 
 
-def test_a_place_that_is_not_there_is_an_error_as_in_numpy_and_not_some_other_memory():
+def test_an_invalid_index_is_an_error_as_in_numpy_and_not_some_other_memory():
     with pytest.raises(IndexError):
         kernels.first_allowed(ints([1, 64]), np.ones(64, bool), 2)
 
@@ -249,7 +249,7 @@ def run(name, place, home):
     )
 
 
-def test_where_nothing_can_be_kept_on_disk_kernels_are_compiled_all_the_same(tmp_path):
+def test_kernels_are_compiled_even_if_no_cache_can_be_written(tmp_path):
     """A module in a zip file has no folder beside it, and the user's cache is a file."""
     home = tmp_path / "home"
     home.write_text("")
@@ -259,7 +259,7 @@ def test_where_nothing_can_be_kept_on_disk_kernels_are_compiled_all_the_same(tmp
     assert done.stdout.strip() == "[0]", done.stderr
 
 
-def test_where_what_was_kept_is_damaged_kernels_are_compiled_all_the_same(tmp_path):
+def test_kernels_are_compiled_even_if_the_cache_is_damaged(tmp_path):
     (tmp_path / "damaged.py").write_text(inspect.getsource(kernels))
     assert run("damaged", tmp_path, tmp_path / "home").stdout.strip() == "[0]"
     kept = list((tmp_path / "__pycache__").glob("*.nb?"))

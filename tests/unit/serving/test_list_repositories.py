@@ -73,7 +73,7 @@ async def test_where_all_hang_it_takes_no_longer_than_the_deadline_and_is_down(r
     assert perf_counter() - began < 5 * SECONDS
 
 
-async def test_none_is_only_said_where_every_place_was_asked(repositories):
+async def test_none_is_only_returned_after_every_repository_was_read(repositories):
     assert await found(repositories(Reader(None), Reader(NOT_HERE))) is None
     with pytest.raises(SourceDown):
         await found(repositories(Reader(AWAY), Reader(None)))

@@ -41,7 +41,7 @@ def tell(world, entries, partition=0, gone=(), whole=False):
     world.merge(partition, {key: aggregates.encode(cell) for key, cell in cells.items()}, whole)
 
 
-def test_what_people_do_stands_in_their_sessions(world, say):
+def test_the_events_of_users_are_in_their_live_sessions(world, say):
     world.happen(say("click", 1), say("click", 2, user_id="bob"), say("view", 3), say("like", 3))
     assert visited(world) == {("item-1", "item-3"), ("item-2",)}
 
@@ -53,7 +53,7 @@ def test_sessions_grow_over_chunks_and_only_with_what_is_new(world):
     assert visited(world) == {("item-1", "item-3", "item-4"), ("item-2",)}
 
 
-def test_what_is_taken_back_leaves_its_session(world):
+def test_a_retracted_event_leaves_its_session(world):
     tell(world, [("a", 1, 0), ("a", 2, 1), ("b", 2, 2)])
     tell(world, [("a", 1, 0), ("b", 2, 2)], gone=[("a", 2, 1)])
     assert visited(world) == {("item-1",), ("item-2",)}
@@ -91,7 +91,7 @@ def test_who_followed_all_along_and_who_reads_everything_now_keep_the_same_sessi
     assert kept[0] == kept[1]
 
 
-def test_a_person_can_be_told_from_their_own_neighbours(world, say):
+def test_a_users_own_session_can_be_excluded_from_the_neighbours(world, say):
     world.happen(say("click", 1), say("click", 1, user_id="bob"))
     value = users.fold(users.EMPTY, say("click", 1), 0)
     others = world.aggregates.sessions.tail.without(value.session.hash)

@@ -46,7 +46,7 @@ def data_of(message):
     return json.loads(next(line for line in message.splitlines() if line.startswith("data: ")).removeprefix("data: "))
 
 
-async def test_a_new_version_that_changes_the_list_is_told_with_how_much():
+async def test_a_new_version_that_changes_the_list_is_notified_with_the_number_of_changes():
     hub = Hub()
     stream = hub.open()
     greeting = await soon(stream)
@@ -59,7 +59,7 @@ async def test_a_new_version_that_changes_the_list_is_told_with_how_much():
     assert data_of(told) == {"model_version": "v2", "changed": 2, "generated_at": "1970-01-01T00:00:00Z"}
 
 
-async def test_a_new_version_with_the_same_list_is_no_event_and_moves_the_clients_place_on():
+async def test_a_new_version_with_the_same_list_is_no_event_and_advances_the_clients_event_id():
     hub = Hub()
     stream = hub.open()
     await soon(stream)
@@ -69,7 +69,7 @@ async def test_a_new_version_with_the_same_list_is_no_event_and_moves_the_client
     assert id_of(moved).startswith("same.")
 
 
-async def test_only_those_whose_lists_changed_are_told():
+async def test_only_clients_whose_lists_changed_are_notified():
     hub = Hub()
     bob, ann = hub.open("bob"), hub.open("ann")
     await soon(bob)
@@ -79,7 +79,7 @@ async def test_only_those_whose_lists_changed_are_told():
     assert "event:" not in await soon(ann)
 
 
-async def test_versions_are_told_in_their_order():
+async def test_versions_are_notified_in_their_order():
     hub = Hub()
     stream = hub.open()
     await soon(stream)
@@ -99,7 +99,7 @@ async def test_a_client_that_comes_back_learns_at_once_that_its_list_changed_mea
     assert "event:" not in await soon(hub.open(last="not one of ours"))
 
 
-async def test_a_client_that_comes_back_to_the_same_version_or_the_same_list_is_told_nothing():
+async def test_a_client_that_comes_back_to_the_same_version_or_the_same_list_is_not_notified():
     hub = Hub()
     known = id_of(await soon(hub.open()))
     assert "event:" not in await soon(hub.open(last=known))
@@ -141,12 +141,12 @@ async def test_closing_ends_every_stream_and_takes_no_new_ones():
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("C",)), min_size=1), st.lists(st.text(), max_size=20))
-def test_a_place_is_read_back_as_it_was_written(version, items):
+def test_an_event_id_is_read_as_it_was_written(version, items):
     seen = Seen.of(version, items)
     assert Seen.parse(str(seen)) == seen
     assert seen.differs(seen) == 0
 
 
 @given(st.text())
-def test_what_is_no_place_is_never_an_error(text):
+def test_an_invalid_event_id_is_never_an_error(text):
     Seen.parse(text)

@@ -110,7 +110,7 @@ def test_before_anything_happened_the_newest_items_are_shown(world, describe):
     assert len(ranked.items) == 5
 
 
-def test_a_stranger_sees_what_is_trending_and_popular(world, say):
+def test_a_cold_start_user_sees_what_is_trending_and_popular(world, say):
     world.happen(*(say("like", 9, NOW - n, user_id=f"u{n}") for n in range(20)))
     ranked = world.ask(user_id="stranger", count=3)
     assert ids(ranked)[0] == "item-9"
@@ -135,7 +135,7 @@ def test_after_a_like_other_items_move_up_that_name_it(trained, remember, say, c
     assert {category(item.item_id) for item in moved} == {"racing"}
 
 
-def test_somebody_elses_like_does_not_change_a_known_persons_list(trained, remember, say):
+def test_a_like_of_another_user_does_not_change_a_known_users_list(trained, remember, say):
     value = remember(*(say("view", n, NOW - 30 * 86_400 + n) for n in range(0, 30, 6)))
     stored = ScoredList(tuple(f"item-{n}" for n in range(36, 60)), tuple(1 - n / 100 for n in range(24)))
     before = trained.ask(value, stored, user_id="bob")
@@ -172,7 +172,7 @@ def test_what_is_like_a_disliked_item_moves_down(trained, remember, say, categor
     [("dislike", None), ("dismiss", None), ("rating", 1.0), ("unlike", None)],
     ids=["dislike", "dismiss", "low rating", "unlike"],
 )
-def test_what_a_person_says_no_to_leaves_the_list_at_once_and_leads_to_nothing(trained, remember, say, category, no):
+def test_a_rejected_item_leaves_the_list_at_once_and_is_no_seed(trained, remember, say, category, no):
     liked = (say("like", 0, NOW - 50), say("like", 1, NOW - 45))
     yes = trained.ask(remember(*liked), user_id="ann", count=30)
     refused = trained.ask(remember(*liked, say(no[0], 1, NOW - 5, value=no[1])), user_id="ann", count=30)
@@ -242,7 +242,7 @@ def test_a_seed_explores_and_repeats_itself(trained, remember, say):
     assert any(ids(trained.ask(value, user_id="ann", seed=seed)) != plain for seed in range(1, 5))
 
 
-def test_a_source_is_asked_what_led_to_its_own_candidates_alone():
+def test_a_source_looks_up_seeds_of_its_own_candidates_only():
     request = []
 
     def seed_lookup(indices):

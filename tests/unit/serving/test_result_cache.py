@@ -86,7 +86,7 @@ def test_whatever_changes_a_list_is_part_of_its_key(other):
     assert a_key(**other) != a_key()
 
 
-def test_what_everybody_does_moves_only_the_keys_of_strangers():
+def test_the_aggregates_change_only_the_keys_of_cold_start_users():
     moved = VERSIONS._replace(aggregates="2")
     assert a_key(versions=moved) == a_key()
     assert a_key(value=None, versions=moved) != a_key(value=None)
@@ -177,7 +177,7 @@ async def test_an_event_between_two_requests_changes_the_answer_at_once(shop, sa
     assert items_of(after) != items_of(before)
 
 
-async def test_an_event_of_a_linked_guest_changes_the_answer_at_once(shop, say, remember, ranked):
+async def test_an_event_of_a_linked_anonymous_user_changes_the_answer_at_once(shop, say, remember, ranked):
     shop.know("ann", say("identify", anonymous_id="guest"))
     async with shop.running() as online:
         await recommend(online, "ann")
@@ -252,7 +252,7 @@ async def test_a_list_whose_first_record_is_not_on_the_log_is_recorded_whole_whe
     assert all(each.reasons for each in record.items)
 
 
-async def test_repeats_of_a_shelf_are_recorded_under_the_key_of_its_first_record(shop):
+async def test_repeats_of_an_item_list_are_recorded_under_the_key_of_its_first_record(shop):
     async with shop.running() as online:
         first = await online.item_list("popular", online.request())
         await online._decisions.flush()
@@ -260,7 +260,7 @@ async def test_repeats_of_a_shelf_are_recorded_under_the_key_of_its_first_record
     assert [entry.key.decode() for _, entry in shop.log.entries] == [first.recommendation_id] * 2
 
 
-async def test_a_shelf_is_made_anew_when_what_everybody_does_has_moved(shop):
+async def test_an_item_list_is_built_again_when_the_aggregates_have_changed(shop):
     async with shop.running() as online:
         first = await online.item_list("popular", online.request())
         online._aggregates.version = "moved"

@@ -90,7 +90,7 @@ async def test_a_bad_parameter_is_a_problem_that_names_it(client, query, field):
         (b'{"events": [], "nonsense": 0}', "nonsense", None),
     ],
 )
-async def test_a_bad_body_is_a_problem_that_names_field_and_place(client, body, field, index):
+async def test_a_bad_body_is_a_problem_that_names_field_and_index(client, body, field, index):
     found = await client.post("/v1/sessions/recommendations", content=body)
     assert found.status_code == 400
     assert (found.json().get("field"), found.json().get("index")) == (field, index)
@@ -194,7 +194,7 @@ async def test_a_list_is_ranked_as_it_was_brought_what_was_seen_included(client)
         assert (await client.post("/v1/users/ann/rank", json=wrong)).status_code == 400
 
 
-async def test_why_an_item_suits_a_user_is_told(client):
+async def test_the_route_of_a_user_and_an_item_explains_how_the_item_suits(client):
     because = (await client.get("/v1/users/ann/because?item_id=item-13")).json()
     assert because["because"][0]["item_id"] == "item-7"
     assert because["signals_offset"].endswith(":1")
@@ -207,7 +207,7 @@ async def test_why_an_item_suits_a_user_is_told(client):
         assert (missing.status_code, missing.json()["field"]) == (404, "item_id")
 
 
-async def test_similar_users_are_told_by_id_or_not_at_all(client, shop):
+async def test_similar_users_are_returned_by_id_or_not_at_all(client, shop):
     assert (await client.get("/v1/users/bob/similar")).json()["users"] == []
     assert (await client.get("/v1/users/ann/similar?count=3")).json()["users"][0].keys() == {"user_id", "score"}
     private = shop.serve(similar_users=False)
@@ -215,7 +215,7 @@ async def test_similar_users_are_told_by_id_or_not_at_all(client, shop):
         await private.explanations.similar_users("ann", 3)
 
 
-async def test_what_goes_together_is_what_people_went_on_to(client, shop, say):
+async def test_the_together_route_lists_covisited_items(client, shop, say):
     answer = (await client.get("/v1/items/item-3/together?count=2")).json()
     assert len(answer["items"]) == 2
     assert (await client.get("/v1/items/none/together")).status_code == 404
@@ -223,7 +223,7 @@ async def test_what_goes_together_is_what_people_went_on_to(client, shop, say):
     assert (await client.get("/v1/items/item-3/together?type=sold")).status_code == 400
 
 
-async def test_shelves_answer(client):
+async def test_item_lists_answer(client):
     for shelf in ("popular", "trending", "latest"):
         answer = (await client.get(f"/v1/{shelf}?count=3&category=Racing")).json()
         assert len(answer["items"]) == 3

@@ -158,7 +158,7 @@ async def test_a_token_that_cannot_be_is_a_problem_that_names_after(shop, token)
     assert (caught.value.status, caught.value.field) == (400, "after")
 
 
-async def test_a_guests_events_count_for_the_user_that_the_guest_became(shop, say):
+async def test_an_anonymous_users_events_count_for_the_user_that_they_became(shop, say):
     shop.models.publish()
     guest = users.fold(users.EMPTY, say("like", 1, user_id=None, anonymous_id="g-1"), 5)
     shop.signals.put(Signal.USERS, "a:g-1", users.encode(guest), "g-1", 5)
@@ -235,7 +235,7 @@ async def test_aggregates_are_followed_and_name_their_version(shop, say):
     assert "3" in answer.aggregates_version.split(".")
 
 
-async def test_a_guest_off_the_log_is_served_from_the_events_that_come_along(shop):
+async def test_an_anonymous_user_without_a_log_is_served_from_the_events_of_the_request(shop):
     shop.models.publish()
     async with shop.running() as service:
         events = [{"type": "view", "item_id": "item-2"}, {"type": "like", "item_id": "item-1"}]
@@ -356,7 +356,7 @@ def _count_a_like(shop, say):
     shop.signals.put(Signal.AGGREGATES, key, aggregates.encode(cell), "ann", 3)
 
 
-async def test_paging_goes_on_without_repeats_while_the_person_acts(shop, say):
+async def test_paging_goes_on_without_repeats_while_the_user_acts(shop, say):
     shop.models.publish()
     shop.know("ann", say("view", 3))
     async with shop.running() as service:

@@ -41,7 +41,7 @@ def entry(offset: int, kind: str, item: str, value: float | None = None) -> Entr
         ([], {}, ""),
     ],
 )
-def test_the_weightiest_reason_is_told_in_plain_words(reasons, deeds, words):
+def test_the_largest_reason_is_in_plain_words(reasons, deeds, words):
     assert why(reasons, deeds, TITLES.get, "rogue") == words
 
 
@@ -56,7 +56,7 @@ def test_the_newest_verdict_on_an_item_holds():
     assert visitor.unwanted == {"b"}
 
 
-def test_likes_are_listed_newest_first_and_the_weightiest_deed_names_an_item():
+def test_likes_are_listed_newest_first_and_the_heaviest_event_names_an_item():
     history = [
         entry(0, "like", "a"),
         entry(1, "like", "b"),
@@ -99,7 +99,7 @@ def test_facts_leave_out_what_a_page_cannot_show():
 
 
 @pytest.mark.parametrize(("day", "told"), [("1979-01-01", "1979"), ("2023-02-09", "9 February 2023")])
-def test_a_day_that_stands_for_a_year_is_told_as_one(day, told):
+def test_a_day_that_stands_for_a_year_is_shown_as_a_year(day, told):
     item = Item(item_id="2", published_at=datetime.fromisoformat(f"{day}T00:00:00+00:00"))
     assert facts_of(item, "") == [("Published", told)]
 
