@@ -25,7 +25,7 @@ from deploy.commands.common import (
     table,
 )
 from deploy.commands.explaining import words
-from deploy.commands.explaining.decision_lookup import Found, find
+from deploy.commands.explaining.decision_lookup import DecisionMatch, find
 from deploy.config import Settings
 from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.online import ranking_config, service_for, serving_settings, stores_for, with_partitions_of_log
@@ -128,7 +128,7 @@ async def _world(decision: Decision, settings: Settings) -> World:
         )
 
 
-def _tell(found: Found, catalogue: Catalogue) -> None:
+def _tell(found: DecisionMatch, catalogue: Catalogue) -> None:
     """Everything that the record itself says."""
     decision, named = found.decision, partial(_named, catalogue)
     _say(f"[bold]{escape(words.question(decision, named))}[/bold]")
