@@ -1,4 +1,4 @@
-"""Dead letters: listed, shown, mended and replayed. For commands, not for requests: everything here blocks."""
+"""Lists, shows, mends and replays dead letters. For commands, not for requests: all calls block."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _APPEND_SECONDS: Final = 30.0
 
 
 class Letter(NamedTuple):
-    """A dead letter, where it stands on its topic, and how it was resolved, if it was."""
+    """A dead letter, its place on its topic, and its resolution; None while it is open."""
 
     token: OffsetToken
     letter: DeadLetter
@@ -33,7 +33,7 @@ class Letter(NamedTuple):
 
 
 class Replayed(NamedTuple):
-    """Where a replayed letter stands now; ``again`` where that had been done before, so that nothing was written."""
+    """Where a replayed letter is on its topic. ``again``: it had been replayed before, so nothing was written."""
 
     topic: str
     token: OffsetToken
@@ -41,18 +41,20 @@ class Replayed(NamedTuple):
 
 
 def letters(reader: LogReader, *, resolved: bool = False) -> Iterator[Letter]:
-    """Letters still to be dealt with, oldest first in each partition; ``resolved`` gives the others too.
+    """Open letters, oldest first in each partition; ``resolved`` gives the resolved ones as well.
 
-    A record that was refused twice, by a worker that died in between, has two letters: the first stands for both.
+    A record has two letters if a worker died after it wrote the first one; only the first is returned.
     Raises LogUnavailable.
     """
-    resolutions = {each.identity: each for record in _records(reader) if (each := _resolution(record.value))}
-    met: set[str] = set()
+    resolutions = {
+        resolution.identity: resolution for record in _records(reader) if (resolution := _resolution(record.value))
+    }
+    known: set[str] = set()
     for record in _records(reader):
         letter = _letter(record)
-        if letter is None or letter.identity in met:
+        if letter is None or letter.identity in known:
             continue
-        met.add(letter.identity)
+        known.add(letter.identity)
         resolution = resolutions.get(letter.identity)
         if resolved or resolution is None:
             yield Letter(OffsetToken(record.partition, record.offset), letter, resolution)
@@ -60,24 +62,26 @@ def letters(reader: LogReader, *, resolved: bool = False) -> Iterator[Letter]:
 
 def find(reader: LogReader, token: OffsetToken) -> Letter:
     """The letter at this place; raises LetterUnknown, LogUnavailable."""
-    for each in letters(reader, resolved=True):
-        if each.token == token:
-            return each
+    for letter in letters(reader, resolved=True):
+        if letter.token == token:
+            return letter
     raise LetterUnknown(f"there is no dead letter at {token}: `freshet deadletters list` shows where they stand")
 
 
-def replay(found: Letter, writer: LogWriter, now: datetime, allowed: Policy, mended: bytes | None = None) -> Replayed:
-    """Put a letter back on its topic, through the collector's validation, and remember that on the letters' topic.
+def replay(
+    open_letter: Letter, writer: LogWriter, now: datetime, allowed: Policy, mended: bytes | None = None
+) -> Replayed:
+    """Validates a letter as the collector does, puts it back on its topic, and writes a resolution on the letters' topic.
 
-    ``mended`` are bytes to take instead of the original. A letter that was replayed is not replayed again. A crash
-    between the two writes replays it twice under one event id, which counts once; upserts are idempotent anyway.
-    Raises ReplayRefused where it is still not valid, LogUnavailable.
+    ``mended`` are bytes to use instead of the original. A replayed letter is not replayed again. After a crash
+    between the two writes it is replayed twice under one event id, which counts once; upserts are idempotent.
+    Raises ReplayRefused if it is still not valid, LogUnavailable.
     """
-    if found.resolution is not None:
-        return Replayed(found.resolution.topic, OffsetToken.parse(found.resolution.token), again=True)
-    letter = found.letter
-    taken = _taken(letter, mended if mended is not None else letter.original(), now, allowed)
-    token = _append(writer, letter.topic, taken.entry)
+    if open_letter.resolution is not None:
+        return Replayed(open_letter.resolution.topic, OffsetToken.parse(open_letter.resolution.token), again=True)
+    letter = open_letter.letter
+    accepted = _revalidated(letter, mended if mended is not None else letter.original(), now, allowed)
+    token = _append(writer, letter.topic, accepted.entry)
     resolution = Resolution(identity=letter.identity, topic=letter.topic, token=str(token), at=now)
     _append(writer, topics.DEADLETTERS, LogEntry(letter.original_key(), encode_resolution(resolution)))
     metrics.REPLAYED.inc()
@@ -119,46 +123,46 @@ def _append(writer: LogWriter, topic: str, entry: LogEntry) -> OffsetToken:
     return appended
 
 
-def _taken(letter: DeadLetter, value: bytes, now: datetime, allowed: Policy) -> Accepted:
-    retake = _RETAKE.get(letter.topic)
-    if retake is None:
+def _revalidated(letter: DeadLetter, value: bytes, now: datetime, allowed: Policy) -> Accepted:
+    revalidate = _REVALIDATE.get(letter.topic)
+    if revalidate is None:
         raise ReplayRefused(f"records of the topic '{letter.topic}' are made anew by their writer, not replayed")
     try:
         raw = parse(value)
         if not isinstance(raw, dict):
             raise ReplayRefused(f"the record must be a JSON object, not {json_kind(raw)}; mend it and replay that")
-        return retake(letter, raw, now, allowed)
+        return revalidate(letter, raw, now, allowed)
     except Rejection as error:
         raise ReplayRefused(f"still not valid, {error}; mend it and replay that") from error
     except ValueError as error:
         raise ReplayRefused(f"the record is not JSON ({error}); mend it and replay that") from error
 
 
-def _retake_event(letter: DeadLetter, raw: dict[str, Any], now: datetime, allowed: Policy) -> Accepted:
+def _revalidate_event(letter: DeadLetter, raw: dict[str, Any], now: datetime, allowed: Policy) -> Accepted:
     event = {"occurred_at": letter.at, **raw}
     event.pop("received_at", None)
     return validate.validate_event(event, now, lambda: f"letter-{letter.identity}", allowed)
 
 
-def _retake_item(_: DeadLetter, raw: dict[str, Any], now: datetime, __: Policy) -> Accepted:
+def _revalidate_item(_: DeadLetter, raw: dict[str, Any], now: datetime, __: Policy) -> Accepted:
     id_, fields = str(raw.get("id", "")), raw.get("fields", {})
     if raw.get("op") == "delete":
         return validate.delete(id_, "id", now)
-    take = validate.patch_item if raw.get("op") == "patch" else validate.put_item
-    return take(id_, fields, now)
+    validator = validate.patch_item if raw.get("op") == "patch" else validate.put_item
+    return validator(id_, fields, now)
 
 
-def _retake_user(_: DeadLetter, raw: dict[str, Any], now: datetime, allowed: Policy) -> Accepted:
+def _revalidate_user(_: DeadLetter, raw: dict[str, Any], now: datetime, allowed: Policy) -> Accepted:
     id_, fields = str(raw.get("id", "")), raw.get("fields", {})
     if raw.get("op") == "delete":
         return validate.delete(id_, "id", now)
-    take = validate.patch_user if raw.get("op") == "patch" else validate.put_user
-    return take(id_, fields, now, allowed)
+    validator = validate.patch_user if raw.get("op") == "patch" else validate.put_user
+    return validator(id_, fields, now, allowed)
 
 
-_Retake = Callable[[DeadLetter, dict[str, Any], datetime, Policy], Accepted]
-_RETAKE: Final[dict[str, _Retake]] = {
-    topics.EVENTS: _retake_event,
-    topics.ITEMS: _retake_item,
-    topics.USERS: _retake_user,
+_Revalidate = Callable[[DeadLetter, dict[str, Any], datetime, Policy], Accepted]
+_REVALIDATE: Final[dict[str, _Revalidate]] = {
+    topics.EVENTS: _revalidate_event,
+    topics.ITEMS: _revalidate_item,
+    topics.USERS: _revalidate_user,
 }

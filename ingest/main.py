@@ -36,11 +36,11 @@ _LOG = structlog.get_logger(__name__)
 def create_app(settings: IngestSettings, writer: LogWriter, reader: LogReader) -> FastAPI:
     """The collector's application over a log; whoever opened the log closes it."""
     app = FastAPI(title="Freshet collector", version="1")
-    parts = ingest_dependencies(settings, writer)
-    app.include_router(build_router(parts))
+    dependencies = ingest_dependencies(settings, writer)
+    app.include_router(build_router(dependencies))
     _add_operations(app, reader)
     app.add_exception_handler(HTTPException, _as_problem)
-    app.add_middleware(HotPathMiddleware, takes=events_are_sent, endpoint=events_endpoint(parts))
+    app.add_middleware(HotPathMiddleware, takes=events_are_sent, endpoint=events_endpoint(dependencies))
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -1,4 +1,4 @@
-"""Request bodies: read within bounds, unpacked within bounds, parsed into the things that they hold."""
+"""Reads request bodies within bounds: unpacks them and parses them into objects."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _GZIP: Final = frozenset({"gzip", "x-gzip"})
 _GZIP_WINDOW: Final = 31
 
 
-async def read_things(request: Request) -> list[Any]:
-    """What a bulk request holds: one object, an array's members, or a line each; a line that is no JSON is Broken.
+async def read_objects(request: Request) -> list[Any]:
+    """The objects of a bulk request: one, those of an array, or one a line; a line that is not JSON is Broken.
 
     Raises ProblemError: 400 not JSON or empty, 413 too many or too large, 415 another content type or encoding.
     """
     media_type = _media_type(request, {JSON, *NDJSON})
     body = await _read(request)
-    things = _lines(body) if media_type in NDJSON else _things(_parsed(body))
-    if len(things) > MAX_EVENTS:
-        raise ProblemError(413, "too-many", f"{len(things):,} in one request; send at most {MAX_EVENTS:,}")
-    if not things:
+    members = _lines(body) if media_type in NDJSON else _members(_parsed(body))
+    if len(members) > MAX_EVENTS:
+        raise ProblemError(413, "too-many", f"{len(members):,} in one request; send at most {MAX_EVENTS:,}")
+    if not members:
         raise ProblemError(
             400, "empty", "the body holds nothing to take; send one JSON object, an array of them, or NDJSON"
         )
-    return things
+    return members
 
 
 async def read_object(request: Request, *also: str) -> dict[str, Any]:
-    """The JSON object that a request holds; ``also`` are content types taken beside JSON. Raises ProblemError."""
+    """The JSON object of a request; ``also`` are content types accepted besides JSON. Raises ProblemError."""
     _media_type(request, {JSON, *also})
     parsed = _parsed(await _read(request))
     if not isinstance(parsed, dict):
@@ -78,7 +78,7 @@ def _too_large() -> ProblemError:
 
 
 def gunzip(data: bytes, limit: int) -> bytes:
-    """Unpack gzip, several members too, never holding more than ``limit`` bytes. Raises ProblemError (400, 413)."""
+    """Unpacks gzip, also with several members, and never holds more than ``limit`` bytes. Raises ProblemError (400, 413)."""
     unpacked, size = [], 0
     while data:
         member = zlib.decompressobj(wbits=_GZIP_WINDOW)
@@ -96,7 +96,7 @@ def gunzip(data: bytes, limit: int) -> bytes:
     return b"".join(unpacked)
 
 
-def _things(parsed: Any) -> list[Any]:
+def _members(parsed: Any) -> list[Any]:
     if isinstance(parsed, list):
         return parsed
     if isinstance(parsed, dict):

@@ -1,4 +1,4 @@
-"""A token bucket a client, so that one of them cannot take the collector from the others."""
+"""A token bucket for each client, so that no client can block the others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from schemas.ports import Clock
 
 _CLIENTS: Final = 10_000
-"""Clients remembered; the one heard of longest ago is forgotten first."""
+"""Most clients that are remembered; the least recent one is forgotten first."""
 
 
 class RateLimiter:
@@ -19,13 +19,13 @@ class RateLimiter:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait(self, client: str, cost: int) -> float:
-        """Take ``cost`` tokens and answer 0, or take none and answer the seconds until there is one.
+        """Takes ``cost`` tokens and returns 0, or takes none and returns the seconds until there is one.
 
-        A bucket with anything in it may go below zero, so that a batch larger than the burst can pass too.
+        A bucket that is not empty may go below zero, so that a batch larger than the burst can pass too.
         """
         now = self._clock()
-        tokens, at = self._buckets.pop(client, (self._burst, now))
-        tokens = min(self._burst, tokens + max(0.0, now - at) * self._rate)
+        tokens, filled_at = self._buckets.pop(client, (self._burst, now))
+        tokens = min(self._burst, tokens + max(0.0, now - filled_at) * self._rate)
         self._buckets[client] = (tokens - cost if tokens >= 1 else tokens, now)
         if len(self._buckets) > _CLIENTS:
             self._buckets.popitem(last=False)

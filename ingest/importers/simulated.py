@@ -43,7 +43,7 @@ class SampleStore:
 
 
 def import_sample(
-    parts: ImportDependencies,
+    dependencies: ImportDependencies,
     file: ProgressFile,
     report: Callable[[ImportStep], None] = lambda _: None,
     *,
@@ -54,6 +54,6 @@ def import_sample(
     """Import the sample store up to now; one that was interrupted goes on up to the moment it first began."""
     # The fingerprint does not depend on the end, which is what the file is asked for.
     asked = SampleStore(seed, utc(0), n_shoppers, days)
-    began = file.load(fingerprint(asked, parts.log_id), parts.clock()).began
+    began = file.load(fingerprint(asked, dependencies.log_id), dependencies.clock()).began
     store = SampleStore(seed, utc(began), n_shoppers, days)
-    return run_import(store, parts._replace(clock=lambda: began), file, report)
+    return run_import(store, dependencies._replace(clock=lambda: began), file, report)

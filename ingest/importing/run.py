@@ -1,4 +1,4 @@
-"""Imports a data set into the log: in batches, slowed down by a full queue, resumed where it was killed."""
+"""Imports a data set into the log: in batches, with backoff for a full queue, and resumed after a kill."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from signals.users import DEDUPLICATION
 
 BATCH: Final = 2_000
 PER_KEY: Final = DEDUPLICATION // 2
-"""Rows of one key in a batch. A batch that was appended but not noted is appended again after a kill: it must not
-reach further back than a user's event ids are remembered."""
+"""Most rows of one key in a batch. After a kill, a batch may be appended again. Then all its event ids must still be
+among those that are remembered of a user."""
 _DELAYS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
 _APPEND_SECONDS: Final = 60.0
 
@@ -36,7 +36,7 @@ _LOG = structlog.get_logger(__name__)
 
 
 class ImportProgress(msgspec.Struct):
-    """How far an import is: when it began, and rows confirmed by the log or refused as malformed, for each topic."""
+    """When an import began, and for each topic the rows that were read; of all rows, those that were malformed."""
 
     fingerprint: str
     began: float
@@ -46,23 +46,23 @@ class ImportProgress(msgspec.Struct):
 
 
 class ProgressFile:
-    """Keeps the progress of one data set in a file, replaced whole."""
+    """Keeps the progress of one data set in a file, which is replaced as a whole."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def load(self, fingerprint: str, now: float) -> ImportProgress:
-        """What was noted of this very data set; a fresh start for any other. Raises ConfigurationInvalid."""
+        """The saved progress of this data set, or a new one if another was saved. Raises ConfigurationInvalid."""
         try:
-            noted = msgspec.json.decode(self._path.read_bytes(), type=ImportProgress)
+            saved = msgspec.json.decode(self._path.read_bytes(), type=ImportProgress)
         except FileNotFoundError:
             return ImportProgress(fingerprint, now)
         except msgspec.DecodeError as error:
             raise ConfigurationInvalid(f"{self._path} is damaged: remove it, and the import begins anew") from error
-        return noted if noted.fingerprint == fingerprint else ImportProgress(fingerprint, now)
+        return saved if saved.fingerprint == fingerprint else ImportProgress(fingerprint, now)
 
     def save(self, progress: ImportProgress) -> None:
-        """Replace the file, synced first: the log must never be behind what it says."""
+        """Replaces the file, and syncs it first: the file must never be ahead of the log."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         beside = self._path.with_suffix(".tmp")
         with beside.open("wb") as file:
@@ -73,7 +73,7 @@ class ProgressFile:
 
 
 class Imported(NamedTuple):
-    """What an import did: rows by topic in all and in this run, malformed rows, and the first few of them."""
+    """The result of an import: all rows by topic, rows appended by this run, malformed rows, and the first few of them."""
 
     dataset: str
     rows: dict[str, int]
@@ -83,7 +83,7 @@ class Imported(NamedTuple):
 
 
 class ImportStep(NamedTuple):
-    """Told to the progress callback after each batch; ``expected`` is how many rows there are, once that is known."""
+    """Passed to the progress callback after each batch; ``expected`` is the number of all rows, None until it is known."""
 
     topic: str
     rows: int
@@ -92,34 +92,34 @@ class ImportStep(NamedTuple):
 
 
 class ImportDependencies(NamedTuple):
-    """What an import needs beside the data set; ``sleep`` waits for a log whose queue is full."""
+    """What an import needs besides the data set; ``sleep`` waits while the log's queue is full."""
 
     writer: LogWriter
     clock: Clock
     sleep: Callable[[float], None]
     policy: Policy = validate.policy()
     log_id: str = ""
-    """The log's own id: into another log, a data set is imported from its beginning."""
+    """The log's own id. Into another log, a data set is imported from its beginning."""
 
 
 def run_import(
     importer: Importer,
-    parts: ImportDependencies,
+    dependencies: ImportDependencies,
     file: ProgressFile,
     report: Callable[[ImportStep], None] = lambda _: None,
     watch: ReadProgress = ignore_progress,
 ) -> Imported:
-    """Append a data set's items, users and events, in this order; one that is done already appends nothing.
+    """Appends a data set's items, users and events, in this order; appends nothing if the import is done already.
 
-    Raises LogUnavailable where the log stays away; the same call then goes on behind the last confirmed batch.
-    Also DatasetUnknown (a file is damaged) and ConfigurationInvalid (the progress file is).
+    Raises LogUnavailable if the log does not come back; the same call then continues after the last confirmed batch.
+    Raises DatasetUnknown if a file is damaged, ConfigurationInvalid if the progress file is.
     """
-    progress = file.load(fingerprint(importer, parts.log_id), parts.clock())
+    progress = file.load(fingerprint(importer, dependencies.log_id), dependencies.clock())
     faults, before = RowFaults(progress.malformed, watch), sum(progress.rows.values())
     if not progress.done:
-        for topic, things in _stages(importer, parts, faults):
+        for topic, validations in _stages(importer, dependencies, faults):
             faults.expected = None
-            _run_stage(topic, things, parts, progress, faults, file, report)
+            _run_stage(topic, validations, dependencies, progress, faults, file, report)
         progress.done = True
         file.save(progress)
     appended = sum(progress.rows.values()) - before
@@ -128,19 +128,19 @@ def run_import(
 
 
 def fingerprint(importer: Importer, log_id: str) -> str:
-    """Tells one import from another: the data set's name, its files and their sizes, and the log."""
+    """Identifies an import by the data set's name, its files and their sizes, and the log."""
     files = [(path.name, path.stat().st_size) for path in importer.paths]
     return blake2b(f"{importer.dataset}{files}{log_id}".encode(), digest_size=12).hexdigest()
 
 
-Take = Callable[[], Accepted]
+Validator = Callable[[], Accepted]
 
 
 def _stages(
-    importer: Importer, parts: ImportDependencies, faults: RowFaults
-) -> Iterator[tuple[str, Iterator[tuple[object, Take]]]]:
-    now = validate.utc(parts.clock())
-    allowed = parts.policy._replace(types=parts.policy.types | importer.types)
+    importer: Importer, dependencies: ImportDependencies, faults: RowFaults
+) -> Iterator[tuple[str, Iterator[tuple[object, Validator]]]]:
+    now = validate.utc(dependencies.clock())
+    allowed = dependencies.policy._replace(types=dependencies.policy.types | importer.types)
     yield (
         topics.ITEMS,
         ((_named("item", raw), partial(validate.validate_item, raw, now)) for raw in importer.items(faults)),
@@ -150,7 +150,7 @@ def _stages(
 
 
 def _named(what: str, raw: dict[str, Any]) -> object:
-    """The row's place in its file, where it came from one."""
+    """The row's line in its file; the id of its item or event if it has none."""
     return raw.where if isinstance(raw, FileRow) else f"{what} {raw.get(f'{what}_id')}"
 
 
@@ -164,31 +164,33 @@ def _event(raw: dict[str, Any], now: Any, allowed: Policy) -> Accepted:
 
 def _run_stage(
     topic: str,
-    things: Iterator[tuple[object, Take]],
-    parts: ImportDependencies,
+    validations: Iterator[tuple[object, Validator]],
+    dependencies: ImportDependencies,
     progress: ImportProgress,
     faults: RowFaults,
     file: ProgressFile,
     report: Callable[[ImportStep], None],
 ) -> None:
     done = progress.rows.get(topic, 0)
-    # Rows behind the mark were judged in an earlier run, and counted there.
-    remaining = islice(things, done, None)
-    for count, entries in _batches(remaining, faults):
-        _append(parts, topic, entries)
+    # Earlier rows were validated and counted by an earlier run.
+    not_yet_appended = islice(validations, done, None)
+    for count, entries in _batches(not_yet_appended, faults):
+        _append(dependencies, topic, entries)
         done += count
         progress.rows[topic], progress.malformed = done, faults.count
         file.save(progress)
         report(ImportStep(topic, done, faults.count, faults.expected))
 
 
-def _batches(things: Iterator[tuple[object, Take]], faults: RowFaults) -> Iterator[tuple[int, list[LogEntry]]]:
-    """Rows consumed and the entries of those that are valid."""
+def _batches(
+    validations: Iterator[tuple[object, Validator]], faults: RowFaults
+) -> Iterator[tuple[int, list[LogEntry]]]:
+    """For each batch, the number of rows read and the entries of the valid ones."""
     count, entries, keys = 0, list[LogEntry](), Counter[bytes]()
-    for name, take in things:
+    for name, validator in validations:
         count += 1
         try:
-            entry = take().entry
+            entry = validator().entry
         except Rejection as error:
             faults.note(name, str(error))
             continue
@@ -201,29 +203,31 @@ def _batches(things: Iterator[tuple[object, Take]], faults: RowFaults) -> Iterat
         yield count, entries
 
 
-def _append(parts: ImportDependencies, topic: str, entries: list[LogEntry]) -> None:
-    """Append until every entry is confirmed; raises LogUnavailable when patience ends."""
+def _append(dependencies: ImportDependencies, topic: str, entries: list[LogEntry]) -> None:
+    """Appends until every entry is confirmed; raises LogUnavailable after the last delay."""
     for delay in (*_DELAYS, None):
-        entries, failure = _appended(parts.writer, topic, entries)
+        entries, failure = _appended(dependencies.writer, topic, entries)
         if failure is None:
             return
         if delay is None:
             raise LogUnavailable(f"{failure}; run the same import again, and it goes on from here") from failure
         _LOG.warning("import_waits", topic=topic, seconds=delay, entries=len(entries), reason=str(failure))
-        parts.sleep(delay)
+        dependencies.sleep(delay)
 
 
 def _appended(writer: LogWriter, topic: str, entries: list[LogEntry]) -> tuple[list[LogEntry], LogUnavailable | None]:
-    """The entries that the log did not take, and why."""
+    """The entries that the log did not confirm, and the reason."""
     if not entries:
         return [], None
     try:
-        fates = writer.append(topic, entries).result(_APPEND_SECONDS)
+        confirmations = writer.append(topic, entries).result(_APPEND_SECONDS)
     except TimeoutError:
         return entries, LogUnavailable(f"the log did not confirm within {_APPEND_SECONDS:g} s")
     except LogUnavailable as error:
         return entries, error
-    failed = [entry for entry, fate in zip(entries, fates, strict=True) if isinstance(fate, Exception)]
-    reasons = [fate for fate in fates if isinstance(fate, Exception)]
+    failed = [
+        entry for entry, confirmation in zip(entries, confirmations, strict=True) if isinstance(confirmation, Exception)
+    ]
+    reasons = [confirmation for confirmation in confirmations if isinstance(confirmation, Exception)]
     metrics.IMPORTED.labels(topic).inc(len(entries) - len(failed))
     return failed, LogUnavailable(str(reasons[0])) if reasons else None

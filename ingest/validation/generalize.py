@@ -1,6 +1,6 @@
-"""Personal data made coarse before it reaches the log: what was never written need not be erased.
+"""Generalizes personal data before it reaches the log. Data that was never written need not be erased.
 
-| said by a site | kept on the log |
+| sent by a site | kept on the log |
 |---|---|
 | ``age`` | ``age_group``: ``under-18``, ``18-24``, ``25-34``, … ``65+`` |
 | ``birth_date``, ``date_of_birth``, ``birth_year``, … | ``age_group`` |
@@ -10,7 +10,7 @@
 | ``email``, ``phone``, ``name``, ``address``, ``street``, … | nothing |
 
 Names are compared without case, ``_``, ``-``, ``.`` and blanks, at every depth. An event's ``context`` and
-``properties`` keep ``name`` and the like, where they may name a page or a product. Doing it twice changes nothing.
+``properties`` keep ``name`` and the like, because they may name a page or a product. A second run changes nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 Generalized = tuple[str, Any]
-"""The name and value to keep."""
+"""The name and the value that are kept."""
 
 _AGES: Final = ((18, "under-18"), (25, "18-24"), (35, "25-34"), (45, "35-44"), (55, "45-54"), (65, "55-64"))
 _OLDEST: Final = 130
@@ -42,7 +42,7 @@ PERSON: Final = frozenset(
 
 
 class DropRules(NamedTuple):
-    """What is dropped, as normalised names; every other rule is the same for users and events."""
+    """Names to drop, as ``normal`` writes them. All other rules are the same for users and events."""
 
     dropped: frozenset[str]
 
@@ -59,34 +59,34 @@ def rules_for_events(extra: Iterable[str] = ()) -> DropRules:
 
 @lru_cache(maxsize=4_096)
 def normal(name: str) -> str:
-    """The name as the rules compare it."""
+    """The name in the form in which rules compare it: lower case, without ``_``, ``-``, ``.`` and blanks."""
     return name.lower().translate({ord(mark): None for mark in "_-. "})
 
 
 def generalize(values: Mapping[str, Any], rules: DropRules, now: datetime) -> dict[str, Any]:
-    """The values to keep. A null stays one under its new name, so that a merge patch can remove what was kept."""
-    kept: dict[str, Any] = {}
+    """The values to keep. A null stays a null under its new name, so that a merge patch can remove the kept value."""
+    generalized: dict[str, Any] = {}
     for name, value in values.items():
         key = normal(name)
         if key in rules.dropped:
             continue
         rule = _RULES.get(key)
-        new_name, coarse = rule(name, value, now) if rule else (name, _below(value, rules, now))
-        if coarse is not None or kept.get(new_name) is None:
-            kept[new_name] = coarse
-    return kept
+        new_name, new_value = rule(name, value, now) if rule else (name, _nested(value, rules, now))
+        if new_value is not None or generalized.get(new_name) is None:
+            generalized[new_name] = new_value
+    return generalized
 
 
-def _below(value: Any, rules: DropRules, now: datetime) -> Any:
+def _nested(value: Any, rules: DropRules, now: datetime) -> Any:
     if isinstance(value, dict):
         return generalize(value, rules, now)
     if isinstance(value, list):
-        return [_below(each, rules, now) for each in value]
+        return [_nested(member, rules, now) for member in value]
     return value
 
 
 def age_group(age: float) -> str | None:
-    """The band of an age in years; None where that is no age."""
+    """The age group of an age in years; None if it is not between 0 and 130."""
     if not 0 <= age <= _OLDEST:
         return None
     return next((name for limit, name in _AGES if age < limit), "65+")

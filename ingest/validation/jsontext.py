@@ -1,4 +1,4 @@
-"""JSON as it comes from outside: parsed forgivingly, named in words, made printable."""
+"""Parses JSON from outside, and names JSON values in words."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Broken(NamedTuple):
 def parse(data: bytes) -> Any:
     """Parse JSON; raises ValueError with a printable reason.
 
-    What orjson refuses as a whole (NaN, Infinity, lone surrogates, a byte order mark) is read again by the
-    forgiving parser, so that validation can name the one member at fault and keep its siblings.
+    Python's own parser accepts some texts that orjson refuses: NaN, Infinity, lone surrogates, a byte order mark.
+    Validation can then name the one member at fault, and keep the others.
     """
     try:
         return orjson.loads(data)
@@ -32,6 +32,6 @@ def parse(data: bytes) -> Any:
 
 
 def json_kind(value: Any) -> str:
-    """What a JSON value is, in words."""
+    """The kind of a JSON value, in words."""
     names = {dict: "an object", list: "an array", str: "text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")

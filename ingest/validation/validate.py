@@ -22,7 +22,7 @@ from schemas.log.codec import encode_event
 from schemas.log.records import LogEntry
 
 MAX_RECORD_BYTES: Final = 262_144
-"""Largest record taken; Kafka's default limit for a whole batch is 1 MiB."""
+"""Largest record that is accepted; Kafka's default limit for a whole batch is 1 MiB."""
 MAX_DEPTH: Final = 8
 """Deepest nesting inside ``properties`` and ``attributes``."""
 _MAX_INT: Final = 2**63
@@ -34,7 +34,7 @@ _NEEDS: Final = {"search": "query", "impression": "impression", "identify": "ano
 
 
 class Rejection(Exception):
-    """One event, item or user that is not valid: a code for counting, the field at fault, and what to do."""
+    """One event, item or user is not valid: a code for counting, what is wrong, and the field at fault."""
 
     def __init__(self, code: str, detail: str, field: str | None = None) -> None:
         super().__init__(f"{field}: {detail}" if field else detail)
@@ -42,7 +42,7 @@ class Rejection(Exception):
 
 
 class Accepted(NamedTuple):
-    """A valid event or upsert: its id, its type (or its operation), and the entry for the log."""
+    """A valid event or upsert: its id, its type (of an upsert, the operation), and its entry for the log."""
 
     id: str
     type: str
@@ -50,7 +50,7 @@ class Accepted(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """What a site allows: the types of events, and what of a person is left out."""
+    """The event types that a site allows, and the personal data that it drops."""
 
     types: frozenset[str]
     event_rules: DropRules
@@ -58,7 +58,7 @@ class Policy(NamedTuple):
 
 
 def policy(extra_types: Iterable[str] = (), personal_keys: Iterable[str] = ()) -> Policy:
-    """The default policy and a site's additions; raises ConfigurationInvalid for a type name that cannot be one."""
+    """The default policy with a site's additions; raises ConfigurationInvalid for a name that cannot be a type."""
     extra, keys = frozenset(extra_types), frozenset(personal_keys)
     for name in extra:
         try:
@@ -70,7 +70,7 @@ def policy(extra_types: Iterable[str] = (), personal_keys: Iterable[str] = ()) -
 
 
 def validate_event(raw: Any, now: datetime, new_id: Callable[[], str], allowed: Policy) -> Accepted:
-    """An event as its log entry, keyed by its partition key; raises Rejection."""
+    """The log entry of an event, keyed by its partition key; raises Rejection."""
     fields = _object(raw, "an event")
     _check_type(fields.get("type"), allowed.types)
     event = _validated(_EVENT.validate_python, fields)
@@ -88,40 +88,40 @@ def validate_event(raw: Any, now: datetime, new_id: Callable[[], str], allowed: 
 
 
 def validate_item(raw: Any, now: datetime) -> Accepted:
-    """An item of a bulk request as a ``put``; raises Rejection."""
+    """The log entry of an item in a bulk request, a ``put``; raises Rejection."""
     item = _validated(ItemUpsert.model_validate, _object(raw, "an item"))
     return _upsert(item.item_id, "put", item, now)
 
 
 def put_item(item_id: str, raw: Any, now: datetime) -> Accepted:
-    """An item's new fields, which replace the old ones; raises Rejection."""
+    """The log entry that replaces an item's fields; raises Rejection."""
     fields = _validated(ItemFields.model_validate, _object(raw, "an item"))
     return _upsert(check_id(item_id, "item_id"), "put", fields, now)
 
 
 def patch_item(item_id: str, raw: Any, now: datetime) -> Accepted:
-    """A merge patch of an item (RFC 7396: null removes); raises Rejection."""
+    """The log entry of a merge patch of an item (RFC 7396: null removes); raises Rejection."""
     fields = _validated(ItemFields.model_validate, _object(raw, "a merge patch"))
     return _upsert(check_id(item_id, "item_id"), "patch", fields, now)
 
 
 def put_user(user_id: str, raw: Any, now: datetime, allowed: Policy) -> Accepted:
-    """A user's new attributes, coarsened; raises Rejection."""
+    """The log entry that replaces a user's attributes, generalized; raises Rejection."""
     return _upsert(check_id(user_id, "user_id"), "put", _user_fields(raw, now, allowed), now)
 
 
 def patch_user(user_id: str, raw: Any, now: datetime, allowed: Policy) -> Accepted:
-    """A merge patch of a user, coarsened; raises Rejection."""
+    """The log entry of a merge patch of a user, generalized; raises Rejection."""
     return _upsert(check_id(user_id, "user_id"), "patch", _user_fields(raw, now, allowed), now)
 
 
 def delete(id_: str, field: str, now: datetime) -> Accepted:
-    """The removal of an item or a user; raises Rejection where the id cannot be one."""
-    return _taken(Upsert(id=check_id(id_, field), op="delete", received_at=now))
+    """The log entry that removes an item or a user; raises Rejection if the id is not valid."""
+    return _accepted(Upsert(id=check_id(id_, field), op="delete", received_at=now))
 
 
 def check_id(value: str, field: str) -> str:
-    """The id, if it can be one; raises Rejection."""
+    """Returns the id; raises Rejection if it is not valid."""
     return _validated(_ID.validate_python, value, field)
 
 
@@ -134,12 +134,12 @@ def _user_fields(raw: Any, now: datetime, allowed: Policy) -> UserFields:
 
 
 def _upsert(id_: str, op: Any, fields: BaseModel, now: datetime) -> Accepted:
-    said = fields.model_dump(exclude={"item_id"}, exclude_unset=op == "patch", exclude_none=op == "put")
-    check_nested(said.get("attributes"), "attributes")
-    return _taken(Upsert(id=id_, op=op, fields=said, received_at=now))
+    changed = fields.model_dump(exclude={"item_id"}, exclude_unset=op == "patch", exclude_none=op == "put")
+    check_nested(changed.get("attributes"), "attributes")
+    return _accepted(Upsert(id=id_, op=op, fields=changed, received_at=now))
 
 
-def _taken(upsert: Upsert) -> Accepted:
+def _accepted(upsert: Upsert) -> Accepted:
     return Accepted(upsert.id, upsert.op, _entry(upsert.id, encode_upsert(upsert)))
 
 
@@ -192,7 +192,7 @@ def _rejection(error: ErrorDetails, field: str, value: Any) -> Rejection:
 
 
 def _needed(value: Any) -> str:
-    """The field that an event of this type lacks, where the rule was about the whole event."""
+    """The field that an event of this type lacks, if a rule about the whole event failed."""
     if not isinstance(value, Mapping):
         return ""
     if not (value.get("user_id") or value.get("anonymous_id") or value.get("session_id")):
@@ -204,16 +204,16 @@ def _needed(value: Any) -> str:
 
 
 def check_nested(value: Any, path: str, depth: int = 0) -> None:
-    """Refuse what cannot stand on the log; raises Rejection naming the place.
+    """Checks that a value can be written to the log; raises Rejection, which names the path of the fault.
 
-    That is: numbers that are not finite or need more than 64 bits, text that is not Unicode, nesting past MAX_DEPTH.
+    Refused are numbers that are not finite or need more than 64 bits, text that is not Unicode, and nesting past MAX_DEPTH.
     """
     if isinstance(value, dict | list):
         if depth >= MAX_DEPTH:
             raise Rejection("too-deep", f"is nested deeper than {MAX_DEPTH} levels", path)
-        for name, below in value.items() if isinstance(value, dict) else enumerate(value):
+        for name, member in value.items() if isinstance(value, dict) else enumerate(value):
             _check_text(name, path)
-            check_nested(below, f"{path}.{name}", depth + 1)
+            check_nested(member, f"{path}.{name}", depth + 1)
     elif isinstance(value, float):
         if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - only NaN differs from itself
             raise Rejection("finite-number", "must be a finite number", path)
@@ -235,5 +235,5 @@ def _check_text(value: Any, path: str) -> None:
 
 
 def utc(seconds: float) -> datetime:
-    """A clock's reading as a time in UTC."""
+    """Seconds since 1970 as a time in UTC."""
     return datetime.fromtimestamp(seconds, UTC)
