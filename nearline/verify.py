@@ -1,7 +1,7 @@
 """Folds the log again, in one thread and in memory, and compares every stored value byte for byte.
 
 It works under traffic. Each signal is compared at its fence. If a worker commits while the values are read, the fold
-goes on record by record to the later fence, and a stored value is right if it equals the fold at any moment in between.
+goes on record by record to the later fence. A stored value is right if it equals the fold at any moment in between.
 """
 
 from __future__ import annotations
