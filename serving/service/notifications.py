@@ -51,7 +51,7 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Seen(NamedTuple):
-    """What a client was last told: a version, and a hash of each item of its list."""
+    """The list that a client last received: its version, and a hash of each item."""
 
     version: str
     hashes: tuple[int, ...]
@@ -147,7 +147,7 @@ class Notifications:
             metrics.NOTIFICATION_STREAMS.set(len(self._streams))
 
     async def _greeting(self, user_id: str, last_event_id: str | None) -> bytes:
-        """What a client that (re)connects is told: whether its list has changed since it was last told of one."""
+        """The first message to a client that connects: whether its list has changed since the last one it received."""
         models = self._models
         [items] = await self._lists_of(user_id, COUNT, [models])
         now = Seen.of(models.version, items)
@@ -158,7 +158,7 @@ class Notifications:
 
     async def _compare(self, before: ModelBundle, after: ModelBundle, following: asyncio.Task[None] | None) -> None:
         if following is not None:
-            await asyncio.wait([following])  # versions are told in their order
+            await asyncio.wait([following])  # messages follow the order of the versions
         for number, stream in enumerate(list(self._streams)):
             if number % _TURN == 0:
                 await asyncio.sleep(0)

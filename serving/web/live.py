@@ -56,7 +56,7 @@ class ServiceShop:
         return [item for item in found if item is not None]
 
     def item(self, item_id: str) -> Item | None:
-        """The catalogue's view; None where nothing is said of it, or it is hidden."""
+        """The catalogue's view; None for an item without data, and for a hidden one."""
         catalogue = self._service.state.catalogue
         at = catalogue.position(item_id)
         item = None if at is None else catalogue.item(at)

@@ -54,7 +54,7 @@ class Window:
         return shelf._replace(sentence=self._sentence(shelf), notes=self._notes(answer, shelf))
 
     def liked(self) -> Shelf:
-        """What the shopper likes, newest first, so that it can be taken back."""
+        """The items that the shopper likes, newest first, so that a like can be undone."""
         known = (self._shop.item(item_id) or Item(item_id=item_id) for item_id in self._visitor.liked[:RAIL])
         return Shelf("liked", "You like", "rail", [self.card(item) for item in known])
 

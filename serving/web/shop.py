@@ -43,7 +43,7 @@ class Shop(Protocol):
         """Items that match, best first, as ``GET /v1/items?query=`` finds them."""
 
     def item(self, item_id: str) -> Item | None:
-        """An item's current view; None where nothing is said of it, or it is not to be shown."""
+        """An item's current view; None for an item without data, and for a hidden one."""
 
     def is_empty(self) -> bool:
         """Whether the catalogue holds nothing."""
