@@ -1,1 +1,1 @@
-"""What was learned: immutable values with their inference. Numpy only; training is in ``offline``."""
+"""Models: immutable learned values with their inference. Numpy only; training is in ``offline``."""

@@ -1,4 +1,4 @@
-"""A blend: the weighted sum of what several models say of a person, each by how far an item stands out to it."""
+"""A blend: the weighted sum of the standard scores of several models."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from models.structures.recommender import Histories
 
 @dataclass(frozen=True, eq=False)
 class Blend(Combined):
-    """C components over the same I items, and ``weights`` (C,) float32, none below 0, of their standard scores.
+    """C components over the same I items, and ``weights`` (C,) float32, not negative, of their standard scores.
 
-    A standard score is how many standard deviations an item's score lies above the mean over all items, for one
-    person and one component: components need no common scale.
+    A standard score is the number of standard deviations above the mean over all items, for one person and one
+    component. Components therefore need no common scale.
     """
 
     kind: ClassVar[str] = "blend"
@@ -30,7 +30,7 @@ class Blend(Combined):
         object.__setattr__(self, "weights", frozen(self.weights, np.float32, (len(self.components),)))
 
     def score_histories(self, histories: Histories) -> Floats:
-        """Every item's score for each person, shape (n, I); around 0, a standard deviation about 1."""
+        """Returns every item's score for each person, shape (n, I); mean about 0."""
         scores = np.zeros((len(histories.user_ids), len(self.item_ids)), dtype=np.float32)
         for component, weight in zip(self.components, self.weights, strict=True):
             if weight:
@@ -40,30 +40,30 @@ class Blend(Combined):
         return scores
 
     def similar(self, item_id: str, count: int) -> ScoredList:
-        """What the component of the greatest weight that knows of similar items says; none where no component does."""
-        for at in np.argsort(-self.weights, kind="stable").tolist():
-            of_one: Any = self.components[at].model
+        """Returns the similar items by the component with the largest weight that has them. Empty if none has."""
+        for index in np.argsort(-self.weights, kind="stable").tolist():
+            of_one: Any = self.components[index].model
             if hasattr(of_one, "similar"):
-                found: ScoredList = of_one.similar(item_id, count)
-                return found
+                similar_items: ScoredList = of_one.similar(item_id, count)
+                return similar_items
         return ScoredList()
 
     def save(self) -> bytes:
-        """The model as bytes: its components' bytes one after the other."""
+        """Returns the model as bytes, which contain the bytes of its components."""
         return pack(self.kind, {"weights": self.weights, **pack_components(self.components)})
 
     @classmethod
     def load(cls, data: bytes) -> Self:
-        """Read what ``save`` wrote; raises Undecodable."""
+        """Reads the bytes of ``save``. Raises Undecodable."""
         arrays = unpack(cls.kind, data)
         return cls(unpack_components(arrays), arrays["weights"])
 
 
 def standard(scores: Floats) -> Floats:
-    """Standard scores of each row, in place of the scores; 0 where a row is the same everywhere."""
+    """Turns each row into standard scores, in place. A constant row becomes 0."""
     scores -= scores.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
     deviations = np.sqrt(np.einsum("ij,ij->i", scores, scores) / max(1, scores.shape[1]))
-    # What rounding leaves of a row of equal scores is no information.
+    # A constant row may keep rounding errors, which carry no information.
     deviations[deviations < np.finfo(np.float32).tiny] = np.inf
     scores /= deviations[:, None].astype(np.float32)
     return scores

@@ -1,7 +1,7 @@
-"""Clusters of people by their tastes, and what is popular within each.
+"""Clusters of users by their factors, and popularity within each.
 
-Lloyd's k-means over the directions of their factors (Dhillon, Modha, "Concept Decompositions for Large Sparse Text
-Data Using Clustering", Machine Learning 2001). A fresh vector belongs to the nearest centroid.
+Lloyd's k-means over the directions of user factors (Dhillon, Modha, "Concept Decompositions for Large Sparse Text
+Data Using Clustering", Machine Learning 2001). A new vector belongs to the nearest centroid.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from models.structures.recommender import Histories
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
-    """``centroids`` (K, d) of length one, ``popularity`` (K, I): summed weights of interactions by a cluster's people.
+    """``centroids`` (K, d) of length one, ``popularity`` (K, I): summed interaction weights of a cluster's users.
 
-    ``factors`` are an ALS over the same I items, without its users: what folds a history in.
+    ``factors`` is an ALS over the same I items, without users. It folds in a history.
     """
 
     kind: ClassVar[str] = "clusters"
@@ -39,45 +39,45 @@ class Clusters:
 
     @property
     def item_ids(self) -> tuple[str, ...]:
-        """I items, sorted."""
+        """Returns the I item ids, sorted."""
         return self.factors.item_ids
 
     def index_of(self, item_id: str) -> int | None:
-        """The item's position, or None where it is not known."""
+        """Returns the item's position, or None if it is unknown."""
         return self.factors.index_of(item_id)
 
     def assign(self, vector: Floats) -> int | None:
-        """The cluster nearest to a person's factors (d,) by cosine; None for the zero vector, which has no direction."""
+        """Returns the nearest cluster to a user's factors (d,) by cosine. None for the zero vector, which has no direction."""
         return int(np.argmax(self.centroids @ vector)) if vector.any() else None
 
     def fold_in(self, weights: Mapping[str, float]) -> int | None:
-        """The cluster of whoever has these interactions, by item id; None where nothing of them is known."""
+        """Returns the cluster of a user with these interactions, by item id. None if no item is known."""
         return self.assign(self.factors.fold_in(weights))
 
     def score(self, cluster: int | None) -> Floats:
-        """Every item's popularity in a cluster, shape (I,), or with everybody for None."""
+        """Returns every item's popularity in a cluster, shape (I,). None: overall popularity."""
         scores: Floats = self.popularity.sum(axis=0) if cluster is None else self.popularity[cluster]
         return scores
 
     def score_histories(self, histories: Histories) -> Floats:
-        """What is popular in each person's cluster, shape (n, I), from the history alone."""
+        """Returns item popularity in each person's cluster, shape (n, I), from the history alone."""
         scores = np.empty((len(histories.user_ids), len(self.item_ids)), dtype=np.float32)
         for row in range(scores.shape[0]):
             scores[row] = self.score(self.fold_in(histories.profile(row, self.item_ids)))
         return scores
 
     def top(self, cluster: int | None, count: int) -> ScoredList:
-        """The most popular items of a cluster, or of everybody for None; what nobody there had is left out."""
+        """Returns the most popular items of a cluster, or overall for None. Items without interactions there are dropped."""
         scores = self.score(cluster)
         return ScoredList.best(self.item_ids, np.where(scores > 0, scores, np.float32(-np.inf)), count)
 
     def save(self) -> bytes:
-        """The model as bytes."""
+        """Returns the model as bytes."""
         arrays: dict[str, NDArray[Any]] = {"centroids": self.centroids, "popularity": self.popularity}
         return pack(self.kind, arrays | {"factors": np.frombuffer(self.factors.save(), dtype=np.uint8)})
 
     @classmethod
     def load(cls, data: bytes) -> Self:
-        """Read what ``save`` wrote; raises Undecodable."""
+        """Reads the bytes of ``save``. Raises Undecodable."""
         arrays = unpack(cls.kind, data)
         return cls(Als.load(arrays["factors"].tobytes()), arrays["centroids"], arrays["popularity"])

@@ -1,8 +1,8 @@
-"""What items say of themselves, as vectors of weighted terms, and a person's taste as the mean of theirs.
+"""Content vectors: items as vectors of weighted terms, and a user's taste as the mean of their items' vectors.
 
 Salton, Buckley, "Term-weighting Approaches in Automatic Text Retrieval", 1988 (TF-IDF, lengths of one, cosine); Pazzani,
-Billsus, "Content-Based Recommendation Systems", 2007. Terms are found here, so that serving places a new item without
-a training.
+Billsus, "Content-Based Recommendation Systems", 2007. Terms are extracted here, so that serving can place a new item
+without a training.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ _WORD: Final = re.compile(r"[^\W_]{2,}")
 
 
 def terms_of(item: Item) -> Counter[str]:
-    """How often an item says each term: words of its texts, its labels, and its attributes as ``name=value``."""
+    """Returns the term counts of an item: words of its texts, its labels, and its attributes as ``name=value``."""
     words = _WORD.findall(f"{item.title or ''} {item.description or ''}".casefold())
-    labels = [f"category:{each}" for each in item.categories] + [f"tag:{each}" for each in item.tags]
+    labels = [f"category:{name}" for name in item.categories] + [f"tag:{name}" for name in item.tags]
     return Counter([*words, *labels, *attribute_terms(item.attributes)])
 
 
 def attribute_terms(attributes: Mapping[str, Any]) -> Iterator[str]:
-    """``name=value`` of each attribute of few values: texts, yes or no, whole numbers, and lists of those."""
+    """Yields ``name=value`` of each categorical attribute: strings, booleans, integers, and lists of these."""
     for name, value in attributes.items():
-        for each in value if isinstance(value, list) else [value]:
-            if isinstance(each, str | bool | int):
-                yield f"{name}={str(each).casefold()}"
+        for element in value if isinstance(value, list) else [value]:
+            if isinstance(element, str | bool | int):
+                yield f"{name}={str(element).casefold()}"
 
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """Vectors over T terms of I items, as rows of a sparse matrix of length one each; zero where nothing is said.
+    """Vectors over T terms of I items, as sparse rows of length one. Zero for an item without terms.
 
     ``terms`` (T), ``rarities`` (T,) float32; ``indptr`` (I + 1,) int64, ``indices`` (m,) int32, ``values`` (m,) float32.
     """
@@ -72,7 +72,7 @@ class Content:
 
     @cached_property
     def _columns(self) -> dict[str, int]:
-        return {term: at for at, term in enumerate(self.terms)}
+        return {term: column for column, term in enumerate(self.terms)}
 
     @cached_property
     def _rows(self) -> NDArray[np.intp]:
@@ -80,23 +80,23 @@ class Content:
         return np.repeat(np.arange(len(self.item_ids)), np.diff(self.indptr))
 
     def index_of(self, item_id: str) -> int | None:
-        """The item's position, or None where it is not known."""
+        """Returns the item's position, or None if it is unknown."""
         return self._index.get(item_id)
 
     def fold_in(self, weights: Mapping[str, float]) -> Floats:
-        """The taste (T,) of whoever has these interactions, by item id: the weighted mean of their items' vectors.
+        """Returns the taste (T,) of a user with these interactions, by item id: the weighted mean of the items' vectors.
 
-        Unknown items and weights that are not positive count nothing. Nobody's taste is the zero vector.
+        Unknown items and weights that are not positive are ignored. An empty profile gives the zero vector.
         """
         known = {i: w for item_id, w in weights.items() if w > 0 and (i := self._index.get(item_id)) is not None}
         return self._taste(np.array(list(known), dtype=np.intp), np.array(list(known.values()), dtype=np.float32))
 
     def fold_in_item(self, item: Item) -> Floats:
-        """The vector (T,) of an item by what it says of itself, whether it was there at training or not.
+        """Returns the vector (T,) of an item, whether it was in training or not.
 
-        Terms that were not there are not known; with none that are, it is the zero vector.
+        Unknown terms are ignored. Without known terms, it is the zero vector.
         """
-        counts = {at: n for term, n in terms_of(item).items() if (at := self._columns.get(term)) is not None}
+        counts = {column: n for term, n in terms_of(item).items() if (column := self._columns.get(term)) is not None}
         columns = np.array(list(counts), dtype=np.intp)
         vector = np.zeros(len(self.terms), dtype=np.float32)
         vector[columns] = weighed(np.array(list(counts.values())), self.rarities[columns])
@@ -104,19 +104,19 @@ class Content:
         return placed
 
     def score(self, vector: Floats) -> Floats:
-        """Every item's score for a taste or another item's vector (T,), shape (I,): the product of the two."""
+        """Returns every item's inner product with a taste or item vector (T,), shape (I,)."""
         shares = self.values * vector[self.indices]
         return np.bincount(self._rows, weights=shares, minlength=len(self.item_ids)).astype(np.float32)
 
     def score_histories(self, histories: Histories) -> Floats:
-        """Every item's score for each person, shape (n, I), from the history alone, by its weights."""
+        """Returns every item's score for each person, shape (n, I), from the history alone, by its weights."""
         scores = np.empty((len(histories.user_ids), len(self.item_ids)), dtype=np.float32)
         for row in range(scores.shape[0]):
             scores[row] = self.score(self._taste(*histories.row(row)))
         return scores
 
     def similar(self, item_id: str, count: int) -> ScoredList:
-        """The items nearest by cosine that share a term, without itself; none where it is not known."""
+        """Returns the nearest items by cosine that share a term, without the item itself. Empty if it is unknown."""
         i = self._index.get(item_id)
         if i is None:
             return ScoredList()
@@ -125,7 +125,7 @@ class Content:
         return ScoredList.best(self.item_ids, np.where(scores > 0, scores, np.float32(-np.inf)), count)
 
     def similar_to(self, item: Item, count: int) -> ScoredList:
-        """As ``similar``, for an item that was not there at training."""
+        """Returns the same as ``similar`` for an item that was not in training."""
         scores = self.score(self.fold_in_item(item))
         return ScoredList.best(self.item_ids, np.where(scores > 0, scores, np.float32(-np.inf)), count)
 
@@ -137,20 +137,20 @@ class Content:
         return taste
 
     def save(self) -> bytes:
-        """The model as bytes."""
+        """Returns the model as bytes."""
         rows: dict[str, NDArray[Any]] = {"indptr": self.indptr, "indices": self.indices, "values": self.values}
         names = pack_ids("items", self.item_ids) | pack_ids("terms", self.terms)
         return pack(self.kind, {"rarities": self.rarities} | rows | names)
 
     @classmethod
     def load(cls, data: bytes) -> Self:
-        """Read what ``save`` wrote; raises Undecodable."""
+        """Reads the bytes of ``save``. Raises Undecodable."""
         arrays = unpack(cls.kind, data)
         rows = arrays["indptr"], arrays["indices"], arrays["values"]
         return cls(unpack_ids("items", arrays), unpack_ids("terms", arrays), arrays["rarities"], *rows)
 
 
 def weighed(counts: NDArray[Any], rarities: NDArray[Any]) -> NDArray[Any]:
-    """How much terms count that are said so often: (1 + ln n) · rarity."""
+    """Returns the TF-IDF weights of term counts n: (1 + ln n) · rarity."""
     weights: NDArray[Any] = (1 + np.log(counts)) * rarities
     return weights

@@ -1,7 +1,7 @@
-"""Item weights of a linear autoencoder: what each item of a history adds to the score of every other item.
+"""EASE: item weights of a linear autoencoder. Each item of a history adds to the scores of the other items.
 
-Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019: column j of the matrix B foresees item j from
-all others, so that a history x scores x·B. Unlike a similarity, B is directed and may be negative.
+Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019: column j of the matrix B predicts item j from
+all others, so that the scores of a history x are x·B. Unlike a similarity, B is directed and may be negative.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from models.structures.sparse import places
 from schemas.errors import Undecodable
 
 _AT_ONCE: Final = 1_000_000
-"""Weights that are summed in one step of ``score_histories``: some 30 MB of temporary arrays."""
+"""Number of weights summed in one step of ``score_histories``: about 30 MB of temporary arrays."""
 
 
 @dataclass(frozen=True, eq=False)
 class Ease:
-    """Weights between I items as rows of a sparse matrix: row i is what having item i adds to others' scores.
+    """Weights between I items as rows of a sparse matrix: row i is what item i adds to the scores of others.
 
     ``indptr`` (I + 1,) int64, ``indices`` (m,) int32 ascending within a row, ``values`` (m,) float32.
     """
@@ -38,7 +38,7 @@ class Ease:
     indices: Ints
     values: Floats
     weighted: bool = False
-    """Whether it was trained on interactions' weights; where not, each item of a stored history counts 1."""
+    """True if trained on interaction weights. False: each item of a history counts 1."""
 
     def __post_init__(self) -> None:
         entries = (self.values.size,)
@@ -58,16 +58,16 @@ class Ease:
 
     @cached_property
     def whole(self) -> Floats | None:
-        """The matrix (I, I) where none of its weights was left out, so that products need no positions."""
+        """The dense matrix (I, I), or None if some weights were dropped."""
         count = len(self.item_ids)
         return self.values.reshape(count, count) if self.values.size == count * count else None
 
     def index_of(self, item_id: str) -> int | None:
-        """The item's position, or None where it is not known."""
+        """Returns the item's position, or None if it is unknown."""
         return self._index.get(item_id)
 
     def similar(self, item_id: str, count: int) -> ScoredList:
-        """The items that having this one speaks for most, without itself; none where it is not known."""
+        """Returns the items with the largest weights from this one, without itself. Empty if it is unknown."""
         i = self._index.get(item_id)
         if i is None:
             return ScoredList()
@@ -76,13 +76,13 @@ class Ease:
         return ScoredList.best([self.item_ids[j] for j in self.indices[row].tolist()], speaking, count)
 
     def score(self, profile: Mapping[str, float]) -> Floats:
-        """Every item's score, shape (I,): the profile's weights times the rows of its items; unknown ones add nothing."""
+        """Returns every item's score, shape (I,): profile weights times the rows of the items. Unknown items are ignored."""
         known = {i: weight for item_id, weight in profile.items() if (i := self._index.get(item_id)) is not None}
         weights = np.array(list(known.values()), dtype=np.float32)
         return self.score_rows(np.array(list(known), dtype=np.intp), weights)
 
     def score_histories(self, histories: Histories) -> Floats:
-        """Every item's score for each person, shape (n, I), from the history alone."""
+        """Returns every item's score for each person, shape (n, I), from the history alone."""
         weights = histories.weights if self.weighted else np.ones_like(histories.weights)
         scores = np.empty((len(histories.user_ids), len(self.item_ids)), dtype=np.float32)
         for rows in self._steps(histories):
@@ -92,31 +92,35 @@ class Ease:
         return scores
 
     def contributions(self, profile: Mapping[str, float], item_id: str) -> dict[str, float]:
-        """What each known item of a profile adds to this item's score; the sum is the score. Empty for an unknown item."""
+        """Returns what each known item of a profile adds to this item's score. The sum is the score. Empty for an unknown item."""
         j = self._index.get(item_id)
         if j is None:
             return {}
-        known = ((each, i, weight) for each, weight in profile.items() if (i := self._index.get(each)) is not None)
-        return {each: weight * self._weight(i, j) for each, i, weight in known}
+        known = (
+            (known_id, i, weight)
+            for known_id, weight in profile.items()
+            if (i := self._index.get(known_id)) is not None
+        )
+        return {known_id: weight * self._weight(i, j) for known_id, i, weight in known}
 
     def score_rows(self, items: NDArray[Any], weights: Floats) -> Floats:
-        """Every item's score, shape (I,), from items given by position (n,) and their weights (n,)."""
+        """Returns every item's score, shape (I,), from item positions (n,) and weights (n,)."""
         if self.whole is not None:
             whole: Floats = weights @ self.whole[items]
             return whole
         lengths = self._lengths[items]
-        at = places(self.indptr[items], lengths)
-        shares = self.values[at] * weights.repeat(lengths)
-        return np.bincount(self.indices[at], shares, len(self.item_ids)).astype(np.float32)
+        entries = places(self.indptr[items], lengths)
+        shares = self.values[entries] * weights.repeat(lengths)
+        return np.bincount(self.indices[entries], shares, len(self.item_ids)).astype(np.float32)
 
     def _weight(self, i: int, j: int) -> float:
-        """How much having item i adds to item j."""
+        """Returns the weight from item i to item j."""
         begin, end = self.indptr[i : i + 2].tolist()
-        at = begin + int(np.searchsorted(self.indices[begin:end], j))
-        return float(self.values[at]) if at < end and self.indices[at] == j else 0.0
+        position = begin + int(np.searchsorted(self.indices[begin:end], j))
+        return float(self.values[position]) if position < end and self.indices[position] == j else 0.0
 
     def _steps(self, histories: Histories) -> Iterator[slice]:
-        """Runs of people whose items have some ``_AT_ONCE`` weights together, at least one person each."""
+        """Yields ranges of people with about ``_AT_ONCE`` weights together, at least one person each."""
         ends = np.concatenate(([0], np.cumsum(self._lengths[histories.items])))[histories.indptr]
         start, count = 0, len(histories.user_ids)
         while start < count:
@@ -125,7 +129,7 @@ class Ease:
             start = stop
 
     def _summed(self, indptr: NDArray[Any], items: NDArray[Any], weights: Floats) -> Floats:
-        """Scores (n, I) of n histories given as rows of items and weights."""
+        """Returns scores (n, I) of n histories, given as rows of items and weights."""
         rows, count = indptr.size - 1, len(self.item_ids)
         people = np.repeat(np.arange(rows), np.diff(indptr))
         if self.whole is not None:
@@ -133,27 +137,27 @@ class Ease:
             profiles[people, items] = weights
             return profiles @ self.whole
         lengths = self._lengths[items]
-        at = places(self.indptr[items], lengths)
-        columns = self.indices[at] + np.repeat(people * count, lengths)
-        shares = self.values[at] * np.repeat(weights, lengths)
+        entries = places(self.indptr[items], lengths)
+        columns = self.indices[entries] + np.repeat(people * count, lengths)
+        shares = self.values[entries] * np.repeat(weights, lengths)
         scores: Floats = np.bincount(columns, weights=shares, minlength=rows * count).astype(np.float32)
         return scores.reshape(rows, count)
 
     def save(self) -> bytes:
-        """The model as bytes."""
+        """Returns the model as bytes."""
         arrays: dict[str, NDArray[Any]] = {"indptr": self.indptr, "indices": self.indices, "values": self.values}
         return pack(self.kind, arrays | {"weighted": np.array([self.weighted])} | pack_ids("items", self.item_ids))
 
     @classmethod
     def load(cls, data: bytes) -> Self:
-        """Read what ``save`` wrote; raises Undecodable."""
+        """Reads the bytes of ``save``. Raises Undecodable."""
         arrays = unpack(cls.kind, data)
         weights = arrays["indptr"], arrays["indices"], arrays["values"]
         return cls(unpack_ids("items", arrays), *weights, bool(arrays["weighted"][0]))
 
 
 def _are_ascending_rows(indptr: NDArray[np.int64], indices: Ints, count: int) -> bool:
-    """Whether these are rows of positions among ``count`` items, ascending and each once."""
+    """True if these are valid rows of distinct ascending positions below ``count``."""
     if not are_rows(indptr, indices, count):
         return False
     begins = np.zeros(indices.size, dtype=bool)

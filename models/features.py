@@ -1,4 +1,4 @@
-"""What a ranker is told of a person and some items; the one place where it is computed, offline and online."""
+"""Features of a ranker for a user and candidates. Training and serving both compute them here."""
 
 from __future__ import annotations
 
@@ -15,58 +15,58 @@ _DAY: Final = 86_400.0
 
 
 class ItemFeatures(NamedTuple):
-    """What is known of I items."""
+    """Data of I items that features use."""
 
     popularity: Floats
     """(I,) summed weights of interactions."""
     first_at: NDArray[np.float64]
-    """(I,) seconds since 1970 of each item's first interaction; 0 where times are not known."""
+    """(I,) seconds since 1970 of each item's first interaction. 0 if times are unknown."""
     category_starts: NDArray[np.int64]
-    """(I + 1,): item i is of ``categories[category_starts[i]:category_starts[i + 1]]``."""
+    """(I + 1,). Item i has ``categories[category_starts[i]:category_starts[i + 1]]``."""
     categories: Ints
     """Numbers of categories."""
 
     def categories_of(self, items: Ints) -> tuple[NDArray[np.int64], Ints]:
-        """How many categories each of these items is of, and which, one item after the other."""
+        """Returns the number of categories of each item, and the categories, one item after the other."""
         begins = self.category_starts[items]
         lengths = self.category_starts[items + 1] - begins
-        found: Ints = self.categories[places(begins, lengths)]
-        return lengths, found
+        categories: Ints = self.categories[places(begins, lengths)]
+        return lengths, categories
 
 
 class RankingQuery(NamedTuple):
-    """Who asks."""
+    """The user's history and time of a ranking."""
 
     items: Ints
-    """(L,) positions of the items of the history, each once."""
+    """(L,) distinct item positions of the history."""
     now: float
-    """Seconds since 1970; 0 where times are not known."""
+    """Seconds since 1970. 0 if times are unknown."""
 
 
 def names(components: Sequence[str]) -> tuple[str, ...]:
-    """What each of the F features is, in their order."""
+    """Returns the names of the F features, in order."""
     of_each = (f"{name}: {what}" for name in components for what in ("standard score", "log rank"))
     return (*of_each, "log popularity", "log days since the first interaction", "log history", "shared categories")
 
 
 def standard_scores(rows: Doubles, components: int) -> Doubles:
-    """The components' standard scores among features (n, F), (n, C)."""
+    """Returns the columns of standard scores (n, C) of features (n, F)."""
     return rows[:, : 2 * components : 2]
 
 
-def features(asked: RankingQuery, candidates: Ints, standards: Floats, described: ItemFeatures) -> Doubles:
-    """Features (n, F) of n candidates (positions), given each component's standard scores of them, (C, n).
+def features(query: RankingQuery, candidates: Ints, standards: Floats, described: ItemFeatures) -> Doubles:
+    """Returns features (n, F) of n candidates (positions), from their standard scores (C, n) by component.
 
-    Ranks are those among the candidates, 0 for the best; shared categories are the mean, over an item's categories,
-    of the share of the history that is of it.
+    Ranks are among the candidates, 0 for the best. Shared categories are the mean, over the categories of an item, of
+    the share of the history with this category.
     """
     ranks = np.argsort(np.argsort(-standards, axis=1, kind="stable"), axis=1, kind="stable")
     of_each = np.stack((standards, np.log1p(ranks)), axis=1).reshape(-1, candidates.size)
-    days = np.maximum(0.0, asked.now - described.first_at[candidates]) / _DAY
-    own = np.full(candidates.size, np.log1p(asked.items.size))
+    days = np.maximum(0.0, query.now - described.first_at[candidates]) / _DAY
+    own = np.full(candidates.size, np.log1p(query.items.size))
     of_item = np.log1p(described.popularity[candidates]), np.log1p(days)
-    found: Doubles = np.vstack((of_each, *of_item, own, _shared(asked.items, candidates, described))).T
-    return np.ascontiguousarray(found, dtype=np.float64)
+    matrix: Doubles = np.vstack((of_each, *of_item, own, _shared(query.items, candidates, described))).T
+    return np.ascontiguousarray(matrix, dtype=np.float64)
 
 
 def _shared(items: Ints, candidates: Ints, described: ItemFeatures) -> Doubles:

@@ -1,7 +1,7 @@
-"""Factors for what has no interactions yet: a linear map from what items and users say of themselves to factors.
+"""Factors for cold-start items and users: a linear map from attributes to factors.
 
-Gantner et al., "Learning Attribute-to-Feature Mappings for Cold-Start Recommendations", ICDM 2010. What is mapped is the
-prior from which first interactions move the factors, in the exact half step of ``models.als``.
+Gantner et al., "Learning Attribute-to-Feature Mappings for Cold-Start Recommendations", ICDM 2010. The mapped
+factors are the prior of the exact half step of ``models.als``.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from schemas.catalogue import Item
 
 @dataclass(frozen=True, eq=False)
 class Hybrid:
-    """An ALS over I items with users, their ``content`` over T terms, and what leads from terms to d factors.
+    """An ALS over I items with users, the ``content`` of the items over T terms, and linear maps from terms to d factors.
 
-    ``item_mean`` (d,), ``item_slopes`` (T, d); users' attributes as ``user_terms`` (A), each there or not, with
-    ``user_mean`` (d,) and ``user_slopes`` (A, d). ``cold_ids`` (C) with ``cold_factors`` (C, d) are the items that
-    nobody had at training.
+    ``item_mean`` (d,), ``item_slopes`` (T, d); users' attributes are binary ``user_terms`` (A), with
+    ``user_mean`` (d,) and ``user_slopes`` (A, d). ``cold_ids`` (C) with ``cold_factors`` (C, d) are the items without
+    interactions at training.
     """
 
     kind: ClassVar[str] = "hybrid"
@@ -57,54 +57,54 @@ class Hybrid:
 
     @cached_property
     def _user_terms(self) -> dict[str, int]:
-        return {term: at for at, term in enumerate(self.user_terms)}
+        return {term: row for row, term in enumerate(self.user_terms)}
 
     @property
     def item_ids(self) -> tuple[str, ...]:
-        """I items that somebody had, sorted."""
+        """Returns the I ids of items with interactions, sorted."""
         return self.factors.item_ids
 
     def index_of(self, item_id: str) -> int | None:
-        """The item's position among ``item_ids``, or None where it is not known there."""
+        """Returns the item's position in ``item_ids``, or None if it is not there."""
         return self.factors.index_of(item_id)
 
     def item_prior(self, item: Item) -> Floats:
-        """The factors (d,) of an item by what it says of itself; the mean where none of its terms is known."""
+        """Returns the factors (d,) of an item by its attributes. The mean if none of its terms is known."""
         prior: Floats = self.item_mean + self.content.fold_in_item(item) @ self.item_slopes
         return prior
 
     def user_prior(self, attributes: Mapping[str, Any]) -> Floats:
-        """The factors (d,) of a user by their attributes; the mean where none of them is known."""
-        known = {at for term in attribute_terms(attributes) if (at := self._user_terms.get(term)) is not None}
+        """Returns the factors (d,) of a user by their attributes. The mean if none of them is known."""
+        known = {row for term in attribute_terms(attributes) if (row := self._user_terms.get(term)) is not None}
         prior: Floats = self.user_mean + self.user_slopes[sorted(known)].sum(axis=0)
         return prior
 
     def fold_in(self, weights: Mapping[str, float], attributes: Mapping[str, Any] | None = None) -> Floats:
-        """The factors (d,) of whoever has these interactions, by item id, and where given these attributes."""
+        """Returns the factors (d,) of a user with these interactions, by item id, and optional attributes."""
         return self.factors.fold_in(weights, self.user_prior(attributes) if attributes else None)
 
     def fold_in_item(self, weights: Mapping[str, float], item: Item) -> Floats:
-        """The factors (d,) of an item by what it says and by its first users; weights are by user id."""
+        """Returns the factors (d,) of an item by its attributes and its first users. Weights are by user id."""
         return self.factors.fold_in_item(weights, self.item_prior(item))
 
     def score(self, vector: Floats) -> Floats:
-        """Every item's score for a person's factors (d,), shape (I,)."""
+        """Returns every item's score for a user's factors (d,), shape (I,)."""
         return self.factors.score(vector)
 
     def score_histories(self, histories: Histories) -> Floats:
-        """Every item's score for each person, shape (n, I): by trained factors, for a stranger by folded-in ones."""
+        """Returns every item's score for each person, shape (n, I): by trained factors, or by folded-in ones for a new user."""
         return self.factors.score_histories(histories)
 
     def cold(self, vector: Floats, count: int) -> ScoredList:
-        """The best of the items that nobody had, for a person's factors (d,); on the scale of ``score``."""
+        """Returns the best cold-start items for a user's factors (d,), on the scale of ``score``."""
         return ScoredList.best(self.cold_ids, self.cold_factors @ vector, count)
 
     def similar(self, item_id: str, count: int) -> ScoredList:
-        """The items nearest by cosine, without itself; none where it is not known."""
+        """Returns the nearest items by cosine, without the item itself. Empty if it is unknown."""
         return self.factors.similar(item_id, count)
 
     def save(self) -> bytes:
-        """The model as bytes."""
+        """Returns the model as bytes."""
         arrays: dict[str, NDArray[Any]] = {
             "factors": np.frombuffer(self.factors.save(), dtype=np.uint8),
             "content": np.frombuffer(self.content.save(), dtype=np.uint8),
@@ -118,7 +118,7 @@ class Hybrid:
 
     @classmethod
     def load(cls, data: bytes) -> Self:
-        """Read what ``save`` wrote; raises Undecodable."""
+        """Reads the bytes of ``save``. Raises Undecodable."""
         arrays = unpack(cls.kind, data)
         return cls(
             Als.load(arrays["factors"].tobytes()),

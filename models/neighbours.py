@@ -1,4 +1,4 @@
-"""Item neighbours: for each item its N most similar ones, and what they say of a profile."""
+"""Item neighbours: the N most similar items of each item, and scores of a profile by them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from schemas.errors import Undecodable
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """``indices`` (I, N) int32 and ``scores`` (I, N) float32: each row an item's neighbours, best first.
+    """``indices`` (I, N) int32 and ``scores`` (I, N) float32: each row holds an item's neighbours, best first.
 
-    A row that has fewer than N is filled with index -1 and score 0.
+    A row with fewer than N is padded with index -1 and score 0.
     """
 
     kind: ClassVar[str] = "neighbours"
@@ -40,11 +40,11 @@ class Neighbours:
         return {item_id: i for i, item_id in enumerate(self.item_ids)}
 
     def index_of(self, item_id: str) -> int | None:
-        """The item's position, or None where it is not known."""
+        """Returns the item's position, or None if it is unknown."""
         return self._index.get(item_id)
 
     def similar(self, item_id: str, count: int) -> ScoredList:
-        """An item's best neighbours; none where it is not known."""
+        """Returns the best neighbours of an item. Empty if it is unknown."""
         i = self._index.get(item_id)
         if i is None or count <= 0:
             return ScoredList()
@@ -53,12 +53,12 @@ class Neighbours:
         return ScoredList(ids, tuple(self.scores[i, :width].tolist()))
 
     def score(self, profile: Mapping[str, float]) -> Floats:
-        """Every item's score, shape (I,): the sum over the profile of weight × similarity; unknown items add nothing."""
+        """Returns every item's score, shape (I,): the sum over the profile of weight × similarity. Unknown items are ignored."""
         known = {i: weight for item_id, weight in profile.items() if (i := self._index.get(item_id)) is not None}
         return self._summed(np.array(list(known), dtype=np.int32), np.array(list(known.values()), dtype=np.float32))
 
     def score_histories(self, histories: Histories) -> Floats:
-        """Every item's score for each person, shape (n, I), from the history alone."""
+        """Returns every item's score for each person, shape (n, I), from the history alone."""
         scores = np.empty((len(histories.user_ids), len(self.item_ids)), dtype=np.float32)
         for row in range(scores.shape[0]):
             scores[row] = self._summed(*histories.row(row))
@@ -71,11 +71,11 @@ class Neighbours:
         return summed.astype(np.float32)
 
     def save(self) -> bytes:
-        """The model as bytes."""
+        """Returns the model as bytes."""
         return pack(self.kind, {"indices": self.indices, "scores": self.scores, **pack_ids("items", self.item_ids)})
 
     @classmethod
     def load(cls, data: bytes) -> Self:
-        """Read what ``save`` wrote; raises Undecodable."""
+        """Reads the bytes of ``save``. Raises Undecodable."""
         arrays = unpack(cls.kind, data)
         return cls(unpack_ids("items", arrays), arrays["indices"], arrays["scores"])

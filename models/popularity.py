@@ -1,4 +1,4 @@
-"""Popularity: how much each item was interacted with; the baseline, and the answer when nothing else is known."""
+"""Popularity: summed interactions by item. It is the baseline, and the fallback of recommendations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from schemas.errors import Undecodable
 
 
 def board_of(segment: str | None = None, days: float | None = None) -> str:
-    """The name of what is popular in a segment of people (``attribute=value``), within the last days, or both."""
+    """Returns the name of the board of a user segment (``attribute=value``), of the last days, or of both."""
     within = None if days is None else f"last {days:g} days"
     return ", ".join(part for part in (segment, within) if part is not None)
 
@@ -35,7 +35,7 @@ class Popularity:
     """Scores of I items: ``item_ids`` (I), ``scores`` (I,) float32, summed weights of interactions.
 
     ``boards`` (B) are named by ``board_of``: row b of a sparse matrix, ``board_indptr`` (B + 1,), ``board_items`` and
-    ``board_scores`` (m,), holds what is popular there, above 0. ``categories`` (G) are rows of the items in each,
+    ``board_scores`` (m,), holds its scores above 0. ``categories`` (G) are rows of the items in each,
     ``category_indptr`` (G + 1,) and ``category_items``.
     """
 
@@ -68,7 +68,7 @@ class Popularity:
         return {item_id: i for i, item_id in enumerate(self.item_ids)}
 
     def index_of(self, item_id: str) -> int | None:
-        """The item's position, or None where it is not known."""
+        """Returns the item's position, or None if it is unknown."""
         return self._index.get(item_id)
 
     @cached_property
@@ -80,27 +80,27 @@ class Popularity:
         return {name: row for row, name in enumerate(self.categories)}
 
     def score(self, category: str | None = None, segment: str | None = None, days: float | None = None) -> Floats:
-        """Every item's score, shape (I,); read-only.
+        """Returns every item's score, shape (I,); read-only.
 
-        Within a category, for a segment (``attribute=value``), over the last days before the newest interaction that
-        was learned from, or any of those together; 0 throughout where it was not learned.
+        The score can be limited to a category, a segment (``attribute=value``), and the last days before the newest
+        training interaction. All scores are 0 if there is no such board.
         """
         scores = self.scores if segment is None and days is None else self._board(board_of(segment, days))
         return scores if category is None else np.where(self._within(category), scores, np.float32(0))
 
     def score_histories(self, histories: Histories) -> Floats:
-        """The same scores for everyone, shape (n, I)."""
+        """Returns the same scores for everyone, shape (n, I)."""
         return np.tile(self.scores, (len(histories.user_ids), 1))
 
     def score_items(self, item_ids: Iterable[str]) -> Floats:
-        """These items' scores in their order; 0 for an unknown one, which nobody has touched."""
-        found = (self._index.get(item_id) for item_id in item_ids)
-        return np.array([0.0 if i is None else self.scores[i] for i in found], dtype=np.float32)
+        """Returns the scores of these items, in order. 0 for an unknown item."""
+        positions = (self._index.get(item_id) for item_id in item_ids)
+        return np.array([0.0 if i is None else self.scores[i] for i in positions], dtype=np.float32)
 
     def top(
         self, count: int, category: str | None = None, segment: str | None = None, days: float | None = None
     ) -> ScoredList:
-        """The most popular items; where only some are asked for, as by ``score``, those that somebody there had."""
+        """Returns the most popular items. With a limit, as in ``score``, only items with interactions there."""
         scores = self.score(category, segment, days)
         if scores is not self.scores:
             scores = np.where(scores > 0, scores, np.float32(-np.inf))
@@ -115,7 +115,7 @@ class Popularity:
         return scores
 
     def _within(self, category: str) -> NDArray[np.bool_]:
-        """Which items the category has, (I,)."""
+        """Returns the mask of the category's items, (I,)."""
         within = np.zeros(len(self.item_ids), dtype=bool)
         row = self._categories.get(category)
         if row is not None:
@@ -123,7 +123,7 @@ class Popularity:
         return within
 
     def save(self) -> bytes:
-        """The model as bytes."""
+        """Returns the model as bytes."""
         rows = ("board_indptr", "board_items", "board_scores", "category_indptr", "category_items")
         arrays: dict[str, NDArray[Any]] = {"scores": self.scores, **{name: getattr(self, name) for name in rows}}
         names = pack_ids("boards", self.boards) | pack_ids("categories", self.categories)
@@ -131,7 +131,7 @@ class Popularity:
 
     @classmethod
     def load(cls, data: bytes) -> Self:
-        """Read what ``save`` wrote; raises Undecodable."""
+        """Reads the bytes of ``save``. Raises Undecodable."""
         arrays = unpack(cls.kind, data)
         item_ids, scores = unpack_ids("items", arrays), arrays["scores"]
         if "board_indptr" not in arrays:  # stored before there were boards

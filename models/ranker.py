@@ -1,7 +1,7 @@
-"""A learned ranker: the best candidates of several models, put in order by their blend and trees over features.
+"""A learned ranker: ranks the top candidates of several models by their blend and trees over features.
 
-Burges, "From RankNet to LambdaRank to LambdaMART: An Overview", 2010, is how the trees are learned; they are numbers
-here, so that nothing but numpy is needed to ask them.
+Burges, "From RankNet to LambdaRank to LambdaMART: An Overview", 2010, describes how the trees are
+learned. Here they are arrays, so that inference needs only numpy.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from schemas.errors import Undecodable
 
 @dataclass(frozen=True, eq=False)
 class Ranker(Combined):
-    """C components over the same I items, what is known of the items, and the trees that rank candidates.
+    """C components over the same I items, features of the items, and the trees that rank candidates.
 
-    ``depth`` is how many of each component's best items outside the history are candidates.
+    ``depth`` is the number of top items of each component, outside the history, that become candidates.
     """
 
     kind: ClassVar[str] = "ranker"
 
     popularity: Floats
-    """(I,); this and the next three are as in ``ItemFeatures``."""
+    """(I,). This and the next three fields are those of ``ItemFeatures``."""
     first_at: NDArray[np.float64]
     category_starts: NDArray[np.int64]
     categories: Ints
     weights: Floats
-    """(C,): of the components' standard scores, in the blend that the trees' sums are added to."""
+    """(C,) weights of the components in the blend to which the trees' sums are added."""
     trees: Trees
     depth: int
 
@@ -49,36 +49,36 @@ class Ranker(Combined):
         object.__setattr__(self, "category_starts", frozen(self.category_starts, np.int64, (count + 1,)))
         object.__setattr__(self, "weights", frozen(self.weights, np.float32, (len(self.components),)))
         object.__setattr__(self, "categories", frozen(self.categories, np.int32, (self.categories.size,)))
-        if not self.trees.are_whole(len(names([each.name for each in self.components]))):
+        if not self.trees.are_whole(len(names([component.name for component in self.components]))):
             raise Undecodable("not a ranker: its trees do not lead to leaves")
 
     @property
     def described(self) -> ItemFeatures:
-        """What is known of the items."""
+        """Returns the features of the items."""
         return ItemFeatures(self.popularity, self.first_at, self.category_starts, self.categories)
 
     def score_histories(self, histories: Histories) -> Floats:
-        """Every item's score for each person, shape (n, I): candidates by the trees, all others below them."""
+        """Returns every item's score for each person, shape (n, I): candidates by the trees, all others below."""
         standards = standards_of(self.components, histories)
         scores: Floats = standards.mean(axis=0)
         for row in range(scores.shape[0]):
-            found = candidates(standards[:, row], histories.row(row)[0], self.depth)
-            asked = asked_of(histories, row)
-            own = standards[:, row, found]
-            told = self.weights @ own + self.trees.predict(features(asked, found, own, self.described))
+            items = candidates(standards[:, row], histories.row(row)[0], self.depth)
+            query = ranking_query_of(histories, row)
+            own = standards[:, row, items]
+            candidate_scores = self.weights @ own + self.trees.predict(features(query, items, own, self.described))
             rest = scores[row]
-            rest -= rest.max(initial=0.0) + 1.0 - told.min(initial=0.0)
-            rest[found] = told
+            rest -= rest.max(initial=0.0) + 1.0 - candidate_scores.min(initial=0.0)
+            rest[items] = candidate_scores
         return scores
 
     def save(self) -> bytes:
-        """The model as bytes."""
+        """Returns the model as bytes."""
         arrays = self.described._asdict() | {"depth": np.array(self.depth), "weights": self.weights}
         return pack(self.kind, arrays | self.trees.arrays() | pack_components(self.components))
 
     @classmethod
     def load(cls, data: bytes) -> Self:
-        """Read what ``save`` wrote; raises Undecodable."""
+        """Reads the bytes of ``save``. Raises Undecodable."""
         arrays = unpack(cls.kind, data)
         if "weights" not in arrays:
             raise Undecodable("a ranker of an earlier release: train anew")
@@ -88,17 +88,17 @@ class Ranker(Combined):
 
 
 def standards_of(components: Sequence[Component], histories: Histories) -> Floats:
-    """Standard scores of each component, person and item, (C, n, I)."""
-    return np.stack([standard(each.model.score_histories(histories)) for each in components])
+    """Returns the standard scores by component, person and item, (C, n, I)."""
+    return np.stack([standard(component.model.score_histories(histories)) for component in components])
 
 
-def asked_of(histories: Histories, row: int) -> RankingQuery:
-    """Who asks in this row: their time is that of their newest interaction."""
+def ranking_query_of(histories: Histories, row: int) -> RankingQuery:
+    """Returns the history of this row, at the time of its newest interaction."""
     place = slice(histories.indptr[row], histories.indptr[row + 1])
     return RankingQuery(histories.items[place], float(histories.times[place].max(initial=0.0)))
 
 
 def candidates(standards: Floats, history: Ints, depth: int) -> Ints:
-    """Positions, ascending: of each component (C, I) the ``depth`` best and as many more as the history has items."""
-    found = [best(each, depth + history.size) for each in standards]
-    return np.unique(np.concatenate(found)).astype(np.int32)
+    """Returns ascending item positions: the best ``depth`` + L of each component's scores (C, I), for a history of L items."""
+    best_items = [best(component_scores, depth + history.size) for component_scores in standards]
+    return np.unique(np.concatenate(best_items)).astype(np.int32)

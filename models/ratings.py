@@ -1,7 +1,7 @@
-"""Predicted ratings: a mean, how far above it an item is rated, and how far above it a person rates.
+"""Predicted ratings: the mean, a bias of each item, and a bias of the user.
 
 The baseline of Koren, "Factor in the Neighbors: Scalable and Accurate Collaborative Filtering", TKDD 2010, section 2.1.
-A person's own part is worked out when it is asked for, from the ratings that the person has given by then.
+The user's bias is computed at request time from the ratings that the user has given by then.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from models.structures.arrays import Floats, frozen, pack, pack_ids, unpack, unp
 class Ratings:
     """``item_bias`` (I,) float32 in stars above ``mean``; predictions stay within ``lowest`` and ``highest``.
 
-    ``damping``: a person's mean deviation counts as if there were this many more ratings without any.
+    ``damping`` is the number of virtual ratings without a deviation in a user's mean.
     """
 
     kind: ClassVar[str] = "ratings"
@@ -40,9 +40,9 @@ class Ratings:
         return {item_id: i for i, item_id in enumerate(self.item_ids)}
 
     def predict(self, own: Mapping[str, float], item_ids: Sequence[str]) -> Floats:
-        """The stars that whoever gave these (by item) would give to each of the items, in their order.
+        """Returns the predicted stars for these items, in order, from the user's own ratings by item.
 
-        An item that nobody rated is taken for an average one.
+        An item without ratings counts as an average one.
         """
         deviations = np.array(list(own.values()), np.float64) - self._expected(list(own))
         person = deviations.sum() / (len(own) + self.damping)
@@ -50,17 +50,17 @@ class Ratings:
         return predicted
 
     def _expected(self, item_ids: Sequence[str]) -> Floats:
-        """What people on average give to each of these, shape (n,)."""
-        found = (self._index.get(item_id) for item_id in item_ids)
-        return np.array([self.mean + (0.0 if i is None else float(self.item_bias[i])) for i in found])
+        """Returns the expected rating of each item, shape (n,)."""
+        positions = (self._index.get(item_id) for item_id in item_ids)
+        return np.array([self.mean + (0.0 if i is None else float(self.item_bias[i])) for i in positions])
 
     def save(self) -> bytes:
-        """The model as bytes."""
+        """Returns the model as bytes."""
         settings = np.array([self.mean, self.damping, self.lowest, self.highest], np.float64)
         return pack(self.kind, {"item_bias": self.item_bias, "settings": settings, **pack_ids("items", self.item_ids)})
 
     @classmethod
     def load(cls, data: bytes) -> Self:
-        """Read what ``save`` wrote; raises Undecodable."""
+        """Reads the bytes of ``save``. Raises Undecodable."""
         arrays = unpack(cls.kind, data)
         return cls(unpack_ids("items", arrays), arrays["item_bias"], *arrays["settings"].tolist())

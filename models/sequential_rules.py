@@ -1,7 +1,7 @@
-"""Followers: for each item the N that people most often went on to, and what they say of a person's newest items.
+"""Sequential rules: the N most frequent followers of each item, and scores of a user's newest items by them.
 
 Kamehkhosh, Jannach and Ludewig, "A Comparison of Frequent Pattern Techniques and a Deep Learning Method for
-Session-Based Recommendation", RecTemp 2017 (sequential rules). The lists are those of ``Neighbours``, but directed.
+Session-Based Recommendation", RecTemp 2017 (sequential rules). Rows are as in ``Neighbours``, but directed.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from models.structures.recommender import Histories
 
 @dataclass(frozen=True, eq=False)
 class SequentialRules(Neighbours):
-    """``Neighbours`` that are followers: ``scores`` are shares of what came after the item."""
+    """``Neighbours`` that are followers. ``scores`` are shares of the weight of all followers."""
 
     kind: ClassVar[str] = "followers"
 
     age: float = 1.0
-    """Of a history, the item n places before the newest counts exp(-n / age)."""
+    """The item n places before the newest of a history counts exp(-n / age)."""
     same: float = 0.0
-    """How much an item speaks for itself, next to 1 for its best follower."""
+    """Score of the item itself, relative to 1 for its best follower."""
 
     def score_histories(self, histories: Histories) -> Floats:
-        """Every item's score for each person, shape (n, I), from the order of the history alone."""
+        """Returns every item's score for each person, shape (n, I), from the order of the history alone."""
         scores = np.empty((len(histories.user_ids), len(self.item_ids)), dtype=np.float32)
         for row in range(scores.shape[0]):
             items = histories.row(row)[0]
@@ -37,7 +37,7 @@ class SequentialRules(Neighbours):
         return scores
 
     def score_sequence(self, items: Ints) -> Floats:
-        """Every item's score, shape (I,), after these distinct ones (positions, oldest first)."""
+        """Returns every item's score, shape (I,), after these distinct items (positions, oldest first)."""
         weights = faded(self.age, items.size)
         scores = self._summed(items, weights)
         if self.scores.shape[1]:
@@ -45,13 +45,13 @@ class SequentialRules(Neighbours):
         return scores
 
     def save(self) -> bytes:
-        """The model as bytes."""
+        """Returns the model as bytes."""
         using = np.array([self.age, self.same])
         arrays = {"indices": self.indices, "scores": self.scores, "using": using}
         return pack(self.kind, arrays | pack_ids("items", self.item_ids))
 
     @classmethod
     def load(cls, data: bytes) -> Self:
-        """Read what ``save`` wrote; raises Undecodable."""
+        """Reads the bytes of ``save``. Raises Undecodable."""
         arrays = unpack(cls.kind, data)
         return cls(unpack_ids("items", arrays), arrays["indices"], arrays["scores"], *arrays["using"].tolist())

@@ -1,9 +1,9 @@
-"""Session neighbours: what people went on to in the recent sessions that are most like this one.
+"""Session kNN: items of the recent sessions that are most similar to the current one.
 
 VMIS-kNN of Kersbergen, Sprangers and Schelter, "Serenade", SIGMOD 2022: of the m newest sessions that share an item
-with the evolving one, the k most similar vote for their items. A vote falls with the distance of an item from the
-newest shared one, as in STAN (Garg et al., SIGIR 2019). Several indexes are asked as if they were one, so that
-sessions of this minute stand in a small ``models.session_tail`` beside the index of last night.
+with the current one, the k most similar vote for their items. A vote falls with the distance of an item from the
+newest shared one, as in STAN (Garg et al., SIGIR 2019). Several indexes are queried as one: the trained
+index, and a small ``models.session_tail`` with the newest sessions.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from models.structures.sparse import changes, places
 from schemas.errors import ConfigurationInvalid, Undecodable
 
 _FAR: Final = 64
-"""Places: an item this far from the shared one or farther votes alike."""
+"""Maximum distance from the shared item; farther items vote equally."""
 _PLACE_BITS: Final = 8
 _ENTRY_BITS: Final = 32
 """Enough to number the items of all neighbours."""
 LONGEST_QUERY: Final = 2**_PLACE_BITS
-"""Items of an evolving session that can count."""
+"""Maximum number of items of a current session that count."""
 
 Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Voting:
-    """How neighbours are found and heard; raises ConfigurationInvalid where a value cannot work."""
+    """How neighbours are found and vote. Raises ConfigurationInvalid for an invalid value."""
 
     sample: int = 1_000
-    """m: the newest sessions with a shared item that are looked at."""
+    """m: number of newest sessions with a shared item that are compared."""
     neighbours: int = 200
-    """k: the most similar of those, which vote."""
+    """k: number of most similar sessions, which vote."""
     last: int = 10
-    """Newest items of the evolving session that count."""
+    """Number of newest items of the current session that count."""
     age: float = 1.0
     """An item n places before the newest counts exp(-n / age)."""
     reach: float = 5.0
@@ -54,7 +54,7 @@ class Voting:
     rarity: float = 2.0
     """An item in n of S sessions counts ln(1 + S / n) ** rarity in finding neighbours; at 0 all items count alike."""
     lengths: float = 0.25
-    """A neighbour of n items has n ** -lengths of its vote: longer sessions say less of each item."""
+    """A neighbour of n items has n ** -lengths of its vote: longer sessions say less about each item."""
 
     def __post_init__(self) -> None:
         if self.sample < 1 or self.neighbours < 1 or not 1 <= self.last <= LONGEST_QUERY:
@@ -68,7 +68,7 @@ class Voting:
 
 
 class Query(NamedTuple):
-    """An evolving session: L distinct items, each at its latest place, oldest first, and how much each counts."""
+    """A current session: L distinct items, each at its latest place, oldest first, and their weights."""
 
     items: Ints
     """(L,) positions among the indexes' items, L at most LONGEST_QUERY."""
@@ -77,14 +77,14 @@ class Query(NamedTuple):
 
 
 class Votes(NamedTuple):
-    """Items that neighbours voted for, each once, with scores above 0, both (n,)."""
+    """Distinct items with votes (n,), and their scores above 0 (n,)."""
 
     items: Ints
     scores: Floats
 
 
 class Loops(Protocol):
-    """What voting does over many entries: NumPy's here, machine code where answers are made."""
+    """The inner loops of voting: NumPy here, compiled code in serving."""
 
     def grouped(self, held: Ints, lengths: Places, weights: Doubles) -> tuple[Places, Doubles, Places]:
         """The distinct sessions (n,), in any order, among those that hold each of L items, ``lengths`` (L,) of ``held`` (E,).
@@ -103,32 +103,32 @@ class Loops(Protocol):
 
 
 class Sessions(Protocol):
-    """Past sessions by number: each its distinct items, ordered by their latest places."""
+    """Past sessions by number. Each has distinct items, ordered by their latest places."""
 
     def __len__(self) -> int:
-        """S, how many there are."""
+        """Returns the number of sessions S."""
 
     def frequency(self, item: int) -> int:
-        """How many of them have this item."""
+        """Returns the number of sessions with this item."""
 
     def holding(self, item: int) -> Ints:
-        """Numbers of sessions with this item: at least the newest m of them, in any order."""
+        """Returns the numbers of sessions with this item: at least the newest m, in any order."""
 
     def times_of(self, numbers: Places) -> Doubles:
-        """When these sessions ended: seconds since 1970, shape as ``numbers``."""
+        """Returns the end times of these sessions in seconds since 1970, shape as ``numbers``."""
 
     def newest(self, numbers: Places, most: int) -> Places:
-        """Where in ``numbers`` the sessions stand that ended last, at most so many, the newest last.
+        """Returns the places in ``numbers`` of the last ended sessions, at most ``most``, the newest last.
 
-        Sessions that ended at once stand in an order that is the same in every process.
+        Sessions with equal end times have the same order in every process.
         """
 
     def items_of(self, numbers: Places) -> tuple[Places, Ints]:
-        """How many items each of these sessions has, and their items, one session after the other."""
+        """Returns the number of items of each session, and the items, one session after the other."""
 
 
 class _Shared(NamedTuple):
-    """Sessions that share an item with a query, all of one shape."""
+    """Sessions that share an item with a query; all arrays have one shape."""
 
     numbers: Places
     times: Doubles
@@ -136,27 +136,27 @@ class _Shared(NamedTuple):
     newest: Places
     """Place in the query of the newest shared item."""
     of: Places
-    """Which index a session is in."""
+    """Number of the index that has the session."""
 
-    def at(self, places: Places) -> _Shared:
-        """These of them, in this order."""
+    def take(self, places: Places) -> _Shared:
+        """Returns the sessions of these places, in this order."""
         parts: Any = (part[places] for part in self)
         return _Shared(*parts)
 
 
 def query_of(items: Ints, voting: Voting) -> Query:
-    """The newest items of a session, given oldest first; of an item that comes again the latest place counts."""
+    """Returns the query of a session, given oldest first. A repeated item stands at its latest place."""
     newest_first = dict.fromkeys(items[::-1].tolist())
     chosen = np.array(list(newest_first)[: voting.last][::-1], dtype=np.int32)
     return Query(chosen, faded(voting.age, chosen.size))
 
 
 class NumpyLoops:
-    """The loops as passes over whole arrays."""
+    """The loops as numpy operations over whole arrays."""
 
     def grouped(self, held: Ints, lengths: Places, weights: Doubles) -> tuple[Places, Doubles, Places]:
         """See ``Loops``."""
-        # One sort of whole numbers made of session and place groups the sessions, the newest shared item last.
+        # One integer sort of session and place groups the sessions, the newest shared item last.
         key = (held.astype(np.int64) << _PLACE_BITS) | np.arange(lengths.size).repeat(lengths)
         key.sort()
         numbers, at_place = key >> _PLACE_BITS, key & (LONGEST_QUERY - 1)
@@ -169,14 +169,14 @@ class NumpyLoops:
     ) -> tuple[Ints, Doubles]:
         """See ``Loops``."""
         place, far = np.arange(items.size), shares.size // 2
-        # Items of a session are distinct, so that each neighbour holds its newest shared one at one place.
-        at = (items == shared.repeat(lengths)).nonzero()[0]
-        distance = (place - at.repeat(lengths)).clip(-far, far)
+        # Items of a session are distinct, so each neighbour has its newest shared item at one place.
+        shared_places = (items == shared.repeat(lengths)).nonzero()[0]
+        distance = (place - shared_places.repeat(lengths)).clip(-far, far)
         parts = votes.repeat(lengths) * shares[distance + far]
         known = items >= 0
         if not known.any():
             return items[:0], parts[:0]
-        # A sort of whole numbers made of item and place is faster than one that tells the places.
+        # An integer sort of item and place is faster than an argsort.
         keys = (items[known].astype(np.int64) << _ENTRY_BITS) | known.nonzero()[0]
         keys.sort()
         entries = keys & (2**_ENTRY_BITS - 1)
@@ -188,26 +188,28 @@ _NUMPY: Final = NumpyLoops()
 
 
 def votes(indexes: Sequence[Sessions], query: Query, voting: Voting, loops: Loops = _NUMPY) -> Votes:
-    """What the neighbours of a session vote for, the session's own items included.
+    """Returns the votes of a session's neighbours, including its own items.
 
-    Exact over several indexes: as one index of all their sessions would answer, equal times in the indexes' order.
+    The result equals that of one index of all sessions, with equal times in the order of the indexes.
     """
-    asked = _by_rarity(indexes, query, voting.rarity)
-    found = [_shared(index, at, asked, voting.sample, loops) for at, index in enumerate(indexes)]
-    nearest = _nearest(found, voting)
-    heard = nearest.at(np.argsort(nearest.of, kind="stable"))
-    held = [index.items_of(heard.numbers[heard.of == at]) for at, index in enumerate(indexes)]
+    weighted_query = _by_rarity(indexes, query, voting.rarity)
+    shared_sessions = [
+        _shared(index, number, weighted_query, voting.sample, loops) for number, index in enumerate(indexes)
+    ]
+    nearest = _nearest(shared_sessions, voting)
+    voters = nearest.take(np.argsort(nearest.of, kind="stable"))
+    held = [index.items_of(voters.numbers[voters.of == number]) for number, index in enumerate(indexes)]
     lengths, items = (np.concatenate(part) for part in zip(*held, strict=True))
-    weights = heard.similarities
+    weights = voters.similarities
     if voting.lengths:
         weights = weights * lengths.astype(np.float64) ** -voting.lengths
-    voted, scores = loops.tallied(items, lengths, query.items[heard.newest], weights, _shares(voting))
+    voted, scores = loops.tallied(items, lengths, query.items[voters.newest], weights, _shares(voting))
     above = (scores > 0).nonzero()[0]
     return Votes(voted[above], scores[above].astype(np.float32))
 
 
 def _by_rarity(indexes: Sequence[Sessions], query: Query, rarity: float) -> Query:
-    """The query whose items count the more, the fewer sessions have them."""
+    """Returns the query with weights multiplied by item rarity."""
     if not rarity:
         return query
     frequencies = [sum(index.frequency(item) for index in indexes) for item in query.items.tolist()]
@@ -215,38 +217,42 @@ def _by_rarity(indexes: Sequence[Sessions], query: Query, rarity: float) -> Quer
     return query._replace(weights=(query.weights * rarities).astype(np.float32))
 
 
-def _shared(index: Sessions, at: int, query: Query, sample: int, loops: Loops) -> _Shared:
-    """The newest sessions of one index that share an item, oldest first."""
+def _shared(index: Sessions, number: int, query: Query, sample: int, loops: Loops) -> _Shared:
+    """Returns the newest sessions of one index that share an item, oldest first."""
     holding = [index.holding(item) for item in query.items.tolist()]
     held = np.concatenate([*holding, np.empty(0, dtype=np.int32)])
     if not held.size:
         nothing = np.empty(0, dtype=np.int64)
         return _Shared(nothing, np.empty(0), np.empty(0), nothing, nothing)
-    lengths = np.array([each.size for each in holding], np.int64)
+    lengths = np.array([posting.size for posting in holding], np.int64)
     numbers, similarities, newest = loops.grouped(held, lengths, query.weights.astype(np.float64))
-    everywhere = _Shared(numbers, index.times_of(numbers), similarities, newest, np.full(numbers.size, at))
-    return everywhere.at(index.newest(numbers, sample))
+    everywhere = _Shared(numbers, index.times_of(numbers), similarities, newest, np.full(numbers.size, number))
+    return everywhere.take(index.newest(numbers, sample))
 
 
-def _nearest(found: Sequence[_Shared], voting: Voting) -> _Shared:
-    """The most similar of the newest over all indexes, best first; of equally similar ones the newest."""
-    every = _Shared(*(np.concatenate(part) for part in zip(*found, strict=True))) if len(found) > 1 else found[0]
+def _nearest(shared_sessions: Sequence[_Shared], voting: Voting) -> _Shared:
+    """Returns the most similar of the newest sessions over all indexes, best first, ties by newest."""
+    every = (
+        _Shared(*(np.concatenate(part) for part in zip(*shared_sessions, strict=True)))
+        if len(shared_sessions) > 1
+        else shared_sessions[0]
+    )
     newest_first = np.argsort(every.times, kind="stable")[: -voting.sample - 1 : -1]
     similarities = every.similarities[newest_first]
     best = newest_first[np.argsort(-similarities, kind="stable")[: voting.neighbours]]
-    return every.at(best)
+    return every.take(best)
 
 
 @cache
 def _shares(voting: Voting) -> Doubles:
-    """Of a neighbour's vote, the share of an item by its signed distance from the shared one, from -_FAR to _FAR."""
+    """Returns an item's share of a vote by its signed distance from the shared item, from -_FAR to _FAR."""
     after = np.exp(-np.arange(_FAR) / voting.reach)
     return np.concatenate((voting.before * after[::-1], [voting.same], after))
 
 
 @cache
 def faded(age: float, length: int) -> Floats:
-    """Weights of a session's items, oldest first: exp(-n / age) for the one n places before the newest."""
+    """Returns weights of a session's items, oldest first: exp(-n / age) for the item n places before the newest."""
     weights = np.exp(-np.arange(length)[::-1] / age).astype(np.float32)
     weights.flags.writeable = False
     return weights
@@ -290,7 +296,7 @@ class SessionKnn:
     def of(
         cls, item_ids: tuple[str, ...], indptr: NDArray[np.int64], items: Ints, times: Doubles, voting: Voting
     ) -> Self:
-        """The index of sessions given oldest first, each its distinct items ordered by their latest places."""
+        """Returns the index of sessions, given oldest first, each with distinct items ordered by their latest places."""
         session = np.repeat(np.arange(times.size), np.diff(indptr))
         order = np.lexsort((-session, items))
         counts = np.bincount(items, minlength=len(item_ids))
@@ -308,7 +314,7 @@ class SessionKnn:
         return np.bincount(self.items, minlength=len(self.item_ids))
 
     def index_of(self, item_id: str) -> int | None:
-        """The item's position, or None where it is not known."""
+        """Returns the item's position, or None if it is unknown."""
         return self._index.get(item_id)
 
     def __len__(self) -> int:
@@ -319,7 +325,7 @@ class SessionKnn:
         return int(self._frequencies[item]) if item < len(self.item_ids) else 0
 
     def holding(self, item: int) -> Ints:
-        """See ``Sessions``; none for a position beyond the index's items."""
+        """See ``Sessions``. Empty for a position beyond the items of the index."""
         if item >= len(self.item_ids):
             return self.postings[:0]
         return self.postings[self.starts[item] : self.starts[item + 1]]
@@ -329,7 +335,7 @@ class SessionKnn:
         return self.times[numbers]
 
     def newest(self, numbers: Places, most: int) -> Places:
-        """See ``Sessions``; they are numbered from the oldest to the newest."""
+        """See ``Sessions``. Numbers ascend with time."""
         return np.argsort(numbers)[-most:]
 
     def items_of(self, numbers: Places) -> tuple[Places, Ints]:
@@ -339,49 +345,49 @@ class SessionKnn:
         return lengths, self.items[places(begins, lengths)]
 
     def score_histories(self, histories: Histories) -> Floats:
-        """Every item's score for each person, shape (n, I), from the newest items of the history alone."""
+        """Returns every item's score for each person, shape (n, I), from the newest items of the history alone."""
         scores = np.zeros((len(histories.user_ids), len(self.item_ids)), dtype=np.float32)
         for row in range(scores.shape[0]):
-            found = votes((self,), query_of(histories.row(row)[0], self.voting), self.voting)
-            scores[row, found.items] = found.scores
+            voted = votes((self,), query_of(histories.row(row)[0], self.voting), self.voting)
+            scores[row, voted.items] = voted.scores
         return scores
 
     def similar(self, item_id: str, count: int) -> ScoredList:
-        """What neighbours of a session of this one item vote for, without itself; none where it is not known."""
+        """Returns the votes for a session of this one item, without itself. Empty if it is unknown."""
         i = self._index.get(item_id)
         if i is None:
             return ScoredList()
-        found = votes((self,), query_of(np.array([i], dtype=np.int32), self.voting), self.voting)
-        others = found.items != i
-        return ScoredList.best([self.item_ids[j] for j in found.items[others].tolist()], found.scores[others], count)
+        voted = votes((self,), query_of(np.array([i], dtype=np.int32), self.voting), self.voting)
+        others = voted.items != i
+        return ScoredList.best([self.item_ids[j] for j in voted.items[others].tolist()], voted.scores[others], count)
 
     def save(self) -> bytes:
-        """The model as bytes."""
-        arrays = {each.name: getattr(self, each.name) for each in fields(self)[1:-1]}
+        """Returns the model as bytes."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)[1:-1]}
         voting = np.array(astuple(self.voting), dtype=np.float64)
         return pack(self.kind, arrays | {"voting": voting} | pack_ids("items", self.item_ids))
 
     @classmethod
     def load(cls, data: bytes) -> Self:
-        """Read what ``save`` wrote; raises Undecodable."""
+        """Reads the bytes of ``save``. Raises Undecodable."""
         arrays = unpack(cls.kind, data)
         values = arrays["voting"].tolist()
         read = {
-            each.name: (int(v) if each.type == "int" else v) for each, v in zip(fields(Voting), values, strict=True)
+            field.name: (int(v) if field.type == "int" else v) for field, v in zip(fields(Voting), values, strict=True)
         }
-        parts: dict[str, Any] = {each.name: arrays[each.name] for each in fields(cls)[1:-1]}
+        parts: dict[str, Any] = {field.name: arrays[field.name] for field in fields(cls)[1:-1]}
         return cls(unpack_ids("items", arrays), **parts, voting=Voting(**read))
 
 
 @dataclass(frozen=True, eq=False)
 class Renumbered:
-    """Sessions whose items go by other numbers outside, such as positions in a catalogue."""
+    """Sessions with items renumbered, for example by their positions in a catalogue."""
 
     sessions: Sessions
     outer: Ints
-    """By inner number; -1 for an item that is not there outside, which gets no votes."""
+    """Outer number by inner number. -1 for an item without one, which gets no votes."""
     inner: Ints
-    """By outer number; -1 for an item that no session has."""
+    """Inner number by outer number. -1 for an item that no session has."""
 
     def __len__(self) -> int:
         return len(self.sessions)

@@ -1,6 +1,6 @@
-"""The sessions of this minute: an index of session neighbours that changes with every event.
+"""The session tail: a session kNN index of the newest sessions that changes with every event.
 
-Beside the ``SessionKnn`` of last night, asked with it as if they were one.
+It is queried together with a trained ``SessionKnn``.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from schemas.errors import ConfigurationInvalid
 
 
 class SessionTail:
-    """The sessions that ended last, in memory: at most ``capacity`` of them, whatever the order in which they came.
+    """The last ended sessions in memory, at most ``capacity``, independent of the order of their arrival.
 
-    It stands beside a ``SessionKnn`` as another index; its items are positions of the same numbering, or of one that
-    goes on with items that the index has not met. A session is named by at most 8 bytes; of sessions that ended at once
-    the one with the higher name is the newer one. A put must not run beside a reading in another thread.
+    Items are positions in the numbering of the ``SessionKnn``, which may continue with new items. A session name has at
+    most 8 bytes. Of sessions with equal end times, the one with the higher name is newer. ``put`` must not run during a
+    read of another thread.
     """
 
     def __init__(self, capacity: int = 10_000) -> None:
@@ -31,16 +31,16 @@ class SessionTail:
             raise ConfigurationInvalid("the tail of sessions must hold at least one")
         self._numbers: dict[bytes, int] = {}
         self._oldest_first: list[tuple[float, bytes]] = []
-        # One number to spare, so that a session can be put before it is known which one has to go.
+        # One spare number, so that a session is added before the oldest one is removed.
         self._free = list(range(capacity, -1, -1))
         self._times = np.zeros(capacity + 1)
         self._names = np.zeros(capacity + 1, dtype=np.uint64)
-        # A row a session, as wide as the longest needs, so that many sessions' items are one gather.
+        # One row for each session, as wide as the longest one, so that reading many sessions is one gather.
         self._items: Ints = np.empty((capacity + 1, 8), dtype=np.int32)
         self._lengths = np.zeros(capacity + 1, dtype=np.int64)
         self._postings: dict[int, array[int]] = {}
         self._places: list[dict[int, int]] = [{} for _ in range(capacity + 1)]
-        """By session, where it stands in the postings of each of its items."""
+        """By session, its place in the postings of each of its items."""
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -49,9 +49,9 @@ class SessionTail:
         return session in self._numbers
 
     def put(self, session: bytes, items: Sequence[int], at: float) -> bytes | None:
-        """A session's items so far, oldest first, in place of what was known of it; ``at`` is when it was last active.
+        """Replaces a session's items, oldest first. ``at`` is the time of its last activity.
 
-        One without items is forgotten. Gives the session that had to go for this one, if any had to.
+        A session without items is removed. Returns the session that was evicted for this one, if any.
         """
         if not items:
             self._forget(session)
@@ -69,7 +69,7 @@ class SessionTail:
         return gone
 
     def without(self, session: bytes) -> Sessions:
-        """All sessions but this one: nobody is their own neighbour."""
+        """Returns all sessions except this one, so that a session is not its own neighbour."""
         number = self._numbers.get(session)
         return self if number is None else _Others(self, number)
 
@@ -78,7 +78,7 @@ class SessionTail:
         return len(self._postings.get(item, ()))
 
     def holds(self, number: int, item: int) -> bool:
-        """Whether a session has this item."""
+        """True if the session has this item."""
         return item in self._places[number]
 
     def holding(self, item: int) -> Ints:
@@ -103,7 +103,7 @@ class SessionTail:
         return lengths, self._items.ravel()[places(numbers * self._items.shape[1], lengths)]
 
     def _keep(self, number: int, items: Sequence[int]) -> None:
-        """Keep a session's items, in wider rows where they are more than those of any before."""
+        """Stores a session's items, and widens the rows if needed."""
         missing = len(items) - self._items.shape[1]
         if missing > 0:
             missing = max(missing, self._items.shape[1])
@@ -112,7 +112,7 @@ class SessionTail:
         self._lengths[number] = len(items)
 
     def _number(self, session: bytes) -> int:
-        """The session's number, a new one where it has none; its old place in the order is given up."""
+        """Returns the session's number, new or existing, and removes it from the time order."""
         known = self._numbers.get(session)
         if known is not None:
             self._leave(session, known)
@@ -132,7 +132,7 @@ class SessionTail:
             self._free.append(number)
 
     def _post(self, number: int, items: Sequence[int]) -> None:
-        """Let exactly these items' postings hold the session."""
+        """Updates postings so that exactly these items have the session."""
         held = self._places[number]
         for item in held.keys() - set(items):
             self._unpost(item, number)
@@ -143,7 +143,7 @@ class SessionTail:
                 postings.append(number)
 
     def _unpost(self, item: int, number: int) -> None:
-        """Take the session out of an item's postings; the last one moves to its place."""
+        """Removes the session from an item's postings. The last posting takes its place."""
         postings, place = self._postings[item], self._places[number].pop(item)
         last = postings.pop()
         if last != number:
@@ -167,8 +167,8 @@ class _Others:
         return self.tail.frequency(item) - self.tail.holds(self.number, item)
 
     def holding(self, item: int) -> Ints:
-        found = self.tail.holding(item)
-        others: Ints = found[found != self.number]
+        numbers = self.tail.holding(item)
+        others: Ints = numbers[numbers != self.number]
         return others
 
     def times_of(self, numbers: Places) -> Doubles:

@@ -1,8 +1,8 @@
-"""How much each source of candidates counts in the blend, by how much a person has done so far.
+"""Weights of candidate sources in the blend, by the number of a user's interactions.
 
-A source says a score from 0 to 1 of each of its candidates; it adds a weighted sum of four curves over the score, so
-that the way from score to strength is learned with the weight: it never falls (a generalised additive model, Hastie
-and Tibshirani 1986). Learned by ``offline/training/blending/source_weights.py`` from what people went on to.
+A source gives each of its candidates a score from 0 to 1. Its contribution is a weighted sum of four curves over
+this score. Learning finds a monotone function of the score (a generalised additive model, Hastie
+and Tibshirani 1986). Learned by ``offline/training/blending/source_weights.py`` from the items that people chose.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from schemas.errors import Undecodable
 
 
 class Revisits(IntEnum):
-    """Which of a session's own items are shown again."""
+    """Which items of the current session may be recommended again."""
 
     NONE = 0
     EARLIER = 1
-    """All but the one that the session is at."""
+    """All except the current item of the session."""
     ALL = 2
 
 
 class Weight(NamedTuple):
-    """What the curves over a source's scores are multiplied by; none below 0."""
+    """Factors of the curves over a source's scores, not negative."""
 
     linear: float
     root: float = 0.0
@@ -40,26 +40,26 @@ class Weight(NamedTuple):
 
 CURVES: Final = len(Weight._fields)
 _STEEPNESS: Final = np.float32(1_000.0)
-"""Scores of a thousandth and less are all but the same to the logarithm."""
+"""The logarithm barely separates scores below one thousandth."""
 
 
 def curves(scores: Floats) -> Floats:
-    """Curves from 0 to 1 over scores from 0 to 1, in the order of a ``Weight``: shape (CURVES, ...)."""
-    found: Floats = np.empty((CURVES, *scores.shape), np.float32)
-    found[0] = scores
-    np.sqrt(scores, out=found[1])
-    # Not log1p, which NumPy computes one by one.
-    np.log(scores * _STEEPNESS + np.float32(1.0), out=found[2])
-    found[2] /= np.log(_STEEPNESS + 1)
-    np.multiply(scores * scores, scores, out=found[3])
-    return found
+    """Returns the curves, from 0 to 1, over scores from 0 to 1, in the order of ``Weight``: shape (CURVES, ...)."""
+    values: Floats = np.empty((CURVES, *scores.shape), np.float32)
+    values[0] = scores
+    np.sqrt(scores, out=values[1])
+    # Not log1p, which NumPy does not vectorize.
+    np.log(scores * _STEEPNESS + np.float32(1.0), out=values[2])
+    values[2] /= np.log(_STEEPNESS + 1)
+    np.multiply(scores * scores, scores, out=values[3])
+    return values
 
 
 @dataclass(frozen=True, eq=False)
 class SourceWeights:
-    """Weights of S sources in B segments: segment b holds people with ``edges[b - 1]`` interactions or more.
+    """Weights of S sources in B segments: segment b holds users with at least ``edges[b - 1]`` interactions.
 
-    ``edges`` (B - 1,) int32 rising, ``weights`` (B, S, CURVES) float32.
+    ``edges`` (B - 1,) int32 ascending, ``weights`` (B, S, CURVES) float32.
     """
 
     kind: ClassVar[str] = "source-weights"
@@ -68,7 +68,7 @@ class SourceWeights:
     edges: Ints
     weights: Floats
     revisits: Revisits = Revisits.NONE
-    """What of a session people of this site often turn to once more, so that it may be shown again."""
+    """Which items of a session people of this site often revisit."""
 
     def __post_init__(self) -> None:
         shape = (len(self.edges) + 1, len(self.sources), CURVES)
@@ -77,15 +77,15 @@ class SourceWeights:
 
     @classmethod
     def unlearned(cls, revisits: Revisits) -> Self:
-        """Of no source: what is configured holds."""
+        """Returns a value without sources, so that the configured weights stay."""
         return cls((), np.empty(0, np.int32), np.empty((1, 0, CURVES), np.float32), revisits)
 
     def segment(self, interactions: int) -> int:
-        """The segment of somebody with so many interactions."""
+        """Returns the segment of a user with this number of interactions."""
         return bisect_right(self._edges, interactions)
 
     def of(self, interactions: int) -> Mapping[str, Weight]:
-        """The weights for somebody with so many interactions, by source."""
+        """Returns the weights by source for a user with this number of interactions."""
         return self._by_segment[self.segment(interactions)]
 
     @cached_property
@@ -96,18 +96,18 @@ class SourceWeights:
     @cached_property
     def _by_segment(self) -> tuple[Mapping[str, Weight], ...]:
         return tuple(
-            {name: Weight(*each) for name, each in zip(self.sources, found, strict=True)}
-            for found in self.weights.tolist()
+            {name: Weight(*weight) for name, weight in zip(self.sources, segment_weights, strict=True)}
+            for segment_weights in self.weights.tolist()
         )
 
     def save(self) -> bytes:
-        """The weights as bytes."""
+        """Returns the weights as bytes."""
         arrays: dict[str, Any] = {"edges": self.edges, "curves": self.weights, "revisits": np.array([self.revisits])}
         return pack(self.kind, arrays | pack_ids("sources", self.sources))
 
     @classmethod
     def load(cls, data: bytes) -> Self:
-        """Read what ``save`` wrote; raises Undecodable."""
+        """Reads the bytes of ``save``. Raises Undecodable."""
         arrays = unpack(cls.kind, data)
         if "curves" not in arrays:
             raise Undecodable("its weights of sources are of an earlier release: train anew")

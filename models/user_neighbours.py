@@ -1,7 +1,7 @@
-"""User neighbours: the people whose items are most like a profile's, found when they are asked for, and what they took.
+"""User neighbours: the users with the most similar histories, found at request time, and scores by their items.
 
-Resnick et al., "GroupLens: An Open Architecture for Collaborative Filtering of Netnews", CSCW 1994. Nothing is kept of
-who the people are: a stranger's neighbours are found from the items alone, and so are everybody's.
+Resnick et al., "GroupLens: An Open Architecture for Collaborative Filtering of Netnews", CSCW 1994. No user ids
+are stored. Everybody's neighbours are found from items alone, so new users need no training.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from models.structures.arrays import Floats, Ints, are_rows, best, frozen, pack, pack_ids, unpack, unpack_ids
 from models.structures.recommender import Histories
-from models.structures.sparse import places, turned
+from models.structures.sparse import places, transposed
 from schemas.errors import Undecodable
 
 
 class Nearest(NamedTuple):
-    """Neighbours as rows of the people, (n,), and their similarities (n,), all above 0; best first, ties by row."""
+    """Rows of the neighbour users (n,), and their similarities (n,) above 0; best first, ties by row."""
 
     people: NDArray[np.intp]
     similarities: Floats
@@ -29,10 +29,10 @@ class Nearest(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class UserNeighbours:
-    """What P people took of I items, as rows ``indptr`` (P + 1,) int64 and ``indices`` (m,) int32.
+    """The items of P users among I items, as rows ``indptr`` (P + 1,) int64 and ``indices`` (m,) int32.
 
-    A profile q of weights and a person p are alike by Σ q_i·r_i² / (|q|·length_p + ``shrinkage``), over the items i
-    that both have: ``rarities`` r (I,), ``lengths`` (P,) above 0, |q| = √Σ (q_i·r_i)². The ``width`` nearest count.
+    The similarity of a profile q of weights and a user p is Σ q_i·r_i² / (|q|·length_p + ``shrinkage``), over their
+    common items i: ``rarities`` r (I,), ``lengths`` (P,) above 0, |q| = √Σ (q_i·r_i)². The ``width`` nearest count.
     """
 
     kind: ClassVar[str] = "user_neighbours"
@@ -59,30 +59,30 @@ class UserNeighbours:
 
     @cached_property
     def _takers(self) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-        """For each item who has it, as rows over people."""
-        indptr, people, _ = turned(self.indptr, self.indices, len(self.item_ids))
+        """The users of each item, as rows."""
+        indptr, people, _ = transposed(self.indptr, self.indices, len(self.item_ids))
         return indptr, people
 
     def index_of(self, item_id: str) -> int | None:
-        """The item's position, or None where it is not known."""
+        """Returns the item's position, or None if it is unknown."""
         return self._index.get(item_id)
 
     def fold_in(self, weights: Mapping[str, float]) -> Nearest:
-        """The nearest people to whoever has these interactions; weights are by item id.
+        """Returns the nearest users to these interactions. Weights are by item id.
 
-        Unknown items and weights that are not positive count nothing. Nobody is near an empty profile.
+        Unknown items and weights that are not positive are ignored. An empty profile has no neighbours.
         """
         known = {i: w for item_id, w in weights.items() if w > 0 and (i := self._index.get(item_id)) is not None}
         return self._nearest(np.array(list(known), dtype=np.intp), np.array(list(known.values()), dtype=np.float32))
 
     def score(self, profile: Mapping[str, float]) -> Floats:
-        """Every item's score, shape (I,): the sum of the similarities of those neighbours who have it."""
+        """Returns every item's score, shape (I,): the summed similarities of the neighbours who have it."""
         return self._summed(self.fold_in(profile))
 
     def score_histories(self, histories: Histories) -> Floats:
-        """Every item's score for each person, shape (n, I), from the history alone; each of its items counts 1.
+        """Returns every item's score for each person, shape (n, I), from the history alone; each of its items counts 1.
 
-        Who was learned from is found among the own neighbours, which adds only to items of the history.
+        A training user is their own neighbour, which adds only to items of the history.
         """
         scores = np.empty((len(histories.user_ids), len(self.item_ids)), dtype=np.float32)
         for row in range(scores.shape[0]):
@@ -96,8 +96,8 @@ class UserNeighbours:
         shares = np.repeat(weights * self.rarities[items] ** 2, takes)
         common = np.bincount(people[places(indptr[items], takes)], weights=shares, minlength=self.lengths.size)
         length = np.linalg.norm(weights * self.rarities[items])
-        found = np.where(common > 0, common / (length * self.lengths + self.shrinkage + np.finfo(float).tiny), -np.inf)
-        similarities = found.astype(np.float32)
+        alike = np.where(common > 0, common / (length * self.lengths + self.shrinkage + np.finfo(float).tiny), -np.inf)
+        similarities = alike.astype(np.float32)
         chosen = best(similarities, self.width)
         return Nearest(chosen, similarities[chosen])
 
@@ -108,7 +108,7 @@ class UserNeighbours:
         return np.bincount(items, weights=shares, minlength=len(self.item_ids)).astype(np.float32)
 
     def save(self) -> bytes:
-        """The model as bytes."""
+        """Returns the model as bytes."""
         arrays: dict[str, NDArray[Any]] = {
             "indptr": self.indptr,
             "indices": self.indices,
@@ -120,7 +120,7 @@ class UserNeighbours:
 
     @classmethod
     def load(cls, data: bytes) -> Self:
-        """Read what ``save`` wrote; raises Undecodable."""
+        """Reads the bytes of ``save``. Raises Undecodable."""
         arrays = unpack(cls.kind, data)
         rows = arrays["indptr"], arrays["indices"], arrays["rarities"], arrays["lengths"]
         width, shrinkage = arrays["settings"].tolist()

@@ -1,6 +1,6 @@
-"""How a model becomes bytes: named arrays in an uncompressed ``.npz`` without pickle, ids as UTF-8 and offsets.
+"""Models as bytes: named arrays in an uncompressed ``.npz`` without pickle, ids as UTF-8 and offsets.
 
-Equal arrays give equal bytes, so that a version can be compared with what it was built from.
+Equal arrays give equal bytes, so that versions can be compared.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ Arrays = Mapping[str, NDArray[Any]]
 
 _FORMAT: Final = "format"
 _GROUP: Final = 64
-"""Columns of which ``best_rows`` first takes the maximum."""
+"""Number of columns in a group of ``score_thresholds``."""
 
 
 def pack(kind: str, arrays: Arrays) -> bytes:
-    """Named arrays, and what kind of model they make, as bytes."""
+    """Returns named arrays and the kind of the model as bytes."""
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **{_FORMAT: _text(kind)}, **arrays)
     return buffer.getvalue()
 
 
 def unpack(kind: str, data: bytes) -> dict[str, NDArray[Any]]:
-    """The arrays that ``pack`` wrote; raises Undecodable where the bytes are not of this kind of model."""
+    """Returns the arrays of ``pack``. Raises Undecodable if the bytes are not of this kind of model."""
     with _stored(data) as stored:
         arrays = {name: stored[name] for name in stored.files}
-    found = arrays.pop(_FORMAT, _text("")).tobytes().decode()
-    if found != kind:
-        raise Undecodable(f"not a stored model of the kind '{kind}' but '{found}'")
+    stored_kind = arrays.pop(_FORMAT, _text("")).tobytes().decode()
+    if stored_kind != kind:
+        raise Undecodable(f"not a stored model of the kind '{kind}' but '{stored_kind}'")
     return arrays
 
 
 def kind_of(data: bytes) -> str:
-    """Which kind of model the bytes are; raises Undecodable where they are none."""
+    """Returns the kind of a stored model. Raises Undecodable if the bytes are no model."""
     with _stored(data) as stored:
         return bytes(stored[_FORMAT].tobytes()).decode()
 
@@ -61,55 +61,55 @@ def _stored(data: bytes) -> Iterator[Any]:
 
 
 def pack_ids(name: str, ids: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """Ids as two arrays: their UTF-8 bytes one after the other (uint8), and n + 1 offsets into them (int64)."""
-    encoded = [each.encode() for each in ids]
+    """Returns n ids as two arrays: their joined UTF-8 bytes (uint8), and n + 1 offsets into them (int64)."""
+    encoded = [text.encode() for text in ids]
     offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
-    np.cumsum([len(each) for each in encoded], out=offsets[1:])
+    np.cumsum([len(text) for text in encoded], out=offsets[1:])
     return {f"{name}_utf8": np.frombuffer(b"".join(encoded), dtype=np.uint8), f"{name}_offsets": offsets}
 
 
 def unpack_ids(name: str, arrays: Arrays) -> tuple[str, ...]:
-    """The ids that ``pack_ids`` wrote."""
+    """Returns the ids of ``pack_ids``."""
     data = arrays[f"{name}_utf8"].tobytes()
     offsets = arrays[f"{name}_offsets"].tolist()
     return tuple(data[begin:end].decode() for begin, end in itertools.pairwise(offsets))
 
 
 def frozen(array: NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
-    """The array as it is kept: contiguous, of this type, read-only; raises Undecodable on any other shape."""
-    kept = np.ascontiguousarray(array, dtype=dtype)
-    if kept.shape != shape:
-        raise Undecodable(f"not a stored model: an array is of shape {kept.shape}, not {shape}")
-    kept = kept.view()
-    kept.flags.writeable = False
-    return kept
+    """Returns the array contiguous, of this type, read-only. Raises Undecodable for another shape."""
+    stored = np.ascontiguousarray(array, dtype=dtype)
+    if stored.shape != shape:
+        raise Undecodable(f"not a stored model: an array is of shape {stored.shape}, not {shape}")
+    stored = stored.view()
+    stored.flags.writeable = False
+    return stored
 
 
 def are_rows(indptr: NDArray[np.int64], positions: Ints, count: int) -> bool:
-    """Whether these are the rows of a sparse matrix: row r has ``positions[indptr[r]:indptr[r + 1]]``, below ``count``."""
+    """True if these are valid sparse rows: row r has ``positions[indptr[r]:indptr[r + 1]]``, all below ``count``."""
     if indptr[0] != 0 or indptr[-1] != positions.size or (np.diff(indptr) < 0).any():
         return False
     return not positions.size or (int(positions.min()) >= 0 and int(positions.max()) < count)
 
 
 def best(scores: Floats, count: int) -> NDArray[np.intp]:
-    """Positions of the ``count`` greatest finite scores, greatest first, ties by position."""
-    found = best_rows(scores[None, :], count)
-    return found.positions[0, : found.lengths[0]]
+    """Returns the positions of the ``count`` largest finite scores, descending, ties by position."""
+    top = best_rows(scores[None, :], count)
+    return top.positions[0, : top.lengths[0]]
 
 
 class Best(NamedTuple):
-    """The best of each of n rows: positions (n, count), and how many of a row's are valid (n,)."""
+    """The best of each of n rows: positions (n, count), and the number of valid ones (n,)."""
 
     positions: NDArray[np.intp]
     lengths: NDArray[np.intp]
 
 
 def best_rows(scores: Floats, count: int) -> Best:
-    """``best`` of every row of ``scores`` (n, I) at once; a row with fewer finite scores has fewer valid positions.
+    """Returns ``best`` of every row of ``scores`` (n, I). A row with fewer finite scores has fewer valid positions.
 
-    The columns are dealt into groups of which each gives its maximum; the ``count``-th greatest maximum is a floor
-    that at least ``count`` scores reach, so that two cheap passes leave few to sort.
+    Columns are split into groups. At least ``count`` scores reach the ``count``-th largest group maximum, so that two
+    cheap passes leave few scores to sort.
     """
     rows, width = scores.shape
     count = min(count, width)
@@ -124,21 +124,21 @@ def best_rows(scores: Floats, count: int) -> Best:
     begins = np.searchsorted(row, np.arange(rows + 1))
     place = np.arange(row.size) - begins[row]
     positions = np.zeros((rows, count), dtype=np.intp)
-    kept = place < count
-    positions[row[kept], place[kept]] = column[kept]
+    fits = place < count
+    positions[row[fits], place[fits]] = column[fits]
     return Best(positions, np.minimum(np.diff(begins), count))
 
 
 def score_thresholds(scores: NDArray[Any], count: int) -> NDArray[Any]:
-    """For each row of ``scores`` (n, I) a score that at least ``count`` of it reach, near the ``count``-th greatest (n,)."""
+    """Returns for each row of ``scores`` (n, I) a threshold (n,) near the ``count``-th largest, reached by at least ``count``."""
     rows, width = scores.shape
     tops, groups = scores, width // _GROUP
     if groups >= 2 * count:
-        # Columns of one group lie apart, so that the maximum runs along contiguous memory.
+        # Columns of one group are strided, so that the maximum runs over contiguous memory.
         tops = scores[:, : groups * _GROUP].reshape(rows, _GROUP, groups).max(axis=1)
-    at = tops.shape[1] - count
-    found: NDArray[Any] = np.partition(tops, at, axis=1)[:, at]
-    return found
+    rank = tops.shape[1] - count
+    thresholds: NDArray[Any] = np.partition(tops, rank, axis=1)[:, rank]
+    return thresholds
 
 
 def _text(text: str) -> NDArray[np.uint8]:

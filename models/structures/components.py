@@ -1,4 +1,4 @@
-"""Models made of several models over the same items."""
+"""Models that combine several models over the same items."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from schemas.errors import Undecodable
 
 @dataclass(frozen=True, eq=False)
 class Component:
-    """One of the models. Two are equal whose names and bytes are."""
+    """One of the models. Two are equal if their names and bytes are."""
 
     name: str
-    """The algorithm that it was trained by."""
+    """Name of its algorithm."""
     model: Recommender
 
     def __eq__(self, other: object) -> bool:
@@ -34,17 +34,17 @@ class Component:
 
 @dataclass(frozen=True, eq=False)
 class Combined(ABC):
-    """C components, at least one, over the same I items; raises Undecodable where they are not."""
+    """C ≥ 1 components over the same I items. Raises Undecodable otherwise."""
 
     components: tuple[Component, ...]
 
     def __post_init__(self) -> None:
-        if not self.components or len({each.model.item_ids for each in self.components}) != 1:
+        if not self.components or len({component.model.item_ids for component in self.components}) != 1:
             raise Undecodable("a blend or ranker needs components, and all of them over the same items")
 
     @property
     def item_ids(self) -> tuple[str, ...]:
-        """I items, sorted."""
+        """Returns the I item ids, sorted."""
         return self.components[0].model.item_ids
 
     @cached_property
@@ -52,17 +52,17 @@ class Combined(ABC):
         return {item_id: i for i, item_id in enumerate(self.item_ids)}
 
     def index_of(self, item_id: str) -> int | None:
-        """The item's position, or None where it is not known."""
+        """Returns the item's position, or None if it is unknown."""
         return self._index.get(item_id)
 
     @abstractmethod
     def score_histories(self, histories: Histories) -> Floats:
-        """Every item's score for each person, shape (n, I)."""
+        """Returns every item's score for each person, shape (n, I)."""
 
     def score(self, profile: Mapping[str, float]) -> Floats:
-        """Every item's score for a stranger with these interactions, shape (I,); unknown items add nothing.
+        """Returns every item's score for a new user with these interactions, shape (I,).
 
-        Only weights above 0 count.
+        Unknown items and weights that are not positive are ignored.
         """
         known = {i: w for item_id, w in profile.items() if (i := self._index.get(item_id)) is not None and w > 0}
         items = np.array(sorted(known), dtype=np.int32)
@@ -73,16 +73,19 @@ class Combined(ABC):
 
 
 def pack_components(components: Sequence[Component]) -> dict[str, NDArray[Any]]:
-    """Components as arrays: their names, and the bytes of each one's model."""
-    packed = {_part(at): np.frombuffer(each.model.save(), dtype=np.uint8) for at, each in enumerate(components)}
-    return packed | pack_ids("names", [each.name for each in components])
+    """Returns components as arrays: their names, and the bytes of each model."""
+    packed = {
+        _part(number): np.frombuffer(component.model.save(), dtype=np.uint8)
+        for number, component in enumerate(components)
+    }
+    return packed | pack_ids("names", [component.name for component in components])
 
 
 def unpack_components(arrays: Arrays) -> tuple[Component, ...]:
-    """The components that ``pack_components`` wrote; raises Undecodable."""
+    """Returns the components of ``pack_components``. Raises Undecodable."""
     names = unpack_ids("names", arrays)
-    return tuple(Component(name, load_model(arrays[_part(at)].tobytes())) for at, name in enumerate(names))
+    return tuple(Component(name, load_model(arrays[_part(number)].tobytes())) for number, name in enumerate(names))
 
 
-def _part(at: int) -> str:
-    return f"component_{at}"
+def _part(number: int) -> str:
+    return f"component_{number}"

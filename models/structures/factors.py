@@ -1,8 +1,8 @@
-"""Item factors of any origin, with how a person's items become a vector beside them.
+"""Item factors of several algorithms, and the fold-in of a user's items.
 
-Of a truncated singular value decomposition (Cremonesi, Koren, Turrin, "Performance of Recommender Algorithms on Top-N
-Recommendation Tasks", RecSys 2010), of a non-negative factorization (Lee, Seung, Nature 1999), of pairwise ranking
-(Rendle et al., "BPR", UAI 2009), or of texts' embeddings.
+Factors come from a truncated singular value decomposition (Cremonesi, Koren, Turrin, RecSys 2010).
+Others come from a non-negative factorization (Lee, Seung, Nature 1999), from pairwise ranking (Rendle et al., "BPR",
+UAI 2009), or from text embeddings.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from models.structures.lists import ScoredList
 from models.structures.recommender import Histories
 
 _SWEEPS: Final = 10
-"""Of coordinate descent; more change no ranking that was looked at."""
+"""Number of sweeps of coordinate descent. More did not change any tested ranking."""
 
 
 @dataclass(frozen=True, eq=False)
 class Factors:
     """``item_factors`` Q (I, d), ``item_biases`` (I,), ``projection`` M (d, d), and trained users' ``user_factors``.
 
-    Whoever has interactions of weights w has the vector x = Σ w_i·q_i / n^``share`` · M, n = Σ w_i; where
-    ``nonnegative``, the x ≥ 0 nearest to that in the least squares of Σ w_i e_i by Q. A score is Q·x + bias. Users
-    are held only where x is not what they were trained to be.
+    A user with interaction weights w has the vector x = Σ w_i·q_i / n^``share`` · M, n = Σ w_i. If
+    ``nonnegative``, x ≥ 0 is the least squares fit of Σ w_i e_i by Q. A score is Q·x + bias. Users are stored only if
+    their trained factors differ from x.
     """
 
     kind: ClassVar[str] = "factors"
@@ -68,42 +68,42 @@ class Factors:
 
     @cached_property
     def _directions(self) -> Floats:
-        """Item factors of length one; an item without any stays zero."""
+        """Item factors of length one. Zero factors stay zero."""
         lengths = np.linalg.norm(self.item_factors, axis=1, keepdims=True)
         directions: Floats = np.divide(self.item_factors, np.where(lengths > 0, lengths, 1), dtype=np.float32)
         return directions
 
     @property
     def dimensions(self) -> int:
-        """How many factors an item or a person has."""
+        """Returns the number of factors."""
         return int(self.item_factors.shape[1])
 
     def index_of(self, item_id: str) -> int | None:
-        """The item's position, or None where it is not known."""
+        """Returns the item's position, or None if it is unknown."""
         return self._index.get(item_id)
 
     def vector(self, user_id: str) -> Floats | None:
-        """A user's factors at training, shape (d,); None where the value does not hold this user."""
+        """Returns a user's trained factors, shape (d,). None if the user is not stored."""
         u = self._users.get(user_id)
         return None if u is None or self.user_factors is None else self.user_factors[u]
 
     def fold_in(self, weights: Mapping[str, float]) -> Floats:
-        """The factors (d,) of whoever has these interactions, by item id.
+        """Returns the factors (d,) of a user with these interactions, by item id.
 
-        Unknown items and weights that are not positive count nothing. Nobody's profile is the zero vector.
+        Unknown items and weights that are not positive are ignored. An empty profile gives the zero vector.
         """
         known = {i: w for item_id, w in weights.items() if w > 0 and (i := self._index.get(item_id)) is not None}
-        found: Floats = self._folded(
+        vector: Floats = self._folded(
             np.array([0, len(known)]), np.array(list(known), dtype=np.intp), np.array(list(known.values()), np.float32)
         )[0]
-        return found
+        return vector
 
     def score(self, vector: Floats) -> Floats:
-        """Every item's score for a person's factors (d,), shape (I,)."""
+        """Returns every item's score for a user's factors (d,), shape (I,)."""
         return self.item_factors @ vector + self.item_biases
 
     def score_histories(self, histories: Histories) -> Floats:
-        """Every item's score for each person, shape (n, I): by trained factors where held, else by folded-in ones.
+        """Returns every item's score for each person, shape (n, I): by trained factors if stored, else by folded-in ones.
 
         Each item of a stored history counts 1.
         """
@@ -116,7 +116,7 @@ class Factors:
         return scores
 
     def similar(self, item_id: str, count: int) -> ScoredList:
-        """The items nearest by cosine, without itself; none where it is not known."""
+        """Returns the nearest items by cosine, without the item itself. Empty if it is unknown."""
         i = self._index.get(item_id)
         if i is None:
             return ScoredList()
@@ -125,7 +125,7 @@ class Factors:
         return ScoredList.best(self.item_ids, scores, count)
 
     def _folded(self, indptr: NDArray[Any], items: NDArray[Any], weights: Floats) -> Floats:
-        """Vectors (n, d) of n histories given as rows of items and weights."""
+        """Returns vectors (n, d) of n histories, given as rows of items and weights."""
         sums = np.zeros((indptr.size - 1, self.dimensions), dtype=np.float32)
         totals = np.zeros(indptr.size - 1, dtype=np.float32)
         for row in np.flatnonzero(np.diff(indptr)).tolist():
@@ -136,16 +136,16 @@ class Factors:
         projected: Floats = (sums / shares[:, None]).astype(np.float32) @ self.projection
         return self._descended(projected, sums) if self.nonnegative else projected
 
-    def _descended(self, begun: Floats, sums: Floats) -> Floats:
-        """Non-negative least squares by coordinate descent (Hsieh, Dhillon, KDD 2011), for n people at once."""
-        found, gram = np.maximum(begun, 0), self._gram
-        for at in list(range(self.dimensions)) * _SWEEPS:
-            step = (found @ gram[:, at] - sums[:, at]) / gram[at, at]
-            found[:, at] = np.maximum(found[:, at] - step, 0)
-        return found
+    def _descended(self, initial: Floats, sums: Floats) -> Floats:
+        """Solves non-negative least squares by coordinate descent (Hsieh, Dhillon, KDD 2011), for n users at once."""
+        solution, gram = np.maximum(initial, 0), self._gram
+        for dimension in list(range(self.dimensions)) * _SWEEPS:
+            step = (solution @ gram[:, dimension] - sums[:, dimension]) / gram[dimension, dimension]
+            solution[:, dimension] = np.maximum(solution[:, dimension] - step, 0)
+        return solution
 
     def save(self) -> bytes:
-        """The model as bytes."""
+        """Returns the model as bytes."""
         arrays: dict[str, Any] = {
             "item_factors": self.item_factors,
             "item_biases": self.item_biases,
@@ -157,7 +157,7 @@ class Factors:
 
     @classmethod
     def load(cls, data: bytes) -> Self:
-        """Read what ``save`` wrote; raises Undecodable."""
+        """Reads the bytes of ``save``. Raises Undecodable."""
         arrays = unpack(cls.kind, data)
         factors = arrays["item_factors"], arrays["item_biases"], arrays["projection"]
         share, nonnegative = arrays["settings"].tolist()

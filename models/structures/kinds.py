@@ -1,4 +1,4 @@
-"""Every kind of model by its name: a file in this folder whose class has a ``kind`` is found by itself."""
+"""The registry of model kinds. A class with a ``kind`` in a file of ``models`` is discovered."""
 
 from __future__ import annotations
 
@@ -15,35 +15,37 @@ from schemas.errors import Undecodable
 
 
 class Model(Protocol):
-    """What is stored of a version: a value that becomes bytes and back."""
+    """A stored value of a version, which can be encoded and decoded."""
 
     kind: ClassVar[str]
 
     def save(self) -> bytes:
-        """The model as bytes."""
+        """Returns the model as bytes."""
 
     @classmethod
     def load(cls, data: bytes) -> Self:
-        """Read what ``save`` wrote; raises Undecodable."""
+        """Reads the bytes of ``save``. Raises Undecodable."""
 
 
 @cache
 def kinds() -> Mapping[str, type[Model]]:
-    """The classes by kind."""
-    found = pkgutil.walk_packages(models.__path__, f"{models.__name__}.")
-    modules = (importlib.import_module(each.name) for each in found)
-    return {each.kind: each for module in modules for each in _classes(module)}
+    """Returns the model classes by kind."""
+    packages = pkgutil.walk_packages(models.__path__, f"{models.__name__}.")
+    modules = (importlib.import_module(package.name) for package in packages)
+    return {model_class.kind: model_class for module in modules for model_class in _classes(module)}
 
 
 def load_model(data: bytes) -> Any:
-    """A model of any kind; raises Undecodable where the bytes are of none."""
+    """Returns a model of any kind. Raises Undecodable for an unknown kind."""
     kind = kind_of(data)
-    found = kinds().get(kind)
-    if found is None:
+    model_class = kinds().get(kind)
+    if model_class is None:
         raise Undecodable(f"not a stored model: there is no kind '{kind}'; known are {', '.join(sorted(kinds()))}")
-    return found.load(data)
+    return model_class.load(data)
 
 
 def _classes(module: ModuleType) -> list[type[Model]]:
-    own = (each for each in vars(module).values() if isinstance(each, type) and each.__module__ == module.__name__)
-    return [each for each in own if isinstance(vars(each).get("kind"), str)]
+    own = (
+        member for member in vars(module).values() if isinstance(member, type) and member.__module__ == module.__name__
+    )
+    return [member for member in own if isinstance(vars(member).get("kind"), str)]

@@ -13,23 +13,23 @@ from models.structures.arrays import Floats, best
 from schemas.errors import Undecodable
 
 USERS: Final = "users"
-"""The kind of list that holds each user's best unseen items."""
+"""Kind of the lists of each user's best unseen items."""
 ITEMS: Final = "items"
-"""The kind of list that holds each item's most similar ones."""
+"""Kind of the lists of each item's most similar items."""
 
 
-class _Packed(msgspec.Struct, array_like=True, frozen=True):
+class _PackedList(msgspec.Struct, array_like=True, frozen=True):
     item_ids: tuple[str, ...]
     scores: bytes
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_DECODER: Final = msgspec.msgpack.Decoder(_Packed)
+_DECODER: Final = msgspec.msgpack.Decoder(_PackedList)
 
 
 @dataclass(frozen=True)
 class ScoredList:
-    """Item ids and as many scores (float32 precision), best first. Iterates over ``(item_id, score)``."""
+    """Item ids and their scores (float32 precision), best first. Iterates over ``(item_id, score)``."""
 
     item_ids: tuple[str, ...] = ()
     scores: tuple[float, ...] = ()
@@ -46,17 +46,17 @@ class ScoredList:
 
     @classmethod
     def best(cls, item_ids: Sequence[str], scores: Floats, count: int) -> Self:
-        """The ``count`` best of all items by their scores, shape (I,); what is not finite is left out."""
+        """Returns the ``count`` best items by scores (I,). Scores that are not finite are dropped."""
         chosen = best(scores, count)
         return cls(tuple(item_ids[i] for i in chosen.tolist()), tuple(scores[chosen].tolist()))
 
     def save(self) -> bytes:
-        """MessagePack: the ids, then the scores as little-endian float32."""
-        return _ENCODER.encode(_Packed(self.item_ids, np.asarray(self.scores, dtype="<f4").tobytes()))
+        """Returns MessagePack bytes: the ids, then the scores as little-endian float32."""
+        return _ENCODER.encode(_PackedList(self.item_ids, np.asarray(self.scores, dtype="<f4").tobytes()))
 
     @classmethod
     def load(cls, data: bytes) -> Self:
-        """Read what ``save`` wrote; raises Undecodable."""
+        """Reads the bytes of ``save``. Raises Undecodable."""
         try:
             packed = _DECODER.decode(data)
             scores = np.frombuffer(packed.scores, dtype="<f4")

@@ -1,4 +1,4 @@
-"""Regression trees as arrays, summed in numpy: what a gradient-boosting library has learned, without the library."""
+"""Regression trees as arrays, summed in numpy, so that inference needs no gradient-boosting library."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from numpy.typing import NDArray
 from models.structures.arrays import Ints, frozen
 
 _CELLS: Final = 2_000_000
-"""Pairs of a row and a tree that are followed at a time."""
+"""Maximum number of pairs of a row and a tree evaluated at a time."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trees:
-    """N nodes of T trees. A row goes left where ``row[feature] <= threshold``; a leaf's children are itself."""
+    """N nodes of T trees. A row goes left if ``row[feature] <= threshold``. The children of a leaf are itself."""
 
     roots: Ints
     """(T,)."""
     feature: Ints
-    """(N,); 0 in a leaf."""
+    """(N,) 0 in a leaf."""
     threshold: NDArray[np.float64]
     """(N,)."""
     left: Ints
     right: Ints
     value: NDArray[np.float64]
-    """(N,); 0 except in leaves."""
+    """(N,) 0 except in leaves."""
     depth: int
-    """Steps that lead from every root to a leaf."""
+    """Number of steps that reach a leaf from every root."""
 
     def __post_init__(self) -> None:
         nodes = (self.feature.size,)
@@ -47,9 +47,9 @@ class Trees:
         return hash((self.roots.size, self.feature.size, self.depth))
 
     def predict(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The sum over all trees for each row (n, F), shape (n,); features must not be NaN."""
+        """Returns the sum over all trees for each row (n, F), shape (n,). Features must not be NaN."""
         step = max(1, _CELLS // max(1, self.roots.size))
-        blocks = [self._summed(rows[at : at + step]) for at in range(0, rows.shape[0], step)]
+        blocks = [self._summed(rows[start : start + step]) for start in range(0, rows.shape[0], step)]
         return np.concatenate([*blocks, np.empty(0)])
 
     def _summed(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -62,18 +62,18 @@ class Trees:
         return summed
 
     def are_whole(self, width: int) -> bool:
-        """Whether every node leads to nodes and asks for one of ``width`` features."""
+        """True if all children are valid nodes and all features are below ``width``."""
         nodes = np.concatenate((self.roots, self.left, self.right))
         return _within(nodes, self.feature.size) and _within(self.feature, width)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """By name, as ``of_arrays`` takes them."""
-        return {f"trees_{each.name}": np.asarray(getattr(self, each.name)) for each in fields(self)}
+        """Returns the arrays by name, for ``of_arrays``."""
+        return {f"trees_{field.name}": np.asarray(getattr(self, field.name)) for field in fields(self)}
 
     @classmethod
     def of_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Trees:
-        """What ``arrays`` gave."""
-        parts: dict[str, Any] = {each.name: arrays[f"trees_{each.name}"] for each in fields(cls)}
+        """Returns the trees of ``arrays``."""
+        parts: dict[str, Any] = {field.name: arrays[f"trees_{field.name}"] for field in fields(cls)}
         return cls(**parts | {"depth": int(parts["depth"])})
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features import ItemFeatures, features, names, standard_scores
-from models.ranker import Ranker, asked_of, candidates, standards_of
+from models.ranker import Ranker, candidates, ranking_query_of, standards_of
 from models.structures.arrays import Floats
 from models.structures.components import Component
 from models.structures.trees import Trees
@@ -125,7 +125,7 @@ def _examples(
         right = (items == held.known[row][0]).astype(np.intp)
         if right.any():
             new = ~np.isin(items, history)
-            rows = features(asked_of(histories, person), items, standards[:, person, items], about)
+            rows = features(ranking_query_of(histories, person), items, standards[:, person, items], about)
             yield rows[new], right[new]
 
 
