@@ -28,6 +28,8 @@ from schemas.answers import Answer
 from schemas.log import topics
 from schemas.log.records import LogEntry
 from serving.config import Settings as ServingSettings
+from serving.http.parameters import RecommendationParameters
+from serving.http.parsing import recommendation_fields
 from serving.service.service import ServingService, Stores
 
 Run = Callable[..., Result]
@@ -44,7 +46,8 @@ class Shop(NamedTuple):
         async def ask(service: ServingService) -> Answer:
             if user is None:
                 return await service.item_list("trending", service.request(count=count))
-            return await service.recommend(service.request(user_id=user, count=count, **fields))
+            parameters = RecommendationParameters(count=count, **fields)
+            return await service.recommend(service.request(user_id=user, **recommendation_fields(parameters)))
 
         return asyncio.run(self._with_service(ask))
 
