@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from schemas.errors import ConfigurationInvalid
 from schemas.log.topics import DEFAULT_PARTITIONS
 from schemas.site import DEFAULT_SITE
 
-_SEPARATOR = "://"
+SQLITE: Final = "sqlite"
+"""The scheme of files in a folder: what an embedded stack keeps everything in by default."""
+_SEPARATOR: Final = "://"
 
 
 class Address(NamedTuple):

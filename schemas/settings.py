@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import NoDecode
 
-from schemas.addresses import Address, parse_address
+from schemas.addresses import SQLITE, Address, parse_address
 from schemas.errors import ConfigurationInvalid
 from schemas.log.topics import DEFAULT_PARTITIONS
 from schemas.plugins import load_plugins
@@ -86,7 +86,7 @@ class SharedSettings(BaseModel):
 
     def _address(self, chosen: str, on_servers: str) -> Address:
         """The address that was chosen, or else the stack's own."""
-        default = on_servers if self.stack == "cluster" else f"sqlite://{self.data}"
+        default = on_servers if self.stack == "cluster" else f"{SQLITE}://{self.data}"
         return parse_address(chosen or default, self.prefix, self.partitions)
 
 

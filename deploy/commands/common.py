@@ -24,6 +24,7 @@ from rich.text import Text
 
 from deploy.config import Settings
 from deploy.wiring.dependencies import Dependencies, open_dependencies
+from schemas.addresses import SQLITE
 from schemas.errors import ConfigurationInvalid
 from schemas.settings import SharedSettings, read_settings
 
@@ -54,10 +55,11 @@ def open_for(data: Path, stack: StackName) -> Iterator[Dependencies]:
 
 
 def require_data(settings: Settings) -> None:
-    """Raise ConfigurationInvalid where an embedded folder holds nothing: reading must not make it."""
-    if settings.log_address.scheme == "sqlite" and not any(settings.data.glob("*.sqlite")):
+    """Raise ConfigurationInvalid where the folder of an SQLite log holds nothing: reading must not make it."""
+    log = settings.log_address
+    if log.scheme == SQLITE and not any(Path(log.location).glob("*.sqlite")):
         raise ConfigurationInvalid(
-            f"there is no Freshet data in {settings.data}: say where it is with --data, or `freshet import` some"
+            f"there is no Freshet data in {log.location}: say where it is with --data, or `freshet import` some"
         )
 
 

@@ -40,7 +40,9 @@ def doctor(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
 def examined(settings: Settings) -> Iterator[Check]:
     """Every check that applies, as it is done."""
     yield checks.python(sys.version_info[:2])
-    before = of_cluster(settings) if settings.stack == "cluster" else checks.of_folder(settings.data)
+    before = (
+        of_cluster(settings) if settings.stack == "cluster" else checks.of_folder(settings.data, settings.log_address)
+    )
     fit = True
     for check in before:
         fit = fit and check.state != "broken"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from pathlib import Path
 from typing import Final
 
 from msgspec import ValidationError
@@ -13,7 +14,7 @@ from adapters.registry import adapter
 from adapters.sqlite_log import FILE as LOG_FILE
 from deploy.config import Settings, settings_of_tier
 from models.structures.lists import ScoredList
-from schemas.addresses import parse_address
+from schemas.addresses import SQLITE, parse_address
 from schemas.errors import ConfigurationInvalid
 from schemas.log import topics
 from schemas.ports import ListReader, LogWriter
@@ -65,11 +66,11 @@ def with_partitions_of_log(settings: Settings) -> Settings:
     address = settings.log_address
     if settings.stack == "cluster":
         return settings
-    if address.scheme == "sqlite" and not (settings.data / LOG_FILE).is_file():
-        what = "holds no Freshet data" if settings.data.is_dir() else "does not exist"
+    folder = Path(address.location)
+    if address.scheme == SQLITE and not (folder / LOG_FILE).is_file():
+        what = "holds no Freshet data" if folder.is_dir() else "does not exist"
         raise ConfigurationInvalid(
-            f"the folder {settings.data} {what}:"
-            " name another with --data, or fill it with `freshet demo` or `freshet import`"
+            f"the folder {folder} {what}: name another with --data, or fill it with `freshet demo` or `freshet import`"
         )
     with closing(adapter(address).log_reader(address)) as reader:
         return settings.model_copy(update={"partitions": reader.partitions(topics.EVENTS)})

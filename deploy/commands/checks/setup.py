@@ -18,6 +18,7 @@ from deploy.local import programs
 from deploy.wiring.dependencies import Dependencies
 from ingest import dead_letters
 from nearline.processor import SIGNALS
+from schemas.addresses import SQLITE, Address
 from schemas.errors import FreshetError
 from schemas.log import topics
 from schemas.ports import LogReader, ModelStore, SignalStore
@@ -199,16 +200,18 @@ def of_dependencies(dependencies: Dependencies, *, followed: bool) -> Iterator[C
     yield looked("dead letters", lambda: letters(dependencies.reader))
 
 
-def of_folder(path: Path) -> Iterator[Check]:
+def of_folder(path: Path, log: Address) -> Iterator[Check]:
     """The checks of an embedded folder, its parts aside; the last one is broken where there is nothing to go on with."""
     found = folder(path)
     yield found
     if found.state == "broken":
         return
     yield disk(path)
-    if not (path / sqlite_log.FILE).is_file():
+    if log.scheme == SQLITE and not (Path(log.location) / sqlite_log.FILE).is_file():
         yield broken(
-            "log", f"there is none in {path}", "fill it with `freshet demo` or `freshet import`, or name another"
+            "log",
+            f"there is none in {log.location}",
+            "fill it with `freshet demo` or `freshet import`, or name another",
         )
         return
     yield running(holder(path))

@@ -3,8 +3,10 @@
 import pytest
 
 from deploy.commands.checks import servers, setup
+from deploy.commands.common import require_data
 from deploy.config import Settings
-from schemas.errors import LogUnavailable
+from schemas.addresses import SQLITE, Address
+from schemas.errors import ConfigurationInvalid, LogUnavailable
 from schemas.log import topics
 from schemas.log.fence import Fence
 
@@ -103,3 +105,18 @@ def test_signals_that_cannot_follow_this_log_are_counted_by_partition(fence, fou
     log = _Partitions(3, fence)
     check = setup.signals(topics.EVENTS, log, log, followed=False)
     assert (check.state, check.found) == ("broken", found)
+
+
+def test_files_of_sqlite_are_looked_for_only_where_the_log_is_one_of_sqlite(tmp_path):
+    states = {
+        scheme: [check.state for check in setup.of_folder(tmp_path, Address(scheme, str(tmp_path)))]
+        for scheme in (SQLITE, "lines")
+    }
+    assert states[SQLITE][-1] == "broken"
+    assert "broken" not in states["lines"]
+
+
+def test_a_command_that_reads_requires_files_only_of_a_log_of_sqlite(tmp_path):
+    require_data(Settings(data=tmp_path, log="lines://anywhere"))
+    with pytest.raises(ConfigurationInvalid, match=f"no Freshet data in {tmp_path / 'elsewhere'}"):
+        require_data(Settings(data=tmp_path, log=f"sqlite://{tmp_path / 'elsewhere'}"))
