@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,8 @@ import typer
 
 from deploy.commands.common import console, steps, table
 from deploy.commands.evaluation.interactions import gathered
+from deploy.commands.evaluation.options import DataSet, Mapping, Threads, commit
+from deploy.commands.evaluation.replay import replay_
 from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import recognise
 from offline.data.archive import Progress
@@ -26,7 +26,6 @@ from schemas.errors import ConfigurationInvalid
 from serving.ranking.defaults import default_config
 
 Protocol = Literal["auto", "ncf", "lightgcn", "sessions", "time", "leave-last", "users"]
-DataSet = Annotated[Path, typer.Argument(help="A data set's folder, or any CSV, TSV or JSONL file with --map.")]
 How = Annotated[
     Protocol,
     typer.Option(
@@ -34,8 +33,6 @@ How = Annotated[
         " last items. users: people never met in training. auto: the published split where there is one, else time."
     ),
 ]
-Mapping = Annotated[str, typer.Option("--map", help="Columns: user=…,item=…,type=…,value=…,time=…")]
-Threads = Annotated[int, typer.Option(help="0: one a core.", min=0)]
 Share = Annotated[float, typer.Option(help="Of interactions (time) or people (users) that is the test.")]
 Last = Annotated[int, typer.Option(help="Items of each person that are held out (leave-last).", min=1, max=4)]
 
@@ -50,8 +47,6 @@ def register(app: typer.Typer) -> None:
     group.callback()(lambda: None)
     group.command("compare")(compare_)
     group.command("tune")(tune_)
-    from deploy.commands.evaluation.replay import replay_
-
     group.command("replay")(replay_)
     app.add_typer(group, name="evaluate")
 
@@ -119,17 +114,6 @@ def tune_(
         console.print(f"Written to {json}: `freshet evaluate compare {data} --parameters {json}`", markup=False)
     else:
         console.print("With --json FILE they are written for `freshet evaluate compare --parameters FILE`.")
-
-
-def commit() -> str:
-    """The commit of this checkout, or unknown outside one."""
-    git = shutil.which("git")
-    if git is None:
-        return "unknown"
-    done = subprocess.run(
-        [git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent
-    )
-    return done.stdout.strip() or "unknown"
 
 
 @contextmanager

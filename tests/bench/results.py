@@ -12,7 +12,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from deploy.commands.evaluate import commit
+from deploy.commands.evaluation.options import commit
 from serving.ranking.defaults import default_config
 
 FOLDER = Path(__file__).parent / "results"

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from deploy.commands.common import console, steps, table
-from deploy.commands.evaluate import DataSet, Mapping, Threads, commit
+from deploy.commands.evaluation.options import DataSet, Mapping, Threads, commit
 from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import recognise
 from offline.config import OfflineSettings
