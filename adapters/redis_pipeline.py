@@ -11,74 +11,74 @@ from hiredis import pack_command
 from redis import asyncio as aioredis
 
 
-class _Asked(NamedTuple):
-    """A command as it is sent, and who waits for its answer."""
+class _Command(NamedTuple):
+    """A command as it is sent, and the future of its answer."""
 
     packed: bytes
     answer: asyncio.Future[Any]
 
 
-class RedisLine:
-    """Asks in batches: what is asked while answers are on their way goes out together once they are here.
+class PipelinedConnection:
+    """Sends commands in batches: those that arrive while answers are on their way go out together afterwards.
 
-    For one event loop, and for commands that may be sent twice: where a connection turns out to be dead, what it did
-    not answer is asked once more on a new one.
+    For one event loop, and for commands that may be sent twice: if the connection turns out to be dead, the commands
+    without an answer are sent once more on a new one.
     """
 
     def __init__(self, client: aioredis.Redis[bytes]) -> None:
         """The connection is made with the client's settings."""
         self._connection: Any = client.connection_pool.make_connection()
-        self._asked: list[_Asked] = []
+        self._pending: list[_Command] = []
         self._running: asyncio.Task[None] | None = None
 
     def ask(self, *command: str | int) -> asyncio.Future[Any]:
         """What Redis answers; the future raises redis.RedisError."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
-        self._asked.append(_Asked(_packed(command), answer))
+        self._pending.append(_Command(_packed(command), answer))
         if self._running is None or self._running.done():
             self._running = loop.create_task(self._run())
         return answer
 
     async def close(self) -> None:
-        """Close the connection; what is being asked is given up."""
+        """Close the connection; commands without an answer are given up."""
         if self._running is not None:
             self._running.cancel()
         await self._connection.disconnect(nowait=True)
 
     async def _run(self) -> None:
-        while self._asked:
-            batch, self._asked = self._asked, []
+        while self._pending:
+            batch, self._pending = self._pending, []
             try:
                 try:
                     await self._exchange(batch)
                 except redis.ConnectionError:
                     # A restart of Redis leaves a connection dead, which is met only when it is used.
                     await self._connection.disconnect(nowait=True)
-                    await self._exchange([each for each in batch if not each.answer.done()])
+                    await self._exchange([command for command in batch if not command.answer.done()])
             except (redis.RedisError, OSError) as error:
                 await self._connection.disconnect(nowait=True)
                 _fail(batch, error if isinstance(error, redis.RedisError) else redis.ConnectionError(str(error)))
 
-    async def _exchange(self, batch: list[_Asked]) -> None:
+    async def _exchange(self, batch: list[_Command]) -> None:
         """Send all commands, then read all answers; raises redis.RedisError, OSError."""
         await self._connection.connect()
-        await self._connection.send_packed_command(b"".join([each.packed for each in batch]))
-        for each in batch:
+        await self._connection.send_packed_command(b"".join([command.packed for command in batch]))
+        for command in batch:
             try:
                 answer = await self._connection.read_response()
             except redis.ResponseError as error:
-                _fail([each], error)
+                _fail([command], error)
             else:
-                # Whoever asked may have given up meanwhile.
-                if not each.answer.done():
-                    each.answer.set_result(answer)
+                # The caller may have given up meanwhile.
+                if not command.answer.done():
+                    command.answer.set_result(answer)
 
 
-class BlockingRedisLine:
-    """Asks one command after the other, and blocks until it is answered; for any thread.
+class BlockingConnection:
+    """Sends one command after the other, and blocks until it is answered; for any thread.
 
-    For commands that may be sent twice: on a connection that turns out to be dead one is asked once more on a new one.
+    For commands that may be sent twice: if the connection turns out to be dead, the command is sent once more on a new one.
     """
 
     def __init__(self, client: redis.Redis[bytes]) -> None:
@@ -112,7 +112,7 @@ def _packed(command: tuple[Any, ...]) -> bytes:
     return packed
 
 
-def _fail(batch: list[_Asked], error: redis.RedisError) -> None:
-    for each in batch:
-        if not each.answer.done():
-            each.answer.set_exception(error)
+def _fail(batch: list[_Command], error: redis.RedisError) -> None:
+    for command in batch:
+        if not command.answer.done():
+            command.answer.set_exception(error)

@@ -15,7 +15,7 @@ from redis import asyncio as aioredis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from adapters.redis_pipeline import BlockingRedisLine, RedisLine
+from adapters.redis_pipeline import BlockingConnection, PipelinedConnection
 from adapters.registry import Adapter
 from schemas import site
 from schemas.addresses import Address
@@ -101,7 +101,7 @@ class RedisSignalStore:
     def __init__(self, url: str, prefix: str = "", *, answer_seconds: float = ANSWER_SECONDS) -> None:
         self._prefix, self._url = prefix, url
         self._redis: redis.Redis[bytes] = redis.Redis.from_url(url, **_settings(answer_seconds), retry=_RETRY)
-        self._line = BlockingRedisLine(self._redis)
+        self._connection = BlockingConnection(self._redis)
 
     def fence(self, partition: int, signal: str) -> Fence | None:
         """The fence as it stands."""
@@ -166,7 +166,7 @@ class RedisSignalStore:
 
     def close(self) -> None:
         """Close the connections."""
-        self._line.close()
+        self._connection.close()
         self._redis.close()
 
     def _swap(self, script: str, partition: int, signal: str, arguments: list[Any]) -> None:
@@ -175,7 +175,7 @@ class RedisSignalStore:
             raise FenceMoved(partition, signal, _fence(actual or None))
 
     def _ask(self, *command: str | int | bytes) -> Any:
-        return self._asked(lambda: self._line.ask(*command))
+        return self._asked(lambda: self._connection.ask(*command))
 
     def _asked(self, question: Callable[[], T]) -> T:
         try:
@@ -193,17 +193,17 @@ class RedisSignalReader:
             url, **_settings(answer_seconds), retry=_ASYNC_RETRY
         )
         self._commits: Any = self._redis.register_script(_COMMITS)
-        self._line = RedisLine(self._redis)
+        self._connection = PipelinedConnection(self._redis)
 
     async def read(self, partition: int, signal: str, keys: Sequence[str]) -> SignalValues:
         """See SignalReader: one script, so one moment."""
         names = _keys(self._prefix, partition, signal)[:2]
-        fence, values = await self._asked(self._line.ask("EVAL", _READ, 2, *names, *keys))
+        fence, values = await self._asked(self._connection.ask("EVAL", _READ, 2, *names, *keys))
         return SignalValues(_fence(fence), values)
 
     async def fences(self, signal: str, partitions: Sequence[int]) -> dict[int, Fence]:
         """See SignalReader: one by one, because the keys lie in several slots, but sent together."""
-        asked = [self._line.ask("GET", fence_key(self._prefix, partition, signal)) for partition in partitions]
+        asked = [self._connection.ask("GET", fence_key(self._prefix, partition, signal)) for partition in partitions]
         found = [_fence(each) for each in await self._asked(asyncio.gather(*asked))]
         return {partition: fence for partition, fence in zip(partitions, found, strict=True) if fence is not None}
 
@@ -226,7 +226,7 @@ class RedisSignalReader:
 
     async def close(self) -> None:
         """Close the connections; reads that are under way are given up."""
-        await self._line.close()
+        await self._connection.close()
         await self._redis.aclose()  # type: ignore[attr-defined]  # the stubs are older than the driver
 
     async def _everything(self, partition: int, signal: str) -> SignalChanges:

@@ -21,7 +21,7 @@ import uvloop
 from redis import asyncio as aioredis
 
 from adapters.kafka_log import KafkaLogWriter
-from adapters.redis_pipeline import RedisLine
+from adapters.redis_pipeline import PipelinedConnection
 from deploy.config import Settings
 from deploy.processes.supervisor import Service
 from schemas import site
@@ -58,7 +58,7 @@ def collector() -> Handler:
 
 
 def api() -> Handler:
-    line = RedisLine(aioredis.Redis.from_url(os.environ["FRESHET_REDIS"]))
+    line = PipelinedConnection(aioredis.Redis.from_url(os.environ["FRESHET_REDIS"]))
 
     async def wait(query: bytes, _: bytes) -> tuple[int, dict[str, Any]]:
         partition, offset = query.decode().partition("after=")[2].split(":")

@@ -8,7 +8,7 @@ import hiredis
 import pytest
 import redis
 
-from adapters.redis_pipeline import BlockingRedisLine, RedisLine
+from adapters.redis_pipeline import BlockingConnection, PipelinedConnection
 
 
 class Connection:
@@ -42,8 +42,8 @@ class Connection:
         self.disconnected += 1
 
 
-def line_on(connection: Connection) -> RedisLine:
-    return RedisLine(SimpleNamespace(connection_pool=SimpleNamespace(make_connection=lambda: connection)))
+def line_on(connection: Connection) -> PipelinedConnection:
+    return PipelinedConnection(SimpleNamespace(connection_pool=SimpleNamespace(make_connection=lambda: connection)))
 
 
 def asked(connection: Connection, *names: str) -> list[object]:
@@ -119,8 +119,8 @@ class Plain(Connection):
         asyncio.run(super().disconnect())
 
 
-def blocking_line_on(connection: Plain) -> BlockingRedisLine:
-    return BlockingRedisLine(SimpleNamespace(connection_pool=SimpleNamespace(make_connection=lambda: connection)))
+def blocking_line_on(connection: Plain) -> BlockingConnection:
+    return BlockingConnection(SimpleNamespace(connection_pool=SimpleNamespace(make_connection=lambda: connection)))
 
 
 def test_a_blocking_command_is_sent_as_it_is_and_answered():
