@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from nearline import metrics
-from nearline.partition_worker import Dependencies, PartitionWorker
+from nearline.partition_worker import PartitionWorker, WorkerDependencies
 from nearline.processor import SIGNALS
 from schemas.errors import FenceMoved, LogUnavailable, StoreUnavailable
 from schemas.log.records import Record
@@ -25,7 +25,7 @@ class Assignment:
     one thread that applies.
     """
 
-    def __init__(self, dependencies: Dependencies) -> None:
+    def __init__(self, dependencies: WorkerDependencies) -> None:
         self._dependencies = dependencies
         self._workers: dict[tuple[str, int], PartitionWorker] = {}
         self._log_ids: dict[str, str] = {}

@@ -14,7 +14,7 @@ import structlog
 from nearline import metrics
 from nearline.archive_reader import ArchiveReader, no_archive
 from nearline.dead_letters import DeadLetterSink
-from nearline.partition_worker import Dependencies, PartitionWorker
+from nearline.partition_worker import PartitionWorker, WorkerDependencies
 from schemas.errors import FreshetError, LogReplaced, LogUnavailable
 from schemas.log import topics
 from schemas.ports import Clock, LogReader, SignalStore
@@ -45,7 +45,7 @@ class EmbeddedLoop:
         archive: ArchiveReader = no_archive,
     ) -> None:
         self._reader, self._poll_seconds = reader, poll_seconds
-        self._dependencies = Dependencies(reader, store, dead_letters, archive, clock)
+        self._dependencies = WorkerDependencies(reader, store, dead_letters, archive, clock)
         partitions = [(topic, partition) for topic in topics.FACTS for partition in range(reader.partitions(topic))]
         self._lag_gauges = [metrics.LAG.labels(topic, str(partition)) for topic, partition in partitions]
         self._workers = [self._worker(topic, partition) for topic, partition in partitions]

@@ -17,7 +17,7 @@ import structlog
 import uvloop
 from prometheus_client import start_http_server
 
-from deploy.wiring import dependencies as wiring
+from deploy.wiring.dependencies import Dependencies, prepare_worker
 from deploy.wiring.variables import warn_of_unknown_variables
 from nearline.app import NearlineApp
 from nearline.archive_reader import ArchiveReader, archive_reader, no_archive
@@ -25,7 +25,7 @@ from nearline.assignment import Assignment
 from nearline.config import NearlineConfig
 from nearline.dead_letters import LogDeadLetterSink
 from nearline.measured_store import MeasuredStore
-from nearline.partition_worker import Dependencies
+from nearline.partition_worker import WorkerDependencies
 from nearline.watch import Watch
 from schemas.errors import FreshetError, PortInUse, ServerMissing, StoreUnavailable
 from schemas.settings import read_settings
@@ -63,15 +63,15 @@ def build(config: NearlineConfig) -> NearlineApp:
     """Returns the app with real adapters. Raises ServerMissing, StoreUnavailable, ConfigurationInvalid, PortInUse."""
     for attempt in stamina.retry_context(on=(ServerMissing, StoreUnavailable), attempts=None, timeout=START_SECONDS):
         with attempt:
-            wiring.prepare_worker(config)
+            prepare_worker(config)
     config.worker_dir.mkdir(parents=True, exist_ok=True)
     if config.metrics_port is not None:
         _serve_metrics(config.metrics_port)
     # The adapters live as long as the process. The watch has its own thread, and so its own reader.
-    opened, watched = (wiring.Dependencies(config, ExitStack()) for _ in range(2))
+    opened, watched = (Dependencies(config, ExitStack()) for _ in range(2))
     measured = MeasuredStore(opened.signals)
     dead_letters = LogDeadLetterSink(opened.writer, time.time)
-    dependencies = Dependencies(opened.reader, measured, dead_letters, _archive_reader(config, opened), time.time)
+    dependencies = WorkerDependencies(opened.reader, measured, dead_letters, _archive_reader(config, opened), time.time)
     watch = Watch(watched.reader, measured)
     return NearlineApp(config, Assignment(dependencies), watch, _restart)
 
@@ -83,7 +83,7 @@ def _serve_metrics(port: int) -> None:
         raise PortInUse(f"port {port} is taken: set FRESHET_METRICS_PORT to a free one") from error
 
 
-def _archive_reader(config: NearlineConfig, opened: wiring.Dependencies) -> ArchiveReader:
+def _archive_reader(config: NearlineConfig, opened: Dependencies) -> ArchiveReader:
     return no_archive if config.archive is None else archive_reader(opened.archive, opened.reader)
 
 

@@ -37,7 +37,7 @@ LAST_BACKOFF_SECONDS: Final = 1.0
 log = structlog.get_logger()
 
 
-class Dependencies(NamedTuple):
+class WorkerDependencies(NamedTuple):
     """The adapters and the clock that the workers of one thread share."""
 
     reader: LogReader
@@ -54,7 +54,7 @@ class PartitionWorker:
     """
 
     def __init__(
-        self, topic: str, partition: int, dependencies: Dependencies, tick_seconds: float = TICK_SECONDS
+        self, topic: str, partition: int, dependencies: WorkerDependencies, tick_seconds: float = TICK_SECONDS
     ) -> None:
         self.topic, self.partition = topic, partition
         self._dependencies, self._tick_seconds = dependencies, tick_seconds

@@ -11,7 +11,7 @@ from nearline.archive_reader import no_archive
 from nearline.assignment import Assignment
 from nearline.in_memory_store import InMemorySignalStore
 from nearline.loop import EmbeddedLoop
-from nearline.partition_worker import Dependencies
+from nearline.partition_worker import WorkerDependencies
 from schemas.errors import LogUnavailable, StoreUnavailable
 from schemas.events import LoggedEvent
 from schemas.log import topics
@@ -110,7 +110,7 @@ class Hands:
         self.archive = no_archive
 
     def assignment(self) -> Assignment:
-        return Assignment(Dependencies(self.log, self.store, self.refuse, self.read_archive, self.time))
+        return Assignment(WorkerDependencies(self.log, self.store, self.refuse, self.read_archive, self.time))
 
     def loop(self) -> EmbeddedLoop:
         return EmbeddedLoop(self.log, self.store, self.refuse, self.time, archive=self.read_archive)
