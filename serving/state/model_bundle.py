@@ -9,7 +9,9 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 import numpy as np
 
 from models.als import Als
+from models.clusters import Clusters
 from models.ease import Ease
+from models.hybrid import Hybrid
 from models.neighbours import Neighbours
 from models.popularity import Popularity
 from models.session_knn import Renumbered, SessionKnn
@@ -23,7 +25,7 @@ from serving.state.catalogue import Catalogue
 
 _BY_NAME: Final = frozenset({"als", "neighbours", "popularity", SourceWeights.kind})
 _CACHED_LISTS: Final = 20_000
-V = TypeVar("V", Ease, UserNeighbours, SessionKnn)
+V = TypeVar("V", Clusters, Ease, Hybrid, SessionKnn, UserNeighbours)
 
 
 class ScoredPositions(NamedTuple):
@@ -61,6 +63,9 @@ class ModelBundle:
     ease: Bound[Ease] | None = None
     people: Bound[UserNeighbours] | None = None
     sessions: Renumbered | None = None
+    clusters: Bound[Clusters] | None = None
+    hybrid: Bound[Hybrid] | None = None
+    """Bound by its cold items: those that nobody had at training."""
     weights: SourceWeights | None = None
     """How much each source counts, where that was learned."""
     unbound: tuple[object, ...] = ()
@@ -70,6 +75,8 @@ class ModelBundle:
     """The model's row of each catalogue position (n,), -1 where it has none; shorter than a catalogue that grew."""
     popular: ScoredPositions = NO_COLUMNS
     """Most popular at training, best first."""
+    popularity_items: Ints = field(default_factory=lambda: np.empty(0, np.int32))
+    """The catalogue position of each item of ``popularity`` (I,)."""
     _similar: dict[tuple[int, int], ScoredPositions] = field(default_factory=dict, repr=False)
 
     def similar(self, catalogue: Catalogue, position: int, count: int) -> ScoredPositions:
@@ -112,7 +119,7 @@ def load(manifest: Manifest, value: Callable[[str], bytes]) -> ModelBundle:
 def bind(models: ModelBundle, catalogue: Catalogue) -> ModelBundle:
     """The same version with the positions of its items; items unknown to the catalogue are added without item data."""
     als_items = als_rows = NO_COLUMNS.items
-    popular = NO_COLUMNS
+    popular, popularity_items = NO_COLUMNS, NO_COLUMNS.items
     if models.als:
         als_items = np.array([catalogue.ensure(item_id) for item_id in models.als.item_ids], np.int32)
         als_rows = np.full(len(catalogue), -1, np.int32)
@@ -121,14 +128,14 @@ def bind(models: ModelBundle, catalogue: Catalogue) -> ModelBundle:
         for item_id in models.neighbours.item_ids:
             catalogue.ensure(item_id)
     if models.popularity:
-        for item_id in models.popularity.item_ids:
-            catalogue.ensure(item_id)
+        popularity_items = np.array([catalogue.ensure(item_id) for item_id in models.popularity.item_ids], np.int32)
         popular = as_columns(catalogue, models.popularity.top(len(models.popularity.item_ids)))
     return replace(
         models,
         als_items=als_items,
         als_rows=als_rows,
         popular=popular,
+        popularity_items=popularity_items,
         _similar={},
         **_bound_fields(models.unbound, catalogue),
     )
@@ -156,6 +163,14 @@ def _bind_items(value: V, catalogue: Catalogue) -> Bound[V]:
     return Bound(value, items, rows)
 
 
+def _bind_cold_items(value: Hybrid, catalogue: Catalogue) -> Bound[Hybrid]:
+    """A hybrid with the positions of its cold items: those that nobody had at training."""
+    items = np.array([catalogue.ensure(item_id) for item_id in value.cold_ids], np.int32)
+    rows = np.full(len(catalogue), -1, np.int32)
+    rows[items] = np.arange(items.size)
+    return Bound(value, items, rows)
+
+
 def _bind_sessions(value: SessionKnn, catalogue: Catalogue) -> Renumbered:
     bound = _bind_items(value, catalogue)
     return Renumbered(bound.value, bound.items, bound.rows)
@@ -173,6 +188,8 @@ BINDINGS: Final[Mapping[str, Binding]] = {
     "ease": Binding(Ease, _bind_items),
     "people": Binding(UserNeighbours, _bind_items),
     "sessions": Binding(SessionKnn, _bind_sessions),
+    "clusters": Binding(Clusters, _bind_items),
+    "hybrid": Binding(Hybrid, _bind_cold_items),
 }
 """By field of ``ModelBundle``, the kind of value that fills it. Values of other kinds are not used by serving."""
 
