@@ -39,6 +39,17 @@ class Weight(NamedTuple):
 
 
 CURVES: Final = len(Weight._fields)
+FORMER_SOURCES: Final = {
+    "again": "revisits",
+    "next": "covisitation",
+    "together": "bought_together",
+    "people": "user_knn",
+    "list": "precomputed",
+    "text": "content",
+    "trending_here": "trending_in_context",
+    "session": "session_knn",
+}
+"""Names of candidate sources before version 0.2: stored versions hold them."""
 _STEEPNESS: Final = np.float32(1_000.0)
 """The logarithm barely separates scores below one thousandth."""
 
@@ -111,8 +122,9 @@ class SourceWeights:
         arrays = unpack(cls.kind, data)
         if "curves" not in arrays:
             raise Undecodable("its weights of sources are of an earlier release: train anew")
+        sources = unpack_ids("sources", arrays)
         return cls(
-            unpack_ids("sources", arrays),
+            tuple(FORMER_SOURCES.get(name, name) for name in sources),
             arrays["edges"],
             arrays["curves"],
             Revisits(int(arrays["revisits"][0])),

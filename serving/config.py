@@ -10,6 +10,7 @@ import msgspec
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from models.source_weights import FORMER_SOURCES
 from schemas.settings import SharedSettings, comma_separated
 from serving.ranking.config import RankingConfig, check_boosts
 from serving.ranking.defaults import default_config
@@ -97,6 +98,10 @@ class Settings(SharedSettings, BaseSettings):
 def _check_sources(config: RankingConfig) -> None:
     known = default_config().sources
     for name in config.sources:
+        if name in FORMER_SOURCES:
+            raise msgspec.ValidationError(
+                f"FRESHET_RANKING: the source '{name}' is called '{FORMER_SOURCES[name]}' now"
+            )
         if name not in known:
             raise msgspec.ValidationError(f"FRESHET_RANKING: there is no source '{name}'{_nearest(name, known)}")
 

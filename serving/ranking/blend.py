@@ -65,7 +65,7 @@ def source_weights(context: RankingContext) -> dict[str, Weight]:
         weights |= _learned(context, learned)
     if context.signals.stored is not None:
         whole, fresh = weights.get("fold_in", _NONE), context.fresh_share
-        weights["list"] = Weight(*(weight * (1.0 - fresh) for weight in whole))
+        weights["precomputed"] = Weight(*(weight * (1.0 - fresh) for weight in whole))
         weights["fold_in"] = Weight(*(weight * fresh for weight in whole))
     return weights
 

@@ -86,7 +86,7 @@ def _similarities(context: RankingContext, position: int) -> dict[int, float]:
         similarity = max_normalize(similar.scores)[similar.items == position].sum()
         covisited = followers is not None and bool((followers.items == position).any())
         if own != position and (similarity > 0 or covisited):
-            scores[own] = weight * float(similarity or context.config.sources.get("next", 0.0))
+            scores[own] = weight * float(similarity or context.config.sources.get("covisitation", 0.0))
     return scores
 
 

@@ -30,7 +30,7 @@ from signals.baskets import HALF_LIFE
 
 ItemList = Literal["popular", "trending", "latest"]
 Near = Literal["similar", "together", "bought"]
-_SIMILAR_WEIGHTS: Final = {"similar": Weight(1.0), "next": Weight(0.4), "text": Weight(0.4)}
+_SIMILAR_WEIGHTS: Final = {"similar": Weight(1.0), "covisitation": Weight(0.4), "content": Weight(0.4)}
 
 
 def item_list(
@@ -74,7 +74,7 @@ def together(
 ) -> RankedList:
     """The items most often visited after the one at a position, best score first; never the item itself."""
     context = build_context(request, signals, models, catalogue, config)
-    return _linked("next", position, covisited_items(context, [(position, 1.0)]), context)
+    return _linked("covisitation", position, covisited_items(context, [(position, 1.0)]), context)
 
 
 def bought(
@@ -88,7 +88,7 @@ def bought(
     """The items put in one basket, playlist or collection with this one, best score first; never the item itself."""
     context = build_context(request, signals, models, catalogue, config)
     return _linked(
-        "together",
+        "bought_together",
         position,
         linked_items(context, [(position, 1.0)], signals.aggregates.companions, HALF_LIFE),
         context,
@@ -113,8 +113,8 @@ def _similar_candidates(context: RankingContext, position: int) -> dict[str, Can
     text_items, text_scores = context.catalogue.text.alike(position, context.candidate_limit)
     return {
         "similar": _near(context, position, by_model.items, by_model.scores),
-        "next": sum_by_item(context, covisited_items(context, [(position, 1.0)])),
-        "text": _near(context, position, text_items, text_scores),
+        "covisitation": sum_by_item(context, covisited_items(context, [(position, 1.0)])),
+        "content": _near(context, position, text_items, text_scores),
     }
 
 

@@ -1,4 +1,4 @@
-"""``together``: items that others put in the same baskets, playlists and collections as the newest items."""
+"""``bought_together``: items that others put in the same baskets, playlists and collections as the newest items."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def generate(context: RankingContext) -> Candidates:
 
 
 SOURCE = CandidateSource(
-    name="together",
+    name="bought_together",
     weight=0.3,
     sentence=Sentence(
         "others put this with it", "others put this together with {item}", after_seed="others put this with it"

@@ -1,4 +1,4 @@
-"""``text``: items with a description like that of the newest items; this finds items that nobody has visited yet."""
+"""``content``: items with a description like that of the newest items; this finds items that nobody has visited yet."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def generate(context: RankingContext) -> Candidates:
 
 
 SOURCE = CandidateSource(
-    name="text",
+    name="content",
     weight=0.1,
     sentence=Sentence("reads much like it", "reads much like {item}", after_seed="it reads much like it"),
     generate=generate,

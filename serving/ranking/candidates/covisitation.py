@@ -1,4 +1,4 @@
-"""``next``: items that others went on to after the newest items of this user (co-visitation)."""
+"""``covisitation``: items that others went on to after the newest items of this user (co-visitation)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def linked_items(
 
 
 SOURCE = CandidateSource(
-    name="next",
+    name="covisitation",
     weight=1.0,
     sentence=Sentence(
         "others went on to this", "others went on to this from {item}", after_seed="others went on to this"

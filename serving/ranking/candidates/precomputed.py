@@ -1,4 +1,4 @@
-"""``list``: the precomputed list of the user in the active model version."""
+"""``precomputed``: the precomputed list of the user in the active model version."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def generate(context: RankingContext) -> Candidates:
 
 
 SOURCE = CandidateSource(
-    name="list",
+    name="precomputed",
     weight=1.0,
     sentence=Sentence("people like you enjoy this"),
     generate=generate,

@@ -1,4 +1,4 @@
-"""``again``: earlier items of the session, on a site where people often return to them."""
+"""``revisits``: earlier items of the session, on a site where people often return to them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def generate(context: RankingContext) -> Candidates:
 
 
 SOURCE = CandidateSource(
-    name="again",
+    name="revisits",
     weight=0.5,
     sentence=Sentence("you were here before"),
     generate=generate,

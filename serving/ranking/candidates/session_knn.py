@@ -1,4 +1,4 @@
-"""``session``: items of the recent sessions that are most like this one (VMIS-kNN over trained and live sessions)."""
+"""``session_knn``: items of the recent sessions that are most like this one (VMIS-kNN over trained and live sessions)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _with_returning(context: RankingContext) -> RankingContext:
 
 
 SOURCE = CandidateSource(
-    name="session",
+    name="session_knn",
     weight=1.0,
     sentence=Sentence("others on the same path went here", "others on the same path went here from {item}"),
     generate=generate,

@@ -1,4 +1,4 @@
-"""``trending_here``: trending items of the request's country, device and hour of the day."""
+"""``trending_in_context``: trending items of the request's country, device and hour of the day."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def generate(context: RankingContext) -> Candidates:
 
 
 SOURCE = CandidateSource(
-    name="trending_here",
+    name="trending_in_context",
     weight=0.2,
     sentence=Sentence("trending where you are"),
     generate=generate,

@@ -1,4 +1,4 @@
-"""``people``: items of the users whose items are most like those of this user (user neighbours, found at request time)."""
+"""``user_knn``: items of the users whose items are most like those of this user (user neighbours, found at request time)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def generate(context: RankingContext) -> Candidates:
 
 
 SOURCE = CandidateSource(
-    name="people",
+    name="user_knn",
     weight=0.3,
     sentence=Sentence("people with your taste took this"),
     generate=generate,

@@ -70,7 +70,7 @@ def test_lists_of_a_parquet_file_are_what_a_person_is_shown(shop_copy, shopper, 
     answer = shop_copy.answer(shopper)
     assert answer.model_version == active
     sources = {reason.source for item in answer.items for reason in item.reasons}
-    assert "list" in sources
+    assert "precomputed" in sources
 
 
 def test_a_file_with_a_wrong_row_is_refused_and_nothing_is_published(shop_copy, freshet, tmp_path):

@@ -17,7 +17,9 @@ def test_a_known_user_gets_a_list_with_titles_and_reasons_in_words(trained_shop,
     # What leads depends on the weights that were learned of the sample's shoppers: in words it is, whatever it is.
     told = " ".join(done.output.replace("│", " ").split())
     assert any(words in told for words in ("others", "fits what", "goes with", "like something", "of their taste"))
-    assert not any(f"{source} (" in told for source in ("fold_in", "ease", "next", "session", "list"))
+    assert not any(
+        f"{source} (" in told for source in ("fold_in", "ease", "covisitation", "session_knn", "precomputed")
+    )
 
 
 def test_nothing_is_recorded(trained_shop, shopper, freshet):

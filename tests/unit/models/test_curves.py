@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.source_weights import Weight, curves
+from models.source_weights import CURVES, SourceWeights, Weight, curves
 
 SCORES = st.lists(st.floats(0, 1, width=32), min_size=1, max_size=20)
 
@@ -28,3 +28,8 @@ def test_a_curve_is_what_its_name_says(score):
     assert found.root == pytest.approx(math.sqrt(score), abs=1e-6)
     assert found.logarithm == pytest.approx(math.log1p(1_000 * score) / math.log(1_001), abs=1e-5)
     assert found.cube == pytest.approx(score**3, abs=1e-6)
+
+
+def test_weights_stored_under_former_names_of_sources_are_read_under_those_of_today():
+    stored = SourceWeights(("next", "similar"), np.array([], np.int32), np.ones((1, 2, CURVES), np.float32)).save()
+    assert SourceWeights.load(stored).sources == ("covisitation", "similar")

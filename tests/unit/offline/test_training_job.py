@@ -90,7 +90,7 @@ def test_further_models_are_stored_up_to_so_many_interactions(parts, some, small
 
 
 def test_what_sources_weigh_is_learned_by_a_full_training_and_kept_by_an_incremental_one(parts, some, small):
-    weights = SourceWeights(("next",), np.array([3]), np.full((2, 1, CURVES), 0.5))
+    weights = SourceWeights(("covisitation",), np.array([3]), np.full((2, 1, CURVES), 0.5))
     weighing = replace(parts, weigh=lambda *_: weights)
     full = train(weighing, options=small)
     further = train(replace(parts, weigh=None), force=True, options=small, incremental=True)

@@ -76,7 +76,7 @@ def test_the_live_system_predicts_what_a_nightly_one_cannot(chains):
     assert (
         by_name[BATCH].metrics["NDCG@10"] < by_name["1 hour late"].metrics["NDCG@10"] < by_name[LIVE].metrics["NDCG@10"]
     )
-    assert by_name["next alone"].metrics["NDCG@10"] > by_name["popular alone"].metrics["NDCG@10"]
+    assert by_name["covisitation alone"].metrics["NDCG@10"] > by_name["popular alone"].metrics["NDCG@10"]
     low, high = by_name[LIVE].intervals["NDCG@10"]
     assert low <= by_name[LIVE].metrics["NDCG@10"] <= high
 
@@ -103,7 +103,7 @@ def test_items_that_nobody_can_know_are_not_predicted():
 def test_the_page_shows_every_system(chains):
     shown = page("chains", list(run(stream(Recorded(chains), ReplayRules(), 100)).values()))
     assert "<svg" in shown
-    assert "next alone" in shown
+    assert "covisitation alone" in shown
     assert "src=" not in shown
     assert "<link" not in shown
 

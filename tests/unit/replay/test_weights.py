@@ -49,11 +49,11 @@ def options(**changes):
 
 
 def test_sources_that_foresaw_what_people_did_weigh_most_whatever_was_configured(archive):
-    wrong = {"next": 0.1, "session": 0.1, "popular": 3.0, "trending_fortnight": 3.0}
+    wrong = {"covisitation": 0.1, "session_knn": 0.1, "popular": 3.0, "trending_fortnight": 3.0}
     config = default_config(sources={**default_config().sources, **wrong})
     weights = learned_weights(archive, config, options(), lambda *_: None)
     found = {name: sum(weight) for name, weight in weights.of(4).items()}
-    assert found["next"] + found["session"] > found["popular"] + found["trending_fortnight"]
+    assert found["covisitation"] + found["session_knn"] > found["popular"] + found["trending_fortnight"]
     assert weights.revisits is Revisits.NONE
 
 

@@ -48,17 +48,17 @@ class TestTogether:
         ]
         world.happen(*baskets)
         ranked = world.ask(remember(say("view", 30)), user_id="ann")
-        assert told(ranked, "together") == {"item-31": "item-30"}
+        assert told(ranked, "bought_together") == {"item-31": "item-30"}
 
     def test_a_companion_of_more_baskets_comes_first(self, world, remember, say):
-        world.config = alone("together")
+        world.config = alone("bought_together")
         for partition, other in enumerate((31, 32, 32)):
             world.happen(say("purchase", 30), say("purchase", other), partition=partition)
         assert ids(world.ask(remember(say("view", 30)), count=2)) == ["item-32", "item-31"]
 
     def test_nothing_follows_from_items_that_were_always_alone(self, world, remember, say):
         world.happen(say("purchase", 30, user_id="bob"))
-        assert told(world.ask(remember(say("view", 30)), user_id="ann"), "together") == {}
+        assert told(world.ask(remember(say("view", 30)), user_id="ann"), "bought_together") == {}
 
 
 class TestSearch:
@@ -89,7 +89,7 @@ class TestSearch:
 class TestTrendingHere:
     @pytest.fixture
     def abroad(self, world, say):
-        world.config = alone("trending_here")
+        world.config = alone("trending_in_context")
         world.happen(
             *(say("click", 1, user_id=f"a{n}", context={"country": "DE"}) for n in range(5)),
             *(say("click", 2, user_id=f"b{n}", context={"country": "FR", "device": "tv"}) for n in range(9)),
@@ -99,7 +99,7 @@ class TestTrendingHere:
     @pytest.mark.parametrize(("context", "first"), [({"country": "DE"}, "item-1"), ({"device": "tv"}, "item-2")])
     def test_what_trends_in_the_country_or_on_the_device_comes_first(self, abroad, context, first):
         at_night = abroad.ask(now=NOW + 12 * 3_600, context=context)
-        assert list(told(at_night, "trending_here")) == [first]
+        assert list(told(at_night, "trending_in_context")) == [first]
 
     def test_of_what_trends_there_the_hour_decides(self, abroad, say):
         evening = NOW - 14 * 3_600
@@ -110,7 +110,8 @@ class TestTrendingHere:
         )
         context = {"country": "US"}
         by_hour = [
-            list(told(abroad.ask(now=at, context=context), "trending_here")) for at in (NOW - 3_600, evening + DAY)
+            list(told(abroad.ask(now=at, context=context), "trending_in_context"))
+            for at in (NOW - 3_600, evening + DAY)
         ]
         assert by_hour[0].index("item-4") < by_hour[0].index("item-3")
         assert by_hour[1].index("item-3") < by_hour[1].index("item-4")
@@ -118,30 +119,30 @@ class TestTrendingHere:
     @pytest.mark.parametrize("context", [{}, {"page": "home"}, {"country": "nowhere"}])
     def test_a_request_from_nowhere_known_gets_nothing(self, abroad, context):
         at_night = abroad.ask(now=NOW + 12 * 3_600, context=context)
-        assert told(at_night, "trending_here") == {}
+        assert told(at_night, "trending_in_context") == {}
 
 
 class TestText:
     def test_an_item_that_nobody_has_touched_is_found_by_its_text(self, trained, describe, remember, say):
-        trained.config = alone("text")
+        trained.config = alone("content")
         trained.catalogue.put(describe(30, title="Dungeons of rust"))
         trained.catalogue.put(Item(item_id="fresh", title="Rust and dungeons"))
         ranked = trained.ask(remember(say("view", 30)), user_id="ann", count=3)
         assert ids(ranked)[0] == "fresh"
-        assert told(ranked, "text")["fresh"] == "item-30"
+        assert told(ranked, "content")["fresh"] == "item-30"
 
     @pytest.mark.parametrize(("newer", "found"), [(3, True), (4, False)])
     def test_only_the_newest_items_are_looked_at(self, world, describe, remember, say, newer, found):
-        world.config = alone("text")
+        world.config = alone("content")
         for number in (1, 50):
             world.catalogue.put(describe(number, title="Rust", categories=()))
         views = [say("view", 1, NOW - 900), *(say("view", n, NOW - 600 + n) for n in range(2, 2 + newer))]
-        assert ("item-50" in told(world.ask(remember(*views), count=60), "text")) == found
+        assert ("item-50" in told(world.ask(remember(*views), count=60), "content")) == found
 
     def test_items_without_a_text_produce_no_candidates(self, world, remember, say):
-        world.config = alone("text")
+        world.config = alone("content")
         world.catalogue.ensure("item-99")
-        assert told(world.ask(remember(say("view", 99))), "text") == {}
+        assert told(world.ask(remember(say("view", 99))), "content") == {}
 
     words = st.lists(st.sampled_from(["rust", "dungeon", "quiet", "night"]), max_size=4).map(" ".join)
 
@@ -237,7 +238,7 @@ def test_a_source_that_learning_never_met_keeps_its_configured_weight(trained, r
     learned = SourceWeights(("popular",), np.array([], np.int32), np.zeros((1, 1, CURVES)))
     trained.models = with_source_weights(trained.models, learned)
     ranked = trained.ask(remember(say("view", 30)), user_id="ann")
-    assert told(ranked, "text")
+    assert told(ranked, "content")
     assert not told(ranked, "popular")
 
 
@@ -256,7 +257,8 @@ def test_every_source_is_configured():
 @pytest.mark.parametrize(
     ("ranking", "message"),
     [
-        ({"sources": {"trending_week": 0.3}}, "there is no source 'trending_week'; did you mean 'trending_here'?"),
+        ({"sources": {"next": 0.3}}, "the source 'next' is called 'covisitation' now"),
+        ({"sources": {"trending_week": 0.3}}, "there is no source 'trending_week'; did you mean 'trending_day'?"),
         ({"sources": {"qqq": 1.0}}, "there is no source 'qqq'$"),
         ({"explor": 0.1}, "there is no 'explor'; did you mean 'explore'?"),
     ],
@@ -275,7 +277,7 @@ class TestSessionsThatGoBack:
     def learned(self, revisits):
         weights = np.zeros((1, 1, CURVES), np.float32)
         weights[0, 0, 0] = 1.0
-        return SourceWeights(("again",), np.array([], np.int32), weights, revisits)
+        return SourceWeights(("revisits",), np.array([], np.int32), weights, revisits)
 
     def shown(self, trained, value, revisits, **request):
         trained.models = with_source_weights(trained.models, self.learned(revisits))

@@ -86,8 +86,8 @@ def test_the_together_list_has_covisited_items_and_never_the_item_itself(world, 
         2, RecommendationRequest(now=NOW, count=2), signals, world.models, world.catalogue, world.config
     )
     assert [(item.item_id, item.reasons[0].source) for item in ranked.items] == [
-        ("item-19", "next"),
-        ("item-33", "next"),
+        ("item-19", "covisitation"),
+        ("item-33", "covisitation"),
     ]
     assert ranked.items[0].reasons[0].item_id == "item-2"
 
@@ -99,5 +99,5 @@ def test_what_is_bought_together_is_what_was_put_in_the_same_basket(world, say):
         2, RecommendationRequest(now=NOW, count=2), signals, world.models, world.catalogue, world.config
     )
     assert ranked.items[0].item_id == "item-19"
-    assert ranked.items[0].reasons[0] == Reason("together", 1.0, "item-2")
-    assert ranked.sources["together"].candidates == 1
+    assert ranked.items[0].reasons[0] == Reason("bought_together", 1.0, "item-2")
+    assert ranked.sources["bought_together"].candidates == 1

@@ -147,7 +147,7 @@ def test_without_fresh_events_the_stored_list_keeps_its_order(trained):
     stored = ScoredList(("item-40", "item-3", "item-22"), (0.9, 0.8, 0.7))
     ranked = trained.ask(stored=stored, user_id="bob", count=3)
     assert ids(ranked) == ["item-40", "item-3", "item-22"]
-    assert all(item.reasons[0].source == "list" for item in ranked.items)
+    assert all(item.reasons[0].source == "precomputed" for item in ranked.items)
 
 
 def test_the_session_weighs_more_than_the_day_before(trained, remember, say, category):
@@ -210,7 +210,7 @@ def test_what_others_went_on_to_is_offered_in_the_session(world, remember, say):
     world.happen(*crowd)
     ranked = world.ask(remember(say("view", 30)), user_id="ann", count=5)
     found = next(item for item in ranked.items if item.item_id == "item-31")
-    assert ("next", "item-30") in {(reason.source, reason.item_id) for reason in found.reasons}
+    assert ("covisitation", "item-30") in {(reason.source, reason.item_id) for reason in found.reasons}
 
 
 def test_an_item_that_only_events_know_can_be_recommended_or_not(world, say):

@@ -265,7 +265,7 @@ async def test_an_item_unknown_to_the_model_is_like_what_its_texts_share(shop, d
     async with shop.running() as service:
         answer = await service.near_item("similar", service.request(item_id="item-66", count=5))
     assert {category(each) for each in ids(answer)} <= {"puzzle", "racing"}
-    assert answer.items[0].reasons[0].source == "text"
+    assert answer.items[0].reasons[0].source == "content"
 
 
 async def test_scores_rank_the_list_that_is_brought(shop, say):
