@@ -16,10 +16,19 @@ FILE: Final = Path(__file__).parent / "recording.json.gz"
 REPLAYS: Final = FILE.with_name("replays.json")
 TOLERANCE: Final = 1e-6
 """Relative difference up to which two floats are equal: sums of 32-bit floats differ from processor to processor."""
-RENAMED: Final[dict[str, str]] = {}
-"""Public names that were changed on purpose since the recording: the recorded name, and the name of today."""
-_IDS: Final = frozenset({"model_version", "recommendation_id"})
-"""Fields that name a run, of which only the presence is compared."""
+RENAMED: Final = {
+    "again": "revisits",
+    "next": "covisitation",
+    "together": "bought_together",
+    "people": "user_knn",
+    "list": "precomputed",
+    "text": "content",
+    "trending_here": "trending_in_context",
+    "session": "session_knn",
+}
+"""Candidate sources that were renamed on purpose since the recording: the recorded name, and the name of today."""
+_IDS: Final = frozenset({"model_version", "recommendation_id", "config_id", "sources_offsets", "sources_utf8"})
+"""Fields that name a run or hold names that were changed on purpose; only their presence is compared."""
 _DIGITS: Final = 7
 _MISSING: Final = "(missing)"
 
@@ -116,9 +125,10 @@ def rounded(value: Any) -> Any:
     return {name: rounded(part) for name, part in value.items()} if isinstance(value, dict) else value
 
 
-def _renamed(value: Any) -> Any:
+def _renamed(value: Any, key: str = "source") -> Any:
+    """The value with today's name of each candidate source, which stands under ``source``."""
     if isinstance(value, str):
-        return RENAMED.get(value, value)
+        return RENAMED.get(value, value) if key == "source" else value
     if isinstance(value, list):
-        return [_renamed(part) for part in value]
-    return {name: _renamed(part) for name, part in value.items()} if isinstance(value, dict) else value
+        return [_renamed(part, key) for part in value]
+    return {name: _renamed(part, name) for name, part in value.items()} if isinstance(value, dict) else value

@@ -51,7 +51,10 @@ from tests.golden.traffic import LATEST, Fact
 COMMAND: Final = "deploy.commands.cli"
 NOW: Final = LATEST.timestamp()
 PARTITIONS: Final = 4
+RANKING: Final = {"sources": {"cluster_popular": 0.0, "cold_items": 0.0, "popular_in_segment": 0.0}}
+"""Candidate sources that came after the recording are switched off."""
 TRAINING: Final = {
+    "FRESHET_RANKING": json.dumps(RANKING),
     "FRESHET_WEIGH_EVENTS": "4000",
     "FRESHET_FACTORS": "16",
     "FRESHET_MODELS": "ease-auto,user-knn,session-knn",
@@ -150,7 +153,7 @@ def count_statistics(site: Site) -> None:
 
 def answers(site: Site, calls: list[Call]) -> list[Any]:
     """Status and body of each call to an online API over the site's stores."""
-    plain = ServingSettings(partitions=PARTITIONS, decisions=False, store_seconds=5.0)
+    plain = ServingSettings(partitions=PARTITIONS, decisions=False, store_seconds=5.0, ranking=RANKING)
     if site.embedded:
         folder = site.folder
         documents = SqliteDocuments(folder)
@@ -169,7 +172,7 @@ def replay(path: Path, options: Sequence[str]) -> list[Any]:
         report = Path(folder) / "replay.json"
         command = [sys.executable, "-m", COMMAND, "evaluate", "replay", str(path), *options, "--json", str(report)]
         # With more threads the last bits of sums depend on the machine, and learned weights on them.
-        one_thread = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        one_thread = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "FRESHET_RANKING": json.dumps(RANKING)}
         subprocess.run(command, env={**os.environ, **one_thread}, check=True, stdout=subprocess.DEVNULL)
         return replay_rows(report)
 
