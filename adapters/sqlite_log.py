@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
@@ -52,7 +52,6 @@ class SqliteLogWriter:
 
     ``partitions`` is fixed when the file is made; raises ConfigurationInvalid where the file has another
     number, LogUnavailable where it cannot be opened. ``capacity`` is how many entries may wait.
-    ``on_append`` is called after each commit, on the writer's thread.
     """
 
     def __init__(
@@ -60,11 +59,9 @@ class SqliteLogWriter:
         folder: Path,
         partitions: int = DEFAULT_PARTITIONS,
         capacity: int = 20_000,
-        on_append: Callable[[], None] | None = None,
         clock: Clock = time.time,
     ) -> None:
         self._partitions, self._capacity, self._clock = partitions, capacity, clock
-        self._on_append = on_append or (lambda: None)
         self._connection = _open_for_writing(folder / FILE, partitions)
         self._queue: deque[_Request] = deque()
         self._waiting = 0
@@ -118,8 +115,6 @@ class SqliteLogWriter:
         except sqlite3.Error as error:
             log.warning("log_append_failed", error=str(error), requests=len(requests))
             settled = [[_unavailable(error)] * len(request.entries) for request in requests]
-        else:
-            self._on_append()
         for request, fates in zip(requests, settled, strict=True):
             request.future.set_result(fates)
 
