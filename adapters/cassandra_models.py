@@ -1,7 +1,7 @@
 """Model versions in Cassandra; tables in ``schemas/cql/models.cql``.
 
-The pointer and the manifests live in one partition and change by light-weight transactions only, so that
-no version can be removed while it is made active, and the loser of a race is told.
+The pointer and the manifests are in one partition and change by light-weight transactions only. So no version
+can be removed while it is made active, and the loser of a race gets an error.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ ANSWER_SECONDS: Final = 5.0
 _CHUNK: Final = 1_000
 """Values asked for or scanned at once, so that no single command holds Redis up for long."""
 TOLD: Final = 1_000
-"""Commits that followers are told of,"""
+"""Commits that followers can read,"""
 TOLD_OFFSETS: Final = 200_000
 """and how far these reach back, which bounds their keys; whoever is further behind reads everything anew."""
 _SCANS: Final = 5
@@ -84,7 +84,7 @@ return {redis.call('GET', KEYS[1]), redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. 
 
 
 class _Commit(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A commit as followers are told of it: the fence's offset before and after it, and the keys that it has changed."""
+    """A commit as followers read it: the fence's offset before and after it, and the keys that it has changed."""
 
     previous: int
     offset: int

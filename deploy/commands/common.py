@@ -78,7 +78,7 @@ _WORDS: Final = {
     "lists of users": "choosing each person's list",
     "lists of items": "choosing what is similar to each item",
 }
-"""How a step of a job begins, and what a person is told in its place."""
+"""How a step of a job begins, and the words that the display shows in its place."""
 
 
 def in_words(step: str) -> str:

@@ -1,4 +1,4 @@
-"""Runs the embedded application until it is told to stop."""
+"""Runs the embedded application until a signal ends it."""
 
 from __future__ import annotations
 

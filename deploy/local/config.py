@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 SERVERS = ("kafka", "redis", "cassandra")
-"""What a stack runs unless told otherwise; `prometheus` can be asked for as well."""
+"""The servers that a stack runs by default; `prometheus` can be named as well."""
 
 
 def repository_root() -> Path:

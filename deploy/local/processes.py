@@ -14,7 +14,7 @@ _POLL_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Record:
-    """A started process, told apart from a later one with the same pid by when it started."""
+    """A started process. Its start distinguishes it from a later process with the same pid."""
 
     pid: int
     started: str

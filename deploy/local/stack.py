@@ -144,7 +144,7 @@ def running(
 def _launch_all(config: StackConfig, names: list[str], report: Report) -> dict[str, Record]:
     for name in names:
         _require_free_ports(config, name)
-    # Nothing is launched before all can be: a missing program is told at once, not after a slow start.
+    # Nothing is launched before all can be: a missing program is named at once, not after a slow start.
     commands = _together(lambda name: _prepare(config, name, report), names)
     return {name: _launch(config, name, command) for name, command in zip(names, commands, strict=True)}
 

@@ -133,14 +133,14 @@ def receive_in(
     progress: Progress = quiet,
     reason: str = BY_HAND,
 ) -> Manifest:
-    """Publish what was made elsewhere, one at a time; raises LeaseTaken, and what ``offline.jobs.publish_external`` raises."""
+    """Publish a model of another system, one at a time; raises LeaseTaken, and what ``offline.jobs.publish_external`` raises."""
     receiving = Receiving(dependencies.models, dependencies.writer, options_of(read_settings(OfflineSettings)))
     work = partial(receive, receiving, kind, made, time.time())
     return publishing(jobs_of(dependencies), dependencies.models, "publish", reason, work, progress)
 
 
 def tell(dependencies: Dependencies, notice: Notice) -> None:
-    """Tell systems by webhook; those that could not be told are counted and logged."""
+    """Send a notice to the webhooks; those that do not take it are counted and logged."""
     jobs_of(dependencies).tell(notice)
 
 

@@ -1,4 +1,4 @@
-"""``freshet evaluate replay``: a recorded stream through the whole system, each event foreseen before it is known."""
+"""``freshet evaluate replay``: a recorded stream through the whole system, each event predicted before it is known."""
 
 from __future__ import annotations
 
