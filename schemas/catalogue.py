@@ -1,4 +1,4 @@
-"""Items and users: what a site says of them, and the view that the tiers keep."""
+"""Items and users: the fields that a site sends, and the current view that the tiers keep."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.errors import Undecodable
-from schemas.events import Id, Moment
+from schemas.events import Id, ZonedTime
 
 Label = Annotated[str, Field(min_length=1, max_length=128)]
 Attributes = Annotated[dict[str, Any], Field(max_length=128)]
 
 MAX_DEPTH: Final = 32
-"""Levels of objects and lists in an upsert; deeper ones could be read but not written again."""
+"""Most levels of objects and lists in an upsert. Deeper ones could be read, but not written again."""
 
 
 class ItemFields(BaseModel):
@@ -28,10 +28,10 @@ class ItemFields(BaseModel):
     categories: Annotated[list[Label], Field(max_length=64)] | None = None
     tags: Annotated[list[Label], Field(max_length=128)] | None = None
     price: Annotated[float, Field(ge=0, strict=True)] | None = None
-    published_at: Moment | None = None
+    published_at: ZonedTime | None = None
     hidden: Annotated[bool, Field(strict=True)] | None = None
-    available_from: Moment | None = None
-    available_until: Moment | None = None
+    available_from: ZonedTime | None = None
+    available_until: ZonedTime | None = None
     attributes: Attributes | None = None
 
 
@@ -50,7 +50,7 @@ class UserFields(BaseModel):
 
 
 class Upsert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One change of an item or a user, as it stands on the log.
+    """One change of an item or a user, as it is written to the log.
 
     ``put`` replaces, ``patch`` is an RFC 7396 merge patch, ``delete`` removes.
     """
@@ -100,7 +100,7 @@ def encode_upsert(upsert: Upsert) -> bytes:
 
 
 def decode_upsert(value: bytes) -> Upsert:
-    """Read a change from the log; raises Undecodable where it is not one."""
+    """Reads a change from the log; raises Undecodable if the bytes are not one."""
     try:
         upsert = _UPSERT.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -113,8 +113,8 @@ def decode_upsert(value: bytes) -> Upsert:
 def _deeper(value: Any, limit: int) -> bool:
     if not isinstance(value, dict | list):
         return False
-    below = value.values() if isinstance(value, dict) else value
-    return limit == 0 or any(_deeper(each, limit - 1) for each in below)
+    members = value.values() if isinstance(value, dict) else value
+    return limit == 0 or any(_deeper(member, limit - 1) for member in members)
 
 
 def encode_view(view: Item | Profile) -> bytes:

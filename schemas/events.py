@@ -67,7 +67,7 @@ def _since_1900(value: datetime) -> datetime:
     return value
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_time_is_text), AfterValidator(_in_utc)]
+ZonedTime = Annotated[AwareDatetime, BeforeValidator(_time_is_text), AfterValidator(_in_utc)]
 """An RFC 3339 time with its offset from UTC; kept in UTC."""
 
 
@@ -84,7 +84,7 @@ class Event(BaseModel):
     item_id: Id | None = Field(None, description="The item it happened to.")
     value: float | None = Field(None, strict=True, description="Stars of a rating, seconds of a dwell.")
     query: Query | None = Field(None, description="What was searched for.")
-    occurred_at: Annotated[Moment, AfterValidator(_since_1900)] | None = Field(
+    occurred_at: Annotated[ZonedTime, AfterValidator(_since_1900)] | None = Field(
         None, description="Client clock, RFC 3339; any past time, at most 5 minutes ahead. Time of receipt if missing."
     )
     recommendation_id: Id | None = Field(None, description="The answer that led here.")

@@ -1,4 +1,4 @@
-"""Writes the JSON Schemas of everything that crosses a border: ``python -m schemas.export [FOLDER]``."""
+"""Writes the JSON Schemas of all values between processes: ``python -m schemas.export [FOLDER]``."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from schemas.manifest import Manifest
 FOLDER: Final = Path(__file__).parent / "json"
 
 SENT: Final[tuple[type[BaseModel], ...]] = (Event, ItemFields, ItemUpsert, UserFields)
-"""What clients send."""
+"""Values that clients send."""
 KEPT: Final[tuple[type[msgspec.Struct], ...]] = (LoggedEvent, Upsert, DeadLetter, Decision, Manifest, Answer)
-"""What stands on the log or in a store, or is answered."""
+"""Values on the log, in a store, or in an answer."""
 
 
 def exported() -> dict[str, str]:
     """Each schema's file name and text."""
-    found: dict[type, dict[str, Any]] = {model: model.model_json_schema() for model in SENT}
-    found |= {struct: msgspec.json.schema(struct) for struct in KEPT}
+    by_type: dict[type, dict[str, Any]] = {model: model.model_json_schema() for model in SENT}
+    by_type |= {struct: msgspec.json.schema(struct) for struct in KEPT}
     return {
         f"{kind.__name__}.json": json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-        for kind, schema in found.items()
+        for kind, schema in by_type.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""What is kept of a job's run: why it ran, how far it is, how it ended."""
+"""The record of a job's run: why it ran, its progress, and how it ended."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import msgspec
 
 from schemas.errors import Undecodable
 
-Outcome = Literal["running", "done", "skipped", "refused", "failed", "stopped", "lost"]
-"""How a run ended: it did its work, had none to do, the gate refused its version, it failed, somebody ended it, or its
-process was gone without a word."""
+RunOutcome = Literal["running", "done", "skipped", "refused", "failed", "stopped", "lost"]
+"""How a run ended. ``skipped``: there was no work; ``refused``: by the gate; ``stopped``: by somebody; ``lost``: its process
+disappeared."""
 
 WELL: Final = frozenset({"done", "skipped"})
-"""Outcomes of a run that nobody has to look at."""
+"""Outcomes that need no attention."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of a job, as its record says."""
+    """One run of a job."""
 
     run_id: str
     """Sorts by when the run began."""
@@ -33,12 +33,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     step: str = ""
     done: int = 0
     total: int = 0
-    """How much of the step is done; 0 where that is not known."""
-    outcome: Outcome = "running"
+    """Units of the step in all, ``done`` of which are done; 0 if not known."""
+    outcome: RunOutcome = "running"
     message: str = ""
-    """The version that it made, or a sentence that says what went wrong."""
+    """The version that it made, or a sentence on what went wrong."""
     undelivered: int = 0
-    """Webhooks that could not be told of what came of it."""
+    """Webhooks that could not be notified of the outcome."""
     unexported: tuple[str, ...] = ()
     """A sentence for each place that its version could not be exported to."""
 
@@ -52,7 +52,7 @@ def encode_run(run: Run) -> bytes:
 
 
 def decode_run(value: bytes) -> Run:
-    """Read a record; raises Undecodable where it is not one."""
+    """Reads a record; raises Undecodable if the bytes are not one."""
     try:
         return _DECODER.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

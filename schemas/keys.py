@@ -1,4 +1,4 @@
-"""Key names in the signal store. One hash tag a partition, so that a commit stays in one slot."""
+"""Key names in the signal store. Each partition has one hash tag, so that a commit stays in one slot."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Signal(StrEnum):
 
 
 FOLLOWED: Final = frozenset({Signal.AGGREGATES, Signal.ITEMS})
-"""Signals whose changes every API process follows; a commit of these also records which keys changed."""
+"""Signals whose changes every API process follows. Their commits also record which keys changed."""
 
 
 def values_key(prefix: str, partition: int, signal: str) -> str:
@@ -30,7 +30,7 @@ def fence_key(prefix: str, partition: int, signal: str) -> str:
 
 
 def commits_key(prefix: str, partition: int, signal: str) -> str:
-    """The sorted set of a followed signal's last commits, scored by their offsets: which keys each has written or removed."""
+    """The sorted set of a followed signal's last commits, scored by offset. Each names the keys that it wrote or removed."""
     return f"{prefix}{{p{partition}}}:commits:{signal}"
 
 
@@ -40,10 +40,10 @@ def user_key(user_id: str) -> str:
 
 
 def anonymous_key(anonymous_id: str) -> str:
-    """The key of a guest's value."""
+    """The key of an anonymous user's value."""
     return f"a:{anonymous_id}"
 
 
 def session_key(session_id: str) -> str:
-    """The key of a value known by its session alone."""
+    """The key of the value of a session without a user."""
     return f"s:{session_id}"

@@ -1,4 +1,4 @@
-"""What the ``models`` topic says: the pointer has moved. A hint only; the pointer in the store is the truth."""
+"""The records of the ``models`` topic. They are hints that the active version changed; the pointer in the store is the truth."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def encode_hint(hint: ModelHint) -> bytes:
 
 
 def decode_hint(value: bytes) -> ModelHint:
-    """Read a hint; raises Undecodable where it is not one."""
+    """Reads a hint; raises Undecodable if the bytes are not one."""
     try:
         return _DECODER.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

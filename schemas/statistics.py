@@ -17,22 +17,22 @@ PERIODS: Final[tuple[Period, ...]] = ("day", "week", "month", "all")
 EVERY: Final = ""
 """The category that stands for all of them."""
 RATINGS: Final = "statistics/ratings"
-"""Under which name the model of predicted ratings is published."""
+"""The name under which the model of predicted ratings is published."""
 MOST: Final = 100
-"""Items of one table."""
+"""Most items of one table."""
 
 
-class Ranked(msgspec.Struct, frozen=True):
-    """An item in its place."""
+class RankedItem(msgspec.Struct, frozen=True):
+    """One item of a ranked table."""
 
     item_id: str
     title: str | None
     figures: dict[str, float]
-    """What it is ranked by first; then what that is made of."""
+    """First the figure that items are ranked by, then the figures that it is computed from."""
 
 
-class Prior(msgspec.Struct, frozen=True):
-    """What a rating's average begins with: so many ratings of the mean."""
+class RatingPrior(msgspec.Struct, frozen=True):
+    """The prior of an average rating: ``ratings`` more ratings of the value ``mean``."""
 
     mean: float
     ratings: float
@@ -44,18 +44,18 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     period: Period
     as_of: datetime | None
-    """The newest event's time, which periods end at; None where there is none."""
-    categories: dict[str, list[Ranked]]
+    """The time of the newest event, at which periods end; None if there is no event."""
+    categories: dict[str, list[RankedItem]]
     """The best MOST items of each category, and of EVERY."""
-    priors: dict[str, Prior] = {}
-    """Of the best rated, by category."""
+    priors: dict[str, RatingPrior] = {}
+    """The priors of the best-rated table, by category."""
 
 
 _DECODER = msgspec.json.Decoder(Statistics)
 
 
 def document_of(kind: Kind, period: Period) -> str:
-    """Under which name a table is published."""
+    """The name under which a table is published."""
     return f"statistics/{kind}/{period}"
 
 
@@ -65,7 +65,7 @@ def encode_statistics(statistics: Statistics) -> bytes:
 
 
 def decode_statistics(value: bytes) -> Statistics:
-    """Read a table; raises Undecodable where it is none."""
+    """Reads a table; raises Undecodable if the bytes are not one."""
     try:
         return _DECODER.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""What an event of a type counts in training: one number, or steps by the event's value."""
+"""The weight of an event type in training: one number, or steps by the event's value."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import NamedTuple
 from schemas.errors import ConfigurationInvalid
 
 
-class Step(NamedTuple):
-    """From this value on (until the next step's), an event of the type has this weight."""
+class WeightStep(NamedTuple):
+    """The weight of events whose value is at least ``at_least``, and below that of the next step."""
 
     at_least: float
     weight: float
 
 
-Weight = float | tuple[Step, ...]
+Weight = float | tuple[WeightStep, ...]
 
 
 def parse_weights(text: str) -> dict[str, Weight]:
@@ -27,9 +27,9 @@ def parse_weights(text: str) -> dict[str, Weight]:
     """
     weights: dict[str, Weight] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
-        kind, _, said = (piece.strip() for piece in part.partition("="))
+        kind, _, weight = (piece.strip() for piece in part.partition("="))
         try:
-            weights[kind] = _weight(said)
+            weights[kind] = _weight(weight)
         except ValueError as error:
             raise ConfigurationInvalid(
                 f"'{part}' is no weight of a type: write --weights view=1,purchase=5, or steps by the event's value "
@@ -41,7 +41,7 @@ def parse_weights(text: str) -> dict[str, Weight]:
 def _weight(text: str) -> Weight:
     if ":" not in text:
         return _number(text)
-    steps = tuple(Step(*map(_number, each.split(":", 1))) for each in text.split("/"))
+    steps = tuple(WeightStep(*map(_number, step.split(":", 1))) for step in text.split("/"))
     if any(before.at_least >= after.at_least for before, after in pairwise(steps)):
         raise ValueError(text)
     return steps
@@ -56,10 +56,10 @@ def _number(text: str) -> float:
 
 def describe(weights: Mapping[str, Weight]) -> str:
     """The weights as ``parse_weights`` reads them."""
-    return ",".join(f"{kind}={_said(weight)}" for kind, weight in weights.items())
+    return ",".join(f"{kind}={_weight_text(weight)}" for kind, weight in weights.items())
 
 
-def _said(weight: Weight) -> str:
+def _weight_text(weight: Weight) -> str:
     if not isinstance(weight, tuple):
         return f"{weight:g}"
     return "/".join(f"{step.at_least:g}:{step.weight:g}" for step in weight)

@@ -15,7 +15,7 @@ from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, ope
 from deploy.wiring.training import BY_HAND, jobs_of
 from offline.jobs.runs import recorded
 from offline.statistics import statistics as made
-from schemas.statistics import EVERY, Period, Ranked, Statistics
+from schemas.statistics import EVERY, Period, RankedItem, Statistics
 
 _HEADS = {"best-rated": "Best rated", "most-viewed": "Most viewed", "rising": "Rising"}
 
@@ -50,7 +50,7 @@ def statistics(
         _show(each, items[:count], category)
 
 
-def _show(each: Statistics, items: list[Ranked], category: str) -> None:
+def _show(each: Statistics, items: list[RankedItem], category: str) -> None:
     title = f"{_HEADS[each.kind]}, {each.period}{f', {category}' if category else ''}"
     if not items:
         console.print(f"{title}: nothing in this period.")

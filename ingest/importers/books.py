@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.importing.base import FileImporter, FileRow, RowFaults, found
+from ingest.importing.base import FileImporter, FileRow, RowFaults, find_file
 from ingest.importing.files import TableRow, header, rows
 from ingest.importing.ordering import events_in_order
 
@@ -24,7 +24,7 @@ class Goodbooks(FileImporter):
     @classmethod
     def recognises(cls, folder: Path) -> bool:
         """Either file."""
-        return found(folder, "books.csv") is not None or header(folder, "ratings.csv") == list(cls._columns)
+        return find_file(folder, "books.csv") is not None or header(folder, "ratings.csv") == list(cls._columns)
 
     def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Books with their authors, language and year."""

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.importing.base import FileImporter, FileRow, RowFaults, found
+from ingest.importing.base import FileImporter, FileRow, RowFaults, find_file
 from ingest.importing.files import TableRow, objects, rows
 from ingest.importing.ordering import DatedEvent, events_by_time, events_in_order
-from schemas.weights import Step, Weight
+from schemas.weights import Weight, WeightStep
 
 _HOUR: Final = 3_600.0
 _BY_HOURS: Final[Mapping[str, Weight]] = {
-    "dwell": (Step(0.0, 0.5), Step(_HOUR, 1.0), Step(10 * _HOUR, 2.0), Step(100 * _HOUR, 3.0))
+    "dwell": (WeightStep(0.0, 0.5), WeightStep(_HOUR, 1.0), WeightStep(10 * _HOUR, 2.0), WeightStep(100 * _HOUR, 3.0))
 }
 """A game tried for minutes says half of one that was played for an hour; from there on, ten times the hours say one
 more."""
@@ -32,7 +32,7 @@ class Steam(FileImporter):
     @classmethod
     def recognises(cls, folder: Path) -> bool:
         """Either file."""
-        return any(found(folder, name) for name in (*cls.needs, *cls.uses))
+        return any(find_file(folder, name) for name in (*cls.needs, *cls.uses))
 
     def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Each game once, by its number, or by its title where the file has no numbers."""

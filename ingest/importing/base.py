@@ -1,4 +1,4 @@
-"""What an importer is, and how it tells of rows that it cannot read."""
+"""The port of importers, the base class of file importers, and the count of rows that cannot be read."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Final, NamedTuple, Protocol
 from schemas.weights import Weight
 
 MAX_NAMED_FAULTS: Final = 5
-"""How many malformed rows are named; the others are only counted."""
+"""Most malformed rows that are named; the others are only counted."""
 
 
 class SourceLine(NamedTuple):
-    """A line of a file, counted from 1; as text, how it is named to a person."""
+    """A line of a file, counted from 1. Its text is what people read."""
 
     file: str
     line: int
@@ -23,52 +23,52 @@ class SourceLine(NamedTuple):
 
 
 ReadProgress = Callable[[str, int, int], None]
-"""Told how far a file is read: its name, its bytes so far and in all."""
+"""Called with a file's name, the bytes read so far, and its size."""
 
 
 def ignore_progress(_name: str, _done: int, _total: int) -> None:
-    """Nobody watches."""
+    """Does nothing."""
 
 
 class RowFaults:
-    """What an import notes while it reads: malformed rows, counted and the first few named, and how far a file is."""
+    """Counts malformed rows and names the first few; passes on how far a file is read."""
 
     def __init__(self, count: int = 0, watch: ReadProgress = ignore_progress) -> None:
         self.count = count
         self.named: list[str] = []
         self.watch = watch
         self.expected: int | None = None
-        """Events in all, once they have all been read."""
+        """Number of all events; None until they have been read."""
 
     def note(self, where: object, reason: str) -> None:
-        """Count a row and keep what is wrong with it, if it is one of the first."""
+        """Counts a malformed row, and names it if it is one of the first."""
         self.count += 1
         if len(self.named) < MAX_NAMED_FAULTS:
             self.named.append(f"{where}: {reason}")
 
 
 class FileRow(dict[str, Any]):
-    """An item or event that one line of a file says, with that line's place."""
+    """An item or event that was read from one line of a file, with that line."""
 
     __slots__ = ("where",)
 
-    def __init__(self, said: dict[str, Any], where: SourceLine) -> None:
-        super().__init__(said)
+    def __init__(self, fields: dict[str, Any], where: SourceLine) -> None:
+        super().__init__(fields)
         self.where = where
 
 
 class UserRow(NamedTuple):
-    """A user as a data set has it."""
+    """A user of a data set."""
 
     user_id: str
     attributes: dict[str, Any]
 
 
 class Importer(Protocol):
-    """A data set. Its rows come out the same, in the same order, every time: resuming counts on it.
+    """A data set. It gives the same rows in the same order every time; resuming depends on that.
 
-    Rows are what a client would send, so they pass the collector's validation; a file's own faults go to ``faults``.
-    Raises DatasetUnknown where a file cannot be read.
+    Rows are what a client would send; they pass the collector's validation. Malformed lines go to ``faults``.
+    Raises DatasetUnknown if a file cannot be read.
     """
 
     @property
@@ -77,40 +77,40 @@ class Importer(Protocol):
 
     @property
     def types(self) -> frozenset[str]:
-        """Types of events beyond the usual ones."""
+        """Event types that are not built in."""
 
     @property
     def weights(self) -> Mapping[str, Weight]:
-        """What its types of events count in training, where that is not the default."""
+        """Training weights of its event types, where they differ from the default."""
 
     @property
     def paths(self) -> Sequence[Path]:
         """The files that it reads."""
 
     def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
-        """Items as the bulk call takes them."""
+        """Items, as for ``POST /v1/items``."""
 
     def users(self, faults: RowFaults) -> Iterator[UserRow]:
-        """Users; their attributes are coarsened later."""
+        """Users; validation generalizes their attributes."""
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Events in order of time, each with an ``event_id`` that is the same at every import.
 
-        A set without times comes in the order of its files: then each event's time is that of its import, so that
-        what stands later in the files counts as newer.
+        A data set without times is read in the order of its files. Each event then gets the time of its import, so
+        that later rows count as newer.
         """
 
 
 class FileImporter:
-    """An importer's usual answers: a folder, no items, no users, no types of its own."""
+    """The base of importers of a folder: no items, no users, no types of its own."""
 
     dataset = ""
     aliases: tuple[str, ...] = ()
-    """Other names under which a user may ask for it."""
+    """Other names of the data set, for the command line."""
     needs: tuple[str, ...] = ()
     """The files by which a folder is recognised."""
     uses: tuple[str, ...] = ()
-    """Further files that are read where they are there."""
+    """Further files that are read if they exist."""
     order = 100
     """Importers are tried in this order; equal ones by the names of their modules."""
     types: frozenset[str] = frozenset()
@@ -121,17 +121,17 @@ class FileImporter:
 
     @classmethod
     def recognises(cls, folder: Path) -> bool:
-        """Whether the folder holds every file that this importer needs (packed or not)."""
-        return all(found(folder, name) is not None for name in cls.needs)
+        """True if the folder holds every file that this importer needs, packed or not."""
+        return all(find_file(folder, name) is not None for name in cls.needs)
 
     @property
     def paths(self) -> Sequence[Path]:
-        """The files that it needs, and those that it uses if they are there."""
-        return [path for name in (*self.needs, *self.uses) if (path := found(self.folder, name))]
+        """The files that it needs, and those of ``uses`` that exist."""
+        return [path for name in (*self.needs, *self.uses) if (path := find_file(self.folder, name))]
 
     def path(self, name: str) -> Path | None:
-        """A file of the folder, packed or not."""
-        return found(self.folder, name)
+        """A file of the folder, packed or not; None if it does not exist."""
+        return find_file(self.folder, name)
 
     def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - most sets name no items
         """None."""
@@ -146,6 +146,6 @@ class FileImporter:
         return iter(())
 
 
-def found(folder: Path, name: str) -> Path | None:
-    """The file of that name in the folder, or the same packed with gzip."""
+def find_file(folder: Path, name: str) -> Path | None:
+    """The file of this name in the folder, or the same packed with gzip; None if there is neither."""
     return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)

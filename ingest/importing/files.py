@@ -1,4 +1,4 @@
-"""Text files row by row, plain or gzip, in any encoding; a line that cannot be read is a fault, not the end."""
+"""Reads text files row by row, plain or gzip, in any encoding. A line that cannot be read is counted as a fault."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple, TypeVar, cast
 
-from ingest.importing.base import RowFaults, SourceLine, found
+from ingest.importing.base import RowFaults, SourceLine, find_file
 from ingest.validation.jsontext import parse
 from schemas.errors import DatasetUnknown
 
 _MILLIS: Final = 1e11
 _MICROS: Final = 1e14
 _NANOS: Final = 1e17
-_PATIENCE: Final = 1_000
-"""Malformed rows before the first good one after which a file is not what it is taken for."""
-_TOLD: Final = 8_192
-"""Lines between two words on how far a file is read."""
+_MAX_LEADING_FAULTS: Final = 1_000
+"""A file is refused if it begins with this many malformed rows."""
+_PROGRESS_LINES: Final = 8_192
+"""Lines between two reports of progress."""
 
 _PYTHON: Final = ("{'", "{u'", '{u"')
 
@@ -31,11 +31,11 @@ T = TypeVar("T")
 
 
 class CellInvalid(ValueError):
-    """What a column holds is not what it should; the text names the column."""
+    """A cell has the wrong form; the text names its column."""
 
 
 class TableRow(NamedTuple):
-    """One row: the line that it ends on, and its cells by column."""
+    """One row: the line on which it ends, and its cells by column."""
 
     place: SourceLine
     cells: dict[str, Any]
@@ -54,7 +54,7 @@ class TableRow(NamedTuple):
         return self._read(column, parse_timestamp, "a time: epoch seconds or ms, or ISO")
 
     def time_as(self, column: str, form: str) -> float:
-        """The same of a time in UTC that is written in this ``strptime`` form; raises CellInvalid."""
+        """The time in UTC that a column holds in this ``strptime`` form, in seconds since 1970; raises CellInvalid."""
         return self._read(column, lambda text: datetime.strptime(text, form).replace(tzinfo=UTC).timestamp(), "a time")
 
     def _read(self, column: str, read: Callable[[Any], T], wanted: str) -> T:
@@ -66,7 +66,7 @@ class TableRow(NamedTuple):
 
 
 def lines(path: Path, encoding: str, faults: RowFaults) -> Iterator[str]:
-    """The file's lines; one that is not in the encoding is a fault and comes as an empty line."""
+    """The lines of a file; a line that is not in the encoding is a fault and is returned empty."""
     with _opened(path, faults) as file:
         try:
             for number, line in enumerate(file, 1):
@@ -81,7 +81,7 @@ def lines(path: Path, encoding: str, faults: RowFaults) -> Iterator[str]:
 
 @contextmanager
 def _opened(path: Path, faults: RowFaults) -> Iterator[Iterable[bytes]]:
-    """The file's lines as bytes, unpacked; tells how far it is. Raises DatasetUnknown where it cannot be opened."""
+    """The lines of a file as bytes, unpacked; reports progress. Raises DatasetUnknown if it cannot be opened."""
     try:
         raw = path.open("rb")
     except OSError as error:
@@ -95,7 +95,7 @@ def _opened(path: Path, faults: RowFaults) -> Iterator[Iterable[bytes]]:
 def _watched(unpacked: IO[bytes], raw: IO[bytes], path: Path, faults: RowFaults) -> Iterator[bytes]:
     total = path.stat().st_size
     for number, line in enumerate(unpacked):
-        if number % _TOLD == 0:
+        if number % _PROGRESS_LINES == 0:
             faults.watch(path.name, raw.tell(), total)
         yield line
     faults.watch(path.name, total, total)
@@ -111,10 +111,10 @@ def rows(
     encoding: str = "utf-8",
     quoted: bool = True,
 ) -> Iterator[TableRow]:
-    """The file's rows; its first line names the columns unless they are given. Rows of another length are faults.
+    """The rows of a file. Its first line names the columns unless they are given. Rows of another length are faults.
 
-    ``delimiter`` may be longer than a character where nothing is quoted. Raises DatasetUnknown where the first line
-    lacks a column that is needed.
+    ``delimiter`` may have several characters if nothing is quoted. Raises DatasetUnknown if the first line lacks a
+    column of ``needs``.
     """
     text = lines(path, encoding, faults)
     if len(delimiter) > 1:
@@ -149,23 +149,23 @@ def _rows(reader: Any, names: Sequence[str], file: str, faults: RowFaults) -> It
 
 
 def header(folder: Path, name: str) -> list[str]:
-    """The columns that the first line of a folder's CSV file names; none where there is no such file."""
-    path = found(folder, name)
+    """The columns that the first line of a folder's CSV file names; empty if there is no such file."""
+    path = find_file(folder, name)
     return next(csv.reader(lines(path, "utf-8", RowFaults())), []) if path else []
 
 
 def objects(path: Path, faults: RowFaults) -> Iterator[TableRow]:
-    """The objects of a file of JSON lines; some older sets write Python's dictionaries instead."""
+    """The objects of a file of JSON lines, or of Python dictionaries as some older data sets have them."""
     for number, line in enumerate(lines(path, "utf-8", faults), 1):
         if not line.strip():
             continue
         try:
-            thing = _python(line) if line.startswith(_PYTHON) else parse(line.encode())
+            parsed = _python(line) if line.startswith(_PYTHON) else parse(line.encode())
         except ValueError as error:
             faults.note(SourceLine(path.name, number), f"is not JSON: {error}")
             continue
-        if isinstance(thing, dict):
-            yield TableRow(SourceLine(path.name, number), thing)
+        if isinstance(parsed, dict):
+            yield TableRow(SourceLine(path.name, number), parsed)
         else:
             faults.note(SourceLine(path.name, number), "is not a JSON object")
 
@@ -180,9 +180,9 @@ def _python(line: str) -> Any:
 def readable(
     source: Iterable[TableRow], make: Callable[[TableRow], T | None], faults: RowFaults
 ) -> Iterator[tuple[TableRow, T]]:
-    """The rows and what is made of them, without those that ``make`` passes over; CellInvalid is a fault.
+    """Each row with the result of ``make``, without rows for which it returns None; CellInvalid is a fault.
 
-    Raises DatasetUnknown where none of the first rows can be read: it is another file than was thought.
+    Raises DatasetUnknown if none of the first rows can be read: the file is not what it was recognised as.
     """
     good, before = False, faults.count
     for row in source:
@@ -190,7 +190,7 @@ def readable(
             made = make(row)
         except CellInvalid as error:
             faults.note(row.place, str(error))
-            if not good and faults.count - before >= _PATIENCE:
+            if not good and faults.count - before >= _MAX_LEADING_FAULTS:
                 break
             continue
         good = True
@@ -201,7 +201,7 @@ def readable(
 
 
 def parse_timestamp(text: str) -> float:
-    """Seconds since 1970 of an epoch time (s, ms, µs or ns, told by its size) or an ISO time (UTC where it says none).
+    """Seconds since 1970 of an epoch time (s, ms, µs or ns, by its size) or an ISO time (UTC if it has no offset).
 
     Raises ValueError.
     """
@@ -219,5 +219,5 @@ def parse_timestamp(text: str) -> float:
 @lru_cache(maxsize=1_024)
 def slug(text: str, limit: int = 24) -> str:
     """A name made of lower-case ASCII letters, digits and dashes."""
-    kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in text.lower())
-    return "-".join(filter(None, kept.split("-")))[:limit]
+    dashed = "".join(c if c.isascii() and c.isalnum() else "-" for c in text.lower())
+    return "-".join(filter(None, dashed.split("-")))[:limit]

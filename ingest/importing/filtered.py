@@ -1,4 +1,4 @@
-"""A data set without the people and items that a filter leaves out; its events are read twice."""
+"""A data set without the users and items that a filter removes; its events are read twice."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from schemas.weights import Weight
 
 
 class Filtered:
-    """Implements Importer. Who had what is counted in a reading of its own, before the first row.
+    """Implements Importer. A first reading of the events counts which user had which item.
 
-    People without a name count as their guest or their session. Being shown an item is not having it. What names no item (a search) stays with its person. Raises
-    ConfigurationInvalid where the filter leaves nothing.
+    An event without a user counts for its anonymous user or session. Impressions do not count. Events without an item,
+    such as searches, are kept if their user is. Raises ConfigurationInvalid if the filter leaves nothing.
     """
 
     def __init__(self, importer: Importer, rules: Filter) -> None:
@@ -27,17 +27,17 @@ class Filtered:
 
     @property
     def types(self) -> frozenset[str]:
-        """Those of the whole."""
+        """As in the whole data set."""
         return self._importer.types
 
     @property
     def weights(self) -> Mapping[str, Weight]:
-        """Those of the whole."""
+        """As in the whole data set."""
         return self._importer.weights
 
     @property
     def paths(self) -> Sequence[Path]:
-        """Those of the whole."""
+        """As in the whole data set."""
         return self._importer.paths
 
     def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
@@ -46,14 +46,15 @@ class Filtered:
         return (item for item in self._importer.items(faults) if kept.has_item(item["item_id"]))
 
     def users(self, faults: RowFaults) -> Iterator[UserRow]:
-        """The people who are kept."""
+        """The users that are kept."""
         kept = self._kept(faults)
         return (user for user in self._importer.users(faults) if kept.has_person(f"u{user.user_id}"))
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
-        """The events of people who are kept about items that are."""
+        """The events of kept users on kept items."""
         kept = self._kept(faults)
-        return (left for event in self._importer.events(faults) if (left := _left(event, kept)) is not None)
+        events = (_without_removed_items(event, kept) for event in self._importer.events(faults))
+        return (event for event in events if event is not None)
 
     def _kept(self, faults: RowFaults) -> KeptIds:
         if self._decided is None:
@@ -62,7 +63,7 @@ class Filtered:
 
     def _count(self, watch: ReadProgress) -> KeptIds:
         kept = KeptIds()
-        # Its faults are noted when the events are read for good.
+        # The second reading counts the faults.
         for event in self._importer.events(RowFaults(watch=watch)):
             if event["type"] != "impression" and event.get("item_id"):
                 kept.count(_person(event), event["item_id"])
@@ -74,8 +75,8 @@ class Filtered:
         return kept
 
 
-def _left(event: dict[str, Any], kept: KeptIds) -> dict[str, Any] | None:
-    """The event, without shown items that are not kept; None where nothing is left of it."""
+def _without_removed_items(event: dict[str, Any], kept: KeptIds) -> dict[str, Any] | None:
+    """The event, without shown items that are not kept; None if nothing is left of it."""
     if not kept.has_person(_person(event)) or ("item_id" in event and not kept.has_item(event["item_id"])):
         return None
     if "impression" in event:
@@ -85,7 +86,7 @@ def _left(event: dict[str, Any], kept: KeptIds) -> dict[str, Any] | None:
 
 
 def _person(event: Mapping[str, Any]) -> str:
-    """Whose event it is, as the log's partition key says it, told apart by the kind of name."""
+    """The user, anonymous user or session of an event, with a letter for the kind."""
     for kind, field in (("u", "user_id"), ("a", "anonymous_id"), ("s", "session_id")):
         if name := event.get(field):
             return f"{kind}{name}"

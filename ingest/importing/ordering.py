@@ -1,4 +1,4 @@
-"""Events in order of time, however many: sorted runs on disk, then merged (external merge sort)."""
+"""Sorts any number of events by time: sorted runs on disk are merged (external merge sort)."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ _KEY: Final = itemgetter(0, 1)
 def events_by_time(
     rows: Iterable[TableRow], make: Callable[[TableRow], DatedEvent | None], faults: RowFaults
 ) -> Iterator[FileRow]:
-    """The events that are made of rows, in order of time; CellInvalid makes a row a fault."""
+    """The events that ``make`` returns for the rows, in order of time; CellInvalid makes a row a fault."""
     made = readable(rows, make, faults)
-    return by_time(((at, row.place.line, row.place.file, event) for row, (at, event) in made), faults)
+    return by_time(((time, row.place.line, row.place.file, event) for row, (time, event) in made), faults)
 
 
 def events_in_order(
     rows: Iterable[TableRow], make: Callable[[TableRow], dict[str, Any] | None], faults: RowFaults
 ) -> Iterator[FileRow]:
-    """The events of rows that have no times, in the order of the file."""
+    """The events that ``make`` returns for rows without times, in the order of the file."""
     return (FileRow(event, row.place) for row, event in readable(rows, make, faults))
 
 
 def by_time(events: Iterable[SortableEvent], faults: RowFaults, run: int = RUN) -> Iterator[FileRow]:
-    """The events with their ``occurred_at``, by time and then by row; holds ``run`` of them at a time."""
+    """The events with their ``occurred_at``, by time and then by row; holds ``run`` of them in memory."""
     source = iter(events)
     first = sorted(islice(source, run), key=_KEY)
     with ExitStack() as stack:
@@ -55,14 +55,14 @@ def by_time(events: Iterable[SortableEvent], faults: RowFaults, run: int = RUN) 
                 runs.append(_read(_spilled(chunk, stack)))
                 count += len(chunk)
         faults.expected = count
-        for at, number, file, event in heapq.merge(*runs, key=_KEY):
-            event["occurred_at"] = _time(at)
+        for time, number, file, event in heapq.merge(*runs, key=_KEY):
+            event["occurred_at"] = _time(time)
             yield FileRow(event, SourceLine(file, number))
 
 
-def _time(at: float) -> datetime | None:
+def _time(seconds: float) -> datetime | None:
     try:
-        return _EPOCH + timedelta(seconds=at)
+        return _EPOCH + timedelta(seconds=seconds)
     except (OverflowError, ValueError):
         # Validation refuses it by name.
         return datetime.min.replace(tzinfo=UTC)
@@ -71,7 +71,7 @@ def _time(at: float) -> datetime | None:
 def _spilled(chunk: list[SortableEvent], stack: ExitStack) -> IO[bytes]:
     file = tempfile.TemporaryFile(prefix="freshet-import-")  # noqa: SIM115 - the stack closes it
     stack.enter_context(file)
-    file.writelines(msgspec.json.encode(each) + b"\n" for each in chunk)
+    file.writelines(msgspec.json.encode(event) + b"\n" for event in chunk)
     file.seek(0)
     return file
 

@@ -1,4 +1,4 @@
-"""Where data sets are published, and how what was fetched is checked and unpacked."""
+"""Downloads published data sets, checks their MD5 sums and unpacks them."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ SETS: Final = {name: Published((f"{_GROUPLENS}{name}.zip",), f"{_GROUPLENS}{name
     "goodbooks": Published(("https://github.com/zygmuntz/goodbooks-10k/releases/download/v1.0/goodbooks-10k.zip",)),
     "steam-reviews": Published((f"{_UCSD}steam/steam_reviews.json.gz", f"{_UCSD}steam/steam_games.json.gz")),
 }
-"""By name. RetailRocket, Deskdrop and Steam's plays (Kaggle), MIND and Diginetica want an account or a consent."""
+"""Data sets by name. RetailRocket, Deskdrop, Steam's plays (Kaggle), MIND and Diginetica need an account or a consent."""
 
 
 def downloaded(dataset: str, folder: Path, fetch: Fetch) -> Path:
-    """A data set's folder, fetched and unpacked; what is there already is not fetched again.
+    """Fetches and unpacks a data set; returns its folder. Files that exist are not fetched again.
 
     ``amazon:Category`` is one category of 2023. Raises NotFetched, ConfigurationInvalid for a set that cannot be
     fetched by itself, DatasetUnknown where a file is not what its publisher says.
@@ -72,17 +72,17 @@ def _published(dataset: str) -> Published:
 
 
 def _check(path: Path, sums: Path) -> None:
-    """Compare with the published sum; a file that is another one is removed."""
+    """Compares a file with its published MD5 sum, and removes it if they differ; raises DatasetUnknown then."""
     wanted = _MD5.search(sums.read_bytes())
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if wanted is not None and wanted[0].decode() != found:
+        actual = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if wanted is not None and wanted[0].decode() != actual:
         path.unlink()
-        raise DatasetUnknown(f"{path} is not the file that was published (its MD5 is {found}); run it again")
+        raise DatasetUnknown(f"{path} is not the file that was published (its MD5 is {actual}); run it again")
 
 
 def _unpack(path: Path, folder: Path) -> None:
-    """Put the archive's files side by side into the folder."""
+    """Unpacks the archive's files into the folder, without subfolders."""
     try:
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from schemas.errors import ConfigurationInvalid
 from schemas.events import MAX_AHEAD
-from schemas.weights import Step, Weight
+from schemas.weights import Weight, WeightStep
 
 DAY: Final = 86_400.0
 
@@ -19,14 +19,14 @@ DEFAULT_WEIGHTS: Final[Mapping[str, Weight]] = MappingProxyType(
     {
         "click": 1.0,
         "view": 1.0,
-        "dwell": (Step(10.0, 0.5), Step(60.0, 1.0), Step(300.0, 2.0)),
+        "dwell": (WeightStep(10.0, 0.5), WeightStep(60.0, 1.0), WeightStep(300.0, 2.0)),
         "comment": 2.0,
         "bookmark": 3.0,
         "cart": 3.0,
         "share": 3.0,
         "like": 4.0,
         "purchase": 5.0,
-        "rating": (Step(3.0, 1.0), Step(4.0, 3.0), Step(5.0, 5.0)),
+        "rating": (WeightStep(3.0, 1.0), WeightStep(4.0, 3.0), WeightStep(5.0, 5.0)),
     }
 )
 """Where looking at an item counts 1. A dwell's steps are seconds, a rating's are stars out of five; below the first

@@ -18,7 +18,7 @@ from offline.data.archive import Progress, quiet
 from offline.publishing.export import Exports
 from offline.publishing.webhooks import Notice, NoticeKind, Tell, nobody
 from schemas.errors import FreshetError, JobStoreUnavailable, LeaseLost, ModelRefused, NothingToTrain
-from schemas.jobs import Outcome, Run
+from schemas.jobs import Run, RunOutcome
 from schemas.ports import Clock, Lease, ModelStore, RunStore
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ class Running:
             if due:
                 self._put()
 
-    def say(self, outcome: Outcome, message: str) -> None:
+    def say(self, outcome: RunOutcome, message: str) -> None:
         """Sets the outcome of the run. A later failure overrides it."""
         self.run = msgspec.structs.replace(self.run, outcome=outcome, message=message)
 
@@ -231,7 +231,7 @@ def _renew(lease: Lease, name: str, token: int, running: Running, ended: threadi
             _log.warning("lease_not_renewed", job=name, reason=str(error))
 
 
-def _outcome_of(error: BaseException) -> tuple[Outcome, str]:
+def _outcome_of(error: BaseException) -> tuple[RunOutcome, str]:
     if isinstance(error, ModelRefused):
         return "refused", str(error)
     if isinstance(error, NothingToTrain):

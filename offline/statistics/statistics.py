@@ -32,8 +32,8 @@ from schemas.statistics import (
     RATINGS,
     Kind,
     Period,
-    Prior,
-    Ranked,
+    RankedItem,
+    RatingPrior,
     Statistics,
     document_of,
     encode_statistics,
@@ -118,7 +118,7 @@ def _table(
         period=period,
         as_of=datetime.fromtimestamp(times.last_us / _US, UTC),
         categories={category: [_ranked(row, metadata) for row in of_it] for category, of_it in by_category.items()},
-        priors={name: Prior(of_it[0]["prior_mean"], PRIOR) for name, of_it in by_category.items()}
+        priors={name: RatingPrior(of_it[0]["prior_mean"], PRIOR) for name, of_it in by_category.items()}
         if kind == "best-rated"
         else {},
     )
@@ -148,11 +148,11 @@ def _arguments(kind: Kind, period: Period, times: _Times) -> dict[str, Any]:
     return {"began_us": began, "earlier_us": earlier, "spans": spans, "prior": PRIOR, "most": MOST}
 
 
-def _ranked(row: dict[str, Any], metadata: Metadata) -> Ranked:
+def _ranked(row: dict[str, Any], metadata: Metadata) -> RankedItem:
     item = metadata.items.get(row["item_id"])
     left_out = ("category", "item_id", "prior_mean")
     figures = {name: float(value) for name, value in row.items() if name not in left_out}
-    return Ranked(row["item_id"], None if item is None else item.title, figures)
+    return RankedItem(row["item_id"], None if item is None else item.title, figures)
 
 
 def _categorize(connection: duckdb.DuckDBPyConnection, metadata: Metadata) -> None:
@@ -195,6 +195,6 @@ def _dollars(sql: str, arguments: Mapping[str, Any]) -> str:
 
 def selected(
     found: list[Statistics], period: Period, category: str = EVERY
-) -> Iterator[tuple[Statistics, list[Ranked]]]:
+) -> Iterator[tuple[Statistics, list[RankedItem]]]:
     """The tables of one period and category, one of each kind."""
     return ((each, each.categories.get(category, [])) for each in found if each.period == period)

@@ -1,4 +1,4 @@
-"""How values become bytes: JSON on the log, packed MessagePack in the signal store."""
+"""The codec of events on the log: JSON."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def encode_event(event: LoggedEvent) -> bytes:
 
 
 def decode_event(value: bytes, timestamp_ms: int | None = None) -> LoggedEvent:
-    """Read an event from the log; raises Undecodable where it is not one.
+    """Reads an event from the log; raises Undecodable if the bytes are not one.
 
-    ``timestamp_ms`` is when the log took it. An event from much later than that was never checked by a
-    collector, and would outweigh everything else in a decayed count.
+    ``timestamp_ms`` is when the log received it. An event whose time is much later was not validated by a collector.
+    In a decayed count it would outweigh all other events.
     """
     try:
         event = _EVENT_DECODER.decode(value)

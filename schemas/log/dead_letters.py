@@ -1,4 +1,4 @@
-"""A record that could not be decoded or applied, with where it stood and why."""
+"""Dead letters: records that could not be decoded or applied, with their coordinates and the reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas.log.records import Record
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """One refused record: original bytes (base64), coordinates, who refused it and why."""
+    """One refused record: its original bytes (base64), its coordinates, who refused it and why."""
 
     topic: str
     partition: int
@@ -29,7 +29,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def identity(self) -> str:
-        """The same for every letter of the same refused record, and for no other."""
+        """Equal for all letters of one refused record, and different for any other record."""
         place = f"{self.topic}:{self.partition}:{self.offset}:".encode()
         return blake2b(place + self.original(), digest_size=12).hexdigest()
 
@@ -39,7 +39,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True, tag="resolution"):
-    """Says on the dead-letter topic that a letter was replayed: the letter's ``identity`` and where it is now."""
+    """The record on the dead-letter topic that a letter was replayed: its ``identity``, and its new place."""
 
     identity: str
     topic: str
@@ -71,7 +71,7 @@ def encode_dead_letter(letter: DeadLetter) -> bytes:
 
 
 def decode_dead_letter(value: bytes) -> DeadLetter:
-    """Read a dead letter; raises msgspec.DecodeError where it is not one."""
+    """Reads a dead letter; raises msgspec.DecodeError if the bytes are not one."""
     return _DECODER.decode(value)
 
 
@@ -81,5 +81,5 @@ def encode_resolution(resolution: Resolution) -> bytes:
 
 
 def decode_resolution(value: bytes) -> Resolution:
-    """Read a resolution; raises msgspec.DecodeError where it is not one."""
+    """Reads a resolution; raises msgspec.DecodeError if the bytes are not one."""
     return _RESOLUTION.decode(value)

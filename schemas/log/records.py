@@ -1,4 +1,4 @@
-"""What stands on the log: entries to write, records as read, and their positions."""
+"""Entries to append to the log, records read from it, and their positions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from schemas.errors import InvalidToken
 
 
 class OffsetToken(NamedTuple):
-    """Where one record stands on its topic; on the wire ``"partition:offset"``."""
+    """The position of one record on its topic; in text ``"partition:offset"``."""
 
     partition: int
     offset: int
@@ -19,12 +19,13 @@ class OffsetToken(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read ``"17:4211"``; raises InvalidToken on any other form."""
-        left, colon, right = text.partition(":")
-        if not (colon and left.isascii() and left.isdigit() and right.isascii() and right.isdigit()):
+        partition, colon, offset = text.partition(":")
+        digits = all(number.isascii() and number.isdigit() for number in (partition, offset))
+        if not (colon and digits):
             raise InvalidToken(f"'{text[:40]}' is not an offset token; it looks like 17:4211")
-        if len(left) > 6 or len(right) > 18:
+        if len(partition) > 6 or len(offset) > 18:
             raise InvalidToken(f"'{text[:40]}' is not an offset token: a number in it is too large")
-        return cls(int(left), int(right))
+        return cls(int(partition), int(offset))
 
 
 class LogEntry(NamedTuple):
@@ -35,7 +36,7 @@ class LogEntry(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One record as it stands on the log; ``timestamp_ms`` is when the log took it."""
+    """One record of the log; ``timestamp_ms`` is when the log received it."""
 
     topic: str
     partition: int

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from ingest.importing.base import RowFaults, found
+from ingest.importing.base import RowFaults, find_file
 from ingest.importing.files import rows
 from tests.bench.results import Figures, console, datasets
 from tests.e2e.systems import EmbeddedSystem, freshet, recommendations, running, wait_until_ready
@@ -69,7 +69,7 @@ def measure() -> Figures:
 
 def read(folder: Path) -> Iterator[Rating]:
     """The ratings of MovieLens 100k in the order of its file."""
-    path = found(folder, "u.data")
+    path = find_file(folder, "u.data")
     assert path is not None, f"there is no u.data in {folder}; name the folder of data sets with FRESHET_DATASETS"
     for row in rows(path, RowFaults(), delimiter="\t", columns=_COLUMNS, quoted=False):
         user, item, stars, at = row.cells.values()

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from adapters.parquet_archive import ParquetArchive
-from offline.interactions import Parameters, Step, run_duckdb, run_spark
+from offline.interactions import Parameters, WeightStep, run_duckdb, run_spark
 from schemas.events import LoggedEvent
 from schemas.log.codec import encode_event
 from schemas.log.records import Record
@@ -69,7 +69,9 @@ def _rating(row):
     [
         Parameters(now=NOW, half_life_days=0.7),
         Parameters(now=NOW, binary=True, guests=False, item_minimum=2, user_minimum=2),
-        Parameters(now=NOW, weights={"view": (Step(-5.0, 0.1), Step(1e-3, 1e6)), "like": 3.3, "own_type": 0.7}),
+        Parameters(
+            now=NOW, weights={"view": (WeightStep(-5.0, 0.1), WeightStep(1e-3, 1e6)), "like": 3.3, "own_type": 0.7}
+        ),
     ],
     ids=["decayed", "binary", "own weights"],
 )

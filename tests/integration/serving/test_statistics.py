@@ -9,23 +9,23 @@ import pytest
 
 from adapters.sqlite_jobs import SqliteDocuments
 from models.ratings import Ratings
-from schemas.statistics import PERIODS, RATINGS, Prior, Ranked, Statistics, document_of, encode_statistics
+from schemas.statistics import PERIODS, RATINGS, RankedItem, RatingPrior, Statistics, document_of, encode_statistics
 
 
 @pytest.fixture
 def published(embedded):
     documents = SqliteDocuments(embedded.folder)
     items = [
-        Ranked("game/3", "An old title", {"average": 4.5, "ratings": 20.0}),
-        Ranked("game/4", None, {"average": 4.0, "ratings": 9.0}),
-        Ranked("game/never-heard-of", None, {"average": 3.0, "ratings": 1.0}),
+        RankedItem("game/3", "An old title", {"average": 4.5, "ratings": 20.0}),
+        RankedItem("game/4", None, {"average": 4.0, "ratings": 9.0}),
+        RankedItem("game/never-heard-of", None, {"average": 3.0, "ratings": 1.0}),
     ]
     table = Statistics(
         kind="best-rated",
         period="month",
         as_of=datetime(2026, 1, 1, tzinfo=UTC),
         categories={"": items, "group 3": items[:1]},
-        priors={"": Prior(3.5, 10.0)},
+        priors={"": RatingPrior(3.5, 10.0)},
     )
     documents.write(document_of("best-rated", "month"), encode_statistics(table))
     documents.write(RATINGS, Ratings(("game/3",), np.array([0.9], np.float32), 3.5, 5.0, 1.0, 5.0).save())

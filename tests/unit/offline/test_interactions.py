@@ -13,7 +13,7 @@ import sqlglot
 from sqlglot import exp
 
 from adapters.parquet_archive import ParquetArchive
-from offline.interactions import Parameters, Step, run_duckdb, steps
+from offline.interactions import Parameters, WeightStep, run_duckdb, steps
 from schemas.errors import ConfigurationInvalid
 from schemas.log.records import Record
 
@@ -182,7 +182,7 @@ def test_ratings_weigh_by_their_stars_and_low_ones_nothing(interactions):
 
 
 def test_a_site_can_weigh_types_of_its_own(interactions):
-    own = {"stream": (Step(0.0, 0.25), Step(30.0, 2.0)), "view": 0.0}
+    own = {"stream": (WeightStep(0.0, 0.25), WeightStep(30.0, 2.0)), "view": 0.0}
     events = [view(), view(type="stream", item="short", value=29.9), view(type="stream", item="long", value=30)]
     events.append(view(type="stream", item="unknown"))
     expected = {("u:1", "short"): 0.25, ("u:1", "long"): 2.0, ("u:1", "unknown"): 0.25}
@@ -248,7 +248,7 @@ def test_nothing_is_asked_of_the_network(interactions, monkeypatch):
         {"half_life_days": 0.0},
         {"half_life_days": -1.0},
         {"weights": {"view": math.nan}},
-        {"weights": {"dwell": (Step(10.0, 1.0), Step(5.0, 2.0))}},
+        {"weights": {"dwell": (WeightStep(10.0, 1.0), WeightStep(5.0, 2.0))}},
     ],
 )
 def test_parameters_that_cannot_work_are_refused(wrong):

@@ -3,12 +3,17 @@ from __future__ import annotations
 import pytest
 
 from schemas.errors import ConfigurationInvalid
-from schemas.weights import Step, describe, parse_weights
+from schemas.weights import WeightStep, describe, parse_weights
 
 
 def test_weights_are_numbers_or_steps_and_read_as_they_are_written():
     weights = parse_weights("view=1, purchase=5,search=0,rating=3:1/4.5:3")
-    assert weights == {"view": 1.0, "purchase": 5.0, "search": 0.0, "rating": (Step(3.0, 1.0), Step(4.5, 3.0))}
+    assert weights == {
+        "view": 1.0,
+        "purchase": 5.0,
+        "search": 0.0,
+        "rating": (WeightStep(3.0, 1.0), WeightStep(4.5, 3.0)),
+    }
     assert parse_weights(describe(weights)) == weights
 
 
