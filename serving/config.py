@@ -23,6 +23,7 @@ class Settings(SharedSettings, BaseSettings):
 
     host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535, description="Port of the online API.")] = 8000
+    page: Annotated[bool, Field(description="Whether the demo page is served at `/`.")] = False
     store_seconds: Annotated[float, Field(gt=0, description="Deadline of one read of a store.")] = 0.05
     after_seconds: Annotated[float, Field(ge=0, description="Longest wait of a read with after=.")] = 1.0
     poll_seconds: Annotated[

@@ -48,7 +48,10 @@ def create_app(
         raise ConfigurationInvalid(f"FRESHET_RANKING cannot be used: {error}") from error
     app = FastAPI(title="Freshet online API", version="1", lifespan=_running(service, stores))
     app.state.service = service
-    app.include_router(build_web_router(service, events_url=settings.events_url, currency=settings.currency))
+    if settings.page:
+        app.include_router(build_web_router(service, events_url=settings.events_url, currency=settings.currency))
+    else:
+        app.add_api_route("/", _page_is_off, include_in_schema=False)
     app.include_router(build_router(service))
     app.add_exception_handler(HTTPException, _as_problem)
     app.add_middleware(HotPathMiddleware, takes=recommendations_are_asked, endpoint=recommendations_endpoint(service))
@@ -93,6 +96,11 @@ def _running(service: ServingService, stores: Stores) -> Callable[[FastAPI], Abs
                 await run_in_threadpool(part.close)
 
     return lifespan
+
+
+async def _page_is_off() -> Response:
+    detail = "The page is off. Switch it on with FRESHET_PAGE=true, or start `freshet up --page`."
+    return as_response(ProblemError(404, "switched-off", detail))
 
 
 async def _as_problem(_: Request, error: Exception) -> Response:

@@ -49,6 +49,7 @@ def up(
     host: Host = "127.0.0.1",
     port: Port = 8000,
     stack: StackName = None,
+    page: Annotated[bool, typer.Option("--page", help="Also serve the demo page at `/`.")] = False,
     scheduled: Annotated[
         bool, typer.Option("--schedule", help="Also train when it is due, as `freshet schedule`.")
     ] = False,
@@ -60,6 +61,7 @@ def up(
             "`freshet up` is the embedded stack; `freshet cluster-demo` runs the cluster's processes"
         )
     serving = settings_of_tier(ServingSettings, settings)
+    serving = serving.model_copy(update={"page": page or serving.page})
     with listening(host, port) as taken, nearline(settings) as running, ExitStack() as beside:
         if scheduled:
             beside.enter_context(scheduling(settings))
@@ -77,7 +79,7 @@ def demo(dataset: Dataset = None, port: Port = 8000) -> None:
             _prepare(dependencies, settings, dataset)
             item = _some_item(dependencies.reader)
         _announce(address, address, item)
-        shown = {"log_level": "WARNING", "currency": "$" if dataset is None else ""}
+        shown = {"page": True, "log_level": "WARNING", "currency": "$" if dataset is None else ""}
         serve(running, taken, settings_of_tier(ServingSettings, settings).model_copy(update=shown))
 
 

@@ -60,6 +60,7 @@ def services(settings: Settings, ports: Ports, workers: int, folder: Path) -> li
                 "FRESHET_HOST": "127.0.0.1",
                 "FRESHET_PORT": api.rpartition(":")[2],
                 "FRESHET_EVENTS_URL": collector,
+                "FRESHET_PAGE": "true",
             },
         ),
     ]

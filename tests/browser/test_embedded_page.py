@@ -36,7 +36,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory, serving_at: Serve) -> Ite
     folder = tmp_path_factory.mktemp("embedded")
     with (
         nearline(Settings(data=folder)) as running,
-        serving_at(create_app(running, ServingSettings(stack="embedded", data=folder))) as url,
+        serving_at(create_app(running, ServingSettings(stack="embedded", data=folder, page=True))) as url,
     ):
         _fill(url)
         with open_dependencies(Settings(data=folder)) as parts:
@@ -108,7 +108,7 @@ def test_a_search_finds_and_the_picker_offers_shoppers_with_a_history(embedded: 
 def test_an_empty_store_is_friendly(tmp_path: Path, serving_at: Serve, browser: WebDriver) -> None:
     with (
         nearline(Settings(data=tmp_path)) as running,
-        serving_at(create_app(running, ServingSettings(stack="embedded", data=tmp_path))) as url,
+        serving_at(create_app(running, ServingSettings(stack="embedded", data=tmp_path, page=True))) as url,
     ):
         browser.get(url)
         assert "freshet import" in browser.find_element(By.CSS_SELECTOR, "[data-shelf=for-you]").text
