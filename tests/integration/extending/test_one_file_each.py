@@ -41,7 +41,7 @@ def fold(wishes, entries):
     return Wishes(wishes.count + sum(not isinstance(entry, Retraction) and entry.type == "wish" for entry in entries))
 
 
-def merge(partitions):
+def merge(partitions, weights):
     return sum(wishes.count for wishes in partitions)
 
 
@@ -180,6 +180,7 @@ def environment(tree):
         "FRESHET_LOG": f"lines://{tree / 'log'}",
         "FRESHET_PARTITIONS": "1",
         "FRESHET_RANKING": '{"weights": {"wish": 3.0}, "population_weights": {"wish": 3.0}}',
+        "FRESHET_EVENT_TYPES": "wish",
         "FRESHET_WEIGHTS": "wish=3",
         "FRESHET_ALGORITHM": "alphabet",
         "FRESHET_WEIGH_EVENTS": "0",
