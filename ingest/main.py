@@ -67,7 +67,7 @@ def ingest_dependencies(settings: IngestSettings, writer: LogWriter) -> IngestDe
 
 
 def main() -> None:
-    """Serve until told to stop; a failure to start is one sentence on standard error."""
+    """Serves until it is stopped; a failure to start is one sentence on standard error."""
     try:
         settings = read_settings(IngestSettings)
         warn_of_unknown_variables()

@@ -1,8 +1,8 @@
-"""A past answer made again from its decision record, and how the two compare.
+"""Reproduces a past answer from its decision record, and compares the two.
 
-The record holds the request, its time and seed and the person's packed values; the model, the catalogue and the
-aggregates are named by their versions, and are read as they stand now. What has moved on since is named, so that
-a difference is never put down to chance.
+The record holds the request, its time and seed, and the user's packed values. It names the versions of the model, the
+catalogue and the aggregates, which are read in their current state. Inputs that changed since then are named, so that
+each difference has a reason.
 """
 
 from __future__ import annotations
@@ -37,32 +37,32 @@ TOLERANCE: Final = 1e-6
 
 
 class World(NamedTuple):
-    """What an answer is made from beside its record, as it stands now."""
+    """The inputs of an answer besides its record, in their current state."""
 
     state: OnlineState
     """The catalogue, the aggregates, and the model version of the record."""
     config: RankingConfig
     stored: ScoredPositions | None
-    """The person's precomputed list in that version."""
+    """The user's precomputed list in that version."""
     catalogue_version: str
     aggregates_version: str
     gone: bool = False
-    """Whether the record's model version is no longer in the store."""
+    """True if the record's model version is no longer in the store."""
 
 
 class Comparison(NamedTuple):
-    """A recorded list against the one made now."""
+    """A recorded list compared with the reproduced one."""
 
     same_items: bool
     same_order: bool
     largest: float
-    """Largest difference between the two scores of an item that is in both."""
+    """Largest difference between the two scores of an item in both lists."""
     only_ties: bool
-    """Whether all that differs is the choice among items of equal score."""
+    """True if the lists differ only in the choice among items of equal score."""
     lost: tuple[str, ...]
-    """Items that only the record has."""
+    """Items of the record only."""
     gained: tuple[str, ...]
-    """Items that only the list made now has."""
+    """Items of the reproduced list only."""
 
     @property
     def same(self) -> bool:
@@ -71,7 +71,7 @@ class Comparison(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """An answer made again. ``comparison`` is None where it could not be made; ``moved`` says what is not as it was."""
+    """A reproduced answer. ``comparison`` is None if it could not be reproduced; ``moved`` names the inputs that changed."""
 
     items: list[DecidedItem]
     comparison: Comparison | None
@@ -101,7 +101,7 @@ async def read_world(
 
 
 def explain(decision: Decision, world: World) -> Explanation:
-    """Make the answer again and compare; nothing is made where the model version is gone."""
+    """Reproduces the answer and compares; without the model version, nothing is reproduced."""
     moved = moved_on(decision, world)
     # As an online process does: the number of threads changes the last bits of products.
     with threadpool_limits(limits=1, user_api="blas"):
@@ -133,7 +133,7 @@ def person(decision: Decision) -> UserValue:
 
 
 def compare(recorded: Sequence[DecidedItem], made: Sequence[DecidedItem]) -> Comparison:
-    """How far two lists agree, best first each."""
+    """How two lists differ; each is best first."""
     then, now = ({item.item_id: item.score for item in items} for items in (recorded, made))
     largest = max((abs(score - now[item_id]) for item_id, score in then.items() if item_id in now), default=0.0)
     lost, gained = tuple(i for i in then if i not in now), tuple(i for i in now if i not in then)
@@ -148,23 +148,23 @@ def compare(recorded: Sequence[DecidedItem], made: Sequence[DecidedItem]) -> Com
 
 
 def moved_on(decision: Decision, world: World) -> tuple[str, ...]:
-    """What the answer was made from that is not as it was, each a phrase."""
-    found: list[str] = []
+    """The inputs that changed since the answer, a phrase for each."""
+    changes: list[str] = []
     if world.gone:
-        found.append(f"model version {decision.model_version} is no longer in the store")
+        changes.append(f"model version {decision.model_version} is no longer in the store")
     if decision.config_id != world.config.config_id:
-        found.append(f"the ranking settings are other ones ({world.config.config_id}, then {decision.config_id})")
+        changes.append(f"the ranking settings are other ones ({world.config.config_id}, then {decision.config_id})")
     if decision.catalogue_version != world.catalogue_version:
-        found.append("the catalogue has changed")
+        changes.append("the catalogue has changed")
     if decision.aggregates_version != world.aggregates_version:
-        found.append("what everybody does (trending, popular, what follows what) has moved on")
+        changes.append("what everybody does (trending, popular, what follows what) has moved on")
     if "links" in decision.degraded or "catalogue" in decision.degraded:
-        found.append(f"the answer was made without all its inputs ({', '.join(decision.degraded)})")
-    return tuple(found)
+        changes.append(f"the answer was made without all its inputs ({', '.join(decision.degraded)})")
+    return tuple(changes)
 
 
 async def _followed(signal: Signal, reader: SignalReader, partitions: int, apply: Apply, clock: Clock) -> str:
-    """Read a followed signal whole; its version."""
+    """Reads the whole of a followed signal; returns its version."""
     follower = SignalSync(signal, reader, partitions, apply, clock)
     await follower.refresh()
     if follower.read_at is None:

@@ -15,8 +15,8 @@ _PAGE: Final = """<!doctype html>
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse}td,th{padding:.2rem .8rem;text-align:right;border-bottom:1px solid #8884}
 td:first-child,th:first-child{text-align:left}svg{max-width:100%;height:auto}</style>
-<h1>{{ dataset }}, each event foreseen before it is known</h1>
-<p>Bars are 95 % intervals, people resampled. Variants are asked a seeded sample of the questions.</p>
+<h1>{{ dataset }}, each event predicted before it is known</h1>
+<p>Bars are 95 % intervals, people resampled. Variants get a seeded sample of the queries.</p>
 {% for metric, chart in charts %}<h2>{{ metric }}</h2>{{ chart | safe }}{% endfor %}
 <table><tr><th>system<th>questions{% for name in metrics %}<th>{{ name }}{% endfor %}</tr>
 {% for row in rows %}<tr><td>{{ row.name }}<td>{{ row.questions }}{% for name in metrics %}<td>{{ '%.4f' % row.metrics[name] }}{% endfor %}</tr>

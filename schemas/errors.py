@@ -78,7 +78,7 @@ class ModelRefused(FreshetError):
 
 
 class PublicationInvalid(FreshetError):
-    """Similarities, lists or factors made elsewhere are not what they must be."""
+    """Similarities, lists or factors of an external model are not valid."""
 
     def __init__(self, detail: str, *, field: str | None = None, row: int | None = None) -> None:
         super().__init__(detail)

@@ -100,7 +100,7 @@ ITEMS: Final = _operation(
 )
 PUT_ITEM: Final = _operation(
     "items",
-    "Put an item: replaces what was said of it",
+    "Put an item: replaces all its fields",
     _receipt(ItemReceipt),
     _body(_schema(ItemFields), {"a game": _ITEM}),
 )

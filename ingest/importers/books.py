@@ -33,11 +33,16 @@ class Goodbooks(FileImporter):
             cells = row.cells
             year = _year(cells.get("original_publication_year", ""))
             authors = [name.strip() for name in cells.get("authors", "").split(",") if name.strip()]
-            said = {"authors": authors, "language": cells.get("language_code"), "isbn": cells.get("isbn"), "year": year}
+            attributes = {
+                "authors": authors,
+                "language": cells.get("language_code"),
+                "isbn": cells.get("isbn"),
+                "year": year,
+            }
             item = {
                 "item_id": cells["book_id"],
                 "title": cells["title"],
-                "attributes": {name: value for name, value in said.items() if value},
+                "attributes": {name: value for name, value in attributes.items() if value},
                 "published_at": datetime(year, 1, 1, tzinfo=UTC) if year and year > 0 else None,
             }
             yield FileRow(item, row.place)

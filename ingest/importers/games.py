@@ -15,8 +15,8 @@ _HOUR: Final = 3_600.0
 _BY_HOURS: Final[Mapping[str, Weight]] = {
     "dwell": (WeightStep(0.0, 0.5), WeightStep(_HOUR, 1.0), WeightStep(10 * _HOUR, 2.0), WeightStep(100 * _HOUR, 3.0))
 }
-"""A game tried for minutes says half of one that was played for an hour; from there on, ten times the hours say one
-more."""
+"""A game that was tried for minutes weighs half of one that was played for an hour. From there on, ten times the hours
+weigh one more."""
 
 
 class Steam(FileImporter):
@@ -36,11 +36,11 @@ class Steam(FileImporter):
 
     def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Each game once, by its number, or by its title where the file has no numbers."""
-        met: set[str] = set()
+        known: set[str] = set()
         for row in self._rows(faults):
             game = _game(row)
-            if game not in met:
-                met.add(game)
+            if game not in known:
+                known.add(game)
                 yield FileRow({"item_id": game, "title": row.cells["game"]}, row.place)
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
@@ -61,7 +61,7 @@ class Steam(FileImporter):
 
 
 class SteamReviews(FileImporter):
-    """``steam_reviews.json`` (a Python or JSON object a line), and ``steam_games.json`` where it is there."""
+    """``steam_reviews.json`` (a Python or JSON object a line), and ``steam_games.json`` if it exists."""
 
     dataset = "steam-reviews"
     needs = ("steam_reviews.json",)
@@ -82,7 +82,7 @@ class SteamReviews(FileImporter):
             yield FileRow(item, row.place)
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
-        """Each review as the hours that its writer had played by then, or as a comment where it does not say."""
+        """Each review as the hours that its writer had played by then, or as a comment if it does not say."""
         return events_by_time(objects(self.paths[0], faults), self._event, faults)
 
     def _event(self, row: TableRow) -> DatedEvent:

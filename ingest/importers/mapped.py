@@ -26,13 +26,13 @@ FIELDS: Final = {
     "time": "time",
     "id": "event_id",
 }
-"""What a map can name, and the event's field that it fills."""
+"""The names of a column map, and the event field that each fills."""
 _NAMES: Final = ("user_id", "anonymous_id", "session_id", "item_id", "event_id")
 _EMPTY: Final = (None, "")
 
 
 def parse_map(text: str) -> dict[str, str]:
-    """Read ``user=a,item=b``; raises ConfigurationInvalid for another form or another name."""
+    """Reads ``user=a,item=b``; raises ConfigurationInvalid for another form or another name."""
     mapping: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, column = (piece.strip() for piece in part.partition("="))
@@ -67,11 +67,11 @@ class Mapped(FileImporter):
 
     @property
     def types(self) -> frozenset[str]:  # type: ignore[override]
-        """The constant type, where the map names one."""
+        """The constant type, if the map names one."""
         return frozenset(filter(None, [self._constant_type()]))
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
-        """The file's rows as events; in its own order where no time is mapped."""
+        """The file's rows as events; in the order of the file if no time is mapped."""
         if "time" in self._mapping:
             return events_by_time(self._rows(faults), self._timed, faults)
         return events_in_order(self._rows(faults), self._event, faults)
@@ -93,8 +93,8 @@ class Mapped(FileImporter):
 
     def _type(self, event: Mapping[str, Any]) -> str:
         default = "rating" if "value" in self._mapping else "view"
-        found = event.get("type") or self._constant_type() or default
-        return _type_name(str(found))
+        name = event.get("type") or self._constant_type() or default
+        return _type_name(str(name))
 
     def _constant_type(self) -> str | None:
         column = self._mapping.get("type")
@@ -104,7 +104,7 @@ class Mapped(FileImporter):
         return {name: column for name, column in self._mapping.items() if name != "type"}
 
     def _read_names(self) -> Sequence[str]:
-        """The file's columns: as its header or first object names them, or their numbers from 1."""
+        """The names of the columns: from the header or the first object, or numbers from 1."""
         if self._json:
             first = next((row.cells for row in self._rows(RowFaults())), {})
             return list(first)
@@ -135,14 +135,14 @@ def _type_name(text: str) -> str:
 
 def _file(path: Path) -> Path:
     if path.is_file():
-        found = [path]
+        files = [path]
     elif path.is_dir():
-        found = [each for each in sorted(path.iterdir()) if _plain(each).suffix in SUFFIXES]
+        files = [file for file in sorted(path.iterdir()) if _plain(file).suffix in SUFFIXES]
     else:
         raise DatasetUnknown(f"there is no {path}")
-    if len(found) != 1 or _plain(found[0]).suffix not in (*SUFFIXES, ".txt"):
+    if len(files) != 1 or _plain(files[0]).suffix not in (*SUFFIXES, ".txt"):
         raise DatasetUnknown(f"{path}: name one file that ends in {', '.join(SUFFIXES)} (or the same with .gz)")
-    return found[0]
+    return files[0]
 
 
 def _plain(path: Path) -> Path:

@@ -15,7 +15,7 @@ from ingest.importing.ordering import DatedEvent, events_by_time
 _YEAR: Final = re.compile(r"\((\d{4})(?:[-–]\d{0,4})?\)\s*$")
 _NO_GENRES: Final = "(no genres listed)"
 _TAGS: Final = 20
-"""Most used tags kept a movie."""
+"""Tags kept for each movie: the most used ones."""
 _GENRES: Final = (
     *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
     *("Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"),
@@ -27,11 +27,11 @@ _OCCUPATIONS: Final = (
     *("retired", "sales/marketing", "scientist", "self-employed", "technician/engineer", "tradesman/craftsman"),
     *("unemployed", "writer"),
 )
-"""Of the 1M set, by number; its ages are the youngest of each band."""
+"""Occupations of the 1M set, by number. Its ages are the youngest of each band."""
 
 
 class MovieLens(FileImporter):
-    """``movies.csv`` and ``ratings.csv``, and where they are there ``tags.csv`` and ``links.csv``."""
+    """``movies.csv`` and ``ratings.csv``, and ``tags.csv`` and ``links.csv`` if they exist."""
 
     order = 0
     dataset = "movielens"
@@ -59,9 +59,9 @@ class MovieLens(FileImporter):
         return events_by_time(ratings, self._rating, faults)
 
     def _rating(self, row: TableRow) -> DatedEvent:
-        user, movie, at = (row.cells[name] for name in ("userId", "movieId", "timestamp"))
+        user, movie, timestamp = (row.cells[name] for name in ("userId", "movieId", "timestamp"))
         made = _rating(user, movie, row)
-        made[1]["event_id"] = f"{self.dataset}-{user}-{movie}-{at}"
+        made[1]["event_id"] = f"{self.dataset}-{user}-{movie}-{timestamp}"
         return made
 
     def _tags(self, faults: RowFaults) -> defaultdict[str, Counter[str]]:
@@ -88,7 +88,7 @@ class _OldMovieLens(FileImporter):
 
     order = 0
     _delimiters: tuple[str, str] = ("", "")
-    """Of ratings, and of everything else."""
+    """Delimiters: of ratings, and of all other files."""
     _columns: Final = ("userId", "movieId", "rating", "timestamp")
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
@@ -126,7 +126,7 @@ class MovieLens100k(_OldMovieLens):
             yield FileRow(item | (_released(cells["released"]) or _published(cells["title"])), row.place)
 
     def users(self, faults: RowFaults) -> Iterator[UserRow]:
-        """Age, gender, occupation and ZIP code, as they stand in the file."""
+        """Age, gender, occupation and ZIP code, as in the file."""
         for row in self._rows(2, "|", ("user_id", "age", "gender", "occupation", "zip_code"), faults):
             attributes = dict(row.cells)
             yield UserRow(attributes.pop("user_id"), attributes)

@@ -83,34 +83,34 @@ class Mind(FileImporter):
             yield FileRow(item | ({"description": cells["abstract"]} if cells["abstract"] else {}), row.place)
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
-        """What was shown, each followed by the clicks on it; the history column has no times and is left out."""
+        """Impressions, each followed by its clicks. The history column has no times and is left out."""
         return by_time(self._events(faults), faults)
 
     def _events(self, faults: RowFaults) -> Iterator[SortableEvent]:
         shown = rows(self.paths[0], faults, delimiter="\t", columns=self._shown, quoted=False)
-        for row, (at, listed) in readable(shown, self._impression, faults):
+        for row, (time, listed) in readable(shown, self._impression, faults):
             who: dict[str, Any] = {"user_id": row.cells["user"]}
             file, line = row.place
             name = f"{self.dataset}-{line}"
-            said = {"event_id": name, "type": "impression", "impression": [item for item, _ in listed]}
-            yield at, line, file, who | said
+            impression = {"event_id": name, "type": "impression", "impression": [item for item, _ in listed]}
+            yield time, line, file, who | impression
             for position, (item, clicked) in enumerate(listed):
                 if clicked:
                     click = {"event_id": f"{name}-{position}", "type": "click", "item_id": item, "position": position}
-                    yield at, line, file, who | click
+                    yield time, line, file, who | click
 
     def _impression(self, row: TableRow) -> tuple[float, list[tuple[str, bool]]]:
         listed = []
-        for each in row.cells["impressions"].split():
-            item, dash, clicked = each.rpartition("-")
+        for entry in row.cells["impressions"].split():
+            item, dash, clicked = entry.rpartition("-")
             if not dash or clicked not in {"0", "1"}:
-                raise CellInvalid(f"column impressions: '{each[:40]}' is not an article and -0 or -1")
+                raise CellInvalid(f"column impressions: '{entry[:40]}' is not an article and -0 or -1")
             listed.append((item, clicked == "1"))
         return row.time_as("time", self._form), listed
 
 
 def device(agent: str) -> str | None:
-    """The kind of device that a browser's name tells."""
+    """The kind of device, by the name of a browser."""
     if not agent:
         return None
     if _PHONE.search(agent):

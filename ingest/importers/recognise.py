@@ -15,7 +15,7 @@ from ingest.importing.base import FileImporter, Importer
 from schemas.errors import DatasetUnknown
 
 AUTO: Final = frozenset({"auto", "csv", "tsv", "jsonl", "mapped"})
-"""Names that stand for "look for yourself", beside the data sets' own."""
+"""Names that let ``recognise`` choose the importer by the files."""
 
 
 @cache
@@ -28,7 +28,7 @@ def file_importers() -> Sequence[type[FileImporter]]:
 
 
 def recognise(path: Path, mapping: Mapping[str, str] | None = None, dataset: str = "auto") -> Importer:
-    """The importer of a folder or file; ``dataset`` insists on one. Raises DatasetUnknown, ConfigurationInvalid."""
+    """The importer of a folder or file; ``dataset`` names the one to use. Raises DatasetUnknown, ConfigurationInvalid."""
     if not path.exists():
         raise DatasetUnknown(f"there is no {path}")
     candidates = [known for known in file_importers() if dataset in {*AUTO, known.dataset, *known.aliases}]

@@ -1,4 +1,4 @@
-"""Clicks of shops' visitors who are known by their session only: RecSys Challenge 2015 (Yoochoose) and Diginetica."""
+"""Clicks in sessions of shops, without users: RecSys Challenge 2015 (Yoochoose) and Diginetica."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class RecSys2015(FileImporter):
 
 
 class Yoochoose(FileImporter):
-    """The whole of it: ``yoochoose-clicks.dat`` and ``yoochoose-buys.dat``, without headers."""
+    """The whole data set: ``yoochoose-clicks.dat`` and ``yoochoose-buys.dat``, without headers."""
 
     dataset = "yoochoose"
     needs = ("yoochoose-clicks.dat",)
@@ -78,7 +78,7 @@ class Diginetica(FileImporter):
 
 
 class DigineticaViews(FileImporter):
-    """As published for CIKM Cup 2016: ``train-item-views.csv``, and ``train-purchases.csv`` where it is there."""
+    """As published for CIKM Cup 2016: ``train-item-views.csv``, and ``train-purchases.csv`` if it exists."""
 
     dataset = "diginetica-views"
     aliases = ("diginetica", "cikm16")
@@ -95,7 +95,7 @@ class DigineticaViews(FileImporter):
                     yield FileRow({"item_id": row.cells["item"], "categories": [row.cells["category"]]}, row.place)
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
-        """Views and purchases, at the milliseconds after the beginning of their session's day that the files say."""
+        """Views and purchases; the files give milliseconds from the beginning of their session's day."""
         read = [self._rows("train-item-views.csv", self._views, faults)]
         read.append(self._rows("train-purchases.csv", self._purchases, faults))
         return events_by_time(chain.from_iterable(read), self._event, faults)

@@ -14,11 +14,11 @@ from ingest.importing.ordering import DatedEvent, events_by_time
 from schemas.errors import DatasetUnknown
 
 _TEXT: Final = 10_000
-"""Characters kept of a product's description."""
+"""Most characters of a product's description."""
 
 
 class Amazon(FileImporter):
-    """Reviews and products of 2014, 2018 or 2023 as JSON lines; each file is told by what its first line holds."""
+    """Reviews and products of 2014, 2018 or 2023 as JSON lines; the first line of a file shows which it is."""
 
     dataset = "amazon"
     order = 1_000  # it opens every JSON file to see what is in it
@@ -28,12 +28,12 @@ class Amazon(FileImporter):
 
     @classmethod
     def recognises(cls, folder: Path) -> bool:
-        """Whether there are reviews or products."""
+        """True if the folder has reviews or products."""
         return bool(cls(folder).paths)
 
     @property
     def paths(self) -> Sequence[Path]:
-        """Its products and reviews."""
+        """The files of products and reviews."""
         return [*self._files["products"], *self._files["reviews"]]
 
     @cached_property
@@ -57,14 +57,14 @@ class Amazon(FileImporter):
         """Products with their categories, price and brand."""
         for row in chain.from_iterable(objects(path, faults) for path in self._files["products"]):
             cells = row.cells
-            said = {"brand": cells.get("brand") or cells.get("store")}
+            attributes = {"brand": cells.get("brand") or cells.get("store")}
             item = {
                 "item_id": _asin(row),
                 "title": str(cells.get("title") or ""),
                 "description": _text(cells.get("description")),
                 "categories": _categories(cells),
                 "price": _price(cells.get("price")),
-                "attributes": {name: value for name, value in said.items() if isinstance(value, str) and value},
+                "attributes": {name: value for name, value in attributes.items() if isinstance(value, str) and value},
             }
             yield FileRow({name: value for name, value in item.items() if value not in (None, "")}, row.place)
 
@@ -87,7 +87,7 @@ class Amazon(FileImporter):
 
 
 class RetailRocket(FileImporter):
-    """Visitors of a shop: ``events.csv``, and ``item_properties_part1.csv`` and ``part2`` where they are there."""
+    """Visitors of a shop: ``events.csv``, and ``item_properties_part1.csv`` and ``part2`` if they exist."""
 
     dataset = "retailrocket"
     needs = ("events.csv",)
@@ -102,7 +102,7 @@ class RetailRocket(FileImporter):
         return header(folder, "events.csv") == list(cls._columns)
 
     def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
-        """Items with their last known category, the only property that is not hashed beside whether it is available."""
+        """Items with their newest category. All other properties but the availability are hashed."""
         newest: dict[str, tuple[int, str]] = {}
         for row in chain.from_iterable(rows(path, faults, needs=self._properties) for path in self.paths[1:]):
             if row.cells["property"] == "categoryid":
@@ -112,7 +112,7 @@ class RetailRocket(FileImporter):
             yield {"item_id": item, "categories": [category]}
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
-        """Views, cart and purchases of visitors, who are guests."""
+        """Views, carts and purchases of visitors, who are anonymous users."""
         return events_by_time(rows(self.paths[0], faults, needs=self._columns), self._event, faults)
 
     def _event(self, row: TableRow) -> DatedEvent:
@@ -124,26 +124,26 @@ class RetailRocket(FileImporter):
 
 
 def _asin(row: TableRow) -> str:
-    """Of 2023 the product that its variants share."""
+    """The item id; in 2023 that of the product that all variants share."""
     return str(row.cells.get("parent_asin") or row.cells.get("asin", ""))
 
 
 def _categories(cells: dict[str, Any]) -> list[str]:
-    """As flat as they come: lists of lists in 2014, one list in 2018 and 2023."""
-    said = cells.get("categories") or cells.get("category") or [cells.get("main_category") or ""]
-    flat = chain.from_iterable(each if isinstance(each, list) else [each] for each in said)
+    """The names of the categories: lists of lists in 2014, one list in 2018 and 2023."""
+    categories = cells.get("categories") or cells.get("category") or [cells.get("main_category") or ""]
+    flat = chain.from_iterable(names if isinstance(names, list) else [names] for names in categories)
     return list(dict.fromkeys(str(name)[:128] for name in flat if name))
 
 
-def _price(said: Any) -> float | None:
+def _price(text: Any) -> float | None:
     try:
-        return float(str(said).lstrip("$").replace(",", ""))
+        return float(str(text).lstrip("$").replace(",", ""))
     except ValueError:
         return None
 
 
-def _text(said: Any) -> str:
-    return " ".join(map(str, said) if isinstance(said, list) else [str(said or "")])[:_TEXT]
+def _text(value: Any) -> str:
+    return " ".join(map(str, value) if isinstance(value, list) else [str(value or "")])[:_TEXT]
 
 
 IMPORTERS: Final = (RetailRocket, Amazon)

@@ -51,9 +51,9 @@ def import_sample(
     n_shoppers: int = 2_000,
     days: int = 60,
 ) -> Imported:
-    """Import the sample store up to now; one that was interrupted goes on up to the moment it first began."""
-    # The fingerprint does not depend on the end, which is what the file is asked for.
-    asked = SampleStore(seed, utc(0), n_shoppers, days)
-    began = file.load(fingerprint(asked, dependencies.log_id), dependencies.clock()).began
+    """Imports the sample store up to now. After an interruption, it imports up to the time at which it first began."""
+    # The fingerprint does not depend on the end, which is read from the file.
+    without_end = SampleStore(seed, utc(0), n_shoppers, days)
+    began = file.load(fingerprint(without_end, dependencies.log_id), dependencies.clock()).began
     store = SampleStore(seed, utc(began), n_shoppers, days)
     return run_import(store, dependencies._replace(clock=lambda: began), file, report)

@@ -43,7 +43,7 @@ class Rating(NamedTuple):
 
 
 class Split(NamedTuple):
-    """What is learned from, and by person the items to be foreseen (for some, none)."""
+    """What is learned from, and by person the items to predict (for some, none)."""
 
     learned: list[Rating]
     hits: dict[str, frozenset[str]]

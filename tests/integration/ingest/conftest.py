@@ -1,4 +1,4 @@
-"""The collector over a real embedded log, called without a network; a writer that can be told to fail."""
+"""The collector over a real embedded log, called without a network; a writer that can be made to fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A log in memory that can be told to fail, and the time that these tests live in."""
+"""A log in memory that can be made to fail, and the time that these tests live in."""
 
 from __future__ import annotations
 
