@@ -31,16 +31,16 @@ _log = structlog.get_logger(__name__)
 ANSWER_SECONDS: Final = 5.0
 _CHUNK: Final = 1_000
 """Values asked for or scanned at once, so that no single command holds Redis up for long."""
-TOLD: Final = 1_000
+ANNOUNCED: Final = 1_000
 """Commits that followers can read,"""
-TOLD_OFFSETS: Final = 200_000
+ANNOUNCED_OFFSETS: Final = 200_000
 """and how far these reach back, which bounds their keys; whoever is further behind reads everything anew."""
 _SCANS: Final = 5
 """How often a first read begins anew because the partition was reset under it."""
 
-# KEYS: fence, values, commits. ARGV: expected and new fence, the commit as followers are told of it (empty where the
-# signal is not followed), its offset, the last one that is too old to tell of, the rank from the end of the last one
-# beyond those told of, how many values are written, then key and value of each, then the keys that are removed.
+# KEYS: fence, values, commits. ARGV: expected and new fence, the record of the commit for followers (empty where the
+# signal is not followed), its offset, the last one that is too old to keep, the rank from the end of the last one
+# beyond those kept, how many values are written, then key and value of each, then the keys that are removed.
 # Answers false, or the fence that stood there where it was not the expected one.
 # Hundreds of values go in each command, as each costs a record in the append-only file; Lua's stack holds no more.
 _COMMIT: Final = """
@@ -123,7 +123,7 @@ class RedisSignalStore:
             told = _ENCODER.encode(_Commit(expected.offset if expected else -1, fence.offset, tuple(values)))
         written = [part for pair in values.items() if pair[1] is not None for part in pair]
         removed = [key for key, value in values.items() if value is None]
-        record = [told, fence.offset, fence.offset - TOLD_OFFSETS, -TOLD - 1]
+        record = [told, fence.offset, fence.offset - ANNOUNCED_OFFSETS, -ANNOUNCED - 1]
         arguments = [_text(expected), _text(fence), *record, len(written) // 2, *written, *removed]
         self._swap(_COMMIT, partition, signal, arguments)
 

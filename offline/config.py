@@ -64,14 +64,14 @@ class OfflineSettings(SharedSettings, BaseSettings):
     """Threads of training; 0 is one a core."""
 
     models_token: SecretStr = SecretStr("")
-    """Whoever sends it may publish models made elsewhere by `POST /v1/models/...`; without one there is no such route."""
+    """Whoever sends it may publish external models by `POST /v1/models/...`; without one there is no such route."""
     models_host: str = "127.0.0.1"
     """Address that `python -m offline.main receive` listens on."""
     models_port: int = Field(default=8002, ge=1, le=65_535)
     """Its port."""
 
     webhooks: Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)] = ()
-    """Addresses that are told of new models and of failed trainings."""
+    """Addresses that receive a notice of each new model and of each failed training."""
     webhook_secret: SecretStr = SecretStr("")
     """What webhooks are signed with: `whsec_` and base64."""
 

@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     job = jobs.add_parser("train", help="train on what the log holds, and publish, as `freshet train` does")
     job.add_argument("--engine", choices=("auto", "single", "spark"))
     job.add_argument("--force", action="store_true", help="train even where nothing has happened since")
-    jobs.add_parser("receive", help="take models made elsewhere, by HTTP, until told to stop")
+    jobs.add_parser("receive", help="receive external models by HTTP, until stopped")
     return parser
 
 
@@ -57,7 +57,7 @@ def _train(settings: OfflineSettings, engine: EngineName, *, force: bool) -> str
 
 
 def _listen(settings: OfflineSettings) -> None:
-    """Serve the route for models made elsewhere alone; raises ConfigurationInvalid without a token, PortInUse."""
+    """Serve the route for external models alone; raises ConfigurationInvalid without a token, PortInUse."""
     with open_dependencies(settings) as dependencies:
         upload_api = upload_api_of(settings, partial(receive_in, dependencies, reason="sent by HTTP"))
         if upload_api is None:

@@ -63,7 +63,7 @@ def create_app(
 
 
 def main() -> None:
-    """Serve until told to stop; a failure to start is one sentence on standard error."""
+    """Serve until stopped; a failure to start is one sentence on standard error."""
     try:
         settings = read_settings(Settings)
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(_level(settings.log_level)))

@@ -104,7 +104,7 @@ def publish_file(
     regularization: Annotated[float, typer.Option(help="Of factors: what fold-in regularizes by.", min=0)] = 1.0,
     alpha: Annotated[float, typer.Option(help="Of factors: confidence of an interaction is 1 + alpha.", min=0)] = 1.0,
 ) -> None:
-    """Publish similarities, lists or factors made elsewhere, as a new version on the active one's other values.
+    """Publish similarities, lists or factors of an external model, as a new version on the active one's other values.
 
     Columns: neighbours item_id, neighbour_id, score; lists user_id, item_id, score; factors of (user or item), id,
     vector.

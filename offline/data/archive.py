@@ -16,7 +16,7 @@ BATCH: Final = 50_000
 """Records in one archived file, at most."""
 
 Progress = Callable[[str, int, int], None]
-"""Told what is under way, how many records are done, and of how many."""
+"""Called with the step under way, the records done, and how many there are."""
 
 _log = structlog.get_logger()
 

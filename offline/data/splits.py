@@ -1,4 +1,4 @@
-"""Splits: what is learned from, and what is held out to be foreseen."""
+"""Splits of the interactions: one part for training, and one that is held out to be predicted."""
 
 from __future__ import annotations
 

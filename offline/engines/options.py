@@ -1,4 +1,4 @@
-"""What a training run can be told; every default is that of ``offline.config``."""
+"""The options of a training run; every default is that of ``offline.config``."""
 
 from __future__ import annotations
 

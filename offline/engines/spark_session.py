@@ -1,4 +1,4 @@
-"""Spark sessions as Freshet's jobs want them: modest, quiet, and on this machine unless told otherwise."""
+"""Spark sessions for Freshet's jobs: small, quiet, and on this machine unless a master is configured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takes models made elsewhere: ``POST /v1/models/{neighbours|lists|factors}``, for whoever has the token."""
+"""Receives external models: ``POST /v1/models/{neighbours|lists|factors}``, from clients that send the token."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def build_router(upload_api: UploadApi) -> APIRouter:
     """Returns the router. Errors are answered as RFC 9457 problems."""
     router = APIRouter(tags=["models"])
 
-    @router.post("/v1/models/{kind}", summary="Publish similarities, lists or factors made elsewhere")
+    @router.post("/v1/models/{kind}", summary="Publish similarities, lists or factors of an external model")
     async def post_models(kind: str, request: Request) -> Response:
         try:
             return await _published(upload_api, kind, request)

@@ -80,7 +80,7 @@ def commit(store, *offsets):
 
 @pytest.mark.stack
 def test_a_follower_who_is_too_many_offsets_behind_gets_everything(store, follow):
-    far = redis_signals.TOLD_OFFSETS + 20
+    far = redis_signals.ANNOUNCED_OFFSETS + 20
     commit(store, -1, 4, 9, far)
     behind, along, level = follow(4, 9, far)
     assert behind.whole
@@ -92,7 +92,7 @@ def test_a_follower_who_is_too_many_offsets_behind_gets_everything(store, follow
 
 @pytest.mark.stack
 def test_a_follower_who_is_too_many_commits_behind_gets_everything(store, follow, monkeypatch):
-    monkeypatch.setattr(redis_signals, "TOLD", 2)
+    monkeypatch.setattr(redis_signals, "ANNOUNCED", 2)
     commit(store, -1, 1, 2, 3, 4)
     behind, along = follow(1, 2)
     assert behind.whole
