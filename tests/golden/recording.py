@@ -14,7 +14,7 @@ from tests.golden.traffic import facts
 
 FILE: Final = Path(__file__).parent / "recording.json.gz"
 REPLAYS: Final = FILE.with_name("replays.json")
-TOLERANCE: Final = 1e-6
+TOLERANCE: Final = 1e-5
 """Relative difference up to which two floats are equal: sums of 32-bit floats differ from processor to processor."""
 RENAMED: Final = {
     "again": "revisits",

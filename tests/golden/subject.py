@@ -63,6 +63,7 @@ TRAINING: Final = {
 """Settings under which a training takes seconds and every candidate source has what it needs."""
 _LISTS_APART: Final = 25
 """Of the published lists every so many-th is recorded."""
+_ROOT: Final = Path(__file__).resolve().parents[2]
 _FOLD_SECONDS: Final = 240.0
 _READY_SECONDS: Final = 60.0
 _BATCH_SECONDS: Final = 0.005
@@ -132,6 +133,15 @@ def digests(site: Site) -> dict[str, str]:
 
 
 def train(site: Site) -> dict[str, Any]:
+    """Train in a process of its own, by the same kernels on every processor; what was published."""
+    command = [sys.executable, "-m", "tests.golden.subject", str(site.folder), site.settings.model_dump_json()]
+    environment = {**os.environ, "OPENBLAS_CORETYPE": "Haswell"}
+    trained = subprocess.run(command, env=environment, cwd=_ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    published: dict[str, Any] = json.loads(trained.stdout.splitlines()[-1])
+    return published
+
+
+def train_here(site: Site) -> dict[str, Any]:
     """Train with one thread; what was published, without what names this run."""
     with _environment(TRAINING), threadpool_limits(limits=1), open_dependencies(site.settings) as parts:
         manifest = train_in(parts, "single", force=True, progress=lambda *_: None, now=LATEST)
@@ -191,7 +201,9 @@ def _fold_embedded(folder: Path) -> None:
 
 
 def _fold_by_workers(site: Site) -> None:
-    processes = cluster.start(site.settings, site.folder, cluster.Ports(free_port(), free_port(), free_port()))
+    processes = cluster.start(
+        site.settings, site.folder, cluster.Ports(free_port(), free_port(), free_port()), seconds=_FOLD_SECONDS
+    )
     try:
         deadline = time.monotonic() + _FOLD_SECONDS
         with open_dependencies(site.settings) as parts:
@@ -309,3 +321,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
+
+
+if __name__ == "__main__":
+    print(json.dumps(train_here(Site(Path(sys.argv[1]), Settings.model_validate_json(sys.argv[2])))))
