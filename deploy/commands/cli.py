@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from importlib.metadata import version
 from typing import Annotated, NoReturn
@@ -30,7 +29,7 @@ from deploy.commands import (
 from deploy.commands.common import errors
 from deploy.commands.failures import as_sentence
 from deploy.config import Settings
-from deploy.wiring.variables import unknown_variables
+from deploy.wiring.variables import unknown_in_environment
 from schemas.errors import FreshetError
 from schemas.settings import read_settings
 
@@ -79,7 +78,7 @@ def main() -> None:
 
 
 def _warn_of_unknown_variables() -> None:
-    for sentence in unknown_variables(os.environ):
+    for sentence in unknown_in_environment():
         errors.print(f"[yellow]Note:[/yellow] {escape(sentence)}", highlight=False, soft_wrap=True)
 
 

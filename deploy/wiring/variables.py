@@ -30,8 +30,13 @@ _log = structlog.get_logger(__name__)
 
 def warn_of_unknown_variables() -> None:
     """Log a warning for every variable that nothing reads; for a process to call once, when it starts."""
-    for sentence in unknown_variables(os.environ):
+    for sentence in unknown_in_environment():
         _log.warning("unknown_variable", message=sentence)
+
+
+def unknown_in_environment() -> list[str]:
+    """A sentence for each variable of this process's environment that nothing reads."""
+    return unknown_variables(os.environ)
 
 
 def unknown_variables(names: Collection[str]) -> list[str]:

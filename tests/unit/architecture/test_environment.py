@@ -13,6 +13,7 @@ PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importl
 READERS = {"environ", "environb", "getenv", "getenvb", "BaseSettings"}
 
 PASSED_ON = {
+    "deploy/wiring/variables.py": "looks at the names of all variables, for those that nothing reads",
     "deploy/processes/supervisor.py": "hands the whole environment to the processes it starts",
     "deploy/local/processes.py": "hands the whole environment to the servers it starts",
     "deploy/local/programs.py": "asks JAVA_HOME, which is not Freshet's to name",

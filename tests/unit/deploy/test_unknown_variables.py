@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 
 import pytest
+import stamina
+import structlog
 from structlog.testing import capture_logs
 
 from deploy.commands import cli
@@ -14,6 +16,14 @@ from ingest.config import IngestSettings
 from nearline.config import NearlineConfig
 from offline.config import OfflineSettings
 from serving.config import Settings as ServingSettings
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before():
+    """The command logs to the standard error of its test, which ends with the test."""
+    yield
+    structlog.reset_defaults()
+    stamina.instrumentation.set_on_retry_hooks(None)
 
 
 def test_the_variables_are_the_fields_of_all_settings():
