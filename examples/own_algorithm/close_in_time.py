@@ -12,7 +12,7 @@ import numpy as np
 
 from models.neighbours import Neighbours
 from offline.data.dataset import Interactions
-from offline.training.algorithm import Algorithm, Context, Floats
+from offline.training.algorithm import Algorithm, Context, FloatRange
 
 DAY = 86_400.0
 
@@ -48,6 +48,6 @@ ALGORITHM = Algorithm(
     about="items that the same users had within a short time of each other",
     parameters=CloseInTimeParameters,
     train=train,
-    space={"half_life_days": Floats(1.0, 100.0)},
+    space={"half_life_days": FloatRange(1.0, 100.0)},
     kind=Neighbours.kind,
 )
