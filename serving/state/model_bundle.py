@@ -157,15 +157,17 @@ def _bound_fields(values: Sequence[object], catalogue: Catalogue) -> dict[str, A
 
 def _bind_items(value: V, catalogue: Catalogue) -> Bound[V]:
     """A value with the positions of its items; unknown items are added without item data."""
-    items = np.array([catalogue.ensure(item_id) for item_id in value.item_ids], np.int32)
-    rows = np.full(len(catalogue), -1, np.int32)
-    rows[items] = np.arange(items.size)
-    return Bound(value, items, rows)
+    return _bind_ids(value, value.item_ids, catalogue)
 
 
 def _bind_cold_items(value: Hybrid, catalogue: Catalogue) -> Bound[Hybrid]:
     """A hybrid with the positions of its cold items: those that nobody had at training."""
-    items = np.array([catalogue.ensure(item_id) for item_id in value.cold_ids], np.int32)
+    return _bind_ids(value, value.cold_ids, catalogue)
+
+
+def _bind_ids(value: V, item_ids: Sequence[str], catalogue: Catalogue) -> Bound[V]:
+    """A value with the positions of these items of it, in their order."""
+    items = np.array([catalogue.ensure(item_id) for item_id in item_ids], np.int32)
     rows = np.full(len(catalogue), -1, np.int32)
     rows[items] = np.arange(items.size)
     return Bound(value, items, rows)
