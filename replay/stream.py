@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from ingest.importing.base import Importer, RowFaults
+from ingest.import_pipeline.base import Importer, RowFaults
 from schemas.errors import ConfigurationInvalid
 from schemas.events import Event, LoggedEvent, accept
 from signals.users import is_interaction

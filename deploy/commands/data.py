@@ -21,14 +21,14 @@ from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, err
 from deploy.wiring.dependencies import Dependencies
 from deploy.wiring.training import BY_HAND, archive_by_spark, jobs_of, note_weights, train_in
 from ingest.config import IngestSettings
+from ingest.import_pipeline.base import Importer
+from ingest.import_pipeline.filtered import Filtered
+from ingest.import_pipeline.k_core import parse_filter
+from ingest.import_pipeline.published import downloaded
+from ingest.import_pipeline.run import ImportDependencies, Imported, ImportStep, ProgressFile, run_import
 from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import recognise
 from ingest.importers.simulated import import_sample
-from ingest.importing.base import Importer
-from ingest.importing.filtered import Filtered
-from ingest.importing.k_core import parse_filter
-from ingest.importing.published import downloaded
-from ingest.importing.run import ImportDependencies, Imported, ImportStep, ProgressFile, run_import
 from ingest.simulator import shop
 from ingest.validation.validate import policy
 from offline.data.archive import archive_log

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.importing.base import FileImporter, FileRow, RowFaults, find_file
-from ingest.importing.files import TableRow, header, rows
-from ingest.importing.ordering import events_in_order
+from ingest.import_pipeline.base import FileImporter, FileRow, RowFaults, find_file
+from ingest.import_pipeline.files import TableRow, header, rows
+from ingest.import_pipeline.ordering import events_in_order
 
 
 class Goodbooks(FileImporter):

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.importing.base import FileImporter, FileRow, RowFaults, find_file
-from ingest.importing.files import TableRow, objects, rows
-from ingest.importing.ordering import DatedEvent, events_by_time, events_in_order
+from ingest.import_pipeline.base import FileImporter, FileRow, RowFaults, find_file
+from ingest.import_pipeline.files import TableRow, objects, rows
+from ingest.import_pipeline.ordering import DatedEvent, events_by_time, events_in_order
 from schemas.weights import Weight, WeightStep
 
 _HOUR: Final = 3_600.0

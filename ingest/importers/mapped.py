@@ -9,9 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.importing.base import FileImporter, RowFaults
-from ingest.importing.files import TableRow, lines, objects, rows, slug
-from ingest.importing.ordering import DatedEvent, events_by_time, events_in_order
+from ingest.import_pipeline.base import FileImporter, RowFaults
+from ingest.import_pipeline.files import TableRow, lines, objects, rows, slug
+from ingest.import_pipeline.ordering import DatedEvent, events_by_time, events_in_order
 from schemas.errors import ConfigurationInvalid, DatasetUnknown
 
 SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson")

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ingest.importing.base import FileImporter, FileRow, RowFaults, UserRow
-from ingest.importing.files import TableRow, rows
-from ingest.importing.ordering import DatedEvent, events_by_time
+from ingest.import_pipeline.base import FileImporter, FileRow, RowFaults, UserRow
+from ingest.import_pipeline.files import TableRow, rows
+from ingest.import_pipeline.ordering import DatedEvent, events_by_time
 
 _YEAR: Final = re.compile(r"\((\d{4})(?:[-–]\d{0,4})?\)\s*$")
 _NO_GENRES: Final = "(no genres listed)"

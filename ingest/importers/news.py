@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.importing.base import FileImporter, FileRow, RowFaults
-from ingest.importing.files import CellInvalid, TableRow, header, readable, rows
-from ingest.importing.ordering import DatedEvent, SortableEvent, by_time, events_by_time
+from ingest.import_pipeline.base import FileImporter, FileRow, RowFaults
+from ingest.import_pipeline.files import CellInvalid, TableRow, header, readable, rows
+from ingest.import_pipeline.ordering import DatedEvent, SortableEvent, by_time, events_by_time
 
 _PHONE: Final = re.compile(r"iphone|android.*mobile|windows phone", re.IGNORECASE)
 _TABLET: Final = re.compile(r"ipad|android|tablet", re.IGNORECASE)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from ingest import importers
+from ingest.import_pipeline.base import FileImporter, Importer
 from ingest.importers.mapped import Mapped
-from ingest.importing.base import FileImporter, Importer
 from schemas.errors import DatasetUnknown
 
 AUTO: Final = frozenset({"auto", "csv", "tsv", "jsonl", "mapped"})

@@ -8,9 +8,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.importing.base import FileImporter, FileRow, RowFaults
-from ingest.importing.files import TableRow, rows
-from ingest.importing.ordering import DatedEvent, events_by_time, events_in_order
+from ingest.import_pipeline.base import FileImporter, FileRow, RowFaults
+from ingest.import_pipeline.files import TableRow, rows
+from ingest.import_pipeline.ordering import DatedEvent, events_by_time, events_in_order
 
 _PERIOD: Final = re.compile(r"period_(\d+)\.txt(\.gz)?$")
 

@@ -8,9 +8,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.importing.base import FileImporter, FileRow, RowFaults
-from ingest.importing.files import CellInvalid, TableRow, header, objects, rows
-from ingest.importing.ordering import DatedEvent, events_by_time
+from ingest.import_pipeline.base import FileImporter, FileRow, RowFaults
+from ingest.import_pipeline.files import CellInvalid, TableRow, header, objects, rows
+from ingest.import_pipeline.ordering import DatedEvent, events_by_time
 from schemas.errors import DatasetUnknown
 
 _TEXT: Final = 10_000

@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ingest.importing.base import RowFaults, UserRow
-from ingest.importing.run import ImportDependencies, Imported, ImportStep, ProgressFile, fingerprint, run_import
+from ingest.import_pipeline.base import RowFaults, UserRow
+from ingest.import_pipeline.run import ImportDependencies, Imported, ImportStep, ProgressFile, fingerprint, run_import
 from ingest.simulator import shop
 from ingest.validation.validate import utc
 from schemas.weights import Weight

@@ -16,8 +16,8 @@ from typing import Any, Final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from ingest.import_pipeline.base import RowFaults
 from ingest.importers.recognise import recognise
-from ingest.importing.base import RowFaults
 from models.als import Als
 from models.session_knn import SessionKnn, Voting, query_of, votes
 from serving.arrays import kernels

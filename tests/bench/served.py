@@ -17,8 +17,8 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from ingest.importing.base import RowFaults, find_file
-from ingest.importing.files import rows
+from ingest.import_pipeline.base import RowFaults, find_file
+from ingest.import_pipeline.files import rows
 from tests.bench.results import Figures, console, datasets
 from tests.e2e.systems import EmbeddedSystem, freshet, recommendations, running, wait_until_ready
 

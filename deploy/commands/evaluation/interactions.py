@@ -13,8 +13,8 @@ from typing import Final
 import pyarrow as pa
 
 from adapters.parquet_archive import ParquetArchive
-from ingest.importing.base import Importer
-from ingest.importing.run import ImportDependencies, ImportStep, ProgressFile, run_import
+from ingest.import_pipeline.base import Importer
+from ingest.import_pipeline.run import ImportDependencies, ImportStep, ProgressFile, run_import
 from ingest.validation.validate import policy
 from offline.data.archive import BATCH, Progress, quiet
 from offline.data.metadata import read_metadata

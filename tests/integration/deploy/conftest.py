@@ -21,8 +21,8 @@ from deploy.config import Settings
 from deploy.embedded.app import nearline
 from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.training import train_in
+from ingest.import_pipeline.run import ImportDependencies, ProgressFile
 from ingest.importers.simulated import import_sample
-from ingest.importing.run import ImportDependencies, ProgressFile
 from ingest.validation.validate import policy
 from schemas.answers import Answer
 from schemas.log import topics

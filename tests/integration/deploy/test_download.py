@@ -12,9 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from adapters.http_download import fetch
+from ingest.import_pipeline import published
+from ingest.import_pipeline.published import Published, downloaded
 from ingest.importers.recognise import recognise
-from ingest.importing import published
-from ingest.importing.published import Published, downloaded
 from schemas.errors import ConfigurationInvalid, DatasetUnknown, NotFetched
 
 

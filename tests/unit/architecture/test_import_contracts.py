@@ -23,7 +23,7 @@ SERVING = "serving: web -> http -> service -> ranking -> state -> filtering -> a
 OFFLINE = "offline: jobs -> engines | statistics -> publishing -> evaluation -> training -> interactions -> data"
 MODELS = "models: combined models -> models -> structures, which know no algorithm"
 RANKING = "serving.ranking: pipeline -> blend -> candidates -> context -> config"
-INGEST = "ingest: http | dead letters | importers -> importing -> validation"
+INGEST = "ingest: http | dead letters | importers -> import_pipeline -> validation"
 
 FORBIDDEN = [
     ("ingest", "import serving.config", LAYERS),
@@ -62,8 +62,8 @@ FORBIDDEN = [
     ("serving.ranking", "import serving.service.timing", SERVING),
     ("serving.service", "import serving.http.routes", SERVING),
     ("serving.ranking.candidates", "from serving.ranking import pipeline", RANKING),
-    ("ingest.validation", "import ingest.importing.base", INGEST),
-    ("ingest.importing", "import ingest.importers.books", INGEST),
+    ("ingest.validation", "import ingest.import_pipeline.base", INGEST),
+    ("ingest.import_pipeline", "import ingest.importers.books", INGEST),
     ("ingest.importers", "import ingest.http.body", INGEST),
     ("ingest.simulator", "from ingest.validation import validate", INGEST),
 ]

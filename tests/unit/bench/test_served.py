@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from ingest.import_pipeline.base import RowFaults
 from ingest.importers.recognise import recognise
-from ingest.importing.base import RowFaults
 from tests.bench.served import Rating, copy, hold_out, popular, read, scored
 
 ANN = [Rating("ann", str(item), stars, at) for item, stars, at in [(9, 5, 10), (1, 5, 30), (10, 3, 20), (2, 4, 20)]]

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.import_pipeline.base import RowFaults, UserRow
+from ingest.import_pipeline.filtered import Filtered
+from ingest.import_pipeline.k_core import Filter, parse_filter, select_k_core
 from ingest.importers.recognise import recognise
-from ingest.importing.base import RowFaults, UserRow
-from ingest.importing.filtered import Filtered
-from ingest.importing.k_core import Filter, parse_filter, select_k_core
 from schemas.errors import ConfigurationInvalid
 
 PAIRS = st.sets(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=60)

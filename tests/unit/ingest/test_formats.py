@@ -9,8 +9,8 @@ from operator import itemgetter
 
 import pytest
 
+from ingest.import_pipeline.base import RowFaults
 from ingest.importers.recognise import recognise
-from ingest.importing.base import RowFaults
 from ingest.validation.validate import policy, validate_event, validate_item
 from schemas.errors import DatasetUnknown
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.import_pipeline.base import RowFaults
+from ingest.import_pipeline.files import parse_timestamp
+from ingest.import_pipeline.ordering import by_time
 from ingest.importers.mapped import parse_map
 from ingest.importers.news import device
 from ingest.importers.recognise import file_importers, recognise
-from ingest.importing.base import RowFaults
-from ingest.importing.files import parse_timestamp
-from ingest.importing.ordering import by_time
 from schemas.errors import ConfigurationInvalid, DatasetUnknown
 
 MOVIES = 'movieId,title,genres\n1,Toy Story (1995),Adventure|Comedy\n2,"Odd, The",(no genres listed)\n'

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from ingest.import_pipeline.base import RowFaults
+from ingest.import_pipeline.filtered import Filtered
+from ingest.import_pipeline.k_core import parse_filter
+from ingest.import_pipeline.run import _DELAYS, ImportDependencies, ProgressFile, run_import
 from ingest.importers.recognise import recognise
 from ingest.importers.simulated import import_sample
-from ingest.importing.base import RowFaults
-from ingest.importing.filtered import Filtered
-from ingest.importing.k_core import parse_filter
-from ingest.importing.run import _DELAYS, ImportDependencies, ProgressFile, run_import
 from schemas.catalogue import decode_upsert
 from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable
 from schemas.log.codec import decode_event

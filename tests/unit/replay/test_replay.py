@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from ingest.importing.base import FileImporter
+from ingest.import_pipeline.base import FileImporter
 from offline.engines.options import TrainingOptions
 from offline.training.parameters import IalsParameters
 from replay.evaluate import BATCH, LIVE, ReplayOptions, replay

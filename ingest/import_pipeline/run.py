@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from ingest import metrics
-from ingest.importing.base import FileRow, Importer, ReadProgress, RowFaults, UserRow, ignore_progress
+from ingest.import_pipeline.base import FileRow, Importer, ReadProgress, RowFaults, UserRow, ignore_progress
 from ingest.validation import validate
 from ingest.validation.fast_path import accept_simple_event
 from ingest.validation.validate import Accepted, Policy, Rejection

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ingest.importing.base import Importer, ReadProgress, RowFaults, UserRow
-from ingest.importing.files import slug
-from ingest.importing.k_core import Filter, KeptIds
+from ingest.import_pipeline.base import Importer, ReadProgress, RowFaults, UserRow
+from ingest.import_pipeline.files import slug
+from ingest.import_pipeline.k_core import Filter, KeptIds
 from schemas.errors import ConfigurationInvalid
 from schemas.weights import Weight
 

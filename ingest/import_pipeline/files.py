@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple, TypeVar, cast
 
-from ingest.importing.base import RowFaults, SourceLine, find_file
+from ingest.import_pipeline.base import RowFaults, SourceLine, find_file
 from ingest.validation.jsontext import parse
 from schemas.errors import DatasetUnknown
 

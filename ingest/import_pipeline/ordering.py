@@ -13,8 +13,8 @@ from typing import IO, Any, Final
 
 import msgspec
 
-from ingest.importing.base import FileRow, RowFaults, SourceLine
-from ingest.importing.files import TableRow, readable
+from ingest.import_pipeline.base import FileRow, RowFaults, SourceLine
+from ingest.import_pipeline.files import TableRow, readable
 
 DatedEvent = tuple[float, dict[str, Any]]
 """Seconds since 1970, and the event without its time."""
