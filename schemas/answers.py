@@ -1,4 +1,7 @@
-"""What the online layer answers, and the record it keeps of every answer on the ``answers`` topic."""
+"""Answers of the online API, and the decision record of each answer on the ``answers`` topic.
+
+Records stay readable for as long as the log keeps them. So a field that was renamed keeps its first name in JSON (``name=``).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class Reason(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """A source that put an item into an answer, the item that led there, and its share of the score (0 to 1)."""
+    """A candidate source that proposed an item, its share of the item's score (0 to 1), and the seed item that it started from."""
 
     source: str
     share: float
@@ -32,7 +35,7 @@ class AnswerItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Encoded(list[E]):
-    """A list of an answer or its record that is encoded once, however often it is given."""
+    """A list that remembers its JSON, because the same list is sent in many answers."""
 
     @cached_property
     def json(self) -> msgspec.Raw:
@@ -41,7 +44,7 @@ class Encoded(list[E]):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Recommendations with everything that they were made from."""
+    """Recommended items, with the versions of the signals, catalogue, model and configuration that produced them."""
 
     recommendation_id: str
     items: list[AnswerItem]
@@ -59,21 +62,21 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Boost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A rule: scores of what fulfils a filter expression are multiplied, by less than 1 to move it down."""
+    """A business rule: the scores of the items that match ``filter`` are multiplied by ``factor``; below 1 moves them down."""
 
     filter: str
     factor: float
 
 
 class RecommendationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """A request as it was answered: parameters with defaults filled in, the time and the seed."""
+    """A parsed request: all parameters with their defaults, the time, and the random seeds."""
 
     now: float
     """Seconds since 1970, UTC."""
-    seed: int = 0
-    """0 adds no noise."""
-    draw: int = 0
-    """The seed of exploration by Thompson sampling; 0 explores nothing."""
+    random_seed: int = msgspec.field(default=0, name="seed")
+    """Seed of the noise on scores, from the parameter ``seed``; 0 adds no noise."""
+    exploration_seed: int = msgspec.field(default=0, name="draw")
+    """Random seed of Thompson sampling; 0 explores nothing."""
     count: int = 20
     user_id: str | None = None
     anonymous_id: str | None = None
@@ -82,24 +85,24 @@ class RecommendationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defa
     exclude: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     diversity: float = 0.0
-    shown: bytes = b""
-    """CRC-32 (little-endian) of the ids on the pages before this one."""
+    shown_hashes: bytes = msgspec.field(default=b"", name="shown")
+    """CRC-32 (little-endian) of the item ids on the pages before this one, joined."""
     context: dict[str, str] = {}
     filter: str = ""
-    """An expression that the items fulfil; empty: any."""
+    """A filter expression that the items match; empty: any item."""
     include: tuple[str, ...] = ()
-    """Only these items; empty: any."""
+    """Only these items may be recommended; empty: any item."""
     pins: dict[str, int] = {}
-    """Items at fixed places, from 1."""
+    """Items at fixed positions of the list, counted from 1."""
     boosts: tuple[Boost, ...] = ()
-    seen: bool = False
-    """Whether what was seen may be shown."""
+    include_seen: bool = msgspec.field(default=False, name="seen")
+    """True: items that the user has seen may be recommended."""
     attributes: dict[str, Any] = {}
-    """What the user's attributes were of those that the filters read."""
+    """The attributes of the user that filters and models read."""
 
 
 class SourceOutcome(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """What one source did for an answer: ``ok``, ``skipped`` or the way it failed, and how many candidates."""
+    """The outcome of one candidate source for an answer: ``ok``, ``skipped`` or its failure, and its number of candidates."""
 
     outcome: str
     candidates: int = 0
@@ -112,15 +115,15 @@ class DecidedItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     score: float
     reasons: list[Reason] = []
     propensity: float = 1.0
-    """How probable it was that the item would be shown; below 1 where it was drawn by exploration."""
+    """Probability that this item was shown; below 1 where exploration chose it."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """Enough to make an answer again and to attribute what came of it.
+    """The decision record of an answer: enough to make the answer again, and to attribute later events to it.
 
-    ``inputs`` holds the packed values that were read for this request, by their keys in the ``users`` signal
-    (base64 in JSON); the aggregates, the catalogue and the model are named by their versions. A list that was given
-    again within seconds is recorded without what stands in the record of the first answer that had it: see ``same_as``.
+    ``inputs`` holds the packed user values that the request read, by their keys in the ``users`` signal (base64 in JSON).
+    The versions name the aggregates, the catalogue and the model. Where an answer repeats a cached list, its record
+    leaves out reasons, ``sources`` and ``inputs``. The record that ``same_as`` names has them.
     """
 
     recommendation_id: str
@@ -139,10 +142,10 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     inputs: dict[str, bytes] = {}
     next_cursor: str | None = None
     same_as: str | None = None
-    """The answer, recorded before under the same key, in whose record the reasons, ``sources`` and ``inputs`` stand."""
+    """``recommendation_id`` of the first answer with this list; None for a complete record."""
 
     def completed(self, first: Decision) -> Decision:
-        """The whole record of a list that was given again, by that of the answer that it names."""
+        """The whole record: this one with the fields that it leaves out, taken from ``first``, the record that ``same_as`` names."""
         return msgspec.structs.replace(
             first, recommendation_id=self.recommendation_id, generated_at=self.generated_at, same_as=self.same_as
         )
@@ -167,7 +170,7 @@ def _encode(made: Answer | Decision) -> bytes:
 
 
 def decode_decision(value: bytes) -> Decision:
-    """Read a record from the log; raises Undecodable where it is not one."""
+    """The decision record of a log entry. Raises Undecodable where the bytes are not one."""
     try:
         return _DECODER.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -25,7 +25,7 @@ from schemas.settings import read_settings
 from serving.config import Settings
 from serving.http.routes import build_router, recommendations_are_asked, recommendations_endpoint
 from serving.service.service import ServingService, Stores
-from serving.service.sources import Sources
+from serving.service.time_and_ids import TimeAndIds
 from serving.web.router import build_web_router
 
 _log = structlog.get_logger(__name__)
@@ -34,16 +34,16 @@ _log = structlog.get_logger(__name__)
 def create_app(
     settings: Settings,
     stores: Stores,
-    sources: Sources | None = None,
-    caught_up: Callable[[], str | None] = lambda: None,
+    time_and_ids: TimeAndIds | None = None,
+    lag_reason: Callable[[], str | None] = lambda: None,
 ) -> FastAPI:
     """The application and the page over these stores; it closes them when it stops.
 
-    ``caught_up`` says what the signals still wait for, None once they have caught up.
+    ``lag_reason`` returns why the signals are still behind; None once they have caught up.
     Raises ConfigurationInvalid; a store that is away is no reason not to start.
     """
     try:
-        service = ServingService(stores, settings, sources, caught_up)
+        service = ServingService(stores, settings, time_and_ids, lag_reason)
     except ValidationError as error:
         raise ConfigurationInvalid(f"FRESHET_RANKING cannot be used: {error}") from error
     app = FastAPI(title="Freshet online API", version="1", lifespan=_running(service, stores))

@@ -101,7 +101,7 @@ class Handlers:
         parsing.query(NoParameters, request)
         parameters = await parsing.body(RankParameters, request)
         after = parsing.token(parameters.after, self._service.partitions)
-        fields = parsing.recommendation_fields(parameters) | {"include": parameters.item_ids, "seen": True}
+        fields = parsing.recommendation_fields(parameters) | {"include": parameters.item_ids, "include_seen": True}
         return await self._service.recommend(self._service.request(user_id=user_id, **fields), after, "rank")
 
     async def because(self, request: Request) -> Any:

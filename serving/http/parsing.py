@@ -66,8 +66,8 @@ def recommendation_fields(parameters: RecommendationParameters) -> dict[str, Any
         "exclude": parameters.exclude,
         "include": parameters.include,
         "diversity": parameters.diversity,
-        "seed": parameters.seed,
-        "shown": shown_before(parameters.cursor),
+        "random_seed": parameters.seed,
+        "shown_hashes": shown_before(parameters.cursor),
         "pins": pins(parameters.pin),
         "boosts": boosts(parameters.boost),
     }

@@ -57,13 +57,13 @@ class CandidateSet(NamedTuple):
 def source_weights(context: RankingContext) -> dict[str, Weight]:
     """The weight of each source for this user: the learned one, or else the configured one.
 
-    The stored list and the fold-in share one weight: the fold-in's share is ``fresh_share``, the list has the rest.
+    The precomputed list and the fold-in share one weight: the fold-in's share is ``fresh_share``, the list has the rest.
     """
     learned = context.models.weights
     weights = configured_weights(context.config, inf if context.trained else context.profile.events)
     if learned is not None:
         weights |= _learned(context, learned)
-    if context.signals.stored is not None:
+    if context.signals.precomputed is not None:
         whole, fresh = weights.get("fold_in", _NONE), context.fresh_share
         weights["precomputed"] = Weight(*(weight * (1.0 - fresh) for weight in whole))
         weights["fold_in"] = Weight(*(weight * fresh for weight in whole))
@@ -124,7 +124,7 @@ def blend(
     candidate_set = gather({name: own for name, own in candidates.items() if any(weights.get(name, _NONE))})
     added = weighted_scores(candidate_set, weights)
     scores = np.bincount(candidate_set.columns, added, candidate_set.items.size).astype(np.float32)
-    if context.request.seed and context.config.exploration:
+    if context.request.random_seed and context.config.noise_spread:
         scores *= _noise(context, candidate_set.items)
     if negative_feedback.items.size:
         scores -= _negative_scores(context, candidate_set.items, negative_feedback)
@@ -138,7 +138,7 @@ def blend(
 def _shortlist(context: RankingContext, scores: Floats) -> NDArray[np.intp]:
     """Indices of the candidates, by scores (C,), that can still be shown after ``ctr_adjusted`` has changed the scores."""
     request, config = context.request, context.config
-    if request.diversity > 0 or config.caps or config.boosts or request.boosts or config.explore:
+    if request.diversity > 0 or config.caps or config.boosts or request.boosts or config.exploration_share:
         return np.arange(scores.size)
     return kernels.near_best(scores, request.count, (1.0 + config.click_through) ** 2)
 
@@ -156,10 +156,12 @@ def ctr_adjusted(context: RankingContext, blended: BlendedCandidates) -> Blended
 def _negative_scores(context: RankingContext, items: Ints, negative_feedback: Candidates) -> Floats:
     """What is subtracted from the score of each candidate, shape (C,)."""
     by_position = np.zeros(len(context.catalogue), np.float32)
-    by_position[negative_feedback.items] = negative_feedback.scores * context.config.aversion
+    by_position[negative_feedback.items] = negative_feedback.scores * context.config.dislike_share
     return by_position[items]
 
 
 def _noise(context: RankingContext, items: Ints) -> Floats:
     """Factors around 1, made from the request's seed and each item's hash, shape (C,)."""
-    return kernels.noise(context.catalogue.column("hash"), items, context.request.seed, context.config.exploration)
+    return kernels.noise(
+        context.catalogue.column("hash"), items, context.request.random_seed, context.config.noise_spread
+    )

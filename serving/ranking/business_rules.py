@@ -71,12 +71,12 @@ def _pinned_ranks(context: RankingContext) -> Mapping[int, int]:
     if not pins:
         return {}
     catalogue, request = context.catalogue, context.request
-    before = len(request.shown) // 4
+    before = len(request.shown_hashes) // 4
     ranks = {index: rank - before for item, rank in pins.items() if (index := catalogue.position(item)) is not None}
     on_page = np.array([position for position, rank in ranks.items() if 1 <= rank <= request.count], np.int32)
     eligible = catalogue.visible(on_page, request.now)
     eligible &= ~np.isin(on_page, catalogue.positions(request.exclude))
-    eligible &= ~np.isin(catalogue.column("hash")[on_page], np.frombuffer(request.shown, "<u4"))
+    eligible &= ~np.isin(catalogue.column("hash")[on_page], np.frombuffer(request.shown_hashes, "<u4"))
     return {position: ranks[position] for position in on_page[eligible].tolist()}
 
 

@@ -18,7 +18,8 @@ from signals.weights import DEFAULT_WEIGHTS, POPULATION_WEIGHTS
 class RankingConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Every choice about ranking; equal values give an equal ``config_id``. Times are in seconds.
 
-    The scores of each source are between 0 and 1 before they are multiplied by its weight in ``sources``.
+    The scores of each source are between 0 and 1 before they are multiplied by its weight in ``sources``. Sites have stored
+    configurations (``FRESHET_RANKING``), so a field that was renamed keeps its first name in JSON (``name=``).
     """
 
     weights: dict[str, float] = msgspec.field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
@@ -28,7 +29,7 @@ class RankingConfig(msgspec.Struct, frozen=True, kw_only=True):
     candidate_limit: int = msgspec.field(default=200, name="reach")
     """Candidates requested from each source; more where a page needs more."""
     profile_events: int = 64
-    """Newest interactions read."""
+    """Number of newest interactions that make the profile."""
     seeds: int = msgspec.field(default=8, name="anchors")
     """Items of the profile whose similar items are looked up."""
     neighbours: int = 60
@@ -37,41 +38,47 @@ class RankingConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Age at which an event counts half, measured from the user's newest event: an inactive user keeps the same list."""
     session_boost: float = 2.0
     """Factor on the weight of events of the current session."""
-    mix: float = 10.0
-    """Weight of events since training at which the folded-in vector counts as much as the trained one."""
-    next_window: float = 30 * DAY
+    fold_in_strength: float = msgspec.field(default=10.0, name="mix")
+    """Total weight of events since training at which the folded-in factors count as much as the trained ones."""
+    covisit_window: float = msgspec.field(default=30 * DAY, name="next_window")
     """Co-visitation and session kNN use events that are at most this much older than the user's newest event."""
-    next_seeds: int = msgspec.field(default=20, name="next_anchors")
+    covisit_seeds: int = msgspec.field(default=20, name="next_anchors")
     """Newest items whose co-visited items are looked up."""
-    next_fading: float = 0.6
-    """The n-th newest of them has the weight n^-next_fading."""
-    next_power: float = 0.6
+    covisit_fading: float = msgspec.field(default=0.6, name="next_fading")
+    """The n-th newest seed has the weight n^-covisit_fading."""
+    covisit_power: float = msgspec.field(default=0.6, name="next_power")
     """Exponent of the co-visits of a seed and an item."""
-    next_damping: float = 0.2
-    """Exponent of all co-visits of the seed, by which they are divided."""
-    next_support: float = 0.5
-    """Score at which the best co-visited item reaches one half: fewer co-visits give less."""
+    covisit_damping: float = msgspec.field(default=0.2, name="next_damping")
+    """Exponent of the total of the seed's co-visits, by which each count is divided."""
+    covisit_support: float = msgspec.field(default=0.5, name="next_support")
+    """Sum of co-visits at which the best candidate has the score one half; fewer co-visits give less."""
     text_seeds: int = msgspec.field(default=4, name="text_anchors")
     """Newest items whose descriptions are compared with those of other items."""
-    trending_crowd: float = 10_000.0
+    trending_saturation: float = msgspec.field(default=10_000.0, name="trending_crowd")
     """Weighted events within a half-life at which a trending score reaches 1."""
     ease_interests: int = 64
+    """Strongest interests that EASE scores items from."""
     ease_support: float = 0.05
+    """Added to the best score of EASE before all its scores are divided by it; see ``context.shrink``."""
     session_support: float = 0.05
+    """The same for session kNN."""
     voting: Voting = Voting()
     """How session kNN chooses neighbours and counts their votes."""
-    place_decay: float = 0.9
+    rank_decay: float = msgspec.field(default=0.9, name="place_decay")
     """Factor on the weight of an interaction for each newer interaction."""
     search_half_life: float = HOUR / 2
     known_events: int = 5
-    """Interactions from which sources of scope ``everybody`` count nothing; a trained vector or list has the same effect."""
+    """Number of interactions from which sources of scope ``everybody`` (popular, trending) have no weight.
+
+    For a user with fewer, ``blend.configured_weights`` lowers their weight step by step. A user whom the model knows needs none.
+    """
     new_age: float = 14 * DAY
     """Age up to which an item is new; at this age its score is half of its first score."""
     hide_seen: bool = True
     seen_for: dict[str, float | None] = {}
-    """By event type, for how many seconds a seen item is hidden: ``{"view": 86400, "rating": null}``.
+    """By event type, for how many seconds a seen item stays hidden: ``{"view": 86400, "rating": null}``.
 
-    Null, or a type that is not named, hides for ever. ``*`` is for items whose event is too old for its type to be known.
+    Null, or a type without an entry, hides for ever. ``*`` counts where the event is so old that its type is forgotten.
     """
     boosts: tuple[Boost, ...] = ()
     """The site's rules: ``{"filter": "promoted = true", "factor": 1.3}``."""
@@ -79,13 +86,13 @@ class RankingConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Items at fixed positions of every list, counted from 1."""
     caps: dict[str, int] = {}
     """By field, how many items with the same value a list may hold while other items are left: ``{"categories": 3}``."""
-    explore: float = 0.0
+    exploration_share: float = msgspec.field(default=0.0, name="explore")
     """Share of a list that is given to new and uncertain items by Thompson sampling; 0: none."""
-    exploration: float = 0.1
-    """Relative spread of the noise that a request's ``seed`` adds; without a seed there is none."""
+    noise_spread: float = msgspec.field(default=0.1, name="exploration")
+    """Relative spread of the noise that a request with a random seed adds to scores."""
     click_through: float = 0.25
     """Clicks over impressions multiply a score by 1 + this at most, and by its inverse at least; 0: no effect."""
-    aversion: float = 0.25
+    dislike_share: float = msgspec.field(default=0.25, name="aversion")
     """Share of an item's similarity to a disliked item that is subtracted from its score."""
 
     @property

@@ -29,11 +29,11 @@ _SPARE: Final = 64
 
 
 class Signals(NamedTuple):
-    """What is known at this moment: the user's value, the aggregates, and the user's precomputed list."""
+    """What the request read: the user's value, the aggregates of all users, and the user's precomputed list (None: not read)."""
 
     user: UserValue
     aggregates: Aggregates
-    stored: ScoredPositions | None = None
+    precomputed: ScoredPositions | None = None
 
 
 class RankingContext(NamedTuple):
@@ -52,18 +52,24 @@ class RankingContext(NamedTuple):
     """Positions (R,) of this session's items that may be shown again, newest first; two sources propose them."""
 
     @property
+    def interests(self) -> dict[str, float]:
+        """The decayed weights of the user's interests by item id, strongest first."""
+        ids = self.catalogue.ids
+        return {ids[position]: weight for position, weight in self.profile.weights.items()}
+
+    @property
     def trained(self) -> bool:
         """Whether the model knows this user."""
         als, user_id = self.models.als, self.request.user_id
         known = als is not None and user_id is not None and als.vector(user_id) is not None
-        return known or bool(self.signals.stored and self.signals.stored.items.size)
+        return known or bool(self.signals.precomputed and self.signals.precomputed.items.size)
 
     @property
     def fresh_share(self) -> float:
         """Share of the events since training in what is known about the user, 0 to 1; 1 for a cold-start user."""
         if not self.trained:
             return 1.0
-        return self.profile.fresh / (self.profile.fresh + self.config.mix)
+        return self.profile.fresh / (self.profile.fresh + self.config.fold_in_strength)
 
 
 SeedLookup = Callable[[Ints], Ints]

@@ -44,13 +44,13 @@ def mmr(scores: Floats, rows: Floats, count: int, diversity: float) -> Ints:
     relevance = scores / max(float(scores.max(initial=0.0)), _TINY)
     likeness = np.zeros(scores.size, np.float32)
     unchosen = np.ones(scores.size, np.bool_)
-    select_diverse = [int(relevance.argmax())] if scores.size and count > 0 else []
-    while select_diverse and len(select_diverse) < min(count, scores.size):
-        unchosen[select_diverse[-1]] = False
-        likeness = np.maximum(likeness, rows @ rows[select_diverse[-1]])
+    chosen = [int(relevance.argmax())] if scores.size and count > 0 else []
+    while chosen and len(chosen) < min(count, scores.size):
+        unchosen[chosen[-1]] = False
+        likeness = np.maximum(likeness, rows @ rows[chosen[-1]])
         marginal = (1.0 - diversity) * relevance - diversity * likeness
-        select_diverse.append(int(np.where(unchosen, marginal, -np.inf).argmax()))
-    return np.array(select_diverse, np.int32)
+        chosen.append(int(np.where(unchosen, marginal, -np.inf).argmax()))
+    return np.array(chosen, np.int32)
 
 
 def vectors(context: RankingContext, items: Ints) -> Floats:

@@ -34,8 +34,8 @@ def eligible_positions(request: RecommendationRequest, catalogue: Catalogue) -> 
         eligible &= compiled(request.filter).holds(request, catalogue.fields)
     if request.exclude:
         eligible[catalogue.positions(request.exclude)] = False
-    if request.shown:
-        eligible &= ~np.isin(catalogue.column("hash"), np.frombuffer(request.shown, "<u4"))
+    if request.shown_hashes:
+        eligible &= ~np.isin(catalogue.column("hash"), np.frombuffer(request.shown_hashes, "<u4"))
     return eligible
 
 
@@ -43,7 +43,7 @@ def hide_seen(
     eligible: Bools, request: RecommendationRequest, user: UserValue, catalogue: Catalogue, config: RankingConfig
 ) -> None:
     """Set ``eligible`` (n,) to False, in place, for the items that the user has seen and that are still hidden."""
-    if request.seen or not config.hide_seen:
+    if request.include_seen or not config.hide_seen:
         return
     eligible[catalogue.positions(_hidden_items(request, user, config))] = False
     if (user.past.newer or user.past.older) and config.seen_for.get(_ANY) is None:

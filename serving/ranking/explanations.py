@@ -102,6 +102,8 @@ def _percentile(context: RankingContext, position: int) -> float:
 
 def _reasons(context: RankingContext, position: int) -> list[Reason]:
     """The reasons that the item would have if no other item were eligible."""
-    request = msgspec.structs.replace(context.request, include=(context.catalogue.ids[position],), seen=True, count=1)
+    request = msgspec.structs.replace(
+        context.request, include=(context.catalogue.ids[position],), include_seen=True, count=1
+    )
     ranked = recommend(request, context.signals, context.models, context.catalogue, context.config)
     return ranked.items[0].reasons if ranked.items and not ranked.backfilled else []

@@ -42,14 +42,14 @@ def apply_exploration(
 ) -> tuple[list[DecidedItem], list[int]]:
     """The list with its last ``explore`` share replaced by drawn items, each inserted at a drawn rank.
 
-    Nothing is drawn where ``request.draw`` is 0. A drawn item has the score of the item that it moves down, the reason
+    Nothing is drawn where ``request.exploration_seed`` is 0. A drawn item has the score of the item that it moves down, the reason
     ``explore``, and its propensity; the propensity of all others is 1.
     """
     count = context.request.count
-    slots = round(context.config.explore * count)
-    if not slots or not context.request.draw or not blended.items.size:
+    slots = round(context.config.exploration_share * count)
+    if not slots or not context.request.exploration_seed or not blended.items.size:
         return items, positions
-    rng = np.random.Generator(np.random.PCG64(context.request.draw))
+    rng = np.random.Generator(np.random.PCG64(context.request.exploration_seed))
     entries = list(zip(items, positions, strict=True))[: count - slots]
     means, trials = _beliefs(context, blended)
     pool = _pool(context, blended, means + 2.0 * _deviations(means, trials), [position for _, position in entries])

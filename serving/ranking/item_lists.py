@@ -9,22 +9,18 @@ import numpy as np
 
 from models.source_weights import Weight
 from models.structures.arrays import Floats, Ints
-from schemas.answers import RecommendationRequest, SourceOutcome
+from schemas.answers import SourceOutcome
 from serving.ranking import blend
 from serving.ranking.candidates.covisitation import covisited_items, linked_items
-from serving.ranking.config import RankingConfig
 from serving.ranking.context import (
     NO_CANDIDATES,
     Candidates,
     RankingContext,
     SeedMatches,
-    Signals,
     max_normalize,
     sum_by_item,
 )
-from serving.ranking.pipeline import RankedList, build_context, build_list
-from serving.state.catalogue import Catalogue
-from serving.state.model_bundle import ModelBundle
+from serving.ranking.pipeline import RankedList, build_list
 from serving.state.recent_items import newest
 from signals.baskets import HALF_LIFE
 
@@ -33,64 +29,32 @@ Near = Literal["similar", "together", "bought"]
 _SIMILAR_WEIGHTS: Final = {"similar": Weight(1.0), "covisitation": Weight(0.4), "content": Weight(0.4)}
 
 
-def item_list(
-    kind: ItemList,
-    request: RecommendationRequest,
-    signals: Signals,
-    models: ModelBundle,
-    catalogue: Catalogue,
-    config: RankingConfig,
-) -> RankedList:
+def item_list(context: RankingContext, kind: ItemList) -> RankedList:
     """The popular, trending or latest items, backfilled where they are too few; scores fall from 1 by rank."""
-    context = build_context(request, signals, models, catalogue, config)
     candidates = _ranked(_order(kind, context)[: context.candidate_limit])
     blended = blend.blend(context, {kind: candidates}, {kind: Weight(1.0)}, NO_CANDIDATES)
     return build_list(context, blended, {kind: SourceOutcome("ok", candidates.items.size)})
 
 
-def similar_items(
-    position: int,
-    request: RecommendationRequest,
-    signals: Signals,
-    models: ModelBundle,
-    catalogue: Catalogue,
-    config: RankingConfig,
-) -> RankedList:
+def similar_items(context: RankingContext, position: int) -> RankedList:
     """The items similar to the one at a position, by model, co-visits and text; never the item itself."""
-    context = build_context(request, signals, models, catalogue, config)
     context.allowed[position] = False
     candidates = _similar_candidates(context, position)
     blended = blend.blend(context, candidates, _SIMILAR_WEIGHTS, NO_CANDIDATES)
     return build_list(context, blended, {name: SourceOutcome("ok", own.items.size) for name, own in candidates.items()})
 
 
-def together(
-    position: int,
-    request: RecommendationRequest,
-    signals: Signals,
-    models: ModelBundle,
-    catalogue: Catalogue,
-    config: RankingConfig,
-) -> RankedList:
+def together(context: RankingContext, position: int) -> RankedList:
     """The items most often visited after the one at a position, best score first; never the item itself."""
-    context = build_context(request, signals, models, catalogue, config)
     return _linked("covisitation", position, covisited_items(context, [(position, 1.0)]), context)
 
 
-def bought(
-    position: int,
-    request: RecommendationRequest,
-    signals: Signals,
-    models: ModelBundle,
-    catalogue: Catalogue,
-    config: RankingConfig,
-) -> RankedList:
+def bought(context: RankingContext, position: int) -> RankedList:
     """The items put in one basket, playlist or collection with this one, best score first; never the item itself."""
-    context = build_context(request, signals, models, catalogue, config)
     return _linked(
         "bought_together",
         position,
-        linked_items(context, [(position, 1.0)], signals.aggregates.companions, HALF_LIFE),
+        linked_items(context, [(position, 1.0)], context.signals.aggregates.companions, HALF_LIFE),
         context,
     )
 

@@ -94,7 +94,7 @@ def build_context(
         catalogue=catalogue,
         config=config,
         allowed=eligible,
-        candidate_limit=max(config.candidate_limit, 4 * request.count + len(request.shown) // 4),
+        candidate_limit=max(config.candidate_limit, 4 * request.count + len(request.shown_hashes) // 4),
         revisitable=revisitable,
     )
 

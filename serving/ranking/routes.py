@@ -8,7 +8,7 @@ from schemas.answers import RecommendationRequest
 from serving.ranking import item_lists
 from serving.ranking.config import RankingConfig
 from serving.ranking.context import Signals
-from serving.ranking.pipeline import CallSource, RankedList, call_source, recommend
+from serving.ranking.pipeline import CallSource, RankedList, build_context, call_source, recommend
 from serving.state.catalogue import Catalogue
 from serving.state.model_bundle import ModelBundle
 
@@ -30,12 +30,11 @@ def rank_route(
     """Returns the list of a route; None for an unknown route, and for an item that the catalogue does not know."""
     if route in USER_ROUTES:
         return recommend(request, signals, models, catalogue, config, call)
+    context = build_context(request, signals, models, catalogue, config)
     if route in item_lists.NEAR:
         position = catalogue.position(request.item_id or "")
-        if position is None:
-            return None
-        return item_lists.NEAR[route](position, request, signals, models, catalogue, config)
+        return None if position is None else item_lists.NEAR[route](context, position)
     for name in _ITEM_LISTS:
         if name == route:
-            return item_lists.item_list(name, request, signals, models, catalogue, config)
+            return item_lists.item_list(context, name)
     return None

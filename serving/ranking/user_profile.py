@@ -26,7 +26,7 @@ class Profile(NamedTuple):
     disliked: tuple[int, ...]
     """Items whose newest verdict is negative."""
     recent: dict[int, float]
-    """Items of the events within ``next_window``, newest first, with weights that fall by rank: for co-visitation."""
+    """Items of the events within ``covisit_window``, newest first, with weights that fall by rank: for co-visitation."""
     trail: Ints
     """Positions of the newest interactions with a weight above zero, oldest first: for session kNN."""
     session: bytes | None
@@ -49,17 +49,17 @@ def build_profile(
     recent: dict[int, float] = {}
     newest_trail: list[int] = []
     newest = max((entry.at for entry in entries), default=request.now)
-    fresh, recent_from, trained_to, place_weight = 0.0, newest - config.next_window, models.trained_to, 1.0
+    fresh, recent_from, trained_to, rank_weight = 0.0, newest - config.covisit_window, models.trained_to, 1.0
     position = catalogue.position
     for entry, weight in _weighted_entries(entries, newest, session_start(request, user), config):
         index = position(entry.item)
         if index is None or entry.item in rejected:
             continue
-        weights[index] = weights.get(index, 0.0) + weight * place_weight
+        weights[index] = weights.get(index, 0.0) + weight * rank_weight
         if entry.at >= recent_from:
-            recent.setdefault(index, (1.0 + len(recent)) ** -config.next_fading)
+            recent.setdefault(index, (1.0 + len(recent)) ** -config.covisit_fading)
             newest_trail.append(index)
-            place_weight *= config.place_decay
+            rank_weight *= config.rank_decay
         if entry.at > trained_to:
             fresh += weight
     strongest_first = dict(sorted(weights.items(), key=itemgetter(1), reverse=True))

@@ -16,16 +16,11 @@ def user_vector(context: RankingContext) -> Floats | None:
     if als is None:
         return None
     trained = als.vector(context.request.user_id) if context.request.user_id is not None else None
-    weights = _interests(context)
+    interests = context.interests
     share = context.fresh_share
-    if trained is not None and (share == 0.0 or not weights):
+    if trained is not None and (share == 0.0 or not interests):
         return trained
-    if not weights:
+    if not interests:
         return None
-    folded = als.fold_in(weights)
+    folded = als.fold_in(interests)
     return folded if trained is None else (1.0 - share) * trained + share * folded
-
-
-def _interests(context: RankingContext) -> dict[str, float]:
-    ids = context.catalogue.ids
-    return {ids[position]: weight for position, weight in context.profile.weights.items()}

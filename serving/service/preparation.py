@@ -1,4 +1,4 @@
-"""From a request to what ranking needs for it: the user's signals and, at the same time, the user's precomputed list."""
+"""Reads what ranking needs for a request: the user's signals and, at the same time, the user's precomputed list."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from schemas.answers import Boost, RecommendationRequest
 from schemas.log.records import OffsetToken
 from serving.ranking.business_rules import attributes_of
 from serving.state.model_bundle import ModelBundle, ScoredPositions
-from serving.stores.breaker import SourceDown
+from serving.stores.breaker import ReadFailed
 from serving.stores.precomputed_lists import PrecomputedLists
 from serving.stores.profiles import ProfileReader
 from serving.stores.user_state import UserState, UserStateReader
 
 
 class PreparedRequest(NamedTuple):
-    """A request with what was read for it; nothing is ranked yet."""
+    """A request with everything that was read for it, ready to be ranked."""
 
     route: str
     request: RecommendationRequest
     user_state: UserState
     models: ModelBundle
-    stored: ScoredPositions | None = None
+    precomputed: ScoredPositions | None = None
     """The user's precomputed list in the active model version."""
 
 
 class RequestPreparation:
-    """Reads within deadlines; what could not be read is named in ``user_state.degraded``."""
+    """Reads within deadlines; ``user_state.degraded`` names each read that failed."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class RequestPreparation:
         profiles: ProfileReader,
         boosts: Sequence[Boost],
     ) -> None:
-        """``boosts`` are the site's own, whose filters may read a user's attributes too."""
+        """``boosts`` are those of the configuration; their filters may read attributes of the user."""
         self._users, self._lists, self._profiles, self._boosts = users, lists, profiles, boosts
 
     async def for_user(
@@ -49,10 +49,10 @@ class RequestPreparation:
         assert request.user_id is not None
         wanted = attributes_of(request, self._boosts)
         reading = self._users.read(request.user_id, request.anonymous_id, after)
-        user_state, stored = await self._with_list(reading, request.user_id, models)
+        user_state, precomputed = await self._with_list(reading, request.user_id, models)
         if wanted:
             request = await self._with_attributes(request, wanted, user_state)
-        return PreparedRequest(route, request, user_state, models, stored)
+        return PreparedRequest(route, request, user_state, models, precomputed)
 
     async def for_item(self, route: str, request: RecommendationRequest, models: ModelBundle) -> PreparedRequest:
         """Read the signals of ``request.user_id``, where there is one."""
@@ -67,14 +67,14 @@ class RequestPreparation:
         assert request.user_id is not None
         user_state, prepared = await self._users.read(request.user_id), []
         for models in versions:
-            _, stored = await self._with_list(_known(user_state), request.user_id, models)
-            prepared.append(PreparedRequest(route, request, user_state, models, stored))
+            _, precomputed = await self._with_list(_known(user_state), request.user_id, models)
+            prepared.append(PreparedRequest(route, request, user_state, models, precomputed))
         return prepared
 
     async def _with_attributes(
         self, request: RecommendationRequest, wanted: Collection[str], user_state: UserState
     ) -> RecommendationRequest:
-        """The request with the wanted ones of the user's attributes, which its filters read."""
+        """The request with the ``wanted`` attributes of the user, which its filters read."""
         if not wanted or request.user_id is None:
             return request
         attributes = await self._profiles.attributes(request.user_id, user_state.degraded) or {}
@@ -88,15 +88,15 @@ class RequestPreparation:
         """The user's state and, read at the same time, the user's precomputed list."""
         if models.version is None or not models.has_lists:
             return await reading, None
-        cached, stored = self._lists.cached(models.version, user_id)
+        cached, precomputed = self._lists.cached(models.version, user_id)
         if cached:
-            return await reading, stored
+            return await reading, precomputed
         stored_list, user_state = await asyncio.gather(
             self._lists.read(models.version, user_id), reading, return_exceptions=True
         )
         if isinstance(user_state, BaseException):
             raise user_state
-        if isinstance(stored_list, SourceDown):
+        if isinstance(stored_list, ReadFailed):
             user_state.degraded.append("lists")
             return user_state, None
         if isinstance(stored_list, BaseException):

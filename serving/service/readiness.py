@@ -22,18 +22,18 @@ class Readiness:
         state: OnlineState,
         items: SignalSync,
         aggregates: SignalSync,
-        caught_up: Callable[[], str | None],
+        lag_reason: Callable[[], str | None],
         clock: Clock,
     ) -> None:
-        """``caught_up`` says what the signals still wait for; None once they have caught up."""
+        """``lag_reason`` returns why the signals are still behind; None once they have caught up."""
         self._state, self._items, self._aggregates = state, items, aggregates
-        self._caught_up, self._clock = caught_up, clock
+        self._lag_reason, self._clock = lag_reason, clock
         self._began_empty = False
 
     def missing(self, models: ModelSync | None) -> list[str]:
         """Returns what is missing; empty once the process is ready. ``models`` is None before the start."""
         missing = [self._stale(self._items, "the catalogue"), self._stale(self._aggregates, "the aggregates")]
-        missing.append(self._caught_up())
+        missing.append(self._lag_reason())
         if self._state.models.version is None:
             missing.append(self._no_model(models, otherwise_ready=not any(missing)))
         return [sentence for sentence in missing if sentence is not None]
@@ -41,7 +41,7 @@ class Readiness:
     def _stale(self, sync: SignalSync, name: str) -> str | None:
         if sync.read_at is None:
             return f"{name} has not been read yet; is the signal store running?"
-        if not sync.complete and self._caught_up() is None:
+        if not sync.complete and self._lag_reason() is None:
             return f"{name} has not been read since the signals caught up"
         age = self._clock() - sync.read_at
         return f"{name} was last read {age:.0f} s ago; is the signal store running?" if age > _STALE_SECONDS else None

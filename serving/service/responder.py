@@ -1,4 +1,4 @@
-"""Answers a prepared request: by a list from the result cache, or by one that is ranked now; each answer is recorded."""
+"""Answers a prepared request from the result cache, or ranks a new list; records each answer."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from serving.service.decision_log import DecisionLog
 from serving.service.preparation import PreparedRequest
 from serving.service.response import Versions
 from serving.service.result_cache import CachedResult, ResultCache, key_of
-from serving.service.sources import Sources
+from serving.service.time_and_ids import TimeAndIds
 from serving.service.timing import Timing
 from serving.state.online_state import OnlineState
 from serving.state.signal_sync import SignalSync
 from serving.stores.user_state import UserState
 
 _RANKING: Final = "ranking"
-"""What an answer is degraded by where ranking itself failed."""
+"""The entry of ``degraded`` where ranking failed."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Syncs(NamedTuple):
-    """What keeps the shared state up to date; each names the version that it stands at."""
+    """The two followers that keep the shared state up to date; each knows its version."""
 
     items: SignalSync
     aggregates: SignalSync
@@ -46,15 +46,15 @@ class Responder:
         config: RankingConfig,
         cache: ResultCache,
         decisions: DecisionLog | None,
-        sources: Sources,
+        time_and_ids: TimeAndIds,
     ) -> None:
         self._state, self._syncs, self._config, self._cache, self._decisions = state, syncs, config, cache, decisions
         self._config_id = config.config_id
-        self._steady, self._new_id = sources.steady, sources.new_id
-        self._timing = Timing(sources.steady)
+        self._steady, self._new_id = time_and_ids.steady, time_and_ids.new_id
+        self._timing = Timing(time_and_ids.steady)
 
     def respond(self, prepared: PreparedRequest) -> Answer:
-        """Returns the answer. A request whose inputs could not all be read neither reads nor fills the cache."""
+        """Returns the answer. Where a read failed, the cache is neither read nor filled."""
         degraded = prepared.user_state.degraded
         if self._syncs.items.read_at is None:
             degraded.append("catalogue")
@@ -70,20 +70,20 @@ class Responder:
         return result.answer
 
     def rank(self, prepared: PreparedRequest) -> RankedList:
-        """Returns the ranked list; where ranking itself fails, the popular list, which ``degraded`` says: never a 5xx."""
+        """Returns the ranked list. Where ranking raises, it returns the popular list, and ``degraded`` says so: never a 5xx."""
         try:
             return self._rank(prepared)
         except Exception:  # noqa: BLE001 - the last rung of the ladder
-            # A fault of ours in one source must not empty a shop's page; the traceback says what to mend.
+            # A defect in one source must not empty a page; the traceback in the log says where it is.
             _log.exception("ranking_failed")
             prepared.user_state.degraded.append(_RANKING)
-            return self._rank(prepared._replace(route=FALLBACK, user_state=UserState(), stored=None))
+            return self._rank(prepared._replace(route=FALLBACK, user_state=UserState(), precomputed=None))
 
     def _rank(self, prepared: PreparedRequest) -> RankedList:
         ranked = rank_route(
             prepared.route,
             prepared.request,
-            Signals(prepared.user_state.value, self._state.aggregates, prepared.stored),
+            Signals(prepared.user_state.value, self._state.aggregates, prepared.precomputed),
             prepared.models,
             self._state.catalogue,
             self._config,
@@ -105,7 +105,7 @@ class Responder:
         return result
 
     def _repeat(self, cached: CachedResult, now: float) -> Answer:
-        """Give a cached answer again, under an id and with a record of its own."""
+        """Repeat a cached answer with its own id and record."""
         answer = response.repeated_answer(cached.answer, self._new_id(), now)
         response.count(answer, cached.ranked)
         if self._decisions and cached.repeated_decision is not None:

@@ -1,4 +1,4 @@
-"""From a ranked list to an answer, and from an answer to its decision record. Pure but for counting."""
+"""Builds an answer from a ranked list, and the decision record from an answer. Pure, except for metrics."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def answer(
     positions = ranked.positions.tolist()
     return Answer(
         recommendation_id=recommendation_id,
-        items=[_with_view(item, at, catalogue) for item, at in zip(ranked.items, positions, strict=True)],
+        items=[_with_view(item, position, catalogue) for item, position in zip(ranked.items, positions, strict=True)],
         model_version=prepared.models.version,
         signals_offset=str(user_state.offset) if user_state.offset else None,
         aggregates_version=versions.aggregates,
@@ -49,13 +49,13 @@ def answer(
 
 
 def repeated_answer(first: Answer, recommendation_id: str, now: float) -> Answer:
-    """Returns the same answer given at another time, under an id of its own."""
+    """Returns the same answer with a new id and time."""
     generated_at = datetime.fromtimestamp(now, UTC)
     return msgspec.structs.replace(first, recommendation_id=recommendation_id, generated_at=generated_at)
 
 
 def count(given: Answer, ranked: RankedList) -> None:
-    """Count the backfilled items of an answer, and what it is degraded by."""
+    """Count the backfilled items of an answer, and the reasons why it is degraded."""
     if ranked.backfilled:
         metrics.FALLBACKS.inc(ranked.backfilled)
     for reason in given.degraded:
@@ -84,13 +84,13 @@ def decision(prepared: PreparedRequest, given: Answer, ranked: RankedList) -> De
 
 
 def brief_decision(first: Decision) -> Decision:
-    """Returns the record of a list that is given again: its items alone, and the answer that first had it."""
+    """Returns the brief record of a repeated list: its items, and the id of the first answer with this list."""
     items = Encoded([DecidedItem(item.item_id, item.score, propensity=item.propensity) for item in first.items])
     return msgspec.structs.replace(first, items=items, sources={}, inputs={}, same_as=first.recommendation_id)
 
 
 def decision_of(recorded: Decision, given: Answer) -> Decision:
-    """Returns a record as that of another answer with the same list."""
+    """Returns the record for another answer with the same list."""
     return msgspec.structs.replace(recorded, recommendation_id=given.recommendation_id, generated_at=given.generated_at)
 
 
@@ -105,4 +105,4 @@ def _next_cursor(request: RecommendationRequest, ranked: RankedList, catalogue: 
     if len(ranked.items) < request.count:
         return None
     hashes = catalogue.column("hash")[ranked.positions].astype("<u4")
-    return after_shown(request.shown + np.ascontiguousarray(hashes).tobytes())
+    return after_shown(request.shown_hashes + np.ascontiguousarray(hashes).tobytes())

@@ -1,7 +1,7 @@
-"""The result cache: lists that were ranked a moment ago, given again while nothing that they depend on has changed.
+"""The result cache: a list that was ranked a few seconds ago serves an equal request while its inputs are the same.
 
-A list's key holds everything that it depends on. The user stands in it with the packed values that were read for
-this very request, so that an event that counts gives another key and is never hidden.
+The key holds everything that the list depends on. One part is the packed user values that this request has read. So a new
+event of the user changes the key, and the cache never hides it.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from serving.state.catalogue import Catalogue
 
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 _SPREAD: Final = 1 / 3
-"""The largest part of a list's time that is taken off it."""
+"""Largest share by which the lifetime of an entry is shortened."""
 _GOLDEN: Final = (math.sqrt(5) - 1) / 2
-"""Steps of this length fall evenly, wherever they stop."""
+"""Golden ratio: steps of this length, modulo 1, spread evenly however many there are."""
 
 
 class Key(NamedTuple):
-    """What a list depends on. The time is not in it: it may be some seconds old."""
+    """Everything that a list depends on, except the time: a cached list may be some seconds old."""
 
     route: str
     request: bytes
-    """The request without its time. Where exploration draws for each request, no two are equal."""
+    """The request without its time. With exploration each request has its own random seed, so no two are equal."""
     inputs: tuple[tuple[str, bytes], ...]
     """The packed values of the user and of linked anonymous users; each holds the offset of its last event."""
     model_version: str | None
     aggregates_version: str | None
-    """None for a known user, whose list may lag behind the aggregates; a cold-start user's list is made of them alone."""
+    """None for a user with events: that list may use older aggregates. A cold-start user's list depends on them alone."""
     catalogue_version: str
     config_id: str
     variant: str
@@ -48,17 +48,17 @@ class Key(NamedTuple):
 
 @dataclass
 class CachedResult:
-    """A ranked list and the first answer that held it."""
+    """A ranked list and the first answer that contained it."""
 
     ranked: RankedList
     answer: Answer
     decision: Decision | None = None
-    """The answer's record, where answers are recorded; its ``request.now`` is the time at which the list was made."""
+    """The decision record of that answer; None where answers are not recorded. Its ``request.now`` is the time of ranking."""
     receipt: Receipt | None = None
 
     @property
     def repeated_decision(self) -> Decision | None:
-        """The record of a repetition, but for the id and time; whole until the first record is known to be written."""
+        """The record for a repeated answer, except id and time. It is brief only once the first record is on the log."""
         return self._brief if self.receipt is not None and self.receipt.written else self.decision
 
     @cached_property
@@ -82,7 +82,7 @@ def key_of(prepared: PreparedRequest, versions: Versions) -> Key:
 
 
 class _Entry(NamedTuple):
-    """A result with its ends: by age (steady seconds), by a change of the catalogue, by an item's window (seconds since 1970)."""
+    """A result, and when it becomes invalid: at a steady time, with a change of the catalogue, or when an item's window ends."""
 
     ends_at: float
     changes: int
@@ -117,7 +117,7 @@ class ResultCache:
         if self._seconds <= 0 or self._limit <= 0:
             return
         until = self._catalogue.column("closes")[result.ranked.positions].min(initial=np.inf)
-        # Results made at once, as after a restart, must not all end at once, again and again.
+        # Entries that were made at the same time, as after a restart, must not all expire at the same time.
         self._shortening = (self._shortening + _GOLDEN) % 1.0
         ends_at = steady + self._seconds * (1.0 - _SPREAD * self._shortening)
         self._entries[key] = _Entry(ends_at, self._catalogue.changes, float(until), result)

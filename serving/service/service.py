@@ -37,7 +37,7 @@ from serving.service.preparation import PreparedRequest, RequestPreparation
 from serving.service.readiness import Readiness
 from serving.service.responder import Responder, Syncs
 from serving.service.result_cache import ResultCache
-from serving.service.sources import Sources
+from serving.service.time_and_ids import TimeAndIds
 from serving.state.aggregates import Aggregates
 from serving.state.catalogue import Catalogue
 from serving.state.model_bundle import ModelBundle
@@ -88,14 +88,14 @@ class ServingService:
         self,
         stores: Stores,
         settings: Settings,
-        sources: Sources | None = None,
-        caught_up: Callable[[], str | None] = lambda: None,
+        time_and_ids: TimeAndIds | None = None,
+        lag_reason: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """``caught_up`` says what the signals still wait for; None once they have caught up."""
+        """``lag_reason`` returns why the signals are still behind; None once they have caught up."""
         self.config = settings.ranking_config()
         self.partitions = settings.partitions
-        self._settings, self._stores, self._caught_up = settings, stores, caught_up
-        self._sources = sources or Sources()
+        self._settings, self._stores, self._lag_reason = settings, stores, lag_reason
+        self._time_and_ids = time_and_ids or TimeAndIds()
         catalogue = Catalogue(bare_items=settings.bare_items)
         self.state = OnlineState(catalogue, Aggregates(catalogue, settings.partitions, self.config.population_weights))
         self._items = self._sync(Signal.ITEMS, self.state.apply_items)
@@ -111,11 +111,11 @@ class ServingService:
             DecisionLog(stores.log, settings.decision_queue) if stores.log and settings.decisions else None
         )
         self._responder = self._make_responder()
-        self._readiness = Readiness(self.state, self._items, self._aggregates, caught_up, self._sources.clock)
+        self._readiness = Readiness(self.state, self._items, self._aggregates, lag_reason, self._time_and_ids.clock)
         self.notifications = Notifications(
-            self._lists_by, self._sources.clock, self.state.models, settings.notification_streams
+            self._lists_by, self._time_and_ids.clock, self.state.models, settings.notification_streams
         )
-        self.statistics = StatisticsReader(stores.documents, catalogue, self._sources.steady)
+        self.statistics = StatisticsReader(stores.documents, catalogue, self._time_and_ids.steady)
         self.explanations = Explanations(self._context, self.statistics.ratings, similar_users=settings.similar_users)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -159,13 +159,13 @@ class ServingService:
 
     def request(self, **fields: Any) -> RecommendationRequest:
         """Returns a request of this moment with these fields."""
-        return RecommendationRequest(now=self._sources.clock(), **fields)
+        return RecommendationRequest(now=self._time_and_ids.clock(), **fields)
 
     async def recommend(
         self, request: RecommendationRequest, after: OffsetToken | None = None, route: str = "recommendations"
     ) -> Answer:
         """Recommend items to ``request.user_id``, once the event of ``after`` counts; route ``rank`` orders ``include``."""
-        request = self._with_draw(request)
+        request = self._with_exploration_seed(request)
         return self._responder.respond(await self._preparation.for_user(route, request, self.state.models, after))
 
     async def recommend_for_session(self, request: RecommendationRequest, events: Sequence[Event]) -> Answer:
@@ -176,7 +176,9 @@ class ServingService:
             value = users.fold(value, accept(event, event.event_id or str(offset), received_at), offset)
         packed = users.encode(value)
         state = UserState(packed, inputs={"session": packed})
-        return self._responder.respond(PreparedRequest("session", self._with_draw(request), state, self.state.models))
+        return self._responder.respond(
+            PreparedRequest("session", self._with_exploration_seed(request), state, self.state.models)
+        )
 
     async def near_item(self, route: str, request: RecommendationRequest) -> Answer:
         """Items near ``request.item_id``: ``similar``, ``together`` or ``bought``. Raises ProblemError for an unknown item."""
@@ -196,7 +198,7 @@ class ServingService:
 
     def items(self, query: str | None, start: int, limit: int) -> dict[str, Any]:
         """A page of the catalogue, or of the matches of a query, from the place ``start``; hidden items are left out."""
-        page, is_more = browse(self.state.catalogue, query, self._sources.clock(), start, limit)
+        page, is_more = browse(self.state.catalogue, query, self._time_and_ids.clock(), start, limit)
         return {
             "items": [item_view(item) for item in page],
             "next_cursor": cursors.at_offset(start + limit) if is_more else None,
@@ -228,24 +230,24 @@ class ServingService:
         """What this process still waits for before it is ready, each a sentence; empty once it is."""
         return self._readiness.missing(self._model_sync)
 
-    def _with_draw(self, request: RecommendationRequest) -> RecommendationRequest:
+    def _with_exploration_seed(self, request: RecommendationRequest) -> RecommendationRequest:
         """The request with the seed of exploration, where the site explores."""
-        if not self.config.explore:
+        if not self.config.exploration_share:
             return request
-        draw = request.seed or crc32(self._sources.new_id().encode()) or 1
-        return msgspec.structs.replace(request, draw=draw)
+        exploration_seed = request.random_seed or crc32(self._time_and_ids.new_id().encode()) or 1
+        return msgspec.structs.replace(request, exploration_seed=exploration_seed)
 
     async def _context(self, user_id: str) -> tuple[RankingContext, UserState]:
         """A user's ranking context, for explanations that make no list."""
         request = self.request(user_id=user_id)
         prepared = await self._preparation.for_user("explanations", request, self.state.models)
-        signals = Signals(prepared.user_state.value, self.state.aggregates, prepared.stored)
+        signals = Signals(prepared.user_state.value, self.state.aggregates, prepared.precomputed)
         context = build_context(request, signals, prepared.models, self.state.catalogue, self.config)
         return context, prepared.user_state
 
     async def _lists_by(self, user_id: str, count: int, versions: Sequence[ModelBundle]) -> list[list[str]]:
         """The user's list by each of these models, all of one moment; nothing is recorded."""
-        request = self._with_draw(self.request(user_id=user_id, count=count))
+        request = self._with_exploration_seed(self.request(user_id=user_id, count=count))
         prepared = await self._preparation.by_models("recommendations", request, versions)
         return [[item.item_id for item in self._responder.rank(by_model).items] for by_model in prepared]
 
@@ -256,11 +258,11 @@ class ServingService:
     def _make_responder(self) -> Responder:
         cache = ResultCache(self.state.catalogue, self._settings.cache_seconds, self._settings.cached_results)
         syncs = Syncs(self._items, self._aggregates)
-        return Responder(self.state, syncs, self.config, cache, self._decisions, self._sources)
+        return Responder(self.state, syncs, self.config, cache, self._decisions, self._time_and_ids)
 
     def _guard(self, source: str) -> Guard:
         settings = self._settings
-        breaker = Breaker(settings.breaker_failures, settings.breaker_rest, self._sources.steady)
+        breaker = Breaker(settings.breaker_failures, settings.breaker_rest, self._time_and_ids.steady)
         return Guard(source, settings.store_seconds, breaker)
 
     def _repositories(self) -> ListRepositories:
@@ -268,7 +270,9 @@ class ServingService:
         return ListRepositories(readers, self._settings.store_seconds)
 
     def _sync(self, signal: Signal, apply: Apply) -> SignalSync:
-        return SignalSync(signal, self._stores.signals, self.partitions, apply, self._sources.clock, self._caught_up)
+        return SignalSync(
+            signal, self._stores.signals, self.partitions, apply, self._time_and_ids.clock, self._lag_reason
+        )
 
     def _position(self, item_id: str) -> int:
         position = self.state.catalogue.position(item_id)
@@ -279,7 +283,7 @@ class ServingService:
     async def _report(self) -> None:
         """Keep the gauges that grow by themselves up to date."""
         while True:
-            models, now = self.state.models, self._sources.clock()
+            models, now = self.state.models, self._time_and_ids.clock()
             metrics.CATALOGUE_ITEMS.set(len(self.state.catalogue))
             metrics.MODEL_LOADED.set(models.version is not None)
             metrics.MODEL_AGE_SECONDS.set(max(0.0, now - models.created_at) if models.version else 0.0)

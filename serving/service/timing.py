@@ -1,4 +1,4 @@
-"""How long each source of candidates takes and how much it finds, of a sample of the lists that are made."""
+"""Measures the time and the number of candidates of each candidate source, for a sample of the lists."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from serving.ranking.context import Candidates, RankingContext
 from serving.ranking.pipeline import CallSource, call_source
 
 _EVERY: Final = 16
-"""Of so many lists one is timed: the clock and the metrics of all sources take some thirty microseconds."""
+"""One list of this many is timed, because timing all sources of a list takes some 30 µs."""
 
 
 class Timing:
@@ -21,16 +21,16 @@ class Timing:
     def __init__(self, steady: Clock) -> None:
         self._steady, self._made = steady, 0
         self._seconds = {name: metrics.CANDIDATES_SECONDS.labels(name) for name in candidate_sources()}
-        self._found = {name: metrics.CANDIDATES.labels(name) for name in candidate_sources()}
+        self._candidates = {name: metrics.CANDIDATES.labels(name) for name in candidate_sources()}
 
     def next(self) -> CallSource:
-        """How the sources of the next list are asked."""
+        """The function that calls the sources of the next list."""
         self._made += 1
         return self._timed if self._made % _EVERY == 1 else call_source
 
     def _timed(self, source: CandidateSource, context: RankingContext) -> Candidates:
         began = self._steady()
-        found = source.generate(context)
+        candidates = source.generate(context)
         self._seconds[source.name].observe(self._steady() - began)
-        self._found[source.name].inc(found.items.size)
-        return found
+        self._candidates[source.name].inc(candidates.items.size)
+        return candidates

@@ -22,10 +22,10 @@ from serving.state.text_index import TextIndex
 from signals.bloom import hash_of
 
 _START: Final = 1_024
-_SHOWN_FIELDS: Final = ("title", "description", "categories", "tags", "price", "published_at", "attributes")
+_PUBLIC_FIELDS: Final = ("title", "description", "categories", "tags", "price", "published_at", "attributes")
 _ENCODER: Final = msgspec.json.Encoder()
 _COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
-    "shown": (False, np.bool_),
+    "listed": (False, np.bool_),
     "opens": (-np.inf, np.float64),
     "closes": (np.inf, np.float64),
     "born": (-np.inf, np.float64),
@@ -98,13 +98,13 @@ class Catalogue:
         return fragment
 
     def column(self, name: str) -> NDArray[Any]:
-        """A column (n,): shown, opens, closes, born (seconds), dated, described, label (code of the first category, or -1), hash."""
+        """A column (n,): listed (neither hidden nor deleted), opens, closes, born (seconds), dated, described, label (code of the first category, or -1), hash."""
         return self._columns[name][: len(self.ids)]
 
     def visible(self, items: Ints, now: float) -> Bools:
         """True for those of these positions that are not hidden or deleted, and are within their time window at ``now``."""
         columns = self._columns
-        visible: Bools = columns["shown"][items] & (columns["opens"][items] <= now) & (now < columns["closes"][items])
+        visible: Bools = columns["listed"][items] & (columns["opens"][items] <= now) & (now < columns["closes"][items])
         return visible
 
     def all_visible(self, now: float) -> Bools:
@@ -121,7 +121,7 @@ class Catalogue:
 
     def _compute_visible(self, now: float) -> _Visible:
         opens, closes = self.column("opens"), self.column("closes")
-        visible = self.column("shown") & (opens <= now) & (now < closes)
+        visible = self.column("listed") & (opens <= now) & (now < closes)
         until = min(opens.min(initial=np.inf, where=opens > now), closes.min(initial=np.inf, where=closes > now))
         return _Visible(self.state, now, float(until), visible)
 
@@ -144,7 +144,7 @@ class Catalogue:
         position = self._index.get(item_id)
         if position is None:
             position = self._add(item_id)
-            self._columns["shown"][position] = self._bare_items
+            self._columns["listed"][position] = self._bare_items
             self._columns["born"][position] = first_at
         return position
 
@@ -173,7 +173,7 @@ class Catalogue:
 
     def _describe(self, position: int, item: Item) -> None:
         columns = self._columns
-        columns["shown"][position] = not (item.hidden or item.deleted)
+        columns["listed"][position] = not (item.hidden or item.deleted)
         columns["opens"][position] = _seconds(item.available_from, -np.inf)
         columns["closes"][position] = _seconds(item.available_until, np.inf)
         columns["born"][position] = _seconds(item.published_at or item.first_at, -np.inf)
@@ -212,7 +212,7 @@ class Catalogue:
 
 def described(item: Item) -> dict[str, Any]:
     """The fields of an item that answers show; fields without a value are left out."""
-    return {name: value for name in _SHOWN_FIELDS if (value := getattr(item, name)) not in (None, (), {})}
+    return {name: value for name in _PUBLIC_FIELDS if (value := getattr(item, name)) not in (None, (), {})}
 
 
 def taste(catalogue: Catalogue, weights: Iterable[tuple[int, float]]) -> dict[int, float]:

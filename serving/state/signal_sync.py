@@ -29,7 +29,7 @@ _READ_SECONDS: Final = 30.0
 class SignalSync:
     """Keeps one followed signal up to date. ``clock`` gives seconds since 1970.
 
-    ``caught_up`` returns the reason why the signals are still behind; None once they have caught up.
+    ``lag_reason`` returns the reason why the signals are still behind; None once they have caught up.
     """
 
     def __init__(
@@ -39,10 +39,10 @@ class SignalSync:
         partitions: int,
         apply: Apply,
         clock: Clock,
-        caught_up: Callable[[], str | None] = lambda: None,
+        lag_reason: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._signal, self._reader, self._apply, self._clock = signal, reader, apply, clock
-        self._caught_up = caught_up
+        self._lag_reason = lag_reason
         self._fences: list[Fence | None] = [None] * partitions
         self._failing = False
         self.version = "-"
@@ -60,7 +60,7 @@ class SignalSync:
 
     async def refresh(self) -> None:
         """Read the changes and apply them; a failure is counted and leaves the earlier state."""
-        caught_up = self._caught_up() is None
+        signals_are_current = self._lag_reason() is None
         try:
             async with asyncio.timeout(_READ_SECONDS):
                 changed = await self._changed()
@@ -68,7 +68,7 @@ class SignalSync:
         except (TimeoutError, FreshetError, OSError, msgspec.DecodeError) as error:
             self._failed(error)
         else:
-            self.complete |= caught_up
+            self.complete |= signals_are_current
             self._succeeded()
 
     async def _changed(self) -> list[tuple[int, SignalChanges]]:

@@ -1,4 +1,4 @@
-"""A deadline and a circuit breaker around one source, so that no request waits for a source that is down.
+"""A deadline and a circuit breaker for the reads of one store, so that no request waits for a store that is down.
 
 Closed: calls go through. After ``failures`` in a row it opens: calls fail at once. After ``rest`` seconds one
 call is let through as a probe. Its success closes the breaker; its failure opens it for another ``rest``.
@@ -23,16 +23,16 @@ _GRACE_TURNS: Final = 5
 _log = structlog.get_logger(__name__)
 
 
-class SourceDown(StoreUnavailable):
-    """A source did not answer: it was too slow, it failed, or its breaker is open."""
+class ReadFailed(StoreUnavailable):
+    """A read of a store failed, was too slow, or was not tried because the breaker is open."""
 
-    def __init__(self, source: str, outcome: str) -> None:
-        super().__init__(f"{source}: {outcome}")
-        self.source, self.outcome = source, outcome
+    def __init__(self, store: str, outcome: str) -> None:
+        super().__init__(f"{store}: {outcome}")
+        self.store, self.outcome = store, outcome
 
 
 class Breaker:
-    """The circuit breaker of one source. ``clock`` is a monotonic clock (seconds)."""
+    """The circuit breaker of one store. ``clock`` is a monotonic clock (seconds)."""
 
     def __init__(self, failures: int, rest: float, clock: Clock) -> None:
         self._limit, self._rest, self._clock = failures, rest, clock
@@ -67,28 +67,28 @@ class Breaker:
 
 
 class Guard:
-    """Calls one source under a deadline and its breaker, and counts the outcomes."""
+    """Calls one store under a deadline and its breaker, and counts the outcomes."""
 
-    def __init__(self, source: str, seconds: float, breaker: Breaker) -> None:
-        self._source, self._seconds, self._breaker = source, seconds, breaker
-        self._observe = metrics.SOURCE_SECONDS.labels(source).observe
-        self._outcomes = {kind: metrics.SOURCE_OUTCOMES.labels(source, kind) for kind in _OUTCOMES}
-        self._gauge = metrics.BREAKER_OPEN.labels(source)
+    def __init__(self, store: str, seconds: float, breaker: Breaker) -> None:
+        self._store, self._seconds, self._breaker = store, seconds, breaker
+        self._observe = metrics.SOURCE_SECONDS.labels(store).observe
+        self._outcomes = {kind: metrics.SOURCE_OUTCOMES.labels(store, kind) for kind in _OUTCOMES}
+        self._gauge = metrics.BREAKER_OPEN.labels(store)
 
     async def call(self, read: Callable[[], Awaitable[T]], seconds: float | None = None) -> T:
-        """The answer of the source within ``seconds`` (by default those of the guard); raises SourceDown."""
+        """The answer of the store within ``seconds`` (by default those of the guard); raises ReadFailed."""
         if not self._breaker.admit():
             self._outcomes["open"].inc()
-            raise SourceDown(self._source, "open")
+            raise ReadFailed(self._store, "open")
         began = perf_counter()
         try:
             answer = await _with_deadline(read, self._seconds if seconds is None else seconds)
         except TimeoutError:
             self._fail("timeout")
-            raise SourceDown(self._source, "timeout") from None
+            raise ReadFailed(self._store, "timeout") from None
         except (FreshetError, OSError) as error:
             self._fail("failed", error)
-            raise SourceDown(self._source, "failed") from error
+            raise ReadFailed(self._store, "failed") from error
         self._observe(perf_counter() - began)
         self._succeed()
         return answer
@@ -97,7 +97,7 @@ class Guard:
         self._outcomes["ok"].inc()
         if self._breaker.open:
             self._gauge.set(0)
-            _log.info("source_recovered", source=self._source)
+            _log.info("source_recovered", store=self._store)
         self._breaker.succeeded()
 
     def _fail(self, outcome: str, error: Exception | None = None) -> None:
@@ -106,7 +106,7 @@ class Guard:
         self._breaker.failed()
         if self._breaker.open and not was_open:
             self._gauge.set(1)
-            _log.warning("source_down", source=self._source, outcome=outcome, error=str(error or "too slow"))
+            _log.warning("source_down", store=self._store, outcome=outcome, error=str(error or "too slow"))
 
 
 _OUTCOMES = ("ok", "timeout", "failed", "open")

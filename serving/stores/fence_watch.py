@@ -9,7 +9,7 @@ from schemas.keys import Signal
 from schemas.log.fence import Fence
 from schemas.log.records import OffsetToken
 from schemas.ports import SignalReader
-from serving.stores.breaker import Guard, SourceDown
+from serving.stores.breaker import Guard, ReadFailed
 
 
 class FenceWatch:
@@ -21,7 +21,7 @@ class FenceWatch:
         self._poller: asyncio.Task[None] | None = None
 
     async def reached(self, token: OffsetToken, seconds: float) -> bool:
-        """True once the event at this offset is processed; False after ``seconds``; raises SourceDown."""
+        """True once the event at this offset is processed; False after ``seconds``; raises ReadFailed."""
         waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(token.partition, []).append((token.offset, waiter))
         if self._poller is None or self._poller.done():
@@ -36,7 +36,7 @@ class FenceWatch:
             await asyncio.sleep(self._poll_seconds)
             try:
                 fences = await self._guard.call(partial(self._reader.fences, Signal.USERS, tuple(self._waiting)))
-            except SourceDown as error:
+            except ReadFailed as error:
                 self._give_up(error)
             else:
                 self._release(fences)
@@ -49,7 +49,7 @@ class FenceWatch:
                     waiter.set_result(True)
             self._keep(partition, [waiter for waiter in waiters if not waiter[1].done()])
 
-    def _give_up(self, error: SourceDown) -> None:
+    def _give_up(self, error: ReadFailed) -> None:
         for waiters in self._waiting.values():
             for _, waiter in waiters:
                 if not waiter.done():

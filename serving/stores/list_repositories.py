@@ -9,7 +9,7 @@ from time import perf_counter
 from models.structures.lists import ScoredList
 from schemas.errors import VersionUnknown
 from schemas.ports import ListReader
-from serving.stores.breaker import Guard, SourceDown
+from serving.stores.breaker import Guard, ReadFailed
 
 
 class ListRepositories:
@@ -25,7 +25,7 @@ class ListRepositories:
     async def read(self, version: str, kind: str, key: str) -> ScoredList | None:
         """The list; None if the version has none for this key.
 
-        Raises SourceDown where no repository has the list and one of them failed, or none has the version.
+        Raises ReadFailed where no repository has the list and one of them failed, or none has the version.
         """
         began, first_error, version_known = perf_counter(), None, False
         for index, (reader, guard) in enumerate(self._readers):
@@ -33,14 +33,14 @@ class ListRepositories:
             read = partial(_read, reader, version, kind, key)
             try:
                 has_version, scored = await guard.call(read, remaining / (len(self._readers) - index))
-            except SourceDown as error:
+            except ReadFailed as error:
                 first_error = first_error or error
                 continue
             if scored is not None:
                 return scored
             version_known |= has_version
         if first_error is not None or not version_known:
-            raise first_error or SourceDown("lists", "the version is in none of the repositories")
+            raise first_error or ReadFailed("lists", "the version is in none of the repositories")
         return None
 
 

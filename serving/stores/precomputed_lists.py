@@ -26,7 +26,7 @@ class PrecomputedLists:
         return True, self._lists[key]
 
     async def read(self, version: str, user_id: str) -> ScoredPositions | None:
-        """The user's list; None if there is none; raises SourceDown."""
+        """The user's list; None if there is none; raises ReadFailed."""
         stored = await self._repositories.read(version, USERS, user_id)
         positions = None if stored is None else as_columns(self._catalogue, stored)
         self._lists[version, user_id] = positions

@@ -12,7 +12,7 @@ from schemas.catalogue import decode_profile
 from schemas.keys import Signal
 from schemas.log.topics import partition_of
 from schemas.ports import SignalReader
-from serving.stores.breaker import Guard, SourceDown
+from serving.stores.breaker import Guard, ReadFailed
 
 _log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ class ProfileReader:
             read = partial(self._reader.read, partition, Signal.PROFILES, [user_id])
             data = (await self._guard.call(read)).values[0]
             profile = None if data is None else decode_profile(data)
-        except (SourceDown, msgspec.DecodeError) as error:
+        except (ReadFailed, msgspec.DecodeError) as error:
             _log.warning("profile_not_read", error=str(error))
             degraded.append("profiles")
             return None

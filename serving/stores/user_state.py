@@ -13,7 +13,7 @@ from schemas.log.records import OffsetToken
 from schemas.log.topics import partition_of
 from schemas.ports import SignalReader, SignalValues
 from serving import metrics
-from serving.stores.breaker import Guard, SourceDown
+from serving.stores.breaker import Guard, ReadFailed
 from serving.stores.fence_watch import FenceWatch
 from signals import users
 from signals.merge import merge
@@ -67,7 +67,7 @@ class UserStateReader:
                 signal_values = await self._wait(after, keys, user_state)
             self._take(user_state, partition, keys, signal_values)
             await self._add_anonymous(user_state, user_id, anonymous_id)
-        except SourceDown:
+        except ReadFailed:
             user_state.degraded.append("signals")
         return user_state
 
@@ -97,7 +97,7 @@ class UserStateReader:
             if not reached:
                 reached = await self._watch.reached(after, self._after_seconds)
                 signal_values = await self._values(after.partition, keys)
-        except SourceDown:
+        except ReadFailed:
             user_state.degraded.append("after")
             raise
         metrics.AFTER_WAIT_SECONDS.observe(perf_counter() - began)
@@ -123,7 +123,7 @@ class UserStateReader:
             if isinstance(answer, SignalValues):
                 if (data := answer.values[0]) is not None:
                     present[key] = data
-            elif isinstance(answer, SourceDown):
+            elif isinstance(answer, ReadFailed):
                 user_state.degraded = ["links"]
             else:
                 raise answer

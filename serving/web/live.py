@@ -64,7 +64,7 @@ class ServiceShop:
 
     def is_empty(self) -> bool:
         """Whether the catalogue holds nothing that may be shown."""
-        return not self._service.state.catalogue.column("shown").any()
+        return not self._service.state.catalogue.column("listed").any()
 
     def shoppers(self) -> Sequence[str]:
         """A few of those whom the active model was trained on, evenly drawn."""

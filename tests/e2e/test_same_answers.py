@@ -23,7 +23,7 @@ from schemas.log.records import LogEntry
 from serving.config import Settings as ServingSettings
 from serving.main import create_app
 from serving.service.service import Stores
-from serving.service.sources import Sources
+from serving.service.time_and_ids import TimeAndIds
 from tests.e2e.conftest import Ensure, cluster_settings
 from tests.e2e.systems import (
     QUICK,
@@ -61,7 +61,7 @@ def _copy(folder: Path, settings: Settings) -> None:
 
 async def _lists(stores: Stores, settings: ServingSettings) -> dict[str, list[str]]:
     """The first items of so many users at the fixed moment, asked of an online API over these stores."""
-    app = create_app(settings, stores, Sources(clock=lambda: NOW))
+    app = create_app(settings, stores, TimeAndIds(clock=lambda: NOW))
     transport = httpx.ASGITransport(app=app)
     async with (
         app.router.lifespan_context(app),

@@ -43,7 +43,7 @@ from schemas.site import topic_prefix
 from serving.config import Settings as ServingSettings
 from serving.main import create_app
 from serving.service.service import Stores
-from serving.service.sources import Sources
+from serving.service.time_and_ids import TimeAndIds
 from tests.e2e.systems import free_port
 from tests.golden.requests import Call
 from tests.golden.traffic import LATEST, Fact
@@ -235,8 +235,8 @@ def _writer(site: Site, clock: Clock) -> LogWriter:
 async def _answers(stores: Stores, settings: ServingSettings, calls: list[Call]) -> list[Any]:
     ids, moment = itertools.count(), itertools.count()
     steady = [0.0]
-    sources = Sources(clock=lambda: NOW, steady=lambda: steady[0], new_id=lambda: f"id-{next(ids)}")
-    app = create_app(settings, stores, sources)
+    time_and_ids = TimeAndIds(clock=lambda: NOW, steady=lambda: steady[0], new_id=lambda: f"id-{next(ids)}")
+    app = create_app(settings, stores, time_and_ids)
     transport = httpx.ASGITransport(app=app)
     answered: list[Any] = []
     async with (

@@ -50,7 +50,7 @@ def asker(decision: Decision) -> str:
         "filter": request.filter,
         "pinned": ", ".join(f"{item_id} to {place}" for item_id, place in request.pins.items()),
         "boosted": ", ".join(f"{boost.filter} by {boost.factor:g}" for boost in request.boosts),
-        "seed": request.seed,
+        "seed": request.random_seed,
         "diversity": request.diversity,
     }
     return ", ".join(

@@ -11,10 +11,10 @@ from signals.baskets import HALF_LIFE
 
 
 def generate(context: RankingContext) -> Candidates:
-    """Companions of the newest items, scored like the co-visited items of ``next``."""
-    newest = islice(context.profile.recent.items(), context.config.next_seeds)
+    """Companions of the newest items, scored as ``covisitation`` scores co-visited items."""
+    newest = islice(context.profile.recent.items(), context.config.covisit_seeds)
     candidates = sum_by_item(context, linked_items(context, newest, context.signals.aggregates.companions, HALF_LIFE))
-    return candidates._replace(scores=shrink(candidates.scores, context.config.next_support))
+    return candidates._replace(scores=shrink(candidates.scores, context.config.covisit_support))
 
 
 SOURCE = CandidateSource(

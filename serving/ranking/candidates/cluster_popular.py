@@ -13,8 +13,7 @@ def generate(context: RankingContext) -> Candidates:
     clusters = context.models.clusters
     if clusters is None or not context.profile.weights:
         return NO_CANDIDATES
-    ids = context.catalogue.ids
-    cluster = clusters.value.fold_in({ids[position]: weight for position, weight in context.profile.weights.items()})
+    cluster = clusters.value.fold_in(context.interests)
     if cluster is None:
         return NO_CANDIDATES
     scores = clusters.value.score(cluster).astype(np.float32, copy=False)

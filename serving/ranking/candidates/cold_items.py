@@ -16,9 +16,7 @@ def generate(context: RankingContext) -> Candidates:
     hybrid = context.models.hybrid
     if hybrid is None or not hybrid.items.size or not context.profile.weights:
         return NO_CANDIDATES
-    ids = context.catalogue.ids
-    weights = {ids[position]: weight for position, weight in context.profile.weights.items()}
-    vector = hybrid.value.fold_in(weights, context.request.attributes or None)
+    vector = hybrid.value.fold_in(context.interests, context.request.attributes or None)
     scores = (hybrid.value.cold_factors @ vector).astype(np.float32, copy=False)
     chosen = best_allowed(context, hybrid.items, scores, above=0.0)
     return Candidates(hybrid.items[chosen], max_normalize(scores[chosen]))

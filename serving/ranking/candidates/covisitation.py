@@ -12,19 +12,19 @@ from serving.ranking.context import Candidates, RankingContext, SeedMatches, shr
 from serving.state.covisits import CovisitedItems
 from signals.covisits import NEXT_HALF_LIFE
 
-_LIVELY: Final = 20.0
-"""Decay stops where the busiest of the newest items has this many co-visits left."""
+_BUSY: Final = 20.0
+"""Decay stops where the busiest of the seeds has this many co-visits left."""
 
 
 def generate(context: RankingContext) -> Candidates:
     """Items co-visited after the newest ones; older seeds count less, and many co-visits bring a score near 1."""
-    seeds = islice(context.profile.recent.items(), context.config.next_seeds)
+    seeds = islice(context.profile.recent.items(), context.config.covisit_seeds)
     candidates = sum_by_item(context, covisited_items(context, seeds))
-    return candidates._replace(scores=shrink(candidates.scores, context.config.next_support))
+    return candidates._replace(scores=shrink(candidates.scores, context.config.covisit_support))
 
 
 def covisited_items(context: RankingContext, seeds: Iterable[tuple[int, float]]) -> Iterator[SeedMatches]:
-    """For each seed, the items visited after it: seed weight × co-visits^``next_power`` / all co-visits of the seed^``next_damping``."""
+    """For each seed, the items visited after it: seed weight × co-visits^``covisit_power`` / all co-visits of the seed^``covisit_damping``."""
     return linked_items(context, seeds, context.signals.aggregates.followers, NEXT_HALF_LIFE)
 
 
@@ -38,9 +38,9 @@ def linked_items(
     linked = [(seed, weight, own) for seed, weight in seeds if (own := links(seed)) is not None and own.items.size]
     if not linked:
         return
-    power, damping = context.config.next_power, context.config.next_damping
-    # On a site that is no longer used, decay stops at its last lively moment, so that the links keep their worth.
-    since = min(context.request.now / half_life, max(own.total for _, _, own in linked) - log2(_LIVELY))
+    power, damping = context.config.covisit_power, context.config.covisit_damping
+    # On a site that nobody visits any more, decay stops at its last busy moment, so that the links keep their scores.
+    since = min(context.request.now / half_life, max(own.total for _, _, own in linked) - log2(_BUSY))
     for seed, weight, own in linked:
         visits = own.total - since
         counts = weight * exp2(power * visits - damping * log2(1.0 + exp2(visits)))

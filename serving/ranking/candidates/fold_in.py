@@ -19,7 +19,7 @@ _ALIKE: Final = 0.25
 def generate(context: RankingContext) -> Candidates:
     """The best items by the user's factors now; none where the precomputed list would be the same."""
     als = context.models.als
-    if als is None or (context.signals.stored is not None and context.fresh_share == 0.0):
+    if als is None or (context.signals.precomputed is not None and context.fresh_share == 0.0):
         return NO_CANDIDATES
     factors = user_vector(context)
     if factors is None:

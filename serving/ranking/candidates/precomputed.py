@@ -7,12 +7,12 @@ from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext, f
 
 
 def generate(context: RankingContext) -> Candidates:
-    """The stored list in its order, without items that are not allowed now."""
-    stored = context.signals.stored
-    if stored is None:
+    """The precomputed list in its order, without items that are not allowed now."""
+    precomputed = context.signals.precomputed
+    if precomputed is None:
         return NO_CANDIDATES
-    best = first_allowed(context, stored.items)
-    return Candidates(stored.items[best], max_normalize(stored.scores[best]))
+    best = first_allowed(context, precomputed.items)
+    return Candidates(precomputed.items[best], max_normalize(precomputed.scores[best]))
 
 
 SOURCE = CandidateSource(

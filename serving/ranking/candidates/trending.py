@@ -12,7 +12,7 @@ from serving.ranking.context import Candidates, RankingContext, first_allowed
 
 
 def by_half_life(number: int) -> Callable[[RankingContext], Candidates]:
-    """A source for one of HALF_LIVES: scores are logarithms of decayed counts, 1 from ``trending_crowd`` events on.
+    """A source for one of HALF_LIVES: scores are logarithms of decayed counts, 1 from ``trending_saturation`` events on.
 
     A learned weight turns a logarithm into a power of the count; and one event more changes the order of few items.
     """
@@ -20,7 +20,7 @@ def by_half_life(number: int) -> Callable[[RankingContext], Candidates]:
     def generate(context: RankingContext) -> Candidates:
         rising = context.signals.aggregates.rising(number, context.request.now)
         best = first_allowed(context, rising.items)
-        scores = rising.logs[best] / np.float32(log2(1.0 + context.config.trending_crowd))
+        scores = rising.logs[best] / np.float32(log2(1.0 + context.config.trending_saturation))
         return Candidates(rising.items[best], np.minimum(scores, np.float32(1.0)))
 
     return generate

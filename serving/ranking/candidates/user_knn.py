@@ -11,8 +11,7 @@ def generate(context: RankingContext) -> Candidates:
     model = context.models.people
     if model is None or not context.profile.weights:
         return NO_CANDIDATES
-    ids = context.catalogue.ids
-    scores = model.value.score({ids[position]: weight for position, weight in context.profile.weights.items()})
+    scores = model.value.score(context.interests)
     chosen = best_allowed(context, model.items, scores, above=0.0)
     return Candidates(model.items[chosen], max_normalize(scores[chosen]))
 

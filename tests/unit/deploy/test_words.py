@@ -60,7 +60,7 @@ def test_what_a_source_did(found, said):
 
 
 def test_what_was_asked_and_for_whom():
-    request = decision("similar", item_id="doom", context={"device": "tv"}, seed=3)
+    request = decision("similar", item_id="doom", context={"device": "tv"}, random_seed=3)
     assert words.question(request, named) == "what is like Doom"
     assert words.asker(request) == "device tv, seed 3"
     assert words.asker(decision("popular")) == "nobody in particular"

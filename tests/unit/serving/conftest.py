@@ -30,7 +30,7 @@ from serving.ranking.context import Signals
 from serving.ranking.defaults import default_config
 from serving.ranking.pipeline import RankedList, recommend
 from serving.service.service import ServingService, Stores
-from serving.service.sources import Sources
+from serving.service.time_and_ids import TimeAndIds
 from serving.state import model_bundle
 from serving.state.aggregates import Aggregates, Merged
 from serving.state.catalogue import Catalogue
@@ -281,7 +281,7 @@ class Shop:
     def serve(self, **settings) -> ServingService:
         stores = Stores(self.signals, self.models, self.models, self.log)
         chosen = Settings(**(self.settings | settings))
-        return ServingService(stores, chosen, Sources(clock=lambda: self.now), lambda: self.awaited)
+        return ServingService(stores, chosen, TimeAndIds(clock=lambda: self.now), lambda: self.awaited)
 
     @asynccontextmanager
     async def running(self, **settings) -> AsyncIterator[ServingService]:

@@ -94,7 +94,7 @@ def test_ranks_count_over_pages_and_no_pin_is_shown_twice(trained, remember, say
     request = {"user_id": "ann", "count": 5, "pins": {"item-50": 1, "item-51": 7}}
     first = trained.ask(value, **request)
     shown = trained.catalogue.column("hash")[first.positions].astype("<u4").tobytes()
-    second = trained.ask(value, **request, shown=shown)
+    second = trained.ask(value, **request, shown_hashes=shown)
     assert ids(first)[0] == "item-50"
     assert ids(second)[1] == "item-51"
     assert not {*ids(first)} & {*ids(second)}

@@ -14,7 +14,7 @@ from signals.users import EMPTY
 NOW = 1_795_428_000.0  # 2026-11-23T10:00Z, as in conftest
 
 
-def scene_of(world, user=EMPTY, **request):
+def context_of(world, user=EMPTY, **request):
     return build_context(
         RecommendationRequest(now=NOW, **request),
         Signals(user, world.aggregates),
@@ -27,7 +27,7 @@ def scene_of(world, user=EMPTY, **request):
 def test_what_led_to_an_item_is_what_is_like_it(trained, remember, say):
     value = remember(say("like", 1), say("view", 2), say("dislike", 7), say("view", 13))
     contributions = explanations.contributions(
-        scene_of(trained, value, user_id="ann"), trained.catalogue.position("item-19")
+        context_of(trained, value, user_id="ann"), trained.catalogue.position("item-19")
     )
     assert [each.item_id for each in contributions] == ["item-1", "item-13"]
     assert contributions[0].share > contributions[1].share
@@ -42,17 +42,17 @@ def test_without_factors_likeness_and_what_others_went_on_to_tell(trained, world
     trained.happen(*crowd)
     value = remember(say("like", 1), say("view", 2), say("view", 3))
     contributions = explanations.contributions(
-        scene_of(trained, value, user_id="ann"), trained.catalogue.position("item-19")
+        context_of(trained, value, user_id="ann"), trained.catalogue.position("item-19")
     )
     assert {each.item_id for each in contributions} == {"item-1", "item-2"}
 
 
 def test_a_cold_start_user_has_no_contributions(trained):
-    assert explanations.contributions(scene_of(trained), 5) == []
+    assert explanations.contributions(context_of(trained), 5) == []
 
 
 def test_compatibility_has_score_percentile_and_reasons(trained, remember, say):
-    context = scene_of(trained, remember(say("like", 1)), user_id="ann")
+    context = context_of(trained, remember(say("like", 1)), user_id="ann")
     suits, suits_not = explanations.compatibility(context, 7), explanations.compatibility(context, 8)
     assert suits["score"] > suits_not["score"]
     assert suits["percentile"] > suits_not["percentile"] > 0
@@ -70,10 +70,10 @@ def test_similar_users_do_not_include_the_user(trained):
     people = ("bob", "cat", "dan")
     factors = [[1, 0, 0, 0, 0, 0], [0.9, 0.1, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0]]
     trained.models = replace(trained.models, als=Als(people, als.item_ids, factors, als.item_factors, 0.1, 1.0))
-    found = explanations.similar_users(scene_of(trained, user_id="bob"), 2)
+    found = explanations.similar_users(context_of(trained, user_id="bob"), 2)
     assert [each["user_id"] for each in found] == ["cat", "dan"]
     assert found[0]["score"] > 0.9 > found[1]["score"]
-    assert explanations.similar_users(scene_of(trained, user_id="stranger"), 2) == []
+    assert explanations.similar_users(context_of(trained, user_id="stranger"), 2) == []
 
 
 def test_the_together_list_has_covisited_items_and_never_the_item_itself(world, say):
@@ -81,10 +81,7 @@ def test_the_together_list_has_covisited_items_and_never_the_item_itself(world, 
         say("view", item, NOW - 900, user_id=f"u{n}", event_id=f"{n}-{item}") for n in range(9) for item in (2, 19)
     ]
     world.happen(*crowd, say("view", 2, NOW - 950, user_id="z"), say("view", 33, NOW - 900, user_id="z"))
-    signals = Signals(EMPTY, world.aggregates)
-    ranked = item_lists.together(
-        2, RecommendationRequest(now=NOW, count=2), signals, world.models, world.catalogue, world.config
-    )
+    ranked = item_lists.together(context_of(world, count=2), 2)
     assert [(item.item_id, item.reasons[0].source) for item in ranked.items] == [
         ("item-19", "covisitation"),
         ("item-33", "covisitation"),
@@ -94,10 +91,7 @@ def test_the_together_list_has_covisited_items_and_never_the_item_itself(world, 
 
 def test_what_is_bought_together_is_what_was_put_in_the_same_basket(world, say):
     world.happen(say("cart", 2), say("purchase", 19), say("view", 33))
-    signals = Signals(EMPTY, world.aggregates)
-    ranked = item_lists.bought(
-        2, RecommendationRequest(now=NOW, count=2), signals, world.models, world.catalogue, world.config
-    )
+    ranked = item_lists.bought(context_of(world, count=2), 2)
     assert ranked.items[0].item_id == "item-19"
     assert ranked.items[0].reasons[0] == Reason("bought_together", 1.0, "item-2")
     assert ranked.sources["bought_together"].candidates == 1

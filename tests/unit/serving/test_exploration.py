@@ -20,7 +20,7 @@ def drawn(ranked):
 
 @pytest.fixture
 def exploring(trained):
-    trained.config = default_config(explore=0.2)
+    trained.config = default_config(exploration_share=0.2)
     return trained
 
 
@@ -31,7 +31,7 @@ def test_without_a_draw_nothing_is_explored(exploring, remember, say):
     assert (
         apply_exploration.items
         == exploring.ask(value, user_id="ann").items
-        == exploring.ask(value, user_id="ann", draw=3).items
+        == exploring.ask(value, user_id="ann", exploration_seed=3).items
     )
 
 
@@ -39,7 +39,7 @@ def test_a_share_of_the_list_is_drawn_and_the_rest_keeps_its_order(exploring, re
     value = remember(say("like", 1), say("like", 2))
     plain = ids(exploring.ask(value, user_id="ann", count=10))
     for draw in range(1, 20):
-        ranked = exploring.ask(value, user_id="ann", count=10, draw=draw)
+        ranked = exploring.ask(value, user_id="ann", count=10, exploration_seed=draw)
         assert len(drawn(ranked)) == 2
         rest = [item.item_id for item in ranked.items if item not in drawn(ranked)]
         assert rest == [each for each in plain if each in rest][:8] == plain[:8]
@@ -52,7 +52,7 @@ def test_a_share_of_the_list_is_drawn_and_the_rest_keeps_its_order(exploring, re
 
 def test_equal_draws_give_equal_lists_and_others_differ(exploring, remember, say):
     value = remember(say("like", 1), say("like", 2))
-    lists = [exploring.ask(value, user_id="ann", draw=draw).items for draw in (5, 5, 6, 7, 8)]
+    lists = [exploring.ask(value, user_id="ann", exploration_seed=draw).items for draw in (5, 5, 6, 7, 8)]
     assert lists[0] == lists[1]
     assert any(each != lists[0] for each in lists[2:])
 
@@ -78,7 +78,7 @@ def test_what_is_well_tried_is_drawn_as_its_mean_says():
 
 
 def test_the_record_keeps_propensities_below_one(exploring, remember, say):
-    ranked = exploring.ask(remember(say("like", 1), say("like", 2)), user_id="ann", draw=3)
+    ranked = exploring.ask(remember(say("like", 1), say("like", 2)), user_id="ann", exploration_seed=3)
     from datetime import UTC, datetime
 
     from schemas.answers import RecommendationRequest
@@ -87,7 +87,7 @@ def test_the_record_keeps_propensities_below_one(exploring, remember, say):
         recommendation_id="r",
         route="recommendations",
         generated_at=datetime.fromtimestamp(NOW, UTC),
-        request=RecommendationRequest(now=NOW, draw=3),
+        request=RecommendationRequest(now=NOW, exploration_seed=3),
         items=ranked.items,
         aggregates_version="-",
         catalogue_version="-",
@@ -96,7 +96,7 @@ def test_the_record_keeps_propensities_below_one(exploring, remember, say):
     )
     again = decode_decision(encode_decision(record))
     assert again.items == ranked.items
-    assert again.request.draw == 3
+    assert again.request.exploration_seed == 3
 
 
 async def test_the_service_draws_a_seed_for_each_request_and_keeps_it(shop, say):
@@ -105,8 +105,8 @@ async def test_the_service_draws_a_seed_for_each_request_and_keeps_it(shop, say)
     service = shop.serve(ranking={"explore": 0.3})
     await service.start()
     for seed in (0, 0, 9):
-        await service.recommend(service.request(user_id="ann", seed=seed))
+        await service.recommend(service.request(user_id="ann", random_seed=seed))
     await service.stop()
-    draws = [decode_decision(entry.value).request.draw for _, entry in shop.log.entries]
+    draws = [decode_decision(entry.value).request.exploration_seed for _, entry in shop.log.entries]
     assert len({0, *draws}) == 4
     assert draws[2] == 9

@@ -5,7 +5,7 @@ import pytest
 
 from models.structures.lists import ScoredList
 from schemas.errors import ModelStoreUnavailable, VersionUnknown
-from serving.stores.breaker import Breaker, Guard, SourceDown
+from serving.stores.breaker import Breaker, Guard, ReadFailed
 from serving.stores.list_repositories import ListRepositories
 
 SECONDS = 0.06
@@ -68,16 +68,16 @@ async def test_one_that_hangs_leaves_the_next_its_time_and_is_then_left_alone(re
 
 async def test_where_all_hang_it_takes_no_longer_than_the_deadline_and_is_down(repositories):
     chain, began = repositories(Reader("hang"), Reader("hang"), Reader("hang")), perf_counter()
-    with pytest.raises(SourceDown):
+    with pytest.raises(ReadFailed):
         await found(chain)
     assert perf_counter() - began < 5 * SECONDS
 
 
 async def test_none_is_only_returned_after_every_repository_was_read(repositories):
     assert await found(repositories(Reader(None), Reader(NOT_HERE))) is None
-    with pytest.raises(SourceDown):
+    with pytest.raises(ReadFailed):
         await found(repositories(Reader(AWAY), Reader(None)))
-    with pytest.raises(SourceDown):
+    with pytest.raises(ReadFailed):
         await found(repositories(Reader(NOT_HERE), Reader(NOT_HERE)))
 
 

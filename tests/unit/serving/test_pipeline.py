@@ -19,7 +19,7 @@ histories = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 59), st.fl
 asks = st.fixed_dictionaries(
     {
         "count": st.integers(1, 70),
-        "seed": st.integers(0, 5),
+        "random_seed": st.integers(0, 5),
         "diversity": st.sampled_from([0.0, 0.4, 1.0]),
         "user_id": st.sampled_from([None, "ann", "bob"]),
         "exclude": st.lists(st.integers(0, 70).map("item-{}".format), max_size=10).map(tuple),
@@ -85,7 +85,7 @@ def test_the_whole_catalogue_can_be_paged_through_without_a_repeat(trained, reme
     value = remember(say("like", 0))
     shown, pages = b"", []
     for _ in range(12):
-        page = trained.ask(value, count=10, shown=shown)
+        page = trained.ask(value, count=10, shown_hashes=shown)
         pages += ids(page)
         shown += trained.catalogue.column("hash")[page.positions].astype("<u4").tobytes()
     assert len(pages) == len(set(pages)) == 59
@@ -238,8 +238,10 @@ def test_diversity_mixes_categories(trained, remember, say, category):
 def test_a_seed_explores_and_repeats_itself(trained, remember, say):
     value = remember(say("like", 1), say("like", 2))
     plain = ids(trained.ask(value, user_id="ann"))
-    assert ids(trained.ask(value, user_id="ann", seed=3)) == ids(trained.ask(value, user_id="ann", seed=3))
-    assert any(ids(trained.ask(value, user_id="ann", seed=seed)) != plain for seed in range(1, 5))
+    assert ids(trained.ask(value, user_id="ann", random_seed=3)) == ids(
+        trained.ask(value, user_id="ann", random_seed=3)
+    )
+    assert any(ids(trained.ask(value, user_id="ann", random_seed=seed)) != plain for seed in range(1, 5))
 
 
 def test_a_source_looks_up_seeds_of_its_own_candidates_only():

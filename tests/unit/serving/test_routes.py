@@ -106,7 +106,7 @@ async def test_ids_may_hold_slashes_and_our_own_words(client, shop, describe):
     for number, each in enumerate(odd):
         shop.say(describe(0, item_id=each, title=each), offset=number + 1)
         shop.signals.put(Signal.PROFILES, each, encode_view(Profile(user_id=each, attributes={"is": each})), each)
-    await _caught_up(client, odd)
+    await _lag_reason(client, odd)
     for each in odd:
         encoded = httpx.URL("http://shop").copy_with(path="/").join(_encoded(each))
         item = await client.get(f"/v1/items/{_encoded(each)}")
@@ -295,7 +295,7 @@ def _encoded(text: str) -> str:
     return quote(text, safe="")
 
 
-async def _caught_up(client, wanted):
+async def _lag_reason(client, wanted):
     import asyncio
 
     for _ in range(200):

@@ -281,12 +281,12 @@ async def test_scores_rank_the_list_that_is_brought(shop, say):
 async def test_every_answer_is_recorded_with_what_it_was_made_of(shop, say):
     shop.know("ann", say("like", 1))
     async with shop.running() as service:
-        answer = await recommend(service, "ann", seed=5)
+        answer = await recommend(service, "ann", random_seed=5)
     ((topic, entry),) = shop.log.entries
     decision = decode_decision(entry.value)
     assert (topic, entry.key) == (ANSWERS, b"ann")
     assert decision.recommendation_id == answer.recommendation_id
-    assert (decision.request.now, decision.request.seed) == (shop.now, 5)
+    assert (decision.request.now, decision.request.random_seed) == (shop.now, 5)
     assert users.decode(decision.inputs["u:ann"]).recent[0].item == "item-1"
     assert [item.item_id for item in decision.items] == ids(answer)
     assert decision.sources["similar"].outcome == "ok"
@@ -300,7 +300,7 @@ async def test_a_recorded_answer_can_be_made_again(shop, say):
     shop.models.publish()
     shop.know("ann", say("like", 1), say("search", None, query="sports"))
     async with shop.running() as service:
-        await recommend(service, "ann", seed=5, count=7)
+        await recommend(service, "ann", random_seed=5, count=7)
         await service.stop()
         decision: Decision = decode_decision(shop.log.entries[0][1].value)
         signals = Signals(users.decode(decision.inputs["u:ann"]), service.state.aggregates)
@@ -362,5 +362,5 @@ async def test_paging_goes_on_without_repeats_while_the_user_acts(shop, say):
     async with shop.running() as service:
         first = await recommend(service, "ann")
         shop.know("ann", say("view", 3), say("like", 7))
-        second = await recommend(service, "ann", count=10, shown=shown_before(first.next_cursor))
+        second = await recommend(service, "ann", count=10, shown_hashes=shown_before(first.next_cursor))
     assert len({*ids(first), *ids(second)}) == 20

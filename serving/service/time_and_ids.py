@@ -1,4 +1,4 @@
-"""Where the service's time and randomness come from."""
+"""The clocks and the id generator of the service."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import NamedTuple
 from schemas.ports import Clock
 
 
-class Sources(NamedTuple):
-    """Handed in, so that a test or a recording decides them."""
+class TimeAndIds(NamedTuple):
+    """Two clocks and an id generator; a test hands in its own, so that answers repeat."""
 
     clock: Clock = time.time
     """Seconds since 1970, UTC."""
