@@ -102,7 +102,7 @@ class Field(NamedTuple):
     """A field of items, and the column of the filter's text that names it."""
 
     path: Path
-    place: int
+    column: int
 
 
 class Parameter(NamedTuple):
@@ -275,7 +275,7 @@ _TEXT_TESTS: Final[dict[str, Callable[[str, str], bool]]] = {
 
 def _test(subject: Field | Constant, name: str, wanted: Field | Constant) -> Test:
     if isinstance(wanted, Field):
-        raise FilterInvalid("two fields cannot be compared; compare a field with a value or a parameter", wanted.place)
+        raise FilterInvalid("two fields cannot be compared; compare a field with a value or a parameter", wanted.column)
     return Test(subject, name, wanted)
 
 

@@ -15,7 +15,7 @@ from serving.state.catalogue import Catalogue
 from signals.decay import NOTHING
 
 C = TypeVar("C")
-_PLACE_BITS: Final = 32
+_INDEX_BITS: Final = 32
 _NO_ITEMS: Final = np.empty(0, np.int32)
 _NO_COUNTS: Final = np.empty(0, np.float64)
 
@@ -102,9 +102,9 @@ def _summed(partition_counts: Sequence[_PartitionCounts[C]]) -> CovisitedItems:
     items = np.concatenate([_NO_ITEMS, *(counts.items for counts in partition_counts)])
     logs = np.concatenate([_NO_COUNTS, *(counts.visits for counts in partition_counts)])
     if len(partition_counts) > 1 and items.size:
-        keys = (items.astype(np.int64) << _PLACE_BITS) | np.arange(items.size)
+        keys = (items.astype(np.int64) << _INDEX_BITS) | np.arange(items.size)
         keys.sort()
-        order = keys & (2**_PLACE_BITS - 1)
+        order = keys & (2**_INDEX_BITS - 1)
         items = items[order]
         begins = changes(items).nonzero()[0]
         items, logs = items[begins], np.logaddexp2.reduceat(logs[order], begins)

@@ -19,7 +19,7 @@ LONGEST: Final = 64
 _offset: Final = attrgetter("offset")
 
 
-class _Session:
+class _LiveSession:
     """A session: its partition, and the ascending offsets, catalogue positions and times of its visits.
 
     Typed arrays save memory: there may be a million visits.
@@ -57,7 +57,7 @@ class LiveSessions:
     def __init__(self, catalogue: Catalogue, capacity: int = SESSIONS) -> None:
         self.tail = SessionTail(capacity)
         self._catalogue, self._capacity = catalogue, capacity
-        self._sessions: dict[bytes, _Session] = {}
+        self._sessions: dict[bytes, _LiveSession] = {}
         self._newest: dict[int, int] = {}
         self._due: set[bytes] = set()
 
@@ -100,7 +100,7 @@ class LiveSessions:
     def _add(self, partition: int, entry: TailEntry) -> None:
         live = self._sessions.get(entry.session)
         if live is None:
-            live = self._sessions[entry.session] = _Session(partition)
+            live = self._sessions[entry.session] = _LiveSession(partition)
         live.add(entry.offset, self._catalogue.ensure(entry.item), entry.at)
         self._due.add(entry.session)
 
