@@ -32,7 +32,7 @@ from serving.config import Settings as ServingSettings  # noqa: E402
 from serving.ranking.candidates.registry import candidate_sources  # noqa: E402
 from serving.state.live_sessions import SESSIONS  # noqa: E402
 from signals import bloom, context, covisits, exposure, queries, tail, users  # noqa: E402
-from signals.weights import DEFAULT_WEIGHTS, POPULATION_WEIGHTS  # noqa: E402
+from signals.event_weights import DEFAULT_WEIGHTS, POPULATION_WEIGHTS  # noqa: E402
 
 Row = Sequence[Any]
 
@@ -143,7 +143,7 @@ def limits() -> list[str]:
         ("Items of one impression that are counted", f"{exposure.LONGEST:,}"),
         ("Tail of sessions, per partition", f"{tail.CHUNK * tail.RING:,} newest offsets"),
         ("Sessions held by an API process for session neighbours", f"{SESSIONS:,} newest"),
-        ("Followers, and companions in baskets, of an item, per partition", f"{covisits.NEXT_WIDTH:,} strongest"),
+        ("Followers, and companions in baskets, of an item, per partition", f"{covisits.WIDTH:,} strongest"),
         ("Contexts of an item, per partition", f"{context.WIDTH:,} strongest"),
         (
             "Words searched for, per partition",

@@ -172,7 +172,7 @@ class EventProcessor:
         self._dead_letters = dead_letters
         self._flush_seconds = flush_seconds
         # Each partition has its own moment of every second. Else all would delay the users' own events at once.
-        self._moment = flush_seconds * (partition * _GOLDEN % 1.0)
+        self._flush_phase = flush_seconds * (partition * _GOLDEN % 1.0)
         self._due = 0.0
 
     @property
@@ -191,15 +191,15 @@ class EventProcessor:
         """Fold consecutive records, then commit; ``aggregates`` first if ``users`` is about to drop entries that they need."""
         events = [(record.offset, event) for record in records if (event := self._decoded(record)) is not None]
         self._fetch_users({event.subject for _, event in events})
-        outrun = False
+        flush_early = False
         for offset, event in events:
             before, after = self._apply(event, offset)
-            outrun |= self._outruns(event, after)
+            flush_early |= self._needs_early_flush(event, after)
             if offset > self._counters.applied:
                 self._waiting.append(transition(before, after, event, offset))
         for state in (self._users, self._counters):
             state.applied = max(state.applied, records[-1].offset if records else -1)
-        if outrun:
+        if flush_early:
             self._flush(now)
         self._users.commit()
         if len(self._waiting) >= MAX_WAITING_TRANSITIONS or self._is_due(
@@ -242,16 +242,16 @@ class EventProcessor:
         self._users.applied = offset
         return before, after
 
-    def _outruns(self, event: LoggedEvent, after: users.UserValue) -> bool:
+    def _needs_early_flush(self, event: LoggedEvent, after: users.UserValue) -> bool:
         """True if ``aggregates`` must be committed before ``users``, which is about to drop entries that they need."""
-        return users.loses_history(event) or users.outruns(after, self._counters.committed, HISTORY)
+        return users.removes_history(event) or users.will_drop_unread(after, self._counters.committed, HISTORY)
 
     def _flush(self, now: float) -> None:
         self._counters.change(aggregates.changes(self._waiting))
         self._waiting.clear()
         self._counters.commit()
         seconds = self._flush_seconds
-        self._due = now + seconds - (now - self._moment) % seconds if seconds else now
+        self._due = now + seconds - (now - self._flush_phase) % seconds if seconds else now
 
 
 class UpsertProcessor(Generic[View]):

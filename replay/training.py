@@ -19,8 +19,8 @@ from offline.training.registry import algorithm
 from schemas.errors import NothingToTrain
 from schemas.events import LoggedEvent
 from serving.state.model_bundle import ModelBundle
+from signals.event_weights import interaction_weight
 from signals.users import Entry
-from signals.weights import worth
 
 _INTEREST = 0.05
 """The least weight of an interaction of interest."""
@@ -36,7 +36,7 @@ class Trainer:
 
     def add(self, event: LoggedEvent, at: float) -> None:
         """Adds one event; an event of no interest changes nothing."""
-        weight = worth(Entry(0, event.type, event.item_id or "", at, event.value, b""))
+        weight = interaction_weight(Entry(0, event.type, event.item_id or "", at, event.value, b""))
         if weight <= 0:
             return
         self.interactions += 1

@@ -1,4 +1,8 @@
-"""The ``aggregates`` signal: counters over all users of a partition, of every kind that a module here declares."""
+"""The ``aggregates`` signal: counters over all users of a partition.
+
+The kinds of counters are discovered: a file dropped in this folder that declares ``KIND`` is a kind. No list needs an
+edit.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from signals.counters import AggregateKind, Changes, Transition
 
 
 def _declared() -> Iterator[AggregateKind]:
-    """The KIND of each module in this folder that has one: another aggregate is another file."""
+    """Yields the KIND of each module in this folder that declares one."""
     for module in pkgutil.iter_modules(signals.__path__, f"{signals.__name__}."):
         kind = getattr(importlib.import_module(module.name), "KIND", None)
         if isinstance(kind, AggregateKind):
@@ -25,7 +29,7 @@ _POPULARITY: Final = "pop"
 KINDS: Final[Mapping[str, AggregateKind]] = {
     kind.name: kind for kind in sorted(_declared(), key=lambda kind: kind.name != _POPULARITY)
 }
-"""Every kind of aggregate by its name. Popularity is first, for it says when an item was first met; then by module."""
+"""Every kind of aggregate by its name, in order of modules. Popularity comes first, because it dates an item's first event."""
 
 Counters = msgspec.Struct
 """The counters of any kind."""
@@ -34,7 +38,7 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 
 
 def kind_of(key: str) -> str:
-    """Returns the name of the kind whose counters stand under a key."""
+    """Returns the name of the kind that a key of counters belongs to."""
     return key[: key.index(":")]
 
 
@@ -50,11 +54,11 @@ def decode(key: str, data: bytes | None) -> Counters:
 
 
 def changes(transitions: Sequence[Transition]) -> Iterator[tuple[AggregateKind, dict[str, list[Any]]]]:
-    """Yields, for each kind, what these events change: lists for its ``fold``, in order, by the key of the counters."""
+    """Yields each kind with the changes that these events make: by key of the counters, the list that ``fold`` takes."""
     for kind in KINDS.values():
-        gathered = Changes(list)
-        kind.gather(transitions, gathered)
-        yield kind, {kind.key(subject): changed for subject, changed in gathered.items()}
+        changes_by_subject = Changes(list)
+        kind.collect(transitions, changes_by_subject)
+        yield kind, {kind.key(subject): changed for subject, changed in changes_by_subject.items()}
 
 
 def fold(counters: Mapping[str, Counters], transitions: Sequence[Transition]) -> dict[str, Counters]:

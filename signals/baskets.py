@@ -1,4 +1,4 @@
-"""``with`` counters: the items that share a basket, a playlist or a collection with an item, in both directions.
+"""``with`` counters: for each item, the items that share a basket, a playlist or a collection with it.
 
 Items belong together where their events name the same ``basket_id``, ``playlist_id`` or ``collection_id``, or where
 they were put in the cart, bought or bookmarked in one session. A pair counts once in a group, when its second item
@@ -29,8 +29,8 @@ class BasketCounters(msgspec.Struct, array_like=True, frozen=True, gc=False):
     companions: dict[str, float] = {}
 
 
-def gather(transitions: Iterable[Transition], changes: Changes) -> None:
-    """Pairs each item with the earlier items of its group. A retracted entry retracts its pairs."""
+def collect(transitions: Iterable[Transition], changes: Changes) -> None:
+    """Pairs each item with the earlier items of its group. If an entry is retracted, its pairs are retracted."""
     for transition in transitions:
         for removed in transition.retracted:
             for item, other, amount in _pairs(removed, transition.earlier):
@@ -59,7 +59,7 @@ def merge(counters: Sequence[BasketCounters], _: Mapping[str, float]) -> dict[st
     return summed(partition.companions for partition in counters)
 
 
-KIND: Final = AggregateKind("with", BasketCounters(), gather, fold, merge)
+KIND: Final = AggregateKind("with", BasketCounters(), collect, fold, merge)
 
 
 def _pairs(entry: Entry, others: Sequence[Entry]) -> Iterator[tuple[str, str, float]]:

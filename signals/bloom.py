@@ -1,4 +1,4 @@
-"""Bloom filters of two generations: they remember keys that are no longer kept by name.
+"""Bloom filters of two generations. They remember keys that are no longer kept by name.
 
 Bloom, "Space/time trade-offs in hash coding with allowable errors", CACM 1970; two generations as in Yoon, "Aging
 Bloom filter with two active buffers for dynamic sets", TKDE 2010. The newer generation takes keys until half of its
@@ -58,7 +58,7 @@ def holds(bloom: Bloom, key: str) -> bool:
 
 
 def union(blooms: Sequence[Bloom]) -> Bloom:
-    """Returns a filter that holds what any of these holds. It is for reading only: its number of keys is unknown."""
+    """Returns a filter that knows the keys of all these filters. It is for reading only: its number of keys is unknown."""
     return Bloom(
         _either([bloom.newer for bloom in blooms if bloom.newer]),
         _either([bloom.older for bloom in blooms if bloom.older]),

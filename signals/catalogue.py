@@ -1,4 +1,4 @@
-"""The catalogue view: items and users' attributes as their upserts leave them. Pure."""
+"""The catalogue view: the current items and attributes of users, folded from their upserts. Pure."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """``ctx`` counters: one item's events by country, device and hour of the day.
 
-Serving reads from them what trends in a request's context. The weights of types come in at reading.
+Serving reads from them which items trend in a request's context. A reader applies the weights of types.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from signals.counters import AggregateKind, Retraction, gather_entries
+from signals.counters import AggregateKind, Retraction, collect_entries
 from signals.decay import DAY, HOUR, NOTHING, add_to, log_add, log_subtract, strongest, summed, take_from
 from signals.users import Entry
 
@@ -61,7 +61,7 @@ def merge(counters: Sequence[ContextCounters], weights: Mapping[str, float]) -> 
     return {label: log_subtract(count, negative.get(label, NOTHING)) for label, count in positive.items()}
 
 
-KIND: Final = AggregateKind("ctx", ContextCounters(), gather_entries, fold, merge)
+KIND: Final = AggregateKind("ctx", ContextCounters(), collect_entries, fold, merge)
 
 
 def _counts(entry: Entry) -> list[tuple[str, float]]:

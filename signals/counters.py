@@ -1,7 +1,7 @@
-"""What all kinds of aggregates share: what they see of an event, and what a kind declares.
+"""The types that all kinds of aggregates share: ``Transition``, their input, and ``AggregateKind``, their declaration.
 
 An aggregate counts the events of all users of a partition. Its counters are bounded values in the store, each under a
-key. A kind is one file, which declares the counters, what an event changes in them, and how the counters of several
+key. A kind is one file. It declares the counters, how an event changes them, and how the counters of several
 partitions merge. ``signals/aggregates.py`` discovers the kinds.
 """
 
@@ -19,18 +19,18 @@ from schemas.events import LoggedEvent
 from signals.users import Entry, Term, UserValue, entry_at, history, retracted
 
 HISTORY: Final = 32
-"""Limit of a user's earlier entries that a transition shows."""
+"""Limit of the earlier entries of a user in one transition."""
 
 
 class Transition(NamedTuple):
-    """One event of a partition, with what its user's value held at its offset."""
+    """One event of a partition, with the part of its user's value that aggregates read, as of the event's offset."""
 
     offset: int
     event: LoggedEvent
     entry: Entry | None
     """The entry of the event in its user's history; None if the event is a repeat or no interaction."""
     earlier: tuple[Entry, ...] = ()
-    """The user's entries before it, newest last, at most HISTORY."""
+    """The user's entries before the event, newest last, at most HISTORY."""
     retracted: tuple[Entry, ...] = ()
     """The entries that the event removed from the user's history."""
     terms: tuple[Term, ...] = ()
@@ -40,27 +40,27 @@ class Transition(NamedTuple):
 
 
 def transition(before: UserValue, after: UserValue, event: LoggedEvent, offset: int) -> Transition:
-    """Returns the transition of an event, given its user's value before and after it.
+    """Returns the transition of an event, given its user's value before and after the event.
 
-    If the stored value is ahead of the event, both values are the stored one.
+    If the stored value is already ahead of the event, pass the stored value as both.
     """
     entry, earlier = entry_at(after, offset), history(after, offset, HISTORY)
     removed = retracted(before, event) if before is not after else ()
-    # Not the whole value: thousands of these wait at once.
+    # A transition does not hold the whole value, because thousands of transitions wait at once.
     return Transition(offset, event, entry, earlier, removed, after.terms, after.shown)
 
 
 class Retraction(NamedTuple):
-    """A change that a later event retracts."""
+    """Undoes an earlier change, because a later event retracted it."""
 
     change: Any
 
 
 Changes = defaultdict[str, list[Any]]
-"""The changes of one kind's counters, in order, by subject."""
+"""The changes of one kind's counters by subject (an item, a bucket of words), each list in the order of events."""
 
 
-def gather_entries(transitions: Iterable[Transition], changes: Changes) -> None:
+def collect_entries(transitions: Iterable[Transition], changes: Changes) -> None:
     """Adds the entry of each interaction to the changes of its item, and the retraction of each entry removed."""
     for transition in transitions:
         for entry in transition.retracted:
@@ -77,22 +77,22 @@ class AggregateKind:
     """First part of the keys of its counters."""
     empty: msgspec.Struct
     """The counters before the first event."""
-    gather: Callable[[Iterable[Transition], Changes], None]
-    """``gather(transitions, changes)`` adds what these events change, in order. One call takes many events, for speed."""
+    collect: Callable[[Iterable[Transition], Changes], None]
+    """``collect(transitions, changes)`` appends the changes of these events to ``changes``. One call takes many events, for speed."""
     fold: Callable[[Any, Sequence[Any]], Any]
     """``fold(counters, changes)`` returns the counters after these changes, in order. Pure."""
     merge: Callable[[Sequence[Any], Mapping[str, float]], Any]
-    """``merge(counters, weights)`` returns what is read of one key: its counters of all partitions that have any, merged.
+    """``merge(counters, weights)`` returns the value that readers get for one key. Pure.
 
-    ``weights`` says what an event of each type is worth. Pure.
+    ``counters`` are those of each partition that has the key. ``weights`` are the weights of event types.
     """
 
     def key(self, subject: str) -> str:
-        """Returns the key of the counters about a subject: an item, a word, a place in a ring."""
+        """Returns the key of the counters about a subject: an item, a bucket of words, an index in a ring."""
         return f"{self.name}:{subject}"
 
     def decode(self, data: bytes | None) -> Any:
-        """Returns the counters that these bytes hold; None holds the empty ones. Raises msgspec.DecodeError."""
+        """Returns the counters that these bytes hold; None gives the empty ones. Raises msgspec.DecodeError."""
         return self.empty if data is None else self._decoder.decode(data)
 
     @cached_property

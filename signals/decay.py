@@ -1,6 +1,6 @@
-"""Exponentially decayed counts in log space, where events of 1997 neither vanish nor overflow.
+"""Exponentially decayed counts in log space. There, counts of events from 1997 neither vanish nor overflow.
 
-A count with half-life h holds ``log2(sum_i 2 ** (t_i / h))`` over its events' times t_i. Its value at time
+A count with half-life h stores ``log2(sum_i 2 ** (t_i / h))`` over its events' times t_i. Its value at time
 ``now`` is ``2 ** (count - now / h)``. The order of events does not matter: a late event counts as of its own time.
 Forward decay: Cormode, Shkapenyuk, Srivastava, Xu, "Forward Decay", ICDE 2009.
 """
@@ -43,7 +43,7 @@ def add_to(counts: dict[str, float], amounts: Iterable[tuple[str, float]]) -> No
     """Add amounts (log space) to the counts of their names, in place."""
     for name, amount in amounts:
         count = counts.get(name)
-        # What log_add does, without a call for each amount.
+        # The same sum as log_add, without a function call for each amount.
         if count is None:
             counts[name] = amount
         elif count < amount:
@@ -53,7 +53,7 @@ def add_to(counts: dict[str, float], amounts: Iterable[tuple[str, float]]) -> No
 
 
 def take_from(counts: dict[str, float], amounts: Iterable[tuple[str, float]]) -> None:
-    """Subtract amounts (log space) from the counts of their names, in place. A count of nothing is removed."""
+    """Subtract amounts (log space) from the counts of their names, in place. A count that falls to zero is removed."""
     for name, amount in amounts:
         rest = log_subtract(counts.pop(name, NOTHING), amount)
         if rest != NOTHING:

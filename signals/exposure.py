@@ -1,8 +1,8 @@
-"""``exp`` counters: an item's impressions and the interactions that answered them, by position in the list.
+"""``exp`` counters: an item's impressions and the interactions attributed to them, by position in the list.
 
 An ``impression`` event names the items shown, in order, from its ``position`` on. An interaction that names its
-``recommendation_id`` and ``position`` answers an impression. A retracted interaction no longer counts as an answer; the
-impression still counts.
+``recommendation_id`` and ``position`` is attributed to an impression; serving calls it an answer. If an attributed
+interaction is retracted, it no longer counts. The impression still counts.
 
 Serving reads clicks over expected clicks: a position examined half as often as the first counts half an impression
 (Zhang, Jones, "Comparing click logs and editorial labels for training query rewriting", QLWA at WWW 2007).
@@ -25,26 +25,27 @@ HALF_LIFE: Final = 14 * DAY
 BEGINS: Final = (0, 1, 2, 3, 4, 5, 10, 20)
 """First position of each bucket of positions."""
 LONGEST: Final = 100
-"""Limit of items counted of one impression."""
+"""Limit of the items of one impression that are counted."""
 SHOWN: Final = "impression"
+"""Event type of an impression, and the type under which it is counted."""
 
 
 class ExposureCounters(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One item's decayed counts in log space (HALF_LIFE) by ``type:bucket``; the first TYPES * 8 of them."""
+    """One item's decayed counts in log space (HALF_LIFE) by ``type:bucket``. At most TYPES * 8 names are counted."""
 
     counts: dict[str, float] = {}
 
 
-def gather(transitions: Iterable[Transition], changes: Changes) -> None:
-    """Adds each impression to the items that it shows, and each answer to its item. A retracted entry retracts its answer."""
+def collect(transitions: Iterable[Transition], changes: Changes) -> None:
+    """Adds each impression to the items that it shows, and each attributed interaction to its item, until it is retracted."""
     for transition in transitions:
         for removed in transition.retracted:
             if removed.position is not None:
-                changes[removed.item].append(Retraction(_answer(removed)))
+                changes[removed.item].append(Retraction(_attributed(removed)))
         entry, event = transition.entry, transition.event
         if entry is not None:
             if entry.position is not None and entry.type not in NEGATIVE:
-                changes[entry.item].append(_answer(entry))
+                changes[entry.item].append(_attributed(entry))
         elif event.type == SHOWN and transition.offset in transition.shown:
             _show(event, changes)
 
@@ -65,7 +66,7 @@ def merge(counters: Sequence[ExposureCounters], _: Mapping[str, float]) -> dict[
     return summed(partition.counts for partition in counters)
 
 
-KIND: Final = AggregateKind("exp", ExposureCounters(), gather, fold, merge)
+KIND: Final = AggregateKind("exp", ExposureCounters(), collect, fold, merge)
 
 
 def by_bucket(counts: Mapping[str, float], weights: Mapping[str, float], now: float) -> list[float]:
@@ -85,7 +86,7 @@ def _show(event: LoggedEvent, changes: Changes) -> None:
         changes[item].append((_name(SHOWN, position), amount))
 
 
-def _answer(entry: Entry) -> tuple[str, float]:
+def _attributed(entry: Entry) -> tuple[str, float]:
     return _name(entry.type, entry.position or 0), entry.at / HALF_LIFE
 
 

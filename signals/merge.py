@@ -1,4 +1,4 @@
-"""Merges the values of one user: the user's own and those of the anonymous users that the user was before."""
+"""Merges a user's value with the values of the anonymous users that the user was before signing in."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def merge(user: UserValue, anonymous: Sequence[UserValue]) -> UserValue:
     """Returns the user's value with the histories of the anonymous users, in order of time and within the same bounds.
 
     ``offset``, ``links``, ``id_hashes`` and ``shown`` stay the user's own, because those of anonymous users belong to
-    other partitions. An event of two histories counts once.
+    other partitions. An event that is in two histories counts once.
     """
     present = [value for value in anonymous if value.offset >= 0]
     if not present:

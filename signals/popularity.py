@@ -1,7 +1,7 @@
 """``pop`` counters: one item's events by type, as a plain count and one decayed count for each half-life.
 
-The weights of types come in at reading. The half-lives are fixed at the fold, because a decayed sum cannot change its
-half-life later.
+A reader applies the weights of types. The half-lives are fixed when events are folded, because a decayed sum cannot
+change its half-life later.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from signals.counters import AggregateKind, Retraction, gather_entries
+from signals.counters import AggregateKind, Retraction, collect_entries
 from signals.decay import DAY, HOUR, NOTHING, log_add, log_subtract
 from signals.users import TYPES, Entry
 
@@ -56,12 +56,12 @@ def fold(counters: PopularityCounters, changes: Sequence[Entry | Retraction]) ->
 
 
 class Popularity(NamedTuple):
-    """One item's events over all partitions, each worth the weight of its type."""
+    """One item's events over all partitions, each with the weight of its type."""
 
     total: float
-    """Of all time, not decayed."""
+    """Weighted sum of all events, not decayed."""
     decayed: tuple[float, ...]
-    """In log space, one for each of HALF_LIVES."""
+    """Weighted decayed sums in log space, one for each of HALF_LIVES."""
     first: float
     """Time (seconds) of the first event; NOTHING if there is none."""
 
@@ -72,7 +72,7 @@ def merge(counters: Sequence[PopularityCounters], weights: Mapping[str, float]) 
     return Popularity(_total(counters, weights), _decayed(counters, weights), first)
 
 
-KIND: Final = AggregateKind("pop", PopularityCounters(), gather_entries, fold, merge)
+KIND: Final = AggregateKind("pop", PopularityCounters(), collect_entries, fold, merge)
 
 
 def _decayed(counters: Sequence[PopularityCounters], weights: Mapping[str, float]) -> tuple[float, ...]:

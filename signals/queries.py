@@ -1,7 +1,7 @@
 """``query`` counters: the items that users went to after they searched for a word.
 
-A hash spreads words over a fixed number of buckets, and a bucket holds a limited number of words. So nobody can fill
-the store by searching. An item counts once in a search. A whole query is never kept here.
+A hash assigns words to a fixed number of buckets, and a bucket holds a limited number of words. So nobody can fill the
+store by searching. An item counts once in a search. These counters never hold a whole query.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HALF_LIFE: Final = 30 * DAY
 BUCKETS: Final = 8_192
 """Buckets of words in each partition."""
 WORDS: Final = 4
-"""Limit of words that count in one query, and of words in one bucket. The word used longest ago is dropped."""
+"""Limit of words that count in one query, and of words in one bucket. A full bucket drops its least recently used word."""
 LONGEST: Final = 32
 """Limit of characters of a word."""
 WIDTH: Final = 32
@@ -34,7 +34,7 @@ _WORD: Final = re.compile(r"\w+")
 
 
 class QueryCounters(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """For each word of a bucket, its items with their decayed counts in log space (HALF_LIFE). The word used last comes last."""
+    """For each word of a bucket, its items with their decayed counts in log space (HALF_LIFE). The newest word is last."""
 
     words: dict[str, dict[str, float]] = {}
 
@@ -56,8 +56,8 @@ def query_key(word: str) -> str:
     return KIND.key(_bucket(word))
 
 
-def gather(transitions: Iterable[Transition], changes: Changes) -> None:
-    """Adds the item that a user went to after a search to each word of the search. A retracted entry retracts it."""
+def collect(transitions: Iterable[Transition], changes: Changes) -> None:
+    """Adds the item that a user went to after a search to each word of the search, until the entry is retracted."""
     for transition in transitions:
         for removed in transition.retracted:
             for word in _searched_for(transition, removed):
@@ -68,7 +68,7 @@ def gather(transitions: Iterable[Transition], changes: Changes) -> None:
 
 
 def fold(counters: QueryCounters, changes: Sequence[tuple[str, Entry] | Retraction]) -> QueryCounters:
-    """Returns the counters after pairs of a word and an entry that it led to are added or retracted."""
+    """Returns the counters after these pairs are added or retracted: a word, and an entry that followed its search."""
     words = counters.words.copy()
     for change in changes:
         if isinstance(change, Retraction):
@@ -94,7 +94,7 @@ def merge(counters: Sequence[QueryCounters], _: Mapping[str, float]) -> dict[str
     return {word: merge_word(counters, word) for word in words}
 
 
-KIND: Final = AggregateKind("query", QueryCounters(), gather, fold, merge)
+KIND: Final = AggregateKind("query", QueryCounters(), collect, fold, merge)
 
 
 def _bucket(word: str) -> str:
@@ -103,12 +103,12 @@ def _bucket(word: str) -> str:
 
 @lru_cache(maxsize=4_096)
 def _words_that_count(query: str) -> tuple[str, ...]:
-    """Cached: each item that a user goes to after a search needs the words of the same search."""
+    """Returns the words of a query. Cached, because every item that follows a search asks for the words of that search."""
     return tuple(query_words(query))
 
 
 def _searched_for(transition: Transition, entry: Entry) -> Sequence[str]:
-    """Returns the words that led to an entry; none if the same search led to its item before."""
+    """Returns the words of the search that an entry follows. Empty if its item already followed that search."""
     term = searched(transition.terms, entry) if entry.type not in NEGATIVE else None
     if term is None or any(past.item == entry.item and past.offset > term.offset for past in transition.earlier):
         return ()

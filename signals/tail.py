@@ -1,8 +1,8 @@
 """``tail`` chunks: the newest interactions of a partition by offset, each with its session.
 
-The chunks form a ring, so that an event rewrites one small value. Chunk ``n`` holds the interactions with offsets from
-``n * CHUNK`` on, under the key of ``n % RING``. The first interaction of a later lap replaces the chunk. A hash names
-each session: the tail shows which interactions belong together, not who made them.
+An event rewrites one small chunk. Chunk ``n`` holds the interactions with offsets from ``n * CHUNK`` to
+``(n + 1) * CHUNK - 1``. The chunks form a ring: chunk ``n`` has the key ``n % RING``, and replaces chunk ``n - RING``. A
+hash names each session. So the tail shows which interactions belong together, but not whose they are.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ class TailChunk(msgspec.Struct, array_like=True, frozen=True, gc=False):
     gone: tuple[TailEntry, ...] = ()
 
 
-def gather(transitions: Iterable[Transition], changes: Changes) -> None:
-    """Adds each interaction to the chunk of its offset, until it is retracted. Types of aversion are left out."""
+def collect(transitions: Iterable[Transition], changes: Changes) -> None:
+    """Adds each interaction to the chunk of its offset, until it is retracted. NEGATIVE types are left out."""
     for transition in transitions:
         for removed in transition.retracted:
-            changes[_place(removed.offset)].append(Retraction(removed.offset))
+            changes[_ring_index(removed.offset)].append(Retraction(removed.offset))
         entry = transition.entry
         if entry is not None and entry.type not in NEGATIVE:
-            changes[_place(entry.offset)].append(entry)
+            changes[_ring_index(entry.offset)].append(entry)
 
 
 def fold(chunk: TailChunk, changes: Sequence[Entry | Retraction]) -> TailChunk:
-    """Returns the chunk after these entries are appended, or moved to the retracted ones."""
+    """Returns the chunk after entries are appended, and after retracted entries are moved to ``gone``."""
     number, entries, gone = chunk.chunk, list(chunk.entries), chunk.gone
     for change in changes:
         if isinstance(change, Retraction):
@@ -64,12 +64,12 @@ def fold(chunk: TailChunk, changes: Sequence[Entry | Retraction]) -> TailChunk:
 
 
 def merge(chunks: Sequence[TailChunk], _: Mapping[str, float]) -> tuple[TailEntry, ...]:
-    """Returns the entries of all partitions side by side: a session never spans partitions."""
+    """Returns the entries of all partitions, one partition after the other. A session never spans partitions."""
     return tuple(entry for chunk in chunks for entry in chunk.entries)
 
 
-KIND: Final = AggregateKind("tail", TailChunk(), gather, fold, merge)
+KIND: Final = AggregateKind("tail", TailChunk(), collect, fold, merge)
 
 
-def _place(offset: int) -> str:
+def _ring_index(offset: int) -> str:
     return f"{offset // CHUNK % RING}"

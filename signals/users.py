@@ -1,8 +1,8 @@
 """The ``users`` signal: one packed value for each user, a bounded memory of the user's events.
 
 The fold reads only the value and the event, so folding a partition again gives the same bytes. Entries are immutable
-and carry their offsets. So a signal that lags behind can read a user's history as it was before the events that it has
-not applied yet.
+and carry their offsets. A signal that is behind needs a user's history as of an earlier offset. It finds that history by
+these offsets (``history``).
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from signals.decay import DAY
 RECENT: Final = 128
 """Limit of recent interactions, newest last."""
 SEEN: Final = 1_000
-"""Limit of items remembered as seen by name. The item seen longest ago is dropped first."""
+"""Limit of seen items that are kept by id. The least recently seen item is dropped first, into ``past``."""
 TERMS: Final = 20
 """Limit of searches, newest last."""
 LINKS: Final = 8
-"""Limit of anonymous users that became this user."""
+"""Limit of ids of anonymous users that this user was before signing in."""
 DEDUPLICATION: Final = 256
 """Limit of event ids remembered, as 8-byte hashes. A repeat of an older event counts again."""
 TYPES: Final = 64
 """Limit of distinct event types counted."""
 KEPT: Final = 8
-"""Limit of older entries of each type, kept after they left the recent ones."""
+"""Limit of older entries that are kept for each type when ``recent`` drops them."""
 FLEETING: Final = frozenset({"view", "click", "dwell", "impression"})
-"""Types whose older entries are not kept."""
+"""Types whose entries are not kept once ``recent`` drops them."""
 SEARCHED: Final = 8
-"""Limit of items remembered that the user went to after one search."""
+"""Limit of items that are kept for one search: those that the user went to after it."""
 SEARCH_SECONDS: Final = 1_800.0
-"""The longest time between a search and an interaction that follows from it, by event time."""
+"""An interaction is attributed to a search for this long after it, by event time."""
 SHOWN: Final = 32
-"""Limit of impressions remembered by their offsets."""
+"""Limit of impressions whose offsets are kept."""
 DIMENSIONS: Final = ("country", "device")
 """Dimensions of an event's context that its entry keeps."""
 GROUPS: Final = ("basket_id", "playlist_id", "collection_id")
-"""Properties that name the group of an item."""
+"""Properties of an event that name the group of its item."""
 GROUPED: Final = frozenset({"cart", "purchase", "bookmark"})
 """Types whose items form a group if they occur in one session."""
 LABEL: Final = 32
@@ -56,7 +56,7 @@ Such a client knows when sessions end, but some never change the name.
 """
 
 NEGATIVE: Final = frozenset({"dislike", "dismiss", "unlike"})
-"""Types of aversion. They are linked to no other interaction."""
+"""Types of negative feedback. Their entries are linked to no other interaction."""
 
 _HASH_BYTES: Final = 8
 _NOT_INTERACTIONS: Final = frozenset({"search", "identify", "forget", "retract", "impression"})
@@ -85,7 +85,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Term(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One search: its offset, text and time (seconds since 1970), and the items that it led to, newest last."""
+    """One search: its offset, text and time (seconds since 1970), and the items that the user went to next, newest last."""
 
     offset: int
     query: str
@@ -95,7 +95,7 @@ class Term(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Session(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """The current session: the client's id of it, the times of its first and last event, its number of events, its hash."""
+    """The current session: its id from the client, the times of its first and last event, and its number of events."""
 
     id: str | None
     started: float
@@ -117,11 +117,11 @@ class UserValue(msgspec.Struct, array_like=True, frozen=True, gc=False):
     terms: tuple[Term, ...] = ()
     id_hashes: bytes = b""
     kept: dict[str, tuple[Entry, ...]] = {}
-    """Older entries by type, no longer among the recent ones."""
+    """Older entries by type, which ``recent`` has dropped."""
     past: Bloom = Bloom()
-    """Items that ``seen`` no longer names."""
+    """Items that ``seen`` has dropped."""
     visits: int = 0
-    """Number of sessions begun."""
+    """Number of sessions."""
     shown: tuple[int, ...] = ()
     """Offsets of the last impressions, without repeats."""
 
@@ -153,7 +153,7 @@ def decode(data: bytes | None) -> UserValue:
 
 
 def head(data: bytes) -> Head:
-    """Returns the head of a packed value, for a sixth of the work."""
+    """Returns the head of a packed value. It takes a sixth of the time of ``decode``."""
     return _HEAD_DECODER.decode(data)
 
 
@@ -182,8 +182,8 @@ def is_duplicate(value: UserValue, event: LoggedEvent) -> bool:
     return event.type != "retract" and _known(value.id_hashes, id_hash(event.event_id))
 
 
-def loses_history(event: LoggedEvent) -> bool:
-    """True if the event removes entries that a lagging signal may still need."""
+def removes_history(event: LoggedEvent) -> bool:
+    """True if the event removes entries from the history. A signal that is behind may still need them."""
     return event.type in {"forget", "retract"} or event.type in _RETRACTING
 
 
@@ -194,7 +194,7 @@ def remembered(value: UserValue) -> tuple[Entry, ...]:
 
 
 def searched(terms: tuple[Term, ...], entry: Entry) -> Term | None:
-    """Returns the search that an interaction follows from: the last one before it, within SEARCH_SECONDS."""
+    """Returns the search that an interaction is attributed to: the last one before it, within SEARCH_SECONDS."""
     for term in reversed(terms):
         if term.offset < entry.offset:
             return term if abs(entry.at - term.at) <= SEARCH_SECONDS else None
@@ -204,7 +204,7 @@ def searched(terms: tuple[Term, ...], entry: Entry) -> Term | None:
 def retracted(value: UserValue, event: LoggedEvent) -> tuple[Entry, ...]:
     """Returns the entries that an ``unlike`` or a ``retract`` removes from this history.
 
-    A ``forget`` removes the user and no counts, so it returns none.
+    Empty for a ``forget``: it removes the user's value, but retracts no counts.
     """
     if event.type == "retract":
         hashed = id_hash(event.event_id)
@@ -227,7 +227,7 @@ def fold(value: UserValue, event: LoggedEvent, offset: int) -> UserValue:
 
 
 def history(value: UserValue, before: int, limit: int) -> tuple[Entry, ...]:
-    """Returns the history before an offset: the last ``limit`` entries before it, newest last."""
+    """Returns the last ``limit`` entries before an offset, newest last."""
     end = len(value.recent)
     while end and value.recent[end - 1].offset >= before:
         end -= 1
@@ -242,10 +242,10 @@ def entry_at(value: UserValue, offset: int) -> Entry | None:
     return None
 
 
-def outruns(value: UserValue, offset: int, history: int) -> bool:
-    """True if the value is about to drop entries that a signal at ``offset`` has not read yet.
+def will_drop_unread(value: UserValue, offset: int, history: int) -> bool:
+    """True if the next event may make the value drop entries that a signal has not read yet.
 
-    ``history`` is the number of earlier entries that the signal reads of each event.
+    The signal has applied events up to ``offset``. For each event it reads the ``history`` entries before it.
     """
     return (
         (len(value.recent) > RECENT - history and value.recent[history - RECENT - 1].offset > offset)
@@ -394,7 +394,7 @@ def _search(terms: tuple[Term, ...], event: LoggedEvent, offset: int, time: floa
 
 
 def _gone_to(terms: tuple[Term, ...], entry: Entry) -> tuple[Term, ...]:
-    """Returns the searches, the last one with the item that the user went to after it."""
+    """Returns the searches. If the entry is attributed to the last one, its item is added to that search."""
     term = searched(terms, entry) if entry.type not in NEGATIVE else None
     if term is None or entry.item in term.items:
         return terms

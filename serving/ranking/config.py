@@ -12,7 +12,7 @@ from schemas.answers import Boost
 from schemas.errors import FilterInvalid
 from serving.filtering.expressions import compiled
 from signals.decay import DAY, HOUR
-from signals.weights import DEFAULT_WEIGHTS, POPULATION_WEIGHTS
+from signals.event_weights import DEFAULT_WEIGHTS, POPULATION_WEIGHTS
 
 
 class RankingConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,8 +14,8 @@ from schemas.answers import RecommendationRequest
 from serving.ranking.config import RankingConfig
 from serving.state.catalogue import Catalogue
 from serving.state.model_bundle import ModelBundle
+from signals.event_weights import EXPLICIT_FEEDBACK_TYPES, VALUE_WEIGHTED_TYPES, interaction_weight
 from signals.users import SESSION_GAP_SECONDS, Entry, UserValue, longest_pause
-from signals.weights import VALUED, VERDICTS, worth
 
 
 class Profile(NamedTuple):
@@ -84,8 +84,10 @@ def _weighted_entries(
     """The entries with a weight above zero and their decayed weights, newest first; the age counts from ``newest``."""
     boost, half_life, by_type = config.session_boost, config.half_life, config.weights
     for entry in reversed(entries):
-        # Most types have a configured weight; calling worth() costs as much as the rest of the loop.
-        weight = worth(entry, by_type) if entry.type in VALUED else by_type.get(entry.type, 0.0)
+        # Most types have a configured weight; calling interaction_weight() costs as much as the rest of the loop.
+        weight = (
+            interaction_weight(entry, by_type) if entry.type in VALUE_WEIGHTED_TYPES else by_type.get(entry.type, 0.0)
+        )
         if weight > 0:
             entry_at = entry.at
             decay = exp2(max((entry_at - newest) / half_life, -60.0))
@@ -111,9 +113,9 @@ def _rejected_items(entries: tuple[Entry, ...]) -> dict[str, None]:
     judged: set[str] = set()
     rejected: dict[str, None] = {}
     for entry in reversed(entries):
-        if entry.type in VERDICTS and entry.item not in judged:
+        if entry.type in EXPLICIT_FEEDBACK_TYPES and entry.item not in judged:
             judged.add(entry.item)
-            if worth(entry) < 0 or entry.type == "unlike":
+            if interaction_weight(entry) < 0 or entry.type == "unlike":
                 rejected[entry.item] = None
     return rejected
 

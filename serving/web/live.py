@@ -10,8 +10,8 @@ from schemas.catalogue import Item
 from serving.http.parsing import token
 from serving.service.service import ServingService
 from serving.web.shop import Visitor
+from signals.event_weights import EXPLICIT_FEEDBACK_TYPES, interaction_weight
 from signals.users import Entry
-from signals.weights import VERDICTS, worth
 
 SUGGESTED: Final = 6
 _VERBS: Final = {"like": "liked", "purchase": "bought", "bookmark": "saved", "cart": "picked", "share": "shared"}
@@ -78,9 +78,9 @@ def visitor_of(recent: Iterable[Entry], weights: Mapping[str, float], *, active:
     verdicts: dict[str, str] = {}
     deeds: dict[str, tuple[float, str]] = {}
     for entry in recent:
-        value = worth(entry, weights)
+        value = interaction_weight(entry, weights)
         deeds[entry.item] = max(deeds.get(entry.item, (value, "")), (value, _verb(entry, value)))
-        if entry.type in VERDICTS:
+        if entry.type in EXPLICIT_FEEDBACK_TYPES:
             verdicts.pop(entry.item, None)
             verdicts[entry.item] = entry.type
     return Visitor(

@@ -10,7 +10,7 @@ from typing import Final
 from serving.ranking.candidates.source import CandidateSource, Sentence
 from serving.ranking.context import Candidates, RankingContext, SeedMatches, shrink, sum_by_item
 from serving.state.covisits import CovisitedItems
-from signals.covisits import NEXT_HALF_LIFE
+from signals.covisits import HALF_LIFE
 
 _BUSY: Final = 20.0
 """Decay stops where the busiest of the seeds has this many co-visits left."""
@@ -25,7 +25,7 @@ def generate(context: RankingContext) -> Candidates:
 
 def covisited_items(context: RankingContext, seeds: Iterable[tuple[int, float]]) -> Iterator[SeedMatches]:
     """For each seed, the items visited after it: seed weight × co-visits^``covisit_power`` / all co-visits of the seed^``covisit_damping``."""
-    return linked_items(context, seeds, context.signals.aggregates.followers, NEXT_HALF_LIFE)
+    return linked_items(context, seeds, context.signals.aggregates.followers, HALF_LIFE)
 
 
 def linked_items(

@@ -30,7 +30,7 @@ from typing import Final
 
 import msgspec
 
-from signals.counters import AggregateKind, Retraction, gather_entries
+from signals.counters import AggregateKind, Retraction, collect_entries
 
 
 class Wishes(msgspec.Struct, array_like=True, frozen=True):
@@ -45,7 +45,7 @@ def merge(partitions, weights):
     return sum(wishes.count for wishes in partitions)
 
 
-KIND: Final = AggregateKind("wish", Wishes(), gather_entries, fold, merge)
+KIND: Final = AggregateKind("wish", Wishes(), collect_entries, fold, merge)
 '''
 
 SOURCE = '''

@@ -19,7 +19,7 @@ from signals.counters import HISTORY
 
 LOG = "log-one"
 NEVER = 1e12
-"""Seconds between flushes, so that only a user who outruns the bound, or a loss, makes one."""
+"""Seconds between flushes. So only a history about to drop unread entries, or one that loses entries, makes a flush."""
 
 randoms = st.integers(0, 2**32).map(Random)
 
@@ -150,7 +150,7 @@ def test_a_commit_that_is_too_much_for_memory_by_itself_is_not_kept(monkeypatch,
 @settings(max_examples=40)
 @given(randoms, st.integers(250, 500))
 def test_a_user_who_outruns_the_bound_is_counted_exactly(traffic, records, faulty_store, folded_once, random, count):
-    events = [e for e in traffic(random, count, people=1) if not users.loses_history(e) or random.random() < 0.02]
+    events = [e for e in traffic(random, count, people=1) if not users.removes_history(e) or random.random() < 0.02]
     log, store = records(events), faulty_store()
     store.error = StoreUnavailable
     store.fate = lambda: random.choice(["before", "after", *[None] * 20])

@@ -12,8 +12,8 @@ from serving.web.cards import HUES, MOTIFS, TYPEFACES, card_of, face_of, facts_o
 from serving.web.live import visitor_of
 from serving.web.names import invented
 from serving.web.words import calmly, why
+from signals.event_weights import DEFAULT_WEIGHTS
 from signals.users import Entry
-from signals.weights import DEFAULT_WEIGHTS
 
 TITLES = {"hades": "Hades"}
 

@@ -65,12 +65,12 @@ def brute_force_links(history: list[Entry]) -> dict[tuple[str, str], float]:
     links: dict[tuple[str, str], float] = defaultdict(float)
     for n, each in enumerate(history):
         earlier = [
-            e for e in reversed(history[:n]) if e.type != "dislike" and each.at - e.at <= covisits.NEXT_WINDOW_SECONDS
+            e for e in reversed(history[:n]) if e.type != "dislike" and each.at - e.at <= covisits.WINDOW_SECONDS
         ]
         items = dict.fromkeys(e.item for e in earlier if e.item != each.item)
-        for distance, item in enumerate(list(items)[: covisits.NEXT_REACH], start=1):
+        for distance, item in enumerate(list(items)[: covisits.MAX_LINKS], start=1):
             if each.type != "dislike":
-                worth = 2 ** ((each.at - TODAY) / covisits.NEXT_HALF_LIFE) * distance**-covisits.NEXT_FADING
+                worth = 2 ** ((each.at - TODAY) / covisits.HALF_LIFE) * distance**-covisits.FADING
                 links[item, each.item] += worth
                 links[each.item, item] += worth * covisits.BACKWARD
     return links
@@ -96,7 +96,7 @@ def test_popularity_is_the_decayed_sum_of_the_items_events(history):
 def test_followers_are_the_decayed_sum_of_what_came_after(history):
     cells = folded(history)
     found = {
-        (key.removeprefix("next:"), follower): value_at(decayed, covisits.NEXT_HALF_LIFE, TODAY)
+        (key.removeprefix("next:"), follower): value_at(decayed, covisits.HALF_LIFE, TODAY)
         for key, cell in cells.items()
         if isinstance(cell, CovisitCounters)
         for follower, decayed in cell.followers.items()
@@ -147,7 +147,7 @@ def test_cells_that_are_trimmed_on_the_way_are_the_same_however_many_events_come
         assert {key: encode(cell) for key, cell in at_once.items()} == before
         at_once, begin = at_once | changed, end
     assert {key: encode(cell) for key, cell in at_once.items()} == {key: encode(cell) for key, cell in cells.items()}
-    assert len(cells["next:i0"].followers) > covisits.NEXT_WIDTH, "or nothing had to be trimmed"
+    assert len(cells["next:i0"].followers) > covisits.WIDTH, "or nothing had to be trimmed"
 
 
 @given(entries, st.sampled_from("abcdef"))
@@ -178,27 +178,27 @@ def test_an_item_counts_so_many_types_and_no_more():
 
 def test_an_item_keeps_its_strongest_followers_and_trims_the_others_together():
     history = [entry("a", at=TODAY - 60)]
-    most = covisits.NEXT_WIDTH + covisits.NEXT_SLACK
+    most = covisits.WIDTH + covisits.SLACK
     followers = [f"f{n:03}" for n in range(most + 5)]
     cells: dict[str, aggregates.Counters] = {}
     for n, follower in enumerate(followers):
         each = entry(follower, at=TODAY + n)
         cells.update(fold(cells, [transition(each, history)]))
         assert len(cells["next:a"].followers) <= most
-    assert sorted(cells["next:a"].followers) == followers[-covisits.NEXT_WIDTH - 4 :]
+    assert sorted(cells["next:a"].followers) == followers[-covisits.WIDTH - 4 :]
 
 
 def test_so_many_earlier_items_are_linked_and_no_more_the_nearest_strongest():
-    history = [entry(f"i{n}") for n in range(covisits.NEXT_REACH + 5)]
+    history = [entry(f"i{n}") for n in range(covisits.MAX_LINKS + 5)]
     last = len(history) - 1
     cells = folded(history)
     worth = {
-        k: value_at(c.followers[f"i{last}"], covisits.NEXT_HALF_LIFE, TODAY)
+        k: value_at(c.followers[f"i{last}"], covisits.HALF_LIFE, TODAY)
         for k, c in cells.items()
         if f"i{last}" in getattr(c, "followers", ())
     }
-    fading = covisits.NEXT_FADING
-    assert worth == pytest.approx({f"next:i{last - d}": d**-fading for d in range(1, covisits.NEXT_REACH + 1)})
+    fading = covisits.FADING
+    assert worth == pytest.approx({f"next:i{last - d}": d**-fading for d in range(1, covisits.MAX_LINKS + 1)})
 
 
 @given(st.lists(entries, min_size=1, max_size=4))
@@ -224,7 +224,7 @@ def test_followers_merged_are_those_of_all_partitions(parts):
             direct[pair] += worth
     for item in "abcdef":
         merged = covisits.merge([part[f"next:{item}"] for part in cells if f"next:{item}" in part], {})
-        worth = {follower: value_at(decayed, covisits.NEXT_HALF_LIFE, TODAY) for follower, decayed in merged.items()}
+        worth = {follower: value_at(decayed, covisits.HALF_LIFE, TODAY) for follower, decayed in merged.items()}
         assert worth == pytest.approx({pair[1]: w for pair, w in direct.items() if pair[0] == item}, rel=1e-8)
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from signals.bloom import Bloom, add, holds
+from signals.event_weights import interaction_weight
 from signals.merge import merge
 from signals.users import EMPTY, RECENT, SEEN, Entry, Session, Term, UserValue, remembered
-from signals.weights import worth
 
 
 def entry(offset, item, at, kind="view", value=None):
@@ -61,12 +61,12 @@ def test_the_latest_session_the_newest_terms_and_what_was_seen_last_remain():
     ],
 )
 def test_events_speak_for_or_against_an_item(kind, value, sign):
-    weight = worth(entry(0, "a", 0.0, kind, value))
+    weight = interaction_weight(entry(0, "a", 0.0, kind, value))
     assert (weight > 0) - (weight < 0) == sign
 
 
 def test_a_sites_own_type_has_the_weight_that_the_site_gives_it():
-    assert worth(entry(0, "a", 0.0, "wished"), {"wished": 2.5}) == 2.5
+    assert interaction_weight(entry(0, "a", 0.0, "wished"), {"wished": 2.5}) == 2.5
 
 
 def test_what_guests_did_long_ago_stays_with_the_user():
@@ -93,5 +93,5 @@ def test_what_the_recent_entries_have_no_room_for_is_kept_by_type():
 
 def test_the_share_of_a_page_adds_to_the_time_on_it():
     glance, read = (Entry(0, "dwell", "a", 0.0, 30.0, b"", scroll=share) for share in (None, 1.0))
-    assert (worth(glance), worth(read)) == (0.5, 1.5)
-    assert worth(Entry(0, "dwell", "a", 0.0, 1e6, b"", scroll=1.0)) == 3.0
+    assert (interaction_weight(glance), interaction_weight(read)) == (0.5, 1.5)
+    assert interaction_weight(Entry(0, "dwell", "a", 0.0, 1e6, b"", scroll=1.0)) == 3.0

@@ -249,17 +249,17 @@ def test_searches_links_and_forgetting_are_no_interactions():
 
 @settings(max_examples=30)
 @given(st.integers(1, 300), st.integers(-1, 300), st.integers(1, 40))
-def test_a_value_outruns_whoever_could_miss_an_entry_or_its_history(count, applied, limit):
+def test_a_value_will_drop_unread_entries_if_a_late_signal_needs_them_or_their_history(count, applied, limit):
     value = folded(clicks(count))
     late = sum(entry.offset > applied for entry in value.recent)
-    assert users.outruns(value, applied, limit) == (late + limit > users.RECENT)
+    assert users.will_drop_unread(value, applied, limit) == (late + limit > users.RECENT)
 
 
 @pytest.mark.parametrize(("kind", "bound"), [("search", users.TERMS), ("impression", users.SHOWN)])
-def test_a_value_outruns_whoever_could_miss_a_search_or_an_impression(kind, bound):
+def test_a_value_will_drop_an_unread_search_or_impression_once_it_holds_as_many_as_it_may(kind, bound):
     value = folded([event(kind, event_id=f"e{n}", query="q") for n in range(bound)])
-    assert users.outruns(value, -1, 32)
-    assert not users.outruns(value, 0, 32)
+    assert users.will_drop_unread(value, -1, 32)
+    assert not users.will_drop_unread(value, 0, 32)
 
 
 def test_a_purchase_outlasts_many_views_and_no_more_than_so_many_do():

@@ -1,4 +1,8 @@
-"""The worth of events, applied when a signal is read. Nothing here is stored, so a weight can change at any time."""
+"""Event weights: how much interest an event of each type shows.
+
+They are applied when a signal is read. No weight is stored, so weights can change at any time. Not to be confused with the
+weights of candidate sources (``models/source_weights.py``).
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ DEFAULT_WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
         "dislike": -4.0,
     }
 )
-"""Interest that one event of a type shows. Below zero it is aversion. A type without a weight is worth nothing.
+"""Interest that one event of a type shows. A weight below zero is negative feedback. Other types have the weight 0.
 
 The weight of ``rating`` is for each star above or below RATING_MIDDLE, the weight of ``dwell`` for each minute.
 """
@@ -35,30 +39,31 @@ RATING_MIDDLE: Final = 2.5
 RATING_LIMIT: Final = 4.0
 """Limit of the stars above or below RATING_MIDDLE, for any scale."""
 DWELL_SECONDS: Final = 60.0
+"""Seconds of a dwell that count as one."""
 DWELL_LIMIT: Final = 3.0
-"""Limit of a dwell's minutes, with those that SCROLL_WORTH adds."""
-SCROLL_WORTH: Final = 1.0
-"""Minutes that a dwell's ``scroll`` of 1, the whole page, adds."""
+"""Limit of a dwell's minutes, including the minutes that SCROLL_MINUTES adds."""
+SCROLL_MINUTES: Final = 1.0
+"""Minutes that are added to a dwell whose ``scroll`` is 1 (the whole page)."""
 
-VALUED: Final = frozenset({"rating", "dwell"})
-"""Types whose worth depends on an event's value."""
+VALUE_WEIGHTED_TYPES: Final = frozenset({"rating", "dwell"})
+"""Types whose weight depends on the event's value: stars, or seconds."""
 
-VERDICTS: Final = frozenset({"like", "unlike", "dislike", "dismiss", "rating"})
-"""Types by which a user accepts or rejects an item. The newest verdict on an item outweighs older events."""
+EXPLICIT_FEEDBACK_TYPES: Final = frozenset({"like", "unlike", "dislike", "dismiss", "rating"})
+"""Types by which a user accepts or rejects an item. The newest explicit feedback on an item outweighs older events."""
 
 POPULATION_WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
     {**DEFAULT_WEIGHTS, "rating": 2.0, "dismiss": -0.5, "dislike": -1.0}
 )
-"""Weights for the counts of many users. There a rating has no stars, and aversion counts less."""
+"""Weights for the counts of many users. Such counts have no stars, and negative feedback weighs less."""
 
 
-def worth(entry: Entry, weights: Mapping[str, float] = DEFAULT_WEIGHTS) -> float:
-    """Returns the interest that one interaction shows in its item, before any decay."""
+def interaction_weight(entry: Entry, weights: Mapping[str, float] = DEFAULT_WEIGHTS) -> float:
+    """Returns how much interest one interaction shows in its item, before any decay."""
     weight = weights.get(entry.type, 0.0)
     if entry.type == "rating" and entry.value is not None:
         stars = entry.value - RATING_MIDDLE
         return weight * max(-RATING_LIMIT, min(RATING_LIMIT, stars))
     if entry.type == "dwell" and entry.value is not None:
-        scrolled = SCROLL_WORTH * entry.scroll if entry.scroll is not None else 0.0
+        scrolled = SCROLL_MINUTES * entry.scroll if entry.scroll is not None else 0.0
         return weight * max(0.0, min(DWELL_LIMIT, entry.value / DWELL_SECONDS + scrolled))
     return weight
