@@ -29,7 +29,7 @@ class Revisits(IntEnum):
     ALL = 2
 
 
-class Weight(NamedTuple):
+class SourceWeight(NamedTuple):
     """Factors of the curves over a source's scores, not negative."""
 
     linear: float
@@ -38,7 +38,7 @@ class Weight(NamedTuple):
     cube: float = 0.0
 
 
-CURVES: Final = len(Weight._fields)
+CURVES: Final = len(SourceWeight._fields)
 FORMER_SOURCES: Final = {
     "again": "revisits",
     "next": "covisitation",
@@ -55,7 +55,7 @@ _STEEPNESS: Final = np.float32(1_000.0)
 
 
 def curves(scores: Floats) -> Floats:
-    """Returns the curves, from 0 to 1, over scores from 0 to 1, in the order of ``Weight``: shape (CURVES, ...)."""
+    """Returns the curves, from 0 to 1, over scores from 0 to 1, in the order of ``SourceWeight``: shape (CURVES, ...)."""
     values: Floats = np.empty((CURVES, *scores.shape), np.float32)
     values[0] = scores
     np.sqrt(scores, out=values[1])
@@ -95,7 +95,7 @@ class SourceWeights:
         """Returns the segment of a user with this number of interactions."""
         return bisect_right(self._edges, interactions)
 
-    def of(self, interactions: int) -> Mapping[str, Weight]:
+    def of(self, interactions: int) -> Mapping[str, SourceWeight]:
         """Returns the weights by source for a user with this number of interactions."""
         return self._by_segment[self.segment(interactions)]
 
@@ -105,9 +105,9 @@ class SourceWeights:
         return edges
 
     @cached_property
-    def _by_segment(self) -> tuple[Mapping[str, Weight], ...]:
+    def _by_segment(self) -> tuple[Mapping[str, SourceWeight], ...]:
         return tuple(
-            {name: Weight(*weight) for name, weight in zip(self.sources, segment_weights, strict=True)}
+            {name: SourceWeight(*weight) for name, weight in zip(self.sources, segment_weights, strict=True)}
             for segment_weights in self.weights.tolist()
         )
 

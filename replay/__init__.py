@@ -1,5 +1,5 @@
 """Replay: the whole system on a recorded stream, in one process without servers.
 
-Here are prequential evaluation, the learning of source weights from the newest events, and the explanation of past answers.
-Only code that runs several tiers together may enter. It may import the tiers, signals, models and schemas, never deploy or adapters.
+It holds prequential evaluation, the learning of source weights from the newest events, and the explanation of past answers.
+Only code that runs several tiers together belongs here. It may import the tiers, signals, models and schemas, never deploy or adapters.
 """

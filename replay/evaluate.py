@@ -1,8 +1,8 @@
 """Prequential evaluation (test, then learn) of the whole system on a recorded stream.
 
-For each event that is a query, the system first returns the user's list; the rank of the event's item in it is scored.
+Before each target event, the system returns the list of its user, and the rank of the event's item in the list is scored.
 Then the event is folded. Gama, Sebastião, Rodrigues, "On evaluating stream learning algorithms", Machine Learning 2013.
-Variants learn of events later than the live system: after some minutes, or only when models are trained.
+Variants of the system receive events later than the live one: some minutes late, or only when models are trained.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from offline.evaluation.intervals import intervals
 from offline.evaluation.memory import peak_mib
 from offline.evaluation.ranking_metrics import MISS, means, per_question, ranked
 from replay.ranks import candidate_index, rank_among, rank_in_list
+from replay.source_weight_learner import SourceWeightLearner
 from replay.stream import StreamEvent
 from replay.system import ReplaySystem
 from replay.training import Trainer
-from replay.weight_learner import WeightLearner
 from schemas.answers import RecommendationRequest
 from serving.ranking.blend import CandidateSet, source_weights, weighted_scores
 from serving.ranking.config import RankingConfig
@@ -32,32 +32,32 @@ from serving.state.model_bundle import ModelBundle
 from signals.decay import DAY, HOUR
 
 ReportProgress = Callable[[str, int, int], None]
-"""Called with what is being done, the number of events so far, and the number of all events."""
+"""Called with the name of the step, the number of events so far, and the number of all events."""
 
 LIVE: Final = "live"
 DELAYS: Final[Mapping[str, float]] = {"1 minute late": 60.0, "10 minutes late": 600.0, "1 hour late": HOUR}
-"""Variants that fold each event so many seconds late."""
+"""Variants by name, with the seconds by which they fold each event late."""
 BATCH: Final = "batch only"
 """The variant that folds events only when models are trained."""
 _LIST_FACTOR: Final = 2
-"""Lists are this many times as long as the longest cutoff, so that ties at the cutoff are seen."""
+"""Lists are this many times as long as the greatest cutoff. So a list also shows the ties at the cutoff."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayOptions:
-    """How a stream is replayed."""
+    """Options of a replay."""
 
     cutoffs: tuple[int, ...] = (10, 20)
     retrain_seconds: float = DAY
-    """Models are trained again after this much of the stream's time, and not before ``retrain_share``."""
+    """Models are trained again after this time of the stream, once ``retrain_share`` has passed too."""
     retrain_share: float = 0.02
-    """Models are trained again after this share of the stream's events, and not before ``retrain_seconds``."""
+    """Models are trained again after this share of the stream's events, once ``retrain_seconds`` have passed too."""
     live_share: float = 1.0
-    """Share of the queries that are put to the live system."""
+    """Share of the targets that the live system predicts."""
     sample_share: float = 0.2
-    """Share of the queries that are put to the variants as well."""
+    """Share of the targets that the variants predict as well."""
     weights_share: float = 0.3
-    """Share of the predictable events that every system learns source weights from; it includes the sample."""
+    """Share of the possible targets from which every system learns source weights. It includes the sample."""
     variants: tuple[str, ...] = ()
     """Systems beside the live one: names of DELAYS, or BATCH."""
     seed: int = 0
@@ -70,13 +70,13 @@ class ReplayRow(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, float]
     intervals: dict[str, tuple[float, float]]
     questions: int
-    """Queries that were put to it."""
+    """Number of targets that the system predicted."""
     seconds: float
     peak_mib: float
 
 
 class _Draw(NamedTuple):
-    """What one event is used for: a query to the live system, to all systems, a choice to learn weights from."""
+    """Uses of one event: a target of the live system, a target of all systems, a choice to learn source weights from."""
 
     live: bool
     sample: bool
@@ -85,7 +85,7 @@ class _Draw(NamedTuple):
 
 @dataclass
 class _RankLog:
-    """The ranks of the target items of one row of the table, with the user of each query."""
+    """The ranks that one row of the table is computed from, and the user of each target."""
 
     ranks: list[float] = field(default_factory=list)
     users: list[int] = field(default_factory=list)
@@ -103,14 +103,14 @@ class _Variant:
         self.name, self.delay = name, delay
         self.system = ReplaySystem(config)
         self.rank_log = _RankLog()
-        self.learner = WeightLearner(config)
+        self.learner = SourceWeightLearner(config)
         self._waiting: deque[StreamEvent] = deque()
 
     def add(self, event: StreamEvent) -> None:
         self._waiting.append(event)
 
     def catch_up(self, now: float) -> None:
-        """Folds the events that it knows of by now."""
+        """Folds the events that this variant has received by ``now``."""
         if self.delay is not None:
             while self._waiting and self._waiting[0].at <= now - self.delay:
                 self.system.feed(self._waiting.popleft().event)
@@ -129,7 +129,7 @@ def replay(
     options: ReplayOptions,
     progress: ReportProgress,
 ) -> list[ReplayRow]:
-    """The figures of the live system on its queries, and of the variants on a seeded sample of them."""
+    """Returns the figures of the live system on its targets, and of the variants on a seeded sample of them."""
     return _Replay(events, config, trainer, options, progress).run()
 
 
@@ -161,7 +161,7 @@ class _Replay:
             for variant in self._variants:
                 variant.catch_up(event.at)
             if any(draw):
-                self._query(event, draw)
+                self._predict(event, draw)
             for variant in self._variants:
                 variant.add(event)
             self._live.catch_up(event.at)
@@ -174,9 +174,9 @@ class _Replay:
     def _draw(self, event: StreamEvent) -> _Draw:
         number, options = self._random.random(), self._options
         return _Draw(
-            event.scored and number < options.live_share,
-            event.scored and number < options.sample_share,
-            event.predictable and number < max(options.sample_share, options.weights_share),
+            event.is_target and number < options.live_share,
+            event.is_target and number < options.sample_share,
+            event.may_be_target and number < max(options.sample_share, options.weights_share),
         )
 
     def _train_if_due(self, number: int, event: StreamEvent) -> None:
@@ -189,7 +189,7 @@ class _Replay:
             variant.adopt(models)
         self._trained_at, self._trained_number = event.at, number
 
-    def _query(self, target: StreamEvent, draw: _Draw) -> None:
+    def _predict(self, target: StreamEvent, draw: _Draw) -> None:
         event = target.event
         request = RecommendationRequest(
             now=target.at,
@@ -211,7 +211,10 @@ class _Replay:
     def _learn_weights(
         self, variant: _Variant, request: RecommendationRequest, target: StreamEvent, user: int | None
     ) -> None:
-        """Keeps a choice. If ``user`` is given, also ranks by each source of the live system alone, and without it."""
+        """Adds the choice of the target among the candidates. With a ``user``, also scores each source of the live system.
+
+        Each source is scored twice: by itself, and by the blend without it.
+        """
         event = target.event
         context = variant.system.context(request, event.subject)
         candidates = variant.system.candidates(context)
@@ -225,14 +228,14 @@ class _Replay:
     def _rank_by_source(
         self, context: RankingContext, candidates: CandidateSet, position: int | None, user: int
     ) -> None:
-        target = candidate_index(candidates, position)
+        target_index = candidate_index(candidates, position)
         scores, _ = candidates.table(candidates.scores)
         weighted, _ = candidates.table(weighted_scores(candidates, source_weights(context)))
         total = weighted.sum(axis=0)
         for name in self._live.system.config.sources:
             row: int | None = candidates.names.index(name) if name in candidates.names else None
-            alone = MISS if row is None else rank_among(scores[row], target)
-            without = rank_among(total if row is None else total - weighted[row], target)
+            alone = MISS if row is None else rank_among(scores[row], target_index)
+            without = rank_among(total if row is None else total - weighted[row], target_index)
             self._source_logs.setdefault(f"{name} alone", _RankLog()).add(alone, user)
             self._source_logs.setdefault(f"without {name}", _RankLog()).add(without, user)
 

@@ -1,8 +1,8 @@
-"""Reproduces a past answer from its decision record, and compares the two.
+"""Reproduces a past answer from its decision record, and compares the reproduced list with the recorded one.
 
-The record holds the request, its time and seed, and the user's packed values. It names the versions of the model, the
-catalogue and the aggregates, which are read in their current state. Inputs that changed since then are named, so that
-each difference has a reason.
+The record holds the request, its time and seed, and the user's packed values. For the model, the catalogue and the
+aggregates it holds only a version, so they are read in their current state. The result names each input that has changed
+since the answer, so that each difference has a reason.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ TOLERANCE: Final = 1e-6
 
 
 class World(NamedTuple):
-    """The inputs of an answer besides its record, in their current state."""
+    """The inputs of an answer that its record does not hold, in their current state."""
 
     state: OnlineState
     """The catalogue, the aggregates, and the model version of the record."""
@@ -71,11 +71,13 @@ class Comparison(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """A reproduced answer. ``comparison`` is None if it could not be reproduced; ``moved`` names the inputs that changed."""
+    """A reproduced answer."""
 
     items: list[DecidedItem]
     comparison: Comparison | None
+    """None if the answer could not be reproduced."""
     moved: tuple[str, ...]
+    """The inputs that have changed since the answer, a phrase for each."""
 
 
 async def read_world(
@@ -88,22 +90,26 @@ async def read_world(
     bare_items: bool,
     clock: Clock,
 ) -> World:
-    """Read what the record names by version; raises StoreUnavailable, ModelStoreUnavailable and Undecodable."""
+    """Reads the inputs that the record does not hold.
+
+    ``bare_items``: true if serving recommends bare items, which are items known only from events, not from the catalogue.
+    Raises StoreUnavailable, ModelStoreUnavailable and Undecodable.
+    """
     catalogue = Catalogue(bare_items=bare_items)
     state = OnlineState(catalogue, Aggregates(catalogue, partitions, config.population_weights))
-    items = await _followed(Signal.ITEMS, reader, partitions, state.apply_items, clock)
-    cells = await _followed(Signal.AGGREGATES, reader, partitions, state.apply_aggregates, clock)
+    catalogue_version = await _read_signal(Signal.ITEMS, reader, partitions, state.apply_items, clock)
+    aggregates_version = await _read_signal(Signal.AGGREGATES, reader, partitions, state.apply_aggregates, clock)
     try:
         stored = _adopt(decision, models, state)
     except VersionUnknown:
-        return World(state, config, None, items, cells, gone=True)
-    return World(state, config, stored, items, cells)
+        return World(state, config, None, catalogue_version, aggregates_version, gone=True)
+    return World(state, config, stored, catalogue_version, aggregates_version)
 
 
 def explain(decision: Decision, world: World) -> Explanation:
-    """Reproduces the answer and compares; without the model version, nothing is reproduced."""
-    moved = moved_on(decision, world)
-    # As an online process does: the number of threads changes the last bits of products.
+    """Reproduces the answer and compares it with the record. Without the model version, nothing is reproduced."""
+    moved = changed_inputs(decision, world)
+    # One thread, as in an online process: the number of threads changes the last bits of products.
     with threadpool_limits(limits=1, user_api="blas"):
         ranked = None if world.gone else reproduce(decision, world)
     if ranked is None:
@@ -112,29 +118,29 @@ def explain(decision: Decision, world: World) -> Explanation:
 
 
 def reproduce(decision: Decision, world: World) -> RankedList | None:
-    """The answer by the very code that made it; None where its item is no longer known, or its route."""
+    """Returns the list that the serving code gives now; None if the request's item or route is no longer known."""
     request, state = decision.request, world.state
-    route, signals = decision.route, Signals(person(decision), state.aggregates, world.stored)
+    route, signals = decision.route, Signals(user_value(decision), state.aggregates, world.stored)
     if "ranking" in decision.degraded:
         route, signals = FALLBACK, Signals(EMPTY, state.aggregates)
     return rank_route(route, request, signals, state.models, state.catalogue, world.config)
 
 
-def person(decision: Decision) -> UserValue:
-    """The person as the answer saw them: their own value with those of the guests that they were."""
-    own, guests = EMPTY, list[UserValue]()
+def user_value(decision: Decision) -> UserValue:
+    """Returns the user's value as the answer read it, merged with the values of the anonymous users that the user was."""
+    own, anonymous = EMPTY, list[UserValue]()
     name = decision.request.user_id or ""
     for key, data in decision.inputs.items():
         if key in ("session", user_key(name), anonymous_key(name), session_key(name)):
             own = users.decode(data)
         else:
-            guests.append(users.decode(data))
-    return merge(own, guests)
+            anonymous.append(users.decode(data))
+    return merge(own, anonymous)
 
 
-def compare(recorded: Sequence[DecidedItem], made: Sequence[DecidedItem]) -> Comparison:
-    """How two lists differ; each is best first."""
-    then, now = ({item.item_id: item.score for item in items} for items in (recorded, made))
+def compare(recorded: Sequence[DecidedItem], reproduced: Sequence[DecidedItem]) -> Comparison:
+    """Returns how two lists differ. Both are sorted, best item first."""
+    then, now = ({item.item_id: item.score for item in items} for items in (recorded, reproduced))
     largest = max((abs(score - now[item_id]) for item_id, score in then.items() if item_id in now), default=0.0)
     lost, gained = tuple(i for i in then if i not in now), tuple(i for i in now if i not in then)
     return Comparison(
@@ -147,8 +153,8 @@ def compare(recorded: Sequence[DecidedItem], made: Sequence[DecidedItem]) -> Com
     )
 
 
-def moved_on(decision: Decision, world: World) -> tuple[str, ...]:
-    """The inputs that changed since the answer, a phrase for each."""
+def changed_inputs(decision: Decision, world: World) -> tuple[str, ...]:
+    """Returns a phrase for each input that has changed since the answer."""
     changes: list[str] = []
     if world.gone:
         changes.append(f"model version {decision.model_version} is no longer in the store")
@@ -163,17 +169,20 @@ def moved_on(decision: Decision, world: World) -> tuple[str, ...]:
     return tuple(changes)
 
 
-async def _followed(signal: Signal, reader: SignalReader, partitions: int, apply: Apply, clock: Clock) -> str:
-    """Reads the whole of a followed signal; returns its version."""
-    follower = SignalSync(signal, reader, partitions, apply, clock)
-    await follower.refresh()
-    if follower.read_at is None:
+async def _read_signal(signal: Signal, reader: SignalReader, partitions: int, apply: Apply, clock: Clock) -> str:
+    """Applies every value of a signal. Returns the version of the signal."""
+    sync = SignalSync(signal, reader, partitions, apply, clock)
+    await sync.refresh()
+    if sync.read_at is None:
         raise StoreUnavailable(f"the signal '{signal}' cannot be read; is the signal store running?")
-    return follower.version
+    return sync.version
 
 
 def _adopt(decision: Decision, models: ModelStore, state: OnlineState) -> ScoredPositions | None:
-    """Take over the record's model version; the person's list in it, where the answer had it. Raises VersionUnknown."""
+    """Loads the record's model version into the state. Raises VersionUnknown.
+
+    Returns the user's precomputed list of that version, if the answer had read it.
+    """
     version = decision.model_version
     if version is None:
         state.adopt(NO_BUNDLE)
@@ -188,5 +197,5 @@ def _adopt(decision: Decision, models: ModelStore, state: OnlineState) -> Scored
 
 
 def _tied(then: Sequence[float], now: Sequence[float]) -> bool:
-    """Whether two falling rows of scores are one: then lists differ only in which of equal ones stands where."""
+    """True if both lists have the same scores, best first. Then they differ only in the order of items with equal scores."""
     return len(then) == len(now) and all(abs(a - b) <= TOLERANCE for a, b in zip(then, now, strict=True))

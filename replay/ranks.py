@@ -1,4 +1,4 @@
-"""The rank of the target item: in a ranked list, or among the scores of candidates. Ties count half."""
+"""The rank of the target item in a ranked list, or by scores among the candidates. Ties count half."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from serving.ranking.blend import CandidateSet
 from serving.ranking.pipeline import RankedList
 
 _EQUAL = 1e-6
-"""Scores of a list that differ by less are equal."""
+"""Two scores of a list are equal if they differ by less."""
 
 
 def rank_in_list(ranked: RankedList, target: str) -> float:
-    """The target item's rank, from 1; half of the items with an equal score count as before it. MISS if not listed."""
+    """Returns the target item's rank, from 1; MISS if it is not listed. Of items with an equal score, half count as better."""
     score = next((item.score for item in ranked.items if item.item_id == target), None)
     if score is None:
         return MISS
@@ -25,7 +25,7 @@ def rank_in_list(ranked: RankedList, target: str) -> float:
 
 
 def candidate_index(candidates: CandidateSet, position: int | None) -> int | None:
-    """The index among the candidates of the item at a catalogue position; None if it is not a candidate."""
+    """Returns the index among the candidates of the item at a catalogue position; None if it is not a candidate."""
     if position is None:
         return None
     indices = np.flatnonzero(candidates.items == position)
@@ -33,7 +33,7 @@ def candidate_index(candidates: CandidateSet, position: int | None) -> int | Non
 
 
 def rank_among(scores: NDArray[Any], index: int | None) -> float:
-    """The rank of one of the candidates by scores (C,), ties counted half; MISS if it is none of them or has no score."""
+    """Returns the rank by scores (C,) of the candidate at an index. Ties count half. MISS without an index or a score."""
     if index is None or scores[index] <= 0:
         return MISS
     return 1.0 + float((scores > scores[index]).sum()) + float((scores == scores[index]).sum() - 1) / 2

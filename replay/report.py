@@ -1,4 +1,4 @@
-"""A replay as a page of its own: the figures as a table, and a chart of the systems with their intervals."""
+"""Renders a replay as an HTML page: a table of the figures, and a chart of the systems with their intervals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PAGE: Final = """<!doctype html>
 table{border-collapse:collapse}td,th{padding:.2rem .8rem;text-align:right;border-bottom:1px solid #8884}
 td:first-child,th:first-child{text-align:left}svg{max-width:100%;height:auto}</style>
 <h1>{{ dataset }}, each event predicted before it is known</h1>
-<p>Bars are 95 % intervals, people resampled. Variants get a seeded sample of the queries.</p>
+<p>Bars are 95 % intervals, people resampled. Variants get a seeded sample of the questions.</p>
 {% for metric, chart in charts %}<h2>{{ metric }}</h2>{{ chart | safe }}{% endfor %}
 <table><tr><th>system<th>questions{% for name in metrics %}<th>{{ name }}{% endfor %}</tr>
 {% for row in rows %}<tr><td>{{ row.name }}<td>{{ row.questions }}{% for name in metrics %}<td>{{ '%.4f' % row.metrics[name] }}{% endfor %}</tr>
@@ -25,12 +25,12 @@ td:first-child,th:first-child{text-align:left}svg{max-width:100%;height:auto}</s
 
 
 def page(dataset: str, rows: Sequence[ReplayRow]) -> str:
-    """The page as HTML; it loads nothing."""
-    request = [row for row in rows if row.questions]
-    metrics = list(request[0].metrics) if request else []
-    charts = [(name, bars([_bar(row, name) for row in request], name)) for name in metrics if name.startswith("NDCG")]
+    """Returns the page as HTML. It loads nothing from elsewhere. Rows without targets are left out."""
+    shown = [row for row in rows if row.questions]
+    metrics = list(shown[0].metrics) if shown else []
+    charts = [(name, bars([_bar(row, name) for row in shown], name)) for name in metrics if name.startswith("NDCG")]
     environment = Environment(autoescape=True)
-    return environment.from_string(_PAGE).render(dataset=dataset, rows=request, metrics=metrics, charts=charts)
+    return environment.from_string(_PAGE).render(dataset=dataset, rows=shown, metrics=metrics, charts=charts)
 
 
 def _bar(row: ReplayRow, metric: str) -> Bar:

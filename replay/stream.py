@@ -1,4 +1,8 @@
-"""A recorded stream of events: a data set in time order, and which of its events are queries."""
+"""A recorded stream of events: a data set in time order, and which of its events are targets.
+
+A target is an event that the system has to predict: just before it, the replay requests a list, and scores the rank of the
+event's item in it. Reports count the targets of a system as its questions.
+"""
 
 from __future__ import annotations
 
@@ -23,42 +27,42 @@ class StreamEvent(NamedTuple):
     event: LoggedEvent
     at: float
     """Seconds since 1970."""
-    predictable: bool
-    """True if a list requested just before the event may hold its item."""
-    scored: bool
-    """True if the event is a query, whose rank is scored. The system learns from the other events only."""
+    may_be_target: bool
+    """True if the rules of the data set allow to predict the event, in whichever part of the data set it is."""
+    is_target: bool
+    """True if the rank of the event's item is scored. The system learns from every event, after it is predicted."""
 
 
 class ReplayRules(NamedTuple):
-    """Which events of a data set are replayed, and which are queries. The defaults suit any data set."""
+    """Which events of a data set are replayed, and which are targets. The defaults suit any data set."""
 
-    least_value: float | None = None
+    min_value: float | None = None
     """Events with a smaller value are left out."""
-    first_pairs: bool = False
-    """True: of the events of one user on one item, only the first is replayed."""
-    first_scored: int = 0
-    """Number, from 0, of the first part of the data set (a file, a week) whose events are queries."""
-    same_again: bool = True
-    """False: an event on the item that the session was at just before is no query."""
-    known_only: bool = False
-    """True: in the scored parts, events on items that no earlier part has are left out."""
+    first_interactions: bool = False
+    """True: of several events of one user on one item, only the first is replayed."""
+    first_target_part: int = 0
+    """Number, from 0, of the first part of the data set (a file, a week) that has targets."""
+    repeats_are_targets: bool = True
+    """False: an event on the same item as the event before it, of the same session, is no target."""
+    known_items_only: bool = False
+    """True: in the parts that have targets, events on items of no earlier part are left out."""
     k: int = 10
-    """The cutoff of the metrics that are shown."""
+    """Cutoff of the metrics that the command prints."""
 
 
 REPLAY_RULES: Final = {
-    "ml-100k": ReplayRules(least_value=4.0, first_pairs=True),
-    "deskdrop": ReplayRules(first_pairs=True, k=20),
-    "rsc15": ReplayRules(first_scored=1, known_only=True, k=20),
-    "diginetica": ReplayRules(first_scored=1, same_again=False, k=20),
+    "ml-100k": ReplayRules(min_value=4.0, first_interactions=True),
+    "deskdrop": ReplayRules(first_interactions=True, k=20),
+    "rsc15": ReplayRules(first_target_part=1, known_items_only=True, k=20),
+    "diginetica": ReplayRules(first_target_part=1, repeats_are_targets=False, k=20),
 }
 """The published protocols of these data sets; ``docs/replay.md`` names the papers."""
 
 
 def stream(importer: Importer, rules: ReplayRules, limit: int | None = None) -> list[StreamEvent]:
-    """The interactions of a data set in time order; raises ConfigurationInvalid where there are none.
+    """Returns the interactions of a data set in time order. Raises ConfigurationInvalid if there are none.
 
-    Events of the same time are ordered by user and item, so that the order of the file does not matter.
+    Events of the same time are ordered by user and item, so that the order of rows in the file does not matter.
     """
     events = list(_stream_events(_recorded_events(importer, rules), rules))[:limit]
     if not events:
@@ -76,7 +80,7 @@ def _recorded_events(importer: Importer, rules: ReplayRules) -> list[_RecordedEv
     recorded = [
         event
         for number, raw in enumerate(importer.events(RowFaults()))
-        if _has_least_value(raw, rules) and (event := _recorded(raw, number)) is not None
+        if _has_min_value(raw, rules) and (event := _recorded(raw, number)) is not None
     ]
     if all(event.timed for event in recorded):
         recorded.sort(key=_time_subject_item)
@@ -89,7 +93,7 @@ def _time_subject_item(recorded: _RecordedEvent) -> tuple[datetime, str, tuple[i
 
 
 def _recorded(raw: Mapping[str, Any], number: int) -> _RecordedEvent | None:
-    """The event as the log would have it; None if it is no interaction."""
+    """Returns the event in the form that the log holds; None if it is no interaction."""
     event = Event.model_validate(raw)
     logged = accept(event, event.event_id or str(number), _START + number * _INTERVAL)
     if not is_interaction(logged):
@@ -97,12 +101,12 @@ def _recorded(raw: Mapping[str, Any], number: int) -> _RecordedEvent | None:
     return _RecordedEvent(logged, _part(logged.event_id), event.occurred_at is not None)
 
 
-def _has_least_value(raw: Mapping[str, Any], rules: ReplayRules) -> bool:
-    return rules.least_value is None or (raw.get("value") is not None and raw["value"] >= rules.least_value)
+def _has_min_value(raw: Mapping[str, Any], rules: ReplayRules) -> bool:
+    return rules.min_value is None or (raw.get("value") is not None and raw["value"] >= rules.min_value)
 
 
 def _part(event_id: str) -> int:
-    """The file of a data set that an event is from, by the importer's event ids: ``rsc15-test-7``, ``diginetica-3-7``."""
+    """Returns the number of the part that an event is from. The importer's event ids tell it: ``rsc15-test-7``, ``diginetica-3-7``."""
     name = event_id.split("-")[-2] if event_id.count("-") >= 2 else ""
     return int(name) if name.isdecimal() else int(name == "test")
 
@@ -114,20 +118,21 @@ def _stream_events(recorded: Sequence[_RecordedEvent], rules: ReplayRules) -> It
     for event, part, _ in recorded:
         item, subject = event.item_id or "", event.subject
         new = (subject, item) not in pairs
-        if rules.first_pairs and not new:
+        if rules.first_interactions and not new:
             continue
-        if rules.known_only and part >= rules.first_scored and item not in known:
+        if rules.known_items_only and part >= rules.first_target_part and item not in known:
             continue
-        # A known user is not shown seen items again; a session may go back to an item.
-        predictable = subject in latest and (new or event.user_id is None)
-        predictable = predictable and (rules.same_again or latest[subject] != item)
-        yield StreamEvent(event, event.occurred_at.timestamp(), predictable, predictable and part >= rules.first_scored)
+        # The system never shows a seen item to a known user again. A session may go back to an item.
+        may_be_target = subject in latest and (new or event.user_id is None)
+        may_be_target = may_be_target and (rules.repeats_are_targets or latest[subject] != item)
+        is_target = may_be_target and part >= rules.first_target_part
+        yield StreamEvent(event, event.occurred_at.timestamp(), may_be_target, is_target)
         pairs.add((subject, item))
         latest[subject] = item
-        if part < rules.first_scored:
+        if part < rules.first_target_part:
             known.add(item)
 
 
 def _natural_order(text: str) -> tuple[int, str]:
-    """Sorts numbers by their value, whatever their length."""
+    """Returns a sort key by which ids that are numbers sort by value."""
     return len(text), text

@@ -1,6 +1,6 @@
-"""The whole system in memory: the folds of nearline, the ranking of serving and the models of offline, without servers.
+"""The whole system in memory, without servers: the folds of nearline, the models of offline, the ranking of serving.
 
-A stream goes through the very functions that the tiers run: ``signals`` folds, the population's merge, ``recommend``.
+A stream goes through the same functions that the tiers call: the folds of ``signals``, the merge of aggregates, ``recommend``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from signals.users import EMPTY, UserValue
 
 
 class ReplaySystem:
-    """One partition's signals, everybody's aggregates and a model; not for several threads."""
+    """The signals of one partition that holds all users, the aggregates, and a model. For one thread."""
 
     def __init__(self, config: RankingConfig) -> None:
         self.config = config
@@ -48,23 +48,23 @@ class ReplaySystem:
         self._offset += 1
 
     def adopt(self, models: ModelBundle) -> None:
-        """Uses this model from now on."""
+        """Ranks with these models from now on."""
         self.state.adopt(models)
 
     def weigh(self, weights: SourceWeights | None) -> None:
-        """Blends by these weights from now on; None: by the configured ones."""
+        """Blends with these source weights from now on; None means the configured ones."""
         self.state.models = model_bundle.with_source_weights(self.state.models, weights)
 
     def recommend(self, request: RecommendationRequest, subject: str) -> RankedList:
-        """The list for this subject, a key of the ``users`` signal."""
+        """Returns the list for this subject. A subject is a key of the ``users`` signal."""
         return pipeline.recommend(request, self._signals(subject), self.state.models, self.state.catalogue, self.config)
 
     def context(self, request: RecommendationRequest, subject: str) -> RankingContext:
-        """The request as the sources see it."""
+        """Returns the context that the candidate sources get for this request."""
         return build_context(request, self._signals(subject), self.state.models, self.state.catalogue, self.config)
 
     def candidates(self, context: RankingContext) -> CandidateSet:
-        """The candidates of every configured source, whatever its learned weight."""
+        """Returns the candidates of every configured source. Learned weights are ignored."""
         return gather(
             generate_candidates(
                 context, [name for name in candidate_sources() if self.config.sources.get(name, 0.0) > 0]
@@ -72,7 +72,7 @@ class ReplaySystem:
         )
 
     def value(self, subject: str) -> UserValue:
-        """The value of the ``users`` signal for this subject."""
+        """Returns the value of the ``users`` signal for this subject."""
         return self._values.get(subject, EMPTY)
 
     def _signals(self, subject: str) -> Signals:

@@ -1,4 +1,4 @@
-"""Training during a replay, on the events so far, by the algorithms and parameters of ``freshet train``."""
+"""Trains models during a replay, on the events so far, with the algorithms and parameters of ``freshet train``."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from serving.state.model_bundle import ModelBundle
 from signals.event_weights import interaction_weight
 from signals.users import Entry
 
-_INTEREST = 0.05
-"""The least weight of an interaction of interest."""
+_MIN_WEIGHT = 0.05
+"""Minimum weight of an interaction that shows interest."""
 
 
 class Trainer:
-    """Collects interactions of interest, and trains on all of them."""
+    """Collects the interactions that show interest, and trains on all of them."""
 
     def __init__(self, options: TrainingOptions, threads: int = 0) -> None:
         self._options, self._threads = options, threads
@@ -35,18 +35,18 @@ class Trainer:
         self.interactions = 0
 
     def add(self, event: LoggedEvent, at: float) -> None:
-        """Adds one event; an event of no interest changes nothing."""
+        """Adds one event. An event that shows no interest changes nothing."""
         weight = interaction_weight(Entry(0, event.type, event.item_id or "", at, event.value, b""))
         if weight <= 0:
             return
         self.interactions += 1
         pair = self._pairs.setdefault((event.subject, event.item_id or ""), [0.0, at, at, 0])
-        pair[0] += max(weight, _INTEREST)
+        pair[0] += max(weight, _MIN_WEIGHT)
         pair[2] = at
         pair[3] += 1
 
     def train(self, version: str, at: float) -> ModelBundle:
-        """The models of a version, as serving loads them; raises NothingToTrain."""
+        """Returns the models of a version, in the form that serving loads. Raises NothingToTrain."""
         if not self._pairs:
             raise NothingToTrain("nothing has happened yet that shows interest in an item")
         interactions = from_arrow(self._table(), {})

@@ -29,7 +29,7 @@ from deploy.commands.explaining.decision_lookup import DecisionMatch, find
 from deploy.config import Settings
 from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.online import ranking_config, service_for, serving_settings, stores_for, with_partitions_of_log
-from replay.explain import Explanation, World, explain, person, read_world
+from replay.explain import Explanation, World, explain, read_world, user_value
 from schemas.answers import Answer, DecidedItem, Decision
 from schemas.log import topics
 from serving.http import parameters
@@ -147,7 +147,7 @@ def _tell(found: DecisionMatch, catalogue: Catalogue) -> None:
 
 
 def _tell_person(decision: Decision, named: words.ItemNames) -> None:
-    value, now = person(decision), decision.request.now
+    value, now = user_value(decision), decision.request.now
     _say(f"\nsignals at {decision.signals_offset or 'none'}: what the person had done until then")
     lines = [*words.events(value, now, named), *words.searches(value, now)]
     for line in lines or ["nothing that was known"]:

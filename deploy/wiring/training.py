@@ -29,7 +29,7 @@ from offline.jobs.train import Skipped, TrainingParts, train
 from offline.publishing.export import Exports
 from offline.publishing.external_models import ExternalModel, ExternalModelKind
 from offline.publishing.webhooks import Notice, Webhooks
-from replay.weights import learned_weights
+from replay.source_weights import learned_weights
 from schemas import site
 from schemas.manifest import Manifest
 from schemas.ports import Archive

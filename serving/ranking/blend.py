@@ -9,14 +9,14 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.source_weights import CURVES, SourceWeights, Weight
+from models.source_weights import CURVES, SourceWeight, SourceWeights
 from models.structures.arrays import Floats, Ints
 from serving.arrays import kernels
 from serving.ranking.candidates.registry import candidate_sources
 from serving.ranking.config import RankingConfig
 from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext, SeedLookup
 
-_NONE: Final = Weight(0.0)
+_NONE: Final = SourceWeight(0.0)
 
 
 class BlendedCandidates(NamedTuple):
@@ -54,7 +54,7 @@ class CandidateSet(NamedTuple):
         return kernels.table(values, self.columns, self.lengths, among, self.items.size)
 
 
-def source_weights(context: RankingContext) -> dict[str, Weight]:
+def source_weights(context: RankingContext) -> dict[str, SourceWeight]:
     """The weight of each source for this user: the learned one, or else the configured one.
 
     The precomputed list and the fold-in share one weight: the fold-in's share is ``fresh_share``, the list has the rest.
@@ -65,19 +65,19 @@ def source_weights(context: RankingContext) -> dict[str, Weight]:
         weights |= _learned(context, learned)
     if context.signals.precomputed is not None:
         whole, fresh = weights.get("fold_in", _NONE), context.fresh_share
-        weights["precomputed"] = Weight(*(weight * (1.0 - fresh) for weight in whole))
-        weights["fold_in"] = Weight(*(weight * fresh for weight in whole))
+        weights["precomputed"] = SourceWeight(*(weight * (1.0 - fresh) for weight in whole))
+        weights["fold_in"] = SourceWeight(*(weight * fresh for weight in whole))
     return weights
 
 
-def _learned(context: RankingContext, learned: SourceWeights) -> dict[str, Weight]:
+def _learned(context: RankingContext, learned: SourceWeights) -> dict[str, SourceWeight]:
     """The learned weights of the sources that the configuration does not switch off."""
     configured = context.config.sources
     weights = learned.of(context.profile.events)
     return {name: weight for name, weight in weights.items() if configured.get(name, 0.0) > 0}
 
 
-def configured_weights(config: RankingConfig, interactions: float) -> dict[str, Weight]:
+def configured_weights(config: RankingConfig, interactions: float) -> dict[str, SourceWeight]:
     """The configured weights for a user with this number of interactions.
 
     Sources of scope ``everybody`` order the list of a cold-start user. Their weight falls with each interaction,
@@ -85,7 +85,9 @@ def configured_weights(config: RankingConfig, interactions: float) -> dict[str, 
     """
     known = 1.0 if interactions >= config.known_events else interactions / config.known_events
     sources = config.sources.items()
-    return {name: Weight(weight * (1.0 - known) if _is_of_everybody(name) else weight) for name, weight in sources}
+    return {
+        name: SourceWeight(weight * (1.0 - known) if _is_of_everybody(name) else weight) for name, weight in sources
+    }
 
 
 def _is_of_everybody(name: str) -> bool:
@@ -108,7 +110,7 @@ def gather(candidates: Mapping[str, Candidates]) -> CandidateSet:
     )
 
 
-def weighted_scores(candidate_set: CandidateSet, weights: Mapping[str, Weight]) -> Floats:
+def weighted_scores(candidate_set: CandidateSet, weights: Mapping[str, SourceWeight]) -> Floats:
     """What each proposal adds to its candidate's score (E,); 0 for a source without a weight."""
     by_source = np.array([weights.get(name, _NONE) for name in candidate_set.names], np.float32).reshape(-1, CURVES)
     return kernels.weighed(candidate_set.scores, candidate_set.lengths, by_source)
@@ -117,7 +119,7 @@ def weighted_scores(candidate_set: CandidateSet, weights: Mapping[str, Weight]) 
 def blend(
     context: RankingContext,
     candidates: Mapping[str, Candidates],
-    weights: Mapping[str, Weight],
+    weights: Mapping[str, SourceWeight],
     negative_feedback: Candidates,
 ) -> BlendedCandidates:
     """The candidates that may still be shown, with their total scores, in any order."""

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from models.source_weights import Weight
+from models.source_weights import SourceWeight
 from models.structures.arrays import Floats, Ints
 from schemas.answers import SourceOutcome
 from serving.ranking import blend
@@ -26,13 +26,17 @@ from signals.baskets import HALF_LIFE
 
 ItemList = Literal["popular", "trending", "latest"]
 Near = Literal["similar", "together", "bought"]
-_SIMILAR_WEIGHTS: Final = {"similar": Weight(1.0), "covisitation": Weight(0.4), "content": Weight(0.4)}
+_SIMILAR_WEIGHTS: Final = {
+    "similar": SourceWeight(1.0),
+    "covisitation": SourceWeight(0.4),
+    "content": SourceWeight(0.4),
+}
 
 
 def item_list(context: RankingContext, kind: ItemList) -> RankedList:
     """The popular, trending or latest items, backfilled where they are too few; scores fall from 1 by rank."""
     candidates = _ranked(_order(kind, context)[: context.candidate_limit])
-    blended = blend.blend(context, {kind: candidates}, {kind: Weight(1.0)}, NO_CANDIDATES)
+    blended = blend.blend(context, {kind: candidates}, {kind: SourceWeight(1.0)}, NO_CANDIDATES)
     return build_list(context, blended, {kind: SourceOutcome("ok", candidates.items.size)})
 
 
@@ -66,7 +70,7 @@ NEAR: Final = {"similar": similar_items, "together": together, "bought": bought}
 def _linked(name: str, position: int, matches: Iterable[SeedMatches], context: RankingContext) -> RankedList:
     context.allowed[position] = False
     candidates = sum_by_item(context, matches)
-    blended = blend.blend(context, {name: candidates}, {name: Weight(1.0)}, NO_CANDIDATES)
+    blended = blend.blend(context, {name: candidates}, {name: SourceWeight(1.0)}, NO_CANDIDATES)
     return build_list(context, blended, {name: SourceOutcome("ok", candidates.items.size)})
 
 

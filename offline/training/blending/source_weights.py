@@ -18,7 +18,7 @@ import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
 
-from models.source_weights import CURVES, Revisits, SourceWeights, Weight, curves
+from models.source_weights import CURVES, Revisits, SourceWeight, SourceWeights, curves
 from models.structures.arrays import Doubles, Floats
 from models.structures.sparse import places
 
@@ -27,12 +27,12 @@ EDGES: Final = (3, 10, 40)
 TOTAL: Final = 2.0
 """Weights are scaled to this sum; only their ratios order a list."""
 _SHARPEST: Final = 200.0
-_NOTHING: Final = Weight(0.0)
+_NOTHING: Final = SourceWeight(0.0)
 _ENOUGH: Final = 1e-6
 """Minimum relative gain in log-likelihood of a further step."""
 
 
-Expected = Callable[[int], Mapping[str, Weight]]
+Expected = Callable[[int], Mapping[str, SourceWeight]]
 """Returns the expected weights of sources for a user with this number of interactions: the prior before any learning."""
 
 

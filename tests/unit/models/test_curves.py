@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.source_weights import CURVES, SourceWeights, Weight, curves
+from models.source_weights import CURVES, SourceWeight, SourceWeights, curves
 
 SCORES = st.lists(st.floats(0, 1, width=32), min_size=1, max_size=20)
 
@@ -23,7 +23,7 @@ def test_every_curve_begins_at_0_ends_at_1_and_never_falls(scores):
 
 @given(st.floats(0, 1, width=32))
 def test_a_curve_is_what_its_name_says(score):
-    found = Weight(*curves(np.array([score], np.float32))[:, 0].tolist())
+    found = SourceWeight(*curves(np.array([score], np.float32))[:, 0].tolist())
     assert found.linear == score
     assert found.root == pytest.approx(math.sqrt(score), abs=1e-6)
     assert found.logarithm == pytest.approx(math.log1p(1_000 * score) / math.log(1_001), abs=1e-5)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.source_weights import CURVES, Revisits, SourceWeights, Weight
+from models.source_weights import CURVES, Revisits, SourceWeight, SourceWeights
 from models.structures.arrays import pack
 from offline.training.blending.source_weights import TOTAL, SourceChoice, learn
 from schemas.errors import Undecodable
@@ -61,7 +61,7 @@ def test_weights_are_read_back_as_they_were_and_segments_begin_at_their_edges(ed
     assert again.save() == value.save()
     assert again.revisits == revisits
     segment = sum(edge <= interactions for edge in edges)
-    assert again.of(interactions)["b"] == Weight(*weights[segment, 1].tolist())
+    assert again.of(interactions)["b"] == SourceWeight(*weights[segment, 1].tolist())
 
 
 def test_weights_of_an_earlier_release_are_refused_with_what_to_do():
@@ -84,7 +84,7 @@ def test_a_curve_is_learned_where_only_the_highest_scores_tell():
 
 
 def expected(_):
-    return {"good": Weight(1.0), "noise": Weight(3.0), "silent": Weight(9.0)}
+    return {"good": SourceWeight(1.0), "noise": SourceWeight(3.0), "silent": SourceWeight(9.0)}
 
 
 def as_expected(count, seed=0):
@@ -120,7 +120,7 @@ def test_choices_that_speak_clearly_overrule_what_was_expected():
 
 def test_what_explains_no_choice_is_expected_in_vain():
     """Its weights are made as flat as the choices ask for, and then say nothing of what is chosen."""
-    assert leaning(learn(choices(300), SOURCES, lambda _: {"noise": Weight(1.0)})) > 5
+    assert leaning(learn(choices(300), SOURCES, lambda _: {"noise": SourceWeight(1.0)})) > 5
 
 
 def test_many_choices_of_one_person_overrule_less_than_those_of_many_people():

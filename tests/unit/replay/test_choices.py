@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from replay.weight_learner import choice_among
+from replay.source_weight_learner import choice_among
 from serving.ranking.blend import CandidateSet
 
 SOURCES = ("loud", "quiet")

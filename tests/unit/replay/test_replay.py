@@ -86,7 +86,7 @@ def test_a_replay_again_gives_the_same_figures(chains):
     assert run(events)[LIVE].metrics == run(events)[LIVE].metrics
 
 
-def test_a_share_of_the_queries_may_stand_for_all_while_every_event_is_learned_from(chains):
+def test_a_share_of_the_targets_may_be_sampled_while_every_event_is_learned_from(chains):
     events = stream(Recorded(chains), ReplayRules())
     whole, part = run(events)[LIVE], run(events, live_share=0.5)[LIVE]
     assert 0.3 * whole.questions < part.questions < 0.7 * whole.questions
@@ -108,19 +108,19 @@ def test_the_page_shows_every_system(chains):
     assert "<link" not in shown
 
 
-def test_a_users_first_event_and_repeated_items_are_not_queries():
+def test_a_users_first_event_and_repeated_items_are_no_targets():
     events = stream(
         Recorded(rows(click("a", "x", 1), click("a", "y", 2), click("a", "x", 3), click("b", "x", 4))), ReplayRules()
     )
-    assert [event.scored for event in events] == [False, True, False, False]
+    assert [event.is_target for event in events] == [False, True, False, False]
 
 
 def test_a_session_may_go_back_but_not_where_the_rules_leave_out_the_very_same_item():
     visits = [{**click(None, item, at), "session_id": "s"} for at, item in enumerate("xxyx")]
     for visit in visits:
         del visit["user_id"]
-    again = [event.scored for event in stream(Recorded(rows(*visits)), ReplayRules())]
-    strict = [event.scored for event in stream(Recorded(rows(*visits)), ReplayRules(same_again=False))]
+    again = [event.is_target for event in stream(Recorded(rows(*visits)), ReplayRules())]
+    strict = [event.is_target for event in stream(Recorded(rows(*visits)), ReplayRules(repeats_are_targets=False))]
     assert again == [False, True, True, True]
     assert strict == [False, False, True, True]
 

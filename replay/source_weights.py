@@ -1,7 +1,7 @@
-"""Learns the weights of candidate sources by a replay of the newest events; the last part of a training.
+"""Learns the weights of candidate sources by a replay of the newest events. It is the last step of a training.
 
 The newest interactions of the archive go through the whole system. Models are trained on the first part of them only.
-In the rest, the candidates of each source are compared with the items that users chose next.
+The second part compares the candidates of each source with the items that users chose next.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Final
 from models.source_weights import SourceWeights
 from offline.data.archive import Progress
 from offline.engines.options import TrainingOptions
+from replay.source_weight_learner import SourceWeightLearner
 from replay.system import ReplaySystem
 from replay.training import Trainer
-from replay.weight_learner import WeightLearner
 from schemas.answers import RecommendationRequest
 from schemas.errors import NothingToTrain, Undecodable
 from schemas.events import LoggedEvent
@@ -26,39 +26,39 @@ from serving.ranking.blend import configured_weights
 from serving.ranking.config import RankingConfig
 from signals.users import is_interaction
 
-QUESTIONS: Final = 800
-"""Most events that are compared, evenly spread over the last part."""
-_KNOWN: Final = 0.6
-"""Share of the events that models are trained on."""
+MAX_CHOICES: Final = 800
+"""Limit of events that are compared with the candidates, evenly spread over the second part."""
+_TRAINING_SHARE: Final = 0.6
+"""Share of the events that models are trained on: the first part."""
 
 
 def learned_weights(
     archive: Archive, config: RankingConfig, options: TrainingOptions, progress: Progress
 ) -> SourceWeights | None:
-    """The weights for this site; None where there are too few events, or where ``weigh_events`` is 0."""
+    """Returns the weights for this site; None if there are too few events, or if ``weigh_events`` is 0."""
     if not options.weigh_events:
         return None
     events = newest(archive, options.weigh_events)
-    known = int(_KNOWN * len(events))
+    split = int(_TRAINING_SHARE * len(events))
     system, trainer = ReplaySystem(config), Trainer(options, options.threads)
-    learner = WeightLearner(config)
-    for event in events[:known]:
+    learner = SourceWeightLearner(config)
+    for event in events[:split]:
         _add_revisit(system, learner, event)
         system.feed(event)
         trainer.add(event, event.occurred_at.timestamp())
     try:
-        system.adopt(trainer.train("weights", events[known - 1].occurred_at.timestamp() if known else 0.0))
+        system.adopt(trainer.train("weights", events[split - 1].occurred_at.timestamp() if split else 0.0))
     except NothingToTrain:
         return None
-    # No weight is known yet, but the sources that show items again must be active from the first choice on.
+    # No weight is learned yet, but sources that recommend earlier items again must be active from the first choice on.
     system.weigh(SourceWeights.unlearned(learner.revisits))
-    return _learn(system, learner, events[known:], progress)
+    return _learn(system, learner, events[split:], progress)
 
 
 def _learn(
-    system: ReplaySystem, learner: WeightLearner, events: Sequence[LoggedEvent], progress: Progress
+    system: ReplaySystem, learner: SourceWeightLearner, events: Sequence[LoggedEvent], progress: Progress
 ) -> SourceWeights | None:
-    every = max(1, len(events) // QUESTIONS)
+    every = max(1, len(events) // MAX_CHOICES)
     for number, event in enumerate(events):
         _add_revisit(system, learner, event)
         if number % every == 0:
@@ -69,7 +69,7 @@ def _learn(
     return learner.learn(partial(configured_weights, system.config))
 
 
-def _add_choice(system: ReplaySystem, learner: WeightLearner, event: LoggedEvent) -> None:
+def _add_choice(system: ReplaySystem, learner: SourceWeightLearner, event: LoggedEvent) -> None:
     request = RecommendationRequest(
         now=event.occurred_at.timestamp(), user_id=event.user_id, session_id=event.session_id
     )
@@ -82,18 +82,20 @@ def _add_choice(system: ReplaySystem, learner: WeightLearner, event: LoggedEvent
     learner.add_choice(system.candidates(context), context, position, event.subject)
 
 
-def _add_revisit(system: ReplaySystem, learner: WeightLearner, event: LoggedEvent) -> None:
+def _add_revisit(system: ReplaySystem, learner: SourceWeightLearner, event: LoggedEvent) -> None:
     value = system.value(event.subject)
     if event.user_id is None and value.recent:
         learner.add_revisit(value, event.item_id or "")
 
 
 def newest(archive: Archive, count: int) -> list[LoggedEvent]:
-    """The newest archived interactions, in time order; the same number from each partition."""
+    """Returns the newest archived interactions in time order, about the same number from each partition."""
     ends = {(archived.log_id, archived.partition): archived.end for archived in archive.ranges(topics.EVENTS)}
     share = -(-count // max(1, len(ends)))
     events = [
-        event for place, end in sorted(ends.items()) for event in _read(archive, *place, max(0, end - share), end)
+        event
+        for (log_id, partition), end in sorted(ends.items())
+        for event in _read(archive, log_id, partition, max(0, end - share), end)
     ]
     return sorted(events, key=lambda event: (event.occurred_at, event.subject, event.event_id))[-count:]
 

@@ -1,4 +1,4 @@
-"""What a training learns of the sources, from an archive in memory."""
+"""The source weights that a training learns from an archive."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from adapters.parquet_archive import ParquetArchive
 from models.source_weights import Revisits
 from offline.engines.options import TrainingOptions
 from offline.training.parameters import IalsParameters
-from replay.weights import learned_weights, newest
+from replay.source_weights import learned_weights, newest
 from schemas.events import LoggedEvent
 from schemas.log import topics
 from schemas.log.codec import encode_event
@@ -48,7 +48,7 @@ def options(**changes):
     return TrainingOptions(ials=IalsParameters(factors=4, iterations=2), models=(), threads=1, **changes)
 
 
-def test_sources_that_foresaw_what_people_did_weigh_most_whatever_was_configured(archive):
+def test_sources_that_predict_the_chosen_items_weigh_most_whatever_was_configured(archive):
     wrong = {"covisitation": 0.1, "session_knn": 0.1, "popular": 3.0, "trending_fortnight": 3.0}
     config = default_config(sources={**default_config().sources, **wrong})
     weights = learned_weights(archive, config, options(), lambda *_: None)
@@ -57,7 +57,7 @@ def test_sources_that_foresaw_what_people_did_weigh_most_whatever_was_configured
     assert weights.revisits is Revisits.NONE
 
 
-def test_where_what_is_configured_explains_what_people_did_as_well_it_holds(archive):
+def test_configured_weights_stay_if_they_explain_the_chosen_items_as_well(archive):
     weights = learned_weights(archive, default_config(), options(), lambda *_: None)
     assert weights.of(4) == {}
     assert weights.revisits is Revisits.NONE
