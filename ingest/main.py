@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 from adapters import http_server
 from deploy.wiring.dependencies import open_dependencies
-from deploy.wiring.variables import warn_of_unknown_variables
+from deploy.wiring.variables import warn_of_variables_without_effect
 from ingest.config import IngestSettings
 from ingest.http.limits import RateLimiter
 from ingest.http.routes import IngestDependencies, build_router, events_are_sent, events_endpoint
@@ -70,7 +70,7 @@ def main() -> None:
     """Serves until it is stopped; a failure to start is one sentence on standard error."""
     try:
         settings = read_settings(IngestSettings)
-        warn_of_unknown_variables()
+        warn_of_variables_without_effect(settings.stack)
         with listen(settings) as listening, open_dependencies(settings) as dependencies:
             app = create_app(settings, dependencies.writer, dependencies.reader)
             where = {"host": settings.collector_host, "port": settings.collector_port}

@@ -18,7 +18,7 @@ import uvloop
 from prometheus_client import start_http_server
 
 from deploy.wiring.dependencies import Dependencies, prepare_worker
-from deploy.wiring.variables import warn_of_unknown_variables
+from deploy.wiring.variables import warn_of_variables_without_effect
 from nearline.app import NearlineApp
 from nearline.archive_reader import ArchiveReader, archive_reader, no_archive
 from nearline.assignment import Assignment
@@ -44,7 +44,7 @@ def run() -> NoReturn:
     gc.set_threshold(2_000, 25, 1_000)
     # Set before the app is built, because the app keeps the loop that it finds.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    warn_of_unknown_variables()
+    warn_of_variables_without_effect("cluster")
     try:
         # Faust is the worker of the cluster alone: the embedded stack folds in `freshet up`.
         app = build(read_settings(NearlineConfig).model_copy(update={"stack": "cluster"}))

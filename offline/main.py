@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from adapters import http_server
 from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.training import receive_in, train_in
-from deploy.wiring.variables import warn_of_unknown_variables
+from deploy.wiring.variables import warn_of_variables_without_effect
 from offline.config import OfflineSettings
 from offline.data.archive import quiet
 from offline.engines.engine import EngineName
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         settings = read_settings(OfflineSettings)
-        warn_of_unknown_variables()
+        warn_of_variables_without_effect(settings.stack)
         if options.job == "receive":
             _listen(settings)
         else:

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from adapters import http_server
 from deploy.wiring.online import open_stores
-from deploy.wiring.variables import warn_of_unknown_variables
+from deploy.wiring.variables import warn_of_variables_without_effect
 from schemas.errors import ConfigurationInvalid, FreshetError
 from schemas.http.hot_path import HotPathMiddleware
 from schemas.http.problems import ProblemError, as_response
@@ -67,7 +67,7 @@ def main() -> None:
     try:
         settings = read_settings(Settings)
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(_level(settings.log_level)))
-        warn_of_unknown_variables()
+        warn_of_variables_without_effect(settings.stack)
         listening = http_server.listen(settings.host, settings.port, "set FRESHET_PORT")
         app = create_app(settings, open_stores(settings))
     except FreshetError as error:

@@ -97,8 +97,8 @@ def site() -> str:
 
 @pytest.fixture(scope="session")
 def datasets() -> Path:
-    """The folder of the test data sets: $FRESHET_DATASETS, else $FRESHET_DATA, else ../shared/data."""
-    chosen = os.environ.get("FRESHET_DATASETS") or os.environ.get("FRESHET_DATA")
+    """The folder of the test data sets: $FRESHET_DATASETS, else ../shared/data."""
+    chosen = os.environ.get("FRESHET_DATASETS")
     folder = Path(chosen) if chosen else ROOT.parent / "shared" / "data"
     if not folder.is_dir():
         pytest.skip(f"there are no data sets in {folder}; name their folder with FRESHET_DATASETS")

@@ -1,4 +1,4 @@
-"""Finds variables of the environment that begin with ``FRESHET_`` and that nothing reads: most often they are mistyped.
+"""Finds variables of the environment that begin with ``FRESHET_`` and have no effect: most often they are mistyped.
 
 The names are read from the tiers' ``config.py`` without importing them: a collector need not load what serving ranks with.
 """
@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 import structlog
+
+from schemas.settings import Stack
 
 PREFIX: Final = "FRESHET_"
 _ROOT: Final = Path(__file__).parents[2]
@@ -24,14 +26,24 @@ _SETTINGS: Final = (
 _OF_TESTS_AND_STACK: Final = frozenset({"DATASETS", "REQUIRE_STACK", "STACK_JARS"})
 """What the local stack, the tests and the benchmarks read beside all settings."""
 _BENCH: Final = "BENCH_"
+_SERVERS: Final = ("FRESHET_KAFKA", "FRESHET_REDIS", "FRESHET_CASSANDRA")
+"""The addresses of the cluster's servers."""
 
 _log = structlog.get_logger(__name__)
 
 
-def warn_of_unknown_variables() -> None:
-    """Log a warning for every variable that nothing reads; for a process to call once, when it starts."""
-    for sentence in unknown_in_environment():
-        _log.warning("unknown_variable", message=sentence)
+def warn_of_variables_without_effect(stack: Stack) -> None:
+    """Log a warning for every variable that has no effect on this stack; a process calls it once, when it starts."""
+    for sentence in (*unknown_in_environment(), *unused_servers(os.environ, stack)):
+        _log.warning("variable_without_effect", message=sentence)
+
+
+def unused_servers(environment: Mapping[str, str], stack: Stack) -> list[str]:
+    """A sentence where servers are named but the stack does not use them; none where the site has chosen a stack."""
+    named = [name for name in _SERVERS if name in environment]
+    if stack == "cluster" or not named or f"{PREFIX}STACK" in environment:
+        return []
+    return [f"{', '.join(named)} without effect on the embedded stack: set FRESHET_STACK=cluster to use these servers"]
 
 
 def unknown_in_environment() -> list[str]:

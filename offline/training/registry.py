@@ -12,11 +12,14 @@ from typing import Any
 from offline import training
 from offline.training.algorithm import Algorithm
 from schemas.errors import ConfigurationInvalid
-from schemas.plugins import plugins
+from schemas.plugins import by_unique_name, plugins
 
 
 def algorithms() -> Mapping[str, Algorithm[Any]]:
-    """Returns the algorithms of modules that declare ``ALGORITHM`` or ``ALGORITHMS``, by name, in alphabetical order of modules."""
+    """Returns the algorithms of modules that declare ``ALGORITHM`` or ``ALGORITHMS``, by name, in alphabetical order of modules.
+
+    Raises ConfigurationInvalid where two have one name.
+    """
     return _discovered(plugins())
 
 
@@ -27,7 +30,7 @@ def _discovered(plugin_modules: tuple[ModuleType, ...]) -> Mapping[str, Algorith
     modules = [*map(importlib.import_module, names), *plugin_modules]
     single = [module.ALGORITHM for module in modules if hasattr(module, "ALGORITHM")]
     several = [algorithm for module in modules for algorithm in getattr(module, "ALGORITHMS", ())]
-    return {algorithm.name: algorithm for algorithm in (*single, *several)}
+    return by_unique_name((*single, *several), "algorithms")
 
 
 def algorithm(name: str) -> Algorithm[Any]:

@@ -11,7 +11,12 @@ from structlog.testing import capture_logs
 
 from deploy.commands import cli
 from deploy.config import Settings as CommandSettings
-from deploy.wiring.variables import declared_variables, unknown_variables, warn_of_unknown_variables
+from deploy.wiring.variables import (
+    declared_variables,
+    unknown_variables,
+    unused_servers,
+    warn_of_variables_without_effect,
+)
 from ingest.config import IngestSettings
 from nearline.config import NearlineConfig
 from offline.config import OfflineSettings
@@ -52,9 +57,27 @@ def test_what_settings_tests_benchmarks_and_the_local_stack_read_is_known(name):
 def test_a_process_warns_once_for_each(monkeypatch):
     monkeypatch.setenv("FRESHET_SATCK", "cluster")
     with capture_logs() as logs:
-        warn_of_unknown_variables()
+        warn_of_variables_without_effect("embedded")
     assert [record["log_level"] for record in logs] == ["warning"]
     assert "FRESHET_STACK?" in logs[0]["message"]
+
+
+def test_servers_that_the_embedded_stack_does_not_use_are_named():
+    [sentence] = unused_servers({"FRESHET_KAFKA": "broker:9092", "FRESHET_REDIS": "redis://store"}, "embedded")
+    assert "FRESHET_KAFKA, FRESHET_REDIS" in sentence
+    assert "FRESHET_STACK=cluster" in sentence
+
+
+@pytest.mark.parametrize(
+    ("environment", "stack"),
+    [
+        ({"FRESHET_KAFKA": "broker:9092"}, "cluster"),
+        ({"FRESHET_KAFKA": "broker:9092", "FRESHET_STACK": "embedded"}, "embedded"),
+        ({"FRESHET_DATA": "data/shop"}, "embedded"),
+    ],
+)
+def test_nothing_is_said_where_the_stack_was_chosen_or_no_server_is_named(environment, stack):
+    assert unused_servers(environment, stack) == []
 
 
 def test_a_command_warns_on_standard_error(monkeypatch, capsys):

@@ -5,7 +5,7 @@ import pytest
 from ingest.config import IngestSettings
 from nearline.config import NearlineConfig
 from offline.config import OfflineSettings
-from offline.training.registry import algorithm
+from offline.training.registry import algorithm, algorithms
 from schemas.errors import ConfigurationInvalid
 from schemas.plugins import load_plugins
 from schemas.settings import read_settings
@@ -77,3 +77,17 @@ def test_a_module_that_is_missing_is_named(monkeypatch):
     monkeypatch.setenv("FRESHET_PLUGINS", "no_such_module")
     with pytest.raises(ConfigurationInvalid, match=r"^FRESHET_PLUGINS: .*no_such_module"):
         read_settings(Settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "registry", "name"),
+    [
+        (SITE_SOURCE.replace("house_picks", "popular"), candidate_sources, "popular"),
+        (SITE_ALGORITHM.replace("house_rules", "als"), algorithms, "als"),
+    ],
+)
+def test_a_plugin_cannot_silently_replace_what_is_built_in(site_module, text, registry, name):
+    site_module(f"site_{name}", text)
+    read_settings(Settings)
+    with pytest.raises(ConfigurationInvalid, match=f"named '{name}'"):
+        registry()
