@@ -1,6 +1,7 @@
-"""The drivers behind the ports of ``schemas.ports``: one file a log or store, reader and writer together.
+"""Adapters implement the ports of ``schemas.ports``: one file for each log or store, with its reader and writer.
 
-A file declares the URL schemes of its addresses and what it opens there (``ADAPTER``); ``registry`` finds it.
-What may enter: code that speaks to one server, file format or protocol. It imports ``schemas`` and its driver, and no tier.
-Only ``deploy.wiring`` and a tier's ``main.py`` open adapters; everything else is handed a port.
+A file dropped in this folder is discovered: it declares the URL schemes that it opens in ``ADAPTER``, and ``registry``
+finds the declaration. No registry needs an edit. Code enters if it speaks to one server, file format or protocol.
+An adapter imports ``schemas`` and its driver, and no tier.
+Only ``deploy.wiring`` and a tier's ``main.py`` open adapters; all other code receives a port.
 """

@@ -1,4 +1,4 @@
-"""What the cluster keeps of jobs, in the model store's keyspace; tables in ``schemas/cql/jobs.cql``."""
+"""A cluster's leases, records of runs, and documents, in the model store's keyspace; tables in ``schemas/cql/jobs.cql``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
-from adapters.cassandra_ring import Ring, place_of
+from adapters.cassandra_ring import Ring, hosts_and_keyspace
 from adapters.registry import Adapter
 from schemas.errors import JobStoreUnavailable, LeaseLost, LeaseTaken, ModelStoreUnavailable
 from schemas.jobs import Run, decode_run, encode_run
-from schemas.ports import Held
+from schemas.ports import LeaseRecord
 
 LEASE_SECONDS: Final = 120
-"""After which a lease that nobody renews is free: as long as a killed job keeps the next one waiting."""
+"""Seconds after which a lease that is not renewed becomes free. A killed job blocks the next one this long."""
 
 _TAKE: Final = "UPDATE leases USING TTL ? SET holder = ?, since = ? WHERE name = ? IF holder = null"
 _NUMBER: Final = "UPDATE leases USING TTL ? SET holder = ?, since = ?, fence = ? WHERE name = ? IF holder = ?"
@@ -25,28 +25,28 @@ _HELD: Final = "SELECT holder, since, fence FROM leases WHERE name = ?"
 _LAST: Final = "SELECT fence FROM lease_tokens WHERE name = ?"
 _NEXT: Final = "UPDATE lease_tokens SET fence = ? WHERE name = ? IF fence = ?"
 _MARK: Final = "\x1f"
-"""Between a holder's name and what makes its taking of the lease unlike all others."""
+"""Separates a holder's name from the random id of one acquisition."""
 
 
-class _Rows:
-    """Statements on the keyspace; every failure becomes JobStoreUnavailable."""
+class _JobTables:
+    """Runs statements on the keyspace; every failure becomes JobStoreUnavailable."""
 
     def __init__(self, hosts: str, keyspace: str) -> None:
         self._ring = Ring(hosts, keyspace)
 
     def run(self, query: str, *parameters: Any) -> list[Any]:
-        with self._named():
+        with self._translate_errors():
             return self._ring.run(query, *parameters)
 
     def applied(self, query: str, *parameters: Any) -> bool:
         return bool(self.run(query, *parameters)[0][0])
 
     def close(self) -> None:
-        """Let go of the servers."""
+        """Closes the connection."""
         self._ring.close()
 
     @contextmanager
-    def _named(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except ModelStoreUnavailable as error:
@@ -58,99 +58,99 @@ class CassandraLease:
 
     def __init__(self, hosts: str, keyspace: str, seconds: int = LEASE_SECONDS) -> None:
         self.seconds: float = seconds
-        self._ttl, self._rows = seconds, _Rows(hosts, keyspace)
-        self._taken: dict[tuple[str, int], Held] = {}
+        self._ttl, self._tables = seconds, _JobTables(hosts, keyspace)
+        self._leases: dict[tuple[str, int], LeaseRecord] = {}
 
     def acquire(self, name: str, holder: str, now: float) -> int:
-        """Take the row, then draw its token: drawn while the row is held, tokens follow the order of holders."""
+        """Takes the row, then draws its token. Only the holder draws, so tokens increase in the order of holders."""
         mine = f"{holder}{_MARK}{uuid4().hex}"
-        if not self._rows.applied(_TAKE, self._ttl, mine, now, name):
-            found = self.held(name) or Held("a run that has just ended", now, 0)
-            raise LeaseTaken(name, found.holder, datetime.fromtimestamp(found.since, UTC))
+        if not self._tables.applied(_TAKE, self._ttl, mine, now, name):
+            lease = self.held(name) or LeaseRecord("a run that has just ended", now, 0)
+            raise LeaseTaken(name, lease.holder, datetime.fromtimestamp(lease.since, UTC))
         token = self._draw(name)
-        if not self._rows.applied(_NUMBER, self._ttl, mine, now, token, name, mine):
+        if not self._tables.applied(_NUMBER, self._ttl, mine, now, token, name, mine):
             raise _lost(name)
-        self._taken[name, token] = Held(mine, now, token)
+        self._leases[name, token] = LeaseRecord(mine, now, token)
         return token
 
     def renew(self, name: str, token: int) -> None:
-        """Write the row again, with a new time to live."""
-        kept = self._taken.get((name, token))
-        if kept is None or not self._rows.applied(_RENEW, self._ttl, kept.holder, kept.since, token, name, token):
+        """Writes the row again, with a new time to live."""
+        lease = self._leases.get((name, token))
+        if lease is None or not self._tables.applied(_RENEW, self._ttl, lease.holder, lease.since, token, name, token):
             raise _lost(name)
 
     def release(self, name: str, token: int) -> None:
-        """Remove the row."""
-        if self._taken.pop((name, token), None) is not None:
-            self._rows.applied(_RELEASE, name, token)
+        """Removes the row."""
+        if self._leases.pop((name, token), None) is not None:
+            self._tables.applied(_RELEASE, name, token)
 
-    def held(self, name: str) -> Held | None:
-        """What the row says."""
-        rows = self._rows.run(_HELD, name)
+    def held(self, name: str) -> LeaseRecord | None:
+        """The row as a record; None if nobody holds the lease."""
+        rows = self._tables.run(_HELD, name)
         if not rows or rows[0][0] is None:
             return None
         holder, since, token = rows[0]
-        return Held(holder.partition(_MARK)[0], since, token or 0)
+        return LeaseRecord(holder.partition(_MARK)[0], since, token or 0)
 
     def close(self) -> None:
-        """Remove the rows that are held here, and let go of the servers."""
-        for name, token in list(self._taken):
+        """Releases the leases of this process and closes the connection."""
+        for name, token in list(self._leases):
             self.release(name, token)
-        self._rows.close()
+        self._tables.close()
 
     def _draw(self, name: str) -> int:
         while True:
-            rows = self._rows.run(_LAST, name)
-            last = rows[0][0] if rows else None
-            if self._rows.applied(_NEXT, (last or 0) + 1, name, last):
-                return (last or 0) + 1
+            rows = self._tables.run(_LAST, name)
+            last_token = rows[0][0] if rows else None
+            if self._tables.applied(_NEXT, (last_token or 0) + 1, name, last_token):
+                return (last_token or 0) + 1
 
 
 class CassandraRuns:
     """Implements ``schemas.ports.RunStore``."""
 
     def __init__(self, hosts: str, keyspace: str) -> None:
-        self._rows = _Rows(hosts, keyspace)
+        self._tables = _JobTables(hosts, keyspace)
 
     def put(self, run: Run) -> None:
-        """Write a run's record."""
-        self._rows.run("INSERT INTO runs (shelf, run_id, run) VALUES ('jobs', ?, ?)", run.run_id, encode_run(run))
+        """Writes a run's record."""
+        self._tables.run("INSERT INTO runs (shelf, run_id, run) VALUES ('jobs', ?, ?)", run.run_id, encode_run(run))
 
     def runs(self, limit: int = 50) -> list[Run]:
         """The newest runs."""
-        rows = self._rows.run("SELECT run FROM runs WHERE shelf = 'jobs' LIMIT ?", limit)
+        rows = self._tables.run("SELECT run FROM runs WHERE shelf = 'jobs' LIMIT ?", limit)
         return [decode_run(run) for (run,) in rows]
 
     def expire(self, keep: int) -> int:
-        """Remove old records."""
-        gone = [run_id for (run_id,) in self._rows.run("SELECT run_id FROM runs WHERE shelf = 'jobs'")][keep:]
-        for run_id in gone:
-            self._rows.run("DELETE FROM runs WHERE shelf = 'jobs' AND run_id = ?", run_id)
-        return len(gone)
+        """Removes old records."""
+        expired_ids = [run_id for (run_id,) in self._tables.run("SELECT run_id FROM runs WHERE shelf = 'jobs'")][keep:]
+        for run_id in expired_ids:
+            self._tables.run("DELETE FROM runs WHERE shelf = 'jobs' AND run_id = ?", run_id)
+        return len(expired_ids)
 
     def close(self) -> None:
-        """Let go of the servers."""
-        self._rows.close()
+        """Closes the connection."""
+        self._tables.close()
 
 
 class CassandraDocuments:
-    """Implements ``schemas.ports.Documents``; a document fits into one cell (a few megabytes)."""
+    """Implements ``schemas.ports.Documents``. A document must fit into one cell (a few megabytes)."""
 
     def __init__(self, hosts: str, keyspace: str) -> None:
-        self._rows = _Rows(hosts, keyspace)
+        self._tables = _JobTables(hosts, keyspace)
 
     def write(self, name: str, value: bytes) -> None:
-        """Replace a document."""
-        self._rows.run("INSERT INTO documents (name, value) VALUES (?, ?)", name, value)
+        """Replaces a document."""
+        self._tables.run("INSERT INTO documents (name, value) VALUES (?, ?)", name, value)
 
     def read(self, name: str) -> bytes | None:
         """The document."""
-        rows = self._rows.run("SELECT value FROM documents WHERE name = ?", name)
+        rows = self._tables.run("SELECT value FROM documents WHERE name = ?", name)
         return rows[0][0] if rows else None
 
     def close(self) -> None:
-        """Let go of the servers."""
-        self._rows.close()
+        """Closes the connection."""
+        self._tables.close()
 
 
 def _lost(name: str) -> LeaseLost:
@@ -159,8 +159,8 @@ def _lost(name: str) -> LeaseLost:
 
 ADAPTER: Final = Adapter(
     ("cassandra",),
-    lease=lambda address: CassandraLease(*place_of(address)),
-    runs=lambda address: CassandraRuns(*place_of(address)),
-    documents=lambda address: CassandraDocuments(*place_of(address)),
+    lease=lambda address: CassandraLease(*hosts_and_keyspace(address)),
+    runs=lambda address: CassandraRuns(*hosts_and_keyspace(address)),
+    documents=lambda address: CassandraDocuments(*hosts_and_keyspace(address)),
 )
 """Leases, records of runs and documents in the model store's keyspace."""

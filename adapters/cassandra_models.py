@@ -16,7 +16,7 @@ from zlib import crc32
 from cassandra.concurrent import execute_concurrent, execute_concurrent_with_args
 from cassandra.query import BatchStatement, BatchType
 
-from adapters.cassandra_ring import FAILURES, Ring, create_keyspace, place_of
+from adapters.cassandra_ring import FAILURES, Ring, create_keyspace, hosts_and_keyspace
 from adapters.registry import Adapter
 from schemas.addresses import Address
 from schemas.errors import PointerMoved, VersionExists, VersionUnknown
@@ -25,11 +25,11 @@ from schemas.manifest import Manifest, decode_manifest, encode_manifest
 __all__ = ["CassandraListReader", "CassandraModelStore", "create_keyspace"]
 
 CHUNK_BYTES: Final = 512 * 1024
-"""The most that one cell of a value holds."""
+"""Most bytes in one cell of a value."""
 BUCKETS: Final = 256
-"""Partitions of one kind of list; ten million lists of 1 KB make 40 MB a partition."""
+"""Number of partitions of one kind of list. Ten million lists of 1 KB make partitions of 40 MB."""
 ABANDONED_AFTER: Final = timedelta(days=1)
-"""A version without a manifest that was begun this long before the next one is cleared away."""
+"""Age of a version without a manifest at which the writer of a new version deletes it."""
 
 _CONCURRENCY: Final = 64
 _BATCHES_AT_ONCE: Final = 16
@@ -68,7 +68,7 @@ _DELETE_LISTS: Final = "DELETE FROM lists WHERE version = ? AND kind = ? AND buc
 
 
 class CassandraModelStore:
-    """A ModelStore in one keyspace (``create_keyspace`` makes it); safe to call from several threads.
+    """A ModelStore in one keyspace (``create_keyspace`` creates it). Several threads may call it.
 
     ``hosts`` is ``"host:port"``, several with commas; the connection opens at first use.
     """
@@ -82,7 +82,7 @@ class CassandraModelStore:
         values: Mapping[str, bytes],
         lists: Mapping[str, Iterator[tuple[str, bytes]]],
     ) -> None:
-        """Write one version, its manifest last; what a crash leaves is cleared by a later write."""
+        """Writes one version, its manifest last. A later write deletes what a crash left."""
         self._clear_abandoned(manifest)
         self._begin(manifest, set(values), set(lists))
         for name, value in values.items():
@@ -93,7 +93,7 @@ class CassandraModelStore:
             raise _exists(manifest.version)
 
     def activate(self, version: str, expected: str | None) -> None:
-        """Compare and set the pointer."""
+        """Compares and sets the pointer to the active version."""
         if not self._applied(_ACTIVATE, version, version, expected):
             self.manifest(version)
             raise PointerMoved(expected, self.active())
@@ -104,19 +104,19 @@ class CassandraModelStore:
         return rows[0][0] if rows else None
 
     def hold(self, version: str | None) -> None:
-        """Hold a version ready, or none."""
+        """Makes a version the challenger; None removes the challenger."""
         if version is None:
             self._applied(_HOLD_NONE)
         elif not self._applied(_HOLD, version, version):
             self.manifest(version)
 
     def challenger(self) -> str | None:
-        """The version that is held ready."""
+        """The version that is the challenger."""
         rows = self._ring.run(_CHALLENGER)
         return rows[0][0] if rows else None
 
     def versions(self) -> list[Manifest]:
-        """Every whole version, newest first."""
+        """The manifests of all complete versions, newest first."""
         return [decode_manifest(manifest) for (manifest,) in self._ring.run(_MANIFESTS) if manifest is not None]
 
     def manifest(self, version: str) -> Manifest:
@@ -127,7 +127,7 @@ class CassandraModelStore:
         return decode_manifest(rows[0][0])
 
     def value(self, version: str, name: str) -> bytes:
-        """One stored value, its chunks put together; raises VersionUnknown."""
+        """One stored value, joined from its chunks; raises VersionUnknown."""
         self.manifest(version)
         rows = self._ring.run(_READ_CHUNKS, version, name)
         if not rows or len(rows) != rows[0][0]:
@@ -145,7 +145,7 @@ class CassandraModelStore:
             yield from self._ring.run(_READ_BUCKET, version, kind, bucket)
 
     def delete(self, version: str) -> None:
-        """Remove a version that is neither active nor held ready; one that is not there is no error."""
+        """Removes a version unless it is active or the challenger. A missing version is not an error."""
         contents = self._ring.run(_CONTENTS, version)
         if not self._applied(_HIDE, version, version, version):
             raise PointerMoved(None, version)
@@ -154,7 +154,7 @@ class CassandraModelStore:
         self._applied(_FORGET, version)
 
     def close(self) -> None:
-        """Let go of the servers."""
+        """Closes the connection."""
         self._ring.close()
 
     def _begin(self, manifest: Manifest, names: set[str], kinds: set[str]) -> None:
@@ -164,21 +164,21 @@ class CassandraModelStore:
 
     def _clear_abandoned(self, manifest: Manifest) -> None:
         limit = (manifest.created_at - ABANDONED_AFTER).replace(tzinfo=None)
-        for version, begun_at, whole in self._ring.run(_BEGUN):
-            if whole is None and version is not None and (begun_at is None or begun_at < limit):
+        for version, begun_at, encoded_manifest in self._ring.run(_BEGUN):
+            if encoded_manifest is None and version is not None and (begun_at is None or begun_at < limit):
                 self.delete(version)
 
     def _write_lists(self, version: str, kind: str, entries: Iterator[tuple[str, bytes]]) -> None:
-        """A bucket's rows go together: a batch of one partition is a single write."""
+        """Writes the rows of a bucket as one batch: a batch in one partition is a single write."""
         statement, session = self._ring.prepared(_WRITE_LIST), self._ring.session()
         while window := list(islice(entries, _WINDOW)):
             batches: dict[int, BatchStatement] = {}
             for key, value in window:
                 batch = batches.setdefault(bucket_of(key), BatchStatement(BatchType.UNLOGGED))
                 batch.add(statement, (version, kind, bucket_of(key), key, value))
-            with self._ring.named():
-                sent = [(batch, None) for batch in batches.values()]
-                execute_concurrent(session, sent, concurrency=_BATCHES_AT_ONCE, raise_on_first_error=True)
+            with self._ring.translate_errors():
+                statements = [(batch, None) for batch in batches.values()]
+                execute_concurrent(session, statements, concurrency=_BATCHES_AT_ONCE, raise_on_first_error=True)
 
     def _delete_contents(self, version: str, names: Iterable[str], kinds: Iterable[str]) -> None:
         self._concurrently(_DELETE_VALUE, ((version, name) for name in names), _CONCURRENCY)
@@ -191,12 +191,12 @@ class CassandraModelStore:
     def _concurrently(self, query: str, rows: Iterable[tuple[Any, ...]], concurrency: int) -> None:
         statement, session, remaining = self._ring.prepared(query), self._ring.session(), iter(rows)
         while window := list(islice(remaining, _WINDOW)):
-            with self._ring.named():
+            with self._ring.translate_errors():
                 execute_concurrent_with_args(session, statement, window, concurrency, raise_on_first_error=True)
 
 
 class CassandraListReader:
-    """A ListReader on the same keyspace; the first read connects, in a thread."""
+    """A ListReader on the same keyspace. The first read opens the connection, in a thread."""
 
     def __init__(self, hosts: str, keyspace: str, timeout_seconds: float = _READ_SECONDS) -> None:
         self._ring = Ring(hosts, keyspace)
@@ -207,19 +207,19 @@ class CassandraListReader:
         if not self._ring.is_prepared(_READ_LIST):
             await asyncio.to_thread(self._ring.prepared, _READ_LIST)
         statement, session = self._ring.prepared(_READ_LIST), self._ring.session()
-        with self._ring.named():
-            sent = session.execute_async(statement, (version, kind, bucket_of(key), key), timeout=self._timeout)
-        rows = await self._answer(sent)
+        with self._ring.translate_errors():
+            response = session.execute_async(statement, (version, kind, bucket_of(key), key), timeout=self._timeout)
+        rows = await self._answer(response)
         return rows[0][0] if rows else None
 
     async def close(self) -> None:
-        """Let go of the servers."""
+        """Closes the connection."""
         await asyncio.to_thread(self._ring.close)
 
-    async def _answer(self, sent: Any) -> list[tuple[bytes]]:
+    async def _answer(self, response: Any) -> list[tuple[bytes]]:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[list[tuple[bytes]]] = loop.create_future()
-        sent.add_callbacks(
+        response.add_callbacks(
             lambda rows: loop.call_soon_threadsafe(_settle, answer, rows, None),
             lambda error: loop.call_soon_threadsafe(_settle, answer, [], error),
         )
@@ -235,7 +235,7 @@ def bucket_of(key: str) -> int:
 
 
 def _settle(answer: asyncio.Future[list[tuple[bytes]]], rows: list[tuple[bytes]], error: Exception | None) -> None:
-    if answer.done():  # whoever asked has given up
+    if answer.done():  # the caller has cancelled
         return
     if error is None:
         answer.set_result(rows)
@@ -254,13 +254,13 @@ def _exists(version: str) -> VersionExists:
 
 
 def _prepare(address: Address) -> None:
-    create_keyspace(*place_of(address))
+    create_keyspace(*hosts_and_keyspace(address))
 
 
 ADAPTER: Final = Adapter(
     ("cassandra",),
-    model_store=lambda address: CassandraModelStore(*place_of(address)),
-    list_reader=lambda address: CassandraListReader(*place_of(address)),
+    model_store=lambda address: CassandraModelStore(*hosts_and_keyspace(address)),
+    list_reader=lambda address: CassandraListReader(*hosts_and_keyspace(address)),
     prepare=_prepare,
 )
 """Models at ``cassandra://host:port,host:port``, or ``.../keyspace`` for another keyspace than the site's."""

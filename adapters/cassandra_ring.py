@@ -1,4 +1,4 @@
-"""A connection to Cassandra that opens when it is first needed and gives the driver's errors our names."""
+"""A connection to Cassandra. It opens at first use and translates the driver's errors into ours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from schemas.addresses import Address
 from schemas.errors import ConfigurationInvalid, ModelStoreUnavailable, ServerMissing
 
 FAILURES: Final = (DriverException, NoHostAvailable, ConnectionException, OSError)
-"""What the driver raises where a server does not do as asked."""
+"""The driver's errors when a server fails or refuses."""
 
 _DEFAULT_PORT: Final = 9042
 _REQUEST_SECONDS: Final = 20.0
@@ -28,7 +28,7 @@ _CONNECT_SECONDS: Final = 5.0
 
 
 class Ring:
-    """One session of one keyspace, opened at first use; prepares each statement once. Safe in several threads."""
+    """One session of one keyspace. It opens at first use and prepares each statement once. Several threads may use it."""
 
     def __init__(self, hosts: str, keyspace: str) -> None:
         self._hosts, self._keyspace = hosts, keyspace
@@ -38,45 +38,45 @@ class Ring:
         self._prepared: dict[str, Any] = {}
 
     def session(self) -> Any:
-        """The session; connects where there is none yet. Raises ModelStoreUnavailable."""
-        with self._lock, self.named():
+        """The session; connects first if there is none yet. Raises ModelStoreUnavailable."""
+        with self._lock, self.translate_errors():
             if self._session is None:
                 self._session = self._connect()
             return self._session
 
     def prepared(self, query: str) -> Any:
-        """The statement; asks the server for it the first time."""
-        found = self._prepared.get(query)
-        if found is None:
+        """The prepared statement; the first call prepares it on the server."""
+        statement = self._prepared.get(query)
+        if statement is None:
             session = self.session()
-            with self.named():
-                found = self._prepared.setdefault(query, session.prepare(query))
-        return found
+            with self.translate_errors():
+                statement = self._prepared.setdefault(query, session.prepare(query))
+        return statement
 
     def is_prepared(self, query: str) -> bool:
-        """Whether the statement can be run without blocking."""
+        """True if the statement is prepared, so that it runs without blocking."""
         return query in self._prepared
 
     def run(self, query: str, *parameters: Any) -> list[Any]:
         """All rows of a statement, as tuples."""
         statement = self.prepared(query)
-        with self.named():
+        with self.translate_errors():
             return list(self._session.execute(statement, parameters))
 
     @contextmanager
-    def named(self) -> Iterator[None]:
-        """The driver's errors as ModelStoreUnavailable."""
+    def translate_errors(self) -> Iterator[None]:
+        """Raises the driver's errors as ModelStoreUnavailable."""
         try:
             yield
         except FAILURES as error:
             raise self.unavailable(error) from error
 
     def unavailable(self, error: BaseException) -> ModelStoreUnavailable:
-        """What to say of a driver's error."""
+        """The ModelStoreUnavailable that describes a driver's error."""
         return ModelStoreUnavailable(f"Cassandra at {self._hosts} (keyspace {self._keyspace}) failed: {error}")
 
     def close(self) -> None:
-        """Let go of the servers."""
+        """Closes the connection."""
         with self._lock:
             if self._cluster is not None:
                 self._cluster.shutdown()
@@ -93,9 +93,9 @@ class Ring:
 
 
 def create_keyspace(hosts: str, keyspace: str, replication: int = 1) -> None:
-    """Make the keyspace and its tables where they are missing; ``replication`` is the number of copies.
+    """Creates the keyspace and its tables if they are missing; ``replication`` is the number of copies.
 
-    Raises ServerMissing where nothing answers.
+    Raises ServerMissing if no server replies.
     """
     cluster = _cluster(hosts)
     try:
@@ -116,7 +116,7 @@ def create_keyspace(hosts: str, keyspace: str, replication: int = 1) -> None:
 def _statements(path: str) -> list[str]:
     lines = resources.files("schemas").joinpath(path).read_text().splitlines()
     text = "\n".join(line for line in lines if not line.startswith("--"))
-    return [statement for part in text.split(";") if (statement := part.strip())]
+    return [statement for chunk in text.split(";") if (statement := chunk.strip())]
 
 
 def _cluster(hosts: str) -> Any:
@@ -140,7 +140,7 @@ def _address(host: str) -> tuple[str, int]:
     return name, int(port)
 
 
-def place_of(address: Address) -> tuple[str, str]:
+def hosts_and_keyspace(address: Address) -> tuple[str, str]:
     """The hosts and the keyspace of ``cassandra://hosts`` (the site's keyspace) or ``cassandra://hosts/keyspace``."""
     hosts, _, keyspace = address.location.partition("/")
     return hosts, keyspace or site.keyspace(address.site)

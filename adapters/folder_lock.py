@@ -1,4 +1,4 @@
-"""One nearline writer a data folder, held by a lock file that dies with its process."""
+"""Allows one nearline writer for each data folder, by a lock file. The lock ends with its process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILE: Final = "nearline.lock"
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Be the folder's only nearline writer; raises FolderLocked, with the other's pid, where there is one."""
+    """Makes this process the folder's only nearline writer; raises FolderLocked, with the pid of another writer."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / FILE).open("a+") as handle:
         try:

@@ -1,4 +1,4 @@
-"""Listening on a port, and answering there until a signal ends it: uvicorn, the same for every HTTP process."""
+"""Listens on a port and serves an application with uvicorn until a signal ends it. All HTTP processes use this."""
 
 from __future__ import annotations
 
@@ -17,53 +17,53 @@ from schemas.http.api import KEEP_ALIVE_SECONDS
 
 _BACKLOG: Final = 2_048
 _GARBAGE: Final = (5_000, 10, 400)
-"""Thresholds of the garbage collector: a request makes hundreds of objects, and hardly any in a cycle.
+"""Thresholds of the garbage collector. A request creates hundreds of objects, and hardly any in a cycle.
 
-Every look at the youngest holds up all requests: at twenty thousand for 25 ms.
+A collection of the youngest generation blocks all requests: with twenty thousand objects for 25 ms.
 """
 
 
 def listen(host: str, port: int, otherwise: str) -> socket.socket:
-    """A listening socket, taken before anything slow begins; port 0 is any free one.
+    """Returns a listening socket; port 0 means any free port. Call it before any slow work begins.
 
-    Raises PortInUse, whose sentence ends with ``otherwise``: how to choose another port.
+    Raises PortInUse. Its sentence ends with ``otherwise``, which says how to choose another port.
     """
-    six = ":" in host
+    is_ipv6 = ":" in host
     try:
         return socket.create_server(
             (host, port),
-            family=socket.AF_INET6 if six else socket.AF_INET,
+            family=socket.AF_INET6 if is_ipv6 else socket.AF_INET,
             backlog=_BACKLOG,
-            dualstack_ipv6=six and socket.has_dualstack_ipv6(),
+            dualstack_ipv6=is_ipv6 and socket.has_dualstack_ipv6(),
         )
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise PortInUse(f"cannot listen on {host}:{port} ({reason}): stop what uses it, or {otherwise}") from error
 
 
-class _Server(uvicorn.Server):
-    """Says that it stops before it waits for requests to end, so that endless ones can be ended."""
+class _UvicornServer(uvicorn.Server):
+    """Announces that it stops before it waits for requests to end, so that endless responses can be ended."""
 
     def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
         super().__init__(config)
         self._stopping = stopping
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop in an orderly way."""
+        """Calls ``stopping``, then waits for the requests."""
         self._stopping()
         await super().shutdown(sockets)
 
 
 def serve(app: Any, listening: socket.socket, log_level: str, stopping: Callable[[], None] = lambda: None) -> None:
-    """Answer on a listening socket until a signal ends it in an orderly way; ``app`` is an ASGI application.
+    """Serves ``app``, an ASGI application, on a listening socket until a signal ends it in an orderly way.
 
-    ``stopping`` is called on the event loop when the end begins: it ends the answers that would go on for ever.
+    ``stopping`` is called on the event loop when the shutdown begins. It ends the responses that have no end.
     """
     config = uvicorn.Config(app, log_level=log_level.lower(), access_log=False, timeout_keep_alive=KEEP_ALIVE_SECONDS)
-    # What stands by now stays: each full collection would walk all of it.
+    # Objects that exist by now stay. Without freezing, each full collection would visit all of them.
     gc.freeze()
     gc.set_threshold(*_GARBAGE)
-    # uvicorn raises the signal again after an orderly stop; here that is the orderly end, so that callers can clean up.
+    # uvicorn raises the signal again after an orderly stop. Here it ends the call, so that callers can clean up.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
-        _Server(config, stopping).run(sockets=[listening])
+        _UvicornServer(config, stopping).run(sockets=[listening])

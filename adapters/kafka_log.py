@@ -1,4 +1,4 @@
-"""The log on Kafka: writing with confirmation, reading by offset, and the topics' settings."""
+"""The log on Kafka: writes with confirmation, reads by offset, and creates the topics."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _log = structlog.get_logger(__name__)
 DAY_MS: Final = 86_400_000
 EVENTS_RETENTION_DAYS: Final = 30
 MAX_RECORD_BYTES: Final = 2 * 1_048_576
-"""Twice the collector's largest body: one event and its envelope always fit."""
+"""Twice the collector's largest body, so that one event and its envelope always fit."""
 _ANSWER_SECONDS: Final = 5.0
 _CONSUME_SECONDS: Final = 0.2
 _LOOK_SECONDS: Final = 0.1
@@ -40,9 +40,9 @@ _RETENTION_DAYS: Final[Mapping[str, int | None]] = {
     topics.MODELS: 30,
     topics.ANSWERS: 30,
 }
-"""Days kept a topic, None for ever: a new worker must find every item and user on the log."""
+"""Days that each topic keeps its records; None means for ever. A new worker must find every item and user on the log."""
 
-# librdkafka writes reconnects to stderr by itself; what matters comes back as an error.
+# librdkafka writes reconnects to stderr by itself; failures that matter are returned as errors.
 _QUIET: Final[dict[str, Setting]] = {
     "log_level": 0,
     "socket.timeout.ms": 10_000,
@@ -58,30 +58,31 @@ def create_topics(
     events_retention_days: int = EVENTS_RETENTION_DAYS,
     replication: int = -1,
 ) -> None:
-    """Create the topics that do not exist yet; ``replication`` -1 is the brokers' own default.
+    """Creates the topics that do not exist yet; ``replication`` -1 is the brokers' own default.
 
-    Raises ServerMissing where Kafka does not answer, ConfigurationInvalid where a topic has another number
-    of partitions: keys would move between partitions, away from their values.
+    Raises ServerMissing if Kafka does not reply. Raises ConfigurationInvalid if a topic has another number
+    of partitions, because keys would then move between partitions, away from their values.
     """
     admin = _admin(servers)
     existing = _existing(admin, servers)
     days = {topics.EVENTS: events_retention_days, **_RETENTION_DAYS}
-    missing = [topic for topic in topics.ALL if topics.topic_name(topic, prefix) not in existing]
-    wanted = [
-        NewTopic(topics.topic_name(t, prefix), partitions, replication, config=_topic_config(days[t])) for t in missing
+    missing_topics = [topic for topic in topics.ALL if topics.topic_name(topic, prefix) not in existing]
+    new_topics = [
+        NewTopic(topics.topic_name(t, prefix), partitions, replication, config=_topic_config(days[t]))
+        for t in missing_topics
     ]
-    if wanted:
-        for name, created in admin.create_topics(wanted, operation_timeout=10.0).items():
-            _created(name, created)
-        existing = _led(admin, servers, [topics.topic_name(topic, prefix) for topic in missing])
+    if new_topics:
+        for name, created in admin.create_topics(new_topics, operation_timeout=10.0).items():
+            _check_created(name, created)
+        existing = _wait_for_leaders(admin, servers, [topics.topic_name(topic, prefix) for topic in missing_topics])
     for topic in topics.ALL:
         _check_partitions(topics.topic_name(topic, prefix), existing, partitions)
 
 
 def topic_partitions(servers: str, prefix: str = "freshet.") -> dict[str, int]:
-    """How many partitions each of our topics has that exists; raises ServerMissing where Kafka does not answer."""
+    """The number of partitions of each of our topics that exists; raises ServerMissing if Kafka does not reply."""
     existing = _existing(_admin(servers), servers)
-    return {t: len(found.partitions) for t in topics.ALL if (found := existing.get(topics.topic_name(t, prefix)))}
+    return {t: len(metadata.partitions) for t in topics.ALL if (metadata := existing.get(topics.topic_name(t, prefix)))}
 
 
 def _admin(servers: str) -> AdminClient:
@@ -90,16 +91,16 @@ def _admin(servers: str) -> AdminClient:
 
 def _existing(admin: AdminClient, servers: str) -> dict[str, TopicMetadata]:
     try:
-        found: dict[str, TopicMetadata] = admin.list_topics(timeout=_ANSWER_SECONDS).topics
+        topics_by_name: dict[str, TopicMetadata] = admin.list_topics(timeout=_ANSWER_SECONDS).topics
     except KafkaException as error:
         raise ServerMissing(
             f"Kafka does not answer at {servers}: start it (make stack), or set FRESHET_KAFKA to where it runs"
         ) from error
-    return found
+    return topics_by_name
 
 
-def _led(admin: AdminClient, servers: str, names: Sequence[str]) -> dict[str, TopicMetadata]:
-    """The topics, once each of these has its leaders: before that it can be neither written nor read."""
+def _wait_for_leaders(admin: AdminClient, servers: str, names: Sequence[str]) -> dict[str, TopicMetadata]:
+    """Waits until these topics have leaders, then returns all topics. A topic without leaders cannot be used."""
     for _ in range(int(3 * _ANSWER_SECONDS / _LOOK_SECONDS)):
         existing = _existing(admin, servers)
         if all(name in existing and all(p.leader >= 0 for p in existing[name].partitions.values()) for name in names):
@@ -112,13 +113,13 @@ def _topic_config(days: int | None) -> dict[str, str]:
     return {
         "retention.ms": str(-1 if days is None else days * DAY_MS),
         "cleanup.policy": "delete",
-        # The log's own clock: a producer's may be wrong, and latency is measured from here.
+        # The log's own clock, because a producer's may be wrong. Latency is measured from this time.
         "message.timestamp.type": "LogAppendTime",
         "max.message.bytes": str(MAX_RECORD_BYTES),
     }
 
 
-def _created(name: str, created: Future[None]) -> None:
+def _check_created(name: str, created: Future[None]) -> None:
     try:
         created.result(timeout=3 * _ANSWER_SECONDS)
     except KafkaException as error:
@@ -127,19 +128,19 @@ def _created(name: str, created: Future[None]) -> None:
 
 
 def _check_partitions(name: str, existing: Mapping[str, TopicMetadata], partitions: int) -> None:
-    found = len(existing[name].partitions)
-    if found != partitions:
+    count = len(existing[name].partitions)
+    if count != partitions:
         raise ConfigurationInvalid(
-            f"the topic {name} has {found} partitions, not {partitions}: set FRESHET_PARTITIONS to "
-            f"{found}, or replay the log into a new one under another FRESHET_PREFIX"
+            f"the topic {name} has {count} partitions, not {partitions}: set FRESHET_PARTITIONS to "
+            f"{count}, or replay the log into a new one under another FRESHET_PREFIX"
         )
 
 
 class KafkaLogWriter:
     """The LogWriter on Kafka: ``acks=all``, idempotent, confirmed by delivery reports.
 
-    ``max_in_flight`` entries and ``max_bytes`` may wait for confirmation before LogBusy is raised; an entry
-    that is not confirmed within ``delivery_seconds`` is LogUnavailable.
+    Raises LogBusy if more than ``max_in_flight`` entries or ``max_bytes`` bytes would wait for confirmation. The result
+    of an entry that is not confirmed within ``delivery_seconds`` is LogUnavailable.
     """
 
     def __init__(
@@ -165,12 +166,12 @@ class KafkaLogWriter:
         self._thread.start()
 
     def append(self, topic: str, entries: Sequence[LogEntry]) -> Future[list[Appended]]:
-        """See LogWriter: the future ends in the polling thread once Kafka has reported every entry."""
+        """See LogWriter. The polling thread ends the future when Kafka has reported every entry."""
         if self._closed.is_set():
             raise LogUnavailable("the writer to the log has been closed")
         size = sum(len(entry.key) + len(entry.value) for entry in entries)
         self._reserve(len(entries), size)
-        request = _Request(len(entries), partial(self._release, len(entries), size))
+        request = _DeliveryReports(len(entries), partial(self._release, len(entries), size))
         name = topics.topic_name(topic, self._prefix)
         with self._producing:
             for index, entry in enumerate(entries):
@@ -178,7 +179,7 @@ class KafkaLogWriter:
         return request.future
 
     def close(self) -> None:
-        """Wait for the confirmations under way, then end the polling thread."""
+        """Ends the polling thread, and waits for outstanding confirmations."""
         self._closed.set()
         self._thread.join()
         self._producer.flush(15.0)
@@ -218,7 +219,7 @@ class KafkaLogWriter:
                 self._renew()
 
     def _renew(self) -> None:
-        """An idempotent producer that met a wiped broker is broken for good; what it held is not confirmed."""
+        """Replaces the producer: an idempotent producer cannot recover from a wiped broker. Its entries fail."""
         _log.error("kafka_producer_renewed", reason="Kafka lost the producer's state; unconfirmed entries fail")
         with self._producing:
             broken, self._producer = self._producer, self._connect()
@@ -237,137 +238,139 @@ def _producer_settings(servers: str, entries: int, size: int, delivery_seconds: 
         "compression.type": "lz4",
         "delivery.timeout.ms": int(delivery_seconds * 1_000),
         "message.max.bytes": MAX_RECORD_BYTES,
-        # Above this class's own bounds, so that an append is taken whole or not at all.
+        # Above the writer's own bounds, so that Kafka's queue accepts each append completely or not at all.
         "queue.buffering.max.messages": 2 * entries,
         "queue.buffering.max.kbytes": max(2 * size // 1_024, 16_384),
     }
 
 
-class _Request:
+class _DeliveryReports:
     """Collects the delivery reports of one append."""
 
-    def __init__(self, entries: int, done: Callable[[], None]) -> None:
+    def __init__(self, entries: int, release: Callable[[], None]) -> None:
         self.future: Future[list[Appended]] = Future()
         self._results: list[Appended | None] = [None] * entries
-        self._left, self._done = entries, done
+        self._unreported, self._release_entries = entries, release
         self._lock = threading.Lock()
         if not entries:
             self._finish()
 
     def reported(self, index: int, error: KafkaError | None, message: Message | None) -> None:
-        self._results[index] = _landed(error, message)
+        self._results[index] = _append_result(error, message)
         with self._lock:
-            self._left -= 1
-            last = not self._left
-        if last:
+            self._unreported -= 1
+            complete = not self._unreported
+        if complete:
             self._finish()
 
     def _finish(self) -> None:
-        self._done()
-        # A caller that gave up has cancelled the future; the entries stand on the log all the same.
+        self._release_entries()
+        # The caller may have cancelled the future; the entries are on the log all the same.
         if self.future.set_running_or_notify_cancel():
             self.future.set_result([result for result in self._results if result is not None])
 
 
-def _landed(error: KafkaError | None, message: Message | None) -> Appended:
+def _append_result(error: KafkaError | None, message: Message | None) -> Appended:
     partition, offset = (message.partition(), message.offset()) if message is not None else (None, None)
     if error is not None:
         return LogUnavailable(f"Kafka did not confirm the entry: {error.str()}")
     if partition is None or offset is None or offset < 0:
-        # A retry that Kafka knew as a duplicate: the entry stands, but only the lost answer said where.
+        # Kafka recognised a retry as a duplicate: the entry is on the log, but only the lost reply named its offset.
         return LogUnavailable("Kafka took the entry but did not say where; send it again under the same event_id")
     return OffsetToken(partition, offset)
 
 
 class KafkaLogReader:
-    """The LogReader on Kafka: one consumer without a group, which keeps its place between reads."""
+    """The LogReader on Kafka: one consumer without a group, which keeps its position between reads."""
 
     def __init__(self, servers: str, prefix: str = "freshet.", *, answer_seconds: float = _ANSWER_SECONDS) -> None:
         self._servers, self._prefix, self._seconds = servers, prefix, answer_seconds
         self._admin = _admin(servers)
         self._consumer = Consumer(_consumer_settings(servers))
-        self._at: tuple[str, int, int] | None = None
+        self._position: tuple[str, int, int] | None = None
         self._end = 0
 
     def log_id(self, topic: str) -> str:
-        """``<cluster id>/<topic id>``: another one for a wiped cluster and for a topic made anew."""
-        cluster = self._asked(lambda: self._admin.describe_cluster(request_timeout=self._seconds).result())
+        """``<cluster id>/<topic id>``. A wiped cluster or a recreated topic has another id."""
+        cluster = self._call(lambda: self._admin.describe_cluster(request_timeout=self._seconds).result())
         # Topic ids are base64; the log's id also names files.
         topic_id = str(self._described(topic).topic_id).replace("/", "_").replace("+", "-")
         return f"{cluster.cluster_id}/{topic_id}"
 
     def partitions(self, topic: str) -> int:
-        """How many partitions the topic has."""
+        """The number of partitions of the topic."""
         return len(self._described(topic).partitions)
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        """``[begin, end)`` as the partition's leader says now."""
-        place = TopicPartition(topics.topic_name(topic, self._prefix), partition)
-        found = self._asked(lambda: self._consumer.get_watermark_offsets(place, timeout=self._seconds, cached=False))
-        if found is None:
+        """``[begin, end)`` as the partition's leader reports now."""
+        topic_partition = TopicPartition(topics.topic_name(topic, self._prefix), partition)
+        watermarks = self._call(
+            lambda: self._consumer.get_watermark_offsets(topic_partition, timeout=self._seconds, cached=False)
+        )
+        if watermarks is None:
             raise LogUnavailable(f"Kafka at {self._servers} does not say what partition {partition} of {topic} holds")
-        return found
+        return watermarks
 
     def ends(self) -> dict[tuple[str, int], int]:
-        """See LogReader: one question for each partition."""
-        places = [(topic, partition) for topic in topics.ALL for partition in range(self.partitions(topic))]
-        return {place: end for place in places if (end := self.bounds(*place)[1])}
+        """See LogReader; one request for each partition."""
+        pairs = [(topic, partition) for topic in topics.ALL for partition in range(self.partitions(topic))]
+        return {pair: end for pair in pairs if (end := self.bounds(*pair)[1])}
 
     def read(self, topic: str, partition: int, offset: int, limit: int) -> list[Record]:
-        """See LogReader. Reading on from where the last read ended costs no round trip while records are left."""
-        place = (topic, partition, offset)
-        if self._at != place:
-            self._leave()
+        """See LogReader. A read that continues the last one costs no extra round trip while records remain."""
+        position = (topic, partition, offset)
+        if self._position != position:
+            self._stop_fetching()
             begin, self._end = self.bounds(topic, partition)
             offset = max(offset, begin)
             if offset >= self._end:
                 return []
-            self._go(topic, partition, offset)
-        records = self._next(topic, offset, min(limit, self._end - offset))
+            self._seek(topic, partition, offset)
+        records = self._consume(topic, offset, min(limit, self._end - offset))
         if not records or records[-1].offset + 1 >= self._end:
-            self._leave()
+            self._stop_fetching()
         else:
-            self._at = (topic, partition, records[-1].offset + 1)
+            self._position = (topic, partition, records[-1].offset + 1)
         return records
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Closes the connections."""
         self._consumer.close()
 
     def _described(self, topic: str) -> TopicDescription:
         name = topics.topic_name(topic, self._prefix)
 
         def describe() -> TopicDescription:
-            asked = self._admin.describe_topics(TopicCollection([name]), request_timeout=self._seconds)
-            found: TopicDescription = asked[name].result()
-            return found
+            futures = self._admin.describe_topics(TopicCollection([name]), request_timeout=self._seconds)
+            description: TopicDescription = futures[name].result()
+            return description
 
-        return self._asked(describe)
+        return self._call(describe)
 
-    def _asked(self, question: Callable[[], T]) -> T:
+    def _call(self, operation: Callable[[], T]) -> T:
         try:
-            return question()
+            return operation()
         except KafkaException as error:
             raise LogUnavailable(f"Kafka at {self._servers} does not answer: {error.args[0].str()}") from error
 
-    def _go(self, topic: str, partition: int, offset: int) -> None:
-        place = TopicPartition(topics.topic_name(topic, self._prefix), partition, offset)
-        self._asked(lambda: self._consumer.assign([place]))
+    def _seek(self, topic: str, partition: int, offset: int) -> None:
+        topic_partition = TopicPartition(topics.topic_name(topic, self._prefix), partition, offset)
+        self._call(lambda: self._consumer.assign([topic_partition]))
 
-    def _leave(self) -> None:
-        """Stop fetching: a fetch that waits at the end would hold up every other question to its broker."""
-        if self._at is not None or self._consumer.assignment():
-            self._at = None
-            self._asked(self._consumer.unassign)
+    def _stop_fetching(self) -> None:
+        """Stops fetching. A fetch that waits at the end would delay every other request to its broker."""
+        if self._position is not None or self._consumer.assignment():
+            self._position = None
+            self._call(self._consumer.unassign)
 
-    def _next(self, topic: str, offset: int, limit: int) -> list[Record]:
-        """The next records; none where the last offsets hold none (aborted transactions)."""
+    def _consume(self, topic: str, offset: int, limit: int) -> list[Record]:
+        """The next records; empty if the remaining offsets hold no records (aborted transactions)."""
         for _ in range(max(1, int(self._seconds / _CONSUME_SECONDS))):
-            messages = self._asked(lambda: self._consumer.consume(limit, timeout=_CONSUME_SECONDS))
+            messages = self._call(lambda: self._consumer.consume(limit, timeout=_CONSUME_SECONDS))
             records = [_record(topic, message) for message in messages if self._is_record(message)]
             if records or messages:
                 return records
-        self._leave()
+        self._stop_fetching()
         raise LogUnavailable(f"Kafka at {self._servers} sent nothing from offset {offset} of {topic} on")
 
     def _is_record(self, message: Message) -> bool:
@@ -375,7 +378,7 @@ class KafkaLogReader:
         if error is None:
             return True
         if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's local codes begin so
-            self._leave()
+            self._stop_fetching()
             raise LogUnavailable(f"Kafka at {self._servers} cannot be read: {error.str()}")
         return False
 
@@ -384,12 +387,12 @@ def _consumer_settings(servers: str) -> dict[str, Setting]:
     return {
         **_QUIET,
         "bootstrap.servers": servers,
-        "group.id": "freshet-reader",  # librdkafka wants one; nothing is ever committed under it
+        "group.id": "freshet-reader",  # librdkafka needs a group; nothing is ever committed under it
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "enable.partition.eof": True,
         "auto.offset.reset": "error",
-        # As the Faust workers read, so that both see the same records.
+        # The Faust workers read with the same level, so both see the same records.
         "isolation.level": "read_uncommitted",
         "fetch.wait.max.ms": 10,
         "fetch.error.backoff.ms": 50,

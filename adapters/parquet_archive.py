@@ -1,8 +1,8 @@
-"""The long memory as Parquet files in one folder, written and read by the same few lines.
+"""The archive as Parquet files in one folder.
 
-``topic=<t>/received=<date>/<log>-p<partition>-<begin>-<end>.parquet``: ``log`` is a short hash of the log's
-id, whose full text is in the ``log_id`` column, and ``[begin, end)`` are offsets. The date is that of the
-log's own time. A file is whole or not there: it is written under another name, synced and then renamed.
+A file is named ``topic=<t>/received=<date>/<log>-p<partition>-<begin>-<end>.parquet``. ``log`` is a short hash of the
+log's id; the column ``log_id`` holds the full id. ``[begin, end)`` are offsets. The date comes from the log's own time.
+A file is complete or absent: it is written under another name, synced and then renamed.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ SCHEMA: Final = pa.schema(
         pa.field("value", pa.binary(), nullable=False),
     ]
 )
-"""``timestamp_ms`` is when the log took the record, in milliseconds since 1970."""
+"""``timestamp_ms`` is the time at which the log accepted the record, in milliseconds since 1970."""
 
 _NAME: Final = re.compile(r"^([0-9a-f]{16})-p(\d+)-(\d+)-(\d+)\.parquet$")
 _DAY_MS: Final = 86_400_000
 
 
-class _File(NamedTuple):
-    """One file's name taken apart; sorts by log, partition and begin, the longest range first."""
+class _ArchiveFile(NamedTuple):
+    """The parts of one file's name. Sorts by log, partition and begin, the longest range first."""
 
     log: str
     partition: int
@@ -56,31 +56,31 @@ class _File(NamedTuple):
 
 
 class ParquetArchive:
-    """Implements ``schemas.ports.Archive``. Can be pickled, so Spark's executors write through it too."""
+    """Implements ``schemas.ports.Archive``. It can be pickled, so Spark's executors write through it too."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._log_ids: dict[str, str] = {}
 
     def write(self, log_id: str, records: Sequence[Record]) -> None:
-        """Archive consecutive records of one topic's partition, a file a day; raises OSError."""
-        for begin, end, day, part in _by_day(records):
-            folder = self._folder / f"topic={part[0].topic}" / f"received={day}"
+        """Archives consecutive records of one partition, in one file for each day; raises OSError."""
+        for begin, end, day, day_records in _by_day(records):
+            folder = self._folder / f"topic={day_records[0].topic}" / f"received={day}"
             folder.mkdir(parents=True, exist_ok=True)
-            name = f"{_short(log_id)}-p{part[0].partition}-{begin}-{end}.parquet"
-            _write_whole(_table(log_id, part), folder / name)
+            name = f"{_short(log_id)}-p{day_records[0].partition}-{begin}-{end}.parquet"
+            _write_whole(_table(log_id, day_records), folder / name)
 
     def ranges(self, topic: str) -> list[ArchivedRange]:
-        """What is archived, ordered by log, partition and offset; a range within another is left out."""
-        found = self._files(topic)
-        return sorted(ArchivedRange(self._log_id(f), f.partition, f.begin, f.end) for f in found)
+        """The archived ranges, ordered by log, partition and offset; a range within another is left out."""
+        files = self._files(topic)
+        return sorted(ArchivedRange(self._log_id(f), f.partition, f.begin, f.end) for f in files)
 
     def read(self, topic: str, log_id: str, partition: int, begin: int, end: int) -> Iterator[Record]:
         """Archived records with offsets in ``[begin, end)``, in order, each once."""
         upcoming = begin
         for file in self._files(topic):
-            wanted = file.log == _short(log_id) and file.partition == partition
-            if wanted and file.begin < end and file.end > upcoming:
+            matches = file.log == _short(log_id) and file.partition == partition
+            if matches and file.begin < end and file.end > upcoming:
                 for record in _records(file.path):
                     if upcoming <= record.offset < end:
                         yield record
@@ -89,15 +89,15 @@ class ParquetArchive:
     def files(self, topic: str) -> list[str]:
         """Paths of the topic's files in a fixed order; a range within another is left out.
 
-        Ranges of two writers that raced can still overlap in part: readers must bear a record twice.
+        Ranges of two concurrent writers can still overlap in part, so a reader may get a record twice.
         """
         return [str(file.path) for file in self._files(topic)]
 
-    def _files(self, topic: str) -> list[_File]:
+    def _files(self, topic: str) -> list[_ArchiveFile]:
         paths = (self._folder / f"topic={topic}").glob("received=*/*.parquet")
         return list(_uncovered(sorted(file for path in paths if (file := _parse(path)) is not None)))
 
-    def _log_id(self, file: _File) -> str:
+    def _log_id(self, file: _ArchiveFile) -> str:
         if file.log not in self._log_ids:
             column = pq.ParquetFile(file.path).read_row_group(0, columns=["log_id"])["log_id"]
             self._log_ids[file.log] = column[0].as_py()
@@ -108,16 +108,16 @@ def _short(log_id: str) -> str:
     return blake2b(log_id.encode(), digest_size=8).hexdigest()
 
 
-def _parse(path: Path) -> _File | None:
+def _parse(path: Path) -> _ArchiveFile | None:
     match = _NAME.match(path.name)
     if match is None:
         return None
     log, partition, begin, end = match.groups()
-    return _File(log, int(partition), int(begin), -int(end), path)
+    return _ArchiveFile(log, int(partition), int(begin), -int(end), path)
 
 
-def _uncovered(files: Iterable[_File]) -> Iterator[_File]:
-    """Sorted files without those whose whole range an earlier one has."""
+def _uncovered(files: Iterable[_ArchiveFile]) -> Iterator[_ArchiveFile]:
+    """The files of a sorted sequence, without those whose whole range an earlier file covers."""
     for _, group in groupby(files, key=lambda file: (file.log, file.partition)):
         reached = -1
         for file in group:
@@ -127,17 +127,17 @@ def _uncovered(files: Iterable[_File]) -> Iterator[_File]:
 
 
 def _by_day(records: Sequence[Record]) -> Iterator[tuple[int, int, str, list[Record]]]:
-    """Begin, end, day and records of each day's part; parts join without gaps.
+    """For each day: the begin and end offset, the day and its records. The ranges join without gaps.
 
-    The day never goes back: producers' clocks that disagree would otherwise scatter a batch over many files.
+    The day never goes back. Otherwise producers' clocks that disagree would scatter a batch over many files.
     """
     days = accumulate((record.timestamp_ms // _DAY_MS for record in records), max)
     grouped = groupby(zip(days, records, strict=True), key=lambda pair: pair[0])
-    parts = [(day, [record for _, record in group]) for day, group in grouped]
-    begins = [part[0].offset for _, part in parts]
-    ends = [*begins[1:], records[-1].offset + 1] if parts else []
-    for (day, part), begin, end in zip(parts, begins, ends, strict=True):
-        yield begin, end, datetime.fromtimestamp(day * _DAY_MS / 1_000, UTC).date().isoformat(), part
+    daily = [(day, [record for _, record in group]) for day, group in grouped]
+    begins = [day_records[0].offset for _, day_records in daily]
+    ends = [*begins[1:], records[-1].offset + 1] if daily else []
+    for (day, day_records), begin, end in zip(daily, begins, ends, strict=True):
+        yield begin, end, datetime.fromtimestamp(day * _DAY_MS / 1_000, UTC).date().isoformat(), day_records
 
 
 def _table(log_id: str, records: Sequence[Record]) -> pa.Table:
@@ -170,7 +170,7 @@ def _sync_folder(folder: Path) -> None:
 
 def _records(path: Path) -> Iterator[Record]:
     columns = SCHEMA.names[1:]
-    # ParquetFile, unlike read_table, takes no columns out of the folder's name.
+    # Unlike read_table, ParquetFile adds no columns from the folder's name.
     for batch in pq.ParquetFile(path).iter_batches(columns=columns):
         yield from map(Record, *(batch.column(name).to_pylist() for name in columns))
 

@@ -1,4 +1,4 @@
-"""One connection to Redis, on which commands follow each other at a fraction of the cost of a client with a pool."""
+"""Single connections to Redis. A command costs a fraction of one through a client with a pool."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from redis import asyncio as aioredis
 
 
 class _Command(NamedTuple):
-    """A command as it is sent, and the future of its answer."""
+    """A packed command and the future of its reply."""
 
     packed: bytes
     answer: asyncio.Future[Any]
 
 
 class PipelinedConnection:
-    """Sends commands in batches: those that arrive while answers are on their way go out together afterwards.
+    """Sends commands in batches. Commands that arrive while replies are outstanding form the next batch.
 
-    For one event loop, and for commands that may be sent twice: if the connection turns out to be dead, the commands
-    without an answer are sent once more on a new one.
+    For one event loop, and for commands that may be sent twice: if the connection is dead, the commands without a reply
+    are sent once more on a new connection.
     """
 
     def __init__(self, client: aioredis.Redis[bytes]) -> None:
-        """The connection is made with the client's settings."""
+        """Creates the connection with the client's settings."""
         self._connection: Any = client.connection_pool.make_connection()
         self._pending: list[_Command] = []
         self._running: asyncio.Task[None] | None = None
 
-    def ask(self, *command: str | int) -> asyncio.Future[Any]:
-        """What Redis answers; the future raises redis.RedisError."""
+    def execute(self, *command: str | int) -> asyncio.Future[Any]:
+        """The reply of Redis, as a future; it raises redis.RedisError."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
         self._pending.append(_Command(_packed(command), answer))
@@ -41,7 +41,7 @@ class PipelinedConnection:
         return answer
 
     async def close(self) -> None:
-        """Close the connection; commands without an answer are given up."""
+        """Closes the connection. Commands without a reply are cancelled."""
         if self._running is not None:
             self._running.cancel()
         await self._connection.disconnect(nowait=True)
@@ -53,7 +53,7 @@ class PipelinedConnection:
                 try:
                     await self._exchange(batch)
                 except redis.ConnectionError:
-                    # A restart of Redis leaves a connection dead, which is met only when it is used.
+                    # A restart of Redis leaves a dead connection, which shows only when it is used.
                     await self._connection.disconnect(nowait=True)
                     await self._exchange([command for command in batch if not command.answer.done()])
             except (redis.RedisError, OSError) as error:
@@ -61,7 +61,7 @@ class PipelinedConnection:
                 _fail(batch, error if isinstance(error, redis.RedisError) else redis.ConnectionError(str(error)))
 
     async def _exchange(self, batch: list[_Command]) -> None:
-        """Send all commands, then read all answers; raises redis.RedisError, OSError."""
+        """Sends all commands, then reads all replies; raises redis.RedisError, OSError."""
         await self._connection.connect()
         await self._connection.send_packed_command(b"".join([command.packed for command in batch]))
         for command in batch:
@@ -70,26 +70,26 @@ class PipelinedConnection:
             except redis.ResponseError as error:
                 _fail([command], error)
             else:
-                # The caller may have given up meanwhile.
+                # The caller may have cancelled meanwhile.
                 if not command.answer.done():
                     command.answer.set_result(answer)
 
 
 class BlockingConnection:
-    """Sends one command after the other, and blocks until it is answered; for any thread.
+    """Sends one command at a time and blocks until its reply. Any thread may use it.
 
-    For commands that may be sent twice: if the connection turns out to be dead, the command is sent once more on a new one.
+    For commands that may be sent twice: if the connection is dead, the command is sent once more on a new connection.
     """
 
     def __init__(self, client: redis.Redis[bytes]) -> None:
-        """The connection is made with the client's settings, when first used."""
+        """Prepares a connection with the client's settings; it opens at first use."""
         self._connection: Any = client.connection_pool.make_connection()
-        self._asking = threading.Lock()
+        self._exchanging = threading.Lock()
 
-    def ask(self, *command: str | int | bytes) -> Any:
-        """What Redis answers; raises redis.RedisError."""
+    def execute(self, *command: str | int | bytes) -> Any:
+        """The reply of Redis; raises redis.RedisError."""
         packed = [_packed(command)]
-        with self._asking:
+        with self._exchanging:
             try:
                 return self._exchange(packed)
             except redis.ConnectionError:
@@ -97,8 +97,8 @@ class BlockingConnection:
                 return self._exchange(packed)
 
     def close(self) -> None:
-        """Close the connection."""
-        with self._asking:
+        """Closes the connection."""
+        with self._exchanging:
             self._connection.disconnect()
 
     def _exchange(self, packed: list[bytes]) -> Any:
@@ -107,7 +107,7 @@ class BlockingConnection:
 
 
 def _packed(command: tuple[Any, ...]) -> bytes:
-    """As the connection would pack it, ten times as fast."""
+    """Packs a command as the connection would, ten times as fast."""
     packed: bytes = pack_command(command)
     return packed
 

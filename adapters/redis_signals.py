@@ -30,19 +30,21 @@ _log = structlog.get_logger(__name__)
 
 ANSWER_SECONDS: Final = 5.0
 _CHUNK: Final = 1_000
-"""Values asked for or scanned at once, so that no single command holds Redis up for long."""
+"""Values that one command reads or scans, so that no command blocks Redis for long."""
 ANNOUNCED: Final = 1_000
-"""Commits that followers can read,"""
+"""Number of commits that followers can read. A follower that is further behind reads everything anew."""
 ANNOUNCED_OFFSETS: Final = 200_000
-"""and how far these reach back, which bounds their keys; whoever is further behind reads everything anew."""
+"""Number of offsets that these commits reach back. This bounds the number of their keys."""
 _SCANS: Final = 5
-"""How often a first read begins anew because the partition was reset under it."""
+"""Most times that a full read begins anew because the partition was reset during the read."""
 
-# KEYS: fence, values, commits. ARGV: expected and new fence, the record of the commit for followers (empty where the
-# signal is not followed), its offset, the last one that is too old to keep, the rank from the end of the last one
-# beyond those kept, how many values are written, then key and value of each, then the keys that are removed.
-# Answers false, or the fence that stood there where it was not the expected one.
-# Hundreds of values go in each command, as each costs a record in the append-only file; Lua's stack holds no more.
+# KEYS: fence, values, commits.
+# ARGV 1, 2: expected and new fence. 3: the record of the commit for followers, empty if the signal is not followed.
+# 4: the commit's offset. 5: commits up to this offset are removed. 6: commits up to this rank, from the end, are removed.
+# 7: the number of values to write. Then the key and value of each, then the keys to remove.
+# Returns false, or the stored fence if it was not the expected one.
+# Each command takes hundreds of values, because a command costs a record in the append-only file. Lua's stack
+# allows no more.
 _COMMIT: Final = """
 local actual = redis.call('GET', KEYS[1]) or ''
 if actual ~= ARGV[1] then return actual end
@@ -71,20 +73,20 @@ redis.call('SET', KEYS[1], ARGV[2])
 return false
 """
 
-# KEYS: fence, values. ARGV: keys of values. Answers the fence and the values.
+# KEYS: fence, values. ARGV: keys of values. Returns the fence and the values.
 _READ: Final = """
 if #ARGV == 0 then return {redis.call('GET', KEYS[1]), {}} end
 return {redis.call('GET', KEYS[1]), redis.call('HMGET', KEYS[2], unpack(ARGV))}
 """
 
-# KEYS: fence, values, commits. ARGV: offset of the last changes seen. Answers the fence and the commits since.
+# KEYS: fence, values, commits. ARGV: the offset up to which the follower has read. Returns the fence and later commits.
 _COMMITS: Final = """
 return {redis.call('GET', KEYS[1]), redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. ARGV[1], '+inf')}
 """
 
 
 class _Commit(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A commit as followers read it: the fence's offset before and after it, and the keys that it has changed."""
+    """A commit as followers read it: the fence's offset before and after it, and the keys that it changed."""
 
     previous: int
     offset: int
@@ -104,26 +106,26 @@ class RedisSignalStore:
         self._connection = BlockingConnection(self._redis)
 
     def fence(self, partition: int, signal: str) -> Fence | None:
-        """The fence as it stands."""
-        return _fence(self._ask("GET", fence_key(self._prefix, partition, signal)))
+        """The stored fence."""
+        return _fence(self._execute("GET", fence_key(self._prefix, partition, signal)))
 
     def load(self, partition: int, signal: str, keys: Sequence[str]) -> list[bytes | None]:
         """The values of these keys, in their order."""
         name, values = values_key(self._prefix, partition, signal), list[bytes | None]()
         for start in range(0, len(keys), _CHUNK):
-            values.extend(self._ask("HMGET", name, *keys[start : start + _CHUNK]))
+            values.extend(self._execute("HMGET", name, *keys[start : start + _CHUNK]))
         return values
 
     def commit(
         self, partition: int, signal: str, expected: Fence | None, fence: Fence, values: Mapping[str, bytes | None]
     ) -> None:
-        """See SignalStore. A commit sent again after a lost answer finds its own fence: that is FenceMoved too."""
-        told = b""
+        """See SignalStore. A commit that is sent again after a lost reply finds its own fence, and raises FenceMoved."""
+        commit_record = b""
         if signal in FOLLOWED:
-            told = _ENCODER.encode(_Commit(expected.offset if expected else -1, fence.offset, tuple(values)))
-        written = [part for pair in values.items() if pair[1] is not None for part in pair]
+            commit_record = _ENCODER.encode(_Commit(expected.offset if expected else -1, fence.offset, tuple(values)))
+        written = [argument for pair in values.items() if pair[1] is not None for argument in pair]
         removed = [key for key, value in values.items() if value is None]
-        record = [told, fence.offset, fence.offset - ANNOUNCED_OFFSETS, -ANNOUNCED - 1]
+        record = [commit_record, fence.offset, fence.offset - ANNOUNCED_OFFSETS, -ANNOUNCED - 1]
         arguments = [_text(expected), _text(fence), *record, len(written) // 2, *written, *removed]
         self._swap(_COMMIT, partition, signal, arguments)
 
@@ -135,15 +137,15 @@ class RedisSignalStore:
         """Every value of the partition; a key may come twice while the hash grows, with its newest value last."""
         name, cursor = values_key(self._prefix, partition, signal), 0
         while True:
-            cursor, values = self._asked(lambda at=cursor: self._redis.hscan(name, at, count=_CHUNK))  # type: ignore[misc]
+            cursor, values = self._call(lambda position=cursor: self._redis.hscan(name, position, count=_CHUNK))  # type: ignore[misc]
             for key, value in values.items():
                 yield key.decode(), value
             if not cursor:
                 return
 
     def check(self) -> None:
-        """Ask Redis for a sign of life, and warn where it may forget values under memory pressure."""
-        self._asked(self._redis.ping)
+        """Raises StoreUnavailable if Redis does not reply; warns if Redis may evict values under memory pressure."""
+        self._call(self._redis.ping)
         policy = self.eviction_policy()
         if policy not in ("noeviction", None):
             _log.warning(
@@ -153,33 +155,33 @@ class RedisSignalStore:
             )
 
     def eviction_policy(self) -> str | None:
-        """Redis's ``maxmemory-policy``; None where it does not tell, as a managed one may not."""
+        """Redis's ``maxmemory-policy``; None if Redis does not show it, as some managed services do not."""
 
-        def asked() -> Any:
+        def read_policy() -> Any:
             try:
                 return self._redis.config_get("maxmemory-policy")
             except redis.ResponseError:
                 return {}
 
-        policy: str | None = self._asked(asked).get("maxmemory-policy")
+        policy: str | None = self._call(read_policy).get("maxmemory-policy")
         return policy
 
     def close(self) -> None:
-        """Close the connections."""
+        """Closes the connections."""
         self._connection.close()
         self._redis.close()
 
     def _swap(self, script: str, partition: int, signal: str, arguments: list[Any]) -> None:
-        actual = self._ask("EVAL", script, 3, *_keys(self._prefix, partition, signal), *arguments)
+        actual = self._execute("EVAL", script, 3, *_keys(self._prefix, partition, signal), *arguments)
         if actual is not None:
             raise FenceMoved(partition, signal, _fence(actual or None))
 
-    def _ask(self, *command: str | int | bytes) -> Any:
-        return self._asked(lambda: self._connection.ask(*command))
+    def _execute(self, *command: str | int | bytes) -> Any:
+        return self._call(lambda: self._connection.execute(*command))
 
-    def _asked(self, question: Callable[[], T]) -> T:
+    def _call(self, operation: Callable[[], T]) -> T:
         try:
-            return question()
+            return operation()
         except redis.RedisError as error:
             raise _unavailable(self._url, error) from error
 
@@ -196,53 +198,55 @@ class RedisSignalReader:
         self._connection = PipelinedConnection(self._redis)
 
     async def read(self, partition: int, signal: str, keys: Sequence[str]) -> SignalValues:
-        """See SignalReader: one script, so one moment."""
+        """See SignalReader. One script reads fence and values at one moment."""
         names = _keys(self._prefix, partition, signal)[:2]
-        fence, values = await self._asked(self._connection.ask("EVAL", _READ, 2, *names, *keys))
+        fence, values = await self._call(self._connection.execute("EVAL", _READ, 2, *names, *keys))
         return SignalValues(_fence(fence), values)
 
     async def fences(self, signal: str, partitions: Sequence[int]) -> dict[int, Fence]:
-        """See SignalReader: one by one, because the keys lie in several slots, but sent together."""
-        asked = [self._connection.ask("GET", fence_key(self._prefix, partition, signal)) for partition in partitions]
-        found = [_fence(each) for each in await self._asked(asyncio.gather(*asked))]
-        return {partition: fence for partition, fence in zip(partitions, found, strict=True) if fence is not None}
+        """See SignalReader. Each fence has a command, because the keys lie in several slots; all are sent together."""
+        replies = [
+            self._connection.execute("GET", fence_key(self._prefix, partition, signal)) for partition in partitions
+        ]
+        fences = [_fence(encoded) for encoded in await self._call(asyncio.gather(*replies))]
+        return {partition: fence for partition, fence in zip(partitions, fences, strict=True) if fence is not None}
 
     async def changes(self, partition: int, signal: str, since: Fence | None) -> SignalChanges:
         """See SignalReader. Values newer than the fence come again with the changes after it."""
         if since is None:
-            return await self._everything(partition, signal)
+            return await self._all_values(partition, signal)
         keys = _keys(self._prefix, partition, signal)
-        stored, told = await self._asked(self._commits(keys=keys, args=[since.offset]))
-        fence = _fence(stored)
+        encoded_fence, encoded_commits = await self._call(self._commits(keys=keys, args=[since.offset]))
+        fence = _fence(encoded_fence)
         if fence is None or fence.log_id != since.log_id or fence.offset < since.offset:
-            return await self._everything(partition, signal)
-        commits = [_DECODER.decode(each) for each in told]
-        if not _lead(commits, since.offset, fence.offset):
-            return await self._everything(partition, signal)
-        changed = list(dict.fromkeys(chain.from_iterable([each.keys for each in commits])))
+            return await self._all_values(partition, signal)
+        commits = [_DECODER.decode(encoded) for encoded in encoded_commits]
+        if not _are_contiguous(commits, since.offset, fence.offset):
+            return await self._all_values(partition, signal)
+        changed = list(dict.fromkeys(chain.from_iterable([commit.keys for commit in commits])))
         values = await self._values(keys[1], changed)
-        found = {key: value for key, value in zip(changed, values, strict=True) if value is not None}
-        return SignalChanges(fence, found, whole=False)
+        changed_values = {key: value for key, value in zip(changed, values, strict=True) if value is not None}
+        return SignalChanges(fence, changed_values, whole=False)
 
     async def close(self) -> None:
-        """Close the connections; reads that are under way are given up."""
+        """Closes the connections. Reads that have not ended are cancelled."""
         await self._connection.close()
         await self._redis.aclose()  # type: ignore[attr-defined]  # the stubs are older than the driver
 
-    async def _everything(self, partition: int, signal: str) -> SignalChanges:
+    async def _all_values(self, partition: int, signal: str) -> SignalChanges:
         fence_name, values_name, _ = _keys(self._prefix, partition, signal)
         for _ in range(_SCANS):
-            before = await self._fence(fence_name)
-            found = {key.decode(): value async for key, value in self._scan(values_name)}
-            after = await self._fence(fence_name)
-            if _follows(before, after):
-                return SignalChanges(before, found if before else {}, whole=True)
+            fence_before = await self._fence(fence_name)
+            values = {key.decode(): value async for key, value in self._scan(values_name)}
+            fence_after = await self._fence(fence_name)
+            if _is_continuation(fence_before, fence_after):
+                return SignalChanges(fence_before, values if fence_before else {}, whole=True)
         raise StoreUnavailable(f"partition {partition} of '{signal}' is being rebuilt; ask again in a moment")
 
     async def _scan(self, name: str) -> Any:
         cursor = 0
         while True:
-            cursor, values = await self._asked(self._redis.hscan(name, cursor, count=_CHUNK))
+            cursor, values = await self._call(self._redis.hscan(name, cursor, count=_CHUNK))
             for pair in values.items():
                 yield pair
             if not cursor:
@@ -251,20 +255,20 @@ class RedisSignalReader:
     async def _values(self, name: str, keys: Sequence[str]) -> list[bytes | None]:
         values: list[bytes | None] = []
         for start in range(0, len(keys), _CHUNK):
-            values.extend(await self._asked(self._redis.hmget(name, list(keys[start : start + _CHUNK]))))
+            values.extend(await self._call(self._redis.hmget(name, list(keys[start : start + _CHUNK]))))
         return values
 
     async def _fence(self, name: str) -> Fence | None:
-        return _fence(await self._asked(self._redis.get(name)))
+        return _fence(await self._call(self._redis.get(name)))
 
-    async def _asked(self, question: Any) -> Any:
+    async def _call(self, awaitable: Any) -> Any:
         try:
-            return await question
+            return await awaitable
         except redis.RedisError as error:
             raise _unavailable(self._url, error) from error
 
 
-# One try on a fresh connection, for those that a restart of Redis left dead in the pool; waiting is the caller's.
+# A restart of Redis leaves dead connections in the pool: one retry uses a fresh one. The caller decides about waiting.
 _RETRY: Final = Retry(NoBackoff(), 1)
 _ASYNC_RETRY: Final = aioredis.retry.Retry(NoBackoff(), 1)
 
@@ -278,34 +282,35 @@ def _keys(prefix: str, partition: int, signal: str) -> list[str]:
     return [name(prefix, partition, signal) for name in names]
 
 
-def _follows(before: Fence | None, after: Fence | None) -> bool:
-    """Whether nothing was reset between two looks at a fence."""
-    if before is None or after is None:
-        return before is after
-    return after.log_id == before.log_id and after.offset >= before.offset
+def _is_continuation(earlier: Fence | None, later: Fence | None) -> bool:
+    """True if the partition was not reset between two reads of its fence."""
+    if earlier is None or later is None:
+        return earlier is later
+    return later.log_id == earlier.log_id and later.offset >= earlier.offset
 
 
-def _lead(commits: Sequence[_Commit], begin: int, end: int) -> bool:
-    """Whether commits lead from one offset to another without a gap; the first may have begun earlier."""
-    begins = [min(begin, commits[0].previous), *(each.offset for each in commits)] if commits else [begin]
-    return begins[-1] == end and all(each.previous == at for each, at in zip(commits, begins, strict=False))
+def _are_contiguous(commits: Sequence[_Commit], begin: int, end: int) -> bool:
+    """True if commits lead from offset ``begin`` to ``end`` without a gap. The first commit may begin before ``begin``."""
+    begins = [min(begin, commits[0].previous), *(commit.offset for commit in commits)] if commits else [begin]
+    joined = all(commit.previous == offset for commit, offset in zip(commits, begins, strict=False))
+    return joined and begins[-1] == end
 
 
 def _text(fence: Fence | None) -> str:
     return "" if fence is None else f"{fence.offset}@{fence.log_id}"
 
 
-def _fence(stored: Any) -> Fence | None:
-    if stored is None:
+def _fence(encoded: Any) -> Fence | None:
+    if encoded is None:
         return None
-    offset, _, log_id = stored.decode().partition("@")
+    offset, _, log_id = encoded.decode().partition("@")
     return Fence(log_id, int(offset))
 
 
 def _unavailable(url: str, error: redis.RedisError) -> StoreUnavailable:
-    place = url.rpartition("@")[2]
+    server = url.rpartition("@")[2]
     return StoreUnavailable(
-        f"Redis at {place} does not answer ({error}): start it, or set FRESHET_REDIS to where it runs"
+        f"Redis at {server} does not answer ({error}): start it, or set FRESHET_REDIS to where it runs"
     )
 
 

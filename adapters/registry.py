@@ -1,8 +1,8 @@
 """Finds the adapter of an address by its URL scheme.
 
 An adapter is one file of this package that declares ``ADAPTER = Adapter(("kafka",), log_writer=..., ...)``. Several files
-may declare one scheme, each a part of what it offers. The declarations are found by reading the files: a file, and with it
-its driver, is imported when an address of its scheme is opened.
+may declare the same scheme; each then offers some of its ports. The registry finds declarations by reading the files. It
+imports a file, and with it the driver, only when an address of its scheme is opened.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _NAME: Final = "ADAPTER"
 
 
 def _offers_no(port: str) -> Callable[[Address], Any]:
-    """The opener of a port that no file of a scheme offers."""
+    """Returns an opener that refuses: no file of the scheme offers this port."""
 
     def refuse(address: Address) -> NoReturn:
         raise ConfigurationInvalid(f"there is no {port} at {address.scheme}:// addresses: choose another scheme")
@@ -43,7 +43,7 @@ def _offers_no(port: str) -> Callable[[Address], Any]:
 
 
 class Adapter(NamedTuple):
-    """What can be opened at addresses of these schemes; each opener takes the address."""
+    """The ports that can be opened at addresses of these schemes; each opener takes the address."""
 
     schemes: tuple[str, ...]
     log_writer: Callable[[Address], LogWriter] = _offers_no("log")
@@ -57,21 +57,23 @@ class Adapter(NamedTuple):
     documents: Callable[[Address], Documents] = _offers_no("store of documents")
     archive: Callable[[Address], Archive] = _offers_no("archive")
     prepare: Callable[[Address], None] = lambda _: None
-    """Makes what is missing (topics, a keyspace); raises ServerMissing or StoreUnavailable where nothing answers."""
+    """Creates missing topics or tables. Raises ServerMissing or StoreUnavailable if the server does not reply."""
 
 
 def adapter(address: Address) -> Adapter:
-    """Everything that can be opened at addresses of this scheme; raises ConfigurationInvalid."""
+    """All ports that can be opened at addresses of this scheme; raises ConfigurationInvalid."""
     modules = declarations().get(address.scheme)
     if modules is None:
-        known = ", ".join(sorted(declarations()))
-        raise ConfigurationInvalid(f"no adapter is declared for {address.scheme}:// addresses; there are {known}")
+        known_schemes = ", ".join(sorted(declarations()))
+        raise ConfigurationInvalid(
+            f"no adapter is declared for {address.scheme}:// addresses; there are {known_schemes}"
+        )
     return _joined(address.scheme, modules)
 
 
 @cache
 def declarations() -> Mapping[str, tuple[str, ...]]:
-    """By scheme, the modules that declare it, in alphabetical order."""
+    """The modules that declare each scheme, in alphabetical order."""
     modules: dict[str, tuple[str, ...]] = defaultdict(tuple)
     for path in sorted(Path(__file__).parent.glob("*.py")):
         for scheme in _declared_schemes(path.read_text(encoding="utf-8")):
@@ -98,7 +100,7 @@ def _joined(scheme: str, modules: tuple[str, ...]) -> Adapter:
     """The declarations of several modules as one."""
     offered: dict[str, Any] = {}
     for module in modules:
-        part: Adapter = getattr(importlib.import_module(module), _NAME)
-        defaults = part._field_defaults
-        offered |= {port: opener for port, opener in part._asdict().items() if opener is not defaults.get(port)}
+        declaration: Adapter = getattr(importlib.import_module(module), _NAME)
+        defaults = declaration._field_defaults
+        offered |= {port: opener for port, opener in declaration._asdict().items() if opener is not defaults.get(port)}
     return Adapter(**offered | {"schemes": (scheme,)})

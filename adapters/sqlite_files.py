@@ -1,4 +1,4 @@
-"""What the embedded stores share: how their SQLite files are made and opened."""
+"""Creates and opens the SQLite files of the embedded stores."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ BUSY_SECONDS: Final = 5.0
 
 @stamina.retry(on=sqlite3.OperationalError, attempts=5, timeout=BUSY_SECONDS)
 def create(path: Path, schema: str) -> None:
-    """Make the file and its tables (``schemas/sql/<schema>.sql``) where they are missing; raises sqlite3.Error.
+    """Creates the file and its tables (``schemas/sql/<schema>.sql``) if they are missing; raises sqlite3.Error.
 
-    Tried again, because two processes that switch one new file to write-ahead mode do not wait for each other.
+    It retries, because two processes that switch one new file to write-ahead mode do not wait for each other.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
@@ -33,7 +33,7 @@ def create(path: Path, schema: str) -> None:
 
 
 def connect(path: Path, synchronous: str = "FULL") -> sqlite3.Connection:
-    """A connection to a file that exists, with transactions begun by hand; for one thread at a time."""
+    """A connection to a file that exists, for one thread at a time. The caller begins transactions."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
         uri=True,
@@ -47,20 +47,20 @@ def connect(path: Path, synchronous: str = "FULL") -> sqlite3.Connection:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
-    """All or nothing: commits at the end, rolls back on any exception."""
+    """Commits at the end of the block, and rolls back on any exception."""
     connection.execute(f"BEGIN {kind}")
     try:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        # SQLite has rolled back by itself after some errors, such as a full disk.
+        # After some errors, such as a full disk, SQLite rolls back by itself.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
 
 
 def folder_of(address: Address) -> Path:
-    """The data folder of ``sqlite://folder``, made where it is missing."""
+    """The data folder of ``sqlite://folder``; creates it if it is missing."""
     folder = Path(address.location)
     folder.mkdir(parents=True, exist_ok=True)
     return folder

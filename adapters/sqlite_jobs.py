@@ -1,4 +1,4 @@
-"""What the embedded stack keeps of jobs, in ``jobs.sqlite`` of a data folder; tables in ``schemas/sql/jobs.sql``."""
+"""Records of runs, and documents, in ``jobs.sqlite`` of a data folder; tables in ``schemas/sql/jobs.sql``."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from schemas.jobs import Run, decode_run, encode_run
 FILE: Final = "jobs.sqlite"
 
 
-class _File:
-    """The file, made and opened when it is first written or found; one statement at a time."""
+class _JobDatabase:
+    """The SQLite file. It is opened at first use; only a write creates it. Runs one statement at a time."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
@@ -27,18 +27,18 @@ class _File:
         self._connection: sqlite3.Connection | None = None
 
     def run(self, statement: str, *parameters: Any) -> int:
-        """Change something; returns how many rows were."""
+        """Runs a statement; returns the number of rows that it changed."""
         with self._opened(make=True) as connection:
             assert connection is not None
             return connection.execute(statement, parameters).rowcount
 
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        """All rows; none where the file does not exist, which reading does not make."""
+        """All rows of a query; empty if the file does not exist."""
         with self._opened(make=False) as connection:
             return [] if connection is None else connection.execute(query, parameters).fetchall()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Closes the file."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
@@ -46,14 +46,14 @@ class _File:
 
     @contextmanager
     def _opened(self, *, make: bool) -> Iterator[sqlite3.Connection | None]:
-        with self._lock, self._named():
+        with self._lock, self._translate_errors():
             if self._connection is None and (make or self._path.exists()):
                 create(self._path, "jobs")
                 self._connection = connect(self._path, synchronous="NORMAL")
             yield self._connection
 
     @contextmanager
-    def _named(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
@@ -64,45 +64,45 @@ class SqliteRuns:
     """Implements ``schemas.ports.RunStore``."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = _File(folder)
+        self._database = _JobDatabase(folder)
 
     def put(self, run: Run) -> None:
-        """Write a run's record."""
-        self._file.run("INSERT OR REPLACE INTO runs VALUES (?, ?)", run.run_id, encode_run(run))
+        """Writes a run's record."""
+        self._database.run("INSERT OR REPLACE INTO runs VALUES (?, ?)", run.run_id, encode_run(run))
 
     def runs(self, limit: int = 50) -> list[Run]:
         """The newest runs."""
-        rows = self._file.rows("SELECT run FROM runs ORDER BY run_id DESC LIMIT ?", limit)
+        rows = self._database.rows("SELECT run FROM runs ORDER BY run_id DESC LIMIT ?", limit)
         return [decode_run(run) for (run,) in rows]
 
     def expire(self, keep: int) -> int:
-        """Remove old records."""
-        kept = "SELECT run_id FROM runs ORDER BY run_id DESC LIMIT ?"
-        return self._file.run(f"DELETE FROM runs WHERE run_id NOT IN ({kept})", keep)  # noqa: S608 - the text above
+        """Removes old records."""
+        newest_ids = "SELECT run_id FROM runs ORDER BY run_id DESC LIMIT ?"
+        return self._database.run(f"DELETE FROM runs WHERE run_id NOT IN ({newest_ids})", keep)  # noqa: S608 - the text above
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
+        """Closes the file."""
+        self._database.close()
 
 
 class SqliteDocuments:
     """Implements ``schemas.ports.Documents``."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = _File(folder)
+        self._database = _JobDatabase(folder)
 
     def write(self, name: str, value: bytes) -> None:
-        """Replace a document."""
-        self._file.run("INSERT OR REPLACE INTO documents VALUES (?, ?)", name, value)
+        """Replaces a document."""
+        self._database.run("INSERT OR REPLACE INTO documents VALUES (?, ?)", name, value)
 
     def read(self, name: str) -> bytes | None:
         """The document."""
-        rows = self._file.rows("SELECT value FROM documents WHERE name = ?", name)
+        rows = self._database.rows("SELECT value FROM documents WHERE name = ?", name)
         return rows[0][0] if rows else None
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
+        """Closes the file."""
+        self._database.close()
 
 
 ADAPTER: Final = Adapter(

@@ -1,7 +1,7 @@
-"""The embedded log: one SQLite file in write-ahead mode, many requests to one synced commit.
+"""The embedded log: one SQLite file in write-ahead mode. One synced commit serves many requests.
 
-Several processes may write and read the same folder. Offsets are given out inside the transaction, so that
-they have no gaps and follow the order of commits.
+Several processes may write and read the same folder. The transaction assigns the offsets, so they have no gaps and
+follow the order of commits.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from schemas.ports import Appended, Clock
 
 FILE: Final = "log.sqlite"
 COMMIT_ENTRIES: Final = 10_000
-"""Entries that one commit takes at most (one request more than that goes alone)."""
+"""Most entries in one commit. A request with more entries has a commit of its own."""
 
 _INSERT: Final = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)"
 _BOUNDS: Final = """
@@ -41,17 +41,17 @@ _SET_END: Final = "INSERT OR REPLACE INTO ends VALUES (?, ?, ?)"
 log = structlog.get_logger()
 
 
-class _Request(NamedTuple):
+class _QueuedAppend(NamedTuple):
     topic: str
     entries: Sequence[LogEntry]
     future: Future[list[Appended]]
 
 
 class SqliteLogWriter:
-    """Appends through one thread that commits whatever has queued up meanwhile. Implements LogWriter.
+    """Implements LogWriter. One thread commits all requests that are queued.
 
-    ``partitions`` is fixed when the file is made; raises ConfigurationInvalid where the file has another
-    number, LogUnavailable where it cannot be opened. ``capacity`` is how many entries may wait.
+    ``partitions`` is fixed when the file is created. Raises ConfigurationInvalid if the file has another number, and
+    LogUnavailable if it cannot be opened. ``capacity`` is the number of entries that may wait.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class SqliteLogWriter:
     ) -> None:
         self._partitions, self._capacity, self._clock = partitions, capacity, clock
         self._connection = _open_for_writing(folder / FILE, partitions)
-        self._queue: deque[_Request] = deque()
+        self._queue: deque[_QueuedAppend] = deque()
         self._waiting = 0
         self._closed = False
         self._changed = threading.Condition()
@@ -71,22 +71,22 @@ class SqliteLogWriter:
         self._thread.start()
 
     def append(self, topic: str, entries: Sequence[LogEntry]) -> Future[list[Appended]]:
-        """See LogWriter; more entries at once than the whole queue holds are taken when it is empty."""
+        """See LogWriter. A request with more entries than the capacity is accepted only while the queue is empty."""
         future: Future[list[Appended]] = Future()
-        # From here on a caller that goes away cannot cancel it: its fate is the log's to say.
+        # From here on a caller cannot cancel the future: only the log decides its result.
         future.set_running_or_notify_cancel()
         with self._changed:
             if self._closed:
                 raise LogUnavailable("the log is closed: this process is shutting down, so try again shortly")
             if self._waiting and self._waiting + len(entries) > self._capacity:
                 raise LogBusy(f"{self._waiting} entries wait for the log already; try again in a second")
-            self._queue.append(_Request(topic, entries, future))
+            self._queue.append(_QueuedAppend(topic, entries, future))
             self._waiting += len(entries)
             self._changed.notify()
         return future
 
     def close(self) -> None:
-        """Commit what is queued, then close the file."""
+        """Commits the queued entries, then closes the file."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -97,44 +97,46 @@ class SqliteLogWriter:
         while requests := self._take():
             self._settle(requests)
 
-    def _take(self) -> list[_Request]:
-        """What the next commit writes; empty only when the log is closed and all is written."""
+    def _take(self) -> list[_QueuedAppend]:
+        """The requests of the next commit; empty only if the log is closed and everything is written."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._closed)
-            taken: list[_Request] = []
+            requests: list[_QueuedAppend] = []
             count = 0
-            while self._queue and (not taken or count + len(self._queue[0].entries) <= COMMIT_ENTRIES):
-                taken.append(self._queue.popleft())
-                count += len(taken[-1].entries)
+            while self._queue and (not requests or count + len(self._queue[0].entries) <= COMMIT_ENTRIES):
+                requests.append(self._queue.popleft())
+                count += len(requests[-1].entries)
             self._waiting -= count
-            return taken
+            return requests
 
-    def _settle(self, requests: list[_Request]) -> None:
+    def _settle(self, requests: list[_QueuedAppend]) -> None:
         try:
-            settled: list[list[Appended]] = self._write(requests)
+            results: list[list[Appended]] = self._write(requests)
         except sqlite3.Error as error:
             log.warning("log_append_failed", error=str(error), requests=len(requests))
-            settled = [[_unavailable(error)] * len(request.entries) for request in requests]
-        for request, fates in zip(requests, settled, strict=True):
-            request.future.set_result(fates)
+            results = [[_unavailable(error)] * len(request.entries) for request in requests]
+        for request, appended in zip(requests, results, strict=True):
+            request.future.set_result(appended)
 
-    def _write(self, requests: list[_Request]) -> list[list[Appended]]:
+    def _write(self, requests: list[_QueuedAppend]) -> list[list[Appended]]:
         with sqlite_files.transaction(self._connection):
             ends = read_ends(self._connection)
-            before = dict(ends)
+            old_ends = dict(ends)
             now = int(self._clock() * 1_000)
             rows = [
-                (request.topic, *self._place(request.topic, entry, ends), now, entry.key, entry.value)
+                (request.topic, *self._assign_offset(request.topic, entry, ends), now, entry.key, entry.value)
                 for request in requests
                 for entry in request.entries
             ]
             self._connection.executemany(_INSERT, rows)
-            moved = [(*place, end) for place, end in ends.items() if before.get(place) != end]
+            moved = [
+                (*topic_partition, end) for topic_partition, end in ends.items() if old_ends.get(topic_partition) != end
+            ]
             self._connection.executemany(_SET_END, moved)
         tokens = iter(rows)
         return [[OffsetToken(*next(tokens)[1:3]) for _ in request.entries] for request in requests]
 
-    def _place(self, topic: str, entry: LogEntry, ends: dict[tuple[str, int], int]) -> tuple[int, int]:
+    def _assign_offset(self, topic: str, entry: LogEntry, ends: dict[tuple[str, int], int]) -> tuple[int, int]:
         partition = partition_of(entry.key, self._partitions)
         offset = ends.get((topic, partition), 0)
         ends[topic, partition] = offset + 1
@@ -142,9 +144,9 @@ class SqliteLogWriter:
 
 
 class SqliteLogReader:
-    """Reads the embedded log, also beside a writer in another process. Implements LogReader.
+    """Implements LogReader. A writer in another process may append at the same time.
 
-    Raises LogUnavailable where the folder has no log yet. ``path`` is the file, for SQL engines that read
+    Raises LogUnavailable if the folder has no log yet. ``path`` is the file, for SQL engines that read
     it through Python's sqlite3.
     """
 
@@ -159,15 +161,15 @@ class SqliteLogReader:
             raise _unavailable(error) from error
 
     def log_id(self, topic: str) -> str:  # noqa: ARG002 - one file holds all topics
-        """The id made with the file."""
+        """The id that was created with the file."""
         return self._log_id
 
     def partitions(self, topic: str) -> int:  # noqa: ARG002 - one file holds all topics
-        """The number that the file was made with, for every topic."""
+        """The number that was fixed when the file was created; the same for every topic."""
         return self._partitions
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        """See LogReader; ``(0, 0)`` for a topic that nothing was written to."""
+        """See LogReader; ``(0, 0)`` for a topic without records."""
         try:
             row = self._connection.execute(_BOUNDS, (topic, partition)).fetchone()
         except sqlite3.Error as error:
@@ -191,7 +193,7 @@ class SqliteLogReader:
         return list(map(Record._make, rows))
 
     def close(self) -> None:
-        """Close the file."""
+        """Closes the file."""
         self._connection.close()
 
 
@@ -206,17 +208,17 @@ def _open_for_writing(path: Path, partitions: int) -> sqlite3.Connection:
         sqlite_files.create(path, "log")
         connection = sqlite_files.connect(path)
         with sqlite_files.transaction(connection):
-            new = [("log_id", uuid.uuid4().hex), ("partitions", str(partitions))]
-            connection.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", new)
-        _, kept = _identity(connection)
+            identity = [("log_id", uuid.uuid4().hex), ("partitions", str(partitions))]
+            connection.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", identity)
+        _, stored_partitions = _identity(connection)
     except (sqlite3.Error, OSError) as error:
         raise _unavailable(error) from error
-    if kept != partitions:
+    if stored_partitions != partitions:
         with suppress(sqlite3.Error):
             connection.close()
         raise ConfigurationInvalid(
-            f"the log in {path.parent} was made with {kept} partitions and keeps them: "
-            f"say {kept} instead of {partitions}, or replay it into a new folder"
+            f"the log in {path.parent} was made with {stored_partitions} partitions and keeps them: "
+            f"say {stored_partitions} instead of {partitions}, or replay it into a new folder"
         )
     return connection
 

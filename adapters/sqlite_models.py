@@ -1,7 +1,7 @@
 """Model versions in ``models.sqlite`` of a data folder; tables in ``schemas/sql/models.sql``.
 
-A version is written in one transaction, so there are no halves to clear away. Readers are never blocked (WAL);
-a second writer waits for the first.
+A version is written in one transaction, so no incomplete version can remain. Readers are never blocked (WAL).
+A second writer waits for the first.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BUSY_SECONDS: Final = 30.0
 
 
 class SqliteModelStore:
-    """A ModelStore in one file; safe to call from several threads, one at a time."""
+    """A ModelStore in one file. Several threads may call it; a lock serves them one at a time."""
 
     def __init__(self, folder: Path) -> None:
         self._database = _Database(folder)
@@ -35,7 +35,7 @@ class SqliteModelStore:
         values: Mapping[str, bytes],
         lists: Mapping[str, Iterator[tuple[str, bytes]]],
     ) -> None:
-        """Write one version whole, or nothing."""
+        """Writes one version completely or not at all."""
         version = manifest.version
         with self._database.changing() as connection:
             if self._manifest(connection, version) is not None:
@@ -47,7 +47,7 @@ class SqliteModelStore:
             connection.execute("INSERT INTO versions VALUES (?, ?)", (version, encode_manifest(manifest)))
 
     def activate(self, version: str, expected: str | None) -> None:
-        """Compare and set the pointer."""
+        """Compares and sets the pointer to the active version."""
         with self._database.changing() as connection:
             if self._manifest(connection, version) is None:
                 raise _unknown(version)
@@ -62,7 +62,7 @@ class SqliteModelStore:
             return _active(connection)
 
     def hold(self, version: str | None) -> None:
-        """Hold a version ready, or none."""
+        """Makes a version the challenger; None removes the challenger."""
         with self._database.changing() as connection:
             if version is None:
                 connection.execute("DELETE FROM challenger")
@@ -72,7 +72,7 @@ class SqliteModelStore:
             connection.execute("INSERT OR REPLACE INTO challenger VALUES (1, ?)", (version,))
 
     def challenger(self) -> str | None:
-        """The version that is held ready."""
+        """The version that is the challenger."""
         with self._database.reading() as connection:
             return _challenger(connection)
 
@@ -84,21 +84,23 @@ class SqliteModelStore:
     def manifest(self, version: str) -> Manifest:
         """A version's manifest; raises VersionUnknown."""
         with self._database.reading() as connection:
-            found = self._manifest(connection, version)
-        if found is None:
+            encoded = self._manifest(connection, version)
+        if encoded is None:
             raise _unknown(version)
-        return decode_manifest(found)
+        return decode_manifest(encoded)
 
     def value(self, version: str, name: str) -> bytes:
         """One stored value; raises VersionUnknown."""
-        found = self._database.one("SELECT value FROM model_values WHERE version = ? AND name = ?", (version, name))
-        if found is None:
+        value = self._database.first_value(
+            "SELECT value FROM model_values WHERE version = ? AND name = ?", (version, name)
+        )
+        if value is None:
             raise VersionUnknown(f"version {version} with a value '{name}' is not in the store")
-        return found
+        return value
 
     def entry(self, version: str, kind: str, key: str) -> bytes | None:
         """One precomputed list."""
-        return self._database.one(_ENTRY, (version, kind, key))
+        return self._database.first_value(_ENTRY, (version, kind, key))
 
     def entries(self, version: str, kind: str) -> Iterator[tuple[str, bytes]]:
         """Every list of a kind, by key."""
@@ -108,7 +110,7 @@ class SqliteModelStore:
             rows = self._database.rows(_NEXT_ENTRIES, (version, kind, rows[-1][0]))
 
     def delete(self, version: str) -> None:
-        """Remove a version that is neither active nor held ready; one that is not there is no error."""
+        """Removes a version unless it is active or the challenger. A missing version is not an error."""
         with self._database.changing() as connection:
             if version in (_active(connection), _challenger(connection)):
                 raise PointerMoved(None, version)
@@ -116,27 +118,29 @@ class SqliteModelStore:
                 connection.execute(f"DELETE FROM {table} WHERE version = ?", (version,))  # noqa: S608 - names above
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Closes the file."""
         self._database.close()
 
     @staticmethod
     def _manifest(connection: sqlite3.Connection, version: str) -> bytes | None:
-        found: bytes | None = _first(connection.execute("SELECT manifest FROM versions WHERE version = ?", (version,)))
-        return found
+        manifest: bytes | None = _first_column(
+            connection.execute("SELECT manifest FROM versions WHERE version = ?", (version,))
+        )
+        return manifest
 
 
 class SqliteListReader:
-    """A ListReader on the same file. Reads in the event loop itself: one row takes less than handing it to a thread."""
+    """A ListReader on the same file. It reads on the event loop: one row takes less time than a switch to a thread."""
 
     def __init__(self, folder: Path) -> None:
         self._database = _Database(folder)
 
     async def read(self, version: str, kind: str, key: str) -> bytes | None:
         """One precomputed list."""
-        return self._database.one(_ENTRY, (version, kind, key))
+        return self._database.first_value(_ENTRY, (version, kind, key))
 
     async def close(self) -> None:
-        """Let go of the file."""
+        """Closes the file."""
         self._database.close()
 
 
@@ -151,7 +155,7 @@ class _Database:
     def __init__(self, folder: Path) -> None:
         self._path = folder / _FILE
         self._lock = RLock()
-        with self._named():
+        with self._translate_errors():
             folder.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(
                 self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -163,12 +167,12 @@ class _Database:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """The connection, for this thread alone."""
-        with self._named(), self._lock:
+        with self._translate_errors(), self._lock:
             yield self._connection
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, undone on any error."""
+        """The connection, in one transaction that any error rolls back."""
         with self.reading() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -183,18 +187,18 @@ class _Database:
         with self.reading() as connection:
             return connection.execute(query, parameters).fetchall()
 
-    def one(self, query: str, parameters: tuple[str, ...]) -> bytes | None:
+    def first_value(self, query: str, parameters: tuple[str, ...]) -> bytes | None:
         """The first column of the first row."""
         with self.reading() as connection:
-            found: bytes | None = _first(connection.execute(query, parameters))
-        return found
+            value: bytes | None = _first_column(connection.execute(query, parameters))
+        return value
 
     def close(self) -> None:
         with self._lock:
             self._connection.close()
 
     @contextmanager
-    def _named(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
@@ -209,16 +213,16 @@ def _insert_lists(
 
 
 def _active(connection: sqlite3.Connection) -> str | None:
-    version: str | None = _first(connection.execute("SELECT version FROM pointer"))
+    version: str | None = _first_column(connection.execute("SELECT version FROM pointer"))
     return version
 
 
 def _challenger(connection: sqlite3.Connection) -> str | None:
-    version: str | None = _first(connection.execute("SELECT version FROM challenger"))
+    version: str | None = _first_column(connection.execute("SELECT version FROM challenger"))
     return version
 
 
-def _first(cursor: sqlite3.Cursor) -> Any:
+def _first_column(cursor: sqlite3.Cursor) -> Any:
     row = cursor.fetchone()
     return None if row is None else row[0]
 

@@ -1,7 +1,7 @@
 """The embedded signal store: values and fences in one SQLite file, each commit one transaction.
 
-A commit is atomic but not synced: after a power cut the file may be a few commits back, whole and with the
-fence that belongs to it, and the log is folded again from there.
+A commit is atomic but not synced. After a power cut the file may lack the newest commits. Its values still belong to its
+fence, and the log is folded again from there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from schemas.ports import SignalChanges, SignalValues
 
 FILE: Final = "signals.sqlite"
 KEYS_AT_ONCE: Final = 500
-"""Keys that one query names."""
+"""Most keys in one query."""
 
 _FENCE: Final = 'SELECT log_id, "offset" FROM fences WHERE partition = ? AND signal = ?'
 _SET_FENCE: Final = "INSERT OR REPLACE INTO fences VALUES (?, ?, ?, ?)"
@@ -36,21 +36,21 @@ _CHANGED_VALUES: Final = f"{_ALL_VALUES} AND changed > ?"
 
 
 class SqliteSignalStore:
-    """Implements SignalStore; makes the file where it is missing. For one thread at a time."""
+    """Implements SignalStore; creates the file if it is missing. For one thread at a time."""
 
     def __init__(self, folder: Path) -> None:
-        with _answering():
+        with _translate_errors():
             sqlite_files.create(folder / FILE, "signals")
             self._connection = sqlite_files.connect(folder / FILE, synchronous="NORMAL")
 
     def fence(self, partition: int, signal: str) -> Fence | None:
         """See SignalStore."""
-        with _answering():
+        with _translate_errors():
             return _fence(self._connection, partition, signal)
 
     def load(self, partition: int, signal: str, keys: Sequence[str]) -> list[bytes | None]:
         """See SignalStore."""
-        with _answering():
+        with _translate_errors():
             return _load(self._connection, partition, signal, keys)
 
     def commit(
@@ -60,24 +60,24 @@ class SqliteSignalStore:
         changed = fence.offset if signal in FOLLOWED else None
         written = [(partition, signal, key, value, changed) for key, value in values.items() if value is not None]
         removed = [(partition, signal, key) for key, value in values.items() if value is None]
-        with _answering(), sqlite_files.transaction(self._connection):
+        with _translate_errors(), sqlite_files.transaction(self._connection):
             self._move_fence(partition, signal, expected, fence)
             self._connection.executemany(_SET_VALUE, written)
             self._connection.executemany(_REMOVE_VALUE, removed)
 
     def reset(self, partition: int, signal: str, expected: Fence | None, fence: Fence) -> None:
         """See SignalStore."""
-        with _answering(), sqlite_files.transaction(self._connection):
+        with _translate_errors(), sqlite_files.transaction(self._connection):
             self._move_fence(partition, signal, expected, fence)
             self._connection.execute(_REMOVE_ALL, (partition, signal))
 
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
         """See SignalStore; ordered by key."""
-        with _answering():
+        with _translate_errors():
             yield from self._connection.execute(f"{_ALL_VALUES} ORDER BY key", (partition, signal))
 
     def close(self) -> None:
-        """Close the file."""
+        """Closes the file."""
         self._connection.close()
 
     def _move_fence(self, partition: int, signal: str, expected: Fence | None, fence: Fence) -> None:
@@ -90,30 +90,30 @@ class SqliteSignalStore:
 class SqliteSignalReader:
     """Implements SignalReader beside the store, in this process or another.
 
-    Reads straight on the event loop's thread: a read takes microseconds, less than handing it to another
-    thread. Makes the file where it is missing, so that it may be opened before the store.
+    It reads on the event loop's thread: a read takes microseconds, less than a switch to another
+    thread. It creates the file if it is missing, so it may be opened before the store.
     """
 
     def __init__(self, folder: Path) -> None:
-        with _answering():
+        with _translate_errors():
             sqlite_files.create(folder / FILE, "signals")
             self._connection = sqlite_files.connect(folder / FILE, synchronous="NORMAL")
 
     async def read(self, partition: int, signal: str, keys: Sequence[str]) -> SignalValues:
         """See SignalReader."""
-        with _answering(), sqlite_files.transaction(self._connection, "DEFERRED"):
+        with _translate_errors(), sqlite_files.transaction(self._connection, "DEFERRED"):
             fence = _fence(self._connection, partition, signal)
             return SignalValues(fence, _load(self._connection, partition, signal, keys))
 
     async def fences(self, signal: str, partitions: Sequence[int]) -> dict[int, Fence]:
         """See SignalReader."""
-        with _answering():
-            found = {partition: _fence(self._connection, partition, signal) for partition in partitions}
-        return {partition: fence for partition, fence in found.items() if fence is not None}
+        with _translate_errors():
+            fences = {partition: _fence(self._connection, partition, signal) for partition in partitions}
+        return {partition: fence for partition, fence in fences.items() if fence is not None}
 
     async def changes(self, partition: int, signal: str, since: Fence | None) -> SignalChanges:
         """See SignalReader."""
-        with _answering(), sqlite_files.transaction(self._connection, "DEFERRED"):
+        with _translate_errors(), sqlite_files.transaction(self._connection, "DEFERRED"):
             fence = _fence(self._connection, partition, signal)
             if since is not None and fence == since:
                 return SignalChanges(fence, {}, whole=False)
@@ -125,7 +125,7 @@ class SqliteSignalReader:
             return SignalChanges(fence, dict(rows), whole)
 
     async def close(self) -> None:
-        """Close the file."""
+        """Closes the file."""
         self._connection.close()
 
 
@@ -135,16 +135,16 @@ def _fence(connection: sqlite3.Connection, partition: int, signal: str) -> Fence
 
 
 def _load(connection: sqlite3.Connection, partition: int, signal: str, keys: Sequence[str]) -> list[bytes | None]:
-    found: dict[str, bytes] = {}
+    values: dict[str, bytes] = {}
     for start in range(0, len(keys), KEYS_AT_ONCE):
-        some = keys[start : start + KEYS_AT_ONCE]
-        marks = ",".join("?" * len(some))
-        found.update(connection.execute(f"{_ALL_VALUES} AND key IN ({marks})", (partition, signal, *some)))
-    return [found.get(key) for key in keys]
+        chunk = keys[start : start + KEYS_AT_ONCE]
+        marks = ",".join("?" * len(chunk))
+        values.update(connection.execute(f"{_ALL_VALUES} AND key IN ({marks})", (partition, signal, *chunk)))
+    return [values.get(key) for key in keys]
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:

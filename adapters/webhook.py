@@ -14,14 +14,14 @@ from schemas.errors import NotDelivered
 _LATER: Final = frozenset(
     {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 )
-"""Refusals that another try may overcome, beside every 5xx."""
+"""Statuses below 500 after which another attempt may succeed."""
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A message goes where it was addressed to, or nowhere."""
+    """Follows no redirect: a message goes to its own address only."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Follow none: the 3xx is the answer."""
+        """Returns None, so that the 3xx becomes an error."""
 
 
 _OPENER: Final = urllib.request.build_opener(_NoRedirects, urllib.request.ProxyHandler())

@@ -245,7 +245,7 @@ class Archive(Protocol):
         """
 
 
-class Held(NamedTuple):
+class LeaseRecord(NamedTuple):
     """A lease that somebody holds."""
 
     holder: str
@@ -272,7 +272,7 @@ class Lease(Protocol):
     def release(self, name: str, token: int) -> None:
         """Give the lease back; one that is no longer held under this token is left alone."""
 
-    def held(self, name: str) -> Held | None:
+    def held(self, name: str) -> LeaseRecord | None:
         """Who holds the lease, or None. A look only: the answer may be old when it arrives."""
 
     def close(self) -> None:

@@ -65,7 +65,7 @@ def api() -> Handler:
         begun, reached = time.monotonic(), -1
         while reached < int(offset) and time.monotonic() - begun < _WAIT_SECONDS:
             await asyncio.sleep(_LOOK_SECONDS)
-            reached = int(await line.ask("GET", _FENCE + partition) or -1)
+            reached = int(await line.execute("GET", _FENCE + partition) or -1)
         return 200, {"signals_offset": f"{partition}:{reached}"}
 
     return wait

@@ -10,7 +10,7 @@ from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable, Server
 from schemas.log import topics
 from schemas.log.records import LogEntry
 
-NO_SEED = "127.0.0.1:1"
+NO_SERVER = "127.0.0.1:1"
 ENTRY = LogEntry(b"user1", b"0123456789")
 
 kafka_log = pytest.importorskip("adapters.kafka_log")
@@ -31,7 +31,7 @@ def writer_of():
 
 
 def test_a_full_queue_is_busy_at_once_and_takes_nothing(writer_of):
-    writer = writer_of(NO_SEED, max_in_flight=3, delivery_seconds=1.0)
+    writer = writer_of(NO_SERVER, max_in_flight=3, delivery_seconds=1.0)
     first = writer.append(topics.EVENTS, [ENTRY, ENTRY])
     with pytest.raises(LogBusy):
         writer.append(topics.EVENTS, [ENTRY, ENTRY])
@@ -41,13 +41,13 @@ def test_a_full_queue_is_busy_at_once_and_takes_nothing(writer_of):
 
 
 def test_too_many_bytes_are_busy_too(writer_of):
-    writer = writer_of(NO_SEED, max_bytes=100, delivery_seconds=1.0)
+    writer = writer_of(NO_SERVER, max_bytes=100, delivery_seconds=1.0)
     with pytest.raises(LogBusy):
         writer.append(topics.EVENTS, [LogEntry(b"k", b"x" * 100)])
 
 
 def test_entries_that_no_broker_confirms_are_unavailable_each_and_make_room(writer_of):
-    writer = writer_of(NO_SEED, max_in_flight=2, delivery_seconds=1.0)
+    writer = writer_of(NO_SERVER, max_in_flight=2, delivery_seconds=1.0)
     began = time.monotonic()
     results = writer.append(topics.EVENTS, [ENTRY, ENTRY]).result(timeout=20)
     assert [type(result) for result in results] == [LogUnavailable, LogUnavailable]
@@ -56,25 +56,25 @@ def test_entries_that_no_broker_confirms_are_unavailable_each_and_make_room(writ
 
 
 def test_an_append_of_nothing_is_settled_at_once(writer_of):
-    assert writer_of(NO_SEED).append(topics.EVENTS, []).result(timeout=1) == []
+    assert writer_of(NO_SERVER).append(topics.EVENTS, []).result(timeout=1) == []
 
 
 def test_a_closed_writer_takes_nothing():
-    writer = kafka_log.KafkaLogWriter(NO_SEED)
+    writer = kafka_log.KafkaLogWriter(NO_SERVER)
     writer.close()
     with pytest.raises(LogUnavailable):
         writer.append(topics.EVENTS, [ENTRY])
 
 
 def test_an_entry_that_kafka_would_not_take_fails_alone(writer_of):
-    writer = writer_of(NO_SEED, delivery_seconds=1.0)
+    writer = writer_of(NO_SERVER, delivery_seconds=1.0)
     too_large = LogEntry(b"k", b"x" * (kafka_log.MAX_RECORD_BYTES + 1_000))
     [result] = writer.append(topics.EVENTS, [too_large]).result(timeout=20)
     assert isinstance(result, LogUnavailable)
 
 
-class WithoutPlace:
-    """A delivery report as it comes for a retry that the broker knew as a duplicate."""
+class ReportWithoutOffset:
+    """The delivery report of a retry that the broker recognised as a duplicate."""
 
     def partition(self):
         return 3
@@ -83,21 +83,21 @@ class WithoutPlace:
         return None
 
 
-def test_an_entry_whose_place_kafka_does_not_tell_is_not_confirmed():
-    request = kafka_log._Request(1, lambda: None)
-    request.reported(0, None, WithoutPlace())
-    [result] = request.future.result(timeout=1)
+def test_an_entry_whose_offset_kafka_does_not_report_is_not_confirmed():
+    reports = kafka_log._DeliveryReports(1, lambda: None)
+    reports.reported(0, None, ReportWithoutOffset())
+    [result] = reports.future.result(timeout=1)
     assert isinstance(result, LogUnavailable)
     assert "same event_id" in str(result)
 
 
 def test_a_missing_kafka_is_one_sentence_that_names_the_setting():
     with pytest.raises(ServerMissing, match="FRESHET_KAFKA"):
-        kafka_log.create_topics(NO_SEED)
+        kafka_log.create_topics(NO_SERVER)
 
 
 def test_a_reader_without_kafka_is_unavailable():
-    reader = kafka_log.KafkaLogReader(NO_SEED, answer_seconds=0.5)
+    reader = kafka_log.KafkaLogReader(NO_SERVER, answer_seconds=0.5)
     with pytest.raises(LogUnavailable):
         reader.bounds(topics.EVENTS, 0)
     with pytest.raises(LogUnavailable):

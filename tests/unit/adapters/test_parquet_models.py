@@ -131,7 +131,7 @@ def test_an_address_that_nothing_reaches_is_refused_with_the_reason():
 
 
 def test_a_version_that_was_not_there_is_found_once_it_is(folder, write, monkeypatch):
-    monkeypatch.setattr("adapters.parquet_models._LOOK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("adapters.parquet_models._RETRY_SECONDS", 0.0)
 
     async def reading():
         reader = ParquetListReader(str(folder), lambda item_ids, _: str(item_ids).encode())

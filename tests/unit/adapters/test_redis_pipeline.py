@@ -42,14 +42,14 @@ class Connection:
         self.disconnected += 1
 
 
-def line_on(connection: Connection) -> PipelinedConnection:
+def pipelined_on(connection: Connection) -> PipelinedConnection:
     return PipelinedConnection(SimpleNamespace(connection_pool=SimpleNamespace(make_connection=lambda: connection)))
 
 
 def asked(connection: Connection, *names: str) -> list[object]:
     async def ask_all():
-        line = line_on(connection)
-        return await asyncio.gather(*(line.ask("GET", name) for name in names), return_exceptions=True)
+        pipelined = pipelined_on(connection)
+        return await asyncio.gather(*(pipelined.execute("GET", name) for name in names), return_exceptions=True)
 
     return asyncio.run(ask_all())
 
@@ -86,10 +86,10 @@ def test_a_slow_answer_is_not_asked_for_again():
 
 def test_whoever_gave_up_takes_nobody_elses_answer():
     async def ask_two():
-        line = line_on(Connection())
-        given_up, other = line.ask("GET", "a"), line.ask("GET", "b")
+        pipelined = pipelined_on(Connection())
+        given_up, other = pipelined.execute("GET", "a"), pipelined.execute("GET", "b")
         given_up.cancel()
-        return await other, await line.ask("GET", "c")
+        return await other, await pipelined.execute("GET", "c")
 
     assert asyncio.run(ask_two()) == (b"GET b", b"GET c")
 
@@ -97,11 +97,11 @@ def test_whoever_gave_up_takes_nobody_elses_answer():
 @pytest.mark.parametrize("turns", [0, 1])
 def test_what_is_asked_while_answers_are_read_goes_out_next(turns):
     async def ask_later():
-        line = line_on(connection := Connection())
-        first = line.ask("GET", "a")
+        pipelined = pipelined_on(connection := Connection())
+        first = pipelined.execute("GET", "a")
         for _ in range(turns):
             await asyncio.sleep(0)
-        return await asyncio.gather(first, line.ask("GET", "b")), len(connection.sent)
+        return await asyncio.gather(first, pipelined.execute("GET", "b")), len(connection.sent)
 
     assert asyncio.run(ask_later()) == ([b"GET a", b"GET b"], 1 + turns)
 
@@ -119,13 +119,13 @@ class Plain(Connection):
         asyncio.run(super().disconnect())
 
 
-def blocking_line_on(connection: Plain) -> BlockingConnection:
+def blocking_on(connection: Plain) -> BlockingConnection:
     return BlockingConnection(SimpleNamespace(connection_pool=SimpleNamespace(make_connection=lambda: connection)))
 
 
 def test_a_blocking_command_is_sent_as_it_is_and_answered():
-    line = blocking_line_on(connection := Plain())
-    assert line.ask("HSET", "a", b"\x00\xff", 1) == b"HSET a \x00\xff 1"
+    pipelined = blocking_on(connection := Plain())
+    assert pipelined.execute("HSET", "a", b"\x00\xff", 1) == b"HSET a \x00\xff 1"
     assert connection.sent == [[b"HSET a \x00\xff 1"]]
 
 
@@ -133,20 +133,20 @@ def test_a_blocking_command_is_sent_as_it_is_and_answered():
     "faults", [{"sending": [redis.ConnectionError("reset")]}, {"reading": [redis.ConnectionError("reset")]}]
 )
 def test_a_blocking_command_that_met_a_dead_connection_is_asked_once_more_on_a_new_one(faults):
-    line = blocking_line_on(connection := Plain(**faults))
-    assert line.ask("GET", "a") == b"GET a"
+    pipelined = blocking_on(connection := Plain(**faults))
+    assert pipelined.execute("GET", "a") == b"GET a"
     assert connection.disconnected == 1
 
 
 def test_a_blocking_command_fails_where_redis_stays_away():
     down = redis.ConnectionError("refused")
     with pytest.raises(redis.ConnectionError, match="refused"):
-        blocking_line_on(Plain(sending=[down, down])).ask("GET", "a")
+        blocking_on(Plain(sending=[down, down])).execute("GET", "a")
 
 
 @pytest.mark.parametrize("fault", [redis.TimeoutError("late"), redis.ResponseError("wrong type")])
 def test_a_blocking_command_that_was_answered_late_or_refused_is_not_asked_again(fault):
-    line = blocking_line_on(connection := Plain(reading=[fault]))
+    pipelined = blocking_on(connection := Plain(reading=[fault]))
     with pytest.raises(type(fault)):
-        line.ask("GET", "a")
+        pipelined.execute("GET", "a")
     assert connection.sent == [[b"GET a"]]

@@ -11,7 +11,7 @@ from schemas.errors import StoreUnavailable
 from schemas.keys import Signal, fence_key
 from schemas.log.fence import Fence
 
-NO_SEED = "redis://user:secret@127.0.0.1:1/0"
+NO_SERVER = "redis://user:secret@127.0.0.1:1/0"
 LOG = "cluster/topic"
 
 redis_signals = pytest.importorskip("adapters.redis_signals")
@@ -19,12 +19,12 @@ redis_signals = pytest.importorskip("adapters.redis_signals")
 
 def test_a_missing_redis_is_one_sentence_without_its_password():
     with pytest.raises(StoreUnavailable, match="FRESHET_REDIS") as raised:
-        redis_signals.RedisSignalStore(NO_SEED).fence(0, Signal.USERS)
+        redis_signals.RedisSignalStore(NO_SERVER).fence(0, Signal.USERS)
     assert "secret" not in str(raised.value)
 
 
 async def test_a_missing_redis_is_unavailable_to_the_reader():
-    reader = redis_signals.RedisSignalReader(NO_SEED)
+    reader = redis_signals.RedisSignalReader(NO_SERVER)
     with pytest.raises(StoreUnavailable):
         await reader.read(0, Signal.USERS, ["u:1"])
     await reader.close()
