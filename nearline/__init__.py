@@ -1,7 +1,10 @@
-"""Follows the log and keeps the signals of every partition, each event counted exactly once.
+"""Follows the log and keeps the signals of every partition. Each event counts exactly once.
 
-One PartitionWorker applies the records of one partition through a fenced processor. The Faust app (on Kafka) and the
-embedded loop (one thread) differ only in who wakes the workers. Here belong batches, fences, backoff, rebuilds and dead
-letters; what an event changes belongs to ``signals``.
-May import ``signals`` and ``schemas``. Only ``main`` asks ``deploy.wiring`` for adapters.
+The store holds a fence for each signal of a partition: the offset up to which its values are folded. A commit compares the
+stored fence with the expected one, and writes the values and the new fence in one step. Another word is checkpoint.
+
+One PartitionWorker applies the records of one partition, through a processor that commits with fences. The Faust app (on
+Kafka) and the embedded loop (one thread) run the same workers, and differ only in who wakes them. Batches, fences, backoff,
+rebuilds and dead letters belong here. How an event changes a value belongs to ``signals``.
+May import ``signals`` and ``schemas``. Only ``main`` gets adapters from ``deploy.wiring``.
 """

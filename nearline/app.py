@@ -1,8 +1,8 @@
-"""The Faust app: group membership and deliveries. The assignment decides what is applied, and from which offset.
+"""The Faust app: group membership and deliveries. ``nearline.assignment`` decides which records are applied.
 
-Faust's own offsets are not used. A worker starts at the fences, not at Kafka's committed offsets; it commits the
-fences' offsets to Kafka for lag dashboards only. The thread that fetches hands whole fetches to the partition
-workers as raw bytes, because a stream costs as much for each record as applying it.
+Faust's own offsets are not used. A worker starts after the fences, which are the stored positions of the signals. The app
+commits these offsets to Kafka for lag dashboards only. The thread that fetches hands whole fetches to the partition workers
+as raw bytes, because handling one record in a Faust stream costs as much as applying it.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from schemas.log.records import Record
 from schemas.site import topic_prefix
 
 MAX_WAITING: Final = 5_000
-"""Limit of records of one partition that are delivered and not yet applied. Above it, fetching waits."""
+"""Limit of delivered records of one partition that are not yet applied. Above it, fetching pauses."""
 FETCH_SECONDS: Final = 1.0
 FULL_SECONDS: Final = 0.005
-"""Pause before checking again whether a full worker has applied enough."""
+"""Pause between two checks whether a full worker has room again."""
 SESSION_SECONDS: Final = 6.0
-"""Time that a killed worker's partitions stand still. Kafka's brokers allow no less by default."""
+"""Time until Kafka gives the partitions of a killed worker to another one. Brokers allow no less by default."""
 
 log = structlog.get_logger()
 
@@ -83,7 +83,7 @@ class NearlineApp(faust.App):
         wanted = {(self._names[tp.topic], tp.partition): tp for tp in tps if tp.topic in self._names}
         offsets = await self._in_thread(partial(self.assignment.assign, set(wanted)))
         self._offered.set()
-        return {wanted[place]: offset for place, offset in (offsets or {}).items()}
+        return {wanted[key]: offset for key, offset in (offsets or {}).items()}
 
     def applied(self) -> Iterator[tuple[TP, int]]:
         """Yields the position of each partition that this process keeps."""
@@ -122,7 +122,7 @@ class NearlineApp(faust.App):
             await self._in_thread(self._poll)
 
     def _poll(self) -> None:
-        """Poll for POLL_SECONDS. While nothing is offered, poll every TICK_SECONDS, for commits that are due."""
+        """Poll for POLL_SECONDS. If no record is offered, poll every TICK_SECONDS, for the commits that are due."""
         end = time.monotonic() + POLL_SECONDS
         while time.monotonic() < end:
             self._offered.clear()
@@ -147,7 +147,7 @@ class NearlineApp(faust.App):
 
 
 class _Forgetful(dict[Any, Any]):
-    """Replaces Faust's map of read offsets and stays empty. Else Faust would drop records redelivered after a seek."""
+    """An always empty map of read offsets. With its own map, Faust would drop the records that come again after a seek."""
 
     def __missing__(self, key: Any) -> None:
         return None
@@ -169,9 +169,9 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,  # noqa: ASYNC109 - Faust's signature
         max_records: int | None = None,
     ) -> dict[Any, Any]:
-        """Deliver fetched records for ``timeout`` seconds, from the consumer's own thread; Faust gets none of them.
+        """Deliver fetched records for ``timeout`` seconds, on the consumer's own thread. Returns no records to Faust.
 
-        Faust would hand each fetch to another thread and each record to a stream, which takes longer than applying it.
+        Faust would hand each fetch to another thread, and each record to a stream. That takes longer than applying it.
         """
         end = time.monotonic() + (timeout or 0.0)
         while True:
@@ -183,7 +183,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
                 return {}
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        """Commit offsets for dashboards. Faust would end the worker if a broker is away; this does not."""
+        """Commit offsets for dashboards. An unavailable broker does not end the worker, unlike in Faust."""
         assigned = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
         try:
             await self._ensure_consumer().commit(
@@ -219,13 +219,13 @@ class _Consumer(driver.Consumer):
                 raise
 
     async def perform_seek(self) -> None:
-        """Open the partition workers and seek to the position of each. The fence decides, not the group's offset."""
+        """Open the partition workers, and seek to the position of each. Fences decide, not the group's offsets."""
         for tp, offset in (await self.app.assigned(set(self.assignment()))).items():
             if tp in self.assignment():
                 await self.seek(tp, offset)
 
     def _filter_committable_offsets(self, tps: Any) -> dict[TP, int]:  # noqa: ARG002 - Faust's signature
-        """Returns the offsets to acknowledge: those that the signal store has committed."""
+        """Returns the offsets that the signal store has committed, for Kafka to acknowledge."""
         return {tp: offset for tp, offset in self.app.applied() if self._should_commit(tp, offset)}
 
 

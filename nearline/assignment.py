@@ -13,7 +13,7 @@ from schemas.errors import FenceMoved, LogUnavailable, StoreUnavailable
 from schemas.log.records import Record
 
 POLL_SECONDS: Final = 0.25
-"""Limit of one round of polls, so that a rebalance never waits long for the thread."""
+"""Time limit of one round of polls. So a rebalance never waits long for the thread that applies."""
 
 log = structlog.get_logger()
 
@@ -21,8 +21,8 @@ log = structlog.get_logger()
 class Assignment:
     """All partition workers of one process.
 
-    ``offer`` is for the thread that fetches, ``position`` and ``release`` are for the event loop. All else is for the
-    one thread that applies.
+    The thread that fetches calls ``offer``. The event loop calls ``position`` and ``release``. The one thread that applies
+    calls the other methods.
     """
 
     def __init__(self, dependencies: WorkerDependencies) -> None:
@@ -44,17 +44,20 @@ class Assignment:
         return worker
 
     def position(self, topic: str, partition: int) -> int | None:
-        """Returns the offset before which everything is committed; None if it is not known."""
+        """Returns the offset before which all records are committed; None if the fences have not been read."""
         worker = self._workers.get((topic, partition))
-        return worker.next if worker is not None and worker.opened else None
+        return worker.position if worker is not None and worker.opened else None
 
     def assign(self, partitions: set[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """Keep exactly these partitions. Returns, for each, the offset at which deliveries begin.
+        """Keep exactly these partitions. Returns, for each, the offset at which deliveries begin. Raises LogReplaced.
 
-        A worker reads everything before that offset by itself. A partition that cannot be opened yet is left out:
-        its worker reads what is missing before the first delivery. Raises LogReplaced.
+        A worker reads all records before that offset by itself. A partition that cannot be opened yet is left out of the
+        result. Its worker reads by itself all records before the first delivered one.
         """
-        self._workers = {place: PartitionWorker(*place, self._dependencies) for place in sorted(partitions)}
+        self._workers = {
+            (topic, partition): PartitionWorker(topic, partition, self._dependencies)
+            for topic, partition in sorted(partitions)
+        }
         self._count_partitions()
         for worker in self.workers:
             worker.log_id = self._log_ids.get(worker.topic)
@@ -67,8 +70,8 @@ class Assignment:
         return {(worker.topic, worker.partition): worker.target for worker in self.workers if worker.opened}
 
     def release(self, partitions: set[tuple[str, int]]) -> None:
-        """Stop keeping these partitions. What is applied is committed; the next process applies the rest."""
-        self._workers = {place: worker for place, worker in self._workers.items() if place not in partitions}
+        """Stop keeping these partitions. The next process continues after the committed fences."""
+        self._workers = {key: worker for key, worker in self._workers.items() if key not in partitions}
         self._count_partitions()
 
     def poll(self) -> bool:

@@ -1,4 +1,4 @@
-"""Dead letters: the worker writes a record that it cannot apply there, confirmed, before it passes the offset."""
+"""Dead letters: records that a worker cannot apply. The worker continues only after the letter is confirmed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A signal store in memory, for a fold that is compared with the stored signals."""
+"""A signal store in memory. ``nearline.verify`` folds into it, and compares the result with the stored signals."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from schemas.errors import FenceMoved
 from schemas.log.fence import Fence
 
-Place = tuple[int, str]
+PartitionSignal = tuple[int, str]
+"""A partition and the name of a signal."""
 
 
 class InMemorySignalStore:
     """A SignalStore for one thread. Its values end with the process."""
 
     def __init__(self) -> None:
-        self._values: dict[Place, dict[str, bytes]] = {}
-        self._fences: dict[Place, Fence] = {}
+        self._values: dict[PartitionSignal, dict[str, bytes]] = {}
+        self._fences: dict[PartitionSignal, Fence] = {}
 
     def fence(self, partition: int, signal: str) -> Fence | None:
         """Returns the fence, or None."""

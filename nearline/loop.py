@@ -1,7 +1,7 @@
-"""The embedded loop: one thread keeps every partition of every topic of facts.
+"""The embedded loop: one thread keeps the signals of every partition of the topics of events, items and users.
 
-It sleeps until the log's writer in this process wakes it. A few dozen times a second it also looks for records that
-other processes have written.
+The loop sleeps until the log's writer in this process wakes it. It also polls every POLL_SECONDS, for records that other
+processes have written.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from schemas.log import topics
 from schemas.ports import Clock, LogReader, SignalStore
 
 POLL_SECONDS: Final = 0.025
-"""The longest sleep between two polls."""
+"""Maximum sleep between two polls."""
 
 log = structlog.get_logger()
 
 
 class FollowedLog(LogReader, Protocol):
-    """A log that reads the ends of all partitions at once, cheaply."""
+    """A log that returns the ends of all partitions in one cheap read."""
 
     def ends(self) -> dict[tuple[str, int], int]:
         """Returns the offset after the last one, for each topic and partition with records. Raises LogUnavailable."""
@@ -63,14 +63,14 @@ class EmbeddedLoop:
             self._polled = False
 
     def poll(self) -> bool:
-        """Poll each partition once. True if more records can be applied at once."""
+        """Poll each worker once. Returns True if more records can be applied at once."""
         try:
             ends = self._reader.ends()
             unfinished = [self._poll(worker, ends) for worker in self._workers]
         except LogUnavailable as error:
             return self._not_polled(error)
         except LogReplaced as error:
-            # Nothing in memory may outlive its log.
+            # New workers drop all memory of the old log.
             self._workers = [self._worker(worker.topic, worker.partition) for worker in self._workers]
             return self._not_polled(error)
         for gauge, worker in zip(self._lag_gauges, self._workers, strict=True):
@@ -83,11 +83,11 @@ class EmbeddedLoop:
         self._woken.set()
 
     def caught_up(self) -> bool:
-        """True if every partition had reached its end at the last poll. For any thread."""
-        return self._polled and all(worker.caught_up for worker in self._workers)
+        """True if every worker had caught up at the last poll. For any thread."""
+        return self._polled and all(worker.caught_up() for worker in self._workers)
 
     def lag(self) -> int:
-        """Returns the number of records on the log at the last poll that are not yet applied. For any thread."""
+        """Returns the number of records that were not yet applied at the last poll. For any thread."""
         return sum(worker.lag for worker in self._workers)
 
     def _worker(self, topic: str, partition: int) -> PartitionWorker:

@@ -31,14 +31,14 @@ from schemas.errors import FreshetError, PortInUse, ServerMissing, StoreUnavaila
 from schemas.settings import read_settings
 
 START_SECONDS: Final = 20.0
-"""Limit of the time that a worker waits for servers that start beside it."""
+"""Time that a worker waits at its start for servers that are starting too."""
 
 log = structlog.get_logger()
 
 
 def run() -> NoReturn:
     """Keep the signals until the process is ended. A failure to start prints one sentence."""
-    # Folding shares the interpreter with heartbeats and deliveries: switch threads more often than every 5 ms.
+    # Switch threads more often than every 5 ms, because folding shares the interpreter with heartbeats and deliveries.
     sys.setswitchinterval(0.001)
     # Folded values have no cycles. Searching many objects for cycles costs time and delays events.
     gc.set_threshold(2_000, 25, 1_000)
@@ -51,7 +51,7 @@ def run() -> NoReturn:
     except FreshetError as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(1) from None
-    # Else they make and discard several debug records for each event.
+    # At a lower level these libraries make and discard several debug records for each event.
     for name in ("aiokafka", "faust", "mode"):
         logging.getLogger(name).setLevel(logging.WARNING)
     worker = faust.Worker(app, loglevel="WARNING", redirect_stdouts=False, quiet=True)
@@ -88,9 +88,9 @@ def _archive_reader(config: NearlineConfig, opened: Dependencies) -> ArchiveRead
 
 
 def _restart(reason: str) -> NoReturn:
-    """Restart the program in this process, because the records in Faust's queues are of a log that is gone.
+    """Restart the program in this process, because Faust's queues hold records of a log that no longer exists.
 
-    It is safe at any moment, as a ``kill -9`` is: the fences hold all that counts.
+    A restart is safe at any moment, like a ``kill -9``, because the fences are stored with the values.
     """
     log.warning("worker_restarts", reason=reason)
     sys.stdout.flush()

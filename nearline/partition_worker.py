@@ -1,9 +1,9 @@
-"""The worker of one partition: applies each of its records once, in order, from the fence on.
+"""The worker of one partition: applies each record once, in order, beginning after the fence.
 
-Faust and the embedded loop use the same worker. They differ in who wakes it: the Faust app offers the records that
-Kafka delivers, the embedded loop tells it where the log ends. Only the worker's position counts. It skips a record
-before its position, and it reads from the log what is missing before an offered record or before the log's end. So
-no rebalance, duplicate or late delivery can lose a record or apply it twice.
+The fence is the stored position of a signal (``nearline.processor``). Faust and the embedded loop use the same worker. The
+Faust app offers it the records that Kafka delivers. The embedded loop sets ``target``, the end of the log. The worker's own
+position decides in both cases: it skips an offered record before its position, and it reads missing records from the log
+by itself. So no rebalance, duplicate or late delivery can lose a record or apply it twice.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from schemas.log.records import Record
 from schemas.ports import Clock, LogReader, SignalStore
 
 BATCH_RECORDS: Final = 1_000
-"""Limit of records that one worker applies in a poll, before the next worker is polled."""
+"""Limit of records that one worker applies in one poll. Then the next worker is polled."""
 TICK_SECONDS: Final = 0.1
-"""How often an idle worker checks whether a commit is due, unless its caller says otherwise."""
+"""Default pause between two checks of an idle worker whether a commit is due."""
 FIRST_BACKOFF_SECONDS: Final = 0.05
-"""Pause after a first failure. It doubles with each further failure, up to LAST_BACKOFF_SECONDS."""
+"""Pause after the first failure. Each further failure doubles it, up to LAST_BACKOFF_SECONDS."""
 LAST_BACKOFF_SECONDS: Final = 1.0
 """The longest pause after a failure."""
 
@@ -50,7 +50,7 @@ class WorkerDependencies(NamedTuple):
 class PartitionWorker:
     """Keeps the signals of one partition of one topic.
 
-    ``offer`` and ``invalidate`` may be called from any thread, all else from the thread that applies.
+    ``offer`` and ``invalidate`` may be called from any thread. All other methods are for the one thread that applies.
     """
 
     def __init__(
@@ -59,12 +59,12 @@ class PartitionWorker:
         self.topic, self.partition = topic, partition
         self._dependencies, self._tick_seconds = dependencies, tick_seconds
         self.log_id: str | None = None
-        self.next = 0
-        """The next offset to apply; all records before it are committed to ``users`` or the view."""
+        self.position = 0
+        """Next offset to apply. All records before it are committed to ``users`` or to the views."""
         self.target = 0
-        """The worker reads the log by itself up to this offset: the log's end as last seen; its caller may set it."""
+        """Offset up to which the worker reads the log by itself: the last known end of the log. The caller may set it."""
         self.lag = 0
-        """The number of offsets before ``target`` that were not applied yet at the end of the last poll."""
+        """Number of offsets from the position to ``target``, at the end of the last poll."""
         self._begin = 0
         self._offered: deque[Record] = deque()
         self._pending: deque[Record] = deque()
@@ -78,7 +78,7 @@ class PartitionWorker:
 
     @property
     def waiting(self) -> int:
-        """The number of records offered and not yet applied."""
+        """Number of records that were offered and are not yet applied."""
         return len(self._offered) + len(self._pending)
 
     @property
@@ -86,27 +86,26 @@ class PartitionWorker:
         """True if the fences have been read."""
         return self._processor is not None
 
-    @property
     def caught_up(self) -> bool:
-        """True if the worker has reached the log's end, and has committed all signals there since its last failure."""
+        """True if the worker has reached the log's end and has committed all signals since its last failure."""
         return self._flushed and self.lag == 0
 
     def offer(self, record: Record) -> None:
-        """Take a delivered record, in any order."""
+        """Take a delivered record. Records may come in any order."""
         self._offered.append(record)
 
     def invalidate(self) -> None:
-        """Make the worker read the fences again before it applies anything else."""
+        """Make the worker read the fences again before it applies another record."""
         self._invalidated = True
 
     def poll(self) -> bool:
-        """Apply the next records. True if more can be applied at once. Raises LogReplaced."""
+        """Apply the next records. Returns True if more records can be applied at once. Raises LogReplaced."""
         unfinished = self._poll(self._dependencies.clock())
-        self.lag = max(0, self.target - self.next)
+        self.lag = max(0, self.target - self.position)
         return unfinished
 
     def open(self) -> None:
-        """Read the fences, unless they are known. Raises StoreUnavailable, LogUnavailable, LogReplaced, FenceMoved."""
+        """Read the fences, unless they have been read. Raises StoreUnavailable, LogUnavailable, LogReplaced, FenceMoved."""
         if self._invalidated:
             self._invalidated = False
             self._processor = None
@@ -116,7 +115,7 @@ class PartitionWorker:
         if self.log_id not in (None, log_id):
             raise LogReplaced(f"the log of {self.topic} was {self.log_id} and is {log_id} now")
         self.log_id = log_id
-        # The fences are read before the log's end: another worker may advance meanwhile, and no record is lost then.
+        # Read the fences before the log's end. Else a fence that another worker moves could be past the end that was read.
         fences = {signal: self._dependencies.store.fence(self.partition, signal) for signal in SIGNALS[self.topic]}
         self._begin, self.target = self._dependencies.reader.bounds(self.topic, self.partition)
         for signal, fence in fences.items():
@@ -124,7 +123,7 @@ class PartitionWorker:
         processor = processor_for(
             self.topic, self.partition, log_id, self._dependencies.store, self._dependencies.dead_letters
         )
-        self.next = processor.resume()
+        self.position = processor.resume()
         self._archived = None
         self._processor = processor
 
@@ -148,7 +147,7 @@ class PartitionWorker:
         return self._paused_until <= now and (self._processor is None or self._behind() or bool(self._pending))
 
     def _reset_if_stale(self, signal: str, fence: Fence | None, log_id: str) -> None:
-        """Remove a signal's values if they come from another log, or from records that this log has lost."""
+        """Remove the values of a signal if they come from another log, or from records that are not on this log."""
         if fence is None or (fence.log_id == log_id and fence.offset < self.target):
             return
         log.warning(
@@ -160,24 +159,27 @@ class PartitionWorker:
     def _advance(self, now: float) -> None:
         assert self._processor is not None
         self._sort_offered()
-        if self._pending and self._pending[0].offset == self.next:
+        if self._pending and self._pending[0].offset == self.position:
             self._apply_pending(self._processor, now)
         elif self._behind():
             self._apply_missing(self._processor, now)
         else:
             self._processor.tick(now)
-        self._flushed |= self.next >= self.target and self._processor.flushed
+        self._flushed |= self.position >= self.target and self._processor.flushed
 
     def _sort_offered(self) -> None:
-        """Keep offered records that continue the pending ones. The log gives the others again if they are missing."""
+        """Move offered records to the pending ones, in ascending order of offsets. Skip the others.
+
+        The worker reads a skipped record from the log if it needs it.
+        """
         skipped = 0
         while self._offered:
             record = self._offered.popleft()
-            if record.offset < self.next or (self._pending and record.offset <= self._pending[-1].offset):
+            if record.offset < self.position or (self._pending and record.offset <= self._pending[-1].offset):
                 skipped += 1
             else:
                 self._pending.append(record)
-        while self._pending and self._pending[0].offset < self.next:
+        while self._pending and self._pending[0].offset < self.position:
             self._pending.popleft()
             skipped += 1
         if skipped:
@@ -187,12 +189,12 @@ class PartitionWorker:
         return self.opened and not self._invalidated and not self.waiting and not self._behind()
 
     def _behind(self) -> bool:
-        return self.next < max(self.target, self._pending[0].offset if self._pending else 0)
+        return self.position < max(self.target, self._pending[0].offset if self._pending else 0)
 
     def _apply_pending(self, processor: Processor, now: float) -> None:
         records: list[Record] = []
         for record in islice(self._pending, BATCH_RECORDS):
-            if record.offset != self.next + len(records):
+            if record.offset != self.position + len(records):
                 break
             records.append(record)
         self._apply(processor, records, now)
@@ -200,24 +202,24 @@ class PartitionWorker:
             self._pending.popleft()
 
     def _apply_missing(self, processor: Processor, now: float) -> None:
-        """Apply records that were not offered, from the archive or the log, up to those that were."""
+        """Apply the records before the pending ones, or before ``target``. They come from the archive or the log."""
         end = self._pending[0].offset if self._pending else self.target
-        if self.next < self._begin:
+        if self.position < self._begin:
             self._apply(processor, self._read_archive(), now)
             return
         records = self._dependencies.reader.read(
-            self.topic, self.partition, self.next, min(BATCH_RECORDS, end - self.next)
+            self.topic, self.partition, self.position, min(BATCH_RECORDS, end - self.position)
         )
         reached = not records or records[-1].offset >= end
         self._apply(processor, [record for record in records if record.offset < end] if reached else records, now)
         if reached:
-            self.next = end  # offsets without records: markers of transactions, or compacted away
+            self.position = end  # offsets without records: transaction markers, or removed by compaction
 
     def _apply(self, processor: Processor, records: Sequence[Record], now: float) -> None:
         if not records:
             return
         processor.process(records, now)
-        self.next = records[-1].offset + 1
+        self.position = records[-1].offset + 1
         self._applied.inc(len(records))
         if self.topic == topics.EVENTS:
             committed = self._dependencies.clock()
@@ -225,20 +227,23 @@ class PartitionWorker:
                 metrics.EVENT_TO_SIGNAL.observe(max(0.0, committed - record.timestamp_ms / 1_000))
 
     def _read_archive(self) -> list[Record]:
-        """The next records that retention has removed; past the archive's last, the position moves to the log's begin."""
+        """Returns the next archived records, which retention has removed from the log.
+
+        After the last of them, the position moves to the first offset of the log.
+        """
         if self._archived is None:
             log.warning(
-                "behind_retention", topic=self.topic, partition=self.partition, next=self.next, begin=self._begin
+                "behind_retention", topic=self.topic, partition=self.partition, next=self.position, begin=self._begin
             )
-            self._archived = self._dependencies.archive(self.topic, self.partition, self.next, self._begin)
-        records = [record for record in islice(self._archived, BATCH_RECORDS) if record.offset >= self.next]
+            self._archived = self._dependencies.archive(self.topic, self.partition, self.position, self._begin)
+        records = [record for record in islice(self._archived, BATCH_RECORDS) if record.offset >= self.position]
         metrics.ARCHIVED.labels(self.topic).inc(len(records))
-        missing = (records[0].offset if records else self._begin) - self.next
+        missing = (records[0].offset if records else self._begin) - self.position
         if missing:
-            log.error("records_missing", topic=self.topic, partition=self.partition, first=self.next, count=missing)
+            log.error("records_missing", topic=self.topic, partition=self.partition, first=self.position, count=missing)
             metrics.MISSING.labels(self.topic).inc(missing)
         if not records:
-            self.next = self._begin
+            self.position = self._begin
         return records
 
     def _start_over(self, reason: str) -> None:

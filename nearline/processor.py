@@ -1,8 +1,9 @@
-"""The fenced processor: folds one partition's records into its signals, each event exactly once.
+"""The fenced processor: folds the records of one partition into its signals, each event exactly once.
 
-A commit writes the changed values and the new fence in one step. It fails if the stored fence is not the one that this
-processor wrote last: then another writer has committed. The processor drops its memory, reads the fence again, and
-continues after it. Nothing here knows Faust, Redis, Kafka or SQLite.
+A fence is the stored position of a signal: the offset of the last event that its values contain. Another word for it is
+checkpoint. A commit writes the changed values and the new fence in one step. It fails if the stored fence is not the one
+that this processor wrote last, because then another writer has committed. The processor then drops its memory, reads the
+fence again, and continues after it. No code here depends on Faust, Redis, Kafka or SQLite.
 """
 
 from __future__ import annotations
@@ -30,20 +31,23 @@ V = TypeVar("V")
 View = TypeVar("View", Item, Profile)
 
 HOT_BYTES: Final = 4 * 1_048_576
-"""Limit of the decoded values in memory for each partition and signal, by packed size. Decoded they are 7 times as big.
+"""Limit of the values in memory for each partition and signal, by encoded size. Decoded, they take 7 times as much.
 
-After each HOT_BYTES / 2 of commits, only the values written since the last such moment stay in memory. If those exceed
-the limit by themselves, none stays.
+The cache is trimmed whenever HOT_BYTES / 2 have been committed. A trimming keeps only the values that were written since
+the last trimming. If these exceed HOT_BYTES, it keeps none.
 """
 MAX_WAITING_TRANSITIONS: Final = 8_000
-"""Most transitions that wait for ``aggregates``; at this number they are folded and committed before they are due."""
+"""Limit of transitions that wait for ``aggregates``. At this number they are folded and committed at once."""
 BACKLOG_BATCH: Final = 500
-"""A batch of this many records shows that the partition is behind."""
+"""A batch with at least this many records shows that the partition is behind."""
 BACKLOG_DELAY_SECONDS: Final = 5.0
-"""How much later ``aggregates`` may be committed while behind. A commit of more events writes fewer counters for each."""
+"""Extra delay of a commit of ``aggregates`` while the partition is behind.
 
-_GOLDEN: Final = (math.sqrt(5) - 1) / 2
-"""The fractional parts of its multiples are spread evenly, however many there are."""
+A commit of many events writes fewer counters for each event.
+"""
+
+_GOLDEN_RATIO: Final = (math.sqrt(5) - 1) / 2
+"""The fractional parts of its multiples are spread evenly over 0 to 1, for any number of multiples."""
 
 SIGNALS: Final = {
     topics.EVENTS: (Signal.USERS, Signal.AGGREGATES),
@@ -58,20 +62,20 @@ class Processor(Protocol):
 
     @property
     def flushed(self) -> bool:
-        """True if every signal has committed all that was applied."""
+        """True if every signal has committed all applied records."""
 
     def resume(self) -> int:
-        """Drops all that is in memory. Returns the first offset to read, by the fences."""
+        """Drop the memory and read the fences. Returns the first offset to read."""
 
     def process(self, records: Sequence[Record], now: float) -> None:
-        """Apply consecutive records and commit what is due; raises FenceMoved, StoreUnavailable."""
+        """Apply consecutive records, and make the commits that are due. Raises FenceMoved, StoreUnavailable."""
 
     def tick(self, now: float) -> None:
-        """Commit what is due, without new records."""
+        """Make the commits that are due, without new records."""
 
 
 class SignalState(Generic[V]):
-    """One signal's values of one partition: a cache of the store, the uncommitted changes, and the fence."""
+    """The values of one signal in one partition: a cache of the store, the uncommitted changes, and the fence."""
 
     def __init__(
         self,
@@ -90,14 +94,15 @@ class SignalState(Generic[V]):
         self._written = 0
         self._fence: Fence | None = None
         self.applied = -1
+        """Offset of the last event that the values in memory contain; -1 for none."""
 
     @property
     def committed(self) -> int:
-        """The fence's offset, as last read or written; -1 for none."""
+        """Offset of the fence that was last read or written: the last event in the store; -1 for none."""
         return self._fence.offset if self._fence else -1
 
     def open(self) -> None:
-        """Drop all that is in memory and read the fence. Values of another log are removed from the store."""
+        """Drop the memory and read the fence. If the stored values come from another log, remove them."""
         self._values.clear()
         self._dirty.clear()
         self._hot.clear()
@@ -110,8 +115,8 @@ class SignalState(Generic[V]):
         self.applied = self.committed
 
     def fetch(self, keys: Iterable[str]) -> None:
-        """Read those of these values that are not in memory, in one read."""
-        # Not a difference of sets, which would visit every value in memory.
+        """Read into memory the values that it lacks of these keys, in one read."""
+        # A difference of sets would visit every value in memory.
         missing = [key for key in keys if key not in self._values]
         if missing:
             stored = self._store.load(self._partition, self._signal, missing)
@@ -126,7 +131,7 @@ class SignalState(Generic[V]):
         self._dirty[key] = None
 
     def change(self, changes: Iterable[tuple[AggregateKind, Mapping[str, Sequence[Any]]]]) -> None:
-        """Fold what ``aggregates.changes`` yields into the counters. After an exception the state must be opened again."""
+        """Fold the changes that ``aggregates.changes`` yields into the counters. After an exception, ``open`` again."""
         changes_by_kind, values = list(changes), self._values
         self.fetch([key for _, changes_by_key in changes_by_kind for key in changes_by_key])
         for kind, changes_by_key in changes_by_kind:
@@ -155,7 +160,8 @@ class SignalState(Generic[V]):
 class EventProcessor:
     """Folds a partition of the events topic into ``users`` (every batch) and ``aggregates`` (when due).
 
-    The transitions for ``aggregates`` wait until they are due, because a user's next answer must not wait for them.
+    ``users`` is committed first, because the next answer to a user depends on it. Transitions wait in memory until a commit
+    of ``aggregates`` is due.
     """
 
     def __init__(
@@ -171,24 +177,27 @@ class EventProcessor:
         self._store, self._partition = store, partition
         self._dead_letters = dead_letters
         self._flush_seconds = flush_seconds
-        # Each partition has its own moment of every second. Else all would delay the users' own events at once.
-        self._flush_phase = flush_seconds * (partition * _GOLDEN % 1.0)
+        # Each partition flushes at its own phase of a second. If all flushed at once, they would delay events of users.
+        self._flush_phase = flush_seconds * (partition * _GOLDEN_RATIO % 1.0)
         self._due = 0.0
 
     @property
     def flushed(self) -> bool:
-        """True if ``aggregates``, which are committed after ``users``, are committed too."""
+        """True if ``aggregates`` has committed all applied events. It is committed after ``users``."""
         return self._counters.applied == self._counters.committed
 
     def resume(self) -> int:
-        """Read both fences. Returns the first offset to read, after the older one."""
+        """Drop the memory and read both fences. Returns the offset after the fence that is further behind."""
         self._users.open()
         self._counters.open()
         self._waiting.clear()
         return min(self._users.applied, self._counters.applied) + 1
 
     def process(self, records: Sequence[Record], now: float) -> None:
-        """Fold consecutive records, then commit; ``aggregates`` first if ``users`` is about to drop entries that they need."""
+        """Fold consecutive records and commit ``users``, then ``aggregates`` if due.
+
+        If ``users`` will drop entries that ``aggregates`` has not read, ``aggregates`` is committed first.
+        """
         events = [(record.offset, event) for record in records if (event := self._decoded(record)) is not None]
         self._fetch_users({event.subject for _, event in events})
         flush_early = False
@@ -208,13 +217,13 @@ class EventProcessor:
             self._flush(now)
 
     def tick(self, now: float) -> None:
-        """Flush ``aggregates`` if they are due, or if many events wait, as there is nothing else to do."""
+        """Flush ``aggregates`` if a commit is due, or if many events wait, because the worker is idle now."""
         if self._is_due(now) or len(self._waiting) >= BACKLOG_BATCH:
             self._flush(now)
 
-    def _is_due(self, now: float, patience: float = 0.0) -> bool:
-        # A clock that was set back makes them due too.
-        return not self._due - self._flush_seconds <= now < self._due + patience
+    def _is_due(self, now: float, delay: float = 0.0) -> bool:
+        # If the clock was set back, a commit is due too.
+        return not self._due - self._flush_seconds <= now < self._due + delay
 
     def _decoded(self, record: Record) -> LoggedEvent | None:
         if record.offset <= min(self._users.applied, self._counters.applied):
@@ -222,13 +231,13 @@ class EventProcessor:
         try:
             return decode_event(record.value, record.timestamp_ms)
         except Undecodable as error:
-            # A record at or before the fence of users has been refused before.
+            # If the fence of users is past the record, its dead letter was written before.
             if record.offset > self._users.applied:
                 self._dead_letters(record, str(error))
             return None
 
     def _fetch_users(self, subjects: set[str]) -> None:
-        """Read these users. Raises FenceMoved if one is past the fence: another writer wrote it, and would be miscounted."""
+        """Read the values of these users. Raises FenceMoved if a value is past the fence, because another writer wrote it."""
         self._users.fetch(subjects)
         if any(self._users[subject].offset > self._users.applied for subject in subjects):
             raise FenceMoved(self._partition, Signal.USERS, self._store.fence(self._partition, Signal.USERS))
@@ -243,7 +252,7 @@ class EventProcessor:
         return before, after
 
     def _needs_early_flush(self, event: LoggedEvent, after: users.UserValue) -> bool:
-        """True if ``aggregates`` must be committed before ``users``, which is about to drop entries that they need."""
+        """True if ``users`` will drop entries that ``aggregates`` has not read. Then ``aggregates`` is committed first."""
         return users.removes_history(event) or users.will_drop_unread(after, self._counters.committed, HISTORY)
 
     def _flush(self, now: float) -> None:
@@ -255,7 +264,7 @@ class EventProcessor:
 
 
 class UpsertProcessor(Generic[View]):
-    """Folds a partition of the items or users topic into its view."""
+    """Folds a partition of the items or users topic into views: the current items, or attributes of users."""
 
     def __init__(
         self,
@@ -282,11 +291,11 @@ class UpsertProcessor(Generic[View]):
 
     @property
     def flushed(self) -> bool:
-        """Always true: each batch is committed whole."""
+        """Always true, because ``process`` commits all records of a batch."""
         return True
 
     def resume(self) -> int:
-        """Read the fence. Returns the first offset to read."""
+        """Drop the memory and read the fence. Returns the first offset to read."""
         self._views.open()
         return self._views.applied + 1
 
@@ -299,7 +308,7 @@ class UpsertProcessor(Generic[View]):
         self._views.commit()
 
     def tick(self, now: float) -> None:
-        """Does nothing: each batch is committed at once."""
+        """Do nothing, because ``process`` commits each batch."""
 
     def _apply(self, record: Record) -> None:
         try:

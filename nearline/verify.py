@@ -1,7 +1,8 @@
-"""Folds the log again, in one thread and in memory, and compares every stored value byte for byte.
+"""Folds the log again, in one thread and in memory, and compares every stored value with the result, byte for byte.
 
-It works under traffic. Each signal is compared at its fence. If a worker commits while the values are read, the fold
-goes on record by record to the later fence. A stored value is right if it equals the fold at any moment in between.
+It works under traffic. Each signal is compared as of its fence, the stored offset up to which its values are folded. If a
+worker commits while the values are read, the fold continues record by record up to the later fence. A stored value is
+right if it equals the fold at any offset in between.
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ class _Fold:
         self._now = 0.0
 
     def differing(self, snapshots: Iterable[_Snapshot]) -> dict[str, set[str]]:
-        """Returns, for each signal, the keys whose stored value equals the fold at no moment between its two fences."""
+        """Returns, for each signal, the keys whose stored value equals the fold at no offset between its two fences."""
         waiting = sorted((snapshot for snapshot in snapshots if snapshot.before is not None), key=_Snapshot.first)
         wrong: dict[str, set[str]] = {}
         begun: list[_Snapshot] = []
@@ -192,4 +193,4 @@ class _Fold:
 
 
 def _pass_over(record: Record, reason: str) -> None:
-    """Does nothing: the worker wrote the dead letter when it met the record."""
+    """Do nothing, because the worker wrote the dead letter when it first read the record."""

@@ -1,6 +1,6 @@
 """Checks every few seconds whether the log and the store are still those that the partition workers follow.
 
-It has its own thread and reader, so that its requests never delay an event. It changes nothing itself.
+It has its own thread and reader, so that its requests never delay an event. It writes nothing to the log or the store.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Watch:
         try:
             self._check([worker for worker in workers if worker.opened])
         except (LogUnavailable, StoreUnavailable) as error:
-            # Without an answer nothing is concluded. The workers meet the failure themselves.
+            # Without an answer the watch concludes nothing. The workers handle the failure themselves.
             log.warning("watch_failed", error=str(error))
             metrics.RETRIES.labels("watch").inc()
 
@@ -46,8 +46,8 @@ class Watch:
             if worker.log_id != ids[worker.topic]:
                 raise LogReplaced(f"the log of {worker.topic} was {worker.log_id} and is {ids[worker.topic]} now")
         for worker in workers:
-            # The position is read first: the log and the fence may advance meanwhile, but never fall behind it.
-            position = worker.next
+            # Read the position first. Then the log and the fences can only be ahead of it, unless they went back.
+            position = worker.position
             _, end = self._reader.bounds(worker.topic, worker.partition)
             metrics.LAG.labels(worker.topic, str(worker.partition)).set(max(0, end - position))
             if end < position or self._went_back(worker, position):

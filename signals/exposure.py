@@ -1,8 +1,8 @@
-"""``exp`` counters: an item's impressions and the interactions attributed to them, by position in the list.
+"""``exp`` counters: an item's impressions and the responses to them, by position in the list.
 
-An ``impression`` event names the items shown, in order, from its ``position`` on. An interaction that names its
-``recommendation_id`` and ``position`` is attributed to an impression; serving calls it an answer. If an attributed
-interaction is retracted, it no longer counts. The impression still counts.
+An ``impression`` event names the items shown, in order, from its ``position`` on. A response is an interaction that names
+the ``recommendation_id`` and the ``position`` of an impression. A retracted response no longer counts, but its impression
+does.
 
 Serving reads clicks over expected clicks: a position examined half as often as the first counts half an impression
 (Zhang, Jones, "Comparing click logs and editorial labels for training query rewriting", QLWA at WWW 2007).
@@ -37,15 +37,15 @@ class ExposureCounters(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 def collect(transitions: Iterable[Transition], changes: Changes) -> None:
-    """Adds each impression to the items that it shows, and each attributed interaction to its item, until it is retracted."""
+    """Adds each impression to the items that it shows, and each response to its item, until it is retracted."""
     for transition in transitions:
         for removed in transition.retracted:
             if removed.position is not None:
-                changes[removed.item].append(Retraction(_attributed(removed)))
+                changes[removed.item].append(Retraction(_response(removed)))
         entry, event = transition.entry, transition.event
         if entry is not None:
             if entry.position is not None and entry.type not in NEGATIVE:
-                changes[entry.item].append(_attributed(entry))
+                changes[entry.item].append(_response(entry))
         elif event.type == SHOWN and transition.offset in transition.shown:
             _show(event, changes)
 
@@ -86,7 +86,7 @@ def _show(event: LoggedEvent, changes: Changes) -> None:
         changes[item].append((_name(SHOWN, position), amount))
 
 
-def _attributed(entry: Entry) -> tuple[str, float]:
+def _response(entry: Entry) -> tuple[str, float]:
     return _name(entry.type, entry.position or 0), entry.at / HALF_LIFE
 
 

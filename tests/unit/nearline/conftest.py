@@ -1,4 +1,4 @@
-"""Logs made of lists, and stores that fail when told to."""
+"""Logs made of lists, and stores that fail on request."""
 
 from __future__ import annotations
 
