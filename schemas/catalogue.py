@@ -6,12 +6,14 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from schemas.errors import Undecodable
 from schemas.events import Id, ZonedTime
 
 Label = Annotated[str, Field(min_length=1, max_length=128)]
+WebAddress = Annotated[str, StringConstraints(max_length=2_048, pattern=r"^https?://[^\s\x00-\x1f\x7f-\x9f]+$")]
+"""An absolute address of the web; a page may show it as a link or an image."""
 Attributes = Annotated[dict[str, Any], Field(max_length=128)]
 
 MAX_DEPTH: Final = 32
@@ -28,6 +30,8 @@ class ItemFields(BaseModel):
     categories: Annotated[list[Label], Field(max_length=64)] | None = None
     tags: Annotated[list[Label], Field(max_length=128)] | None = None
     price: Annotated[float, Field(ge=0, strict=True)] | None = None
+    url: WebAddress | None = None
+    image_url: WebAddress | None = None
     published_at: ZonedTime | None = None
     hidden: Annotated[bool, Field(strict=True)] | None = None
     available_from: ZonedTime | None = None
@@ -70,6 +74,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     categories: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     price: float | None = None
+    url: str | None = None
+    image_url: str | None = None
     published_at: datetime | None = None
     hidden: bool = False
     available_from: datetime | None = None

@@ -25,6 +25,8 @@ _ITEM: Final = {
     "categories": ["Puzzle"],
     "tags": ["co-op", "first-person"],
     "price": 9.99,
+    "url": "https://shop.example/portal-2",
+    "image_url": "https://shop.example/portal-2.jpg",
     "published_at": "2011-04-19T00:00:00Z",
     "attributes": {"developer": "Valve", "platforms": ["PC"]},
 }

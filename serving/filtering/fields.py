@@ -25,7 +25,18 @@ Text = str | bool
 """A value that is compared for equality: a case-folded text, or true or false."""
 
 _OWN: Final = frozenset(
-    {"title", "description", "categories", "tags", "price", "published_at", "available_from", "available_until"}
+    {
+        "title",
+        "description",
+        "categories",
+        "tags",
+        "price",
+        "url",
+        "image_url",
+        "published_at",
+        "available_from",
+        "available_until",
+    }
 )
 _COLUMNS: Final = 64
 """Number of cached columns; the least recently used are dropped, and rebuilt at their next use."""

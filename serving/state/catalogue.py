@@ -22,7 +22,17 @@ from serving.state.text_index import TextIndex
 from signals.bloom import hash_of
 
 _START: Final = 1_024
-_PUBLIC_FIELDS: Final = ("title", "description", "categories", "tags", "price", "published_at", "attributes")
+_PUBLIC_FIELDS: Final = (
+    "title",
+    "description",
+    "categories",
+    "tags",
+    "price",
+    "url",
+    "image_url",
+    "published_at",
+    "attributes",
+)
 _ENCODER: Final = msgspec.json.Encoder()
 _COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
     "listed": (False, np.bool_),

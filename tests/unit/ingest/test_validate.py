@@ -159,6 +159,9 @@ def test_a_patch_keeps_its_nulls_and_nothing_that_was_not_said(noon):
         ({"attributes": {"a": math.nan}}, "attributes.a"),
         ({"attributes": nested(9)}, "attributes" + ".a" * 8),
         ({"item_id": "other"}, "item_id"),
+        ({"url": "shop.example/portal-2"}, "url"),
+        ({"image_url": "javascript:alert(1)"}, "image_url"),
+        ({"image_url": "https://shop.example/" + "x" * 2_048}, "image_url"),
     ],
 )
 def test_items_and_patches_are_held_to_the_same_fields(noon, fields, field):

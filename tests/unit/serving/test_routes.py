@@ -6,11 +6,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from schemas.catalogue import Profile, encode_view
+from schemas.catalogue import Item, Profile, encode_view
 from schemas.http.hot_path import HotPathMiddleware
 from schemas.http.problems import ProblemError
 from schemas.keys import Signal
 from serving.http.routes import build_router, recommendations_are_asked, recommendations_endpoint
+from serving.service.item_views import item_view
+from serving.state.catalogue import described
 
 
 @pytest.fixture(params=["by the router", "by the short cut"])
@@ -221,6 +223,13 @@ async def test_the_together_route_lists_covisited_items(client, shop, say):
     assert (await client.get("/v1/items/none/together")).status_code == 404
     assert (await client.get("/v1/items/item-3/together?type=bought&count=2")).status_code == 200
     assert (await client.get("/v1/items/item-3/together?type=sold")).status_code == 400
+
+
+def test_an_item_has_its_address_and_image_in_its_view_and_in_answers():
+    addresses = {"url": "https://shop.example/lamp", "image_url": "https://shop.example/lamp.jpg"}
+    item = Item(item_id="lamp", **addresses)
+    assert addresses.items() <= item_view(item).items()
+    assert described(item) == addresses
 
 
 async def test_item_lists_answer(client):
