@@ -1,4 +1,4 @@
-"""Lists, shows, mends and replays dead letters. For commands, not for requests: all calls block."""
+"""Lists, shows, mends and replays dead letters. Only commands use it, because all calls block."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _APPEND_SECONDS: Final = 30.0
 
 
 class Letter(NamedTuple):
-    """A dead letter, its place on its topic, and its resolution; None while it is open."""
+    """A dead letter, its position on its topic, and its resolution; None while it is open."""
 
     token: OffsetToken
     letter: DeadLetter
@@ -33,7 +33,7 @@ class Letter(NamedTuple):
 
 
 class Replayed(NamedTuple):
-    """Where a replayed letter is on its topic. ``again``: it had been replayed before, so nothing was written."""
+    """The position of a replayed letter on its topic. If ``again``, an earlier replay wrote it, and nothing was written now."""
 
     topic: str
     token: OffsetToken
@@ -41,27 +41,27 @@ class Replayed(NamedTuple):
 
 
 def letters(reader: LogReader, *, resolved: bool = False) -> Iterator[Letter]:
-    """Open letters, oldest first in each partition; ``resolved`` gives the resolved ones as well.
+    """Open letters, oldest first in each partition; with ``resolved`` also the resolved ones.
 
-    A record has two letters if a worker died after it wrote the first one; only the first is returned.
+    A record has two letters if a worker died after it wrote the first. Only the first is returned.
     Raises LogUnavailable.
     """
     resolutions = {
         resolution.identity: resolution for record in _records(reader) if (resolution := _resolution(record.value))
     }
-    known: set[str] = set()
+    seen_identities: set[str] = set()
     for record in _records(reader):
         letter = _letter(record)
-        if letter is None or letter.identity in known:
+        if letter is None or letter.identity in seen_identities:
             continue
-        known.add(letter.identity)
+        seen_identities.add(letter.identity)
         resolution = resolutions.get(letter.identity)
         if resolved or resolution is None:
             yield Letter(OffsetToken(record.partition, record.offset), letter, resolution)
 
 
 def find(reader: LogReader, token: OffsetToken) -> Letter:
-    """The letter at this place; raises LetterUnknown, LogUnavailable."""
+    """The letter at this position; raises LetterUnknown, LogUnavailable."""
     for letter in letters(reader, resolved=True):
         if letter.token == token:
             return letter
@@ -71,11 +71,11 @@ def find(reader: LogReader, token: OffsetToken) -> Letter:
 def replay(
     open_letter: Letter, writer: LogWriter, now: datetime, allowed: Policy, mended: bytes | None = None
 ) -> Replayed:
-    """Validates a letter as the collector does, puts it back on its topic, and writes a resolution on the letters' topic.
+    """Validates a letter as the collector does, appends it to its topic, then appends a resolution to the letters' topic.
 
-    ``mended`` are bytes to use instead of the original. A replayed letter is not replayed again. After a crash
-    between the two writes it is replayed twice under one event id, which counts once; upserts are idempotent.
-    Raises ReplayRefused if it is still not valid, LogUnavailable.
+    ``mended`` replaces the original bytes. A letter is replayed once. After a crash between the two writes it is
+    replayed twice: an event then has one id and counts once, and upserts are idempotent.
+    Raises ReplayRefused if the record is still not valid, LogUnavailable.
     """
     if open_letter.resolution is not None:
         return Replayed(open_letter.resolution.topic, OffsetToken.parse(open_letter.resolution.token), again=True)

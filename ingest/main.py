@@ -34,7 +34,7 @@ _LOG = structlog.get_logger(__name__)
 
 
 def create_app(settings: IngestSettings, writer: LogWriter, reader: LogReader) -> FastAPI:
-    """The collector's application over a log; whoever opened the log closes it."""
+    """The collector's application over a log. The caller closes the log."""
     app = FastAPI(title="Freshet collector", version="1")
     dependencies = ingest_dependencies(settings, writer)
     app.include_router(build_router(dependencies))
@@ -53,7 +53,7 @@ def create_app(settings: IngestSettings, writer: LogWriter, reader: LogReader) -
 
 
 def ingest_dependencies(settings: IngestSettings, writer: LogWriter) -> IngestDependencies:
-    """The write API's parts as the settings want them; raises ConfigurationInvalid."""
+    """The dependencies of the write API, built from the settings; raises ConfigurationInvalid."""
     limiter = RateLimiter(settings.rate_limit, settings.rate_burst, time.monotonic) if settings.rate_limit else None
     return IngestDependencies(
         writer=writer,

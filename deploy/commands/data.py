@@ -79,7 +79,7 @@ def import_(
     console.print(f"{done.dataset}: {counts} read ({done.appended:,} of them now), and on the log.")
     if done.malformed:
         console.print(f"[yellow]{done.malformed:,} rows were malformed and left out[/yellow], such as:")
-        for name in done.named:
+        for name in done.examples:
             console.print(f"  {name}", markup=False)
 
 

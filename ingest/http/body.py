@@ -21,12 +21,12 @@ _GZIP_WINDOW: Final = 31
 
 
 async def read_objects(request: Request) -> list[Any]:
-    """The objects of a bulk request: one, those of an array, or one a line; a line that is not JSON is Broken.
+    """The objects of a bulk request: one object, an array, or one object on each line. A line that is not JSON is Broken.
 
-    Raises ProblemError: 400 not JSON or empty, 413 too many or too large, 415 another content type or encoding.
+    Raises ProblemError: 400 if not JSON or empty, 413 if too many or too large, 415 for another content type or encoding.
     """
     media_type = _media_type(request, {JSON, *NDJSON})
-    body = await _read(request)
+    body = await _unpacked_body(request)
     members = _lines(body) if media_type in NDJSON else _members(_parsed(body))
     if len(members) > MAX_EVENTS:
         raise ProblemError(413, "too-many", f"{len(members):,} in one request; send at most {MAX_EVENTS:,}")
@@ -40,7 +40,7 @@ async def read_objects(request: Request) -> list[Any]:
 async def read_object(request: Request, *also: str) -> dict[str, Any]:
     """The JSON object of a request; ``also`` are content types accepted besides JSON. Raises ProblemError."""
     _media_type(request, {JSON, *also})
-    parsed = _parsed(await _read(request))
+    parsed = _parsed(await _unpacked_body(request))
     if not isinstance(parsed, dict):
         raise ProblemError(400, "not-an-object", f"the body must be a JSON object, not {json_kind(parsed)}")
     return parsed
@@ -54,14 +54,14 @@ def _media_type(request: Request, allowed: set[str]) -> str:
     media_type = media_type.strip().lower()
     charset = parameters.strip().lower().removeprefix("charset=").strip('"')
     if media_type not in allowed or charset not in {"", "utf-8", "utf8"}:
-        named = ", ".join(sorted(allowed))
+        content_types = ", ".join(sorted(allowed))
         raise ProblemError(
-            415, "content-type", f"Content-Type {printable(header)} is not taken here; send {named} in UTF-8"
+            415, "content-type", f"Content-Type {printable(header)} is not taken here; send {content_types} in UTF-8"
         )
     return media_type
 
 
-async def _read(request: Request) -> bytes:
+async def _unpacked_body(request: Request) -> bytes:
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {*_GZIP, "identity", ""}:
         detail = f"Content-Encoding {printable(encoding)} is not taken; send gzip or nothing"
@@ -83,15 +83,15 @@ def gunzip(data: bytes, limit: int) -> bytes:
     while data:
         member = zlib.decompressobj(wbits=_GZIP_WINDOW)
         try:
-            part = member.decompress(data, limit - size + 1)
+            chunk = member.decompress(data, limit - size + 1)
         except zlib.error as error:
             raise ProblemError(400, "gzip", "the body is not the gzip that Content-Encoding promises") from error
-        size += len(part)
+        size += len(chunk)
         if size > limit:
             raise _too_large()
         if not member.eof:
             raise ProblemError(400, "gzip", "the body's gzip ends too early; send it whole")
-        unpacked.append(part)
+        unpacked.append(chunk)
         data = member.unused_data
     return b"".join(unpacked)
 
@@ -108,7 +108,7 @@ def _members(parsed: Any) -> list[Any]:
 
 def _lines(body: bytes) -> list[Any]:
     lines = [line for line in body.split(b"\n") if line.strip()]
-    # Counted before parsing, so that a flood of short lines costs nothing.
+    # Lines are counted before parsing, so that a flood of short lines costs nothing.
     return [_line(line) for line in lines] if len(lines) <= MAX_EVENTS else list(lines)
 
 

@@ -1,4 +1,4 @@
-"""What the write API says of itself under ``/docs``: bodies are read raw, so their schemas are written here."""
+"""The OpenAPI description of the write API. Routes read raw bodies, so this module declares the schemas of bodies."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def _body(schema: dict[str, Any], examples: dict[str, Any], *media_types: str) -
 
 
 def _bulk(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
-    one = _schema(model)
-    body = _body({"oneOf": [one, {"type": "array", "maxItems": 2_000, "items": one}]}, examples)
+    object_schema = _schema(model)
+    body = _body({"oneOf": [object_schema, {"type": "array", "maxItems": 2_000, "items": object_schema}]}, examples)
     lines = {"schema": {"type": "string"}, "example": "{…}\n{…}\n"}
     body["requestBody"]["content"]["application/x-ndjson"] = lines
     return body

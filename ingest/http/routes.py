@@ -32,7 +32,7 @@ _LOG = structlog.get_logger(__name__)
 
 
 class IngestDependencies(NamedTuple):
-    """What the write API needs."""
+    """The dependencies of the write API."""
 
     writer: LogWriter
     clock: Clock
@@ -57,16 +57,16 @@ class IngestRoute(APIRoute):
     def get_route_handler(self) -> Handler:
         """The route's handler, wrapped."""
         # A handler that needs only the request is called directly: FastAPI's dependency solving would cost more than the handler.
-        inner: Handler = super().get_route_handler() if self.dependant.path_params else self.endpoint
+        endpoint: Handler = super().get_route_handler() if self.dependant.path_params else self.endpoint
 
-        return _counted(self.name, inner)
+        return _counted(self.name, endpoint)
 
 
-def _counted(name: str, inner: Handler) -> Handler:
+def _counted(name: str, endpoint: Handler) -> Handler:
     async def handler(request: Request) -> Response:
         try:
             _refuse_line_end(request)
-            response = await inner(request)
+            response = await endpoint(request)
         except ProblemError as error:
             response = as_response(error)
         except ClientDisconnect:
@@ -79,14 +79,16 @@ def _counted(name: str, inner: Handler) -> Handler:
 
 
 def _refuse_line_end(request: Request) -> None:
-    """Refuses a path with a line end: a route's ``$`` matches before it, so ``/v1/items/7%0A`` would be item ``7``."""
+    """Refuses a path with a line end. A route's ``$`` matches before it, so ``/v1/items/7%0A`` would change item ``7``."""
     if request.scope["path"].endswith("\n"):
-        named = next(iter(request.path_params), None)
-        raise ProblemError(400, "string-pattern-mismatch", "ends with a control character; no id has one", field=named)
+        parameter = next(iter(request.path_params), None)
+        raise ProblemError(
+            400, "string-pattern-mismatch", "ends with a control character; no id has one", field=parameter
+        )
 
 
 def build_router(dependencies: IngestDependencies) -> APIRouter:
-    """The routes under ``/v1`` that write; reads of the same paths belong to the online API."""
+    """The routes under ``/v1`` that write. The online API serves reads of the same paths."""
     router = APIRouter(route_class=IngestRoute)
     _add_events(router, dependencies)
     _add_items(router, dependencies)
@@ -112,7 +114,7 @@ def _events(dependencies: IngestDependencies) -> Handler:
             new_id=dependencies.new_id,
             allowed=dependencies.policy,
         )
-        return await _bulk(request, dependencies, topics.EVENTS, "event_id", validator)
+        return await _write_bulk(request, dependencies, topics.EVENTS, "event_id", validator)
 
     return post_events
 
@@ -125,24 +127,24 @@ def _add_items(router: APIRouter, dependencies: IngestDependencies) -> None:
     @router.post("/v1/items", name="items", **openapi.ITEMS)
     async def post_items(request: Request) -> Response:
         validator = partial(validate.validate_item, now=validate.utc(dependencies.clock()))
-        return await _bulk(request, dependencies, topics.ITEMS, "item_id", validator)
+        return await _write_bulk(request, dependencies, topics.ITEMS, "item_id", validator)
 
     @router.put("/v1/items/{item_id:path}", name="item", **openapi.PUT_ITEM)
     async def put_item(item_id: str, request: Request) -> Response:
         raw = await read_object(request)
         validator = partial(validate.put_item, item_id, raw, validate.utc(dependencies.clock()))
-        return await _one(request, dependencies, topics.ITEMS, "item_id", validator)
+        return await _write_single(request, dependencies, topics.ITEMS, "item_id", validator)
 
     @router.patch("/v1/items/{item_id:path}", name="item", **openapi.PATCH_ITEM)
     async def patch_item(item_id: str, request: Request) -> Response:
         raw = await read_object(request, MERGE_PATCH)
         validator = partial(validate.patch_item, item_id, raw, validate.utc(dependencies.clock()))
-        return await _one(request, dependencies, topics.ITEMS, "item_id", validator)
+        return await _write_single(request, dependencies, topics.ITEMS, "item_id", validator)
 
     @router.delete("/v1/items/{item_id:path}", name="item", **openapi.DELETE_ITEM)
     async def delete_item(item_id: str, request: Request) -> Response:
         validator = partial(validate.delete, item_id, "item_id", validate.utc(dependencies.clock()))
-        return await _one(request, dependencies, topics.ITEMS, "item_id", validator)
+        return await _write_single(request, dependencies, topics.ITEMS, "item_id", validator)
 
 
 def _add_users(router: APIRouter, dependencies: IngestDependencies) -> None:
@@ -150,21 +152,21 @@ def _add_users(router: APIRouter, dependencies: IngestDependencies) -> None:
     async def put_user(user_id: str, request: Request) -> Response:
         raw = await read_object(request)
         validator = partial(validate.put_user, user_id, raw, validate.utc(dependencies.clock()), dependencies.policy)
-        return await _one(request, dependencies, topics.USERS, "user_id", validator)
+        return await _write_single(request, dependencies, topics.USERS, "user_id", validator)
 
     @router.patch("/v1/users/{user_id:path}", name="user", **openapi.PATCH_USER)
     async def patch_user(user_id: str, request: Request) -> Response:
         raw = await read_object(request, MERGE_PATCH)
         validator = partial(validate.patch_user, user_id, raw, validate.utc(dependencies.clock()), dependencies.policy)
-        return await _one(request, dependencies, topics.USERS, "user_id", validator)
+        return await _write_single(request, dependencies, topics.USERS, "user_id", validator)
 
     @router.delete("/v1/users/{user_id:path}", name="user", **openapi.DELETE_USER)
     async def delete_user(user_id: str, request: Request) -> Response:
         validator = partial(validate.delete, user_id, "user_id", validate.utc(dependencies.clock()))
-        return await _one(request, dependencies, topics.USERS, "user_id", validator)
+        return await _write_single(request, dependencies, topics.USERS, "user_id", validator)
 
 
-async def _one(
+async def _write_single(
     request: Request, dependencies: IngestDependencies, topic: str, id_field: str, validator: Callable[[], Accepted]
 ) -> Response:
     _limit(request, dependencies, 1)
@@ -180,7 +182,7 @@ async def _one(
     return _json({id_field: accepted.id, "offset": str(appended)}, 202)
 
 
-async def _bulk(
+async def _write_bulk(
     request: Request, dependencies: IngestDependencies, topic: str, id_field: str, validator: Callable[[Any], Accepted]
 ) -> Response:
     raw_objects = await read_objects(request)
@@ -194,8 +196,10 @@ async def _bulk(
         raise _unavailable(dependencies, str(appended[0]), results)
     if not accepted:
         raise _none_valid(outcomes, results)
-    whole = len(accepted) == len(outcomes) and not any(isinstance(confirmation, Exception) for confirmation in appended)
-    return _json({"results": results}, 202 if whole else 207)
+    complete = len(accepted) == len(outcomes) and not any(
+        isinstance(confirmation, Exception) for confirmation in appended
+    )
+    return _json({"results": results}, 202 if complete else 207)
 
 
 def _limit(request: Request, dependencies: IngestDependencies, cost: int) -> None:
@@ -221,7 +225,7 @@ async def _append(dependencies: IngestDependencies, topic: str, accepted: Sequen
             future = dependencies.writer.append(topic, [record.entry for record in accepted])
             metrics.QUEUE_DEPTH.inc(len(accepted))
             future.add_done_callback(lambda _: metrics.QUEUE_DEPTH.dec(len(accepted)))
-            # Shielded: a client that hangs up must not cancel an append that the log may still confirm.
+            # A shield: a client that hangs up must not cancel an append that the log may still confirm.
             return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), dependencies.append_seconds)
     except TimeoutError:
         failure = LogUnavailable(
@@ -269,10 +273,10 @@ def _claimed_id(raw_object: Any, id_field: str) -> str | None:
 
 
 def _none_valid(outcomes: Sequence[Validated], results: list[dict[str, Any]]) -> ProblemError:
-    first = outcomes[0]
-    assert isinstance(first, Rejection)
-    detail = first.detail if len(outcomes) == 1 else f"none of the {len(outcomes)} is valid; the first: {first}"
-    return ProblemError(400, first.code, detail, field=first.field, index=0, results=results)
+    rejection = outcomes[0]
+    assert isinstance(rejection, Rejection)
+    detail = rejection.detail if len(outcomes) == 1 else f"none of the {len(outcomes)} is valid; the first: {rejection}"
+    return ProblemError(400, rejection.code, detail, field=rejection.field, index=0, results=results)
 
 
 def _unavailable(
@@ -292,11 +296,11 @@ def _count(topic: str, outcomes: Sequence[Validated], appended: Sequence[Appende
             metrics.REJECTED.labels(outcome.code).inc()
         else:
             tally["accepted" if isinstance(next(confirmations), OffsetToken) else "failed", outcome.type] += 1
-    for (what, kind), count in tally.items():
+    for (result, kind), count in tally.items():
         if topic == topics.EVENTS:
-            metrics.EVENTS.labels(what, kind).inc(count)
+            metrics.EVENTS.labels(result, kind).inc(count)
         else:
-            metrics.UPSERTS.labels(what, topic).inc(count)
+            metrics.UPSERTS.labels(result, topic).inc(count)
 
 
 def _json(body: dict[str, Any], status: int) -> Response:

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from schemas.weights import Weight
 
 MAX_NAMED_FAULTS: Final = 5
-"""Most malformed rows that are named; the others are only counted."""
+"""Most malformed rows that are described; the others are only counted."""
 
 
 class SourceLine(NamedTuple):
@@ -26,35 +26,35 @@ ReadProgress = Callable[[str, int, int], None]
 """Called with a file's name, the bytes read so far, and its size."""
 
 
-def ignore_progress(_name: str, _done: int, _total: int) -> None:
+def ignore_progress(_name: str, _bytes_read: int, _total: int) -> None:
     """Does nothing."""
 
 
 class RowFaults:
-    """Counts malformed rows and names the first few; passes on how far a file is read."""
+    """Counts malformed rows and describes the first few; passes on the progress of reading."""
 
     def __init__(self, count: int = 0, watch: ReadProgress = ignore_progress) -> None:
         self.count = count
-        self.named: list[str] = []
+        self.examples: list[str] = []
         self.watch = watch
         self.expected: int | None = None
         """Number of all events; None until they have been read."""
 
     def note(self, where: object, reason: str) -> None:
-        """Counts a malformed row, and names it if it is one of the first."""
+        """Counts a malformed row, and describes it if it is one of the first."""
         self.count += 1
-        if len(self.named) < MAX_NAMED_FAULTS:
-            self.named.append(f"{where}: {reason}")
+        if len(self.examples) < MAX_NAMED_FAULTS:
+            self.examples.append(f"{where}: {reason}")
 
 
 class FileRow(dict[str, Any]):
     """An item or event that was read from one line of a file, with that line."""
 
-    __slots__ = ("where",)
+    __slots__ = ("source_line",)
 
-    def __init__(self, fields: dict[str, Any], where: SourceLine) -> None:
+    def __init__(self, fields: dict[str, Any], source_line: SourceLine) -> None:
         super().__init__(fields)
-        self.where = where
+        self.source_line = source_line
 
 
 class UserRow(NamedTuple):
@@ -108,11 +108,11 @@ class FileImporter:
     aliases: tuple[str, ...] = ()
     """Other names of the data set, for the command line."""
     needs: tuple[str, ...] = ()
-    """The files by which a folder is recognised."""
+    """The files that a folder must have to be recognised."""
     uses: tuple[str, ...] = ()
     """Further files that are read if they exist."""
     order = 100
-    """Importers are tried in this order; equal ones by the names of their modules."""
+    """The order in which importers are tried. Equal orders follow the names of the modules."""
     types: frozenset[str] = frozenset()
     weights: Mapping[str, Weight] = {}
 
@@ -147,5 +147,5 @@ class FileImporter:
 
 
 def find_file(folder: Path, name: str) -> Path | None:
-    """The file of this name in the folder, or the same packed with gzip; None if there is neither."""
+    """The file of this name in the folder, or its ``.gz``; None if neither exists."""
     return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)

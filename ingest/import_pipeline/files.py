@@ -1,4 +1,4 @@
-"""Reads text files row by row, plain or gzip, in any encoding. A line that cannot be read is counted as a fault."""
+"""Reads text files row by row, plain or gzip, in any encoding. Counts a line that cannot be read as a fault."""
 
 from __future__ import annotations
 
@@ -37,32 +37,34 @@ class CellInvalid(ValueError):
 class TableRow(NamedTuple):
     """One row: the line on which it ends, and its cells by column."""
 
-    place: SourceLine
+    source_line: SourceLine
     cells: dict[str, Any]
 
     @property
     def number(self) -> int:
         """The number of its line, from 1."""
-        return self.place.line
+        return self.source_line.line
 
     def number_in(self, column: str) -> float:
         """The number that a column holds; raises CellInvalid."""
-        return self._read(column, float, "a number")
+        return self._converted(column, float, "a number")
 
     def time_in(self, column: str) -> float:
         """The time that a column holds, in seconds since 1970; raises CellInvalid."""
-        return self._read(column, parse_timestamp, "a time: epoch seconds or ms, or ISO")
+        return self._converted(column, parse_timestamp, "a time: epoch seconds or ms, or ISO")
 
     def time_as(self, column: str, form: str) -> float:
         """The time in UTC that a column holds in this ``strptime`` form, in seconds since 1970; raises CellInvalid."""
-        return self._read(column, lambda text: datetime.strptime(text, form).replace(tzinfo=UTC).timestamp(), "a time")
+        return self._converted(
+            column, lambda text: datetime.strptime(text, form).replace(tzinfo=UTC).timestamp(), "a time"
+        )
 
-    def _read(self, column: str, read: Callable[[Any], T], wanted: str) -> T:
+    def _converted(self, column: str, convert: Callable[[Any], T], expected: str) -> T:
         text = self.cells.get(column)
         try:
-            return read(text)
+            return convert(text)
         except (ValueError, TypeError, OverflowError) as error:
-            raise CellInvalid(f"column {column}: '{str(text)[:40]}' is not {wanted}") from error
+            raise CellInvalid(f"column {column}: '{str(text)[:40]}' is not {expected}") from error
 
 
 def lines(path: Path, encoding: str, faults: RowFaults) -> Iterator[str]:
@@ -111,7 +113,7 @@ def rows(
     encoding: str = "utf-8",
     quoted: bool = True,
 ) -> Iterator[TableRow]:
-    """The rows of a file. Its first line names the columns unless they are given. Rows of another length are faults.
+    """The rows of a file. Its first line names the columns unless ``columns`` does. Rows of another length are faults.
 
     ``delimiter`` may have several characters if nothing is quoted. Raises DatasetUnknown if the first line lacks a
     column of ``needs``.
@@ -126,9 +128,9 @@ def rows(
         quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
     )
     names = list(columns) if columns is not None else next(reader, [])
-    missing = [name for name in needs if name not in names]
-    if missing:
-        raise DatasetUnknown(f"{path} line 1 names no column '{missing[0]}': it has {', '.join(names)[:200]}")
+    missing_columns = [name for name in needs if name not in names]
+    if missing_columns:
+        raise DatasetUnknown(f"{path} line 1 names no column '{missing_columns[0]}': it has {', '.join(names)[:200]}")
     return _rows(reader, names, path.name, faults)
 
 
@@ -182,22 +184,22 @@ def readable(
 ) -> Iterator[tuple[TableRow, T]]:
     """Each row with the result of ``make``, without rows for which it returns None; CellInvalid is a fault.
 
-    Raises DatasetUnknown if none of the first rows can be read: the file is not what it was recognised as.
+    Raises DatasetUnknown if none of the first rows can be read: then the file is not of the recognised data set.
     """
-    good, before = False, faults.count
+    any_readable, earlier_faults = False, faults.count
     for row in source:
         try:
-            made = make(row)
+            result = make(row)
         except CellInvalid as error:
-            faults.note(row.place, str(error))
-            if not good and faults.count - before >= _MAX_LEADING_FAULTS:
+            faults.note(row.source_line, str(error))
+            if not any_readable and faults.count - earlier_faults >= _MAX_LEADING_FAULTS:
                 break
             continue
-        good = True
-        if made is not None:
-            yield row, made
-    if not good and faults.count > before:
-        raise DatasetUnknown(f"no row can be read, so this is not the file that it is taken for; {faults.named[0]}")
+        any_readable = True
+        if result is not None:
+            yield row, result
+    if not any_readable and faults.count > earlier_faults:
+        raise DatasetUnknown(f"no row can be read, so this is not the file that it is taken for; {faults.examples[0]}")
 
 
 def parse_timestamp(text: str) -> float:
@@ -208,8 +210,8 @@ def parse_timestamp(text: str) -> float:
     try:
         number = float(text)
     except ValueError:
-        read = datetime.fromisoformat(text)
-        return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+        time = datetime.fromisoformat(text)
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
     for limit, unit in ((_NANOS, 1e9), (_MICROS, 1e6), (_MILLIS, 1e3)):
         if abs(number) >= limit:
             return number / unit

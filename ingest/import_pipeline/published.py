@@ -22,7 +22,7 @@ _UCSD: Final = "https://mcauleylab.ucsd.edu/public_datasets/data/"
 
 
 class Published(NamedTuple):
-    """The files of a data set, and the address of an MD5 sum where one is published."""
+    """The files of a data set, and the address of an MD5 sum if one is published."""
 
     urls: tuple[str, ...]
     md5: str = ""
@@ -35,14 +35,15 @@ SETS: Final = {name: Published((f"{_GROUPLENS}{name}.zip",), f"{_GROUPLENS}{name
     "goodbooks": Published(("https://github.com/zygmuntz/goodbooks-10k/releases/download/v1.0/goodbooks-10k.zip",)),
     "steam-reviews": Published((f"{_UCSD}steam/steam_reviews.json.gz", f"{_UCSD}steam/steam_games.json.gz")),
 }
-"""Data sets by name. RetailRocket, Deskdrop, Steam's plays (Kaggle), MIND and Diginetica need an account or a consent."""
+"""Data sets that can be downloaded. RetailRocket, Deskdrop, Steam's plays (Kaggle), MIND and Diginetica need an account
+or a consent."""
 
 
 def downloaded(dataset: str, folder: Path, fetch: Fetch) -> Path:
-    """Fetches and unpacks a data set; returns its folder. Files that exist are not fetched again.
+    """Downloads and unpacks a data set; returns its folder. Files that exist are not fetched again.
 
-    ``amazon:Category`` is one category of 2023. Raises NotFetched, ConfigurationInvalid for a set that cannot be
-    fetched by itself, DatasetUnknown where a file is not what its publisher says.
+    ``amazon:Category`` is one category of 2023. Raises NotFetched, ConfigurationInvalid for a data set that cannot be
+    downloaded, and DatasetUnknown if a file does not match its published sum or is damaged.
     """
     published = _published(dataset)
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,11 +73,11 @@ def _published(dataset: str) -> Published:
 
 
 def _check(path: Path, sums: Path) -> None:
-    """Compares a file with its published MD5 sum, and removes it if they differ; raises DatasetUnknown then."""
-    wanted = _MD5.search(sums.read_bytes())
+    """Raises DatasetUnknown, and removes the file, if it differs from its published MD5 sum."""
+    published_sum = _MD5.search(sums.read_bytes())
     with path.open("rb") as file:
         actual = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if wanted is not None and wanted[0].decode() != actual:
+    if published_sum is not None and published_sum[0].decode() != actual:
         path.unlink()
         raise DatasetUnknown(f"{path} is not the file that was published (its MD5 is {actual}); run it again")
 

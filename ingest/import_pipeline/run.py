@@ -27,8 +27,8 @@ from signals.users import DEDUPLICATION
 
 BATCH: Final = 2_000
 PER_KEY: Final = DEDUPLICATION // 2
-"""Most rows of one key in a batch. After a kill, a batch may be appended again. Then all its event ids must still be
-among those that are remembered of a user."""
+"""Most rows of one key in a batch. After a kill, a batch may be appended again. The event ids that are remembered of a
+user must then still include all its ids."""
 _DELAYS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
 _APPEND_SECONDS: Final = 60.0
 
@@ -36,7 +36,7 @@ _LOG = structlog.get_logger(__name__)
 
 
 class ImportProgress(msgspec.Struct):
-    """When an import began, and for each topic the rows that were read; of all rows, those that were malformed."""
+    """When an import began, the number of rows read for each topic, and the number of malformed rows."""
 
     fingerprint: str
     began: float
@@ -46,7 +46,7 @@ class ImportProgress(msgspec.Struct):
 
 
 class ProgressFile:
-    """Keeps the progress of one data set in a file, which is replaced as a whole."""
+    """Keeps the progress of one data set in a file. Each save replaces the file atomically."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -54,36 +54,36 @@ class ProgressFile:
     def load(self, fingerprint: str, now: float) -> ImportProgress:
         """The saved progress of this data set, or a new one if another was saved. Raises ConfigurationInvalid."""
         try:
-            saved = msgspec.json.decode(self._path.read_bytes(), type=ImportProgress)
+            progress = msgspec.json.decode(self._path.read_bytes(), type=ImportProgress)
         except FileNotFoundError:
             return ImportProgress(fingerprint, now)
         except msgspec.DecodeError as error:
             raise ConfigurationInvalid(f"{self._path} is damaged: remove it, and the import begins anew") from error
-        return saved if saved.fingerprint == fingerprint else ImportProgress(fingerprint, now)
+        return progress if progress.fingerprint == fingerprint else ImportProgress(fingerprint, now)
 
     def save(self, progress: ImportProgress) -> None:
         """Replaces the file, and syncs it first: the file must never be ahead of the log."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self._path.with_suffix(".tmp")
-        with beside.open("wb") as file:
+        temporary = self._path.with_suffix(".tmp")
+        with temporary.open("wb") as file:
             file.write(msgspec.json.encode(progress))
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(self._path)
+        temporary.replace(self._path)
 
 
 class Imported(NamedTuple):
-    """The result of an import: all rows by topic, rows appended by this run, malformed rows, and the first few of them."""
+    """The result of an import: rows by topic, rows that this run appended, malformed rows, and examples of these."""
 
     dataset: str
     rows: dict[str, int]
     appended: int
     malformed: int
-    named: Sequence[str]
+    examples: Sequence[str]
 
 
 class ImportStep(NamedTuple):
-    """Passed to the progress callback after each batch; ``expected`` is the number of all rows, None until it is known."""
+    """The argument of the progress callback after each batch. ``expected`` is the total of rows, None until it is known."""
 
     topic: str
     rows: int
@@ -92,14 +92,14 @@ class ImportStep(NamedTuple):
 
 
 class ImportDependencies(NamedTuple):
-    """What an import needs besides the data set; ``sleep`` waits while the log's queue is full."""
+    """The dependencies of an import. ``sleep`` waits while the log's queue is full."""
 
     writer: LogWriter
     clock: Clock
     sleep: Callable[[float], None]
     policy: Policy = validate.policy()
     log_id: str = ""
-    """The log's own id. Into another log, a data set is imported from its beginning."""
+    """The log's own id. An import into another log begins anew."""
 
 
 def run_import(
@@ -109,22 +109,22 @@ def run_import(
     report: Callable[[ImportStep], None] = lambda _: None,
     watch: ReadProgress = ignore_progress,
 ) -> Imported:
-    """Appends a data set's items, users and events, in this order; appends nothing if the import is done already.
+    """Appends a data set's items, users and events, in this order. Appends nothing if the import was done earlier.
 
-    Raises LogUnavailable if the log does not come back; the same call then continues after the last confirmed batch.
-    Raises DatasetUnknown if a file is damaged, ConfigurationInvalid if the progress file is.
+    Raises LogUnavailable if the log stays unavailable; the same call then continues after the last confirmed batch.
+    Raises DatasetUnknown if a file is damaged, and ConfigurationInvalid if the progress file is damaged.
     """
     progress = file.load(fingerprint(importer, dependencies.log_id), dependencies.clock())
-    faults, before = RowFaults(progress.malformed, watch), sum(progress.rows.values())
+    faults, earlier_rows = RowFaults(progress.malformed, watch), sum(progress.rows.values())
     if not progress.done:
         for topic, validations in _stages(importer, dependencies, faults):
             faults.expected = None
             _run_stage(topic, validations, dependencies, progress, faults, file, report)
         progress.done = True
         file.save(progress)
-    appended = sum(progress.rows.values()) - before
+    appended = sum(progress.rows.values()) - earlier_rows
     _LOG.info("import_done", dataset=importer.dataset, rows=progress.rows, malformed=faults.count, appended=appended)
-    return Imported(importer.dataset, progress.rows, appended, faults.count, faults.named)
+    return Imported(importer.dataset, progress.rows, appended, faults.count, faults.examples)
 
 
 def fingerprint(importer: Importer, log_id: str) -> str:
@@ -143,15 +143,18 @@ def _stages(
     allowed = dependencies.policy._replace(types=dependencies.policy.types | importer.types)
     yield (
         topics.ITEMS,
-        ((_named("item", raw), partial(validate.validate_item, raw, now)) for raw in importer.items(faults)),
+        ((_row_name("item", raw), partial(validate.validate_item, raw, now)) for raw in importer.items(faults)),
     )
     yield topics.USERS, ((f"user {row.user_id}", partial(_user, row, now, allowed)) for row in importer.users(faults))
-    yield topics.EVENTS, ((_named("event", raw), partial(_event, raw, now, allowed)) for raw in importer.events(faults))
+    yield (
+        topics.EVENTS,
+        ((_row_name("event", raw), partial(_event, raw, now, allowed)) for raw in importer.events(faults)),
+    )
 
 
-def _named(what: str, raw: dict[str, Any]) -> object:
+def _row_name(kind: str, raw: dict[str, Any]) -> object:
     """The row's line in its file; the id of its item or event if it has none."""
-    return raw.where if isinstance(raw, FileRow) else f"{what} {raw.get(f'{what}_id')}"
+    return raw.source_line if isinstance(raw, FileRow) else f"{kind} {raw.get(f'{kind}_id')}"
 
 
 def _user(row: UserRow, now: Any, allowed: Policy) -> Accepted:
@@ -171,15 +174,15 @@ def _run_stage(
     file: ProgressFile,
     report: Callable[[ImportStep], None],
 ) -> None:
-    done = progress.rows.get(topic, 0)
-    # Earlier rows were validated and counted by an earlier run.
-    not_yet_appended = islice(validations, done, None)
+    rows_done = progress.rows.get(topic, 0)
+    # An earlier run validated and counted the rows before these.
+    not_yet_appended = islice(validations, rows_done, None)
     for count, entries in _batches(not_yet_appended, faults):
         _append(dependencies, topic, entries)
-        done += count
-        progress.rows[topic], progress.malformed = done, faults.count
+        rows_done += count
+        progress.rows[topic], progress.malformed = rows_done, faults.count
         file.save(progress)
-        report(ImportStep(topic, done, faults.count, faults.expected))
+        report(ImportStep(topic, rows_done, faults.count, faults.expected))
 
 
 def _batches(

@@ -23,7 +23,7 @@ class Goodbooks(FileImporter):
 
     @classmethod
     def recognises(cls, folder: Path) -> bool:
-        """Either file."""
+        """True if the folder has either file."""
         return find_file(folder, "books.csv") is not None or header(folder, "ratings.csv") == list(cls._columns)
 
     def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
@@ -45,10 +45,10 @@ class Goodbooks(FileImporter):
                 "attributes": {name: value for name, value in attributes.items() if value},
                 "published_at": datetime(year, 1, 1, tzinfo=UTC) if year and year > 0 else None,
             }
-            yield FileRow(item, row.place)
+            yield FileRow(item, row.source_line)
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
-        """Ratings in the order of the file; their time is that of the import."""
+        """Ratings in the order of the file; they get the time of the import."""
         path = self.path("ratings.csv")
         ratings = rows(path, faults, needs=self._columns) if path else iter(())
         return events_in_order(ratings, self._rating, faults)

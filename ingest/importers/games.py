@@ -15,12 +15,11 @@ _HOUR: Final = 3_600.0
 _BY_HOURS: Final[Mapping[str, Weight]] = {
     "dwell": (WeightStep(0.0, 0.5), WeightStep(_HOUR, 1.0), WeightStep(10 * _HOUR, 2.0), WeightStep(100 * _HOUR, 3.0))
 }
-"""A game that was tried for minutes weighs half of one that was played for an hour. From there on, ten times the hours
-weigh one more."""
+"""Weights by seconds played: 0.5 for minutes, 1 for an hour, and 1 more for each tenfold."""
 
 
 class Steam(FileImporter):
-    """Hours played: ``plays.csv``, or ``steam-200k.csv`` without a header; without times, in the order of the file."""
+    """Hours played, from ``plays.csv``, or from ``steam-200k.csv`` without a header. Rows have no times."""
 
     dataset = "steam-200k"
     aliases = ("steam",)
@@ -31,20 +30,20 @@ class Steam(FileImporter):
 
     @classmethod
     def recognises(cls, folder: Path) -> bool:
-        """Either file."""
+        """True if the folder has either file."""
         return any(find_file(folder, name) for name in (*cls.needs, *cls.uses))
 
     def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
-        """Each game once, by its number, or by its title where the file has no numbers."""
-        known: set[str] = set()
+        """Each game once. Its id is its number, or its title if the file has no numbers."""
+        seen_games: set[str] = set()
         for row in self._rows(faults):
             game = _game(row)
-            if game not in known:
-                known.add(game)
-                yield FileRow({"item_id": game, "title": row.cells["game"]}, row.place)
+            if game not in seen_games:
+                seen_games.add(game)
+                yield FileRow({"item_id": game, "title": row.cells["game"]}, row.source_line)
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
-        """Hours as ``dwell`` in seconds, purchases as such; their time is that of the import."""
+        """Hours as ``dwell`` in seconds, and purchases. Events get the time of the import."""
         return events_in_order(self._rows(faults), self._event, faults)
 
     def _event(self, row: TableRow) -> dict[str, Any]:
@@ -61,7 +60,7 @@ class Steam(FileImporter):
 
 
 class SteamReviews(FileImporter):
-    """``steam_reviews.json`` (a Python or JSON object a line), and ``steam_games.json`` if it exists."""
+    """``steam_reviews.json`` (a Python or JSON object on each line), and ``steam_games.json`` if it exists."""
 
     dataset = "steam-reviews"
     needs = ("steam_reviews.json",)
@@ -79,10 +78,10 @@ class SteamReviews(FileImporter):
                 "categories": cells.get("genres") or [],
                 "tags": cells.get("tags") or [],
             }
-            yield FileRow(item, row.place)
+            yield FileRow(item, row.source_line)
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
-        """Each review as the hours that its writer had played by then, or as a comment if it does not say."""
+        """Each review as ``dwell`` with the hours that its writer had played, or as a comment if it has no hours."""
         return events_by_time(objects(self.paths[0], faults), self._event, faults)
 
     def _event(self, row: TableRow) -> DatedEvent:

@@ -34,18 +34,18 @@ _EMPTY: Final = (None, "")
 def parse_map(text: str) -> dict[str, str]:
     """Reads ``user=a,item=b``; raises ConfigurationInvalid for another form or another name."""
     mapping: dict[str, str] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, equals, column = (piece.strip() for piece in part.partition("="))
+    for assignment in filter(None, (assignment.strip() for assignment in text.split(","))):
+        name, equals, column = (side.strip() for side in assignment.partition("="))
         if not equals or not column or name not in FIELDS:
             raise ConfigurationInvalid(
-                f"'{part}' is no part of a column map; write {_example()} with any of {', '.join(FIELDS)}"
+                f"'{assignment}' is no part of a column map; write {_example()} with any of {', '.join(FIELDS)}"
             )
         mapping[name] = column
     return mapping
 
 
 class Mapped(FileImporter):
-    """One file, or the only such file of a folder. Raises DatasetUnknown, ConfigurationInvalid."""
+    """Imports one file, or the only CSV, TSV or JSONL file of a folder. Raises DatasetUnknown, ConfigurationInvalid."""
 
     def __init__(self, path: Path, mapping: Mapping[str, str]) -> None:
         self.file = _file(path)
@@ -67,7 +67,7 @@ class Mapped(FileImporter):
 
     @property
     def types(self) -> frozenset[str]:  # type: ignore[override]
-        """The constant type, if the map names one."""
+        """The type that the map gives to all rows, if it names one."""
         return frozenset(filter(None, [self._constant_type()]))
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
@@ -106,8 +106,8 @@ class Mapped(FileImporter):
     def _read_names(self) -> Sequence[str]:
         """The names of the columns: from the header or the first object, or numbers from 1."""
         if self._json:
-            first = next((row.cells for row in self._rows(RowFaults())), {})
-            return list(first)
+            first_object = next((row.cells for row in self._rows(RowFaults())), {})
+            return list(first_object)
         header = next(csv.reader(lines(self.file, "utf-8", RowFaults()), delimiter=self._delimiter), [])
         return [str(n) for n in range(1, len(header) + 1)] if self._numbered else header
 
@@ -116,11 +116,13 @@ class Mapped(FileImporter):
             raise ConfigurationInvalid(
                 f"the column map must name who it was: user=, anonymous= or session=; write {_example()}"
             )
-        # A JSON object may leave out what is optional, so its first line proves nothing.
-        missing = [] if self._json else [column for column in self._columns().values() if column not in self._names]
-        if missing:
+        # A JSON object may lack optional fields, so the first line does not show all columns.
+        missing_columns = (
+            [] if self._json else [column for column in self._columns().values() if column not in self._names]
+        )
+        if missing_columns:
             raise ConfigurationInvalid(
-                f"{self.file.name} has no column '{missing[0]}'; it has {', '.join(self._names)}"
+                f"{self.file.name} has no column '{missing_columns[0]}'; it has {', '.join(self._names)}"
             )
 
     def _rows(self, faults: RowFaults) -> Iterator[TableRow]:

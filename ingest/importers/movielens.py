@@ -15,7 +15,7 @@ from ingest.import_pipeline.ordering import DatedEvent, events_by_time
 _YEAR: Final = re.compile(r"\((\d{4})(?:[-–]\d{0,4})?\)\s*$")
 _NO_GENRES: Final = "(no genres listed)"
 _TAGS: Final = 20
-"""Tags kept for each movie: the most used ones."""
+"""Number of tags kept for each movie: the most used ones."""
 _GENRES: Final = (
     *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
     *("Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"),
@@ -27,7 +27,7 @@ _OCCUPATIONS: Final = (
     *("retired", "sales/marketing", "scientist", "self-employed", "technician/engineer", "tradesman/craftsman"),
     *("unemployed", "writer"),
 )
-"""Occupations of the 1M set, by number. Its ages are the youngest of each band."""
+"""Occupations of the 1M set, by number. Its ages are the youngest age of each group."""
 
 
 class MovieLens(FileImporter):
@@ -51,7 +51,7 @@ class MovieLens(FileImporter):
                 "tags": [tag for tag, _ in tags[movie].most_common(_TAGS)],
                 "attributes": links.get(movie, {}),
             }
-            yield FileRow(item | _published(title), row.place)
+            yield FileRow(item | _published(title), row.source_line)
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Ratings at their real times."""
@@ -60,9 +60,9 @@ class MovieLens(FileImporter):
 
     def _rating(self, row: TableRow) -> DatedEvent:
         user, movie, timestamp = (row.cells[name] for name in ("userId", "movieId", "timestamp"))
-        made = _rating(user, movie, row)
-        made[1]["event_id"] = f"{self.dataset}-{user}-{movie}-{timestamp}"
-        return made
+        dated_event = _rating(user, movie, row)
+        dated_event[1]["event_id"] = f"{self.dataset}-{user}-{movie}-{timestamp}"
+        return dated_event
 
     def _tags(self, faults: RowFaults) -> defaultdict[str, Counter[str]]:
         tags: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -84,11 +84,11 @@ class MovieLens(FileImporter):
 
 
 class _OldMovieLens(FileImporter):
-    """The sets before CSV: Latin-1, no quotes, no header."""
+    """The base of the older sets: Latin-1 text without quotes and headers."""
 
     order = 0
     _delimiters: tuple[str, str] = ("", "")
-    """Delimiters: of ratings, and of all other files."""
+    """The delimiter of ratings, and that of all other files."""
     _columns: Final = ("userId", "movieId", "rating", "timestamp")
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
@@ -97,9 +97,9 @@ class _OldMovieLens(FileImporter):
         return events_by_time(ratings, self._rating, faults)
 
     def _rating(self, row: TableRow) -> DatedEvent:
-        made = _rating(row.cells["userId"], row.cells["movieId"], row)
-        made[1]["event_id"] = f"{self.dataset}-{row.number}"
-        return made
+        dated_event = _rating(row.cells["userId"], row.cells["movieId"], row)
+        dated_event[1]["event_id"] = f"{self.dataset}-{row.number}"
+        return dated_event
 
     def _rows(self, file: int, delimiter: str, columns: Sequence[str], faults: RowFaults) -> Iterator[TableRow]:
         path = self.paths[file]
@@ -123,7 +123,7 @@ class MovieLens100k(_OldMovieLens):
                 "title": cells["title"],
                 "categories": [genre for genre in _GENRES[1:] if cells[genre] == "1"],
             }
-            yield FileRow(item | (_released(cells["released"]) or _published(cells["title"])), row.place)
+            yield FileRow(item | (_released(cells["released"]) or _published(cells["title"])), row.source_line)
 
     def users(self, faults: RowFaults) -> Iterator[UserRow]:
         """Age, gender, occupation and ZIP code, as in the file."""
@@ -150,7 +150,7 @@ class MovieLens1M(_OldMovieLens):
                 "title": title,
                 "categories": list(filter(None, genres.split("|"))),
             }
-            yield FileRow(item | _published(title), row.place)
+            yield FileRow(item | _published(title), row.source_line)
 
     def users(self, faults: RowFaults) -> Iterator[UserRow]:
         """Age, gender, occupation and ZIP code."""

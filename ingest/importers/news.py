@@ -41,7 +41,7 @@ class Deskdrop(FileImporter):
 
     @classmethod
     def recognises(cls, folder: Path) -> bool:
-        """An ``events.csv`` with Deskdrop's columns."""
+        """True if ``events.csv`` has Deskdrop's columns."""
         return header(folder, "events.csv") == list(cls._columns)
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
@@ -65,7 +65,7 @@ class Deskdrop(FileImporter):
 
 
 class Mind(FileImporter):
-    """Microsoft's news: ``behaviors.tsv`` with what was shown and clicked, ``news.tsv`` with the articles."""
+    """Microsoft's news: ``behaviors.tsv`` with impressions and clicks, ``news.tsv`` with the articles."""
 
     dataset = "mind"
     aliases = ("news",)
@@ -80,7 +80,7 @@ class Mind(FileImporter):
             cells = row.cells
             categories = [cells["category"], cells["subcategory"]]
             item = {"item_id": cells["id"], "title": cells["title"], "categories": list(filter(None, categories))}
-            yield FileRow(item | ({"description": cells["abstract"]} if cells["abstract"] else {}), row.place)
+            yield FileRow(item | ({"description": cells["abstract"]} if cells["abstract"] else {}), row.source_line)
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Impressions, each followed by its clicks. The history column has no times and is left out."""
@@ -89,15 +89,15 @@ class Mind(FileImporter):
     def _events(self, faults: RowFaults) -> Iterator[SortableEvent]:
         shown = rows(self.paths[0], faults, delimiter="\t", columns=self._shown, quoted=False)
         for row, (time, listed) in readable(shown, self._impression, faults):
-            who: dict[str, Any] = {"user_id": row.cells["user"]}
-            file, line = row.place
+            user_field: dict[str, Any] = {"user_id": row.cells["user"]}
+            file, line = row.source_line
             name = f"{self.dataset}-{line}"
             impression = {"event_id": name, "type": "impression", "impression": [item for item, _ in listed]}
-            yield time, line, file, who | impression
+            yield time, line, file, user_field | impression
             for position, (item, clicked) in enumerate(listed):
                 if clicked:
                     click = {"event_id": f"{name}-{position}", "type": "click", "item_id": item, "position": position}
-                    yield time, line, file, who | click
+                    yield time, line, file, user_field | click
 
     def _impression(self, row: TableRow) -> tuple[float, list[tuple[str, bool]]]:
         listed = []
@@ -110,7 +110,7 @@ class Mind(FileImporter):
 
 
 def device(agent: str) -> str | None:
-    """The kind of device, by the name of a browser."""
+    """The kind of device that a browser's user agent names."""
     if not agent:
         return None
     if _PHONE.search(agent):

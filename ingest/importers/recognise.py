@@ -20,7 +20,7 @@ AUTO: Final = frozenset({"auto", "csv", "tsv", "jsonl", "mapped"})
 
 @cache
 def file_importers() -> Sequence[type[FileImporter]]:
-    """Returns what the modules of this folder declare in ``IMPORTERS``, in the order in which they are tried."""
+    """All importers that the modules of this folder declare in ``IMPORTERS``, in the order in which they are tried."""
     names = sorted(module.name for module in pkgutil.iter_modules(importers.__path__))
     modules = [importlib.import_module(f"{importers.__name__}.{name}") for name in names]
     declared = [importer for module in modules for importer in getattr(module, "IMPORTERS", ())]
@@ -31,17 +31,17 @@ def recognise(path: Path, mapping: Mapping[str, str] | None = None, dataset: str
     """The importer of a folder or file; ``dataset`` names the one to use. Raises DatasetUnknown, ConfigurationInvalid."""
     if not path.exists():
         raise DatasetUnknown(f"there is no {path}")
-    candidates = [known for known in file_importers() if dataset in {*AUTO, known.dataset, *known.aliases}]
+    candidates = [importer for importer in file_importers() if dataset in {*AUTO, importer.dataset, *importer.aliases}]
     if not candidates:
-        names = ", ".join(known.dataset for known in file_importers())
+        names = ", ".join(importer.dataset for importer in file_importers())
         raise DatasetUnknown(f"no data set is called '{dataset}'; there are {names}, and auto")
     if mapping:
         return Mapped(path, mapping)
     folder = path if path.is_dir() else path.parent
-    for known in candidates:
-        if known.recognises(folder):
-            return known(folder)
-    looked = "; ".join(f"{' + '.join(known.needs)} ({known.dataset})" for known in candidates)
+    for importer in candidates:
+        if importer.recognises(folder):
+            return importer(folder)
+    looked = "; ".join(f"{' + '.join(importer.needs)} ({importer.dataset})" for importer in candidates)
     raise DatasetUnknown(
         f"{path} is not a data set that Freshet knows: it looked for {looked}. "
         "Any CSV, TSV or JSONL file is read with --map user=…,item=…,type=…,value=…,time=…"

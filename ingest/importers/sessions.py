@@ -1,4 +1,4 @@
-"""Clicks in sessions of shops, without users: RecSys Challenge 2015 (Yoochoose) and Diginetica."""
+"""Sessions of anonymous visitors in shops: RecSys Challenge 2015 (Yoochoose) and Diginetica."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RecSys2015(FileImporter):
         return events_by_time(chain.from_iterable(files), self._click, faults)
 
     def _click(self, row: TableRow) -> DatedEvent:
-        name = f"{self.dataset}-{row.place.file.partition('.')[0]}-{row.number}"
+        name = f"{self.dataset}-{row.source_line.file.partition('.')[0]}-{row.number}"
         return row.time_in("Time"), _event("click", name, row.cells["SessionId"], row.cells["ItemId"])
 
 
@@ -56,24 +56,24 @@ class Yoochoose(FileImporter):
 
 
 class Diginetica(FileImporter):
-    """A file a week: ``period_0.txt`` and on, in order but without times."""
+    """One file for each week: ``period_0.txt`` and so on. Rows are in order but have no times."""
 
     dataset = "diginetica"
     needs = ("period_0.txt",)
 
     @property
     def paths(self) -> Sequence[Path]:
-        """The weeks in their order."""
+        """The files of the weeks, in order."""
         weeks = [(int(match[1]), path) for path in self.folder.iterdir() if (match := _PERIOD.match(path.name))]
         return [path for _, path in sorted(weeks)]
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
-        """Clicks in the files' order; their time is that of the import."""
+        """Clicks in the order of the files; they get the time of the import."""
         weeks = (rows(path, faults, delimiter=" ", columns=("session", "item")) for path in self.paths)
         return events_in_order(chain.from_iterable(weeks), self._click, faults)
 
     def _click(self, row: TableRow) -> dict[str, Any]:
-        week = row.place.file.removeprefix("period_").partition(".")[0]
+        week = row.source_line.file.removeprefix("period_").partition(".")[0]
         return _event("click", f"{self.dataset}-{week}-{row.number}", row.cells["session"], row.cells["item"])
 
 
@@ -92,17 +92,19 @@ class DigineticaViews(FileImporter):
         if path := self.path("product-categories.csv"):
             for row in rows(path, faults, delimiter=";", columns=("item", "category")):
                 if row.number > 1:
-                    yield FileRow({"item_id": row.cells["item"], "categories": [row.cells["category"]]}, row.place)
+                    yield FileRow(
+                        {"item_id": row.cells["item"], "categories": [row.cells["category"]]}, row.source_line
+                    )
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
-        """Views and purchases; the files give milliseconds from the beginning of their session's day."""
-        read = [self._rows("train-item-views.csv", self._views, faults)]
-        read.append(self._rows("train-purchases.csv", self._purchases, faults))
-        return events_by_time(chain.from_iterable(read), self._event, faults)
+        """Views and purchases. The files state milliseconds since the day of the session began."""
+        files = [self._rows("train-item-views.csv", self._views, faults)]
+        files.append(self._rows("train-purchases.csv", self._purchases, faults))
+        return events_by_time(chain.from_iterable(files), self._event, faults)
 
     def _rows(self, name: str, columns: Sequence[str], faults: RowFaults) -> Iterator[TableRow]:
         path = self.path(name)
-        # Versions of the set differ in how they name the columns, not in their order.
+        # Versions of the set differ in the names of the columns, not in their order.
         return (
             (row for row in rows(path, faults, delimiter=";", columns=columns) if row.number > 1) if path else iter(())
         )

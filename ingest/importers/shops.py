@@ -18,7 +18,7 @@ _TEXT: Final = 10_000
 
 
 class Amazon(FileImporter):
-    """Reviews and products of 2014, 2018 or 2023 as JSON lines; the first line of a file shows which it is."""
+    """Reviews and products of 2014, 2018 or 2023 as JSON lines. The first line of a file shows its form."""
 
     dataset = "amazon"
     order = 1_000  # it opens every JSON file to see what is in it
@@ -66,7 +66,7 @@ class Amazon(FileImporter):
                 "price": _price(cells.get("price")),
                 "attributes": {name: value for name, value in attributes.items() if isinstance(value, str) and value},
             }
-            yield FileRow({name: value for name, value in item.items() if value not in (None, "")}, row.place)
+            yield FileRow({name: value for name, value in item.items() if value not in (None, "")}, row.source_line)
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Reviews as ratings at their times."""
@@ -74,16 +74,16 @@ class Amazon(FileImporter):
         return events_by_time(reviews, self._rating, faults)
 
     def _rating(self, row: TableRow) -> DatedEvent:
-        old = "reviewerID" in row.cells
-        file = row.place.file.partition(".")[0]
+        before_2023 = "reviewerID" in row.cells
+        file = row.source_line.file.partition(".")[0]
         event = {
             "event_id": f"{file[-40:]}-{row.number}",
             "type": "rating",
-            "user_id": str(row.cells.get("reviewerID" if old else "user_id", "")),
+            "user_id": str(row.cells.get("reviewerID" if before_2023 else "user_id", "")),
             "item_id": _asin(row),
-            "value": row.number_in("overall" if old else "rating"),
+            "value": row.number_in("overall" if before_2023 else "rating"),
         }
-        return row.time_in("unixReviewTime" if old else "timestamp"), event
+        return row.time_in("unixReviewTime" if before_2023 else "timestamp"), event
 
 
 class RetailRocket(FileImporter):
@@ -98,16 +98,16 @@ class RetailRocket(FileImporter):
 
     @classmethod
     def recognises(cls, folder: Path) -> bool:
-        """An ``events.csv`` with RetailRocket's columns."""
+        """True if ``events.csv`` has RetailRocket's columns."""
         return header(folder, "events.csv") == list(cls._columns)
 
     def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
-        """Items with their newest category. All other properties but the availability are hashed."""
+        """Items with their newest category. The other properties are hashed, except the availability."""
         newest: dict[str, tuple[int, str]] = {}
         for row in chain.from_iterable(rows(path, faults, needs=self._properties) for path in self.paths[1:]):
             if row.cells["property"] == "categoryid":
-                known = (int(row.number_in("timestamp")), row.cells["value"])
-                newest[row.cells["itemid"]] = max(known, newest.get(row.cells["itemid"], known))
+                dated_category = (int(row.number_in("timestamp")), row.cells["value"])
+                newest[row.cells["itemid"]] = max(dated_category, newest.get(row.cells["itemid"], dated_category))
         for item, (_, category) in newest.items():
             yield {"item_id": item, "categories": [category]}
 
@@ -124,7 +124,7 @@ class RetailRocket(FileImporter):
 
 
 def _asin(row: TableRow) -> str:
-    """The item id; in 2023 that of the product that all variants share."""
+    """The item id. In 2023 it is the id of the product that all variants share."""
     return str(row.cells.get("parent_asin") or row.cells.get("asin", ""))
 
 

@@ -1,4 +1,4 @@
-"""The sample store as a data set: its catalogue, its shoppers and what they did until ``end``."""
+"""The sample store as a data set: its catalogue, its shoppers, and their events until ``end``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from schemas.weights import Weight
 class SampleStore:
     """The simulated video-game shop. Implements Importer; the same arguments give the same rows.
 
-    ``end`` is not part of its name: an import that was interrupted must be resumed with the ``end`` it began with.
+    ``end`` is not part of its name. An interrupted import must be resumed with the ``end`` with which it began.
     """
 
     types: frozenset[str] = frozenset()
@@ -38,7 +38,7 @@ class SampleStore:
             yield UserRow(shopper.user_id, {"country": shopper.country, "device": shopper.device})
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - nothing here is malformed
-        """What they did, in order of time."""
+        """The shoppers' events, in order of time."""
         return shop.events(self._seed, self._n_shoppers, self._days, end=self._end)
 
 
@@ -51,8 +51,8 @@ def import_sample(
     n_shoppers: int = 2_000,
     days: int = 60,
 ) -> Imported:
-    """Imports the sample store up to now. After an interruption, it imports up to the time at which it first began."""
-    # The fingerprint does not depend on the end, which is read from the file.
+    """Imports the sample store up to now. A resumed import ends at the time at which it first began."""
+    # The fingerprint does not depend on the end. The progress file holds the end.
     without_end = SampleStore(seed, utc(0), n_shoppers, days)
     began = file.load(fingerprint(without_end, dependencies.log_id), dependencies.clock()).began
     store = SampleStore(seed, utc(began), n_shoppers, days)

@@ -8,18 +8,18 @@ from typing import TypedDict
 
 GAMES_CSV = Path(__file__).with_name("games.csv")
 ARRIVALS = 8
-"""How many of the newest games the shop starts to sell only while the recorded days run."""
+"""Number of the newest games that the shop starts to sell during the recorded days."""
 
 
-class Attributes(TypedDict):
-    """What the shop knows of a game beyond the fields that every item has."""
+class GameAttributes(TypedDict):
+    """The attributes of a game: those beyond the fields that every item has."""
 
     year: int
     developer: str
     platforms: list[str]
 
 
-class Item(TypedDict):
+class Game(TypedDict):
     """The fields of `PUT /v1/items/{item_id}`; `price` is in US dollars."""
 
     item_id: str
@@ -29,14 +29,14 @@ class Item(TypedDict):
     tags: list[str]
     price: float
     published_at: str
-    attributes: Attributes
+    attributes: GameAttributes
 
 
-def catalogue(end: datetime | None = None, days: int = 60) -> list[Item]:
-    """Every game, oldest first.
+def catalogue(end: datetime | None = None, days: int = 60) -> list[Game]:
+    """All games, oldest first.
 
-    `published_at` is the first of January of the game's year, the year being all that the file claims.
-    With `end`, the games that arrive in the shop during the `days` before it carry their day of arrival.
+    `published_at` is the first of January of the game's year, because the file states only the year.
+    With `end`, it is the day of arrival for games that arrive in the shop during the `days` before `end`.
     """
     items = [_item(row) for row in _rows()]
     if end is not None:
@@ -46,13 +46,13 @@ def catalogue(end: datetime | None = None, days: int = 60) -> list[Item]:
 
 
 def arrival_days(days: int) -> dict[int, int]:
-    """Catalogue index -> day of the recorded `days` on which that game goes on sale."""
+    """For the index of each late game: the day, of the recorded `days`, on which it goes on sale."""
     count = len(_rows())
     return {count - ARRIVALS + n: round(days * (n + 1) / (ARRIVALS + 1)) for n in range(ARRIVALS)}
 
 
 def rfc3339(moment: datetime) -> str:
-    """An aware moment as UTC with milliseconds and a `Z`."""
+    """An aware time as text in UTC, with milliseconds and a `Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -62,7 +62,7 @@ def _rows() -> tuple[dict[str, str], ...]:
         return tuple(csv.DictReader(file))
 
 
-def _item(row: dict[str, str]) -> Item:
+def _item(row: dict[str, str]) -> Game:
     return {
         "item_id": row["item_id"],
         "title": row["title"],

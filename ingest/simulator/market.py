@@ -1,52 +1,52 @@
-"""What moves all shoppers alike: fame, fashion, arrivals, and games that go together."""
+"""Influences on all shoppers: fame, fashion, arrivals, and games that go together."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from ingest.simulator.catalogue import arrival_days
-from ingest.simulator.shelf import Floats, shelf
+from ingest.simulator.game_features import Floats, game_features
 
 FAME_SPREAD = 1.0
 DAYS_A_WEEK = 7
 TRENDING_A_WEEK = 4
 TREND_PEAK = 1.8
-"""Appeal added on a trend's best day, its fourth."""
+"""Appeal that a trend adds on its best day, the fourth."""
 ARRIVAL_APPEAL, ARRIVAL_HALF_LIFE_DAYS = 1.2, 10.0
 PULL_OF_SIMILARITY = 5.0
 PULL_OF_COMPANIONS = 1.8
 COMPANIONS = 3
 COMPANION_RANKS = (8, 80)
-"""Companions are found at these ranks of similarity: near, yet not what content alone would give."""
+"""A game's companions have these ranks of similarity: similar games, but not those that content alone would find."""
 
 
 @dataclass(frozen=True, eq=False)
 class Market:
-    """Appeals are in logits: added up, then a softmax over the catalogue."""
+    """Appeals in logits. Their sum goes through a softmax over the catalogue."""
 
     by_day: Floats
-    """(days, items): fame, fashion and newness; minus infinity before a game arrives."""
+    """(days, items): the sum of fame, fashion and newness; minus infinity before a game arrives."""
     pull: Floats
-    """(items, items): appeal that looking at the row's game lends to the column's."""
+    """(items, items): appeal that the column's game gains while a shopper looks at the row's game."""
     trending: tuple[tuple[int, ...], ...]
-    """The games in fashion, week by week."""
+    """The games in fashion, for each week."""
 
 
 def market(seed: int, days: int) -> Market:
-    """The market of `seed` over so many days."""
+    """The market of `seed` during `days` days."""
     rng = np.random.default_rng([seed, 2])
     trending = _trending(rng, days)
-    fame = rng.normal(0.0, FAME_SPREAD, len(shelf().items))
+    fame = rng.normal(0.0, FAME_SPREAD, len(game_features().items))
     return Market(fame + _fashion(trending, days) + _newness(days), _pull(rng), trending)
 
 
 def _trending(rng: np.random.Generator, days: int) -> tuple[tuple[int, ...], ...]:
-    weeks, n_items = -(-days // DAYS_A_WEEK), len(shelf().items)
+    weeks, n_items = -(-days // DAYS_A_WEEK), len(game_features().items)
     return tuple(tuple(rng.choice(n_items, TRENDING_A_WEEK, replace=False).tolist()) for _ in range(weeks))
 
 
 def _fashion(trending: tuple[tuple[int, ...], ...], days: int) -> Floats:
-    fashion = np.zeros((days, len(shelf().items)))
+    fashion = np.zeros((days, len(game_features().items)))
     for day in range(days):
         week, weekday = divmod(day, DAYS_A_WEEK)
         fashion[day, list(trending[week])] = TREND_PEAK * (1.0 - abs(weekday - 3) / 4.0)
@@ -54,7 +54,7 @@ def _fashion(trending: tuple[tuple[int, ...], ...], days: int) -> Floats:
 
 
 def _newness(days: int) -> Floats:
-    newness = np.zeros((days, len(shelf().items)))
+    newness = np.zeros((days, len(game_features().items)))
     for index, arrival in arrival_days(days).items():
         age = np.arange(days) - arrival
         freshness = ARRIVAL_APPEAL * np.exp2(-np.maximum(age, 0) / ARRIVAL_HALF_LIFE_DAYS)
@@ -63,7 +63,7 @@ def _newness(days: int) -> Floats:
 
 
 def _pull(rng: np.random.Generator) -> Floats:
-    similarity = shelf().similarity
+    similarity = game_features().similarity
     return PULL_OF_SIMILARITY * similarity + PULL_OF_COMPANIONS * _companions(rng, similarity)
 
 

@@ -1,6 +1,6 @@
 """The sample store: its catalogue, its shoppers, and their events, recorded or live.
 
-Everything follows from a seed; the time is handed in.
+A seed decides everything. The caller passes the time.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,31 +10,31 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ingest.simulator.catalogue import Item, catalogue, rfc3339
+from ingest.simulator.catalogue import Game, catalogue, rfc3339
+from ingest.simulator.game_features import Floats, game_features
 from ingest.simulator.market import Market, market
-from ingest.simulator.sessions import Step, Visitor, visit
-from ingest.simulator.shelf import Floats, shelf
+from ingest.simulator.sessions import Step, VisitingShopper, visit
 from ingest.simulator.shoppers import Shopper, affinities, shoppers, true_affinity
 
-__all__ = ["Item", "Shopper", "affinities", "catalogue", "events", "live", "shoppers", "true_affinity"]
+__all__ = ["Game", "Shopper", "affinities", "catalogue", "events", "live", "shoppers", "true_affinity"]
 
-Event = dict[str, object]
+EventFields = dict[str, object]
 
 WEEKEND = 1.5
-"""How much busier Saturdays and Sundays are."""
+"""Factor by which Saturdays and Sundays have more visits."""
 SPREAD_HOURS = 2.5
-"""Standard deviation of a visit's start about the shopper's favourite hour."""
+"""Standard deviation of a visit's start around the shopper's favourite hour."""
 HALF_HOUR = 1800.0
 SECONDS_A_DAY = 86_400.0
 LIVE_TREND_SECONDS = 60.0
-"""Live, a day of fashion passes in a minute, so that a demonstration sees trends come and go."""
+"""Seconds of a day of fashion in live events, so that a demonstration shows trends come and go."""
 LIVE_SECONDS_PER_STEP = 20.0
-"""How often one live shopper does something; the rate is reached by having enough of them."""
+"""Mean seconds between two steps of one live shopper. The number of shoppers then follows from the rate."""
 
 
 @dataclass(frozen=True)
-class Session:
-    """Who is visiting, under which name."""
+class ShopSession:
+    """One visit: the shopper, and whether they are a guest or sign in."""
 
     session_id: str
     shopper: Shopper
@@ -43,20 +43,21 @@ class Session:
 
 
 class PlannedEvent(NamedTuple):
-    """One step with its place in time; tuples sort in global order."""
+    """One step and its time. Tuples sort in global order."""
 
     seconds: float
     """Since the first recorded day began."""
     shopper: int
     number: int
-    session: Session
+    session: ShopSession
     step: Step
 
 
-def events(seed: int, n_shoppers: int = 2000, days: int = 60, *, end: datetime) -> Iterator[Event]:
-    """What `n_shoppers` did in the `days` before `end` (an aware moment), in order of time.
+def events(seed: int, n_shoppers: int = 2000, days: int = 60, *, end: datetime) -> Iterator[EventFields]:
+    """The events of `n_shoppers` in the `days` before `end` (an aware time), in order of time.
 
-    Same arguments, same bytes. All of it is made before the first event comes out, since the order is global.
+    The same arguments give the same bytes. All events are made before the first one is returned, because the order
+    is global.
     """
     world, start = market(seed, days), end - timedelta(days=days)
     everyone = shoppers(seed, n_shoppers)
@@ -73,29 +74,29 @@ def live(
     clock: Callable[[], datetime],
     sleep: Callable[[float], None],
     n_shoppers: int = 2000,
-) -> Iterator[Event]:
-    """Events without end, `rate_per_second` of them a second, each stamped with `clock()` (aware).
+) -> Iterator[EventFields]:
+    """Events without end, `rate_per_second` of them each second. Their time is `clock()` (aware).
 
-    The shoppers are those of `events(seed, n_shoppers)`. A reader that paused is not flooded on its return.
+    The shoppers are those of `events(seed, n_shoppers)`. A reader that pauses gets no flood of events afterwards.
     """
     started = clock()
     run = f"live-{seed}-{int(started.timestamp() * 1000)}"
-    due, gap = 0.0, 1.0 / rate_per_second
+    due_at, gap = 0.0, 1.0 / rate_per_second
     for number, (session, step) in enumerate(_crowd(seed, run, rate_per_second, n_shoppers, clock)):
         elapsed = (clock() - started).total_seconds()
-        due = max(due + gap, elapsed - 1.0)
-        if due > elapsed:
-            sleep(due - elapsed)
+        due_at = max(due_at + gap, elapsed - 1.0)
+        if due_at > elapsed:
+            sleep(due_at - elapsed)
         yield _event(f"{run}-{number}", session, step, rfc3339(clock()))
 
 
 def _history(seed: int, shopper: Shopper, world: Market, start: datetime) -> Iterator[PlannedEvent]:
-    """All rows of one shopper, drawn from that shopper's own stream of chance."""
+    """All planned events of one shopper, drawn from the shopper's own random generator."""
     rng = np.random.default_rng([seed, 3, shopper.index])
     days, now, number = len(world.by_day), 0.0, 0
-    visitor = Visitor(shopper)
+    visitor = VisitingShopper(shopper)
     for count, begins in enumerate(_starts(shopper, days, start, rng)):
-        # Visits stay apart, so that a pause tells one from the next.
+        # Visits stay half an hour apart, so that a pause separates sessions.
         now = max(float(begins), now + HALF_HOUR)
         if now >= days * SECONDS_A_DAY:
             return
@@ -107,7 +108,7 @@ def _history(seed: int, shopper: Shopper, world: Market, start: datetime) -> Ite
 
 
 def _starts(shopper: Shopper, days: int, start: datetime, rng: np.random.Generator) -> Floats:
-    """When visits begin, in seconds since `start`, ascending."""
+    """Start times of visits, in seconds since `start`, ascending."""
     weekday = (start.weekday() + np.arange(days)) % 7
     weights = np.where(weekday >= 5, WEEKEND, 1.0) * (np.arange(days) >= int(shopper.joined * days))
     present = max(1.0, (1.0 - shopper.joined) * days)
@@ -118,8 +119,8 @@ def _starts(shopper: Shopper, days: int, start: datetime, rng: np.random.Generat
     return np.sort(day * SECONDS_A_DAY + hours * 3600.0)
 
 
-def _session(session_id: str, shopper: Shopper, count: int) -> Session:
-    return Session(
+def _session(session_id: str, shopper: Shopper, count: int) -> ShopSession:
+    return ShopSession(
         session_id=session_id,
         shopper=shopper,
         guest=count < shopper.guest_sessions,
@@ -127,7 +128,9 @@ def _session(session_id: str, shopper: Shopper, count: int) -> Session:
     )
 
 
-def _steps(session: Session, visitor: Visitor, world: Market, day: int, rng: np.random.Generator) -> Iterator[Step]:
+def _steps(
+    session: ShopSession, visitor: VisitingShopper, world: Market, day: int, rng: np.random.Generator
+) -> Iterator[Step]:
     if session.signs_in:
         yield Step(1.0, "identify", "account")
     yield from visit(visitor, world, day, rng)
@@ -135,48 +138,48 @@ def _steps(session: Session, visitor: Visitor, world: Market, day: int, rng: np.
 
 def _crowd(
     seed: int, run: str, rate: float, n_shoppers: int, clock: Callable[[], datetime]
-) -> Iterator[tuple[Session, Step]]:
-    """Steps of many visits at once, whoever's turn it is; one who leaves makes room for another."""
+) -> Iterator[tuple[ShopSession, Step]]:
+    """Steps of many concurrent visits, in random turns. When a visit ends, another begins."""
     rng = np.random.default_rng([seed, 4])
     entrance = _entrance(seed, run, n_shoppers, clock, rng)
     size = min(max(1, round(rate * LIVE_SECONDS_PER_STEP)), -(-n_shoppers // 2))
     inside = [next(entrance) for _ in range(size)]
     while True:
-        place = int(rng.integers(size))
-        session, steps = inside[place]
+        index = int(rng.integers(size))
+        session, steps = inside[index]
         step = next(steps, None)
         if step is None:
-            inside[place] = next(entrance)
+            inside[index] = next(entrance)
         else:
             yield session, step
 
 
 def _entrance(
     seed: int, run: str, n_shoppers: int, clock: Callable[[], datetime], rng: np.random.Generator
-) -> Iterator[tuple[Session, Iterator[Step]]]:
-    """Visits as they begin; the busier a shopper, the more often it is theirs."""
+) -> Iterator[tuple[ShopSession, Iterator[Step]]]:
+    """New visits without end. Shoppers with more sessions a day visit more often."""
     world, started = market(seed, 60), clock()
-    visitors = [Visitor(shopper) for shopper in shoppers(seed, n_shoppers)]
+    visitors = [VisitingShopper(shopper) for shopper in shoppers(seed, n_shoppers)]
     busy = np.array([visitor.shopper.sessions_per_day for visitor in visitors])
     count = 0
     while True:
         visitor = visitors[int(rng.choice(len(visitors), p=busy / busy.sum()))]
         day = int((clock() - started).total_seconds() // LIVE_TREND_SECONDS) % len(world.by_day)
-        session = Session(f"{run}-s{count}", visitor.shopper, guest=False, signs_in=False)
+        session = ShopSession(f"{run}-s{count}", visitor.shopper, guest=False, signs_in=False)
         yield session, visit(visitor, world, day, rng)
         count += 1
 
 
-def _event(event_id: str, session: Session, step: Step, moment: str) -> Event:
+def _event(event_id: str, session: ShopSession, step: Step, moment: str) -> EventFields:
     shopper = session.shopper
-    event: Event = {"event_id": event_id, "type": step.type}
+    event: EventFields = {"event_id": event_id, "type": step.type}
     if not session.guest:
         event["user_id"] = shopper.user_id
     if session.guest or step.type == "identify":
         event["anonymous_id"] = shopper.anonymous_id
     event["session_id"] = session.session_id
     if step.item is not None:
-        event["item_id"] = shelf().items[step.item]["item_id"]
+        event["item_id"] = game_features().items[step.item]["item_id"]
     if step.query is not None:
         event["query"] = step.query
     event["occurred_at"] = moment

@@ -2,5 +2,5 @@
 
 ``validate`` holds the rules, ``fast_path`` the same rules for the usual row, ``generalize`` makes personal data less
 precise, ``jsontext`` parses JSON from outside. Pure functions only: no HTTP, no files, no log.
-May import ``schemas`` and nothing else of ``ingest``.
+It may import ``schemas`` and nothing else of ``ingest``.
 """

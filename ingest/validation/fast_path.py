@@ -1,6 +1,6 @@
 """Validates the usual row of a data set (ids, a number and a time) without pydantic, in half the time.
 
-Any event that may be invalid is left to ``ingest.validation.validate``, which names the fault.
+It leaves any event that may be invalid to ``ingest.validation.validate``, which names the fault.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _NEEDS_MORE: Final = (TYPES - ITEM_TYPES) | {"impression"}
 
 
 def accept_simple_event(raw: Mapping[str, Any], now: datetime, allowed: Policy) -> Accepted | None:
-    """The event's log entry, equal to that of ``validate_event``; None if only that function can tell."""
-    if not (_FIELDS.issuperset(raw) and _known(raw.get("type"), allowed) and _identified(raw)):
+    """The event's log entry, equal to that of ``validate_event``; None if only that function can decide."""
+    if not (_FIELDS.issuperset(raw) and _is_simple_type(raw.get("type"), allowed) and _identified(raw)):
         return None
     value, occurred_at = raw.get("value"), raw.get("occurred_at")
     if not (_timely(occurred_at, now) and _valued(value, raw["type"])):
@@ -32,7 +32,7 @@ def accept_simple_event(raw: Mapping[str, Any], now: datetime, allowed: Policy) 
     return Accepted(event.event_id, event.type, LogEntry(event.partition_key.encode(), encode_event(event)))
 
 
-def _known(kind: Any, allowed: Policy) -> bool:
+def _is_simple_type(kind: Any, allowed: Policy) -> bool:
     return kind.__class__ is str and kind in allowed.types and kind not in _NEEDS_MORE
 
 
@@ -46,7 +46,7 @@ def _identified(raw: Mapping[str, Any]) -> bool:
 
 
 def _id(value: Any, limit: int = 128) -> bool:
-    # Printable text is a part of what is allowed, and is checked faster than a pattern.
+    # All printable text is allowed, and this check is faster than a pattern.
     return value.__class__ is str and 0 < len(value) <= limit and value.isprintable()
 
 

@@ -4,7 +4,7 @@
 |---|---|
 | ``age`` | ``age_group``: ``under-18``, ``18-24``, ``25-34``, … ``65+`` |
 | ``birth_date``, ``date_of_birth``, ``birth_year``, … | ``age_group`` |
-| ``zip``, ``zip_code``, ``postcode``, … | ``postcode_area``: its first three characters, two where it is short |
+| ``zip``, ``zip_code``, ``postcode``, … | ``postcode_area``: its first three characters, or two if it is short |
 | ``lat``, ``lon``, … | the same name, rounded to one decimal (about 11 km) |
 | ``ip``, ``ip_address``, … | ``ip_network``: its /24, or /48 of an IPv6 address |
 | ``email``, ``phone``, ``name``, ``address``, ``street``, … | nothing |

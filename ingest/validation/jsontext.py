@@ -17,10 +17,10 @@ class Broken(NamedTuple):
 
 
 def parse(data: bytes) -> Any:
-    """Parse JSON; raises ValueError with a printable reason.
+    """Parses JSON; raises ValueError with a printable reason.
 
     Python's own parser accepts some texts that orjson refuses: NaN, Infinity, lone surrogates, a byte order mark.
-    Validation can then name the one member at fault, and keep the others.
+    Validation can then name the one object at fault, and accept the others.
     """
     try:
         return orjson.loads(data)

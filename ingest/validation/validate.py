@@ -1,6 +1,6 @@
-"""Validation: what a frontend or a file says becomes a log entry, or a rejection that names its field.
+"""Validation turns a record from outside into a log entry, or into a rejection that names the field at fault.
 
-Pure: time and ids are handed in. HTTP, importers and the replay of dead letters all pass through here.
+Pure functions: the caller passes time and ids. HTTP, importers and the replay of dead letters all use them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from schemas.log.codec import encode_event
 from schemas.log.records import LogEntry
 
 MAX_RECORD_BYTES: Final = 262_144
-"""Largest record that is accepted; Kafka's default limit for a whole batch is 1 MiB."""
+"""Most bytes of a record. Kafka's default limit for a whole batch is 1 MiB."""
 MAX_DEPTH: Final = 8
 """Deepest nesting inside ``properties`` and ``attributes``."""
 _MAX_INT: Final = 2**63
@@ -34,7 +34,7 @@ _NEEDS: Final = {"search": "query", "impression": "impression", "identify": "ano
 
 
 class Rejection(Exception):
-    """One event, item or user is not valid: a code for counting, what is wrong, and the field at fault."""
+    """One event, item or user is not valid: a code for counting, the fault in words, and the field at fault."""
 
     def __init__(self, code: str, detail: str, field: str | None = None) -> None:
         super().__init__(f"{field}: {detail}" if field else detail)
@@ -42,7 +42,7 @@ class Rejection(Exception):
 
 
 class Accepted(NamedTuple):
-    """A valid event or upsert: its id, its type (of an upsert, the operation), and its entry for the log."""
+    """A valid event or upsert: its id, its type (for an upsert the operation), and its entry for the log."""
 
     id: str
     type: str
@@ -64,8 +64,8 @@ def policy(extra_types: Iterable[str] = (), personal_keys: Iterable[str] = ()) -
         try:
             _TYPE_NAME.validate_python(name)
         except ValidationError as error:
-            wanted = "lower-case letters, digits and underscores, at most 32"
-            raise ConfigurationInvalid(f"'{name}' cannot be an event type: use {wanted}") from error
+            rule = "lower-case letters, digits and underscores, at most 32"
+            raise ConfigurationInvalid(f"'{name}' cannot be an event type: use {rule}") from error
     return Policy(TYPES | extra, rules_for_events(keys), rules_for_users(keys))
 
 
@@ -149,12 +149,12 @@ def _entry(key: str, value: bytes) -> LogEntry:
     return LogEntry(key.encode(), value)
 
 
-def _object(raw: Any, what: str) -> dict[str, Any]:
+def _object(raw: Any, noun: str) -> dict[str, Any]:
     if isinstance(raw, dict):
         return raw
     if isinstance(raw, Broken):
         raise Rejection("not-json", f"this line is not JSON: {raw.reason}")
-    raise Rejection("not-an-object", f"{what} must be a JSON object, not {json_kind(raw)}")
+    raise Rejection("not-an-object", f"{noun} must be a JSON object, not {json_kind(raw)}")
 
 
 def _check_type(name: Any, types: frozenset[str]) -> None:
@@ -171,28 +171,30 @@ def _validated(validate: Callable[[Any], _T], value: Any, field: str = "") -> _T
     try:
         return validate(value)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise _rejection(first, field, value) from error
+        fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise _rejection(fault, field, value) from error
 
 
 def _rejection(error: ErrorDetails, field: str, value: Any) -> Rejection:
     location = error["loc"][:2] if error["loc"][:1] == ("context",) else error["loc"]
-    named = (
+    field_name = (
         printable(".".join(map(str, location))) or field or (_needed(value) if error["type"] == "value_error" else "")
     )
     if error["type"] == "extra_forbidden":
         return Rejection(
-            "unknown-field", "is not a field here; put what else is worth keeping under properties or attributes", named
+            "unknown-field",
+            "is not a field here; put what else is worth keeping under properties or attributes",
+            field_name,
         )
     if len(error["loc"]) > 2 and location != error["loc"]:
-        return Rejection("scalar", "must be text, a finite number, true, false or null", named)
+        return Rejection("scalar", "must be text, a finite number, true, false or null", field_name)
     return Rejection(
-        error["type"].replace("_", "-"), printable(error["msg"].removeprefix("Value error, ")), named or None
+        error["type"].replace("_", "-"), printable(error["msg"].removeprefix("Value error, ")), field_name or None
     )
 
 
 def _needed(value: Any) -> str:
-    """The field that an event of this type lacks, if a rule about the whole event failed."""
+    """The field that the event lacks, if a rule about the whole event failed."""
     if not isinstance(value, Mapping):
         return ""
     if not (value.get("user_id") or value.get("anonymous_id") or value.get("session_id")):

@@ -124,8 +124,8 @@ def blocking_on(connection: Plain) -> BlockingConnection:
 
 
 def test_a_blocking_command_is_sent_as_it_is_and_answered():
-    pipelined = blocking_on(connection := Plain())
-    assert pipelined.execute("HSET", "a", b"\x00\xff", 1) == b"HSET a \x00\xff 1"
+    blocking = blocking_on(connection := Plain())
+    assert blocking.execute("HSET", "a", b"\x00\xff", 1) == b"HSET a \x00\xff 1"
     assert connection.sent == [[b"HSET a \x00\xff 1"]]
 
 
@@ -133,8 +133,8 @@ def test_a_blocking_command_is_sent_as_it_is_and_answered():
     "faults", [{"sending": [redis.ConnectionError("reset")]}, {"reading": [redis.ConnectionError("reset")]}]
 )
 def test_a_blocking_command_that_met_a_dead_connection_is_asked_once_more_on_a_new_one(faults):
-    pipelined = blocking_on(connection := Plain(**faults))
-    assert pipelined.execute("GET", "a") == b"GET a"
+    blocking = blocking_on(connection := Plain(**faults))
+    assert blocking.execute("GET", "a") == b"GET a"
     assert connection.disconnected == 1
 
 
@@ -146,7 +146,7 @@ def test_a_blocking_command_fails_where_redis_stays_away():
 
 @pytest.mark.parametrize("fault", [redis.TimeoutError("late"), redis.ResponseError("wrong type")])
 def test_a_blocking_command_that_was_answered_late_or_refused_is_not_asked_again(fault):
-    pipelined = blocking_on(connection := Plain(reading=[fault]))
+    blocking = blocking_on(connection := Plain(reading=[fault]))
     with pytest.raises(type(fault)):
-        pipelined.execute("GET", "a")
+        blocking.execute("GET", "a")
     assert connection.sent == [[b"GET a"]]

@@ -100,7 +100,7 @@ def test_amazons_products_of_2014_are_pythons_dictionaries(tmp_path, faults):
     )
     (item,), _, _ = read(tmp_path, faults, "amazon")
     assert (item["title"], item["categories"]) == ("Bob's", ["Home", "Light"])
-    assert faults.named[0].startswith("meta.json line 2: is not JSON")
+    assert faults.examples[0].startswith("meta.json line 2: is not JSON")
 
 
 def test_a_json_file_of_something_else_is_not_amazons(tmp_path):

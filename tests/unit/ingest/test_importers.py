@@ -69,15 +69,15 @@ def test_malformed_rows_are_counted_and_the_first_named(movielens, faults):
     write(movielens, "ratings.csv", RATINGS + bad)
     assert len(list(recognise(movielens).events(faults))) == 2
     assert faults.count == 6
-    assert faults.named[0] == "ratings.csv line 4: has 2 columns instead of 4"
-    assert faults.named[1] == "ratings.csv line 5: column rating: 'five' is not a number"
-    assert len(faults.named) == 5
+    assert faults.examples[0] == "ratings.csv line 4: has 2 columns instead of 4"
+    assert faults.examples[1] == "ratings.csv line 5: column rating: 'five' is not a number"
+    assert len(faults.examples) == 5
 
 
 def test_a_line_in_another_encoding_is_a_fault_and_not_the_end(movielens, faults):
     (movielens / "movies.csv").write_bytes(MOVIES.encode() + b"3,Am\xe9lie,Comedy\n4,Ok,Drama\n")
     assert [item["item_id"] for item in recognise(movielens).items(faults)] == ["1", "2", "4"]
-    assert faults.named == ["movies.csv line 4: is not utf-8 text"]
+    assert faults.examples == ["movies.csv line 4: is not utf-8 text"]
 
 
 def test_a_damaged_gzip_is_said_to_be_damaged(movielens, faults):
@@ -201,7 +201,7 @@ def test_rows_that_a_map_cannot_read_are_named(tmp_path, faults):
     )
     (event,) = recognise(path, parse_map("user=u,item=i,time=t,value=v")).events(faults)
     assert (event["user_id"], event["item_id"]) == ("1", "2")
-    assert [name.split(":")[0] for name in faults.named] == [f"a.jsonl line {n}" for n in (2, 3, 4, 5)]
+    assert [name.split(":")[0] for name in faults.examples] == [f"a.jsonl line {n}" for n in (2, 3, 4, 5)]
 
 
 @pytest.mark.parametrize(

@@ -129,8 +129,8 @@ def test_rows_that_are_not_valid_are_counted_and_named_also_over_a_resume(folder
     steps = []
     done = run_import(recognise(folder), parts, file, steps.append)
     assert (done.malformed, len(events_on(memory_log))) == (3, COUNT)
-    assert any("item_id" in name for name in done.named)
-    assert any("value: Input should be a finite number" in name for name in done.named)
+    assert any("item_id" in name for name in done.examples)
+    assert any("value: Input should be a finite number" in name for name in done.examples)
     assert steps[-1].malformed == 3
     assert run_import(recognise(folder), parts, file).malformed == 3
 
@@ -174,7 +174,7 @@ def test_a_row_that_validation_refuses_is_named_by_its_line(folder, parts, file)
     (folder / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,4.0,1000000\n1,,3.0,1000001\n")
     done = run_import(recognise(folder), parts, file)
     assert (done.rows["events"], done.malformed) == (2, 1)
-    assert done.named[0].startswith("ratings.csv line 3: item_id")
+    assert done.examples[0].startswith("ratings.csv line 3: item_id")
 
 
 def test_progress_says_how_many_events_there_are_and_how_far_the_files_are(folder, parts, file):

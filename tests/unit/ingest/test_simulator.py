@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.simulator.catalogue import arrival_days
+from ingest.simulator.game_features import game_features
 from ingest.simulator.market import market
-from ingest.simulator.shelf import shelf
 from ingest.simulator.shop import affinities, catalogue, events, live, shoppers, true_affinity
 
 SEED, SHOPPERS, DAYS = 7, 250, 60
@@ -97,7 +97,7 @@ def test_every_item_of_an_event_is_in_the_catalogue(recorded):
 
 def test_searches_and_only_searches_have_a_query_and_it_finds_something(recorded):
     assert all(("query" in event) == (event["type"] == "search") for event in recorded)
-    assert all(shelf().matches[event["query"]].any() for event in recorded if "query" in event)
+    assert all(game_features().matches[event["query"]].any() for event in recorded if "query" in event)
 
 
 def test_a_session_has_one_visitor_and_does_not_overlap_their_next(recorded):
@@ -149,7 +149,7 @@ def test_a_guest_is_anonymous_until_they_identify_and_never_after(recorded):
 def test_shoppers_click_what_they_like_far_more_than_chance(clicks):
     people = {s.user_id: s for s in shoppers(SEED, SHOPPERS)}
     liking = [
-        affinities(people[event["user_id"]], day_of(event) / (DAYS - 1))[shelf().index[event["item_id"]]]
+        affinities(people[event["user_id"]], day_of(event) / (DAYS - 1))[game_features().index[event["item_id"]]]
         for event in clicks
         if "user_id" in event
     ]
@@ -183,10 +183,10 @@ def test_the_next_click_of_a_session_is_nearer_than_another_click_of_that_shoppe
     rng = np.random.default_rng(0)
     own = defaultdict(list)
     for event in clicks:
-        own[event.get("user_id")].append(shelf().index[event["item_id"]])
+        own[event.get("user_id")].append(game_features().index[event["item_id"]])
     gain = [
-        shelf().similarity[shelf().index[a["item_id"]], shelf().index[b["item_id"]]]
-        - shelf().similarity[shelf().index[a["item_id"]], rng.choice(own[a.get("user_id")])]
+        game_features().similarity[game_features().index[a["item_id"]], game_features().index[b["item_id"]]]
+        - game_features().similarity[game_features().index[a["item_id"]], rng.choice(own[a.get("user_id")])]
         for session in by_session(clicks).values()
         for a, b in pairwise(session)
     ]
@@ -194,9 +194,9 @@ def test_the_next_click_of_a_session_is_nearer_than_another_click_of_that_shoppe
 
 
 def test_companions_follow_each_other_more_than_their_likeness_explains(clicks):
-    pull = market(SEED, DAYS).pull - 5.0 * shelf().similarity
+    pull = market(SEED, DAYS).pull - 5.0 * game_features().similarity
     follows = [
-        pull[shelf().index[a["item_id"]], shelf().index[b["item_id"]]] > 1.0
+        pull[game_features().index[a["item_id"]], game_features().index[b["item_id"]]] > 1.0
         for session in by_session(clicks).values()
         for a, b in pairwise(session)
     ]
@@ -206,7 +206,7 @@ def test_companions_follow_each_other_more_than_their_likeness_explains(clicks):
 def test_a_game_in_fashion_is_clicked_more_in_its_week_than_in_others(clicks):
     weekly = Counter((day_of(event) // 7, event["item_id"]) for event in clicks)
     weeks = market(SEED, DAYS).trending[: DAYS // 7]
-    pairs = [(week, shelf().items[item]["item_id"]) for week, items in enumerate(weeks) for item in items]
+    pairs = [(week, game_features().items[item]["item_id"]) for week, items in enumerate(weeks) for item in items]
     in_fashion = sum(weekly[pair] for pair in pairs)
     otherwise = sum(weekly[week, item] for _, item in pairs for week in range(len(weeks))) - in_fashion
     assert in_fashion > 1.5 * otherwise / (len(weeks) - 1)

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ingest.simulator.catalogue import ARRIVALS, arrival_days
-from ingest.simulator.shop import Item, catalogue
+from ingest.simulator.shop import Game, catalogue
 
 END = datetime(2025, 6, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def games() -> list[Item]:
+def games() -> list[Game]:
     return catalogue()
 
 
