@@ -68,7 +68,7 @@ class CatalogueFile(FileImporter):
 
     def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """The rows as items."""
-        return (FileRow(item, row.place) for row, item in readable(self._rows(faults), self._item, faults))
+        return (FileRow(item, row.source_line) for row, item in readable(self._rows(faults), self._item, faults))
 
     def _rows(self, faults: RowFaults) -> Iterator[TableRow]:
         ending = _ending(self.file)

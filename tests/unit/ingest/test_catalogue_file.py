@@ -58,7 +58,7 @@ def test_a_merchant_feed_gives_titles_prices_addresses_and_availability(items_of
         "attributes": {"currency": "EUR"},
     }
     assert (chair["hidden"], chair["categories"], chair["attributes"]) == (True, ["Home", "Office"], {"brand": "Sit"})
-    assert lamp.where.line == 3
+    assert lamp.source_line.line == 3
 
 
 def test_an_atom_feed_names_its_link_in_an_attribute(items_of):
@@ -124,9 +124,9 @@ def test_rows_that_cannot_be_an_item_are_named_and_the_others_kept(items_of, fau
     table = 'id,price,availability\n,1,in_stock\na,"12,50",in_stock\nb,1,perhaps\nc,2,in_stock\n'
     assert [item["item_id"] for item in items_of("items.csv", table)] == ["c"]
     assert faults.count == 3
-    assert "has no id" in faults.named[0]
-    assert "'12,50' is not a price" in faults.named[1]
-    assert "'perhaps' is not one of in_stock" in faults.named[2]
+    assert "has no id" in faults.examples[0]
+    assert "'12,50' is not a price" in faults.examples[1]
+    assert "'perhaps' is not one of in_stock" in faults.examples[2]
 
 
 def test_a_field_that_items_do_not_have_cannot_be_mapped(tmp_path):
