@@ -35,7 +35,7 @@ from serving.ranking.item_lists import ItemList
 from serving.service.service import ServingService
 
 Handler = Callable[[Request], Awaitable[Any]]
-"""From a request to a plain value; raises ProblemError."""
+"""Turns a request into a plain value; raises ProblemError."""
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
 _log = structlog.get_logger(__name__)
@@ -43,7 +43,7 @@ _ENCODE: Final = msgspec.json.Encoder().encode
 
 
 def endpoint_of(route: str, handle: Handler) -> Endpoint:
-    """Returns an endpoint that encodes what the handler returns, answers its problems, and counts both."""
+    """Returns an endpoint that encodes the handler's value or its problem, and counts both."""
     seconds = metrics.REQUEST_SECONDS.labels(route)
     outcomes = {outcome: metrics.REQUESTS.labels(route, outcome) for outcome in ("ok", "degraded", "invalid", "error")}
 
@@ -60,7 +60,7 @@ def endpoint_of(route: str, handle: Handler) -> Endpoint:
         except ProblemError as error:
             outcome = "invalid"
             return as_response(error)
-        except Exception:  # noqa: BLE001 - the edge: an unexpected fault is still an answer that says what to do
+        except Exception:  # noqa: BLE001 - at the edge, an unexpected fault also gets an answer that says what to do
             _log.exception("request_failed", route=route)
             return as_response(
                 ProblemError(500, "internal", "Something went wrong here; the log of the process says what. Try again.")
@@ -80,20 +80,22 @@ class Handlers:
 
     async def recommendations(self, request: Request) -> Any:
         """``GET /v1/users/{user_id}/recommendations``, or a user whose id ends like that."""
-        user_id, whole = parsing.path_id(request, "/v1/users/", "/recommendations", "user_id")
-        if whole:
+        user_id, suffix_in_id = parsing.path_id(request, "/v1/users/", "/recommendations", "user_id")
+        if suffix_in_id:
             return await self._service.user(user_id)
         parameters = parsing.query(RecommendationParameters, request)
         after = parsing.token(parameters.after, self._service.partitions)
-        asked = self._service.request(user_id=user_id, **parsing.recommendation_fields(parameters))
-        return await self._service.recommend(asked, after)
+        recommendation_request = self._service.request(user_id=user_id, **parsing.recommendation_fields(parameters))
+        return await self._service.recommend(recommendation_request, after)
 
     async def session(self, request: Request) -> Any:
         """``POST /v1/sessions/recommendations``."""
         parsing.query(NoParameters, request)
         parameters = await parsing.body(SessionParameters, request)
-        asked = self._service.request(**parsing.recommendation_fields(parameters))
-        return await self._service.recommend_for_session(asked, parsing.session_events(parameters.events))
+        recommendation_request = self._service.request(**parsing.recommendation_fields(parameters))
+        return await self._service.recommend_for_session(
+            recommendation_request, parsing.session_events(parameters.events)
+        )
 
     async def rank(self, request: Request) -> Any:
         """``POST /v1/users/{user_id}/rank``."""
@@ -106,15 +108,15 @@ class Handlers:
 
     async def because(self, request: Request) -> Any:
         """``GET /v1/users/{user_id}/because``, or a user whose id ends like that."""
-        user_id, whole = parsing.path_id(request, "/v1/users/", "/because", "user_id")
-        if whole:
+        user_id, suffix_in_id = parsing.path_id(request, "/v1/users/", "/because", "user_id")
+        if suffix_in_id:
             return await self._service.user(user_id)
         return await self._service.explanations.because(user_id, parsing.query(UserItemParameters, request).item_id)
 
     async def compatibility(self, request: Request) -> Any:
         """``GET /v1/users/{user_id}/compatibility``, or a user whose id ends like that."""
-        user_id, whole = parsing.path_id(request, "/v1/users/", "/compatibility", "user_id")
-        if whole:
+        user_id, suffix_in_id = parsing.path_id(request, "/v1/users/", "/compatibility", "user_id")
+        if suffix_in_id:
             return await self._service.user(user_id)
         return await self._service.explanations.compatibility(
             user_id, parsing.query(UserItemParameters, request).item_id
@@ -122,8 +124,8 @@ class Handlers:
 
     async def similar_users(self, request: Request) -> Any:
         """``GET /v1/users/{user_id}/similar``, or a user whose id ends like that."""
-        user_id, whole = parsing.path_id(request, "/v1/users/", "/similar", "user_id")
-        if whole:
+        user_id, suffix_in_id = parsing.path_id(request, "/v1/users/", "/similar", "user_id")
+        if suffix_in_id:
             return await self._service.user(user_id)
         return await self._service.explanations.similar_users(
             user_id, parsing.query(SimilarUsersParameters, request).count
@@ -143,21 +145,21 @@ class Handlers:
 
     def notifications(self, request: Request) -> AsyncIterator[bytes] | None:
         """``GET /v1/users/{user_id}/notifications``; None for a user whose id ends like that."""
-        user_id, whole = parsing.path_id(request, "/v1/users/", "/notifications", "user_id")
+        user_id, suffix_in_id = parsing.path_id(request, "/v1/users/", "/notifications", "user_id")
         last_event_id = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
-        return None if whole else self._service.notifications.open(user_id, last_event_id)
+        return None if suffix_in_id else self._service.notifications.open(user_id, last_event_id)
 
     async def similar(self, request: Request) -> Any:
         """``GET /v1/items/{item_id}/similar``, or an item whose id ends like that."""
-        item_id, whole = parsing.path_id(request, "/v1/items/", "/similar", "item_id")
-        if whole:
+        item_id, suffix_in_id = parsing.path_id(request, "/v1/items/", "/similar", "item_id")
+        if suffix_in_id:
             return self._service.item(item_id)
         return await self._near("similar", item_id, parsing.query(SimilarParameters, request))
 
     async def together(self, request: Request) -> Any:
         """``GET /v1/items/{item_id}/together``, or an item whose id ends like that."""
-        item_id, whole = parsing.path_id(request, "/v1/items/", "/together", "item_id")
-        if whole:
+        item_id, suffix_in_id = parsing.path_id(request, "/v1/items/", "/together", "item_id")
+        if suffix_in_id:
             return self._service.item(item_id)
         parameters = parsing.query(TogetherParameters, request)
         return await self._near("bought" if parameters.type == "bought" else "together", item_id, parameters)
@@ -184,7 +186,7 @@ class Handlers:
         return await statistics_answer(reader, kind, parameters.period, category, parameters.count)
 
     def item_list(self, kind: ItemList) -> Handler:
-        """``GET /v1/popular`` and its like."""
+        """``GET /v1/popular``, ``/v1/trending`` or ``/v1/latest``."""
 
         async def handle(request: Request) -> Answer:
             fields = parsing.list_fields(parsing.query(ListParameters, request))

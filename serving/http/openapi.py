@@ -1,4 +1,4 @@
-"""What the read API says of itself under ``/docs``: parameters are read by msgspec, so they are described here."""
+"""The OpenAPI description of the read API. msgspec reads the parameters, so this module describes them."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ EXAMPLE_SCORES: Final[dict[str, Any]] = {
     **_MADE_OF,
     "generated_at": "2026-11-23T10:00:00.000000Z",
 }
-_LED: Final = [{"item_id": "hollow-knight", "share": 0.71}, {"item_id": "portal-2", "share": 0.29}]
+_BECAUSE: Final = [{"item_id": "hollow-knight", "share": 0.71}, {"item_id": "portal-2", "share": 0.29}]
 EXAMPLE_BECAUSE: Final[dict[str, Any]] = {
     "user_id": "ann",
     "item_id": "celeste",
-    "because": _LED,
+    "because": _BECAUSE,
     **_MADE_OF,
     "generated_at": "2026-11-23T10:00:00.000000Z",
 }
@@ -89,9 +89,9 @@ _PROBLEM: Final = {
 }
 
 
-def parameters(ask: type[msgspec.Struct]) -> list[dict[str, Any]]:
-    """The query parameters of a struct, as OpenAPI wants them."""
-    schema = msgspec.json.schema(ask, ref_template="{name}")["$defs"][ask.__name__]
+def parameters(struct: type[msgspec.Struct]) -> list[dict[str, Any]]:
+    """The query parameters of a struct, in the form of OpenAPI."""
+    schema = msgspec.json.schema(struct, ref_template="{name}")["$defs"][struct.__name__]
     return [
         {"name": _shown_name(name), "in": "query", "required": False, **_described(field)}
         for name, field in schema["properties"].items()
@@ -99,19 +99,19 @@ def parameters(ask: type[msgspec.Struct]) -> list[dict[str, Any]]:
 
 
 def documented(
-    example: dict[str, Any], ask: type[msgspec.Struct] | None = None, path: str | None = None
+    example: dict[str, Any], struct: type[msgspec.Struct] | None = None, path: str | None = None
 ) -> dict[str, Any]:
     """Keyword arguments of a route: its answer's example, the id in its path, its parameters, its problems."""
-    named = [*_path_parameter(path), *(parameters(ask) if ask else [])]
-    return {"responses": _responses(example), "openapi_extra": {"parameters": named}}
+    all_parameters = [*_path_parameter(path), *(parameters(struct) if struct else [])]
+    return {"responses": _responses(example), "openapi_extra": {"parameters": all_parameters}}
 
 
 def documented_body(
-    example: dict[str, Any], ask: type[msgspec.Struct], sent: dict[str, Any], path: str | None = None
+    example: dict[str, Any], struct: type[msgspec.Struct], example_body: dict[str, Any], path: str | None = None
 ) -> dict[str, Any]:
-    """Keyword arguments of a route that takes a body; ``sent`` is one."""
-    schema = msgspec.json.schema(ask, ref_template="{name}")["$defs"][ask.__name__]
-    body = {"required": True, "content": {"application/json": {"schema": schema, "example": sent}}}
+    """Keyword arguments of a route that takes a body; ``example_body`` is an example of it."""
+    schema = msgspec.json.schema(struct, ref_template="{name}")["$defs"][struct.__name__]
+    body = {"required": True, "content": {"application/json": {"schema": schema, "example": example_body}}}
     return {
         "responses": _responses(example),
         "openapi_extra": {"parameters": _path_parameter(path), "requestBody": body},
@@ -150,7 +150,7 @@ def _responses(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
 
 
 def _flat(schema: dict[str, Any]) -> dict[str, Any]:
-    """Properties without references to other definitions; the example shows those."""
+    """The properties of a schema. Those that refer to other definitions are empty: the example shows them."""
     return {name: {} if "$ref" in str(field) else field for name, field in schema["properties"].items()}
 
 
@@ -161,7 +161,7 @@ def _shown_name(name: str) -> str:
 def _described(field: dict[str, Any]) -> dict[str, Any]:
     schema = {name: value for name, value in field.items() if name != "description"}
     text = field.get("description") or next(
-        (each["description"] for each in field.get("anyOf", ()) if "description" in each), ""
+        (option["description"] for option in field.get("anyOf", ()) if "description" in option), ""
     )
     return {"schema": schema, "description": text}
 

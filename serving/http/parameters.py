@@ -1,4 +1,4 @@
-"""Parameters and bodies that requests may have, as OpenAPI documents them; only this package uses them."""
+"""Parameters and bodies of requests, as OpenAPI documents them. Only this package uses them."""
 
 from __future__ import annotations
 

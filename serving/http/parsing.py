@@ -28,28 +28,28 @@ _REPEATED: Final = frozenset({"exclude", "include", "category", "pin", "boost"})
 _LAST_POSITION: Final = 1_000
 _FACTOR: Final = re.compile(r"\d{1,6}(?:\.\d{1,6})?")
 _TOO_LARGE: Final = f"A body may have {MAX_BODY_BYTES} bytes; send fewer events."
-_FAULT: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>.*)`)?$", re.DOTALL)
+_FAULT: Final = re.compile(r"^(?P<message>.*?)(?: - at `(?P<path>.*)`)?$", re.DOTALL)
 
 
-def path_id(request: Request, before: str, after: str, field: str) -> tuple[str, bool]:
-    """Returns the id in a path, and whether ``after`` is part of that id (because its slash was percent-encoded).
+def path_id(request: Request, prefix: str, suffix: str, field: str) -> tuple[str, bool]:
+    """Returns the id in a path, and True if ``suffix`` is part of that id (because its slash was percent-encoded).
 
-    The path is read before it is decoded where the server gives it so: an encoded slash is never a separator.
+    It reads the undecoded path if the server provides it, so an encoded slash is never a separator.
     Raises ProblemError.
     """
     raw: bytes = request.scope.get("raw_path") or b""
     path = raw.decode("latin-1")
-    begin = path.find(before)
+    begin = path.find(prefix)
     if begin < 0:
         return valid_id(request.path_params[field], field), False
-    rest = path[begin + len(before) :].partition("?")[0]
-    whole = bool(after) and not rest.endswith(after)
-    text = unquote(rest if whole or not after else rest[: -len(after)], errors="replace")
-    return valid_id(text, field), whole
+    remainder = path[begin + len(prefix) :].partition("?")[0]
+    suffix_in_id = bool(suffix) and not remainder.endswith(suffix)
+    text = unquote(remainder if suffix_in_id or not suffix else remainder[: -len(suffix)], errors="replace")
+    return valid_id(text, field), suffix_in_id
 
 
 def list_fields(parameters: ListParameters) -> dict[str, Any]:
-    """Returns the fields of a ``RecommendationRequest`` that every list's parameters give."""
+    """Returns the fields of a ``RecommendationRequest`` from the parameters that all lists take."""
     return {
         "count": parameters.count,
         "categories": parameters.category,
@@ -59,7 +59,7 @@ def list_fields(parameters: ListParameters) -> dict[str, Any]:
 
 
 def recommendation_fields(parameters: RecommendationParameters) -> dict[str, Any]:
-    """Returns the fields of a ``RecommendationRequest`` that recommendations' parameters give; raises ProblemError."""
+    """Returns the fields of a ``RecommendationRequest`` from the parameters of recommendations; raises ProblemError."""
     return list_fields(parameters) | {
         "anonymous_id": parameters.anonymous_id,
         "session_id": parameters.session_id,
@@ -75,11 +75,11 @@ def recommendation_fields(parameters: RecommendationParameters) -> dict[str, Any
 
 def query(kind: type[P], request: Request) -> P:
     """Returns the query parameters; raises ProblemError, also for a parameter that does not exist."""
-    known = kind.__struct_fields__
+    names = kind.__struct_fields__
     fields: dict[str, Any] = {}
     for name, value in request.query_params.multi_items():
-        if name not in known and not ("context" in known and name.startswith("context.")):
-            raise _unknown(name, known)
+        if name not in names and not ("context" in names and name.startswith("context.")):
+            raise _unknown(name, names)
         if name in _REPEATED:
             fields.setdefault(name, []).append(value)
         elif name.startswith("context."):
@@ -101,7 +101,7 @@ async def body(kind: type[P], request: Request) -> P:
 
 
 def valid_id(text: str, field: str) -> str:
-    """Returns an id that stands in a path; raises ProblemError."""
+    """Returns an id from a path; raises ProblemError."""
     try:
         return msgspec.convert(text, Id)
     except msgspec.ValidationError as error:
@@ -175,32 +175,32 @@ def _readable(expression: str, field: str, index: int | None = None) -> None:
         raise ProblemError(400, "invalid", detail, field=field, index=index, column=error.column) from error
 
 
-def _unknown(name: str, known: Collection[str]) -> ProblemError:
-    """A parameter that does not exist, with the one that was probably meant."""
-    near = get_close_matches(name, known, 1)
-    taken = ", ".join(sorted(known)) or "none"
-    hint = f"did you mean '{near[0]}'?" if near else f"this address takes {taken}"
+def _unknown(name: str, names: Collection[str]) -> ProblemError:
+    """The problem of an unknown parameter, with the name that was probably meant."""
+    near = get_close_matches(name, names, 1)
+    allowed = ", ".join(sorted(names)) or "none"
+    hint = f"did you mean '{near[0]}'?" if near else f"this address takes {allowed}"
     return ProblemError(400, "unknown-parameter", f"There is no parameter '{printable(name)}'; {hint}", field=name)
 
 
 def _invalid(error: msgspec.ValidationError) -> ProblemError:
     fault = _FAULT.match(str(error))
-    what, path = (fault["what"], fault["path"]) if fault else (str(error), None)
+    message, path = (fault["message"], fault["path"]) if fault else (str(error), None)
     field = re.sub(r"\[(?:\d+|\.\.\.)\]", "", path.removeprefix("$").lstrip(".")) if path else None
     index = re.search(r"\[(\d+)\]", path or "")
-    if not field and (named := re.search(r"field `(\w+)`", what)):
-        field = named[1]
-    detail = f"{field}: {what}" if field else what
+    if not field and (field_match := re.search(r"field `(\w+)`", message)):
+        field = field_match[1]
+    detail = f"{field}: {message}" if field else message
     return ProblemError(400, "invalid", detail, field=field, index=int(index[1]) if index else None)
 
 
 def _event(raw: dict[str, Any], index: int) -> Event:
-    named = raw.keys() & {"user_id", "anonymous_id", "session_id"}
+    has_id = raw.keys() & {"user_id", "anonymous_id", "session_id"}
     try:
-        return Event.model_validate(raw if named else {**raw, "session_id": "session"})
+        return Event.model_validate(raw if has_id else {**raw, "session_id": "session"})
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
+        fault = error.errors(include_url=False)[0]
+        path = ".".join(str(step) for step in fault["loc"])
         field = f"events.{path}" if path else "events"
-        detail = f"events[{index}]: {path + ': ' if path else ''}{first['msg']}"
+        detail = f"events[{index}]: {path + ': ' if path else ''}{fault['msg']}"
         raise ProblemError(400, "invalid", detail, field=field, index=index) from error

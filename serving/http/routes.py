@@ -1,4 +1,4 @@
-"""The read API's routes, each with its handler and what ``/docs`` shows of it."""
+"""The read API's routes, each with its handler and its OpenAPI description."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _ENCODE: Final = msgspec.json.Encoder().encode
 
 
 def build_router(service: ServingService, *, operations: bool = True) -> APIRouter:
-    """Every read endpoint; with ``operations`` also health and metrics. The caller starts and stops the service."""
+    """All read endpoints; with ``operations`` also health and metrics. The caller starts and stops the service."""
     router = APIRouter()
     handlers = Handlers(service)
-    # Ids may hold slashes: what ends in a word of ours is tried before the bare resource.
+    # Ids may contain slashes, so paths that end in a word of ours are tried before the bare resource.
     _add_users(router, handlers)
     _add_items(router, handlers)
     _add_item_lists(router, handlers)
@@ -48,12 +48,12 @@ def build_router(service: ServingService, *, operations: bool = True) -> APIRout
 
 
 def recommendations_endpoint(service: ServingService) -> Endpoint:
-    """What answers ``GET /v1/users/{user_id}/recommendations``."""
+    """The endpoint of ``GET /v1/users/{user_id}/recommendations``."""
     return endpoint_of("recommendations", Handlers(service).recommendations)
 
 
 def recommendations_are_asked(scope: Scope) -> bool:
-    """Whether a request is for ``recommendations_endpoint``."""
+    """True if a request is for ``recommendations_endpoint``."""
     if scope["type"] != "http" or scope["method"] != "GET" or not scope.get("raw_path"):
         return False
     path: str = scope["path"]
@@ -101,7 +101,7 @@ def _add_users(router: APIRouter, handlers: Handlers) -> None:
 
 
 def _add_relations(router: APIRouter, handlers: Handlers) -> None:
-    shown: tuple[tuple[str, str, Handler, dict[str, Any], type[msgspec.Struct]], ...] = (
+    relations: tuple[tuple[str, str, Handler, dict[str, Any], type[msgspec.Struct]], ...] = (
         (
             "because",
             "Which of a user's items led to this one",
@@ -118,13 +118,13 @@ def _add_relations(router: APIRouter, handlers: Handlers) -> None:
         ),
         ("similar", "Who is like a user", handlers.similar_users, openapi.EXAMPLE_USERS, SimilarUsersParameters),
     )
-    for name, summary, handler, example, ask in shown:
+    for name, summary, handler, example, struct in relations:
         router.get(
             f"/v1/users/{{user_id:path}}/{name}",
             summary=summary,
             tags=["users"],
             response_model=None,
-            **openapi.documented(example, ask, "user_id"),
+            **openapi.documented(example, struct, "user_id"),
         )(endpoint_of("similar_users" if name == "similar" else name, handler))
 
 
@@ -187,7 +187,7 @@ def _add_item_lists(router: APIRouter, handlers: Handlers) -> None:
     item_lists: tuple[tuple[ItemList, str], ...] = (
         ("popular", "What most people like"),
         ("trending", "What more and more people turn to"),
-        ("latest", "What came last"),
+        ("latest", "The newest items"),
     )
     for kind, summary in item_lists:
         router.get(

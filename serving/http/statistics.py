@@ -14,11 +14,11 @@ from serving.stores.statistics import StatisticsReader
 async def statistics_answer(
     reader: StatisticsReader, kind: str, period: Period, category: str, count: int
 ) -> dict[str, Any]:
-    """A published table as JSON values; raises ProblemError (404) for an unknown kind, or without a table."""
-    known = next((name for name in KINDS if name == kind), None)
-    if known is None:
+    """A published table as JSON values; raises ProblemError (404) if the kind is unknown or no table is published."""
+    known_kind = next((name for name in KINDS if name == kind), None)
+    if known_kind is None:
         raise ProblemError(404, "unknown-statistics", f"There are {', '.join(KINDS)}.", field="kind")
-    table = await reader.table(known, period)
+    table = await reader.table(known_kind, period)
     if table is None:
         raise ProblemError(404, "no-statistics", "No statistics are published yet; run 'freshet statistics'.")
     prior = table.priors.get(category)

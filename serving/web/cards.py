@@ -1,4 +1,4 @@
-"""Cards: an item of whatever catalogue, as the page shows it, with a cover drawn from its words."""
+"""Item cards: the page's view of an item of any catalogue, with a cover drawn from its words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HUES: Final = 14
 MOTIFS: Final = 8
 TYPEFACES: Final = 3
 _SPREAD: Final = 9
-"""Where the checksum starts: with this one the usual genres of games and films seldom share a hue."""
+"""Start value of the checksum. With it, the usual genres of games and films seldom share a hue."""
 _YEAR_AT_END: Final = re.compile(r"^(.+?)\s*\((\d{4})\)$")
 _MAKERS: Final = ("developer", "author", "artist", "brand", "director", "publisher", "channel", "maker")
 _SHORT_FACTS: Final = 12
@@ -24,7 +24,7 @@ _LONG_WORD: Final = 9
 
 
 class Cover(NamedTuple):
-    """Which drawn cover an item has: numbers of style classes."""
+    """The drawn cover of an item: numbers of style classes."""
 
     hue: int
     motif: int
@@ -38,14 +38,14 @@ class Face(NamedTuple):
     initials: str
 
 
-class Card(NamedTuple):
-    """What one card shows. ``name`` and ``year`` stand on the cover, ``title`` is what the item is called."""
+class ItemCard(NamedTuple):
+    """The content of one card. The cover shows ``name`` and ``year``; ``title`` is the item's full title."""
 
     item_id: str
     title: str
     name: str
     long: bool
-    """Whether the name needs smaller letters: it is long, or a word of it is."""
+    """True if the name needs smaller letters, because it or one of its words is long."""
     year: str
     kicker: str
     maker: str
@@ -56,24 +56,24 @@ class Card(NamedTuple):
     liked: bool = False
 
 
-class Shelf(NamedTuple):
-    """A titled row or grid of cards, with what its answer says of itself."""
+class CardList(NamedTuple):
+    """A titled row or grid of cards, with its sentences and the ids of its answer."""
 
     key: str
     title: str
     shape: str
-    cards: Sequence[Card]
+    cards: Sequence[ItemCard]
     sentence: str = ""
     notes: Sequence[str] = ()
     recommendation_id: str | None = None
     signals_offset: str | None = None
 
 
-def card_of(item: Item, user: str, currency: str, *, why: str = "", liked: bool = False) -> Card:
-    """The card of an item; one that has an id alone is called by it."""
+def card_of(item: Item, user: str, currency: str, *, why: str = "", liked: bool = False) -> ItemCard:
+    """The card of an item. An item without a title shows its id."""
     title = item.title or item.item_id
     name, year = _name_and_year(item, title)
-    return Card(
+    return ItemCard(
         item_id=item.item_id,
         title=title,
         name=name,
@@ -97,7 +97,7 @@ def face_of(user: str) -> Face:
 
 
 def facts_of(item: Item, currency: str) -> list[tuple[str, str]]:
-    """What else is known of an item, as names and short texts, whatever the catalogue calls them."""
+    """The other fields of an item, as pairs of a name and a short text."""
     facts = [(_label(name), _short(value)) for name, value in item.attributes.items()]
     if item.price is not None:
         facts.append(("Price", price(item.price, currency)))
@@ -107,7 +107,7 @@ def facts_of(item: Item, currency: str) -> list[tuple[str, str]]:
 
 
 def labels_of(item: Item) -> list[str]:
-    """Genres, then tags, each once."""
+    """The item's genres, then its tags, each once."""
     return list(dict.fromkeys((*item.categories, *item.tags)))
 
 
@@ -127,9 +127,9 @@ def _name_and_year(item: Item, title: str) -> tuple[str, str]:
 
 
 def _maker(item: Item) -> str:
-    """Who made it; where nobody is named, what it is."""
-    named = next((_short(item.attributes[name]) for name in _MAKERS if item.attributes.get(name)), "")
-    return named or ", ".join(item.categories[:3])
+    """The maker of an item, or its categories if no maker is named."""
+    maker = next((_short(item.attributes[name]) for name in _MAKERS if item.attributes.get(name)), "")
+    return maker or ", ".join(item.categories[:3])
 
 
 def _cover(item: Item, title: str) -> Cover:
@@ -155,6 +155,6 @@ def _joined(values: Iterable[Any]) -> str:
 
 
 def _day(moment: datetime) -> str:
-    # The first of January is how catalogues write that they know the year alone.
+    # Catalogues that know only the year write the first of January.
     whole_year = (moment.month, moment.day) == (1, 1)
     return f"{moment.year}" if whole_year else f"{moment.day} {moment:%B %Y}"

@@ -1,4 +1,4 @@
-"""The page of statistics: published tables as rows of words."""
+"""The page of statistics: turns published tables into rows of text."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ _SENTENCES: Final[dict[Kind, str]] = {
 
 
 async def page_of(published: StatisticsReader, period: str, category: str) -> dict[str, Any]:
-    """What the template shows; an unknown period is a month."""
-    chosen: Period = next((each for each in PERIODS if each == period), "month")
-    found = [(kind, await published.table(kind, chosen)) for kind in KINDS]
-    names = sorted({name for _, each in found for name in category_names(each)})
+    """The values of the template. An unknown period becomes a month."""
+    chosen: Period = next((known_period for known_period in PERIODS if known_period == period), "month")
+    tables = [(kind, await published.table(kind, chosen)) for kind in KINDS]
+    names = sorted({name for _, table in tables for name in category_names(table)})
     return {
         "period": chosen,
         "periods": PERIODS,
         "category": category,
         "categories": names,
-        "tables": [_table(published, kind, each, category) for kind, each in found],
+        "tables": [_table(published, kind, table, category) for kind, table in tables],
     }
 
 
-def _table(published: StatisticsReader, kind: Kind, found: Statistics | None, category: str) -> dict[str, Any]:
-    rows = [] if found is None else published.rows(found, category, _COUNT)
+def _table(published: StatisticsReader, kind: Kind, statistics: Statistics | None, category: str) -> dict[str, Any]:
+    rows = [] if statistics is None else published.rows(statistics, category, _COUNT)
     columns = [name for name in (rows[0] if rows else ()) if name not in {"item_id", "title"}]
-    shown = [
+    table_rows = [
         {"item_id": row["item_id"], "title": row["title"], "figures": [f"{row[name]:,.4g}" for name in columns]}
         for row in rows
     ]
     return {
         "kind": kind,
         "title": _TITLES[kind],
-        "sentence": _sentence(kind, found, category),
+        "sentence": _sentence(kind, statistics, category),
         "columns": columns,
-        "rows": shown,
+        "rows": table_rows,
     }
 
 
-def _sentence(kind: Kind, found: Statistics | None, category: str) -> str:
-    if found is None:
+def _sentence(kind: Kind, statistics: Statistics | None, category: str) -> str:
+    if statistics is None:
         return "Nothing is published yet: run `freshet statistics`, or `freshet schedule`."
-    prior = found.priors.get(category)
-    more = "" if prior is None else f" Here: {prior.ratings:g} ratings of {prior.mean:.2f}."
-    until = "" if found.as_of is None else f" Until {found.as_of:%Y-%m-%d %H:%M} UTC."
-    return _SENTENCES[kind] + more + until
+    prior = statistics.priors.get(category)
+    prior_sentence = "" if prior is None else f" Here: {prior.ratings:g} ratings of {prior.mean:.2f}."
+    as_of_sentence = "" if statistics.as_of is None else f" Until {statistics.as_of:%Y-%m-%d %H:%M} UTC."
+    return _SENTENCES[kind] + prior_sentence + as_of_sentence

@@ -1,4 +1,4 @@
-"""The page's shop, as the online service holds it."""
+"""The page's shop over the online service."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ SUGGESTED: Final = 6
 _VERBS: Final = {"like": "liked", "purchase": "bought", "bookmark": "saved", "cart": "picked", "share": "shared"}
 _LOOKED: Final = "looked at"
 _RATED_WELL: Final = 1.5
-"""What a rating is worth from which a person would say that they liked the thing: four stars of five."""
+"""Weight of a rating from which the page says "liked": four stars of five."""
 
 
 class ServiceShop:
-    """Shop over a ServingService of the same process, used from its event loop."""
+    """Implements Shop over a ServingService of the same process and event loop."""
 
     def __init__(self, service: ServingService) -> None:
         self._service = service
@@ -45,48 +45,48 @@ class ServiceShop:
         return await self._service.near_item("similar", request)
 
     async def visitor(self, user_id: str) -> Visitor:
-        """What the signals hold of the shopper; nothing where they cannot be read."""
-        person = await self._service.user_state(user_id)
-        return visitor_of(person.value.recent, self._service.config.weights, active=person.offset is not None)
+        """The shopper's recent actions; an empty Visitor if the signals cannot be read."""
+        user_state = await self._service.user_state(user_id)
+        return visitor_of(user_state.value.recent, self._service.config.weights, active=user_state.offset is not None)
 
     def search(self, query: str, count: int) -> Sequence[Item]:
         """As ``GET /v1/items?query=``."""
         page = self._service.items(query, 0, count)
-        found = (self.item(each["item_id"]) for each in page["items"])
-        return [item for item in found if item is not None]
+        items = (self.item(row["item_id"]) for row in page["items"])
+        return [item for item in items if item is not None]
 
     def item(self, item_id: str) -> Item | None:
-        """The catalogue's view; None for an item without data, and for a hidden one."""
+        """The item in the catalogue; None if it has no data or is hidden."""
         catalogue = self._service.state.catalogue
-        at = catalogue.position(item_id)
-        item = None if at is None else catalogue.item(at)
+        position = catalogue.position(item_id)
+        item = None if position is None else catalogue.item(position)
         return None if item is None or item.hidden else item
 
     def is_empty(self) -> bool:
-        """Whether the catalogue holds nothing that may be shown."""
+        """True if the catalogue holds no item that may be shown."""
         return not self._service.state.catalogue.column("listed").any()
 
     def shoppers(self) -> Sequence[str]:
-        """A few of those whom the active model was trained on, evenly drawn."""
+        """A few users on whom the active model was trained, at even distances."""
         als = self._service.state.models.als
-        known = als.user_ids if als else ()
-        return known[:: max(1, len(known) // SUGGESTED)][:SUGGESTED]
+        user_ids = als.user_ids if als else ()
+        return user_ids[:: max(1, len(user_ids) // SUGGESTED)][:SUGGESTED]
 
 
 def visitor_of(recent: Iterable[Entry], weights: Mapping[str, float], *, active: bool) -> Visitor:
-    """What a history (newest last) says: the newest verdict on an item holds; the weightiest deed names it."""
+    """Summarizes a history (newest last). The newest verdict on an item counts; its weightiest event gives the verb."""
     verdicts: dict[str, str] = {}
-    deeds: dict[str, tuple[float, str]] = {}
+    weighted_verbs: dict[str, tuple[float, str]] = {}
     for entry in recent:
         value = interaction_weight(entry, weights)
-        deeds[entry.item] = max(deeds.get(entry.item, (value, "")), (value, _verb(entry, value)))
+        weighted_verbs[entry.item] = max(weighted_verbs.get(entry.item, (value, "")), (value, _verb(entry, value)))
         if entry.type in EXPLICIT_FEEDBACK_TYPES:
             verdicts.pop(entry.item, None)
             verdicts[entry.item] = entry.type
     return Visitor(
         liked=tuple(item for item, verdict in reversed(verdicts.items()) if verdict == "like"),
         unwanted=frozenset(item for item, verdict in verdicts.items() if verdict in {"dislike", "dismiss"}),
-        deeds={item: verb for item, (_, verb) in deeds.items()},
+        verbs={item: verb for item, (_, verb) in weighted_verbs.items()},
         active=active,
     )
 

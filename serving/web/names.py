@@ -44,6 +44,6 @@ _CREATURES: Final = (
 
 
 def invented(chance: Callable[[int], int]) -> str:
-    """A name such as ``quiet-otter-4127``; ``chance(n)`` gives a number from 0 to n - 1."""
+    """A name such as ``quiet-otter-4127``; ``chance(n)`` returns a number from 0 to n - 1."""
     manner, creature = _MANNERS[chance(len(_MANNERS))], _CREATURES[chance(len(_CREATURES))]
     return f"{manner}-{creature}-{1000 + chance(9000)}"

@@ -1,4 +1,4 @@
-"""The page's routes: the window, its shelves as a fragment, an item, a new name, and the static files."""
+"""The page's routes: the front page, its lists as a fragment, an item, a new name, and the static files."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from schemas.events import NO_CONTROL
 from schemas.http.problems import ProblemError
 from serving.service.service import ServingService
 from serving.stores.statistics import StatisticsReader
+from serving.web.card_lists import card_lists_for, similar_to
 from serving.web.cards import face_of, facts_of, labels_of
 from serving.web.figures import page_of
 from serving.web.live import ServiceShop
 from serving.web.names import invented
-from serving.web.shelves import shelves_for, similar_to
 from serving.web.shop import Shop
 
 _TYPES: Final = {"page.css": "text/css", "page.js": "text/javascript", "mark.svg": "image/svg+xml"}
@@ -33,20 +33,20 @@ _QUERY: Final = 512
 
 
 class _Site(NamedTuple):
-    """What is the same on every page."""
+    """The values that all pages share."""
 
     name: str
     events_url: str
     currency: str
 
 
-class _File(NamedTuple):
+class _StaticFile(NamedTuple):
     content: bytes
     version: str
 
 
 class _Pages:
-    """Renders templates with what they share, under one content security policy."""
+    """Renders templates with their shared values, under one content security policy."""
 
     def __init__(self, shop: Shop, site: _Site, new_name: Callable[[], str]) -> None:
         self.shop = shop
@@ -64,17 +64,17 @@ class _Pages:
         self._jinja.globals.update(site=site, static=self._static_url)
 
     def render(self, template: str, user: str, status: int = 200, **values: Any) -> Response:
-        """A page or fragment for a shopper."""
+        """Renders a page or fragment for a shopper."""
         page = self._jinja.get_template(template)
         html = page.render(user=user, query=values.pop("query", ""), face=face_of(user), **self._people(), **values)
         return Response(html.encode("utf-8", "replace"), status, self._headers, "text/html; charset=utf-8")
 
     def sorry(self, status: int, headline: str, sentence: str, user: str) -> Response:
-        """A page that says what is wrong and what to do."""
+        """Renders a page that says what is wrong and what to do."""
         return self.render("sorry.html", user, status, headline=headline, sentence=sentence)
 
     def refuse(self, user: str) -> Response | None:
-        """What to answer a shopper's name that cannot be one."""
+        """The response to an invalid shopper's name; None if the name is valid."""
         if len(user) <= _MOST and _ID.match(user):
             return None
         sentence = f"A shopper's name has 1 to {_MOST} characters, none of them control characters. Pick another one."
@@ -82,10 +82,12 @@ class _Pages:
 
     def file(self, name: str) -> Response:
         """A static file; its address changes with its content."""
-        known = self.static.get(name)
-        if known is None:
+        static_file = self.static.get(name)
+        if static_file is None:
             return Response("There is no such file.", 404, media_type="text/plain")
-        return Response(known.content, headers={**self._headers, "Cache-Control": _A_YEAR}, media_type=_TYPES[name])
+        return Response(
+            static_file.content, headers={**self._headers, "Cache-Control": _A_YEAR}, media_type=_TYPES[name]
+        )
 
     def _people(self) -> dict[str, Any]:
         return {"suggestions": list(self.shop.shoppers())}
@@ -104,9 +106,9 @@ def build_web_router(
 ) -> APIRouter:
     """The page at ``/`` and its parts under ``/shop``.
 
-    ``events_url`` is where the browser posts events: the collector's origin or the whole address of its
-    ``/v1/events``, which must allow this origin by CORS; empty where this origin takes events itself. ``chance(n)`` gives a number from 0 to n - 1, for invented names;
-    ``currency`` is put before prices.
+    The browser posts events to ``events_url``: the collector's origin, or the full address of its ``/v1/events``. The
+    collector must then allow this origin by CORS. It is empty if this origin accepts events itself.
+    ``chance(n)`` returns a number from 0 to n - 1, for invented names. ``currency`` stands before prices.
     """
     shop = ServiceShop(service)
     return page_router(
@@ -123,7 +125,7 @@ def page_router(
     currency: str = "",
     published: StatisticsReader | None = None,
 ) -> APIRouter:
-    """As ``build_web_router``, over any shop; with ``published`` also the page of statistics."""
+    """The routes of ``build_web_router`` over any shop; with ``published`` also the page of statistics."""
     pages = _Pages(shop, _Site(name, _endpoint(events_url), currency), lambda: invented(chance))
     router = APIRouter(include_in_schema=False)
     _add_window(router, pages)
@@ -150,7 +152,7 @@ def _add_window(router: APIRouter, pages: _Pages) -> None:
         refused = pages.refuse(shopper)
         if refused:
             return refused
-        groups = await shelves_for(pages.shop, shopper, query, pages.site.currency)
+        groups = await card_lists_for(pages.shop, shopper, query, pages.site.currency)
         return pages.render("page.html", shopper, query=query, groups=groups)
 
     @router.get("/shop/shelves")
@@ -159,10 +161,10 @@ def _add_window(router: APIRouter, pages: _Pages) -> None:
         if refused:
             return refused
         try:
-            groups = await shelves_for(pages.shop, user, _query(q), pages.site.currency, after, everyone=everyone)
+            groups = await card_lists_for(pages.shop, user, _query(q), pages.site.currency, after, everyone=everyone)
         except ProblemError as error:
             return pages.sorry(error.status, "These shelves cannot be shown", str(error), user)
-        return pages.render("shelves.html", user, groups=groups)
+        return pages.render("card_lists.html", user, groups=groups)
 
 
 def _add_statistics(router: APIRouter, pages: _Pages, published: StatisticsReader) -> None:
@@ -182,41 +184,41 @@ def _add_item(router: APIRouter, pages: _Pages) -> None:
         refused = pages.refuse(shopper)
         if refused:
             return refused
-        found = pages.shop.item(item_id)
-        if found is None:
+        catalogue_item = pages.shop.item(item_id)
+        if catalogue_item is None:
             sentence = "Nothing is known of it, or it is no longer on sale. The shelves hold what is."
             return pages.sorry(404, "This is not in the shop", sentence, shopper)
         currency = pages.site.currency
-        card, similar = await similar_to(pages.shop, found, shopper, currency)
+        card, similar = await similar_to(pages.shop, catalogue_item, shopper, currency)
         return pages.render(
             "item.html" if fragment else "item_page.html",
             shopper,
             card=card,
             similar=similar,
-            description=found.description or "",
-            labels=labels_of(found),
-            facts=facts_of(found, currency),
+            description=catalogue_item.description or "",
+            labels=labels_of(catalogue_item),
+            facts=facts_of(catalogue_item, currency),
         )
 
 
 def _endpoint(events_url: str) -> str:
-    """The address to post events to; a collector's bare origin is enough."""
-    whole = urlsplit(events_url).path.strip("/")
-    return events_url if whole else events_url.rstrip("/") + "/v1/events"
+    """The address to which events are posted. A collector's bare origin is enough."""
+    path = urlsplit(events_url).path.strip("/")
+    return events_url if path else events_url.rstrip("/") + "/v1/events"
 
 
 def _query(text: str) -> str:
     return " ".join(text.split())[:_QUERY]
 
 
-def _static_file(name: str) -> _File:
+def _static_file(name: str) -> _StaticFile:
     content = (files("serving.web") / "static" / name).read_bytes()
-    return _File(content, blake2b(content, digest_size=6).hexdigest())
+    return _StaticFile(content, blake2b(content, digest_size=6).hexdigest())
 
 
 def _headers(events_url: str) -> dict[str, str]:
-    parts = urlsplit(events_url)
-    collector = f" {parts.scheme}://{parts.netloc}" if parts.netloc else ""
+    address = urlsplit(events_url)
+    collector = f" {address.scheme}://{address.netloc}" if address.netloc else ""
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; "
         f"base-uri 'none'; frame-ancestors 'none'; connect-src 'self'{collector}"

@@ -1,4 +1,4 @@
-"""What the page asks of the online layer."""
+"""The port through which the page uses the online layer."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from schemas.catalogue import Item
 
 
 class Visitor(NamedTuple):
-    """What a shopper did that the page shows: item ids now liked (newest first), and those not to be shown."""
+    """A shopper's actions that the page shows: ids of liked items (newest first), and of items not to be shown."""
 
     liked: tuple[str, ...] = ()
     unwanted: frozenset[str] = frozenset()
-    deeds: Mapping[str, str] = MappingProxyType({})
-    """What the shopper did to an item, as a verb: liked, bought, looked at."""
+    verbs: Mapping[str, str] = MappingProxyType({})
+    """The shopper's verb for each item: liked, bought, looked at."""
     active: bool = False
-    """Whether anything at all is known of the shopper."""
+    """True if the signals know the shopper."""
 
 
 class Shop(Protocol):
-    """The online layer as the page sees it. Nothing here raises for an unknown shopper or for want of a store."""
+    """The online layer as the page uses it. No method raises for an unknown shopper or an unavailable store."""
 
     async def recommendations(self, user_id: str, count: int, after: str | None) -> Answer:
-        """The shopper's own shelf; waits within its deadline for ``after``. Raises ProblemError (400) where it is no token."""
+        """The personal list. Waits within its deadline for ``after``; raises ProblemError (400) if that is no token."""
 
     async def trending(self, count: int) -> Answer:
-        """What is rising now."""
+        """The trending items."""
 
     async def latest(self, count: int) -> Answer:
-        """What is new."""
+        """The newest items."""
 
     async def similar(self, item_id: str, user_id: str, count: int) -> Answer:
-        """What is like an item; raises ProblemError where nobody ever heard of it."""
+        """The items similar to an item; raises ProblemError if the item is unknown."""
 
     async def visitor(self, user_id: str) -> Visitor:
-        """What the shopper did; nothing where the signals cannot be read."""
+        """The shopper's recent actions; an empty Visitor if the signals cannot be read."""
 
     def search(self, query: str, count: int) -> Sequence[Item]:
         """Items that match, best first, as ``GET /v1/items?query=`` finds them."""
 
     def item(self, item_id: str) -> Item | None:
-        """An item's current view; None for an item without data, and for a hidden one."""
+        """An item's current view; None if it has no data or is hidden."""
 
     def is_empty(self) -> bool:
-        """Whether the catalogue holds nothing."""
+        """True if the catalogue holds no item that may be shown."""
 
     def shoppers(self) -> Sequence[str]:
-        """Some shoppers with a history, to try the page as."""
+        """Some shoppers with a history, as examples to try."""

@@ -1,4 +1,4 @@
-"""Why an item is there and what an answer had to do without, in plain words."""
+"""Plain words for the reason of an item and for the inputs that an answer lacks."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _DEGRADED_OTHERWISE: Final = "One of this shelf's sources is resting ({}); the o
 
 
 def why(
-    reasons: Sequence[Reason], deeds: Mapping[str, str], title_of: Callable[[str], str | None], query: str = ""
+    reasons: Sequence[Reason], verbs: Mapping[str, str], title_of: Callable[[str], str | None], query: str = ""
 ) -> str:
-    """The reason with the largest share, as a person would say it; an item that led here is named.
+    """The reason with the largest share as a sentence, which names its seed item.
 
-    ``deeds`` are the person's verbs by item id: liked, bought, looked at.
+    ``verbs`` are the shopper's verbs by item id: liked, bought, looked at.
     """
     if not reasons:
         return ""
-    reason = max(reasons, key=lambda each: each.share)
+    reason = max(reasons, key=lambda candidate: candidate.share)
     title = title_of(reason.item_id) if reason.item_id else None
     if title and reason.item_id:
-        return _by_item(reason.source, deeds.get(reason.item_id), title)
+        return _by_item(reason.source, verbs.get(reason.item_id), title)
     if reason.source == "search" and query:
         return matches(query)
     return sentence_of(reason.source).alone
@@ -43,8 +43,8 @@ def _by_item(source: str, verb: str | None, title: str) -> str:
     sentence = sentence_of(source)
     if not verb:
         return sentence.from_seed.format(item=title)
-    because = f"because you {verb} {title}"
-    return f"{because}: {sentence.after_seed}" if sentence.after_seed else because
+    cause = f"because you {verb} {title}"
+    return f"{cause}: {sentence.after_seed}" if sentence.after_seed else cause
 
 
 def matches(query: str) -> str:
@@ -53,5 +53,5 @@ def matches(query: str) -> str:
 
 
 def calmly(degraded: Sequence[str]) -> list[str]:
-    """A sentence for each thing that an answer had to do without."""
+    """A sentence for each input that an answer lacks."""
     return [_DEGRADED.get(code, _DEGRADED_OTHERWISE.format(code.replace("_", " "))) for code in degraded]

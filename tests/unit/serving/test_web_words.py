@@ -23,7 +23,7 @@ def entry(offset: int, kind: str, item: str, value: float | None = None) -> Entr
 
 
 @pytest.mark.parametrize(
-    ("reasons", "deeds", "words"),
+    ("reasons", "verbs", "words"),
     [
         ([Reason("similar", 0.9, "hades")], {"hades": "liked"}, "because you liked Hades"),
         ([Reason("fold_in", 0.9, "hades")], {"hades": "looked at"}, "because you looked at Hades"),
@@ -45,8 +45,8 @@ def entry(offset: int, kind: str, item: str, value: float | None = None) -> Entr
         ([], {}, ""),
     ],
 )
-def test_the_largest_reason_is_in_plain_words(reasons, deeds, words):
-    assert why(reasons, deeds, TITLES.get, "rogue") == words
+def test_the_largest_reason_is_in_plain_words(reasons, verbs, words):
+    assert why(reasons, verbs, TITLES.get, "rogue") == words
 
 
 def test_every_kind_of_degradation_has_a_sentence():
@@ -71,7 +71,7 @@ def test_likes_are_listed_newest_first_and_the_heaviest_event_names_an_item():
     ]
     visitor = visitor_of(history, DEFAULT_WEIGHTS, active=True)
     assert visitor.liked == ("b", "a")
-    assert visitor.deeds == {"a": "liked", "b": "liked", "c": "liked", "d": "rated", "e": "looked at"}
+    assert visitor.verbs == {"a": "liked", "b": "liked", "c": "liked", "d": "rated", "e": "looked at"}
 
 
 def test_a_card_shows_any_catalogue_s_item():
