@@ -1,1 +1,1 @@
-"""Offline: archives the log, trains on it, gates and publishes versions."""
+"""Offline: archives the log, trains models on the archive, checks the versions and publishes them."""

@@ -1,4 +1,4 @@
-"""Runs a job of offline by the settings alone: ``python -m offline.main train [--force] [--engine …]``, or ``receive``."""
+"""Runs an offline job with the settings of the environment: ``python -m offline.main train`` or ``receive``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from schemas.settings import read_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a job; 1 where it fails, with one sentence that says why."""
+    """Run a job. Returns 1 if it fails, after a sentence on stderr that says why."""
     options = _parser().parse_args(arguments)
     try:
         settings = read_settings(OfflineSettings)
@@ -50,14 +50,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _train(settings: OfflineSettings, engine: EngineName, *, force: bool) -> str:
-    """Train and publish; a line that says what came of it."""
+    """Train and publish. Returns a line with the outcome and the version."""
     with open_dependencies(settings) as dependencies:
         outcome = train_in(dependencies, engine, force=force, progress=quiet)
     return f"{outcome.reason if isinstance(outcome, Skipped) else 'published'}: {outcome.version}\n"
 
 
 def _listen(settings: OfflineSettings) -> None:
-    """Serve the route for external models alone; raises ConfigurationInvalid without a token, PortInUse."""
+    """Serve only the route for external models. Raises ConfigurationInvalid if there is no token, and PortInUse."""
     with open_dependencies(settings) as dependencies:
         upload_api = upload_api_of(settings, partial(receive_in, dependencies, reason="sent by HTTP"))
         if upload_api is None:

@@ -1,4 +1,4 @@
-"""What offline jobs count."""
+"""Metrics of offline jobs, each declared once."""
 
 from typing import Final
 
@@ -11,25 +11,24 @@ ARCHIVE_MISSED: Final = Counter(
     ["topic"],
 )
 TRAININGS: Final = Counter(
-    "freshet_trainings", "Training runs by how they ended: published, skipped, refused or failed.", ["outcome"]
+    "freshet_trainings", "Training runs by outcome: published, skipped, refused or failed.", ["outcome"]
 )
 TRAINING_SECONDS: Final = Gauge("freshet_training_seconds", "How long each step of the last training took.", ["step"])
 MODEL_TRAINED_AT: Final = Gauge(
-    "freshet_model_trained_timestamp_seconds", "When the active version was trained; its age is the time since."
+    "freshet_model_trained_timestamp_seconds", "Time at which the active version was trained."
 )
 MODEL_INTERACTIONS: Final = Gauge("freshet_model_interactions", "Interactions that the active version was trained on.")
 MODEL_QUALITY: Final = Gauge(
-    "freshet_model_quality", "Metrics of the active version on what was held out, by their name.", ["metric"]
+    "freshet_model_quality", "Metrics of the active version on held-out interactions, by name.", ["metric"]
 )
 HINTS_LOST: Final = Counter(
-    "freshet_model_hints_lost", "Moves of the pointer that could not be told on the models topic; it is polled anyway."
+    "freshet_model_hints_lost",
+    "Moves of the active pointer whose hint on the models topic failed; serving polls the pointer anyway.",
 )
-WEBHOOKS: Final = Counter(
-    "freshet_webhooks", "Webhooks by what became of them: delivered, or failed after every try.", ["outcome"]
-)
+WEBHOOKS: Final = Counter("freshet_webhooks", "Webhooks by outcome: delivered, or failed after every try.", ["outcome"])
 EXPORTS: Final = Counter(
     "freshet_exports",
-    "Exports of versions to places beside the store by what became of them: done, or failed after every try.",
+    "Exports of versions to targets outside the store by outcome: done, or failed after every try.",
     ["outcome"],
 )
 JOB_RUNS: Final = Counter(
@@ -40,7 +39,9 @@ JOB_RUNS: Final = Counter(
 JOB_RUNNING: Final = Gauge("freshet_job_running", "1 while a job runs, as the schedule reads it.", ["job"])
 JOB_SECONDS: Final = Gauge("freshet_job_last_seconds", "How long a job's last run took.", ["job"])
 JOB_SUCCEEDED_AT: Final = Gauge(
-    "freshet_job_last_success_timestamp_seconds", "When a job last did its work, or found that there was none.", ["job"]
+    "freshet_job_last_success_timestamp_seconds",
+    "Time of the last run of a job that ended well, even without work.",
+    ["job"],
 )
 JOB_UNDELIVERED: Final = Counter(
     "freshet_job_webhooks_undelivered", "Webhooks that runs could not deliver, as the schedule reads their records."
@@ -49,10 +50,10 @@ JOB_UNEXPORTED: Final = Counter(
     "freshet_job_exports_failed", "Exports that runs could not make, as the schedule reads their records."
 )
 JOBS_DUE: Final = Counter(
-    "freshet_jobs_due", "Jobs that the schedule began, by why: first, new, age, drift, time.", ["job", "cause"]
+    "freshet_jobs_due", "Jobs that the schedule began, by cause: first, new, age, drift, time.", ["job", "cause"]
 )
 SCHEDULE_LOOKED_AT: Final = Gauge(
-    "freshet_schedule_looked_timestamp_seconds", "When the schedule last looked whether a job is due."
+    "freshet_schedule_looked_timestamp_seconds", "Time at which the schedule last checked whether a job is due."
 )
 for _outcome in ("done", "failed"):
     EXPORTS.labels(_outcome)

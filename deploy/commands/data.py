@@ -224,7 +224,9 @@ def train(
         )
         for name, value in outcome.metrics.items():
             if "[" not in name:  # those of segments are for the gate
-                console.print(f"  {name} {value:,.0f}" if name == metric_names.PEOPLE else f"  {name} {value:.4f}")
+                console.print(
+                    f"  {name} {value:,.0f}" if name == metric_names.EVALUATED_USERS else f"  {name} {value:.4f}"
+                )
         _warn_of_quality(outcome)
     else:
         console.print(f"Not trained: {outcome.reason}")

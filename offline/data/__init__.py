@@ -1,5 +1,5 @@
 """Data that trainings and evaluations read: the archive, interactions as a matrix, metadata, splits, drift.
 
-Values and pure functions over them. What trains a model, measures it or publishes it does not belong here.
+It holds values and pure functions over them. Training, evaluation and publishing do not belong here.
 Imports ``schemas``, ``signals``, ``models.structures`` and ``offline.metrics``.
 """

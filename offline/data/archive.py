@@ -1,4 +1,4 @@
-"""Copies the log into the archive, from where it stopped last time; the single-machine way."""
+"""Copies new records of the log into the archive, in one process. ``offline.jobs.archive_on_spark`` does it on Spark."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from schemas.log.records import Record
 from schemas.ports import Archive, LogReader
 
 BATCH: Final = 50_000
-"""Records in one archived file, at most."""
+"""Limit of records in one archived file."""
 
 Progress = Callable[[str, int, int], None]
-"""Called with the step under way, the records done, and how many there are."""
+"""Called with the name of the step, and how much of its work is done, and in all."""
 
 _log = structlog.get_logger()
 
@@ -32,20 +32,20 @@ class Planned(NamedTuple):
 
 
 class Archived(NamedTuple):
-    """What one run did."""
+    """Result of one run."""
 
     records: int
-    """How many were written."""
+    """Number of records that were written."""
     missed: int
-    """How many the log had dropped before they were archived."""
+    """Number of records that the log had dropped before they were archived."""
 
 
-def quiet(what: str, done: int, total: int) -> None:
+def quiet(step: str, done: int, total: int) -> None:
     """Shows no progress."""
 
 
 def plan(reader: LogReader, archive: Archive, topics: Sequence[str] = names.FACTS) -> tuple[list[Planned], int]:
-    """What to archive now, and how many records the log no longer holds; raises LogUnavailable."""
+    """Returns the ranges to archive now, and the number of records that the log lost unarchived. Raises LogUnavailable."""
     planned, missed = [], 0
     for topic in topics:
         log_id = reader.log_id(topic)
@@ -66,23 +66,23 @@ def archive_log(
     batch: int = BATCH,
     progress: Progress = quiet,
 ) -> Archived:
-    """Archive what the log holds now and the archive does not; raises LogUnavailable, OSError.
+    """Archive the records that the log holds now and the archive does not. Raises LogUnavailable, OSError.
 
-    Goes on after what is archived of the very log that is there now. What arrives meanwhile is left for the next run.
+    Continues after the last archived record of the present log. Records that arrive meanwhile are left for the next run.
     """
     planned, missed = plan(reader, archive, topics)
-    total, done = sum(each.end - each.begin for each in planned), 0
-    for each in planned:
-        for records in _batches(reader, each, batch):
-            archive.write(each.log_id, records)
+    total, done = sum(planned_range.end - planned_range.begin for planned_range in planned), 0
+    for planned_range in planned:
+        for records in _batches(reader, planned_range, batch):
+            archive.write(planned_range.log_id, records)
             done += len(records)
-            ARCHIVED.labels(each.topic).inc(len(records))
-            progress(f"archiving {each.topic}", done, total)
+            ARCHIVED.labels(planned_range.topic).inc(len(records))
+            progress(f"archiving {planned_range.topic}", done, total)
     return Archived(done, missed)
 
 
 def _batches(reader: LogReader, planned: Planned, size: int) -> Iterator[list[Record]]:
-    """The planned records, ``size`` at a time: a log may hand them out in smaller pieces, files should not be so small."""
+    """Yields the planned records in batches of ``size``. A log may return fewer at a time, but small files would be slow."""
     batch: list[Record] = []
     offset = planned.begin
     while read := _until(planned.end, reader.read(planned.topic, planned.partition, offset, size - len(batch))):

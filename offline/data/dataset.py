@@ -1,4 +1,4 @@
-"""Interactions as a matrix: what every training reads."""
+"""Interactions as a matrix, the input of every training."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from schemas.manifest import DataWindow
 from schemas.ports import Archive
 
 GUEST: Final = "\x1f"
-"""Before a guest's signal key in ``user_ids``. No id on the log holds a control character, so no user has such a name."""
+"""Prefix of an anonymous user's key in ``user_ids``. No id on the log holds a control character, so no user has such an id."""
 
 
 @dataclass(frozen=True)
 class Interactions:
-    """Who had to do with what, and how much."""
+    """A weight for each user and item that had an interaction."""
 
     user_ids: tuple[str, ...]
-    """Rows, sorted: a known user's plain user_id; a guest's signal key (``a:…``, ``s:…``) after GUEST."""
+    """Rows, sorted: the user_id of a user, or GUEST and the signal key (``a:…``, ``s:…``) of an anonymous user."""
     item_ids: tuple[str, ...]
     """Columns, sorted."""
     matrix: sp.csr_matrix
     """float32, users × items, weights above 0, sorted indices."""
     window: DataWindow
     offsets: dict[str, int]
-    """The archived end of each ``"<log id>/<topic>/<partition>"`` it was read from."""
+    """By ``"<log id>/<topic>/<partition>"``, the archived end up to which events were read."""
     times: NDArray[np.float64] | None = None
-    """Seconds since 1970 of each stored weight's latest event, in the matrix's order; None where nothing is known."""
+    """Time (seconds since 1970) of the newest event of each stored weight, in order of the matrix; None if unknown."""
 
     def histories(self, rows: NDArray[np.intp]) -> Histories:
-        """What these people had to do with, oldest first."""
+        """Returns the interactions of these rows, oldest first."""
         chosen = self.matrix[rows]
         counts = np.diff(chosen.indptr)
-        times = np.zeros(chosen.nnz) if self.times is None else self.times[_places(self.matrix, rows)]
+        times = np.zeros(chosen.nnz) if self.times is None else self.times[_entry_positions(self.matrix, rows)]
         order = np.lexsort((chosen.indices, times, np.repeat(np.arange(rows.size), counts)))
         user_ids = tuple(self.user_ids[row] for row in rows.tolist())
         items, weights = chosen.indices[order].astype(np.int32), chosen.data[order]
@@ -51,20 +51,20 @@ class Interactions:
 
 
 def is_guest(user_id: str) -> bool:
-    """Whether a row is a guest's: good for learning about items, but nobody asks for its list by user_id."""
+    """True if a row belongs to an anonymous user. Items are learned from it, but nobody requests its list by user_id."""
     return user_id.startswith(GUEST)
 
 
 def from_arrow(table: pa.Table, offsets: Mapping[str, int]) -> Interactions:
-    """The matrix of a table of interactions (columns as of ``run_duckdb``), the same whatever the rows' order.
+    """Returns the matrix of a table of interactions, which has the columns of ``run_duckdb``. The order of rows does not matter.
 
-    Raises NothingToTrain where there are none.
+    Raises NothingToTrain if the table is empty.
     """
     if not table.num_rows:
         raise NothingToTrain("the archive holds no interactions to train on; import or send some events first")
     users, rows = _numbered(table["user"], _user_id)
     items, columns = _numbered(table["item"], str)
-    # The smallest float32 above 0: what has decayed to nothing has still happened.
+    # At least the smallest float32 above 0, because a fully decayed interaction has still happened.
     weights = np.maximum(table["weight"].to_numpy().astype(np.float32), np.finfo(np.float32).tiny)
     order = np.lexsort((columns, rows))
     starts = np.concatenate(([0], np.cumsum(np.bincount(rows, minlength=len(users)))))
@@ -74,31 +74,31 @@ def from_arrow(table: pa.Table, offsets: Mapping[str, int]) -> Interactions:
 
 
 def ends(archive: Archive, topic: str = topics.EVENTS) -> dict[str, int]:
-    """How far the topic is archived, as ``Interactions.offsets`` and manifests say it."""
+    """Returns the archived end of each partition of a topic, by the keys of ``Interactions.offsets``."""
     reached: dict[str, int] = {}
-    for found in archive.ranges(topic):
-        key = f"{found.log_id}/{topic}/{found.partition}"
-        reached[key] = max(found.end, reached.get(key, 0))
+    for archived in archive.ranges(topic):
+        key = f"{archived.log_id}/{topic}/{archived.partition}"
+        reached[key] = max(archived.end, reached.get(key, 0))
     return reached
 
 
 def since(archive: Archive, offsets: Mapping[str, int]) -> int:
-    """How many archived events lie after these offsets (a manifest's)."""
+    """Returns the number of archived events after these offsets, which a manifest holds."""
     reached, count = dict(offsets), 0
-    for found in archive.ranges(topics.EVENTS):
-        key = f"{found.log_id}/{topics.EVENTS}/{found.partition}"
-        count += max(0, found.end - max(found.begin, reached.get(key, 0)))
-        reached[key] = max(found.end, reached.get(key, 0))
+    for archived in archive.ranges(topics.EVENTS):
+        key = f"{archived.log_id}/{topics.EVENTS}/{archived.partition}"
+        count += max(0, archived.end - max(archived.begin, reached.get(key, 0)))
+        reached[key] = max(archived.end, reached.get(key, 0))
     return count
 
 
-def _places(matrix: sp.csr_matrix, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Where these rows' stored weights are, one row after the other."""
+def _entry_positions(matrix: sp.csr_matrix, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Returns the positions of the stored weights of these rows, one row after the other."""
     starts = matrix.indptr[rows]
     counts = matrix.indptr[rows + 1] - starts
     begins = np.cumsum(counts) - counts
-    places: NDArray[np.intp] = np.repeat(starts - begins, counts) + np.arange(int(counts.sum()))
-    return places
+    positions: NDArray[np.intp] = np.repeat(starts - begins, counts) + np.arange(int(counts.sum()))
+    return positions
 
 
 def _user_id(key: str) -> str:
@@ -106,7 +106,7 @@ def _user_id(key: str) -> str:
 
 
 def _numbered(column: pa.ChunkedArray, name: Any) -> tuple[tuple[str, ...], np.ndarray[Any, np.dtype[np.int32]]]:
-    """The column's names, sorted, and each row's number among them."""
+    """Returns the distinct names of a column, sorted, and for each row the index of its name."""
     coded = pc.dictionary_encode(column).combine_chunks()
     names = [name(key) for key in coded.dictionary.to_pylist()]
     order = sorted(range(len(names)), key=names.__getitem__)

@@ -1,7 +1,7 @@
-"""Whether what a version was trained on is still what happens, and whether it learned or only remembered.
+"""Drift: how much new events differ from the training data of a version, and whether the version overfits.
 
-Pure functions of counts, scores and lists. The training job and the schedule look at them, and each crossing of a
-threshold is a sentence that says why to train again.
+Pure functions of counts, scores and lists. The drift job calls them. For each figure beyond its threshold, ``drift``
+returns a sentence that says why to train again.
 """
 
 from __future__ import annotations
@@ -16,31 +16,32 @@ from numpy.typing import ArrayLike, NDArray
 from models.structures.arrays import Doubles
 
 FLOOR: Final = 1e-4
-"""The least share of a group in an index, so that an empty one does not make it infinite."""
+"""Minimum share of a group in an index. Else an empty group would make the index infinite."""
 GROUPS: Final = 10
+"""Number of groups of a histogram."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DriftThresholds:
-    """What is too much. A stability index of 0.1 is commonly read as a shift, 0.25 as a large one."""
+    """Limits of the figures. A stability index of 0.1 is commonly taken for a shift, 0.25 for a large one."""
 
     items: float = 0.25
-    """Population-stability index of what people come to."""
+    """Maximum population-stability index of the popularity of items."""
     types: float = 0.25
-    """Of what kinds of events there are."""
+    """Maximum population-stability index of event types."""
     activity: float = 0.25
-    """Of how much people do."""
+    """Maximum population-stability index of the number of events per user."""
     overlap: float = 0.3
-    """Least rank-biased overlap of two versions' lists."""
+    """Minimum rank-biased overlap of the lists of two versions."""
     scores: float = 0.5
-    """Mean absolute change of scores between two versions, in standard deviations."""
+    """Maximum mean absolute change of scores between two versions, in standard deviations."""
     gap: float = 0.1
-    """How much wider than the version before's a train–validation gap may be."""
+    """Maximum growth of the train–validation gap since the version before."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DriftFigures:
-    """What was measured; None where it was not."""
+    """The figures, named like their limits in ``DriftThresholds``; None if a figure was not computed."""
 
     items: float | None = None
     types: float | None = None
@@ -52,7 +53,7 @@ class DriftFigures:
 
 
 def drift(observed: DriftFigures, thresholds: DriftThresholds | None = None) -> list[str]:
-    """Why to train again, one sentence a reason; none where nothing has crossed its threshold."""
+    """Returns the reasons to train again, a sentence for each figure beyond its threshold."""
     limits = thresholds or DriftThresholds()
     reasons = [
         _above("what people come to has shifted: its stability index", observed.items, limits.items),
@@ -66,9 +67,9 @@ def drift(observed: DriftFigures, thresholds: DriftThresholds | None = None) -> 
 
 
 def psi(expected: ArrayLike, actual: ArrayLike) -> float:
-    """The population-stability index of two histograms (counts or shares) over the same groups: Σ (a - e) ln(a / e).
+    """Returns the population-stability index of two histograms (counts or shares) of the same groups: Σ (a - e) ln(a / e).
 
-    0 where both are alike; see Siddiqi, "Credit Risk Scorecards", 2006. 0 also where either is empty: nothing is known.
+    Equal shares give 0. An empty histogram gives 0 too. Siddiqi, "Credit Risk Scorecards", 2006.
     """
     e, a = np.asarray(expected, dtype=np.float64), np.asarray(actual, dtype=np.float64)
     if not (e.sum() > 0 and a.sum() > 0):
@@ -78,38 +79,39 @@ def psi(expected: ArrayLike, actual: ArrayLike) -> float:
 
 
 def psi_of_kinds(expected: Mapping[str, float], actual: Mapping[str, float]) -> float:
-    """The index of counts by name, such as events by type; a name that only one side has counts 0 on the other."""
+    """Returns the index of counts by name, such as events by type. A missing name counts 0."""
     names = sorted({*expected, *actual})
     return psi([expected.get(name, 0.0) for name in names], [actual.get(name, 0.0) for name in names])
 
 
 def psi_of_items(expected: Mapping[str, float], actual: Mapping[str, float], groups: int = GROUPS) -> float:
-    """The index of items' popularity: items in groups of about equal weight by ``expected``, most popular first.
+    """Returns the index of the popularity of items.
 
-    What ``expected`` does not know is a group of its own, so that new items count as a shift.
+    Items are sorted by ``expected``, most popular first, and divided into groups of about equal weight. Items that
+    ``expected`` lacks form another group, so that new items count as a shift.
     """
     ranked = sorted(expected, key=lambda item_id: (-expected[item_id], item_id))
     weights = np.array([expected[item_id] for item_id in ranked], dtype=np.float64)
     if not weights.sum() > 0:
         return 0.0
     before = np.cumsum(weights) - weights
-    places = np.minimum((groups * before / weights.sum()).astype(np.intp), groups - 1)
-    group = dict(zip(ranked, places.tolist(), strict=True))
-    found = np.array([group.get(item_id, groups) for item_id in actual], dtype=np.intp)
-    now = np.bincount(found, weights=np.array(list(actual.values()), dtype=np.float64), minlength=groups + 1)
-    return psi(np.append(np.bincount(places, weights=weights, minlength=groups), 0.0), now)
+    expected_groups = np.minimum((groups * before / weights.sum()).astype(np.intp), groups - 1)
+    group_of = dict(zip(ranked, expected_groups.tolist(), strict=True))
+    actual_groups = np.array([group_of.get(item_id, groups) for item_id in actual], dtype=np.intp)
+    now = np.bincount(actual_groups, weights=np.array(list(actual.values()), dtype=np.float64), minlength=groups + 1)
+    return psi(np.append(np.bincount(expected_groups, weights=weights, minlength=groups), 0.0), now)
 
 
 def psi_of_activity(expected: ArrayLike, actual: ArrayLike) -> float:
-    """The index of how many interactions people have: 1, 2 to 3, 4 to 7 and so on, 1,024 and more together."""
+    """Returns the index of the number of interactions per user, in groups of 1, 2 to 3, 4 to 7, …, 1,024 and more."""
     return psi(_by_doublings(expected), _by_doublings(actual))
 
 
 def overlap(one: Sequence[str], other: Sequence[str], persistence: float = 0.9) -> float:
-    """Rank-biased overlap of two lists, 0 to 1: agreement at each depth, deeper ones weigh less by ``persistence``.
+    """Returns the rank-biased overlap of two lists, 0 to 1: the mean agreement over all depths.
 
-    Extrapolated from the depth of the shorter list; Webber, Moffat, Zobel, "A Similarity Measure for Indefinite
-    Rankings", TOIS 2010. Two empty lists agree.
+    Each depth weighs ``persistence`` times the depth before. The agreement beyond the shorter list is extrapolated. Two
+    empty lists agree. Webber, Moffat, Zobel, "A Similarity Measure for Indefinite Rankings", TOIS 2010.
     """
     depth = min(len(one), len(other))
     if not depth:
@@ -121,22 +123,23 @@ def overlap(one: Sequence[str], other: Sequence[str], persistence: float = 0.9) 
 
 
 def score_change(old: NDArray[Any], new: NDArray[Any]) -> float:
-    """Mean absolute change of the same scores (n, I) between two versions, each person's standardized beforehand."""
+    """Returns the mean absolute change of scores (n, I) between two versions, after each row is standardized."""
     return float(np.abs(_standardized(old) - _standardized(new)).mean()) if old.size else 0.0
 
 
 def gap(training: float, validation: float) -> float:
-    """Which share of its quality on what it has learned a model loses on what it has not: 1 - validation / training.
+    """Returns the train–validation gap: the share of its training metric that a model loses on held-out interactions.
 
-    0 where it loses none. Models differ in it by their kind; what tells is that it widens from version to version.
+    It is ``1 - validation / training``, or 0 if the model loses nothing. Algorithms differ in this gap. A gap that widens
+    from version to version shows overfitting.
     """
     return max(0.0, 1 - validation / training) if training > 0 else 0.0
 
 
 def _by_doublings(counts: ArrayLike) -> NDArray[np.intp]:
     positive = np.asarray(counts, dtype=np.float64)
-    places = np.minimum(np.log2(positive[positive >= 1]).astype(np.intp), GROUPS)
-    return np.bincount(places, minlength=GROUPS + 1)
+    groups = np.minimum(np.log2(positive[positive >= 1]).astype(np.intp), GROUPS)
+    return np.bincount(groups, minlength=GROUPS + 1)
 
 
 def _standardized(scores: NDArray[Any]) -> Doubles:
@@ -147,15 +150,15 @@ def _standardized(scores: NDArray[Any]) -> Doubles:
     return standardized
 
 
-def _above(what: str, found: float | None, limit: float) -> str | None:
-    return f"{what} of {found:.3f} is above {limit:g}" if found is not None and found > limit else None
+def _above(what: str, value: float | None, limit: float) -> str | None:
+    return f"{what} of {value:.3f} is above {limit:g}" if value is not None and value > limit else None
 
 
-def _below(what: str, found: float | None, limit: float) -> str | None:
-    return f"{what} of {found:.3f} is below {limit:g}" if found is not None and found < limit else None
+def _below(what: str, value: float | None, limit: float) -> str | None:
+    return f"{what} of {value:.3f} is below {limit:g}" if value is not None and value < limit else None
 
 
-def _widened(found: float | None, before: float | None, limit: float) -> str | None:
-    if found is None or before is None or found <= before + limit:
+def _widened(now: float | None, before: float | None, limit: float) -> str | None:
+    if now is None or before is None or now <= before + limit:
         return None
-    return f"it remembers more than it learns: the train–validation gap widened from {before:.3f} to {found:.3f}"
+    return f"it remembers more than it learns: the train–validation gap widened from {before:.3f} to {now:.3f}"

@@ -1,4 +1,4 @@
-"""What the archive says of items and users: their newest upserts, folded as the online catalogue folds them."""
+"""Metadata of items and users: their archived upserts, folded as the online catalogue folds them."""
 
 from __future__ import annotations
 
@@ -21,30 +21,32 @@ View = TypeVar("View", Item, Profile)
 
 @dataclass(frozen=True)
 class Metadata:
-    """Items and users by id, those that were deleted left out."""
+    """Items and users by id, without the deleted ones."""
 
     items: dict[str, Item] = field(default_factory=dict)
     users: dict[str, Profile] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()
-    """Items that were deleted."""
+    """Ids of deleted items."""
 
 
 def read_metadata(archive: Archive) -> Metadata:
-    """All that is archived of items and users; what cannot be decoded is a dead letter already and is left out."""
+    """Returns the archived items and users. Records that cannot be decoded are left out, as nearline has refused them."""
     items, users = _views(archive, topics.ITEMS, fold_item), _views(archive, topics.USERS, fold_profile)
-    gone = frozenset(each for each, view in items.items() if view.deleted)
-    return Metadata(_standing(items), _standing(users), gone)
+    gone = frozenset(item_id for item_id, item in items.items() if item.deleted)
+    return Metadata(_without_deleted(items), _without_deleted(users), gone)
 
 
 def category_matrix(metadata: Metadata, item_ids: Sequence[str]) -> sp.csr_matrix | None:
-    """Which item has which category, (I, G) of ones; None where facts name none."""
-    of = [metadata.items[item_id].categories if item_id in metadata.items else () for item_id in item_ids]
-    names = sorted({name for each in of for name in each})
+    """Returns the categories of items, a matrix (I, G) of ones; None if no item has a category."""
+    by_item = [
+        sorted(set(metadata.items[item_id].categories)) if item_id in metadata.items else [] for item_id in item_ids
+    ]
+    names = sorted({name for categories in by_item for name in categories})
     if not names:
         return None
     index = {name: column for column, name in enumerate(names)}
-    starts = np.concatenate(([0], np.cumsum([len(set(each)) for each in of])))
-    columns = np.array([index[name] for each in of for name in sorted(set(each))], dtype=np.int32)
+    starts = np.concatenate(([0], np.cumsum([len(categories) for categories in by_item])))
+    columns = np.array([index[name] for categories in by_item for name in categories], dtype=np.int32)
     return sp.csr_matrix((np.ones(columns.size), columns, starts), shape=(len(item_ids), len(names)))
 
 
@@ -59,10 +61,10 @@ def _views(archive: Archive, topic: str, fold: Callable[[View | None, Upsert, in
     return views
 
 
-def _standing(views: dict[str, View]) -> dict[str, View]:
-    return {each: view for each, view in views.items() if not view.deleted}
+def _without_deleted(views: dict[str, View]) -> dict[str, View]:
+    return {key: view for key, view in views.items() if not view.deleted}
 
 
 def _records(archive: Archive, topic: str) -> Iterator[Record]:
-    for found in archive.ranges(topic):
-        yield from archive.read(topic, found.log_id, found.partition, found.begin, found.end)
+    for archived in archive.ranges(topic):
+        yield from archive.read(topic, archived.log_id, archived.partition, archived.begin, archived.end)

@@ -1,4 +1,4 @@
-"""Splits of the interactions: one part for training, and one that is held out to be predicted."""
+"""Splits interactions into a training part and a held-out part, which models have to predict."""
 
 from __future__ import annotations
 
@@ -17,50 +17,54 @@ from schemas.errors import NothingToTrain
 from schemas.manifest import DataWindow
 
 Mask = NDArray[np.bool_]
+"""One value for each stored interaction, in order of the matrix."""
 
 NEEDED: Final = 5
-"""Items that a user must have before the newest of them is held out."""
+"""Minimum number of items of a user whose newest item is held out."""
 
 
 @dataclass(frozen=True)
 class HoldOut:
-    """What users did next. ``rows`` are users of the training matrix ``seen`` (csr, users × items)."""
+    """The held-out items of users."""
 
     seen: sp.csr_matrix
+    """Training matrix, users × items."""
     rows: NDArray[np.intp]
+    """Rows of ``seen`` that have held-out items."""
     known: Mapping[int, NDArray[np.intp]]
-    """By row, the held-out items that training knows, as columns of ``seen``."""
+    """By row, the held-out items that are in training, as columns of ``seen``."""
     unknown: Mapping[int, int]
-    """By row, how many held-out items training has never met."""
+    """By row, the number of held-out items that are not in training."""
 
 
 def newest_of_each(
     table: pa.Table, users: int, needed: int = NEEDED, seed: int = 0
 ) -> tuple[Interactions, HoldOut] | None:
-    """Holds out the item that each of a sample of people came to last; None where nobody has enough.
+    """Holds out the newest item of each user in a sample. Returns None if nobody has enough items.
 
-    ``table`` is as ``from_arrow`` takes it. At most ``users`` people with ``needed`` items or more are sampled;
-    all else is for training. An item's time is that of its person's first event with it, equal times go by id.
+    ``table`` has the columns of ``from_arrow``. The sample has at most ``users`` users with ``needed`` items or more. All
+    other interactions are for training. The time of an item is that of the user's first event on it. Equal times are
+    ordered by id.
     """
     last = _last_of_each(table, needed)
     if not last.size:
         return None
     if last.size > users:
         last = np.sort(np.random.default_rng(seed).choice(last, users, replace=False))
-    kept = np.ones(table.num_rows, dtype=bool)
-    kept[last] = False
-    training = from_arrow(table.filter(pa.array(kept)), {})
+    in_training = np.ones(table.num_rows, dtype=bool)
+    in_training[last] = False
+    training = from_arrow(table.filter(pa.array(in_training)), {})
     return training, held_out(training, from_arrow(table.take(pa.array(last)), {}))
 
 
 def inner(
     interactions: Interactions, *, users: int = 2_000, seed: int = 0, needed: int = NEEDED, share: float = 0.0
 ) -> tuple[Interactions, HoldOut]:
-    """A validation slice of a training part: what parameters and weights are chosen on, so that no test needs to be seen.
+    """Returns a validation slice of a training part. Parameters and weights are chosen on it, so the test stays unseen.
 
-    Of a seeded sample of at most ``users`` people with ``needed`` items or more, one item each is held out, or a
-    ``share`` of theirs where that is above 0 (rounded up): the newest where times are known (equal times go by id), else
-    at random. Raises NothingToTrain where nobody has enough.
+    It samples at most ``users`` users with ``needed`` items or more, by the seed. It holds out one item of each, or the
+    ``share`` of their items (rounded up) if that is above 0. These are the newest ones (equal times are ordered by id), or
+    random ones if times are unknown. Raises NothingToTrain if nobody has enough items.
     """
     random = np.random.default_rng(seed)
     matrix = interactions.matrix
@@ -82,23 +86,23 @@ def inner(
 
 
 def last_of_each(interactions: Interactions, count: int, needed: int = NEEDED, seed: int = 0) -> Mask:
-    """The ``count`` newest interactions of everyone with ``needed`` items or more, in the matrix's order.
+    """Returns the mask of the ``count`` newest interactions of each user with ``needed`` items or more.
 
-    Drawn at random where times are not known. Raises NothingToTrain where nobody has enough.
+    If times are unknown, they are drawn at random. Raises NothingToTrain if nobody has enough items.
     """
     matrix = interactions.matrix
     counts = np.diff(matrix.indptr)
     people = np.flatnonzero(counts >= needed)
     if not people.size:
         raise NothingToTrain(f"no one can be held out: nobody has {needed} items or more")
-    places = _newest_or_random(interactions, seed)
+    order = _newest_or_random(interactions, seed)
     held = np.zeros(matrix.nnz, dtype=bool)
-    held[places[(matrix.indptr[people][:, None] + np.arange(count)).ravel()]] = True
+    held[order[(matrix.indptr[people][:, None] + np.arange(count)).ravel()]] = True
     return held
 
 
 def people(interactions: Interactions, share: float, needed: int = NEEDED, seed: int = 0) -> NDArray[np.intp]:
-    """A random share of the rows with ``needed`` items or more; raises NothingToTrain where there is none."""
+    """Returns a random share of the rows with ``needed`` items or more. Raises NothingToTrain if it would be empty."""
     enough = np.flatnonzero(np.diff(interactions.matrix.indptr) >= needed)
     count = round(share * enough.size)
     if not count:
@@ -110,9 +114,10 @@ def people(interactions: Interactions, share: float, needed: int = NEEDED, seed:
 def by_people(
     interactions: Interactions, rows: NDArray[np.intp], shown: float, seed: int = 0
 ) -> tuple[Interactions, Interactions, HoldOut]:
-    """Training without these people; what they show of themselves, over training's items; what they are asked for.
+    """Splits by users. Returns the training part, the visible items of the test users, and their held-out items.
 
-    The newest part of each one's items is asked for, a random part where times are not known.
+    These ``rows`` are the test users. They are not in the training part. ``shown`` is the visible share of a user's items.
+    The held-out items are the newest ones, or random ones if times are unknown.
     """
     matrix = interactions.matrix
     person = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
@@ -120,16 +125,16 @@ def by_people(
     training = chosen(interactions, ~out)
     known = np.isin(np.asarray(interactions.item_ids, dtype=object), np.asarray(training.item_ids, dtype=object))
     counts = np.diff(matrix.indptr)
-    asked = np.ceil(counts * (1 - shown)).astype(np.intp)
-    places = _newest_or_random(interactions, seed)
+    held_counts = np.ceil(counts * (1 - shown)).astype(np.intp)
+    order = _newest_or_random(interactions, seed)
     newest = np.zeros(matrix.nnz, dtype=bool)
-    newest[places[_within_rows(matrix) < asked[person]]] = True
+    newest[order[_within_rows(matrix) < held_counts[person]]] = True
     visible = over(chosen(interactions, out & ~newest & known[matrix.indices]), training.item_ids)
     return training, visible, held_out(visible, chosen(interactions, out & newest, visible.user_ids))
 
 
 def over(interactions: Interactions, item_ids: tuple[str, ...]) -> Interactions:
-    """The same interactions with these items as columns, which must contain all of theirs and be sorted like them."""
+    """Returns the interactions with these items as columns. ``item_ids`` is sorted and contains all items of them."""
     columns = _positions(interactions.item_ids, item_ids)
     old = interactions.matrix
     parts = old.data, columns[old.indices].astype(np.int32), old.indptr
@@ -137,16 +142,16 @@ def over(interactions: Interactions, item_ids: tuple[str, ...]) -> Interactions:
 
 
 def thinned(interactions: Interactions, share: float, seed: int = 0) -> Interactions:
-    """A random share of each person's interactions, one at least; everyone stays."""
+    """Returns a random share of each user's interactions, at least one. So no user is lost."""
     matrix = interactions.matrix
     counts = np.diff(matrix.indptr)
-    kept = np.zeros(matrix.nnz, dtype=bool)
-    kept[_shuffled(matrix, seed)[_within_rows(matrix) < np.repeat(np.ceil(share * counts), counts)]] = True
-    return chosen(interactions, kept)
+    mask = np.zeros(matrix.nnz, dtype=bool)
+    mask[_shuffled(matrix, seed)[_within_rows(matrix) < np.repeat(np.ceil(share * counts), counts)]] = True
+    return chosen(interactions, mask)
 
 
 def rebased(held: HoldOut, training: Interactions, smaller: Interactions) -> HoldOut:
-    """The same hold-out seen from a part of its training that has the same people; what that lacks is unknown."""
+    """Returns the hold-out for a smaller training part with the same users. Items that it lacks become unknown."""
     columns = _positions(training.item_ids, smaller.item_ids)
     known = {row: columns[items] for row, items in held.known.items()}
     unknown = {row: held.unknown.get(row, 0) + int((items < 0).sum()) for row, items in known.items()}
@@ -154,46 +159,45 @@ def rebased(held: HoldOut, training: Interactions, smaller: Interactions) -> Hol
 
 
 def _within_rows(matrix: sp.csr_matrix) -> NDArray[np.int64]:
-    """(m,) how many stored interactions of the same row come before each."""
+    """Returns, for each stored interaction, its index within its row, (m,)."""
     starts = np.repeat(matrix.indptr[:-1].astype(np.int64), np.diff(matrix.indptr))
-    places: NDArray[np.int64] = np.arange(matrix.nnz, dtype=np.int64) - starts
-    return places
+    indices: NDArray[np.int64] = np.arange(matrix.nnz, dtype=np.int64) - starts
+    return indices
 
 
 def _shuffled(matrix: sp.csr_matrix, seed: int) -> NDArray[np.intp]:
-    """Places of stored interactions, each person's in random order; rows stay where they are."""
+    """Returns the positions of the stored interactions, row after row, in random order within a row."""
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     order: NDArray[np.intp] = np.lexsort((np.random.default_rng(seed).random(matrix.nnz), rows))
     return order
 
 
 def apart(interactions: Interactions, held: Mask) -> tuple[Interactions, HoldOut]:
-    """The interactions without those that are held, and what the people left in training came to among the held.
+    """Splits by a mask of held-out interactions. Returns the training part and the hold-out of its users.
 
-    ``held`` is in the matrix's order. Users and items without anything left are not in the training part. Raises
-    NothingToTrain where that is nothing.
+    The training part has only users and items that keep an interaction. Raises NothingToTrain if it is empty.
     """
     training = chosen(interactions, ~held)
     return training, held_out(training, chosen(interactions, held, training.user_ids))
 
 
-def chosen(interactions: Interactions, kept: Mask, among: tuple[str, ...] | None = None) -> Interactions:
-    """Only these interactions (and of these users, where ``among`` names them), without users and items that are empty.
+def chosen(interactions: Interactions, mask: Mask, among: tuple[str, ...] | None = None) -> Interactions:
+    """Returns the interactions of a mask, without users and items that have none.
 
-    ``kept`` is in the matrix's order. Raises NothingToTrain where nothing is left.
+    ``among`` limits them to these users. Raises NothingToTrain if none is left.
     """
     matrix = interactions.matrix
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     if among is not None:
         known = set(among)
-        kept = kept & np.array([user_id in known for user_id in interactions.user_ids], dtype=bool)[rows]
-    if not kept.any():
+        mask = mask & np.array([user_id in known for user_id in interactions.user_ids], dtype=bool)[rows]
+    if not mask.any():
         raise NothingToTrain("nothing is left to train on or to ask for after the split: the data is too small for it")
-    users, new_rows = np.unique(rows[kept], return_inverse=True)
-    items, new_columns = np.unique(matrix.indices[kept], return_inverse=True)
+    users, new_rows = np.unique(rows[mask], return_inverse=True)
+    items, new_columns = np.unique(matrix.indices[mask], return_inverse=True)
     starts = np.concatenate(([0], np.cumsum(np.bincount(new_rows, minlength=users.size))))
-    smaller = sp.csr_matrix((matrix.data[kept], new_columns.astype(np.int32), starts), shape=(users.size, items.size))
-    times = None if interactions.times is None else interactions.times[kept]
+    smaller = sp.csr_matrix((matrix.data[mask], new_columns.astype(np.int32), starts), shape=(users.size, items.size))
+    times = None if interactions.times is None else interactions.times[mask]
     return Interactions(
         tuple(interactions.user_ids[row] for row in users.tolist()),
         tuple(interactions.item_ids[column] for column in items.tolist()),
@@ -205,7 +209,7 @@ def chosen(interactions: Interactions, kept: Mask, among: tuple[str, ...] | None
 
 
 def _newest_first(interactions: Interactions) -> NDArray[np.intp]:
-    """Places of stored interactions, each person's newest first; rows stay where they are."""
+    """Returns the positions of the stored interactions, row after row, newest first within a row."""
     matrix = interactions.matrix
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     times = np.zeros(matrix.nnz) if interactions.times is None else interactions.times
@@ -214,7 +218,7 @@ def _newest_first(interactions: Interactions) -> NDArray[np.intp]:
 
 
 def _newest_or_random(interactions: Interactions, seed: int) -> NDArray[np.intp]:
-    """Places of stored interactions, each person's newest first, in random order where times are not known."""
+    """Returns the positions of the stored interactions, row after row: newest first, or in random order if times are unknown."""
     known = interactions.times is not None
     return _newest_first(interactions) if known else _shuffled(interactions.matrix, seed)
 
@@ -227,31 +231,31 @@ def _window(matrix: sp.csr_matrix, times: NDArray[np.float64] | None) -> DataWin
 
 
 def _last_of_each(table: pa.Table, needed: int) -> NDArray[np.intp]:
-    """Positions in the table of the newest pair of everyone who has enough."""
-    place = pa.array(np.arange(table.num_rows))
-    by_time = table.select(["user", "item", "first_at"]).append_column("place", place)
+    """Returns, for each user with enough items, the row of the table that holds the newest one. Rows are ascending."""
+    row_numbers = pa.array(np.arange(table.num_rows))
+    by_time = table.select(["user", "item", "first_at"]).append_column("row", row_numbers)
     ordered = by_time.sort_by([("user", "ascending"), ("first_at", "ascending"), ("item", "ascending")])
     person = ordered["user"].combine_chunks().dictionary_encode().indices.to_numpy()
     ends = np.flatnonzero(np.r_[person[1:] != person[:-1], True])
     counts = np.diff(np.r_[-1, ends])
-    positions: NDArray[np.intp] = ordered["place"].to_numpy()[ends[counts >= needed]]
-    return np.sort(positions)
+    rows: NDArray[np.intp] = ordered["row"].to_numpy()[ends[counts >= needed]]
+    return np.sort(rows)
 
 
 def held_out(training: Interactions, held: Interactions) -> HoldOut:
-    """What people of the training part (and nobody else) came to in ``held``."""
+    """Returns the hold-out of the users of the training part: their items in ``held``."""
     columns = _positions(held.item_ids, training.item_ids)
     rows = _positions(held.user_ids, training.user_ids)
     known: dict[int, NDArray[Any]] = {}
     unknown: dict[int, int] = {}
-    for at in np.flatnonzero(rows >= 0).tolist():
-        row = int(rows[at])
-        found = columns[held.matrix.indices[held.matrix.indptr[at] : held.matrix.indptr[at + 1]]]
-        known[row], unknown[row] = found[found >= 0], int((found < 0).sum())
+    for held_row in np.flatnonzero(rows >= 0).tolist():
+        row = int(rows[held_row])
+        items = columns[held.matrix.indices[held.matrix.indptr[held_row] : held.matrix.indptr[held_row + 1]]]
+        known[row], unknown[row] = items[items >= 0], int((items < 0).sum())
     return HoldOut(training.matrix, rows[rows >= 0], known, unknown)
 
 
 def _positions(ids: tuple[str, ...], among: tuple[str, ...]) -> NDArray[np.intp]:
-    """Where each id is in another tuple; -1 where it is not."""
-    index = {each: position for position, each in enumerate(among)}
-    return np.array([index.get(each, -1) for each in ids], dtype=np.intp)
+    """Returns the position of each id in ``among``, or -1."""
+    index = {known_id: position for position, known_id in enumerate(among)}
+    return np.array([index.get(wanted_id, -1) for wanted_id in ids], dtype=np.intp)

@@ -1,4 +1,4 @@
-"""What interactions and factors are computed by: this process, or Spark. Both give the same values."""
+"""The engines that compute interactions, factors and lists: this process, or Spark."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ EngineName = Literal["auto", "single", "spark"]
 
 
 class Engine(Protocol):
-    """Reads interactions from archived files and trains ALS on them."""
+    """Computes interactions from archived files, factors from interactions, and lists from a model."""
 
     name: str
 
     def interactions(self, files: Sequence[str], parameters: Parameters, progress: Progress) -> pa.Table:
-        """The interactions, as ``offline.data.dataset.from_arrow`` takes them."""
+        """Returns the interactions, with the columns of ``offline.data.dataset.from_arrow``."""
 
     def als(
         self, interactions: Interactions, options: TrainingOptions, progress: Progress, previous: Als | None = None
     ) -> Als:
-        """The factors; where it can, the engine goes on from those of an earlier version."""
+        """Returns the factors. If the engine can, it starts from ``previous``, the factors of an earlier version."""
 
     def user_lists(
         self, model: Recommender, interactions: Interactions, count: int, progress: Progress
     ) -> Iterator[Packed]:
-        """Every known user's best unseen items, as ``offline.training.lists.user_lists`` gives them."""
+        """Yields the best unseen items of each known user, like ``offline.training.lists.user_lists``."""
 
     def close(self) -> None:
-        """Let go of what was started."""
+        """Stop everything that the engine started."""
 
 
 class SingleEngine:
-    """DuckDB, and our own solver or ``implicit``, in this process."""
+    """Computes in this process, by DuckDB and by our solver or the library ``implicit``."""
 
     name = "single"
 
@@ -54,15 +54,15 @@ class SingleEngine:
         self._threads, self._memory = threads, memory
 
     def interactions(self, files: Sequence[str], parameters: Parameters, progress: Progress) -> pa.Table:
-        """By DuckDB."""
-        from offline.interactions.duck import run_duckdb  # noqa: PLC0415 - Spark's side does without
+        """See Engine. Runs on DuckDB."""
+        from offline.interactions.duck import run_duckdb  # noqa: PLC0415 - Spark needs no DuckDB
 
         return run_duckdb(files, parameters, progress, self._memory)
 
     def als(
         self, interactions: Interactions, options: TrainingOptions, progress: Progress, previous: Als | None = None
     ) -> Als:
-        """By our own solver, which goes on from an earlier version, or by ``implicit``, which does not."""
+        """See Engine. Our solver starts from ``previous``, ``implicit`` ignores it."""
         from offline.training.factorization import als_single, ials  # noqa: PLC0415
 
         if options.factorization == "ials":
@@ -72,15 +72,15 @@ class SingleEngine:
     def user_lists(
         self, model: Recommender, interactions: Interactions, count: int, progress: Progress
     ) -> Iterator[Packed]:
-        """By this process's threads."""
+        """See Engine. Runs on threads of this process."""
         return lists.user_lists(model, interactions, count, progress, self._threads)
 
     def close(self) -> None:
-        """Nothing was started."""
+        """Do nothing, because nothing was started."""
 
 
 class SparkEngine:
-    """Spark SQL and MLlib. Pairs and factors come together on the driver, 12 bytes a pair."""
+    """Computes on Spark, by Spark SQL and MLlib. The driver collects all pairs (12 bytes each) and all factors."""
 
     name = "spark"
 
@@ -89,7 +89,7 @@ class SparkEngine:
         self._started: SparkSession | None = None
 
     def interactions(self, files: Sequence[str], parameters: Parameters, progress: Progress) -> pa.Table:
-        """By Spark SQL."""
+        """See Engine. Runs on Spark SQL."""
         from offline.interactions.spark import run_spark  # noqa: PLC0415 - embedded has no pyspark
 
         progress("interactions on Spark", 0, 1)
@@ -100,9 +100,9 @@ class SparkEngine:
         interactions: Interactions,
         options: TrainingOptions,
         progress: Progress,
-        previous: Als | None = None,  # noqa: ARG002 - MLlib cannot go on from given factors
+        previous: Als | None = None,  # noqa: ARG002 - MLlib cannot start from given factors
     ) -> Als:
-        """By MLlib, always anew."""
+        """See Engine. Runs on MLlib, which ignores ``previous``."""
         from offline.training.factorization import als_spark  # noqa: PLC0415
 
         return als_spark.train(self._session(), interactions, options.als, progress)
@@ -110,7 +110,7 @@ class SparkEngine:
     def user_lists(
         self, model: Recommender, interactions: Interactions, count: int, progress: Progress
     ) -> Iterator[Packed]:
-        """By the executors where the model is a factorization, else by the driver's threads."""
+        """See Engine. Runs on the executors if the model is a factorization, else on threads of the driver."""
         from offline.training import lists_spark  # noqa: PLC0415
 
         if isinstance(model, Als):
@@ -131,7 +131,7 @@ class SparkEngine:
 
 
 def choose(name: EngineName, events: int, options: TrainingOptions) -> Engine:
-    """The engine of this name; ``auto`` is Spark once more than ``options.single_limit`` events are archived.
+    """Returns the engine of a name. ``auto`` is Spark if more than ``options.single_limit`` events are archived.
 
     Raises ConfigurationInvalid for any other name.
     """

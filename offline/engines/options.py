@@ -1,4 +1,4 @@
-"""The options of a training run; every default is that of ``offline.config``."""
+"""The options of a training. The defaults equal those of ``offline.config``."""
 
 from __future__ import annotations
 
@@ -19,26 +19,30 @@ Factorization = Literal["ials", "als"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """Sizes, lengths and parameters of a run."""
+    """Algorithms, their parameters, and sizes of a training."""
 
     factorizations: ClassVar[tuple[str, ...]] = ("ials", "als")
+    """Algorithms that produce the factors, which every version has."""
 
     algorithm: str = "ials"
-    """Whose lists are precomputed, and which is measured; a factorization is that of the engine."""
+    """Algorithm that precomputes the lists and is evaluated. If it is a factorization, the engine trains it."""
     models: tuple[str, ...] = ("ease-auto",)
-    """Further algorithms whose values are stored with the version,"""
+    """More algorithms whose models are stored with the version."""
     models_limit: int = 5_000_000
-    """up to so many interactions: beyond, the lists and the factors are made alone."""
+    """Limit of interactions up to which the algorithms of ``models`` are trained."""
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Of algorithms by their names, where they are not the defaults."""
+    """Parameters that differ from the defaults, by name of the algorithm."""
     factorization: Factorization = "ials"
-    """What makes the factors on one machine: our own exact solver, or ``implicit``; Spark has its own."""
+    """Algorithm that produces the factors in one process: ``ials`` is our exact solver, ``als`` the library implicit.
+
+    Spark uses MLlib instead.
+    """
     ials: IalsParameters = field(default_factory=IalsParameters)
     als: AlsParameters = field(default_factory=AlsParameters)
     neighbours: NeighbourParameters = field(default_factory=NeighbourParameters)
     half_life_days: float | None = None
     weights: Mapping[str, Weight] = field(default_factory=dict)
-    """Of types of events, beside the defaults."""
+    """Weights of event types that differ from the defaults."""
     list_length: int = 100
     similar_length: int = 50
     stored_users: int = 200_000
@@ -46,22 +50,22 @@ class TrainingOptions:
     keep_versions: int = KEPT
     gate: GateThresholds = field(default_factory=GateThresholds)
     single_limit: int = 20_000_000
-    """Archived events up to which ``auto`` trains on one machine: some 2 GB and ten minutes there."""
+    """Limit of archived events up to which ``auto`` trains in one process. That takes about 2 GB and ten minutes."""
     weigh_events: int = 20_000
-    """Newest interactions that are replayed to learn what serving's sources weigh; 0 leaves the configured weights."""
+    """Number of newest interactions that are replayed to learn the source weights. 0 keeps the configured weights."""
     threads: int = 0
     sql_memory: str = "3GB"
-    """What DuckDB may use for the interactions; the rest is spilled to disk."""
+    """Memory limit of DuckDB for the interactions. The rest is spilled to disk."""
     spark_master: str = "local[2]"
     spark_memory: str = "1g"
 
     def interactions(self, now: float) -> Parameters:
-        """How events become interactions, as of ``now`` (seconds since 1970)."""
+        """Returns the parameters of the interactions, as of ``now`` (seconds since 1970)."""
         weights = {**DEFAULT_WEIGHTS, **self.weights}
         return Parameters(now=now, weights=weights, half_life_days=self.half_life_days)
 
     def as_dict(self, now: float) -> dict[str, Any]:
-        """What shaped a version, for its manifest."""
+        """Returns the options that shape a version, for its manifest."""
         return {
             self.factorization: msgspec.to_builtins(self.ials if self.factorization == "ials" else self.als),
             "neighbours": msgspec.to_builtins(self.neighbours),

@@ -1,4 +1,4 @@
-"""Spark sessions for Freshet's jobs: small, quiet, and on this machine unless a master is configured."""
+"""Spark sessions for Freshet's jobs. They log only errors, and run on this machine unless a master is configured."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ def session(
     memory: str = "1g",
     settings: Mapping[str, str] | None = None,
 ) -> SparkSession:
-    """The process's Spark session, started where there is none; ``jars`` are paths, needed to read Kafka.
+    """Returns the Spark session of this process. Starts it if there is none.
 
-    Raises ServerMissing where pyspark or Java is not installed. ``settings`` are Spark's own and win.
+    ``jars`` are paths of libraries that read Kafka. ``settings`` are Spark's own settings and override ours. Raises
+    ServerMissing if pyspark or Java is not installed.
     """
     try:
         from pyspark.errors import PySparkRuntimeError  # noqa: PLC0415 - embedded has no pyspark
@@ -37,7 +38,7 @@ def session(
     except (PySparkRuntimeError, FileNotFoundError) as error:
         raise ServerMissing(f"Spark did not start; it needs Java 17 or newer: {error}") from error
     if master.startswith("local"):
-        # Its workers would take the first python3 of the PATH, which is not this environment's.
+        # By default, Spark's workers run the first python3 of the PATH, which may belong to another environment.
         started.sparkContext.pythonExec = sys.executable
     return started
 
@@ -55,6 +56,6 @@ def _settings(jars: Sequence[str], memory: str) -> dict[str, str]:
         "spark.log.level": "ERROR",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": "8",
-        # As the log's own readers do: of two fields of one name, one is read.
+        # If a record has two fields of the same name, one of them is read, as the readers of the log do.
         "spark.sql.variant.allowDuplicateKeys": "true",
     }

@@ -72,8 +72,8 @@ def _mean_of(lists: Tops, values: Doubles) -> Doubles:
 
 
 def _counted(lists: Tops, items: int) -> sp.csr_matrix:
-    rows, places = np.nonzero(lists >= 0)
-    return sp.csr_matrix((np.ones(rows.size), (rows, lists[rows, places])), shape=(lists.shape[0], items))
+    rows, columns = np.nonzero(lists >= 0)
+    return sp.csr_matrix((np.ones(rows.size), (rows, lists[rows, columns])), shape=(lists.shape[0], items))
 
 
 def _rows_to_one(matrix: sp.csr_matrix) -> sp.csr_matrix:

@@ -53,11 +53,11 @@ def bars(figures: Sequence[Bar], label: str) -> str:
     ordered = sorted(figures, key=lambda bar: bar.value)
     with mpl.rc_context(_STYLE):
         figure, axes = _drawn(7.2, 0.8 + 0.3 * len(figures))
-        for place, bar in enumerate(ordered):
-            measured = bar.low is not None and bar.high is not None
+        for row, bar in enumerate(ordered):
+            has_interval = bar.low is not None and bar.high is not None
             if bar.low is not None and bar.high is not None:
-                axes.plot([bar.low, bar.high], [place, place], color=_COLOURS[0], linewidth=2)
-            axes.plot(bar.value, place, "o", color=_COLOURS[0], fillstyle="full" if measured else "none")
+                axes.plot([bar.low, bar.high], [row, row], color=_COLOURS[0], linewidth=2)
+            axes.plot(bar.value, row, "o", color=_COLOURS[0], fillstyle="full" if has_interval else "none")
         axes.set_yticks(range(len(figures)), [bar.name for bar in ordered])
         axes.set_ylim(-0.6, len(figures) - 0.4)
         axes.set_xlabel(label)
@@ -96,8 +96,8 @@ def groups(series: Mapping[str, Mapping[str, float]], label: str, colours: Mappi
     with mpl.rc_context(_STYLE):
         figure, axes = _drawn(7.2, 0.9 + 0.24 * len(names))
         for name, values in series.items():
-            places = [names.index(segment) for segment in values]
-            axes.plot(list(values.values()), places, "o", color=colours[name], label=name, alpha=0.85)
+            rows = [names.index(segment) for segment in values]
+            axes.plot(list(values.values()), rows, "o", color=colours[name], label=name, alpha=0.85)
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(-0.6, len(names) - 0.4)
         _named(figure, axes, label, "")

@@ -89,17 +89,17 @@ def compare_on(task: Task, plan: Plan, progress: Progress = quiet) -> CompareRep
     Raises ConfigurationInvalid for an unknown algorithm or parameter.
     """
     given = {**task.chosen, **plan.parameters}
-    every = [
+    chosen = [
         (using, parameters_of(using, given.get(using.name, {}))) for using in wanted(plan, tuple(task.chosen) or QUICK)
     ]
-    runs = [_run(using, parameters, task, plan, progress) for using, parameters in every]
-    first = {one.row.name: one.values[task.goal.headline[0]] for one in runs if one.values}
+    runs = [_run(using, parameters, task, plan, progress) for using, parameters in chosen]
+    first = {finished.row.name: finished.values[task.goal.headline[0]] for finished in runs if finished.values}
     return CompareReport(
         dataset=task.dataset,
         protocol=task.protocol,
         config_id=plan.config_id,
         commit=plan.commit,
-        rows=[one.row for one in runs],
+        rows=[finished.row for finished in runs],
         published=list(task.published),
         headline=task.goal.headline,
         differences=differences(task.goal.headline[0], first, task.test.describe().people),
@@ -109,8 +109,8 @@ def compare_on(task: Task, plan: Plan, progress: Progress = quiet) -> CompareRep
 
 
 def _run(using: Algorithm[Any], parameters: Any, task: Task, plan: Plan, progress: Progress) -> AlgorithmRun:
-    one = run(using, parameters, task, by_segment=plan.segments, threads=plan.threads, progress=progress)
-    if using.name not in plan.curves or one.row.failed:
-        return one
+    finished = run(using, parameters, task, by_segment=plan.segments, threads=plan.threads, progress=progress)
+    if using.name not in plan.curves or finished.row.failed:
+        return finished
     points = curve(using, parameters, task.part, plan.threads, progress)
-    return one._replace(row=msgspec.structs.replace(one.row, curve=points))
+    return finished._replace(row=msgspec.structs.replace(finished.row, curve=points))

@@ -69,7 +69,7 @@ def differences(
 def holm(chances: Sequence[float]) -> list[float]:
     """Returns p-values adjusted for multiple tests. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979."""
     order = np.argsort(chances, kind="stable")
-    steps = np.array([(len(chances) - place) * chances[number] for place, number in enumerate(order.tolist())])
+    steps = np.array([(len(chances) - step) * chances[number] for step, number in enumerate(order.tolist())])
     adjusted = np.empty(len(chances))
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps))
     p_values: list[float] = adjusted.tolist()

@@ -18,9 +18,9 @@ COPY (
 
 
 def copy_until(files: Sequence[str], moment: float, target: Path) -> str:
-    """Copies the archived events that occurred up to a moment (seconds since 1970); returns the new file's path.
+    """Copies the archived events that occurred up to a moment (seconds since 1970). Returns the path of the new file.
 
-    Raises duckdb.Error where a file cannot be read.
+    Raises duckdb.Error if a file cannot be read.
     """
     arguments = {"files": list(files), "until_us": round(moment * 1e6), "target": str(target)}
     with duckdb.connect() as connection:

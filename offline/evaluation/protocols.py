@@ -95,7 +95,7 @@ def split(gathered: Gathered, protocol: str, options: SplitOptions | None = None
 
 
 def _by_time(gathered: Gathered, options: SplitOptions) -> Task:
-    """Trains on all events up to a moment. The relevant items are those that people first met after it."""
+    """Trains on all events up to a moment. The relevant items are those that a user had no event on before."""
     if not gathered.timed:
         raise ConfigurationInvalid(
             f"the events of {gathered.dataset} have no times, so they cannot be split by time;"

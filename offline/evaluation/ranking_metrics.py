@@ -58,9 +58,11 @@ def rank_among(target: float, others: Scores) -> float:
 
 def ranked(ranks_by_question: Iterable[Ranks]) -> RankedAnswers:
     """Joins the ranks of all questions. Every question needs at least one relevant item."""
-    every = list(ranks_by_question)
-    counts = np.array([question_ranks.size for question_ranks in every], dtype=np.intp)
-    return RankedAnswers(np.repeat(np.arange(counts.size), counts), np.concatenate([*every, np.empty(0)]), counts.size)
+    rank_arrays = list(ranks_by_question)
+    counts = np.array([question_ranks.size for question_ranks in rank_arrays], dtype=np.intp)
+    return RankedAnswers(
+        np.repeat(np.arange(counts.size), counts), np.concatenate([*rank_arrays, np.empty(0)]), counts.size
+    )
 
 
 def per_question(answers: RankedAnswers, cutoffs: Sequence[int] = (10,)) -> dict[str, NDArray[np.float64]]:

@@ -20,7 +20,7 @@ from offline.evaluation.beyond_accuracy import of_categories, of_lists
 from offline.evaluation.intervals import intervals
 from offline.evaluation.memory import available_mib, held_mib, peak_mib, reset_peak
 from offline.evaluation.ranking_metrics import means, per_question
-from offline.evaluation.segments import Segment, measured, segments
+from offline.evaluation.segments import Segment, segment_metrics, segments
 from offline.evaluation.task import ModelAnswers, Task, TrainingPart, answer, questions_of
 from offline.training.algorithm import Algorithm, Context
 from schemas.errors import ConfigurationInvalid, FreshetError
@@ -182,7 +182,7 @@ def _beyond(answers: ModelAnswers, task: Task) -> dict[str, float]:
 
 def _by_segment(answers: ModelAnswers, task: Task) -> dict[str, Segment]:
     masks = segments(task.test.describe(), answers.ranked, task.training, task.part.metadata)
-    return measured(answers.ranked, masks, task.goal.cutoffs)
+    return segment_metrics(answers.ranked, masks, task.goal.cutoffs)
 
 
 def _built(parameters: Any) -> dict[str, Any]:

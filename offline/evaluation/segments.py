@@ -1,4 +1,4 @@
-"""Segments of a test by user and by relevant item. A mean over everybody hides users that a model serves badly."""
+"""Segments of a test, by user and by relevant item. A mean over all users hides those that a model serves badly."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def segments(
     return {name: mask for name, mask in masks.items() if np.unique(ranked.question[mask]).size >= LEAST}
 
 
-def measured(ranked: RankedAnswers, masks: Mapping[str, Mask], cutoffs: Sequence[int]) -> dict[str, Segment]:
-    """Returns the metrics of each segment: over its own relevant items, averaged over the questions that have one."""
-    figures = {}
+def segment_metrics(ranked: RankedAnswers, masks: Mapping[str, Mask], cutoffs: Sequence[int]) -> dict[str, Segment]:
+    """Returns the metrics of each segment. They count its own relevant items, in the questions that have one."""
+    by_segment = {}
     for name, mask in masks.items():
         part = ranked.only(mask)
-        figures[name] = Segment(part.questions, means(per_question(part, cutoffs)))
-    return figures
+        by_segment[name] = Segment(part.questions, means(per_question(part, cutoffs)))
+    return by_segment
 
 
 def _of_people(described: QuestionSummary, metadata: Metadata) -> Iterator[tuple[str, Mask]]:

@@ -13,7 +13,7 @@ from models.structures.recommender import Recommender
 from offline.data.archive import Progress
 from offline.data.dataset import Interactions
 from offline.data.splits import HoldOut, last_of_each, newest_of_each
-from offline.evaluation.metric_names import BASELINE, LEARNED, PEOPLE
+from offline.evaluation.metric_names import BASELINE, EVALUATED_USERS, LEARNED
 from offline.evaluation.ranking_metrics import Scores, full_ranking, means, per_question
 from offline.evaluation.segments import LEAST, by_history
 from offline.evaluation.task import Questions, answer, questions_of
@@ -24,14 +24,15 @@ _OF_SEGMENTS: Final = ("NDCG@10", "HR@10")
 
 
 Learn = Callable[[Interactions], Recommender]
+"""Trains a model on interactions."""
 
 
 def measure(table: pa.Table, learn: Learn, held_out_users: int, progress: Progress) -> dict[str, float]:
-    """Returns HR, NDCG, Recall, MRR and MAP at 10 by full ranking of the model of ``learn``, and ``coverage@10``.
+    """Evaluates the model that ``learn`` returns, on the held-out newest item of each sampled user, by full ranking.
 
-    It adds metrics by segment (``NDCG@10[new]``, ``[occasional]``, ``[long-term]``), of the popularity baseline
-    (``popularity HR@10``) and ``training NDCG@10``. The newest item of each sampled person is held out. Empty if nobody
-    has enough items.
+    Returns HR, NDCG, Recall, MRR and MAP at 10 and ``coverage@10``, metrics by segment (``NDCG@10[new]``, ``[occasional]``,
+    ``[long-term]``), those of the popularity baseline (``popularity HR@10``), and ``training NDCG@10``. Empty if nobody has
+    enough items.
     """
     split = newest_of_each(table, held_out_users) if held_out_users else None
     if split is None:
@@ -40,25 +41,27 @@ def measure(table: pa.Table, learn: Learn, held_out_users: int, progress: Progre
     questions = questions_of(held, training)
     model = learn(training)
     progress("evaluation", 0, 2)
-    metrics = measured(questions, model)
+    metrics = metrics_of(questions, model)
     metrics |= {f"{LEARNED}NDCG@{_K}": learned(training, held.rows, model)}
     progress("evaluation", 1, 2)
-    baseline = measured(questions, popularity.train(training))
+    baseline = metrics_of(questions, popularity.train(training))
     progress("evaluation", 2, 2)
-    return metrics | {f"{BASELINE}{name}": value for name, value in baseline.items() if not name.startswith(PEOPLE)}
+    return metrics | {
+        f"{BASELINE}{name}": value for name, value in baseline.items() if not name.startswith(EVALUATED_USERS)
+    }
 
 
-def measured(questions: Questions, model: Recommender) -> dict[str, float]:
+def metrics_of(questions: Questions, model: Recommender) -> dict[str, float]:
     """Returns the metrics at 10, overall and for each segment with enough people, and the item coverage."""
     answers = answer(questions, model, _K)
-    metrics = means(per_question(answers.ranked)) | {PEOPLE: float(answers.ranked.questions)}
+    metrics = means(per_question(answers.ranked)) | {EVALUATED_USERS: float(answers.ranked.questions)}
     histories = np.diff(questions.interactions.matrix.indptr)[questions.rows]
     for name, mask in by_history(histories).items():
         part = answers.ranked.only(mask[answers.ranked.question])
         if part.questions >= LEAST:
             by_metric = means(per_question(part))
             metrics |= {f"{metric}[{name}]": by_metric[metric] for metric in _OF_SEGMENTS}
-            metrics[f"{PEOPLE}[{name}]"] = float(part.questions)
+            metrics[f"{EVALUATED_USERS}[{name}]"] = float(part.questions)
     if answers.tops is not None:
         shown = np.unique(answers.tops[answers.tops >= 0]).size
         metrics[f"coverage@{_K}"] = shown / len(model.item_ids)
@@ -79,7 +82,7 @@ def learned(training: Interactions, rows: NDArray[np.intp], model: Recommender) 
     others.eliminate_zeros()
     held = HoldOut(others, rows, {row: columns[row : row + 1] for row in rows.tolist()}, {})
 
-    def scores(some: NDArray[np.intp]) -> Scores:
-        return model.score_histories(training.histories(some))
+    def scores(block: NDArray[np.intp]) -> Scores:
+        return model.score_histories(training.histories(block))
 
     return full_ranking(held, scores, (_K,))[f"NDCG@{_K}"]

@@ -1,7 +1,7 @@
-"""From archived events to (user, item, weight): each step one SQL file, run by DuckDB or by Spark alike.
+"""Computes interactions (user, item, weight) from archived events. Each step is one SQL file, for DuckDB and for Spark.
 
-What the two read differently, and no collector writes: text after a record's JSON, a comma before a closing
-bracket, NaN.
+Both give the same result. They differ only on JSON that no collector writes: text after the object, a comma before a
+closing bracket, and NaN.
 """
 
 from offline.interactions.duck import run_duckdb

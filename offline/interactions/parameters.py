@@ -1,4 +1,4 @@
-"""What the interactions' SQL is asked with: weights of types, decay, whom to count, how much is enough."""
+"""Parameters of the SQL that computes interactions: weights of event types, decay, and minimum counts."""
 
 from __future__ import annotations
 
@@ -29,12 +29,15 @@ DEFAULT_WEIGHTS: Final[Mapping[str, Weight]] = MappingProxyType(
         "rating": (WeightStep(3.0, 1.0), WeightStep(4.0, 3.0), WeightStep(5.0, 5.0)),
     }
 )
-"""Where looking at an item counts 1. A dwell's steps are seconds, a rating's are stars out of five; below the first
-step, as for a type that is not here (dislike, dismiss, impression, search), an event says nothing for its item."""
+"""Weights of event types in training; a view counts 1.
+
+The steps of a dwell are seconds, those of a rating are stars out of five. Below the first step an event has no weight. Nor
+have types that are not here: dislike, dismiss, impression, search.
+"""
 
 
 class WeightRow(NamedTuple):
-    """One row of the ``weights`` table: ``at_least <= value < below``; no value counts as 0."""
+    """One row of the ``weights`` table, for values with ``at_least <= value < below``. A missing value counts as 0."""
 
     type: str
     at_least: float
@@ -44,22 +47,22 @@ class WeightRow(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
-    """How events become interactions; raises ConfigurationInvalid where a value cannot work."""
+    """Parameters of the interactions. Raises ConfigurationInvalid for an invalid value."""
 
     now: float
-    """Seconds since 1970 that decay is measured to; an old data set wants the time of its last event."""
+    """Time (seconds since 1970) at which decayed weights are read. For an old data set, use the time of its last event."""
     weights: Mapping[str, Weight] = field(default_factory=lambda: DEFAULT_WEIGHTS)
-    """By type; a type without one, or with none above 0, is left out."""
+    """Weights by event type. Types without a weight above 0 are left out."""
     half_life_days: float | None = None
-    """After which an event counts half; None: never less."""
+    """Half-life of an event's weight in days. None: weights do not decay."""
     binary: bool = False
-    """Every pair weighs 1, however often and long ago."""
+    """True: every pair of user and item has the weight 1."""
     guests: bool = True
-    """Count people who are known by no user_id: they say as much about items as others do."""
+    """True: events of anonymous users count too. Items are learned from them equally well."""
     user_minimum: int = 1
-    """Fewest items a person must have."""
+    """Minimum number of items of a user."""
     item_minimum: int = 1
-    """Fewest people an item must have."""
+    """Minimum number of users of an item."""
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.now):
@@ -75,11 +78,11 @@ class Parameters:
                 )
 
     def weight_rows(self) -> list[WeightRow]:
-        """The rows of the ``weights`` table, ordered."""
+        """Returns the rows of the ``weights`` table, sorted by type and value."""
         return [row for kind, weight in sorted(self.weights.items()) for row in _rows(kind, weight)]
 
     def arguments(self) -> dict[str, Any]:
-        """The named parameters of the SQL files."""
+        """Returns the named parameters of the SQL files."""
         half_life = self.half_life_days
         return {
             "now": float(self.now),
@@ -92,7 +95,7 @@ class Parameters:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """The parameters as JSON can hold them, for a manifest."""
+        """Returns the parameters as JSON types, for a manifest."""
         weights = {kind: w if isinstance(w, float | int) else [list(s) for s in w] for kind, w in self.weights.items()}
         return {
             "now": self.now,

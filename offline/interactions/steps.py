@@ -1,4 +1,4 @@
-"""The SQL files, in order: each reads the tables before it and is named after the table it makes."""
+"""The SQL files of the steps, in order. A file is named after the table that it creates, and reads earlier tables."""
 
 from __future__ import annotations
 
@@ -14,21 +14,25 @@ _COMMENT: Final = re.compile(r"--[^\n]*")
 
 
 class SqlStep(NamedTuple):
-    """One step: the table it makes, its SQL in Spark's dialect, which named parameters it takes, and what it reads."""
+    """One step, read from its SQL file."""
 
     table: str
+    """The table that it creates."""
     sql: str
+    """Its SQL in Spark's dialect."""
     parameters: frozenset[str]
+    """The named parameters that it takes."""
     reads: frozenset[str]
+    """The tables that it reads."""
 
 
 @cache
 def steps() -> tuple[SqlStep, ...]:
-    """Every step, in the order of the files' numbers; the first reads ``records``, a later one ``weights`` too."""
-    found = sorted(files("offline.interactions").iterdir(), key=lambda file: file.name)
-    return tuple(_step(match[1], file.read_text()) for file in found if (match := _FILE.match(file.name)))
+    """Returns all steps, in order of the numbers of their files. Besides earlier tables they read ``records`` and ``weights``."""
+    sql_files = sorted(files("offline.interactions").iterdir(), key=lambda file: file.name)
+    return tuple(_step(match[1], file.read_text()) for file in sql_files if (match := _FILE.match(file.name)))
 
 
 def _step(table: str, sql: str) -> SqlStep:
-    bare = _COMMENT.sub("", sql)
-    return SqlStep(table, sql, frozenset(_PARAMETER.findall(bare)), frozenset(_READ.findall(bare)))
+    statement = _COMMENT.sub("", sql)
+    return SqlStep(table, sql, frozenset(_PARAMETER.findall(statement)), frozenset(_READ.findall(statement)))

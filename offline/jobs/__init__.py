@@ -1,5 +1,5 @@
 """Jobs that the schedule or a command runs, under a lease and with a record of the run.
 
-A job calls the other rooms in order; an algorithm or a metric does not belong here.
-Imports every other room of ``offline``; nothing in ``offline`` but ``main`` imports it.
+A job calls the other folders of ``offline`` in order. Algorithms and metrics do not belong here.
+Imports every other folder of ``offline``. In ``offline``, only ``main`` imports it.
 """

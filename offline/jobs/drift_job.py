@@ -49,7 +49,7 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
     reasons: list[str]
     """Reasons to train again. Empty without drift."""
     observed: dict[str, float]
-    """All measured figures, by their names in ``DriftFigures``."""
+    """All computed figures, by their names in ``DriftFigures``."""
 
 
 def watch(
@@ -114,10 +114,9 @@ def _sides(connection: duckdb.DuckDBPyConnection, files: Sequence[str], offsets:
     connection.execute("CREATE TEMP TABLE ends (log_id TEXT, part INTEGER, reached BIGINT)")
     if ends:
         connection.executemany("INSERT INTO ends VALUES (?, ?, ?)", ends)
-    events = connection.read_parquet(list(files), hive_partitioning=False)
-    events.create_view("stored")
+    connection.read_parquet(list(files), hive_partitioning=False).create_view("stored")
     connection.execute("""
-        CREATE TEMP VIEW told AS
+        CREATE TEMP VIEW events AS
         SELECT
             TRY_CAST(TRY(decode(stored.value)) AS JSON) AS value,
             stored.timestamp_ms,
@@ -130,7 +129,7 @@ def _sides(connection: duckdb.DuckDBPyConnection, files: Sequence[str], offsets:
 
 def _keep(connection: duckdb.DuckDBPyConnection, table: str, which: str, count: int) -> int:
     connection.execute(
-        f"CREATE TEMP TABLE {table} AS SELECT value FROM told WHERE {which} ORDER BY timestamp_ms DESC LIMIT {count}"  # noqa: S608 - all three are ours
+        f"CREATE TEMP TABLE {table} AS SELECT value FROM events WHERE {which} ORDER BY timestamp_ms DESC LIMIT {count}"  # noqa: S608 - all three are ours
     )
     [(count_kept,)] = connection.execute(f"SELECT COUNT(*) FROM {table}").fetchall()  # noqa: S608
     return int(count_kept)
@@ -149,11 +148,11 @@ def _of_events(offsets: Mapping[str, int]) -> Iterator[tuple[str, int]]:
 
 
 def _gaps(store: ModelStore, active: str) -> dict[str, float]:
-    """Returns the train–validation gaps of the newest measured version and of the measured version before it."""
+    """Returns the train–validation gaps of the newest evaluated version and of the evaluated version before it."""
     metric, gaps = f"{LEARNED}{_VALIDATED}", {}
     version: str | None = active
     for name in ("gap", "gap_before"):
-        manifest = gate.measured(store, version, metric)
+        manifest = gate.nearest_evaluated(store, version, metric)
         if manifest is None:
             break
         gaps[name] = drift.gap(manifest.metrics[metric], manifest.metrics.get(_VALIDATED, 0.0))

@@ -1,4 +1,4 @@
-"""A training's options, as the settings say them."""
+"""Reads the options of a training from the settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas.weights import parse_weights
 
 
 def options_of(settings: OfflineSettings) -> TrainingOptions:
-    """What the settings say of a run."""
+    """Returns the options of a training by these settings."""
     factors: dict[str, Any] = {"factors": settings.factors}
     given = {name: factors | settings.parameters.get(name, {}) for name in TrainingOptions.factorizations}
     return TrainingOptions(
@@ -41,7 +41,7 @@ def options_of(settings: OfflineSettings) -> TrainingOptions:
 
 
 def factorization_of(settings: OfflineSettings) -> Factorization:
-    """What makes the factors: the chosen algorithm where it is a factorization itself."""
+    """Returns the algorithm that produces the factors: that of the lists if it is a factorization, else the one set for it."""
     if settings.algorithm in TrainingOptions.factorizations:
         return cast("Factorization", settings.algorithm)
     return settings.factorization

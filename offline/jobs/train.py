@@ -37,13 +37,19 @@ from schemas.manifest import Manifest
 from schemas.ports import Archive, Clock, LogReader, LogWriter, ModelStore
 
 _DISTRIBUTION: Final = "freshet"
-_ALWAYS: Final = frozenset({"als", "ials", "neighbours", "popularity"})
-"""Algorithms that every version already has as factorization, neighbours or popularity."""
+_BASE_ALGORITHMS: Final = frozenset({*TrainingOptions.factorizations, "neighbours", "popularity"})
+"""Algorithms whose models are part of every version, so they are not trained a second time as further models.
+
+The names are fixed here, and not read from the declarations, because serving depends on these models: it folds in users by
+the factors, reads similar items from the neighbours, and falls back to popularity. ``serving.state.model_bundle`` has a
+field for each. All other algorithms are found by their declarations.
+"""
 _WEIGHTS: Final = SourceWeights.kind
 _log = structlog.get_logger()
 
 
 Weigh = Callable[[Archive, TrainingOptions, Progress], SourceWeights | None]
+"""Learns the weights of candidate sources from an archive; None if it cannot."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,8 @@ class Skipped(NamedTuple):
 
 
 class _TrainedModels(NamedTuple):
+    """The models of a version, and the interactions that they were trained on."""
+
     interactions: Interactions
     als: Als
     neighbours: Neighbours
@@ -129,14 +137,14 @@ def _run(
     parent = parts.store.active()
     if parent is not None and not force and not _unseen(parts, parent):
         return Skipped(parent, "nothing has happened since the active version was trained; --force trains all the same")
-    using = choose(engine, since(parts.archive, {}), options)
+    chosen_engine = choose(engine, since(parts.archive, {}), options)
     try:
         previous = _previous(parts.store, parent) if incremental else None
-        learning = Learning(using, options, read_metadata(parts.archive), previous, progress)
+        learning = Learning(chosen_engine, options, read_metadata(parts.archive), previous, progress)
         trained, manifest = _learn(parts, learning, moment, parent)
         written = _write(parts.store, trained, manifest, learning)
     finally:
-        using.close()
+        chosen_engine.close()
     with _step("gate"):
         gate.admit(parts.store, manifest, written, _lengths(trained, options), options.gate)
     publish.activate(parts.store, parts.hints, manifest.version, parent, moment)
@@ -152,7 +160,7 @@ def _unseen(parts: TrainingParts, active: str) -> int:
 
 
 def _previous(store: ModelStore, parent: str | None) -> Als | None:
-    """Returns the factors of the active version. None: there are none, and training is full."""
+    """Returns the factors of the active version. None if it has none; then the training is a full one."""
     if parent is not None:
         try:
             return Als.load(store.value(parent, "als"))
@@ -185,7 +193,7 @@ def _trained(learning: Learning, interactions: Interactions) -> _TrainedModels:
     near = neighbours.train(interactions, options.neighbours, learning.progress)
     further_names = options.models if interactions.matrix.nnz <= options.models_limit else ()
     names = dict.fromkeys((options.algorithm, *further_names))
-    further = {name: learning.model(name, interactions) for name in names if name not in _ALWAYS}
+    further = {name: learning.model(name, interactions) for name in names if name not in _BASE_ALGORITHMS}
     return _TrainedModels(interactions, als, near, further.get(options.algorithm, als), further)
 
 
@@ -265,13 +273,13 @@ def _lengths(trained: _TrainedModels, options: TrainingOptions) -> gate.Lengths:
     """Returns the expected length of each list: the full length, or all available items."""
     interactions, near = trained.interactions, trained.neighbours
     unseen = len(interactions.item_ids) - np.diff(interactions.matrix.indptr)
-    alike = (near.indices >= 0).sum(axis=1).tolist()
+    similar_counts = (near.indices >= 0).sum(axis=1).tolist()
     users = known_users(interactions).tolist()
     return {
         USERS: {interactions.user_ids[row]: min(options.list_length, int(unseen[row])) for row in users},
         ITEMS: {
             item_id: min(options.similar_length, count)
-            for item_id, count in zip(near.item_ids, alike, strict=True)
+            for item_id, count in zip(near.item_ids, similar_counts, strict=True)
             if count
         },
     }

@@ -14,16 +14,16 @@ import structlog
 from models.als import Als
 from models.neighbours import Neighbours
 from models.structures.lists import ScoredList
-from offline.evaluation.metric_names import BASELINE, COVERAGE, PEOPLE
+from offline.evaluation.metric_names import BASELINE, COVERAGE, EVALUATED_USERS
 from offline.publishing.thresholds import GateThresholds
 from schemas.errors import ModelRefused, Undecodable, VersionUnknown
 from schemas.manifest import Manifest
 from schemas.ports import ModelStore
 
 _DEVIATIONS: Final = 2.0
-"""Number of standard errors within which a difference may be chance."""
-_FURTHEST: Final = 100
-"""Maximum number of ancestors searched for a measured version. Incremental trainings are not measured."""
+"""A difference of up to this number of standard errors may be chance."""
+_MAX_ANCESTORS: Final = 100
+"""Limit of ancestors that are searched for an evaluated version. Incremental trainings are not evaluated."""
 
 Lengths = Mapping[str, Mapping[str, int]]
 """Expected length of each list by kind and key. A sample of the keys is enough."""
@@ -65,7 +65,7 @@ def objections(
         *_of_counts(manifest, written),
         *_of_lists(store, manifest, lengths, limits.sample),
         *_of_quality(manifest, limits, store.active()),
-        *_of_champion(manifest, limits, measured(store, store.active(), limits.metric)),
+        *_of_champion(manifest, limits, nearest_evaluated(store, store.active(), limits.metric)),
     ]
 
 
@@ -127,13 +127,13 @@ def _wrong_with(stored: bytes, length: int) -> str | None:
 
 
 def _of_quality(manifest: Manifest, limits: GateThresholds, champion: str | None) -> Iterator[str]:
-    """Yields objections by the version's own metrics, independent of the active version."""
+    """Yields objections to the version's own metrics, without a comparison with the champion."""
     name, metrics = limits.metric, manifest.metrics
     own, popular = metrics.get(name), metrics.get(BASELINE + name)
-    if limits.measured and own is None:
+    if limits.require_metric and own is None:
         yield f"its {name} was not measured"
-    if limits.least is not None and own is not None and own < limits.least:
-        yield f"its {name} of {own:.4f} is below the least of {limits.least:.4f}"
+    if limits.minimum is not None and own is not None and own < limits.minimum:
+        yield f"its {name} of {own:.4f} is below the least of {limits.minimum:.4f}"
     if champion is not None and own is not None and popular is not None and own <= popular:
         yield f"its {name} of {own:.4f} is no better than popularity's {popular:.4f}"
     covered = metrics.get(COVERAGE)
@@ -142,10 +142,10 @@ def _of_quality(manifest: Manifest, limits: GateThresholds, champion: str | None
 
 
 def _of_champion(manifest: Manifest, limits: GateThresholds, champion: Manifest | None) -> Iterator[str]:
-    """Yields objections by segments that are worse than the champion by more than the limit and chance."""
+    """Yields an objection for each segment whose loss against the champion exceeds its limit and chance."""
     if champion is None:
         return
-    for segment, share in limits.worse.items():
+    for segment, share in limits.max_loss.items():
         suffix = "" if segment == "all" else f"[{segment}]"
         own, other = manifest.metrics.get(limits.metric + suffix), champion.metrics.get(limits.metric + suffix)
         if own is None or other is None:
@@ -165,14 +165,14 @@ def _of_champion(manifest: Manifest, limits: GateThresholds, champion: Manifest 
 
 
 def _error(manifest: Manifest, mean: float, suffix: str) -> float:
-    """Returns the maximum standard error of a mean of values from 0 to 1. 0 if the count is unknown."""
-    people = manifest.metrics.get(PEOPLE + suffix, 0.0)
-    return float(np.sqrt(max(0.0, mean * (1 - mean)) / people)) if people > 0 else 0.0
+    """Returns the maximum standard error of a mean of values from 0 to 1. 0 if the number of users is unknown."""
+    users = manifest.metrics.get(EVALUATED_USERS + suffix, 0.0)
+    return float(np.sqrt(max(0.0, mean * (1 - mean)) / users)) if users > 0 else 0.0
 
 
-def measured(store: ModelStore, version: str | None, metric: str) -> Manifest | None:
-    """Returns the version or its nearest ancestor that has this metric."""
-    for _ in range(_FURTHEST):
+def nearest_evaluated(store: ModelStore, version: str | None, metric: str) -> Manifest | None:
+    """Returns the version, or else its nearest ancestor, that has this metric; None if there is none."""
+    for _ in range(_MAX_ANCESTORS):
         if version is None:
             return None
         try:

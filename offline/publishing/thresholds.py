@@ -4,36 +4,40 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from schemas.errors import ConfigurationInvalid
 
+_KEYS: Final = {"max_loss": "worse", "minimum": "least", "require_metric": "measured"}
+"""The keys of a file that differ from the names of their fields."""
 
-class GateThresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Limits of the gate. Shares are relative to the champion: the active version or its nearest measured ancestor.
 
-    Metrics of two versions come from different hold-outs. A difference within two standard errors (at their maximum for
-    values from 0 to 1) is therefore never an objection.
+class GateThresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=_KEYS):
+    """Limits that a new version must meet. Some are relative to the champion.
+
+    The champion is the active version, or its nearest ancestor that was evaluated. Two versions are evaluated on different
+    hold-outs. So a difference of up to two standard errors (at their maximum for values from 0 to 1) is no objection.
     """
 
     metric: str = "NDCG@10"
-    """Metric that compares versions. It must be measured by segment: NDCG@10 or HR@10."""
-    worse: dict[str, float] = msgspec.field(default_factory=lambda: {"all": 0.1, "new": 0.25, "long-term": 0.25})
-    """Maximum loss against the champion, as a share, by segment: all, new, occasional, long-term."""
-    least: float | None = None
-    """Minimum value of the metric, independent of the champion."""
-    measured: bool = False
-    """True: refuse unmeasured versions. Incremental trainings and external models are unmeasured."""
+    """Metric by which versions are compared. Trainings compute it by segment: NDCG@10 or HR@10."""
+    max_loss: dict[str, float] = msgspec.field(default_factory=lambda: {"all": 0.1, "new": 0.25, "long-term": 0.25})
+    """In a file: ``worse``. Maximum loss against the champion, as a share, by segment: all, new, occasional, long-term."""
+    minimum: float | None = None
+    """In a file: ``least``. Minimum value of the metric, independent of the champion."""
+    require_metric: bool = False
+    """In a file: ``measured``. True: refuse versions without the metric. Incremental trainings and external models lack it."""
     coverage: float = 0.0
     """Minimum item coverage, as a share of all items."""
     coverage_share: float = 0.5
-    """Minimum share of the champion's coverage."""
+    """Minimum coverage, as a share of the champion's coverage."""
     sample: int = 50
     """Number of lists of each kind that are read back from the store."""
 
     def __post_init__(self) -> None:
-        shares = {f"worse.{name}": share for name, share in self.worse.items()}
+        shares = {f"worse.{name}": share for name, share in self.max_loss.items()}
         shares |= {"coverage": self.coverage, "coverage_share": self.coverage_share}
         for name, share in shares.items():
             if not 0 <= share <= 1:

@@ -1,5 +1,5 @@
-"""Statistics that pages show as they are: best rated, most viewed, rising.
+"""Statistics that pages show unchanged: best rated, most viewed, rising.
 
-One SQL file a table, and the module that runs them. A model or an evaluation does not belong here.
+It holds one SQL file for each table, and the module that runs them. Models and evaluations do not belong here.
 Imports ``offline.interactions`` and ``offline.data``, and the trainer of predicted ratings.
 """

@@ -1,6 +1,6 @@
-"""Best rated, most viewed and rising, by category and period: each one SQL file over what the archive remembers.
+"""Best rated, most viewed and rising items by category and period. Each table is one SQL file over the archived events.
 
-What was retracted and who was forgotten is left out, by the same steps that make interactions.
+Retracted events and events of forgotten users are left out, by the same steps that compute interactions.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from schemas.statistics import (
 )
 
 PRIOR: Final = 10.0
-"""Ratings of the mean that every item begins with."""
+"""Number of ratings with the mean value that are added to each item (a Bayesian average)."""
 EARLIER: Final = 4
-"""Periods before the last one that say what is expected of it."""
+"""Number of periods before the last one from which the expected count of the last one is computed."""
 _SECONDS: Final[Mapping[Period, float]] = {"day": DAY, "week": 7 * DAY, "month": 30 * DAY}
 _US: Final = 1e6
 _COLUMNS: Final = pa.schema([("item_id", pa.string()), ("category", pa.string())])
@@ -54,22 +54,23 @@ class _Times(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """All that one pass over the archive gives; no model where nobody has rated anything."""
+    """Results of one pass over the archive."""
 
     tables: list[Statistics]
     ratings: Ratings | None
+    """The model of predicted ratings; None if there are no ratings."""
 
 
 def statistics(archive: Archive, now: float, progress: Progress = quiet) -> list[Statistics]:
-    """The tables of ``counted``."""
+    """Returns the tables of ``counted``."""
     return counted(archive, now, progress).tables
 
 
 def counted(archive: Archive, now: float, progress: Progress = quiet) -> Counted:
-    """Every table, and the model of predicted ratings, of events until ``now`` (seconds since 1970); periods end at the newest event.
+    """Returns all tables and the model of predicted ratings, from the events until ``now`` (seconds since 1970).
 
-    So an old data set has its last week too, and for a live site that is the last moment. Items that are hidden or
-    were deleted are left out. ``rising`` over ``all`` is that of the last month. Raises duckdb.Error.
+    Periods end at the newest event. So the last week of an old data set has events too. Hidden and deleted items are left
+    out. For the period ``all``, ``rising`` compares the last month. Raises duckdb.Error.
     """
     metadata = read_metadata(archive)
     with made_until(archive.files(topics.EVENTS), Parameters(now=now), "remembered", progress) as connection:
@@ -79,22 +80,25 @@ def counted(archive: Archive, now: float, progress: Progress = quiet) -> Counted
         return Counted(tables, _ratings(connection))
 
 
-def publish(documents: Documents, found: list[Statistics], ratings: Ratings | None = None) -> None:
-    """Put tables and model where serving reads them; raises JobStoreUnavailable."""
-    for each in found:
-        documents.write(document_of(each.kind, each.period), encode_statistics(each))
+def publish(documents: Documents, tables: list[Statistics], ratings: Ratings | None = None) -> None:
+    """Store the tables and the model as documents, which serving reads. Raises JobStoreUnavailable."""
+    for table in tables:
+        documents.write(document_of(table.kind, table.period), encode_statistics(table))
     if ratings is not None:
         documents.write(RATINGS, ratings.save())
 
 
-def as_arrow(found: list[Statistics]) -> pa.Table:
-    """All tables as one: kind, period, category, place, item_id, title, figure (its name), value."""
+def as_arrow(tables: list[Statistics]) -> pa.Table:
+    """Returns all tables as one, with a row for each figure of each item. ``place`` is the rank of the item, from 1.
+
+    Columns: kind, period, category, place, item_id, title, figure (the name of the figure), value.
+    """
     rows = [
-        {"kind": each.kind, "period": each.period, "category": category, "place": place}
+        {"kind": table.kind, "period": table.period, "category": category, "place": rank}
         | {"item_id": item.item_id, "title": item.title, "figure": name, "value": float(value)}
-        for each in found
-        for category, items in each.categories.items()
-        for place, item in enumerate(items, start=1)
+        for table in tables
+        for category, items in table.categories.items()
+        for rank, item in enumerate(items, start=1)
         for name, value in item.figures.items()
     ]
     texts = ("kind", "period", "category", "item_id", "title", "figure")
@@ -112,13 +116,19 @@ def _table(
     cursor = connection.execute(_dollars(sql, arguments), arguments)
     names = [column[0] for column in cursor.description or ()]
     rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    by_category = {category: list(of_it) for category, of_it in groupby(rows, key=lambda row: row["category"])}
+    by_category = {category: list(group) for category, group in groupby(rows, key=lambda row: row["category"])}
     return Statistics(
         kind=kind,
         period=period,
         as_of=datetime.fromtimestamp(times.last_us / _US, UTC),
-        categories={category: [_ranked(row, metadata) for row in of_it] for category, of_it in by_category.items()},
-        priors={name: RatingPrior(of_it[0]["prior_mean"], PRIOR) for name, of_it in by_category.items()}
+        categories={
+            category: [_ranked(row, metadata) for row in category_rows]
+            for category, category_rows in by_category.items()
+        },
+        priors={
+            category: RatingPrior(category_rows[0]["prior_mean"], PRIOR)
+            for category, category_rows in by_category.items()
+        }
         if kind == "best-rated"
         else {},
     )
@@ -150,13 +160,13 @@ def _arguments(kind: Kind, period: Period, times: _Times) -> dict[str, Any]:
 
 def _ranked(row: dict[str, Any], metadata: Metadata) -> RankedItem:
     item = metadata.items.get(row["item_id"])
-    left_out = ("category", "item_id", "prior_mean")
-    figures = {name: float(value) for name, value in row.items() if name not in left_out}
+    not_figures = ("category", "item_id", "prior_mean")
+    figures = {name: float(value) for name, value in row.items() if name not in not_figures}
     return RankedItem(row["item_id"], None if item is None else item.title, figures)
 
 
 def _categorize(connection: duckdb.DuckDBPyConnection, metadata: Metadata) -> None:
-    """A row for each category of each item that may be shown, and one for all of them together."""
+    """Creates the table ``categories``: for each item that may be shown, a row for each category and one for EVERY."""
     pairs = [(item_id, category) for item_id, item in metadata.items.items() for category in item.categories]
     unwanted = [*metadata.gone, *(item_id for item_id, item in metadata.items.items() if item.hidden)]
     connection.register(
@@ -187,14 +197,14 @@ def _text(name: str) -> str:
 
 
 def _dollars(sql: str, arguments: Mapping[str, Any]) -> str:
-    """The statement with DuckDB's marks for parameters."""
+    """Returns the statement with parameters as DuckDB marks them: ``$name`` instead of ``:name``."""
     for name in arguments:
         sql = sql.replace(f":{name}", f"${name}")
     return sql
 
 
 def selected(
-    found: list[Statistics], period: Period, category: str = EVERY
+    tables: list[Statistics], period: Period, category: str = EVERY
 ) -> Iterator[tuple[Statistics, list[RankedItem]]]:
-    """The tables of one period and category, one of each kind."""
-    return ((each, each.categories.get(category, [])) for each in found if each.period == period)
+    """Yields the tables of one period, each with its items of one category."""
+    return ((table, table.categories.get(category, [])) for table in tables if table.period == period)

@@ -1,5 +1,6 @@
-"""Training: one file an algorithm, in a room by its method; each declares ALGORITHM and is discovered.
+"""Training: one file for each algorithm, in a folder by its method.
 
-A trainer takes interactions and parameters and returns an immutable value of ``models``.
-Imports ``models`` and ``offline.data``; it knows no engine, evaluation or job.
+A file dropped into one of these folders that declares ``ALGORITHM`` is discovered; no registry needs an edit. Its training
+function takes interactions and parameters, and returns an immutable value of ``models``.
+Imports ``models`` and ``offline.data``. It imports no engine, evaluation or job.
 """

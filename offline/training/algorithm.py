@@ -1,4 +1,4 @@
-"""The declaration of a training module. Comparison, tuning and the training job find algorithms by it.
+"""The declaration of an algorithm. Comparison, tuning and the training job find algorithms by it.
 
 A new algorithm is one file in ``models/`` (the value and its inference) and one here that ends with
 ``ALGORITHM = Algorithm(...)``. ``offline.training.registry`` discovers it.

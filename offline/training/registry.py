@@ -1,4 +1,4 @@
-"""Every algorithm by name: those that a module of this folder or a plugin declares."""
+"""All algorithms by name. They are discovered: each module of this folder or plugin that declares one is found."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from schemas.plugins import by_unique_name, plugins
 
 
 def algorithms() -> Mapping[str, Algorithm[Any]]:
-    """Returns the algorithms of modules that declare ``ALGORITHM`` or ``ALGORITHMS``, by name, in alphabetical order of modules.
+    """Returns the algorithms by name. Modules declare them as ``ALGORITHM`` or ``ALGORITHMS``, and are sorted by name.
 
-    Raises ConfigurationInvalid where two have one name.
+    Raises ConfigurationInvalid if two algorithms have the same name.
     """
     return _discovered(plugins())
 

@@ -141,7 +141,7 @@ def test_a_segment_that_matters_is_looked_at_by_itself_and_one_that_does_not_is_
 
 
 def test_the_file_says_which_segments_matter_and_how_much(against):
-    limits = GateThresholds(metric="HR@10", worse={"occasional": 0.0})
+    limits = GateThresholds(metric="HR@10", max_loss={"occasional": 0.0})
     own, before = {"NDCG@10": 0.0, "HR@10[occasional]": 0.29}, {"NDCG@10": 0.9, "HR@10[occasional]": 0.3}
     [objection] = against(own, {**before, "HR@10": 0.3}, limits)
     assert objection.startswith("its HR@10[occasional] of 0.2900 is worse than the 0.3000 of v1 by more than 0%")
@@ -165,8 +165,8 @@ def test_what_recommends_far_fewer_items_than_the_champion_is_refused(against):
     ("limits", "metrics", "said"),
     [
         ({"coverage": 0.2}, {"coverage@10": 0.1}, "it recommends 10.00% of the items at all, fewer than 20.00%"),
-        ({"least": 0.2}, {"NDCG@10": 0.1}, "its NDCG@10 of 0.1000 is below the least of 0.2000"),
-        ({"measured": True}, {}, "its NDCG@10 was not measured"),
+        ({"minimum": 0.2}, {"NDCG@10": 0.1}, "its NDCG@10 of 0.1000 is below the least of 0.2000"),
+        ({"require_metric": True}, {}, "its NDCG@10 was not measured"),
     ],
 )
 def test_what_the_file_asks_of_every_version_is_asked_of_the_first_one_too(judge, manifest, limits, metrics, said):
@@ -199,7 +199,7 @@ def test_thresholds_are_read_from_toml_and_from_json(tmp_path):
     toml, json = tmp_path / "gate.toml", tmp_path / "gate.json"
     toml.write_text('metric = "HR@10"\nleast = 0\n[worse]\nnew = 0.3\n')
     json.write_text('{"metric": "HR@10", "least": 0, "worse": {"new": 0.3}}')
-    expected = GateThresholds(metric="HR@10", least=0.0, worse={"new": 0.3})
+    expected = GateThresholds(metric="HR@10", minimum=0.0, max_loss={"new": 0.3})
     assert read_thresholds(toml) == read_thresholds(json) == expected
     assert read_thresholds(None) == GateThresholds()
 

@@ -71,7 +71,7 @@ def test_the_first_version_of_all_can_be_made_elsewhere(parts, now):
 
 
 def test_it_goes_through_the_same_gate(parts, parent, now):
-    strict = parts._replace(options=TrainingOptions(gate=GateThresholds(measured=True)))
+    strict = parts._replace(options=TrainingOptions(gate=GateThresholds(require_metric=True)))
     with pytest.raises(ModelRefused, match=r"NDCG@10 was not measured"):
         receive(strict, "lists", ExternalModel(1, {}, {USERS: {"ann": NEW}}), now)
     with pytest.raises(ModelRefused, match="'ann' is not in order"):

@@ -6,7 +6,7 @@ import pytest
 from offline.data.metadata import Metadata
 from offline.evaluation import segments as module
 from offline.evaluation.ranking_metrics import ranked
-from offline.evaluation.segments import by_history, measured, segments
+from offline.evaluation.segments import by_history, segment_metrics, segments
 from offline.evaluation.task import Questions, SealedTest
 from schemas.catalogue import Item, Profile
 
@@ -28,7 +28,7 @@ def parts(training, metadata, targets, unknown=(0, 0, 0)):
     described = SealedTest(Questions(training, np.arange(3), columns, unknown)).describe()
     ranks = ranked(np.arange(1.0, 1 + each.size + more) for each, more in zip(columns, unknown, strict=True))
     masks = segments(described, ranks, training, metadata)
-    return measured(ranks, masks, (10,)), ranks
+    return segment_metrics(ranks, masks, (10,)), ranks
 
 
 def test_people_are_new_occasional_or_long_term():
