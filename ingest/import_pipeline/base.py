@@ -1,15 +1,18 @@
-"""The port of importers, the base class of file importers, and the count of rows that cannot be read."""
+"""The port of importers, the base class of file importers, and the count of rows that are refused."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from schemas.weights import Weight
 
 MAX_NAMED_FAULTS: Final = 5
-"""Most malformed rows that are described; the others are only counted."""
+"""Most refused rows that are described; the others are only counted."""
+
+T = TypeVar("T")
 
 
 class SourceLine(NamedTuple):
@@ -30,21 +33,48 @@ def ignore_progress(_name: str, _bytes_read: int, _total: int) -> None:
     """Does nothing."""
 
 
-class RowFaults:
-    """Counts malformed rows and describes the first few; passes on the progress of reading."""
+class RefusedRow(NamedTuple):
+    """A row that does not reach the log: where it stands, why, and its content as far as it could be read."""
 
-    def __init__(self, count: int = 0, watch: ReadProgress = ignore_progress) -> None:
-        self.count = count
+    where: object
+    reason: str
+    """One of a few codes, by which refused rows are counted."""
+    detail: str
+    row: Any
+
+
+def ignore_refused(_refused: RefusedRow) -> None:
+    """Does nothing."""
+
+
+class RowFaults:
+    """Counts refused rows by reason and describes the first few; passes on the progress of reading."""
+
+    def __init__(
+        self, watch: ReadProgress = ignore_progress, refuse: Callable[[RefusedRow], None] = ignore_refused
+    ) -> None:
+        self.reasons: Counter[str] = Counter()
         self.examples: list[str] = []
         self.watch = watch
         self.expected: int | None = None
         """Number of all events; None until they have been read."""
+        self._refuse = refuse
 
-    def note(self, where: object, reason: str) -> None:
-        """Counts a malformed row, and describes it if it is one of the first."""
-        self.count += 1
+    @property
+    def count(self) -> int:
+        """Number of refused rows."""
+        return self.reasons.total()
+
+    def note(self, where: object, detail: str, reason: str = "malformed", row: Any = None) -> None:
+        """Counts a refused row under its reason, and describes it if it is one of the first."""
+        self.reasons[reason] += 1
         if len(self.examples) < MAX_NAMED_FAULTS:
-            self.examples.append(f"{where}: {reason}")
+            self.examples.append(f"{where}: {detail}")
+        self._refuse(RefusedRow(where, reason, detail, row))
+
+    def observe(self, rows: Iterator[T]) -> Iterator[T]:
+        """Passed every reader's rows; returns them. A subclass looks at them."""
+        return rows
 
 
 class FileRow(dict[str, Any]):

@@ -31,7 +31,11 @@ T = TypeVar("T")
 
 
 class CellInvalid(ValueError):
-    """A cell has the wrong form; the text names its column."""
+    """A cell has the wrong form; the text names its column. Rows are counted by ``reason``."""
+
+    def __init__(self, detail: str, reason: str = "malformed") -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 class TableRow(NamedTuple):
@@ -47,24 +51,24 @@ class TableRow(NamedTuple):
 
     def number_in(self, column: str) -> float:
         """The number that a column holds; raises CellInvalid."""
-        return self._converted(column, float, "a number")
+        return self._converted(column, float, "a number", "not-a-number")
 
     def time_in(self, column: str) -> float:
         """The time that a column holds, in seconds since 1970; raises CellInvalid."""
-        return self._converted(column, parse_timestamp, "a time: epoch seconds or ms, or ISO")
+        return self._converted(column, parse_timestamp, "a time: epoch seconds or ms, or ISO", "not-a-time")
 
     def time_as(self, column: str, form: str) -> float:
         """The time in UTC that a column holds in this ``strptime`` form, in seconds since 1970; raises CellInvalid."""
         return self._converted(
-            column, lambda text: datetime.strptime(text, form).replace(tzinfo=UTC).timestamp(), "a time"
+            column, lambda text: datetime.strptime(text, form).replace(tzinfo=UTC).timestamp(), "a time", "not-a-time"
         )
 
-    def _converted(self, column: str, convert: Callable[[Any], T], expected: str) -> T:
+    def _converted(self, column: str, convert: Callable[[Any], T], expected: str, reason: str) -> T:
         text = self.cells.get(column)
         try:
             return convert(text)
         except (ValueError, TypeError, OverflowError) as error:
-            raise CellInvalid(f"column {column}: '{str(text)[:40]}' is not {expected}") from error
+            raise CellInvalid(f"column {column}: '{str(text)[:40]}' is not {expected}", reason) from error
 
 
 def lines(path: Path, encoding: str, faults: RowFaults) -> Iterator[str]:
@@ -75,7 +79,8 @@ def lines(path: Path, encoding: str, faults: RowFaults) -> Iterator[str]:
                 try:
                     yield line.decode(encoding).removeprefix("\ufeff")
                 except UnicodeDecodeError:
-                    faults.note(SourceLine(path.name, number), f"is not {encoding} text")
+                    row = line.decode(encoding, "backslashreplace")
+                    faults.note(SourceLine(path.name, number), f"is not {encoding} text", "encoding", row)
                     yield "\n"
         except (EOFError, zlib.error, OSError) as error:
             raise DatasetUnknown(f"{path} is damaged ({error}); fetch it again") from error
@@ -131,7 +136,7 @@ def rows(
     missing_columns = [name for name in needs if name not in names]
     if missing_columns:
         raise DatasetUnknown(f"{path} line 1 names no column '{missing_columns[0]}': it has {', '.join(names)[:200]}")
-    return _rows(reader, names, path.name, faults)
+    return faults.observe(_rows(reader, names, path.name, faults))
 
 
 def _rows(reader: Any, names: Sequence[str], file: str, faults: RowFaults) -> Iterator[TableRow]:
@@ -142,12 +147,19 @@ def _rows(reader: Any, names: Sequence[str], file: str, faults: RowFaults) -> It
         except StopIteration:
             return
         except csv.Error as error:
-            faults.note(SourceLine(file, reader.line_num), str(error))
+            faults.note(SourceLine(file, reader.line_num), str(error), "not-csv")
             continue
         if len(cells) == width:
             yield TableRow(SourceLine(file, reader.line_num), dict(zip(names, cells, strict=True)))
         elif cells:
-            faults.note(SourceLine(file, reader.line_num), f"has {len(cells)} columns instead of {width}")
+            line = SourceLine(file, reader.line_num)
+            faults.note(line, f"has {len(cells)} columns instead of {width}", "columns", _by_column(names, cells))
+
+
+def _by_column(names: Sequence[str], cells: Sequence[str]) -> dict[str, Any]:
+    """The cells of a row that has too few or too many; what stands beyond the last column is ``extra``."""
+    row: dict[str, Any] = dict(zip(names, cells, strict=False))
+    return row | {"extra": cells[len(names) :]} if len(cells) > len(names) else row
 
 
 def header(folder: Path, name: str) -> list[str]:
@@ -158,18 +170,22 @@ def header(folder: Path, name: str) -> list[str]:
 
 def objects(path: Path, faults: RowFaults) -> Iterator[TableRow]:
     """The objects of a file of JSON lines, or of Python dictionaries as some older data sets have them."""
+    return faults.observe(_objects(path, faults))
+
+
+def _objects(path: Path, faults: RowFaults) -> Iterator[TableRow]:
     for number, line in enumerate(lines(path, "utf-8", faults), 1):
         if not line.strip():
             continue
         try:
             parsed = _python(line) if line.startswith(_PYTHON) else parse(line.encode())
         except ValueError as error:
-            faults.note(SourceLine(path.name, number), f"is not JSON: {error}")
+            faults.note(SourceLine(path.name, number), f"is not JSON: {error}", "not-json", line.rstrip("\r\n"))
             continue
         if isinstance(parsed, dict):
             yield TableRow(SourceLine(path.name, number), parsed)
         else:
-            faults.note(SourceLine(path.name, number), "is not a JSON object")
+            faults.note(SourceLine(path.name, number), "is not a JSON object", "not-an-object", parsed)
 
 
 def _python(line: str) -> Any:
@@ -191,7 +207,7 @@ def readable(
         try:
             result = make(row)
         except CellInvalid as error:
-            faults.note(row.source_line, str(error))
+            faults.note(row.source_line, str(error), error.reason, row.cells)
             if not any_readable and faults.count - earlier_faults >= _MAX_LEADING_FAULTS:
                 break
             continue

@@ -115,7 +115,8 @@ def run_import(
     Raises DatasetUnknown if a file is damaged, and ConfigurationInvalid if the progress file is damaged.
     """
     progress = file.load(fingerprint(importer, dependencies.log_id), dependencies.clock())
-    faults, earlier_rows = RowFaults(progress.malformed, watch), sum(progress.rows.values())
+    faults, earlier_rows = RowFaults(watch), sum(progress.rows.values())
+    faults.reasons.update({"malformed": progress.malformed})
     if not progress.done:
         for topic, validations in _stages(importer, dependencies, faults):
             faults.expected = None
