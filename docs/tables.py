@@ -24,7 +24,8 @@ import offline.metrics  # noqa: E402
 import serving.metrics  # noqa: E402
 from deploy.config import Settings as CommandSettings  # noqa: E402
 from ingest.config import IngestSettings  # noqa: E402
-from ingest.validation import generalize, validate  # noqa: E402
+from ingest.http import body  # noqa: E402
+from ingest.validation import bounds, generalize, validate  # noqa: E402
 from nearline.config import NearlineConfig  # noqa: E402
 from offline.config import OfflineSettings  # noqa: E402
 from schemas import events  # noqa: E402
@@ -121,7 +122,10 @@ def limits() -> list[str]:
         ("Events in one request", f"{events.MAX_EVENTS:,}"),
         ("Body of a request, unpacked", f"{events.MAX_BODY_BYTES:,} bytes"),
         ("One event, item or user as JSON", f"{validate.MAX_RECORD_BYTES:,} bytes"),
-        ("Nesting inside `properties` and `attributes`", f"{validate.MAX_DEPTH} levels"),
+        ("Nesting inside `properties` and `attributes`", f"{bounds.MAX_DEPTH} levels"),
+        ("Members of one event, item or user, at all depths together", f"{bounds.MAX_VALUES:,}"),
+        ("Objects and lists in one body", f"{body.MAX_CONTAINERS:,}"),
+        ("Members of a gzip body", f"{body.MAX_MEMBERS:,}"),
         ("`occurred_at` ahead of the collector's clock", f"{events.MAX_AHEAD.seconds // 60} minutes"),
         ("Earliest `occurred_at`", f"{events.EARLIEST:%Y-%m-%d}"),
         ("Interactions remembered of a user", f"{users.RECENT:,} newest"),

@@ -36,6 +36,7 @@ ITEM_TYPES: Final = frozenset(
 """Types that are about one item (an impression may name several instead)."""
 
 TYPES: Final = ITEM_TYPES | {"search", "identify", "forget", "retract"}
+_MAX_CONTEXT: Final = 32
 VALUED_TYPES: Final = frozenset({"rating", "dwell"})
 
 # Control characters are C0, DEL and C1; pydantic itself refuses lone surrogates, which cannot be written as UTF-8.
@@ -52,6 +53,13 @@ def _time_is_text(value: Any) -> Any:
     if value is None or isinstance(value, datetime) or (isinstance(value, str) and value[4:5] == "-"):
         return value
     raise ValueError("must be an RFC 3339 time such as 2026-11-23T10:00:00Z")
+
+
+def _few_members(value: Any) -> Any:
+    # Counted first: pydantic would validate each member, and collect a fault for each.
+    if isinstance(value, dict) and len(value) > _MAX_CONTEXT:
+        raise ValueError(f"has {len(value):,} members; at most {_MAX_CONTEXT} are taken")
+    return value
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -92,7 +100,7 @@ class Event(BaseModel):
         None, description="Place in that answer, from 0."
     )
     impression: Annotated[list[Id], Field(max_length=500)] | None = Field(None, description="Item ids that were shown.")
-    context: Annotated[dict[str, Scalar], Field(max_length=32)] | None = Field(
+    context: Annotated[dict[str, Scalar], Field(max_length=_MAX_CONTEXT), BeforeValidator(_few_members)] | None = Field(
         None, description="Device, country, page, …"
     )
     properties: Annotated[dict[str, Any], Field(max_length=64)] | None = Field(

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import Any, Final
 
 from fastapi import Request
 
-from ingest.validation.jsontext import Broken, json_kind, parse
+from ingest.validation.jsontext import Broken, containers, json_kind, parse
 from schemas.events import MAX_BODY_BYTES, MAX_EVENTS
 from schemas.http.body import read_body
 from schemas.http.problems import ProblemError, printable
+from schemas.http.turns import in_turns
 
 JSON: Final = "application/json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 _TOO_LARGE: Final = f"the body is larger than {MAX_BODY_BYTES:,} bytes (unpacked); send it in parts"
 _GZIP: Final = frozenset({"gzip", "x-gzip"})
+MAX_CONTAINERS: Final = 50_000
+"""Most objects and lists in one body: parsing holds the loop, and takes the longer the more there are."""
+_TOO_NESTED: Final = f"holds more than {MAX_CONTAINERS:,} objects and lists"
+_BLANK_LINES: Final = re.compile(rb"\n\s*\n")
 _GZIP_WINDOW: Final = 31
+_GZIP_PIECE: Final = 4_096
+MAX_MEMBERS: Final = MAX_EVENTS
+"""Most members of a gzip body: a client that packs each event by itself needs no more."""
 
 
 async def read_objects(request: Request) -> list[Any]:
@@ -27,9 +36,9 @@ async def read_objects(request: Request) -> list[Any]:
     """
     media_type = _media_type(request, {JSON, *NDJSON})
     body = await _unpacked_body(request)
-    members = _lines(body) if media_type in NDJSON else _members(_parsed(body))
+    members = await _lines(body) if media_type in NDJSON else _members(_parsed(body))
     if len(members) > MAX_EVENTS:
-        raise ProblemError(413, "too-many", f"{len(members):,} in one request; send at most {MAX_EVENTS:,}")
+        raise _too_many(len(members))
     if not members:
         raise ProblemError(
             400, "empty", "the body holds nothing to take; send one JSON object, an array of them, or NDJSON"
@@ -79,21 +88,33 @@ def _too_large() -> ProblemError:
 
 def gunzip(data: bytes, limit: int) -> bytes:
     """Unpacks gzip, also with several members, and never holds more than ``limit`` bytes. Raises ProblemError (400, 413)."""
-    unpacked, size = [], 0
-    while data:
-        member = zlib.decompressobj(wbits=_GZIP_WINDOW)
+    unpacked, size, begin, members = [], 0, 0, 0
+    while begin < len(data):
+        members += 1
+        if members > MAX_MEMBERS:
+            raise ProblemError(413, "too-many", f"the gzip has more than {MAX_MEMBERS:,} members; send one")
+        parts, begin = _member(data, begin, limit - size)
+        unpacked += parts
+        size += sum(map(len, parts))
+    return b"".join(unpacked)
+
+
+def _member(data: bytes, begin: int, limit: int) -> tuple[list[bytes], int]:
+    """The unpacked parts of the member that begins here, and where the next one begins; at most ``limit`` bytes."""
+    unpacking, parts = zlib.decompressobj(wbits=_GZIP_WINDOW), list[bytes]()
+    # In pieces, because zlib copies what follows a member: of the whole body it would do so for each member.
+    for piece_begin in range(begin, len(data), _GZIP_PIECE):
+        piece = data[piece_begin : piece_begin + _GZIP_PIECE]
         try:
-            chunk = member.decompress(data, limit - size + 1)
+            parts.append(unpacking.decompress(piece, limit + 1))
         except zlib.error as error:
             raise ProblemError(400, "gzip", "the body is not the gzip that Content-Encoding promises") from error
-        size += len(chunk)
-        if size > limit:
+        limit -= len(parts[-1])
+        if limit < 0:
             raise _too_large()
-        if not member.eof:
-            raise ProblemError(400, "gzip", "the body's gzip ends too early; send it whole")
-        unpacked.append(chunk)
-        data = member.unused_data
-    return b"".join(unpacked)
+        if unpacking.eof:
+            return parts, piece_begin + len(piece) - len(unpacking.unused_data)
+    raise ProblemError(400, "gzip", "the body's gzip ends too early; send it whole")
 
 
 def _members(parsed: Any) -> list[Any]:
@@ -106,13 +127,22 @@ def _members(parsed: Any) -> list[Any]:
     )
 
 
-def _lines(body: bytes) -> list[Any]:
-    lines = [line for line in body.split(b"\n") if line.strip()]
-    # Lines are counted before parsing, so that a flood of short lines costs nothing.
-    return [_line(line) for line in lines] if len(lines) <= MAX_EVENTS else list(lines)
+async def _lines(body: bytes) -> list[Any]:
+    text = _BLANK_LINES.sub(b"\n", body).strip()
+    # Lines are counted before they are split and parsed, so that a flood of short lines costs nothing.
+    count = text.count(b"\n") + 1
+    if count > MAX_EVENTS:
+        raise _too_many(count)
+    return [_line(line) async for line in in_turns(text.split(b"\n") if text else [])]
+
+
+def _too_many(count: int) -> ProblemError:
+    return ProblemError(413, "too-many", f"{count:,} in one request; send at most {MAX_EVENTS:,}")
 
 
 def _line(line: bytes) -> Any:
+    if containers(line, MAX_CONTAINERS) > MAX_CONTAINERS:
+        return Broken(_TOO_NESTED)
     try:
         return parse(line)
     except ValueError as error:
@@ -122,6 +152,8 @@ def _line(line: bytes) -> Any:
 def _parsed(body: bytes) -> Any:
     if not body.strip():
         raise ProblemError(400, "empty", "the body is empty; send JSON")
+    if containers(body, MAX_CONTAINERS) > MAX_CONTAINERS:
+        raise ProblemError(413, "too-many", f"the body {_TOO_NESTED}; send it in parts")
     try:
         return parse(body)
     except ValueError as error:

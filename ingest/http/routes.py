@@ -24,6 +24,7 @@ from ingest.validation import validate
 from ingest.validation.validate import Accepted, Policy, Rejection
 from schemas.errors import LogUnavailable
 from schemas.http.problems import ProblemError, as_response, problem_type
+from schemas.http.turns import in_turns
 from schemas.log import topics
 from schemas.log.records import OffsetToken
 from schemas.ports import Appended, Clock, LogWriter
@@ -187,7 +188,7 @@ async def _write_bulk(
 ) -> Response:
     raw_objects = await read_objects(request)
     _limit(request, dependencies, len(raw_objects))
-    outcomes = [_outcome(validator, raw_object) for raw_object in raw_objects]
+    outcomes = [_outcome(validator, raw_object) async for raw_object in in_turns(raw_objects)]
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     appended = await _append(dependencies, topic, accepted) if accepted else []
     _count(topic, outcomes, appended)

@@ -27,6 +27,9 @@ Generalized = tuple[str, Any]
 
 _AGES: Final = ((18, "under-18"), (25, "18-24"), (35, "25-34"), (45, "35-44"), (55, "45-54"), (65, "55-64"))
 _OLDEST: Final = 130
+_MARKS: Final = {ord(mark): None for mark in "_-. "}
+_USUAL_NAME: Final = 64
+"""Longest name that is remembered: thousands of names of 256 KiB would fill the memory."""
 
 CONTACT: Final = frozenset(
     {"email", "emailaddress", "mail", "phone", "phonenumber", "mobile", "tel", "telephone", "fax"}
@@ -57,10 +60,16 @@ def rules_for_events(extra: Iterable[str] = ()) -> DropRules:
     return DropRules(CONTACT | frozenset(map(normal, extra)))
 
 
-@lru_cache(maxsize=4_096)
 def normal(name: str) -> str:
     """The name in the form in which rules compare it: lower case, without ``_``, ``-``, ``.`` and blanks."""
-    return name.lower().translate({ord(mark): None for mark in "_-. "})
+    return _cached_normal(name) if len(name) <= _USUAL_NAME else _normal(name)
+
+
+def _normal(name: str) -> str:
+    return name.lower().translate(_MARKS)
+
+
+_cached_normal: Final = lru_cache(maxsize=4_096)(_normal)
 
 
 def generalize(values: Mapping[str, Any], rules: DropRules, now: datetime) -> dict[str, Any]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+import re
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from schemas.http.problems import printable
+
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 
 
 class Broken(NamedTuple):
@@ -29,6 +32,16 @@ def parse(data: bytes) -> Any:
             return json.loads(data)
         except (ValueError, RecursionError):
             raise ValueError(printable(str(strict))) from strict
+
+
+def containers(data: bytes, enough: int) -> int:
+    """Number of objects and lists that a JSON text begins, without parsing it; texts of up to ``enough`` are counted roughly."""
+    count = _openings(data)
+    return count if count <= enough else _openings(_STRING.sub(b"", data))
+
+
+def _openings(data: bytes) -> int:
+    return data.count(b"{") + data.count(b"[")
 
 
 def json_kind(value: Any) -> str:

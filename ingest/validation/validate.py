@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from ingest.validation.bounds import MAX_VALUES, NestedFault, check_nested, overfull_field
 from ingest.validation.generalize import DropRules, generalize, rules_for_events, rules_for_users
 from ingest.validation.jsontext import Broken, json_kind
 from schemas.catalogue import ItemFields, ItemUpsert, Upsert, UserFields, encode_upsert
@@ -23,9 +24,6 @@ from schemas.log.records import LogEntry
 
 MAX_RECORD_BYTES: Final = 262_144
 """Most bytes of a record. Kafka's default limit for a whole batch is 1 MiB."""
-MAX_DEPTH: Final = 8
-"""Deepest nesting inside ``properties`` and ``attributes``."""
-_MAX_INT: Final = 2**63
 
 _EVENT: Final = TypeAdapter(Event)
 _ID: Final = TypeAdapter(Id)
@@ -79,7 +77,7 @@ def validate_event(raw: Any, now: datetime, new_id: Callable[[], str], allowed: 
             "ahead", f"is more than {MAX_AHEAD.seconds // 60} minutes ahead of the collector's clock", "occurred_at"
         )
     if event.properties:
-        check_nested(event.properties, "properties")
+        _check_nested(event.properties, "properties")
         event.properties = generalize(event.properties, allowed.event_rules, now)
     if event.context:
         event.context = generalize(event.context, allowed.event_rules, now)
@@ -128,14 +126,15 @@ def check_id(value: str, field: str) -> str:
 def _user_fields(raw: Any, now: datetime, allowed: Policy) -> UserFields:
     user = _validated(UserFields.model_validate, _object(raw, "a user"))
     if user.attributes:
-        check_nested(user.attributes, "attributes")
+        _check_nested(user.attributes, "attributes")
         user.attributes = generalize(user.attributes, allowed.user_rules, now)
     return user
 
 
 def _upsert(id_: str, op: Any, fields: BaseModel, now: datetime) -> Accepted:
+    # Checked before the dump, which walks it too.
+    _check_nested(getattr(fields, "attributes", None), "attributes")
     changed = fields.model_dump(exclude={"item_id"}, exclude_unset=op == "patch", exclude_none=op == "put")
-    check_nested(changed.get("attributes"), "attributes")
     return _accepted(Upsert(id=id_, op=op, fields=changed, received_at=now))
 
 
@@ -151,6 +150,7 @@ def _entry(key: str, value: bytes) -> LogEntry:
 
 def _object(raw: Any, noun: str) -> dict[str, Any]:
     if isinstance(raw, dict):
+        _check_size(raw)
         return raw
     if isinstance(raw, Broken):
         raise Rejection("not-json", f"this line is not JSON: {raw.reason}")
@@ -162,6 +162,11 @@ def _check_type(name: Any, types: frozenset[str]) -> None:
         raise Rejection(
             "unknown-type", f"'{printable(name)}' is not known; use one of {', '.join(sorted(types))}", "type"
         )
+
+
+def _check_size(raw: dict[str, Any]) -> None:
+    if (field := overfull_field(raw)) is not None:
+        raise Rejection("too-many-values", f"with it this object holds more than {MAX_VALUES:,} values", field)
 
 
 _T = TypeVar("_T")
@@ -205,35 +210,11 @@ def _needed(value: Any) -> str:
     return _NEEDS.get(str(kind), "value" if value.get("item_id") else "item_id")
 
 
-def check_nested(value: Any, path: str, depth: int = 0) -> None:
-    """Checks that a value can be written to the log; raises Rejection, which names the path of the fault.
-
-    Refused are numbers that are not finite or need more than 64 bits, text that is not Unicode, and nesting past MAX_DEPTH.
-    """
-    if isinstance(value, dict | list):
-        if depth >= MAX_DEPTH:
-            raise Rejection("too-deep", f"is nested deeper than {MAX_DEPTH} levels", path)
-        for name, member in value.items() if isinstance(value, dict) else enumerate(value):
-            _check_text(name, path)
-            check_nested(member, f"{path}.{name}", depth + 1)
-    elif isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - only NaN differs from itself
-            raise Rejection("finite-number", "must be a finite number", path)
-    elif isinstance(value, int):
-        if not -_MAX_INT <= value < _MAX_INT:
-            raise Rejection("integer-size", "needs more than 64 bits; send it as text", path)
-    else:
-        _check_text(value, path)
-
-
-def _check_text(value: Any, path: str) -> None:
-    if isinstance(value, str) and not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise Rejection(
-                "string-unicode", "is not valid Unicode: it holds half of a surrogate pair", printable(path)
-            ) from error
+def _check_nested(value: Any, path: str) -> None:
+    try:
+        check_nested(value)
+    except NestedFault as fault:
+        raise Rejection(fault.code, fault.detail, fault.path_from(path)) from fault
 
 
 def utc(seconds: float) -> datetime:

@@ -197,3 +197,23 @@ async def test_a_client_past_its_rate_is_told_when_to_come_back(app_with, connec
 async def test_a_sites_own_types_are_taken(app_with, connect):
     async with connect(app_with(event_types="listen, skip")) as client:
         assert (await client.post("/v1/events", json={**VIEW, "type": "skip"})).status_code == 202
+
+
+async def test_a_body_of_too_many_objects_is_refused_before_it_is_parsed(client, records):
+    nested = b"[" + b'{"a":{"b":{"c":[1]}}},' * 40_000 + b"1]"
+    answer = await post(client, nested)
+    assert (answer.status_code, answer.json()["type"]) == (413, "urn:freshet:problem:too-many")
+    answer = await client.post("/v1/events", content=json.dumps(VIEW).encode() + b"\n" + nested, headers=NDJSON)
+    assert [result["status"] for result in answer.json()["results"]] == ["accepted", "rejected"]
+    assert len(records("events")) == 1
+
+
+async def test_text_full_of_brackets_is_taken(client):
+    answer = await post(client, json.dumps({**VIEW, "properties": {"code": "{[" * 60_000}}).encode())
+    assert answer.status_code == 202
+
+
+async def test_blank_lines_are_no_events(client):
+    content = b"\n\n \n" + json.dumps(VIEW).encode() + b"\n" * 900_000 + json.dumps(VIEW).encode() + b"\r\n \n"
+    answer = await client.post("/v1/events", content=content, headers=NDJSON)
+    assert [result["status"] for result in answer.json()["results"]] == ["accepted", "accepted"]
