@@ -7,8 +7,9 @@ greater weight than one in a description: weighted term frequencies, as in BM25F
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,7 @@ from models.structures.arrays import Floats, Ints
 from schemas.catalogue import Item
 from serving.arrays import kernels
 from serving.arrays.top_k import top_k
+from serving.state.vocabulary import Vocabulary
 from signals.queries import words_of
 
 _K1: Final = 1.2
@@ -29,6 +31,8 @@ _DISTINCTIVE: Final = 12
 """Terms of an item that are compared with those of other items."""
 _POSTINGS: Final = 4_000
 """Postings that are read to find items similar to one item; distinctive terms are rare."""
+_UNKNOWN_WORDS: Final = 3
+"""Unknown words of a query that are compared with the vocabulary; the others are left out, because each takes milliseconds."""
 DESCRIPTION_WORDS: Final = 120
 """Number of words of a description that are indexed."""
 
@@ -64,6 +68,7 @@ class TextIndex:
         """``ties`` returns, by position, the hashes that order equal scores."""
         self._ties = ties
         self._postings: dict[str, dict[int, float]] = {}
+        self._vocabulary = Vocabulary()
         self._terms: dict[int, dict[str, float]] = {}
         self._lengths: Floats = np.zeros(_ROOM, np.float32)
         self._total = 0.0
@@ -82,7 +87,10 @@ class TextIndex:
         self._lengths[position] = length = sum(terms.values())
         self._total += length
         for term, frequency in terms.items():
-            self._postings.setdefault(term, {})[position] = frequency
+            if term not in self._postings:
+                self._postings[term] = {}
+                self._vocabulary.add(term)
+            self._postings[term][position] = frequency
             self._arrays.pop(term, None)
 
     def remove(self, position: int) -> None:
@@ -95,11 +103,12 @@ class TextIndex:
             self._arrays.pop(term, None)
             if not postings:
                 del self._postings[term]
+                self._vocabulary.discard(term)
         self._total -= sum(terms.values())
 
     def search(self, query: str, count: int) -> tuple[Ints, Floats]:
-        """The best matches, best first: positions (C,) and scores (C,)."""
-        return self._best(dict.fromkeys(words_of(query), 1.0), count)
+        """The best matches, best first: positions (C,) and scores (C,); a word may be unfinished or mistyped."""
+        return self._best(self._meant_terms(words_of(query)), count)
 
     def alike(self, position: int, count: int) -> tuple[Ints, Floats]:
         """The items that share distinctive terms with this one, best first, without itself; cached until any text changes."""
@@ -112,6 +121,19 @@ class TextIndex:
                 self._alike.clear()
             cached = self._alike[position, count] = items[others][:count], scores[others][:count]
         return cached
+
+    def _meant_terms(self, words: Sequence[str]) -> dict[str, float]:
+        """The weights of the terms that the words of a query stand for; a known word stands for itself."""
+        weights = {word: 1.0 for word in words if word in self._postings}
+        unknown = (word for word in dict.fromkeys(words) if word not in self._postings)
+        for word in islice(unknown, _UNKNOWN_WORDS):
+            for term, weight in self._vocabulary.meant(word, self._count).items():
+                weights[term] = max(weight, weights.get(term, 0.0))
+        return weights
+
+    def _count(self, term: str) -> int:
+        """The number of items with a term."""
+        return len(self._postings[term])
 
     def _distinctive(self, frequencies: Mapping[str, float]) -> Iterator[str]:
         """The most distinctive terms of an item, as long as their postings fit into ``_POSTINGS``."""
