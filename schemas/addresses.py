@@ -1,4 +1,4 @@
-"""Where a log or a store is, as a URL: ``kafka://host:9092``, ``sqlite://data/games``, ``redis://host:6379/0``."""
+"""Addresses of logs and stores, as URLs: ``kafka://host:9092``, ``sqlite://data/games``, ``redis://host:6379/0``."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from schemas.log.topics import DEFAULT_PARTITIONS
 from schemas.site import DEFAULT_SITE
 
 SQLITE: Final = "sqlite"
-"""The scheme of files in a folder: what an embedded stack keeps everything in by default."""
+"""The scheme of SQLite files in a folder. An embedded stack uses it by default."""
 _SEPARATOR: Final = "://"
 
 
 class Address(NamedTuple):
-    """A URL taken apart, with what every log and store of a site needs to know."""
+    """The parts of a URL, with the site's name and its number of partitions."""
 
     scheme: str
     """Names the adapter: ``kafka``."""
     location: str
     """Everything after ``://``, in the adapter's own form: hosts and ports, or a folder."""
     site: str = DEFAULT_SITE
-    """The site's name: before its topics, keys and keyspace."""
+    """The site's name, which begins the names of its topics, keys and keyspace."""
     partitions: int = DEFAULT_PARTITIONS
-    """Partitions of every topic."""
+    """Number of partitions of every topic."""
 
     @property
     def url(self) -> str:
-        """The whole URL."""
+        """The complete URL."""
         return f"{self.scheme}{_SEPARATOR}{self.location}"
 
 

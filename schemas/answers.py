@@ -50,7 +50,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     items: list[AnswerItem]
     model_version: str | None
     signals_offset: str | None
-    """The user's last applied event as ``"partition:offset"``; None where there is none."""
+    """The user's last applied event as ``"partition:offset"``; None if there is none."""
     aggregates_version: str
     """The aggregates' fence offsets, partition by partition, joined by dots; ``-`` before the first read."""
     catalogue_version: str
@@ -62,7 +62,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Boost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A business rule: the scores of the items that match ``filter`` are multiplied by ``factor``; below 1 moves them down."""
+    """A business rule that multiplies the scores of items that match ``filter`` by ``factor``. A factor below 1 lowers them."""
 
     filter: str
     factor: float
@@ -115,14 +115,14 @@ class DecidedItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     score: float
     reasons: list[Reason] = []
     propensity: float = 1.0
-    """Probability that this item was shown; below 1 where exploration chose it."""
+    """Probability that this item was shown; below 1 if exploration chose it."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The decision record of an answer: enough to make the answer again, and to attribute later events to it.
 
     ``inputs`` holds the packed user values that the request read, by their keys in the ``users`` signal (base64 in JSON).
-    The versions name the aggregates, the catalogue and the model. Where an answer repeats a cached list, its record
+    The versions name the aggregates, the catalogue and the model. If an answer repeats a cached list, its record
     leaves out reasons, ``sources`` and ``inputs``. The record that ``same_as`` names has them.
     """
 
@@ -145,7 +145,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     """``recommendation_id`` of the first answer with this list; None for a complete record."""
 
     def completed(self, first: Decision) -> Decision:
-        """The whole record: this one with the fields that it leaves out, taken from ``first``, the record that ``same_as`` names."""
+        """The complete record: takes the fields that this one lacks from ``first``, the record that ``same_as`` names."""
         return msgspec.structs.replace(
             first, recommendation_id=self.recommendation_id, generated_at=self.generated_at, same_as=self.same_as
         )
@@ -164,13 +164,13 @@ def encode_decision(decision: Decision) -> bytes:
     return _encode(decision)
 
 
-def _encode(made: Answer | Decision) -> bytes:
-    items = made.items
-    return _ENCODER.encode(msgspec.structs.replace(made, items=items.json) if isinstance(items, Encoded) else made)
+def _encode(value: Answer | Decision) -> bytes:
+    items = value.items
+    return _ENCODER.encode(msgspec.structs.replace(value, items=items.json) if isinstance(items, Encoded) else value)
 
 
 def decode_decision(value: bytes) -> Decision:
-    """The decision record of a log entry. Raises Undecodable where the bytes are not one."""
+    """The decision record of a log entry; raises Undecodable if the bytes are not one."""
     try:
         return _DECODER.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -17,11 +17,11 @@ WebAddress = Annotated[str, StringConstraints(max_length=2_048, pattern=r"^https
 Attributes = Annotated[dict[str, Any], Field(max_length=128)]
 
 MAX_DEPTH: Final = 32
-"""Most levels of objects and lists in an upsert. Deeper ones could be read, but not written again."""
+"""Most levels of objects and lists in an upsert. A deeper value could be read, but not written again."""
 
 
 class ItemFields(BaseModel):
-    """What can be said of an item; everything is optional."""
+    """The fields of an item; all are optional."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -40,13 +40,13 @@ class ItemFields(BaseModel):
 
 
 class ItemUpsert(ItemFields):
-    """An item with its id, as the bulk call takes it."""
+    """An item with its id, for the bulk call."""
 
     item_id: Id
 
 
 class UserFields(BaseModel):
-    """What can be said of a user; ages and places are coarsened before the log."""
+    """The fields of a user. Ages and places are generalized before they reach the log."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -54,7 +54,7 @@ class UserFields(BaseModel):
 
 
 class Upsert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One change of an item or a user, as it is written to the log.
+    """One change of an item or a user, in its form on the log.
 
     ``put`` replaces, ``patch`` is an RFC 7396 merge patch, ``delete`` removes.
     """
@@ -66,7 +66,7 @@ class Upsert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The current view of an item. ``version`` is the log offset that last changed it, ``first_at`` when it came."""
+    """The current view of an item. ``version`` is the log offset of its last change, ``first_at`` the time of its first."""
 
     item_id: str
     title: str | None = None
@@ -124,15 +124,15 @@ def _deeper(value: Any, limit: int) -> bool:
 
 
 def encode_view(view: Item | Profile) -> bytes:
-    """A view as JSON, as the store keeps it."""
+    """A view as JSON, in its form in the store."""
     return msgspec.json.encode(view)
 
 
 def decode_item(value: bytes) -> Item:
-    """Read an item's view from the store."""
+    """Reads an item's view from the store."""
     return _ITEM.decode(value)
 
 
 def decode_profile(value: bytes) -> Profile:
-    """Read a user's view from the store."""
+    """Reads a user's view from the store."""
     return _PROFILE.decode(value)

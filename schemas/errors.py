@@ -1,4 +1,4 @@
-"""Every failure that one part of Freshet can hand to another has a name here."""
+"""The named failures that one part of Freshet can raise to another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class FreshetError(Exception):
-    """Base of all named failures; its text is a sentence a user can act on."""
+    """Base of all named failures. Its text is a sentence that tells a user what to do."""
 
 
 class LogUnavailable(FreshetError):
@@ -41,11 +41,11 @@ class FenceMoved(FreshetError):
 
 
 class LogReplaced(FreshetError):
-    """The log under a running worker is another one than it started with."""
+    """The log of a running worker was replaced by another log."""
 
 
 class Undecodable(FreshetError):
-    """The bytes of a record are not what their topic promises."""
+    """The bytes of a record do not have the form of their topic."""
 
 
 class InvalidToken(FreshetError):
@@ -53,7 +53,7 @@ class InvalidToken(FreshetError):
 
 
 class PointerMoved(FreshetError):
-    """A publish or rollback lost its compare-and-set: the active version is another one by now."""
+    """A publish or rollback lost its compare-and-set: the active version has changed."""
 
     def __init__(self, expected: str | None, actual: str | None) -> None:
         super().__init__(f"the active version is {actual or 'none'}, not {expected or 'none'}; look again and retry")
@@ -62,19 +62,19 @@ class PointerMoved(FreshetError):
 
 
 class VersionUnknown(FreshetError):
-    """No model version of that id is in the store."""
+    """The store has no model version of this id."""
 
 
 class VersionExists(FreshetError):
-    """A model version of that id is in the store already; versions never change."""
+    """The store already has a model version of this id, and versions never change."""
 
 
 class ExportFailed(FreshetError):
-    """A version could not be written to, or removed from, a place outside the model store."""
+    """A version could not be written to, or removed from, a target outside the model store."""
 
 
 class ModelRefused(FreshetError):
-    """A newly trained version did not pass the gate; it is kept, and not active."""
+    """A newly trained version did not pass the gate. The store keeps it, but it is not active."""
 
 
 class PublicationInvalid(FreshetError):
@@ -93,7 +93,7 @@ class FolderLocked(FreshetError):
 
 
 class PortInUse(FreshetError):
-    """The address to listen on is taken."""
+    """Another process listens on the address."""
 
 
 class ServerMissing(FreshetError):
@@ -105,7 +105,7 @@ class DatasetUnknown(FreshetError):
 
 
 class NotFetched(FreshetError):
-    """A file could not be fetched from where it is published."""
+    """A published file could not be downloaded."""
 
 
 class ConfigurationInvalid(FreshetError):
@@ -117,19 +117,19 @@ class NothingToTrain(FreshetError):
 
 
 class TrainingTooLarge(FreshetError):
-    """A training would need more memory than it may take."""
+    """A training would need more memory than it may use."""
 
 
 class LetterUnknown(FreshetError):
-    """No dead letter stands at that place."""
+    """There is no dead letter at this position."""
 
 
 class ReplayRefused(FreshetError):
-    """A dead letter, as it is or as it was mended, is still not valid."""
+    """A dead letter, original or mended, is still not valid."""
 
 
 class FilterInvalid(FreshetError):
-    """A filter expression cannot be read; ``column`` is where, from 1."""
+    """A filter expression cannot be read; ``column`` is the position of the fault, from 1."""
 
     def __init__(self, reason: str, column: int) -> None:
         super().__init__(f"column {column}: {reason}")
@@ -137,11 +137,11 @@ class FilterInvalid(FreshetError):
 
 
 class AnswerUnknown(FreshetError):
-    """No decision record of that id is within reach."""
+    """No decision record of this id was found."""
 
 
 class JobStoreUnavailable(StoreUnavailable):
-    """What is kept of jobs (leases, runs, documents) cannot be read or written."""
+    """The store of leases, runs and documents cannot be read or written."""
 
 
 class LeaseTaken(FreshetError):
@@ -158,17 +158,17 @@ class LeaseTaken(FreshetError):
 
 
 class LeaseLost(FreshetError):
-    """The process stood still for so long that another one may do its job by now."""
+    """The process paused for so long that another one may do its job now."""
 
 
 class JobUnknown(FreshetError):
-    """No run of that id is recorded."""
+    """There is no record of a run with this id."""
 
 
 class NotDelivered(FreshetError):
-    """A webhook's receiver did not take a message."""
+    """The receiver of a webhook did not accept a message."""
 
     def __init__(self, reason: str, *, final: bool = False) -> None:
         super().__init__(reason)
         self.final = final
-        """Whether another try would end the same."""
+        """True if another attempt would fail too."""

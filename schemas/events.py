@@ -1,7 +1,7 @@
 """The event envelope: a pydantic model at the edge, a compact struct behind it.
 
-``Event`` validates what a client sends. ``LoggedEvent`` is what stands on the log; the folds read that.
-A field may be added with a default, never removed or changed in meaning: old records must stay readable.
+``Event`` validates an event from a client. ``LoggedEvent`` is its form on the log, which the folds read.
+A field may be added with a default, but never removed or changed in meaning, because old records must stay readable.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ITEM_TYPES: Final = frozenset(
     {"click", "view", "like", "impression", "dwell", "rating", "purchase", "cart", "bookmark", "share", "comment"}
     | {"dislike", "dismiss", "unlike"}
 )
-"""Types that are about one item (an impression may name several instead)."""
+"""Types of events on one item. An impression may name several items instead."""
 
 TYPES: Final = ITEM_TYPES | {"search", "identify", "forget", "retract"}
 _MAX_CONTEXT: Final = 32
@@ -49,7 +49,7 @@ Scalar = str | float | bool | None
 
 
 def _time_is_text(value: Any) -> Any:
-    # A bare number, in quotes or not, would be read as epoch seconds or milliseconds by guess.
+    # pydantic would guess whether a bare number, in quotes or not, means epoch seconds or milliseconds.
     if value is None or isinstance(value, datetime) or (isinstance(value, str) and value[4:5] == "-"):
         return value
     raise ValueError("must be an RFC 3339 time such as 2026-11-23T10:00:00Z")
@@ -76,11 +76,11 @@ def _since_1900(value: datetime) -> datetime:
 
 
 ZonedTime = Annotated[AwareDatetime, BeforeValidator(_time_is_text), AfterValidator(_in_utc)]
-"""An RFC 3339 time with its offset from UTC; kept in UTC."""
+"""An RFC 3339 time with its offset from UTC, converted to UTC."""
 
 
 class Event(BaseModel):
-    """One thing that a visitor did, as a frontend sends it."""
+    """One action of a visitor, in the form in which a frontend sends it."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, str_strip_whitespace=False)
 
@@ -134,7 +134,7 @@ _Bounded = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
 
 class LoggedEvent(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True):
-    """An accepted event as it stands on the log, read by the folds; unknown fields are passed over."""
+    """An accepted event on the log, which the folds read. Unknown fields are ignored."""
 
     event_id: _Bounded
     type: _Bounded
@@ -169,7 +169,7 @@ class LoggedEvent(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True)
 
 
 def accept(event: Event, event_id: str, received_at: datetime) -> LoggedEvent:
-    """The record of an event that the collector takes: id and times filled in, times in UTC."""
+    """The record of an event that the collector accepts, with its id and its times in UTC."""
     occurred = (event.occurred_at or received_at).astimezone(UTC)
     fields = event.model_dump(exclude_none=True, exclude={"event_id", "occurred_at", "schema_version"})
     return LoggedEvent(

@@ -25,7 +25,7 @@ KEPT: Final[tuple[type[msgspec.Struct], ...]] = (LoggedEvent, Upsert, DeadLetter
 
 
 def exported() -> dict[str, str]:
-    """Each schema's file name and text."""
+    """The text of each schema, by its file name."""
     by_type: dict[type, dict[str, Any]] = {model: model.model_json_schema() for model in SENT}
     by_type |= {struct: msgspec.json.schema(struct) for struct in KEPT}
     return {
@@ -35,7 +35,7 @@ def exported() -> dict[str, str]:
 
 
 def main(folder: Path) -> None:
-    """Write every schema's file into the folder."""
+    """Writes every schema's file into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in exported().items():
         (folder / name).write_text(text)

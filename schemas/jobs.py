@@ -10,8 +10,8 @@ import msgspec
 from schemas.errors import Undecodable
 
 RunOutcome = Literal["running", "done", "skipped", "refused", "failed", "stopped", "lost"]
-"""How a run ended. ``skipped``: there was no work; ``refused``: by the gate; ``stopped``: by somebody; ``lost``: its process
-disappeared."""
+"""The outcome of a run. ``skipped``: there was no work. ``refused``: the gate refused the version. ``stopped``: a person
+stopped it. ``lost``: its process disappeared."""
 
 WELL: Final = frozenset({"done", "skipped"})
 """Outcomes that need no attention."""
@@ -21,7 +21,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One run of a job."""
 
     run_id: str
-    """Sorts by when the run began."""
+    """Run ids sort by the start of the run."""
     job: str
     reason: str
     started_at: datetime
@@ -33,14 +33,14 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     step: str = ""
     done: int = 0
     total: int = 0
-    """Units of the step in all, ``done`` of which are done; 0 if not known."""
+    """All units of the step, ``done`` of which are done; 0 if not known."""
     outcome: RunOutcome = "running"
     message: str = ""
-    """The version that it made, or a sentence on what went wrong."""
+    """The version that the run produced, or a sentence about its failure."""
     undelivered: int = 0
     """Webhooks that could not be notified of the outcome."""
     unexported: tuple[str, ...] = ()
-    """A sentence for each place that its version could not be exported to."""
+    """A sentence for each target to which its version could not be exported."""
 
 
 _DECODER = msgspec.json.Decoder(Run)

@@ -7,7 +7,7 @@ from typing import Final
 
 
 class Signal(StrEnum):
-    """The views that nearline keeps, each with its own fence and pace."""
+    """The views that nearline maintains. Each has its own fence and its own pace."""
 
     USERS = "users"
     AGGREGATES = "aggregates"
@@ -30,7 +30,7 @@ def fence_key(prefix: str, partition: int, signal: str) -> str:
 
 
 def commits_key(prefix: str, partition: int, signal: str) -> str:
-    """The sorted set of a followed signal's last commits, scored by offset. Each names the keys that it wrote or removed."""
+    """The sorted set of a followed signal's last commits, by offset. A commit names the keys that it wrote or removed."""
     return f"{prefix}{{p{partition}}}:commits:{signal}"
 
 

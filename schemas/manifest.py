@@ -1,4 +1,4 @@
-"""What a model version says of itself."""
+"""The manifest of a model version."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 class DataWindow(msgspec.Struct, frozen=True, kw_only=True):
-    """The interactions a version was trained on."""
+    """The interactions on which a version was trained."""
 
     interactions: int
     users: int
@@ -19,7 +19,7 @@ class DataWindow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """An immutable version's manifest: where it came from and what it holds."""
+    """The manifest of an immutable version: its origin and its contents."""
 
     version: str
     created_at: datetime
@@ -28,10 +28,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Any]
     window: DataWindow
     offsets: dict[str, int]
-    """The archived end (the offset after the last) of each ``"<log id>/<topic>/<partition>"`` it was trained on."""
+    """The end (the offset after the last archived record) of each ``"<log id>/<topic>/<partition>"`` in the training data."""
     values: tuple[str, ...]
     lists: dict[str, int]
-    """How many keys each kind of list has."""
+    """Number of keys of each kind of list."""
     metrics: dict[str, float] = {}
     code_version: str = "unknown"
     parent: str | None = None
@@ -46,5 +46,5 @@ def encode_manifest(manifest: Manifest) -> bytes:
 
 
 def decode_manifest(value: bytes) -> Manifest:
-    """Read a manifest; raises msgspec.DecodeError where it is not one."""
+    """Reads a manifest; raises msgspec.DecodeError if the bytes are not one."""
     return _DECODER.decode(value)

@@ -1,4 +1,4 @@
-"""The records of the ``models`` topic. They are hints that the active version changed; the pointer in the store is the truth."""
+"""The records of the ``models`` topic: hints that the active version changed. Only the store's pointer is authoritative."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HINT_KEY: Final = b"active"
 
 
 class ModelHint(msgspec.Struct, frozen=True, kw_only=True):
-    """The active version is another one now."""
+    """The active version changed to ``version``."""
 
     version: str
     previous: str | None

@@ -1,6 +1,6 @@
 """A site's own modules, which add candidate sources and algorithms. `FRESHET_PLUGINS` names them.
 
-The registries of sources and algorithms look into these modules as they do into the modules of their own folders.
+The registries of sources and algorithms read the declarations of these modules like those of their own folders.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _loaded: dict[str, ModuleType] = {}
 
 
 def load_plugins(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Imports these modules in place of those loaded before; returns the names. Raises ValueError for a missing one."""
+    """Imports these modules, and forgets earlier ones; returns the names. Raises ValueError for a missing module."""
     modules: dict[str, ModuleType] = {}
     for name in names:
         try:
@@ -45,10 +45,10 @@ def plugins() -> tuple[ModuleType, ...]:
 
 
 def by_unique_name(declarations: Iterable[N], kind: str) -> dict[str, N]:
-    """The declarations by name, in their order. Raises ConfigurationInvalid where two have one name."""
-    named: dict[str, N] = {}
+    """The declarations by name, in their order; raises ConfigurationInvalid if two have the same name."""
+    by_name: dict[str, N] = {}
     for declaration in declarations:
-        if declaration.name in named:
+        if declaration.name in by_name:
             raise ConfigurationInvalid(f"there are two {kind} named '{declaration.name}': rename the one of the plugin")
-        named[declaration.name] = declaration
-    return named
+        by_name[declaration.name] = declaration
+    return by_name

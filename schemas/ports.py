@@ -1,6 +1,6 @@
-"""The joints between tiers and drivers: small protocols, each saying what it guarantees.
+"""The ports between tiers and drivers: small protocols, each with its guarantees.
 
-Adapters live in ``adapters/``; one contract suite (``tests/contract``) runs every adapter of a port.
+Adapters in ``adapters/`` implement them. One contract suite (``tests/contract``) runs every adapter of a port.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from schemas.log.records import LogEntry, OffsetToken, Record
 from schemas.manifest import Manifest
 
 Appended = OffsetToken | Exception
-"""Where an entry landed, or the LogUnavailable that says why it did not."""
+"""The position of an appended entry, or the LogUnavailable that says why it was not confirmed."""
 
 
 class Clock(Protocol):
-    """Where the time comes from, so that tests and replays can hand it in."""
+    """Returns the time. Tests and replays pass their own clock."""
 
     def __call__(self) -> float:
         """Seconds since 1970, UTC."""
@@ -29,44 +29,43 @@ class LogWriter(Protocol):
     """Appends to the log. Safe to call from several threads."""
 
     def append(self, topic: str, entries: Sequence[LogEntry]) -> Future[list[Appended]]:
-        """Append entries, each to the partition of its key; entries of one key keep their order.
+        """Appends entries, each to the partition of its key. Entries of one key keep their order.
 
-        The future ends once each entry's fate is known: an OffsetToken only after the log has made it
-        durable, a LogUnavailable otherwise. Returns at once; raises LogBusy, with nothing appended,
-        where the queue is full.
+        Returns at once. The future ends when the result of each entry is known: an OffsetToken if the log has
+        stored it durably, else a LogUnavailable. Raises LogBusy, and appends nothing, if the queue is full.
         """
 
     def close(self) -> None:
-        """Wait for what is under way, then let go of the log."""
+        """Waits for pending appends, then closes the log."""
 
 
 class LogReader(Protocol):
-    """Reads the log. For one thread at a time; blocking; raises LogUnavailable."""
+    """Reads the log. Calls block, one thread at a time may call, and all raise LogUnavailable."""
 
     def log_id(self, topic: str) -> str:
-        """The log's own id: another one after the topic was wiped and made anew."""
+        """The log's own id. It changes if the topic is wiped and created again."""
 
     def partitions(self, topic: str) -> int:
-        """How many partitions the topic has."""
+        """The number of partitions of the topic."""
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        """The first offset still held, and the one after the last: ``[begin, end)``."""
+        """``[begin, end)``: the first offset that the log still has, and the offset after the last."""
 
     def ends(self) -> dict[tuple[str, int], int]:
         """The offset after the last, for each topic and partition that has records."""
 
     def read(self, topic: str, partition: int, offset: int, limit: int) -> list[Record]:
-        """Up to ``limit`` records from ``offset`` on, in order; empty only at the end of the partition.
+        """At most ``limit`` records from ``offset`` on, in order; empty only at the end of the partition.
 
-        Where retention has taken ``offset``, reading begins at the first record still held.
+        If retention has deleted ``offset``, reading begins at the first record that the log still has.
         """
 
     def close(self) -> None:
-        """Let go of the log."""
+        """Closes the log."""
 
 
 class SignalValues(NamedTuple):
-    """Values read in one step with the fence that stood beside them."""
+    """Values, and the fence that the store held at the same moment."""
 
     fence: Fence | None
     values: list[bytes | None]
@@ -78,14 +77,14 @@ class SignalChanges(NamedTuple):
     fence: Fence | None
     values: dict[str, bytes]
     whole: bool
-    """True where this is every value there is (first read, the fence went back or to another log, or ``since`` is too old)."""
+    """True if ``values`` holds all values: at the first read, after a reset or for another log, or if ``since`` is too old."""
 
 
 class SignalStore(Protocol):
-    """Holds each signal's values per partition, beside its fence. Blocking; raises StoreUnavailable."""
+    """Stores each signal's values for each partition, with their fence. Calls block and raise StoreUnavailable."""
 
     def fence(self, partition: int, signal: str) -> Fence | None:
-        """The fence as it stands."""
+        """The stored fence."""
 
     def load(self, partition: int, signal: str, keys: Sequence[str]) -> list[bytes | None]:
         """The values of these keys, in their order."""
@@ -93,39 +92,39 @@ class SignalStore(Protocol):
     def commit(
         self, partition: int, signal: str, expected: Fence | None, fence: Fence, values: Mapping[str, bytes | None]
     ) -> None:
-        """Write values (None removes one) and the new fence in one atomic step, or nothing at all.
+        """Writes values (None removes one) and the new fence in one atomic step, or nothing at all.
 
-        Raises FenceMoved, with the actual fence, where ``expected`` is not what stands there.
+        Raises FenceMoved, with the stored fence, if that is not ``expected``.
         """
 
     def reset(self, partition: int, signal: str, expected: Fence | None, fence: Fence) -> None:
-        """Remove every value of the partition and set the fence, in one atomic step; raises FenceMoved."""
+        """Removes all values of the partition and sets the fence, in one atomic step; raises FenceMoved."""
 
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
-        """Every value of the partition, in any order; for verification and snapshots, not for requests."""
+        """All values of the partition, in any order. For verification and snapshots, not for requests."""
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Closes the store."""
 
 
 class SignalReader(Protocol):
-    """What the online layer reads, from one event loop. Raises StoreUnavailable."""
+    """Reads signals for the online layer, from one event loop. Raises StoreUnavailable."""
 
     async def read(self, partition: int, signal: str, keys: Sequence[str]) -> SignalValues:
-        """The values of these keys and the fence, in one round trip, as of one moment."""
+        """The values of these keys and the fence at one moment, in one round trip."""
 
     async def fences(self, signal: str, partitions: Sequence[int]) -> dict[int, Fence]:
         """The fences of these partitions that have one, in one round trip."""
 
     async def changes(self, partition: int, signal: str, since: Fence | None) -> SignalChanges:
-        """What a followed signal's commits have written after ``since``; everything where that is None or too long ago."""
+        """The values of a followed signal that commits wrote after ``since``; all values if that is None or too old."""
 
     async def close(self) -> None:
-        """Let go of the store."""
+        """Closes the store."""
 
 
 class ModelStore(Protocol):
-    """Immutable model versions and the pointer to the active one. Blocking; raises ModelStoreUnavailable."""
+    """Immutable model versions and the pointer to the active one. Calls block and raise ModelStoreUnavailable."""
 
     def write(
         self,
@@ -133,31 +132,31 @@ class ModelStore(Protocol):
         values: Mapping[str, bytes],
         lists: Mapping[str, Iterator[tuple[str, bytes]]],
     ) -> None:
-        """Write one version whole: values by name, lists by kind (``users``, ``items``) and key; manifest last.
+        """Writes one version: values by name, lists by kind (``users``, ``items``) and key, and the manifest last.
 
-        A version whose manifest is not there does not exist for readers, so a crash leaves no half version.
+        For readers, a version without a manifest does not exist, so a crash leaves no incomplete version.
         """
 
     def activate(self, version: str, expected: str | None) -> None:
-        """Point to this version if the pointer is still at ``expected``.
+        """Sets the pointer to this version if it is still at ``expected``.
 
-        Raises PointerMoved where it is not, VersionUnknown where the version was never written whole.
+        Raises PointerMoved if it is not, and VersionUnknown if the version is not complete.
         """
 
     def active(self) -> str | None:
         """The active version, or None before the first publish."""
 
     def hold(self, version: str | None) -> None:
-        """Hold a whole version ready beside the active one, in place of the one held before; None holds none.
+        """Makes a complete version the challenger, instead of an earlier one; None removes the challenger.
 
-        Raises VersionUnknown. The last one to say so wins: nothing answers by it before somebody promotes it.
+        Raises VersionUnknown. The last caller wins: no request uses the challenger before somebody promotes it.
         """
 
     def challenger(self) -> str | None:
-        """The version that is held ready, or None."""
+        """The challenger, or None."""
 
     def versions(self) -> list[Manifest]:
-        """Every whole version, newest first."""
+        """The manifests of all complete versions, newest first."""
 
     def manifest(self, version: str) -> Manifest:
         """A version's manifest; raises VersionUnknown."""
@@ -166,20 +165,20 @@ class ModelStore(Protocol):
         """One stored value of a version; raises VersionUnknown."""
 
     def entry(self, version: str, kind: str, key: str) -> bytes | None:
-        """One precomputed list, or None where this key has none."""
+        """One precomputed list, or None if this key has none."""
 
     def entries(self, version: str, kind: str) -> Iterator[tuple[str, bytes]]:
-        """Every list of a kind, each once, in a fixed order; for exports and copies, not for requests."""
+        """All lists of a kind, each once, in a fixed order. For exports and copies, not for requests."""
 
     def delete(self, version: str) -> None:
-        """Remove a version, manifest first; raises PointerMoved where it is active or held ready."""
+        """Removes a version, its manifest first; raises PointerMoved if it is active or the challenger."""
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Closes the store."""
 
 
 class ListRow(NamedTuple):
-    """One precomputed list laid open: best first, as many scores as items."""
+    """One precomputed list in decoded form: item ids with their scores, best first."""
 
     key: str
     item_ids: Sequence[str]
@@ -187,38 +186,38 @@ class ListRow(NamedTuple):
 
 
 class VersionTarget(Protocol):
-    """A place beside the store that whole versions are exported to. Blocking; raises ExportFailed."""
+    """A target outside the store to which complete versions are exported. Calls block and raise ExportFailed."""
 
     name: str
-    """The place as its operator named it."""
+    """The address of the target, as its operator wrote it."""
 
     def write(
         self, manifest: Manifest, values: Iterable[tuple[str, bytes]], lists: Mapping[str, Iterable[ListRow]]
     ) -> None:
-        """Write one version so that it is there whole or not at all; one that is there already stays as it is.
+        """Writes one version completely or not at all. A version that exists already stays as it is.
 
-        May be called again after a failure. What the iterators raise is raised.
+        It may be called again after a failure. It raises the errors of the iterators.
         """
 
     def delete(self, version: str) -> None:
-        """Remove a version; one that is not there is no error."""
+        """Removes a version. A missing version is not an error."""
 
 
 class ListReader(Protocol):
     """Reads precomputed lists for the online layer, from one event loop. Raises ModelStoreUnavailable."""
 
     async def read(self, version: str, kind: str, key: str) -> bytes | None:
-        """One precomputed list, or None where this key has none.
+        """One precomputed list, or None if this key has none.
 
-        Raises VersionUnknown where it can tell that the version is not there.
+        Raises VersionUnknown if it can tell that the version does not exist.
         """
 
     async def close(self) -> None:
-        """Let go of the store."""
+        """Closes the store."""
 
 
 class ArchivedRange(NamedTuple):
-    """One archived file's records: ``[begin, end)`` of one partition of one log."""
+    """The range of one archived file: the offsets ``[begin, end)`` of one partition of one log."""
 
     log_id: str
     partition: int
@@ -227,13 +226,13 @@ class ArchivedRange(NamedTuple):
 
 
 class Archive(Protocol):
-    """The long memory: raw records in Parquet, files named by offset range. Blocking."""
+    """Keeps raw records in Parquet files, which are named by their offsets. Calls block."""
 
     def write(self, log_id: str, records: Sequence[Record]) -> None:
-        """Archive consecutive records of one topic's partition; writing a range again overwrites it."""
+        """Archives consecutive records of one partition. A second write of a range overwrites it."""
 
     def ranges(self, topic: str) -> list[ArchivedRange]:
-        """What is archived, ordered by log, partition and offset."""
+        """The archived ranges, ordered by log, partition and offset."""
 
     def read(self, topic: str, log_id: str, partition: int, begin: int, end: int) -> Iterator[Record]:
         """Archived records with offsets in ``[begin, end)``, in order, each once."""
@@ -246,7 +245,7 @@ class Archive(Protocol):
 
 
 class LeaseRecord(NamedTuple):
-    """A lease that somebody holds."""
+    """A lease that a process holds."""
 
     holder: str
     since: float
@@ -255,64 +254,64 @@ class LeaseRecord(NamedTuple):
 
 
 class Lease(Protocol):
-    """Lets one process at a time do a job. Blocking; safe to call from several threads; raises JobStoreUnavailable."""
+    """Lets one process at a time do a job. Calls block and raise JobStoreUnavailable; several threads may call."""
 
     seconds: float
-    """A lease that is not renewed for this long is lost; infinite where it dies with its process alone."""
+    """Seconds after which a lease that is not renewed is lost; infinite if only the end of its process ends it."""
 
     def acquire(self, name: str, holder: str, now: float) -> int:
-        """Take the lease; returns its fencing token, larger than every earlier one of that name.
+        """Takes the lease; returns its fencing token, which is larger than all earlier tokens of this name.
 
-        Raises LeaseTaken, with who holds it and since when, where it is held.
+        If another process holds it, raises LeaseTaken with the holder and the time since which it holds the lease.
         """
 
     def renew(self, name: str, token: int) -> None:
-        """Keep the lease; raises LeaseLost where it is no longer held under this token."""
+        """Keeps the lease; raises LeaseLost if this token no longer holds it."""
 
     def release(self, name: str, token: int) -> None:
-        """Give the lease back; one that is no longer held under this token is left alone."""
+        """Releases the lease if this token still holds it."""
 
     def held(self, name: str) -> LeaseRecord | None:
-        """Who holds the lease, or None. A look only: the answer may be old when it arrives."""
+        """The record of the current holder, or None. The holder may change before the caller reads the record."""
 
     def close(self) -> None:
-        """Give back every lease that was taken here, and let go of the store."""
+        """Releases all leases that this object holds, and closes the store."""
 
 
 class RunStore(Protocol):
-    """Keeps the records of jobs' runs. Blocking; safe to call from several threads; raises JobStoreUnavailable."""
+    """Keeps the records of jobs' runs. Calls block and raise JobStoreUnavailable; several threads may call."""
 
     def put(self, run: Run) -> None:
-        """Write a run's record, over the one of the same id."""
+        """Writes a run's record; replaces the record of the same id."""
 
     def runs(self, limit: int = 50) -> list[Run]:
         """The newest runs, newest first."""
 
     def expire(self, keep: int) -> int:
-        """Remove all records but the newest ``keep``; returns how many were removed."""
+        """Removes all records except the newest ``keep``; returns the number of removed records."""
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Closes the store."""
 
 
 class Documents(Protocol):
-    """What jobs leave for others to read. Blocking; safe to call from several threads; raises JobStoreUnavailable."""
+    """Documents that jobs publish. Calls block and raise JobStoreUnavailable; several threads may call."""
 
     def write(self, name: str, value: bytes) -> None:
-        """Put a document in the place of the one of that name, whole or not at all."""
+        """Writes a document completely or not at all; replaces the document of the same name."""
 
     def read(self, name: str) -> bytes | None:
-        """The document, or None where there is none."""
+        """The document, or None if it does not exist."""
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Closes the store."""
 
 
 class Poster(Protocol):
-    """Sends a message by HTTP. Blocking; safe to call from several threads."""
+    """Sends a message by HTTP. Calls block; several threads may call."""
 
     def __call__(self, url: str, headers: Mapping[str, str], body: bytes, seconds: float) -> None:
-        """POST once, within so many seconds; any 2xx will do.
+        """Posts once, within ``seconds``; any 2xx is a success.
 
-        Raises NotDelivered, which says whether another try makes sense. Redirects are not followed.
+        Raises NotDelivered, which says if another attempt makes sense. Redirects are not followed.
         """

@@ -1,6 +1,6 @@
-"""The settings that every process shares, and how a process reads its settings.
+"""The settings that all processes share, and the function that reads a process's settings.
 
-Only declarations: each tier's ``config.py`` adds its own and reads the environment (``FRESHET_<NAME>``).
+Each tier's ``config.py`` adds its own settings and reads the environment (``FRESHET_<NAME>``).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ Stack = Literal["embedded", "cluster"]
 
 
 def comma_separated(value: Any) -> Any:
-    """The parts of a comma-separated text, without blanks; any other value as it is."""
+    """The parts of a comma-separated text, without blanks; any other value unchanged."""
     return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
 
 class SharedSettings(BaseModel):
-    """Where the log, the stores and the archive are, and what all processes of a site agree on."""
+    """The addresses of the log, the stores and the archive, and the settings on which a site's processes agree."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -66,35 +66,35 @@ class SharedSettings(BaseModel):
 
     @property
     def log_address(self) -> Address:
-        """Where the log is; raises ConfigurationInvalid."""
+        """The address of the log; raises ConfigurationInvalid."""
         return self._address(self.log, f"kafka://{self.kafka}")
 
     @property
     def signals_address(self) -> Address:
-        """Where the signal store is; raises ConfigurationInvalid."""
+        """The address of the signal store; raises ConfigurationInvalid."""
         return self._address(self.signals, self.redis)
 
     @property
     def models_address(self) -> Address:
-        """Where models, leases, records of runs and documents are; raises ConfigurationInvalid."""
+        """The address of models, leases, records of runs and documents; raises ConfigurationInvalid."""
         return self._address(self.model_store, f"cassandra://{self.cassandra}")
 
     @property
     def archive_address(self) -> Address:
-        """Where the archive is."""
+        """The address of the archive."""
         return Address("file", str(self.archive or self.data / "archive"), self.prefix, self.partitions)
 
     def _address(self, chosen: str, on_servers: str) -> Address:
-        """The address that was chosen, or else the stack's own."""
+        """The chosen address, or the default of the stack."""
         default = on_servers if self.stack == "cluster" else f"{SQLITE}://{self.data}"
         return parse_address(chosen or default, self.prefix, self.partitions)
 
 
 def read_settings(settings: type[S]) -> S:
-    """The settings of this process; raises ConfigurationInvalid that names the variable."""
+    """The settings of this process; raises ConfigurationInvalid, which names the variable at fault."""
     try:
         return settings()
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]).removeprefix("FRESHET_").upper()
-        raise ConfigurationInvalid(f"FRESHET_{name}: {first['msg']}") from error
+        fault = error.errors()[0]
+        name = str(fault["loc"][0]).removeprefix("FRESHET_").upper()
+        raise ConfigurationInvalid(f"FRESHET_{name}: {fault['msg']}") from error

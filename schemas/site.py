@@ -1,4 +1,4 @@
-"""Names of one site's things on shared servers: topics, keys and keyspace share one prefix."""
+"""Names of one site on shared servers. Its topics, keys and keyspace have a common prefix."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ DEFAULT_SITE: Final = "freshet"
 
 
 def topic_prefix(site: str = DEFAULT_SITE) -> str:
-    """Put before a topic's name on Kafka: ``freshet.events``."""
+    """The prefix of a topic's name on Kafka: ``freshet.events``."""
     return f"{site}."
 
 
 def key_prefix(site: str = DEFAULT_SITE) -> str:
-    """Put before a key in Redis: ``freshet:{p3}:users``."""
+    """The prefix of a key in Redis: ``freshet:{p3}:users``."""
     return f"{site}:"
 
 

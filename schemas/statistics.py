@@ -1,4 +1,4 @@
-"""Statistics for people, as offline publishes them and serving shows them."""
+"""Statistics for people: offline publishes them, and serving shows them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Period = Literal["day", "week", "month", "all"]
 KINDS: Final[tuple[Kind, ...]] = ("best-rated", "most-viewed", "rising")
 PERIODS: Final[tuple[Period, ...]] = ("day", "week", "month", "all")
 EVERY: Final = ""
-"""The category that stands for all of them."""
+"""The category that stands for all categories."""
 RATINGS: Final = "statistics/ratings"
 """The name under which the model of predicted ratings is published."""
 MOST: Final = 100
@@ -28,7 +28,7 @@ class RankedItem(msgspec.Struct, frozen=True):
     item_id: str
     title: str | None
     figures: dict[str, float]
-    """First the figure that items are ranked by, then the figures that it is computed from."""
+    """First the figure that ranks the items, then the figures from which it is computed."""
 
 
 class RatingPrior(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from schemas.errors import ConfigurationInvalid
 
 
 class WeightStep(NamedTuple):
-    """The weight of events whose value is at least ``at_least``, and below that of the next step."""
+    """The weight of events whose value is at least ``at_least`` and less than that of the next step."""
 
     at_least: float
     weight: float
@@ -21,18 +21,18 @@ Weight = float | tuple[WeightStep, ...]
 
 
 def parse_weights(text: str) -> dict[str, Weight]:
-    """Read ``view=1,purchase=5,dwell=0:0.5/3600:1``; raises ConfigurationInvalid for another form.
+    """Reads ``view=1,purchase=5,dwell=0:0.5/3600:1``; raises ConfigurationInvalid for another form.
 
     A weight of 0 leaves the type out. Steps are ``value:weight``, by rising values, with slashes between them.
     """
     weights: dict[str, Weight] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        kind, _, weight = (piece.strip() for piece in part.partition("="))
+    for assignment in filter(None, (assignment.strip() for assignment in text.split(","))):
+        kind, _, weight = (side.strip() for side in assignment.partition("="))
         try:
             weights[kind] = _weight(weight)
         except ValueError as error:
             raise ConfigurationInvalid(
-                f"'{part}' is no weight of a type: write --weights view=1,purchase=5, or steps by the event's value "
+                f"'{assignment}' is no weight of a type: write --weights view=1,purchase=5, or steps by the event's value "
                 "such as rating=3:1/4:3/5:5"
             ) from error
     return weights
@@ -42,7 +42,7 @@ def _weight(text: str) -> Weight:
     if ":" not in text:
         return _number(text)
     steps = tuple(WeightStep(*map(_number, step.split(":", 1))) for step in text.split("/"))
-    if any(before.at_least >= after.at_least for before, after in pairwise(steps)):
+    if any(step.at_least >= next_step.at_least for step, next_step in pairwise(steps)):
         raise ValueError(text)
     return steps
 
@@ -55,7 +55,7 @@ def _number(text: str) -> float:
 
 
 def describe(weights: Mapping[str, Weight]) -> str:
-    """The weights as ``parse_weights`` reads them."""
+    """The text that ``parse_weights`` reads as these weights."""
     return ",".join(f"{kind}={_weight_text(weight)}" for kind, weight in weights.items())
 
 

@@ -52,7 +52,7 @@ def recommend(
     require_data(settings_for(data, stack))
     settings = with_partitions_of_log(settings_for(data, stack))
     try:
-        msgspec.convert(user, parameters.Id)
+        msgspec.convert(user, parameters.ParameterId)
     except msgspec.ValidationError as error:
         raise typer.BadParameter("1 to 128 characters, none of them control characters", param_hint="USER") from error
     _remark_lag(settings)

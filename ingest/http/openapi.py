@@ -115,7 +115,7 @@ PATCH_ITEM: Final = _operation(
 DELETE_ITEM: Final = _operation("items", "Delete an item", _receipt(ItemReceipt))
 PUT_USER: Final = _operation(
     "users",
-    "Put a user's attributes; ages and places are coarsened before the log, names and addresses are left out",
+    "Put a user's attributes; ages and places are generalized before the log, names and addresses are left out",
     _receipt(UserReceipt),
     _body(_schema(UserFields), {"a user": _USER}),
 )

@@ -1,4 +1,4 @@
-"""What the write side of the API answers: results of events and upserts, receipts, and problem details."""
+"""The answers of the write API: results of events and upserts, receipts, and problem details."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 KEEP_ALIVE_SECONDS: Final = 75
-"""How long a server keeps an idle connection: longer than clients' pools do, so that they close it, not we."""
+"""Seconds that a server keeps an idle connection: longer than clients' pools, so that clients close it first."""
 
 
 class Problem(BaseModel):
-    """An error as RFC 9457 has it, with ``field`` and ``index`` where one is at fault."""
+    """An error in the form of RFC 9457, with ``field`` and ``index`` if one is at fault."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -24,7 +24,7 @@ class Problem(BaseModel):
 
 
 class Fault(BaseModel):
-    """Why one event or item of a request was not taken."""
+    """The reason why one event or item of a request was rejected."""
 
     type: str = Field(description="Names the kind of problem: urn:freshet:problem:<code>.")
     detail: str
@@ -33,7 +33,7 @@ class Fault(BaseModel):
 
 
 class EventResult(BaseModel):
-    """What became of one event."""
+    """The outcome of one event."""
 
     event_id: str | None = Field(description="The event's id, made by the collector where the client gave none.")
     status: Literal["accepted", "rejected"]
@@ -42,13 +42,13 @@ class EventResult(BaseModel):
 
 
 class EventsAnswer(BaseModel):
-    """What became of every event of a request, in its order."""
+    """The outcome of each event of a request, in its order."""
 
     results: list[EventResult]
 
 
 class ItemResult(BaseModel):
-    """What became of one item of a bulk request."""
+    """The outcome of one item of a bulk request."""
 
     item_id: str | None
     status: Literal["accepted", "rejected"]
@@ -57,7 +57,7 @@ class ItemResult(BaseModel):
 
 
 class ItemsAnswer(BaseModel):
-    """What became of every item of a bulk request, in its order."""
+    """The outcome of each item of a bulk request, in its order."""
 
     results: list[ItemResult]
 

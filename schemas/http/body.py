@@ -1,4 +1,4 @@
-"""Reading the body of a request within a bound."""
+"""Reads the body of a request up to a limit."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from schemas.http.problems import ProblemError
 
 
 async def read_body(chunks: AsyncIterable[bytes], limit: int, advice: str) -> bytes:
-    """Returns the whole body and reads no further than ``limit`` bytes; raises ProblemError (413) that says ``advice``."""
-    parts: list[bytes] = []
+    """Returns the body. If it has more than ``limit`` bytes, stops reading and raises ProblemError (413) with ``advice``."""
+    chunks_read: list[bytes] = []
     size = 0
     async for chunk in chunks:
         size += len(chunk)
         if size > limit:
             raise ProblemError(413, "too-large", advice)
-        parts.append(chunk)
-    return b"".join(parts)
+        chunks_read.append(chunk)
+    return b"".join(chunks_read)

@@ -1,4 +1,4 @@
-"""Cursors of pages: what an answer's ``next_cursor`` holds, and how it is read again."""
+"""Cursors of pages: writes and reads an answer's ``next_cursor``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Final
 from schemas.http.problems import ProblemError
 
 MAX_SHOWN: Final = 1_000
-"""Items on the pages before that a cursor can carry; there is no next page after them."""
+"""Most items of earlier pages that a cursor can hold. After them there is no next page."""
 _HASH_BYTES: Final = 4
 _LARGEST_PAGE: Final = 500
 
 
 def shown_before(cursor: str | None) -> bytes:
-    """Returns the hashes (CRC-32) of the items on the pages before; raises ProblemError."""
+    """Returns the hashes (CRC-32) of the items on earlier pages; raises ProblemError."""
     if cursor is None:
         return b""
     try:
@@ -28,14 +28,14 @@ def shown_before(cursor: str | None) -> bytes:
 
 
 def after_shown(shown: bytes) -> str | None:
-    """Returns the cursor of the page after these items; None where it would grow too long."""
+    """Returns the cursor of the page after these items; None if it would be too long."""
     if len(shown) > _HASH_BYTES * MAX_SHOWN:
         return None
     return base64.urlsafe_b64encode(shown).rstrip(b"=").decode()
 
 
 def offset_of(cursor: str | None) -> int:
-    """Returns the place in the catalogue at which a page begins; raises ProblemError."""
+    """Returns the position in the catalogue at which a page begins; raises ProblemError."""
     if cursor is None:
         return 0
     if not (cursor.startswith("o") and cursor[1:].isascii() and cursor[1:].isdigit() and len(cursor) < 12):
@@ -44,7 +44,7 @@ def offset_of(cursor: str | None) -> int:
 
 
 def at_offset(start: int) -> str:
-    """Returns the cursor of the catalogue's page that begins at this place."""
+    """Returns the cursor of the catalogue's page that begins at this position."""
     return f"o{start}"
 
 

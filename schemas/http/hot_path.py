@@ -1,4 +1,4 @@
-"""The hottest route of an HTTP process, answered before FastAPI looks for it: there and back costs more than the answer."""
+"""Serves the hottest route of an HTTP process without FastAPI, whose routing costs more than the answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class HotPathMiddleware:
-    """ASGI middleware: what ``takes`` says yes to is answered by the very endpoint that FastAPI would call."""
+    """ASGI middleware that calls ``endpoint`` for requests for which ``takes`` is True; FastAPI would call the same."""
 
     def __init__(
         self, app: ASGIApp, takes: Callable[[Scope], bool], endpoint: Callable[[Request], Awaitable[Response]]
@@ -18,7 +18,7 @@ class HotPathMiddleware:
         self._app, self._takes, self._endpoint = app, takes, endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or hand on what is not for this route."""
+        """Serves a request of the route, or passes another request on."""
         if self._takes(scope):
             response = await self._endpoint(Request(scope, receive))
             await response(scope, receive, send)

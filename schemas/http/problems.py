@@ -23,9 +23,9 @@ _SHOWN: Final = 160
 
 
 class ProblemError(Exception):
-    """A request that cannot be served: its status, a code for programs, a sentence for people, the field at fault.
+    """A request that cannot be served: its status, a code for programs, a sentence for people, and the field at fault.
 
-    ``members`` are added to the body, ``headers`` to the answer.
+    The response gets ``headers``, and its body gets ``members``.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class ProblemError(Exception):
 
 
 def as_response(problem: ProblemError) -> Response:
-    """The problem as an HTTP answer."""
+    """The problem as an HTTP response."""
     return Response(problem.body(), problem.status, problem.headers, MEDIA_TYPE)
 
 
@@ -68,6 +68,6 @@ def problem_type(code: str) -> str:
 
 
 def printable(text: str, limit: int = _SHOWN) -> str:
-    """Text that came from outside, shortened and fit for JSON: a lone surrogate cannot be written as UTF-8."""
+    """Text from outside, shortened and made valid UTF-8: a lone surrogate is replaced."""
     shortened = text if len(text) <= limit else f"{text[:limit]}…"
     return shortened.encode("utf-8", "replace").decode()

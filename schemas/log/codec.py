@@ -21,8 +21,8 @@ def encode_event(event: LoggedEvent) -> bytes:
 def decode_event(value: bytes, timestamp_ms: int | None = None) -> LoggedEvent:
     """Reads an event from the log; raises Undecodable if the bytes are not one.
 
-    ``timestamp_ms`` is when the log received it. An event whose time is much later was not validated by a collector.
-    In a decayed count it would outweigh all other events.
+    ``timestamp_ms`` is the time at which the log received it. An event whose own time is much later did not come through
+    a collector: it is refused, because it would outweigh all other events in a decayed count.
     """
     try:
         event = _EVENT_DECODER.decode(value)

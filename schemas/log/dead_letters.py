@@ -29,9 +29,9 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def identity(self) -> str:
-        """Equal for all letters of one refused record, and different for any other record."""
-        place = f"{self.topic}:{self.partition}:{self.offset}:".encode()
-        return blake2b(place + self.original(), digest_size=12).hexdigest()
+        """An id of the refused record: equal for all letters of one record, and different for other records."""
+        coordinates = f"{self.topic}:{self.partition}:{self.offset}:".encode()
+        return blake2b(coordinates + self.original(), digest_size=12).hexdigest()
 
     def original_key(self) -> bytes:
         """The refused record's key."""
@@ -39,7 +39,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True, tag="resolution"):
-    """The record on the dead-letter topic that a letter was replayed: its ``identity``, and its new place."""
+    """The record on the dead-letter topic that a letter was replayed: its ``identity``, and its new position."""
 
     identity: str
     topic: str

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 
 class Fence(NamedTuple):
-    """How far a signal's values follow one partition: the log's own id and the last offset applied.
+    """The position up to which a signal has applied one partition: the log's own id and the last applied offset.
 
-    ``offset`` is -1 where nothing has been applied yet.
+    ``offset`` is -1 before the first record is applied.
     """
 
     log_id: str

@@ -18,7 +18,7 @@ class OffsetToken(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``"17:4211"``; raises InvalidToken on any other form."""
+        """Reads ``"17:4211"``; raises InvalidToken for any other form."""
         partition, colon, offset = text.partition(":")
         digits = all(number.isascii() and number.isdigit() for number in (partition, offset))
         if not (colon and digits):
@@ -36,7 +36,7 @@ class LogEntry(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One record of the log; ``timestamp_ms`` is when the log received it."""
+    """One record of the log; ``timestamp_ms`` is the time at which the log received it."""
 
     topic: str
     partition: int

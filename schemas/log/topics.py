@@ -13,31 +13,31 @@ MODELS: Final = "models"
 ANSWERS: Final = "answers"
 
 FACTS: Final = (EVENTS, ITEMS, USERS)
-"""Topics that only the collector writes; everything else is derived from them."""
+"""Topics that only the collector writes. All other data is derived from them."""
 
 ALL: Final = (*FACTS, DEADLETTERS, MODELS, ANSWERS)
 
 DEFAULT_PARTITIONS: Final = 8
-"""Fixed for the life of a log; changing it is a replay into a new log."""
+"""Default number of partitions. It is fixed for the life of a log; a change needs a replay into a new log."""
 
 _M: Final = 0x5BD1E995
 _MASK: Final = 0xFFFFFFFF
 
 
 def topic_name(topic: str, prefix: str = "freshet.") -> str:
-    """The name of a topic on Kafka; several sites on one cluster differ by their prefix."""
+    """The name of a topic on Kafka. Sites on one cluster have different prefixes."""
     return f"{prefix}{topic}"
 
 
 def murmur2(data: bytes) -> int:
     """Kafka's 32-bit murmur2, unsigned (org.apache.kafka.common.utils.Utils.murmur2)."""
     h = 0x9747B28C ^ len(data)
-    whole = len(data) & ~3
-    for i in range(0, whole, 4):
+    aligned_length = len(data) & ~3
+    for i in range(0, aligned_length, 4):
         k = int.from_bytes(data[i : i + 4], "little") * _M & _MASK
         k = (k ^ (k >> 24)) * _M & _MASK
         h = (h * _M & _MASK) ^ k
-    if tail := data[whole:]:
+    if tail := data[aligned_length:]:
         h = (h ^ int.from_bytes(tail, "little")) * _M & _MASK
     h = (h ^ (h >> 13)) * _M & _MASK
     return h ^ (h >> 15)
@@ -45,5 +45,5 @@ def murmur2(data: bytes) -> int:
 
 @lru_cache(maxsize=65_536)
 def partition_of(key: bytes, partitions: int = DEFAULT_PARTITIONS) -> int:
-    """The partition Kafka's Java client would choose for this key, so that other producers agree."""
+    """The partition that Kafka's Java client would choose for this key, so that all producers choose the same."""
     return (murmur2(key) & 0x7FFFFFFF) % partitions

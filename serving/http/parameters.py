@@ -9,7 +9,7 @@ import msgspec
 from schemas.events import NO_CONTROL
 from schemas.statistics import MOST, Period
 
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=NO_CONTROL)]
+ParameterId = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=NO_CONTROL)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=500, description="How many items.")]
 MAX_SESSION_EVENTS: Final = 200
 MAX_SCORED: Final = 1_000
@@ -20,7 +20,9 @@ class ListParameters(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters that every list of recommendations takes."""
 
     count: Count = 20
-    category: Annotated[tuple[Id, ...], msgspec.Meta(max_length=64, description="Only items in any of these.")] = ()
+    category: Annotated[
+        tuple[ParameterId, ...], msgspec.Meta(max_length=64, description="Only items in any of these.")
+    ] = ()
     filter: Annotated[str, msgspec.Meta(description='Only items that fulfil it: genres has "RPG" and price < $max')] = (
         ""
     )
@@ -34,14 +36,16 @@ class RecommendationParameters(ListParameters, frozen=True, kw_only=True):
     """Parameters of ``GET /v1/users/{user_id}/recommendations``."""
 
     after: Annotated[str, msgspec.Meta(description="Offset token of an event that the answer must know.")] | None = None
-    anonymous_id: Annotated[Id, msgspec.Meta(description="The guest that this user was.")] | None = None
-    session_id: Annotated[Id, msgspec.Meta(description="The visit that is going on.")] | None = None
-    exclude: Annotated[tuple[Id, ...], msgspec.Meta(max_length=500, description="Items to leave out.")] = ()
+    anonymous_id: Annotated[ParameterId, msgspec.Meta(description="The guest that this user was.")] | None = None
+    session_id: Annotated[ParameterId, msgspec.Meta(description="The visit that is going on.")] | None = None
+    exclude: Annotated[tuple[ParameterId, ...], msgspec.Meta(max_length=500, description="Items to leave out.")] = ()
     diversity: Annotated[
         float, msgspec.Meta(ge=0, le=1, description="0: by score alone; 1: as unlike each other as can be.")
     ] = 0.0
     cursor: Annotated[str, msgspec.Meta(max_length=8_192, description="next_cursor of the page before.")] | None = None
-    include: Annotated[tuple[Id, ...], msgspec.Meta(max_length=1_000, description="Rank these items alone.")] = ()
+    include: Annotated[
+        tuple[ParameterId, ...], msgspec.Meta(max_length=1_000, description="Rank these items alone.")
+    ] = ()
     pin: Annotated[
         tuple[str, ...],
         msgspec.Meta(
@@ -64,14 +68,16 @@ class SessionParameters(RecommendationParameters, frozen=True, kw_only=True, for
 class RankParameters(RecommendationParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Body of ``POST /v1/users/{user_id}/rank``."""
 
-    item_ids: Annotated[tuple[Id, ...], msgspec.Meta(min_length=1, max_length=500, description="The list to order.")]
+    item_ids: Annotated[
+        tuple[ParameterId, ...], msgspec.Meta(min_length=1, max_length=500, description="The list to order.")
+    ]
     count: Count = 500
 
 
 class SimilarParameters(ListParameters, frozen=True, kw_only=True):
     """Parameters of ``GET /v1/items/{item_id}/similar``."""
 
-    user_id: Annotated[Id, msgspec.Meta(description="Leave out what this user has seen.")] | None = None
+    user_id: Annotated[ParameterId, msgspec.Meta(description="Leave out what this user has seen.")] | None = None
 
 
 class TogetherParameters(SimilarParameters, frozen=True, kw_only=True):
@@ -86,7 +92,7 @@ class TogetherParameters(SimilarParameters, frozen=True, kw_only=True):
 class ScoresParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Body of ``POST /v1/users/{user_id}/scores``."""
 
-    item_ids: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=MAX_SCORED)]
+    item_ids: Annotated[list[ParameterId], msgspec.Meta(min_length=1, max_length=MAX_SCORED)]
 
 
 class NoParameters(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +102,7 @@ class NoParameters(msgspec.Struct, frozen=True, kw_only=True):
 class UserItemParameters(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of calls about a user and an item."""
 
-    item_id: Annotated[Id, msgspec.Meta(description="The item in question.")]
+    item_id: Annotated[ParameterId, msgspec.Meta(description="The item in question.")]
 
 
 class SimilarUsersParameters(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ from schemas.http.cursors import shown_before
 from schemas.http.problems import ProblemError, printable
 from schemas.log.records import OffsetToken
 from serving.filtering.expressions import compiled
-from serving.http.parameters import Id, ListParameters, RecommendationParameters
+from serving.http.parameters import ListParameters, ParameterId, RecommendationParameters
 
 P = TypeVar("P", bound=msgspec.Struct)
 
@@ -103,7 +103,7 @@ async def body(kind: type[P], request: Request) -> P:
 def valid_id(text: str, field: str) -> str:
     """Returns an id from a path; raises ProblemError."""
     try:
-        return msgspec.convert(text, Id)
+        return msgspec.convert(text, ParameterId)
     except msgspec.ValidationError as error:
         detail = f"{field} must be 1 to 128 characters without control characters"
         raise ProblemError(400, "invalid", detail, field=field) from error

@@ -73,7 +73,7 @@ async def test_many_items_are_put_at_once_each_with_its_own_result(client, recor
     assert [record.key for record in records("items")] == [b"a"]
 
 
-async def test_a_users_attributes_reach_the_log_coarsened(client, records):
+async def test_a_users_attributes_reach_the_log_generalized(client, records):
     await client.put(
         "/v1/users/ann%2F7", json={"attributes": {"age": 34, "email": "a@b.c", "zip": "85711", "plan": "gold"}}
     )

@@ -135,7 +135,7 @@ def test_rows_that_are_not_valid_are_counted_and_named_also_over_a_resume(folder
     assert run_import(recognise(folder), parts, file).malformed == 3
 
 
-def test_users_are_coarsened(tmp_path, parts, file, memory_log):
+def test_users_are_generalized(tmp_path, parts, file, memory_log):
     (tmp_path / "u.user").write_text("1|24|M|technician|85711\n")
     for name in ("u.item", "u.data"):
         (tmp_path / name).write_text("")

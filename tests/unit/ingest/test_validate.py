@@ -120,7 +120,7 @@ def test_any_past_time_is_taken_and_five_minutes_ahead(take):
     assert take({**VIEW, "occurred_at": "2026-11-23T12:05:00Z"})
 
 
-def test_context_and_properties_are_coarsened(take):
+def test_context_and_properties_are_generalized(take):
     context = {"ip": "203.0.113.77", "lat": 59.33258, "postcode": "118 20", "country": "SE"}
     properties = {"email": "a@b.c", "name": "Summer sale"}
     event = decode_event(take({**VIEW, "context": context, "properties": properties}).entry.value)
@@ -171,7 +171,7 @@ def test_items_and_patches_are_held_to_the_same_fields(noon, fields, field):
         assert refused.value.field == field
 
 
-def test_a_users_attributes_are_coarsened_before_the_log(noon):
+def test_a_users_attributes_are_generalized_before_the_log(noon):
     attributes = {"age": 34, "email": "a@b.c", "home": {"zip_code": "85711"}, "plan": "gold"}
     upsert = decode_upsert(validate.put_user("ann", {"attributes": attributes}, noon, policy()).entry.value)
     assert upsert.fields == {"attributes": {"age_group": "25-34", "home": {"postcode_area": "857"}, "plan": "gold"}}
