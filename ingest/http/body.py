@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from fastapi import Request
 
+from ingest.http.turns import in_turns
 from ingest.validation.jsontext import Broken, containers, json_kind, parse
 from schemas.events import MAX_BODY_BYTES, MAX_EVENTS
 from schemas.http.body import read_body
 from schemas.http.problems import ProblemError, printable
-from schemas.http.turns import in_turns
 
 JSON: Final = "application/json"
 MERGE_PATCH: Final = "application/merge-patch+json"

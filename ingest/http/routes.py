@@ -20,11 +20,11 @@ from ingest import metrics
 from ingest.http import openapi
 from ingest.http.body import MERGE_PATCH, read_object, read_objects
 from ingest.http.limits import RateLimiter
+from ingest.http.turns import in_turns
 from ingest.validation import validate
 from ingest.validation.validate import Accepted, Policy, Rejection
 from schemas.errors import LogUnavailable
 from schemas.http.problems import ProblemError, as_response, problem_type
-from schemas.http.turns import in_turns
 from schemas.log import topics
 from schemas.log.records import OffsetToken
 from schemas.ports import Appended, Clock, LogWriter

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from itertools import count
 
-from schemas.http.turns import in_turns
+from ingest.http.turns import in_turns
 
 
 async def test_long_work_gives_other_tasks_their_turn():
