@@ -129,7 +129,7 @@ def limits() -> list[str]:
         ("`occurred_at` ahead of the collector's clock", f"{events.MAX_AHEAD.seconds // 60} minutes"),
         ("Earliest `occurred_at`", f"{events.EARLIEST:%Y-%m-%d}"),
         ("Interactions remembered of a user", f"{users.RECENT:,} newest"),
-        ("Beyond those, of each type except views, clicks and dwells", f"{users.KEPT:,} newest"),
+        ("Beyond those, of each type except views, clicks and dwells", f"{users.OLDER:,} newest"),
         ("Items remembered as seen by name", f"{users.SEEN:,} most recent"),
         (
             "Items remembered as seen beyond those, by a Bloom filter",

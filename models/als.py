@@ -34,8 +34,8 @@ class Als:
 
     ``user_factors`` (U, d) and ``item_factors`` (I, d) float32. A user with n interactions is regularized by
     λ = ``regularization`` + n · ``per_interaction``. ``implicit`` uses only the first, Spark MLlib only the second,
-    Rendle et al. ("Revisiting the Performance of iALS", RecSys 2022) both. An item has ``item_regularization`` in
-    place of the first.
+    Rendle et al. ("Revisiting the Performance of iALS", RecSys 2022) both. An item has ``item_regularization``
+    instead of the first.
     """
 
     kind: ClassVar[str] = "als"

@@ -34,17 +34,17 @@ class Blend(Combined):
         scores = np.zeros((len(histories.user_ids), len(self.item_ids)), dtype=np.float32)
         for component, weight in zip(self.components, self.weights, strict=True):
             if weight:
-                of_one = standard(component.model.score_histories(histories))
-                of_one *= weight
-                scores += of_one
+                component_scores = standard(component.model.score_histories(histories))
+                component_scores *= weight
+                scores += component_scores
         return scores
 
     def similar(self, item_id: str, count: int) -> ScoredList:
         """Returns the similar items by the component with the largest weight that has them. Empty if none has."""
         for index in np.argsort(-self.weights, kind="stable").tolist():
-            of_one: Any = self.components[index].model
-            if hasattr(of_one, "similar"):
-                similar_items: ScoredList = of_one.similar(item_id, count)
+            model: Any = self.components[index].model
+            if hasattr(model, "similar"):
+                similar_items: ScoredList = model.similar(item_id, count)
                 return similar_items
         return ScoredList()
 

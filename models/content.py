@@ -1,8 +1,8 @@
 """Content vectors: items as vectors of weighted terms, and a user's taste as the mean of their items' vectors.
 
 Salton, Buckley, "Term-weighting Approaches in Automatic Text Retrieval", 1988 (TF-IDF, lengths of one, cosine); Pazzani,
-Billsus, "Content-Based Recommendation Systems", 2007. Terms are extracted here, so that serving can place a new item
-without a training.
+Billsus, "Content-Based Recommendation Systems", 2007. Terms are extracted here, so that serving can compute the
+vector of a new item without a training.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ class Content:
         columns = np.array(list(counts), dtype=np.intp)
         vector = np.zeros(len(self.terms), dtype=np.float32)
         vector[columns] = weighed(np.array(list(counts.values())), self.rarities[columns])
-        placed: Floats = vector / np.float32(np.linalg.norm(vector) or 1)
-        return placed
+        normalized: Floats = vector / np.float32(np.linalg.norm(vector) or 1)
+        return normalized
 
     def score(self, vector: Floats) -> Floats:
         """Returns every item's inner product with a taste or item vector (T,), shape (I,)."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models.structures.arrays import Floats, Ints, are_rows, frozen, pack, pack_ids, unpack, unpack_ids
 from models.structures.lists import ScoredList
 from models.structures.recommender import Histories
-from models.structures.sparse import places
+from models.structures.sparse import row_positions
 from schemas.errors import Undecodable
 
 _AT_ONCE: Final = 1_000_000
@@ -72,8 +72,8 @@ class Ease:
         if i is None:
             return ScoredList()
         row = slice(self.indptr[i], self.indptr[i + 1])
-        speaking = np.where((self.values[row] > 0) & (self.indices[row] != i), self.values[row], np.float32(-np.inf))
-        return ScoredList.best([self.item_ids[j] for j in self.indices[row].tolist()], speaking, count)
+        positive = np.where((self.values[row] > 0) & (self.indices[row] != i), self.values[row], np.float32(-np.inf))
+        return ScoredList.best([self.item_ids[j] for j in self.indices[row].tolist()], positive, count)
 
     def score(self, profile: Mapping[str, float]) -> Floats:
         """Returns every item's score, shape (I,): profile weights times the rows of the items. Unknown items are ignored."""
@@ -109,7 +109,7 @@ class Ease:
             whole: Floats = weights @ self.whole[items]
             return whole
         lengths = self._lengths[items]
-        entries = places(self.indptr[items], lengths)
+        entries = row_positions(self.indptr[items], lengths)
         shares = self.values[entries] * weights.repeat(lengths)
         return np.bincount(self.indices[entries], shares, len(self.item_ids)).astype(np.float32)
 
@@ -137,7 +137,7 @@ class Ease:
             profiles[people, items] = weights
             return profiles @ self.whole
         lengths = self._lengths[items]
-        entries = places(self.indptr[items], lengths)
+        entries = row_positions(self.indptr[items], lengths)
         columns = self.indices[entries] + np.repeat(people * count, lengths)
         shares = self.values[entries] * np.repeat(weights, lengths)
         scores: Floats = np.bincount(columns, weights=shares, minlength=rows * count).astype(np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.structures.arrays import Doubles, Floats, Ints
-from models.structures.sparse import places
+from models.structures.sparse import row_positions
 
 _DAY: Final = 86_400.0
 
@@ -30,7 +30,7 @@ class ItemFeatures(NamedTuple):
         """Returns the number of categories of each item, and the categories, one item after the other."""
         begins = self.category_starts[items]
         lengths = self.category_starts[items + 1] - begins
-        categories: Ints = self.categories[places(begins, lengths)]
+        categories: Ints = self.categories[row_positions(begins, lengths)]
         return lengths, categories
 
 
@@ -45,8 +45,14 @@ class RankingQuery(NamedTuple):
 
 def names(components: Sequence[str]) -> tuple[str, ...]:
     """Returns the names of the F features, in order."""
-    of_each = (f"{name}: {what}" for name in components for what in ("standard score", "log rank"))
-    return (*of_each, "log popularity", "log days since the first interaction", "log history", "shared categories")
+    of_components = (f"{name}: {figure}" for name in components for figure in ("standard score", "log rank"))
+    return (
+        *of_components,
+        "log popularity",
+        "log days since the first interaction",
+        "log history",
+        "shared categories",
+    )
 
 
 def standard_scores(rows: Doubles, components: int) -> Doubles:

@@ -94,8 +94,8 @@ def standards_of(components: Sequence[Component], histories: Histories) -> Float
 
 def ranking_query_of(histories: Histories, row: int) -> RankingQuery:
     """Returns the history of this row, at the time of its newest interaction."""
-    place = slice(histories.indptr[row], histories.indptr[row + 1])
-    return RankingQuery(histories.items[place], float(histories.times[place].max(initial=0.0)))
+    entries = slice(histories.indptr[row], histories.indptr[row + 1])
+    return RankingQuery(histories.items[entries], float(histories.times[entries].max(initial=0.0)))
 
 
 def candidates(standards: Floats, history: Ints, depth: int) -> Ints:

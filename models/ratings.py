@@ -45,8 +45,8 @@ class Ratings:
         An item without ratings counts as an average one.
         """
         deviations = np.array(list(own.values()), np.float64) - self._expected(list(own))
-        person = deviations.sum() / (len(own) + self.damping)
-        predicted: Floats = np.clip(self._expected(item_ids) + person, self.lowest, self.highest).astype(np.float32)
+        user_bias = deviations.sum() / (len(own) + self.damping)
+        predicted: Floats = np.clip(self._expected(item_ids) + user_bias, self.lowest, self.highest).astype(np.float32)
         return predicted
 
     def _expected(self, item_ids: Sequence[str]) -> Floats:

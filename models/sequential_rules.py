@@ -1,4 +1,4 @@
-"""Sequential rules: the N most frequent followers of each item, and scores of a user's newest items by them.
+"""Sequential rules: the N most frequent followers of each item. They score the items after a user's newest items.
 
 Kamehkhosh, Jannach and Ludewig, "A Comparison of Frequent Pattern Techniques and a Deep Learning Method for
 Session-Based Recommendation", RecTemp 2017 (sequential rules). Rows are as in ``Neighbours``, but directed.
@@ -19,12 +19,12 @@ from models.structures.recommender import Histories
 
 @dataclass(frozen=True, eq=False)
 class SequentialRules(Neighbours):
-    """``Neighbours`` that are followers. ``scores`` are shares of the weight of all followers."""
+    """``Neighbours`` whose rows are followers: the items after an item. ``scores`` are shares of all followers' weight."""
 
     kind: ClassVar[str] = "followers"
 
     age: float = 1.0
-    """The item n places before the newest of a history counts exp(-n / age)."""
+    """The item n positions before the newest of a history counts exp(-n / age)."""
     same: float = 0.0
     """Score of the item itself, relative to 1 for its best follower."""
 

@@ -16,21 +16,19 @@ from typing import Any, ClassVar, Final, NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.structures.arrays import Doubles, Floats, Ints, are_rows, frozen, pack, pack_ids, unpack, unpack_ids
+from models.structures.arrays import Doubles, Floats, Ints, Longs, are_rows, frozen, pack, pack_ids, unpack, unpack_ids
 from models.structures.lists import ScoredList
 from models.structures.recommender import Histories
-from models.structures.sparse import changes, places
+from models.structures.sparse import changes, row_positions
 from schemas.errors import ConfigurationInvalid, Undecodable
 
 _FAR: Final = 64
 """Maximum distance from the shared item; farther items vote equally."""
-_PLACE_BITS: Final = 8
+_POSITION_BITS: Final = 8
 _ENTRY_BITS: Final = 32
 """Enough to number the items of all neighbours."""
-LONGEST_QUERY: Final = 2**_PLACE_BITS
+LONGEST_QUERY: Final = 2**_POSITION_BITS
 """Maximum number of items of a current session that count."""
-
-Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +42,11 @@ class Voting:
     last: int = 10
     """Number of newest items of the current session that count."""
     age: float = 1.0
-    """An item n places before the newest counts exp(-n / age)."""
+    """An item n positions before the newest counts exp(-n / age)."""
     reach: float = 5.0
-    """In a neighbour, an item n places after the newest shared one has exp(-(n - 1) / reach) of its vote."""
+    """In a neighbour, an item n positions after the newest shared one has exp(-(n - 1) / reach) of its vote."""
     before: float = 0.6
-    """An item n places before the newest shared one has this share of the vote of one n places after it."""
+    """An item n positions before the newest shared one has this share of the vote of one n positions after it."""
     same: float = 4.0
     """The share of the vote that the shared item itself has."""
     rarity: float = 2.0
@@ -68,7 +66,7 @@ class Voting:
 
 
 class Query(NamedTuple):
-    """A current session: L distinct items, each at its latest place, oldest first, and their weights."""
+    """A current session: L distinct items, each at its latest position, oldest first, and their weights."""
 
     items: Ints
     """(L,) positions among the indexes' items, L at most LONGEST_QUERY."""
@@ -86,24 +84,28 @@ class Votes(NamedTuple):
 class Loops(Protocol):
     """The inner loops of voting: NumPy here, compiled code in serving."""
 
-    def grouped(self, held: Ints, lengths: Places, weights: Doubles) -> tuple[Places, Doubles, Places]:
-        """The distinct sessions (n,), in any order, among those that hold each of L items, ``lengths`` (L,) of ``held`` (E,).
+    def grouped(self, held: Ints, lengths: Longs, weights: Doubles) -> tuple[Longs, Doubles, Longs]:
+        """Groups the postings of a query's items by session.
 
-        With each the sum of its items' ``weights`` (L,), and the place of the last of them.
+        ``held`` (E,) lists the sessions of each of L items, one item after the other, ``lengths`` (L,) of them each. Returns
+        the n distinct sessions in any order. For each, it returns the sum of the ``weights`` (L,) of its items, and the
+        query position of the last of them.
         """
 
     def tallied(
-        self, items: Ints, lengths: Places, shared: Ints, votes: Doubles, shares: Doubles
+        self, items: Ints, lengths: Longs, shared: Ints, votes: Doubles, shares: Doubles
     ) -> tuple[Ints, Doubles]:
-        """The distinct items (n,), in any order, that neighbours hold, ``lengths`` (N,) of ``items`` (E,), and their votes.
+        """Sums the votes of N neighbours by item.
 
-        Of a neighbour's vote (N,) each item has the one of ``shares``, whose middle is the shared item's (N,), by its signed
-        distance from that. Items below 0 are left out.
+        ``items`` (E,) lists the items of each neighbour, one neighbour after the other, ``lengths`` (N,) of them each. An item
+        gets a share of its neighbour's vote, ``votes`` (N,). The share depends on its signed distance from the neighbour's
+        shared item, ``shared`` (N,): distance 0 is the middle of ``shares``. Items below 0 are left out. Returns the n
+        distinct items in any order, and their votes.
         """
 
 
 class Sessions(Protocol):
-    """Past sessions by number. Each has distinct items, ordered by their latest places."""
+    """Past sessions by number. Each has distinct items, ordered by their latest positions."""
 
     def __len__(self) -> int:
         """Returns the number of sessions S."""
@@ -114,38 +116,38 @@ class Sessions(Protocol):
     def holding(self, item: int) -> Ints:
         """Returns the numbers of sessions with this item: at least the newest m, in any order."""
 
-    def times_of(self, numbers: Places) -> Doubles:
+    def times_of(self, numbers: Longs) -> Doubles:
         """Returns the end times of these sessions in seconds since 1970, shape as ``numbers``."""
 
-    def newest(self, numbers: Places, most: int) -> Places:
-        """Returns the places in ``numbers`` of the last ended sessions, at most ``most``, the newest last.
+    def newest(self, numbers: Longs, most: int) -> Longs:
+        """Returns the positions in ``numbers`` of the last ended sessions, at most ``most``, the newest last.
 
         Sessions with equal end times have the same order in every process.
         """
 
-    def items_of(self, numbers: Places) -> tuple[Places, Ints]:
+    def items_of(self, numbers: Longs) -> tuple[Longs, Ints]:
         """Returns the number of items of each session, and the items, one session after the other."""
 
 
 class _Shared(NamedTuple):
     """Sessions that share an item with a query; all arrays have one shape."""
 
-    numbers: Places
+    numbers: Longs
     times: Doubles
     similarities: Doubles
-    newest: Places
+    newest: Longs
     """Place in the query of the newest shared item."""
-    of: Places
+    of: Longs
     """Number of the index that has the session."""
 
-    def take(self, places: Places) -> _Shared:
-        """Returns the sessions of these places, in this order."""
-        parts: Any = (part[places] for part in self)
+    def take(self, positions: Longs) -> _Shared:
+        """Returns the sessions of these positions, in this order."""
+        parts: Any = (part[positions] for part in self)
         return _Shared(*parts)
 
 
 def query_of(items: Ints, voting: Voting) -> Query:
-    """Returns the query of a session, given oldest first. A repeated item stands at its latest place."""
+    """Returns the query of a session, given oldest first. A repeated item stands at its latest position."""
     newest_first = dict.fromkeys(items[::-1].tolist())
     chosen = np.array(list(newest_first)[: voting.last][::-1], dtype=np.int32)
     return Query(chosen, faded(voting.age, chosen.size))
@@ -154,29 +156,29 @@ def query_of(items: Ints, voting: Voting) -> Query:
 class NumpyLoops:
     """The loops as numpy operations over whole arrays."""
 
-    def grouped(self, held: Ints, lengths: Places, weights: Doubles) -> tuple[Places, Doubles, Places]:
+    def grouped(self, held: Ints, lengths: Longs, weights: Doubles) -> tuple[Longs, Doubles, Longs]:
         """See ``Loops``."""
-        # One integer sort of session and place groups the sessions, the newest shared item last.
-        key = (held.astype(np.int64) << _PLACE_BITS) | np.arange(lengths.size).repeat(lengths)
+        # One integer sort of session and position groups the sessions, the newest shared item last.
+        key = (held.astype(np.int64) << _POSITION_BITS) | np.arange(lengths.size).repeat(lengths)
         key.sort()
-        numbers, at_place = key >> _PLACE_BITS, key & (LONGEST_QUERY - 1)
+        numbers, query_positions = key >> _POSITION_BITS, key & (LONGEST_QUERY - 1)
         begins = changes(numbers).nonzero()[0]
-        similarities = np.add.reduceat(weights[at_place], begins)
-        return numbers[begins], similarities, at_place[np.append(begins[1:], key.size) - 1]
+        similarities = np.add.reduceat(weights[query_positions], begins)
+        return numbers[begins], similarities, query_positions[np.append(begins[1:], key.size) - 1]
 
     def tallied(
-        self, items: Ints, lengths: Places, shared: Ints, votes: Doubles, shares: Doubles
+        self, items: Ints, lengths: Longs, shared: Ints, votes: Doubles, shares: Doubles
     ) -> tuple[Ints, Doubles]:
         """See ``Loops``."""
-        place, far = np.arange(items.size), shares.size // 2
-        # Items of a session are distinct, so each neighbour has its newest shared item at one place.
-        shared_places = (items == shared.repeat(lengths)).nonzero()[0]
-        distance = (place - shared_places.repeat(lengths)).clip(-far, far)
+        position, far = np.arange(items.size), shares.size // 2
+        # Items of a session are distinct, so each neighbour has its newest shared item at one position.
+        shared_positions = (items == shared.repeat(lengths)).nonzero()[0]
+        distance = (position - shared_positions.repeat(lengths)).clip(-far, far)
         parts = votes.repeat(lengths) * shares[distance + far]
         known = items >= 0
         if not known.any():
             return items[:0], parts[:0]
-        # An integer sort of item and place is faster than an argsort.
+        # An integer sort of item and position is faster than an argsort.
         keys = (items[known].astype(np.int64) << _ENTRY_BITS) | known.nonzero()[0]
         keys.sort()
         entries = keys & (2**_ENTRY_BITS - 1)
@@ -232,15 +234,15 @@ def _shared(index: Sessions, number: int, query: Query, sample: int, loops: Loop
 
 def _nearest(shared_sessions: Sequence[_Shared], voting: Voting) -> _Shared:
     """Returns the most similar of the newest sessions over all indexes, best first, ties by newest."""
-    every = (
+    all_shared = (
         _Shared(*(np.concatenate(part) for part in zip(*shared_sessions, strict=True)))
         if len(shared_sessions) > 1
         else shared_sessions[0]
     )
-    newest_first = np.argsort(every.times, kind="stable")[: -voting.sample - 1 : -1]
-    similarities = every.similarities[newest_first]
+    newest_first = np.argsort(all_shared.times, kind="stable")[: -voting.sample - 1 : -1]
+    similarities = all_shared.similarities[newest_first]
     best = newest_first[np.argsort(-similarities, kind="stable")[: voting.neighbours]]
-    return every.take(best)
+    return all_shared.take(best)
 
 
 @cache
@@ -252,7 +254,7 @@ def _shares(voting: Voting) -> Doubles:
 
 @cache
 def faded(age: float, length: int) -> Floats:
-    """Returns weights of a session's items, oldest first: exp(-n / age) for the item n places before the newest."""
+    """Returns weights of a session's items, oldest first: exp(-n / age) for the item n positions before the newest."""
     weights = np.exp(-np.arange(length)[::-1] / age).astype(np.float32)
     weights.flags.writeable = False
     return weights
@@ -262,7 +264,7 @@ def faded(age: float, length: int) -> Floats:
 class SessionKnn:
     """An index of S sessions over I items, sessions numbered from the oldest to the newest.
 
-    Session s has the distinct items ``items[indptr[s]:indptr[s + 1]]``, ordered by their latest places, and ended at
+    Session s has the distinct items ``items[indptr[s]:indptr[s + 1]]``, ordered by their latest positions, and ended at
     ``times[s]`` (seconds since 1970). Item i is in the sessions ``postings[starts[i]:starts[i + 1]]``, newest first,
     at most ``voting.sample`` of them.
     """
@@ -296,13 +298,13 @@ class SessionKnn:
     def of(
         cls, item_ids: tuple[str, ...], indptr: NDArray[np.int64], items: Ints, times: Doubles, voting: Voting
     ) -> Self:
-        """Returns the index of sessions, given oldest first, each with distinct items ordered by their latest places."""
+        """Returns the index of sessions, given oldest first, each with distinct items ordered by their latest positions."""
         session = np.repeat(np.arange(times.size), np.diff(indptr))
         order = np.lexsort((-session, items))
         counts = np.bincount(items, minlength=len(item_ids))
-        place = np.arange(items.size) - np.repeat(np.cumsum(counts) - counts, counts)
+        position = np.arange(items.size) - np.repeat(np.cumsum(counts) - counts, counts)
         starts = np.concatenate(([0], np.cumsum(np.minimum(counts, voting.sample))))
-        postings = session[order][place < voting.sample]
+        postings = session[order][position < voting.sample]
         return cls(item_ids, indptr, items, times, starts, postings.astype(np.int32), voting)
 
     @cached_property
@@ -330,19 +332,19 @@ class SessionKnn:
             return self.postings[:0]
         return self.postings[self.starts[item] : self.starts[item + 1]]
 
-    def times_of(self, numbers: Places) -> Doubles:
+    def times_of(self, numbers: Longs) -> Doubles:
         """See ``Sessions``."""
         return self.times[numbers]
 
-    def newest(self, numbers: Places, most: int) -> Places:
+    def newest(self, numbers: Longs, most: int) -> Longs:
         """See ``Sessions``. Numbers ascend with time."""
         return np.argsort(numbers)[-most:]
 
-    def items_of(self, numbers: Places) -> tuple[Places, Ints]:
+    def items_of(self, numbers: Longs) -> tuple[Longs, Ints]:
         """See ``Sessions``."""
         begins = self.indptr[numbers]
         lengths = self.indptr[numbers + 1] - begins
-        return lengths, self.items[places(begins, lengths)]
+        return lengths, self.items[row_positions(begins, lengths)]
 
     def score_histories(self, histories: Histories) -> Floats:
         """Returns every item's score for each person, shape (n, I), from the newest items of the history alone."""
@@ -405,15 +407,15 @@ class Renumbered:
     def _inner(self, item: int) -> int:
         return int(self.inner[item]) if item < self.inner.size else -1
 
-    def times_of(self, numbers: Places) -> Doubles:
+    def times_of(self, numbers: Longs) -> Doubles:
         """See ``Sessions``."""
         return self.sessions.times_of(numbers)
 
-    def newest(self, numbers: Places, most: int) -> Places:
+    def newest(self, numbers: Longs, most: int) -> Longs:
         """See ``Sessions``."""
         return self.sessions.newest(numbers, most)
 
-    def items_of(self, numbers: Places) -> tuple[Places, Ints]:
+    def items_of(self, numbers: Longs) -> tuple[Longs, Ints]:
         """See ``Sessions``."""
         lengths, items = self.sessions.items_of(numbers)
         outer: Ints = self.outer[items]

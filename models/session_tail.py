@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.session_knn import Places, Sessions
-from models.structures.arrays import Doubles, Ints
-from models.structures.sparse import places
+from models.session_knn import Sessions
+from models.structures.arrays import Doubles, Ints, Longs
+from models.structures.sparse import row_positions
 from schemas.errors import ConfigurationInvalid
 
 
@@ -35,12 +35,12 @@ class SessionTail:
         self._free = list(range(capacity, -1, -1))
         self._times = np.zeros(capacity + 1)
         self._names = np.zeros(capacity + 1, dtype=np.uint64)
-        # One row for each session, as wide as the longest one, so that reading many sessions is one gather.
+        # One row for each session, as wide as the longest one, so that many sessions are read by one index operation.
         self._items: Ints = np.empty((capacity + 1, 8), dtype=np.int32)
         self._lengths = np.zeros(capacity + 1, dtype=np.int64)
         self._postings: dict[int, array[int]] = {}
-        self._places: list[dict[int, int]] = [{} for _ in range(capacity + 1)]
-        """By session, its place in the postings of each of its items."""
+        self._posting_positions: list[dict[int, int]] = [{} for _ in range(capacity + 1)]
+        """By number of a session: by item, the position of the session in the item's postings."""
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -79,17 +79,17 @@ class SessionTail:
 
     def holds(self, number: int, item: int) -> bool:
         """True if the session has this item."""
-        return item in self._places[number]
+        return item in self._posting_positions[number]
 
     def holding(self, item: int) -> Ints:
         """See ``Sessions``."""
         return np.array(self._postings.get(item, ()), dtype=np.int32)
 
-    def times_of(self, numbers: Places) -> Doubles:
+    def times_of(self, numbers: Longs) -> Doubles:
         """See ``Sessions``."""
         return self._times[numbers]
 
-    def newest(self, numbers: Places, most: int) -> Places:
+    def newest(self, numbers: Longs, most: int) -> Longs:
         """See ``Sessions``."""
         times = self._times[numbers]
         first = np.partition(times, -most)[-most] if most < times.size else -np.inf
@@ -97,10 +97,10 @@ class SessionTail:
         newest_last = np.lexsort((self._names[numbers[late]], times[late]))
         return late[newest_last[-most:]]
 
-    def items_of(self, numbers: Places) -> tuple[Places, Ints]:
+    def items_of(self, numbers: Longs) -> tuple[Longs, Ints]:
         """See ``Sessions``."""
         lengths = self._lengths[numbers]
-        return lengths, self._items.ravel()[places(numbers * self._items.shape[1], lengths)]
+        return lengths, self._items.ravel()[row_positions(numbers * self._items.shape[1], lengths)]
 
     def _keep(self, number: int, items: Sequence[int]) -> None:
         """Stores a session's items, and widens the rows if needed."""
@@ -133,7 +133,7 @@ class SessionTail:
 
     def _post(self, number: int, items: Sequence[int]) -> None:
         """Updates postings so that exactly these items have the session."""
-        held = self._places[number]
+        held = self._posting_positions[number]
         for item in held.keys() - set(items):
             self._unpost(item, number)
         for item in items:
@@ -143,12 +143,12 @@ class SessionTail:
                 postings.append(number)
 
     def _unpost(self, item: int, number: int) -> None:
-        """Removes the session from an item's postings. The last posting takes its place."""
-        postings, place = self._postings[item], self._places[number].pop(item)
+        """Removes the session from an item's postings. The last posting moves to its position."""
+        postings, position = self._postings[item], self._posting_positions[number].pop(item)
         last = postings.pop()
         if last != number:
-            postings[place] = last
-            self._places[last][item] = place
+            postings[position] = last
+            self._posting_positions[last][item] = position
         if not postings:
             del self._postings[item]
 
@@ -171,11 +171,11 @@ class _Others:
         others: Ints = numbers[numbers != self.number]
         return others
 
-    def times_of(self, numbers: Places) -> Doubles:
+    def times_of(self, numbers: Longs) -> Doubles:
         return self.tail.times_of(numbers)
 
-    def newest(self, numbers: Places, most: int) -> Places:
+    def newest(self, numbers: Longs, most: int) -> Longs:
         return self.tail.newest(numbers, most)
 
-    def items_of(self, numbers: Places) -> tuple[Places, Ints]:
+    def items_of(self, numbers: Longs) -> tuple[Longs, Ints]:
         return self.tail.items_of(numbers)

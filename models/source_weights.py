@@ -1,8 +1,8 @@
-"""Weights of candidate sources in the blend, by the number of a user's interactions.
+"""Source weights: the weights of candidate sources in the blend, by the number of a user's interactions.
 
-A source gives each of its candidates a score from 0 to 1. Its contribution is a weighted sum of four curves over
-this score. Learning finds a monotone function of the score (a generalised additive model, Hastie
-and Tibshirani 1986). Learned by ``offline/training/blending/source_weights.py`` from the items that people chose.
+A source gives each of its candidates a score from 0 to 1. Its contribution to the blend is a weighted sum of four curves
+over this score. So a learned contribution is a monotone function of the score (a generalised additive model, Hastie and
+Tibshirani 1986). ``offline/training/blending/source_weights.py`` learns the weights from the items that users chose.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Revisits(IntEnum):
 
 
 class SourceWeight(NamedTuple):
-    """Factors of the curves over a source's scores, not negative."""
+    """The weight of one source: a factor for each curve over its scores, not negative."""
 
     linear: float
     root: float = 0.0
@@ -79,7 +79,7 @@ class SourceWeights:
     edges: Ints
     weights: Floats
     revisits: Revisits = Revisits.NONE
-    """Which items of a session people of this site often revisit."""
+    """Items of a session that users of this site often revisit."""
 
     def __post_init__(self) -> None:
         shape = (len(self.edges) + 1, len(self.sources), CURVES)

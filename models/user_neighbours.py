@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.structures.arrays import Floats, Ints, are_rows, best, frozen, pack, pack_ids, unpack, unpack_ids
 from models.structures.recommender import Histories
-from models.structures.sparse import places, transposed
+from models.structures.sparse import row_positions, transposed
 from schemas.errors import Undecodable
 
 
@@ -58,7 +58,7 @@ class UserNeighbours:
         return {item_id: i for i, item_id in enumerate(self.item_ids)}
 
     @cached_property
-    def _takers(self) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    def _users_of_items(self) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
         """The users of each item, as rows."""
         indptr, people, _ = transposed(self.indptr, self.indices, len(self.item_ids))
         return indptr, people
@@ -91,20 +91,20 @@ class UserNeighbours:
         return scores
 
     def _nearest(self, items: NDArray[Any], weights: Floats) -> Nearest:
-        indptr, people = self._takers
-        takes = indptr[items + 1] - indptr[items]
-        shares = np.repeat(weights * self.rarities[items] ** 2, takes)
-        common = np.bincount(people[places(indptr[items], takes)], weights=shares, minlength=self.lengths.size)
+        indptr, people = self._users_of_items
+        counts = indptr[items + 1] - indptr[items]
+        shares = np.repeat(weights * self.rarities[items] ** 2, counts)
+        common = np.bincount(people[row_positions(indptr[items], counts)], weights=shares, minlength=self.lengths.size)
         length = np.linalg.norm(weights * self.rarities[items])
-        alike = np.where(common > 0, common / (length * self.lengths + self.shrinkage + np.finfo(float).tiny), -np.inf)
-        similarities = alike.astype(np.float32)
+        norms = length * self.lengths + self.shrinkage + np.finfo(float).tiny
+        similarities = np.where(common > 0, common / norms, -np.inf).astype(np.float32)
         chosen = best(similarities, self.width)
         return Nearest(chosen, similarities[chosen])
 
     def _summed(self, nearest: Nearest) -> Floats:
         begins = self.indptr[nearest.people]
-        took = self.indptr[nearest.people + 1] - begins
-        items, shares = self.indices[places(begins, took)], np.repeat(nearest.similarities, took)
+        counts = self.indptr[nearest.people + 1] - begins
+        items, shares = self.indices[row_positions(begins, counts)], np.repeat(nearest.similarities, counts)
         return np.bincount(items, weights=shares, minlength=len(self.item_ids)).astype(np.float32)
 
     def save(self) -> bytes:

@@ -33,11 +33,11 @@ class OfflineSettings(SharedSettings, BaseSettings):
     models_limit: int = Field(default=5_000_000, ge=0)
     """Limit of interactions up to which the algorithms of ``FRESHET_MODELS`` are trained."""
     parameters: dict[str, dict[str, Any]] = {}
-    """Parameters of algorithms as JSON, by name of the algorithm. `freshet evaluate tune` prints them."""
+    """Parameters of algorithms as JSON, by name of the algorithm, as `freshet evaluate tune` finds them."""
     weigh_events: int = Field(default=20_000, ge=0)
     """Number of newest interactions that are replayed to learn the source weights. 0 keeps the configured weights."""
     factorization: Literal["ials", "als"] = "ials"
-    """Algorithm that produces the factors if ``FRESHET_ALGORITHM`` does not: ``ials`` is our exact solver, ``als`` the library implicit."""
+    """Algorithm that produces the factors if ``FRESHET_ALGORITHM`` does not: ``ials`` is Freshet's exact solver, ``als`` the library implicit."""
     factors: int = Field(default=64, ge=1, le=1_024)
     """Dimensions of the factors."""
     sql_memory: str = "3GB"
@@ -78,7 +78,7 @@ class OfflineSettings(SharedSettings, BaseSettings):
     schedule_new: int = Field(default=10_000, ge=1)
     """The schedule trains in full after this number of new events."""
     schedule_share: float = Field(default=0.1, gt=0)
-    """The schedule trains in full after new events of this share of those in the last full training."""
+    """The schedule trains in full when new events reach this share of the events of the last full training."""
     schedule_age_hours: float = Field(default=24.0, gt=0)
     """The schedule trains in full after this time since the last full training, if there are new events."""
     schedule_incremental_minutes: float = Field(default=5.0, gt=0)

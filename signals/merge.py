@@ -8,7 +8,7 @@ import msgspec
 
 from signals import bloom
 from signals.bloom import Bloom
-from signals.users import FLEETING, KEPT, RECENT, SEEN, TERMS, Entry, Session, Term, UserValue, remembered
+from signals.users import OLDER, RECENT, SEEN, SHORT_LIVED, TERMS, Entry, Session, Term, UserValue, remembered
 
 
 def merge(user: UserValue, anonymous: Sequence[UserValue]) -> UserValue:
@@ -26,7 +26,7 @@ def merge(user: UserValue, anonymous: Sequence[UserValue]) -> UserValue:
     return msgspec.structs.replace(
         user,
         recent=entries[-RECENT:],
-        kept=_kept(entries[:-RECENT]),
+        older=_older(entries[:-RECENT]),
         session=_session(values),
         seen=seen,
         past=past,
@@ -41,11 +41,11 @@ def _entries(values: Sequence[UserValue]) -> tuple[Entry, ...]:
     return tuple(sorted(by_event.values(), key=lambda entry: (entry.at, entry.offset, entry.id_hash)))
 
 
-def _kept(entries: Sequence[Entry]) -> dict[str, tuple[Entry, ...]]:
+def _older(entries: Sequence[Entry]) -> dict[str, tuple[Entry, ...]]:
     by_type: dict[str, tuple[Entry, ...]] = {}
     for entry in entries:
-        if entry.type not in FLEETING:
-            by_type[entry.type] = (*by_type.get(entry.type, ()), entry)[-KEPT:]
+        if entry.type not in SHORT_LIVED:
+            by_type[entry.type] = (*by_type.get(entry.type, ()), entry)[-OLDER:]
     return by_type
 
 

@@ -29,9 +29,9 @@ DEDUPLICATION: Final = 256
 """Limit of event ids remembered, as 8-byte hashes. A repeat of an older event counts again."""
 TYPES: Final = 64
 """Limit of distinct event types counted."""
-KEPT: Final = 8
+OLDER: Final = 8
 """Limit of older entries that are kept for each type when ``recent`` drops them."""
-FLEETING: Final = frozenset({"view", "click", "dwell", "impression"})
+SHORT_LIVED: Final = frozenset({"view", "click", "dwell", "impression"})
 """Types whose entries are not kept once ``recent`` drops them."""
 SEARCHED: Final = 8
 """Limit of items that are kept for one search: those that the user went to after it."""
@@ -116,7 +116,7 @@ class UserValue(msgspec.Struct, array_like=True, frozen=True, gc=False):
     counters: dict[str, int] = {}
     terms: tuple[Term, ...] = ()
     id_hashes: bytes = b""
-    kept: dict[str, tuple[Entry, ...]] = {}
+    older: dict[str, tuple[Entry, ...]] = {}
     """Older entries by type, which ``recent`` has dropped."""
     past: Bloom = Bloom()
     """Items that ``seen`` has dropped."""
@@ -188,9 +188,9 @@ def removes_history(event: LoggedEvent) -> bool:
 
 
 def remembered(value: UserValue) -> tuple[Entry, ...]:
-    """Returns the older entries kept by type and then the recent ones, newest last."""
-    kept = [entry for entries in value.kept.values() for entry in entries]
-    return (*sorted(kept, key=lambda entry: (entry.at, entry.offset)), *value.recent) if kept else value.recent
+    """Returns the older entries of all types, then the recent ones. Both are in ascending order of time."""
+    older = [entry for entries in value.older.values() for entry in entries]
+    return (*sorted(older, key=lambda entry: (entry.at, entry.offset)), *value.recent) if older else value.recent
 
 
 def searched(terms: tuple[Term, ...], entry: Entry) -> Term | None:
@@ -267,10 +267,10 @@ def _apply(value: UserValue, event: LoggedEvent, offset: int) -> UserValue:
     session = _visit(value.session, event, time)
     if event.type in _RETRACTING:
         value = _without(value, retracted(value, event))
-    recent, kept, seen, past, terms = value.recent, value.kept, value.seen, value.past, value.terms
+    recent, older, seen, past, terms = value.recent, value.older, value.seen, value.past, value.terms
     if is_interaction(event):
         entry = _entry(event, offset, time, hashed, session)
-        recent, kept = _push(recent, kept, entry)
+        recent, older = _push(recent, older, entry)
         seen, past = _touch(seen, past, entry.item, time)
         terms = _gone_to(terms, entry)
     return UserValue(
@@ -282,7 +282,7 @@ def _apply(value: UserValue, event: LoggedEvent, offset: int) -> UserValue:
         counters=_count(value.counters, event.type),
         terms=_search(terms, event, offset, time, hashed),
         id_hashes=(value.id_hashes + hashed)[-DEDUPLICATION * _HASH_BYTES :],
-        kept=kept,
+        older=older,
         past=past,
         visits=value.visits + (session.events == 1),
         shown=(*value.shown, offset)[-SHOWN:] if event.type == "impression" else value.shown,
@@ -318,9 +318,9 @@ def _group(event: LoggedEvent, session: Session) -> bytes:
 
 
 def _context(event: LoggedEvent) -> tuple[str, ...]:
-    given = event.context or {}
-    named = ((name, given.get(name)) for name in DIMENSIONS)
-    return tuple([f"{name}:{label}" for name, label in named if isinstance(label, str) and 0 < len(label) <= LABEL])
+    context = event.context or {}
+    labels = ((name, context.get(name)) for name in DIMENSIONS)
+    return tuple([f"{name}:{label}" for name, label in labels if isinstance(label, str) and 0 < len(label) <= LABEL])
 
 
 def _scroll(event: LoggedEvent) -> float | None:
@@ -341,20 +341,20 @@ def _without(value: UserValue, removed: tuple[Entry, ...]) -> UserValue:
     if not removed:
         return value
     recent = tuple(entry for entry in value.recent if entry not in removed)
-    remaining = {type_: tuple(e for e in older if e not in removed) for type_, older in value.kept.items()}
-    kept = {type_: entries for type_, entries in remaining.items() if entries}
-    return msgspec.structs.replace(value, recent=recent, kept=kept)
+    remaining = {type_: tuple(e for e in entries if e not in removed) for type_, entries in value.older.items()}
+    older = {type_: entries for type_, entries in remaining.items() if entries}
+    return msgspec.structs.replace(value, recent=recent, older=older)
 
 
 def _push(
-    recent: tuple[Entry, ...], kept: dict[str, tuple[Entry, ...]], entry: Entry
+    recent: tuple[Entry, ...], older: dict[str, tuple[Entry, ...]], entry: Entry
 ) -> tuple[tuple[Entry, ...], dict[str, tuple[Entry, ...]]]:
     if len(recent) < RECENT:
-        return (*recent, entry), kept
-    old = recent[0]
-    if old.type not in FLEETING and (old.type in kept or len(kept) < TYPES):
-        kept = {**kept, old.type: (*kept.get(old.type, ()), old)[-KEPT:]}
-    return (*recent[1:], entry), kept
+        return (*recent, entry), older
+    oldest = recent[0]
+    if oldest.type not in SHORT_LIVED and (oldest.type in older or len(older) < TYPES):
+        older = {**older, oldest.type: (*older.get(oldest.type, ()), oldest)[-OLDER:]}
+    return (*recent[1:], entry), older
 
 
 def _touch(seen: dict[str, float], past: Bloom, item: str, time: float) -> tuple[dict[str, float], Bloom]:

@@ -1,5 +1,5 @@
 """Shared structures of models: arrays as bytes, sparse rows, factors, trees, scored lists, kinds.
 
-A structure knows no algorithm: it may be imported by every module of ``models`` and imports none of them.
+A structure depends on no algorithm. Every module of ``models`` may import it, and it imports none of them.
 Imports numpy, msgspec and ``schemas``.
 """

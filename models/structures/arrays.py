@@ -19,6 +19,7 @@ from schemas.errors import Undecodable
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
+Longs = NDArray[np.int64]
 Doubles = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Arrays = Mapping[str, NDArray[Any]]
@@ -122,10 +123,10 @@ def best_rows(scores: Floats, count: int) -> Best:
     order = np.lexsort((column, -value, row))
     row, column = row[order], column[order]
     begins = np.searchsorted(row, np.arange(rows + 1))
-    place = np.arange(row.size) - begins[row]
+    rank = np.arange(row.size) - begins[row]
     positions = np.zeros((rows, count), dtype=np.intp)
-    fits = place < count
-    positions[row[fits], place[fits]] = column[fits]
+    fits = rank < count
+    positions[row[fits], rank[fits]] = column[fits]
     return Best(positions, np.minimum(np.diff(begins), count))
 
 

@@ -67,8 +67,8 @@ class Combined(ABC):
         known = {i: w for item_id, w in profile.items() if (i := self._index.get(item_id)) is not None and w > 0}
         items = np.array(sorted(known), dtype=np.int32)
         weights = np.array([known[i] for i in items.tolist()], dtype=np.float32)
-        alone = Histories(("",), np.array([0, items.size]), items, weights, np.zeros(items.size))
-        scores: Floats = self.score_histories(alone)[0]
+        history = Histories(("",), np.array([0, items.size]), items, weights, np.zeros(items.size))
+        scores: Floats = self.score_histories(history)[0]
         return scores
 
 

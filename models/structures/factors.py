@@ -129,9 +129,9 @@ class Factors:
         sums = np.zeros((indptr.size - 1, self.dimensions), dtype=np.float32)
         totals = np.zeros(indptr.size - 1, dtype=np.float32)
         for row in np.flatnonzero(np.diff(indptr)).tolist():
-            place = slice(indptr[row], indptr[row + 1])
-            sums[row] = weights[place] @ self.item_factors[items[place]]
-            totals[row] = weights[place].sum()
+            entries = slice(indptr[row], indptr[row + 1])
+            sums[row] = weights[entries] @ self.item_factors[items[entries]]
+            totals[row] = weights[entries].sum()
         shares = np.where(totals > 0, totals, 1) ** np.float32(self.share)
         projected: Floats = (sums / shares[:, None]).astype(np.float32) @ self.projection
         return self._descended(projected, sums) if self.nonnegative else projected

@@ -1,4 +1,4 @@
-"""The registry of model kinds. A class with a ``kind`` in a file of ``models`` is discovered."""
+"""The registry of model kinds. Each class of ``models`` that declares a ``kind`` is discovered."""
 
 from __future__ import annotations
 

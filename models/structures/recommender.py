@@ -30,8 +30,8 @@ class Histories(NamedTuple):
 
     def row(self, number: int) -> tuple[Ints, Floats]:
         """Returns the items and weights of one person."""
-        place = slice(self.indptr[number], self.indptr[number + 1])
-        return self.items[place], self.weights[place]
+        entries = slice(self.indptr[number], self.indptr[number + 1])
+        return self.items[entries], self.weights[entries]
 
     def profile(self, number: int, item_ids: Sequence[str]) -> dict[str, float]:
         """Returns the weights of one person by item id. ``item_ids`` are those of the model."""

@@ -11,14 +11,14 @@ from models.structures.arrays import Ints
 
 
 class Transposed(NamedTuple):
-    """A transposed matrix: its ``indptr``, the original row of each entry, and the original place of each entry."""
+    """A transposed matrix: its ``indptr``, the original row of each entry, and the original position of each entry."""
 
     indptr: NDArray[np.int64]
     rows: NDArray[np.intp]
-    places: NDArray[np.intp]
+    positions: NDArray[np.intp]
 
 
-def places(begins: NDArray[Any], lengths: NDArray[Any]) -> NDArray[np.intp]:
+def row_positions(begins: NDArray[Any], lengths: NDArray[Any]) -> NDArray[np.intp]:
     """Returns the entry positions of rows with these begins and lengths, one row after the other."""
     before = np.cumsum(lengths) - lengths
     positions: NDArray[np.intp] = np.repeat(begins - before, lengths) + np.arange(int(lengths.sum()))

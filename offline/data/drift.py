@@ -107,17 +107,17 @@ def psi_of_activity(expected: ArrayLike, actual: ArrayLike) -> float:
     return psi(_by_doublings(expected), _by_doublings(actual))
 
 
-def overlap(one: Sequence[str], other: Sequence[str], persistence: float = 0.9) -> float:
+def overlap(first: Sequence[str], second: Sequence[str], persistence: float = 0.9) -> float:
     """Returns the rank-biased overlap of two lists, 0 to 1: the mean agreement over all depths.
 
     Each depth weighs ``persistence`` times the depth before. The agreement beyond the shorter list is extrapolated. Two
     empty lists agree. Webber, Moffat, Zobel, "A Similarity Measure for Indefinite Rankings", TOIS 2010.
     """
-    depth = min(len(one), len(other))
+    depth = min(len(first), len(second))
     if not depth:
-        return 1.0 if len(one) == len(other) else 0.0
+        return 1.0 if len(first) == len(second) else 0.0
     depths = np.arange(1, depth + 1)
-    shared = np.array([len({*one[:d]} & {*other[:d]}) for d in depths.tolist()], dtype=np.float64)
+    shared = np.array([len({*first[:d]} & {*second[:d]}) for d in depths.tolist()], dtype=np.float64)
     weighted = float((shared / depths * persistence**depths).sum())
     return float(shared[-1] / depth * persistence**depth + (1 - persistence) / persistence * weighted)
 

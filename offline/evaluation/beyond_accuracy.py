@@ -89,11 +89,11 @@ def _diversity(lists: Tops, categories: sp.csr_matrix) -> Doubles:
     sizes = sets.sum(axis=2)
     shared = sets @ sets.transpose(0, 2, 1)
     union = sizes[:, :, None] + sizes[:, None, :] - shared
-    alike = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    similarities = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
     present = (lists >= 0).astype(np.float64)
     pairs = np.triu(present[:, :, None] * present[:, None, :], 1)
     counts = pairs.sum(axis=(1, 2))
-    sums = ((1 - alike) * pairs).sum(axis=(1, 2))
+    sums = ((1 - similarities) * pairs).sum(axis=(1, 2))
     means: Doubles = np.divide(sums, counts, out=np.full(counts.size, np.nan), where=counts > 0)
     return means
 

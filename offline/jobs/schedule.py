@@ -187,10 +187,10 @@ def _last_full(store: ModelStore, runs: Sequence[Run]) -> Manifest | None:
 
 
 def _trained(archive: Archive, manifest: Manifest, waiting: int) -> VersionState:
-    archived_since, every = since(archive, manifest.offsets), since(archive, {})
+    archived_since, archived = since(archive, manifest.offsets), since(archive, {})
     return VersionState(
         version=manifest.version,
         trained_at=manifest.created_at.timestamp(),
-        seen=every - archived_since,
+        seen=archived - archived_since,
         new=archived_since + waiting,
     )

@@ -68,13 +68,13 @@ def _neighbours(table: pa.Table, making: ExternalModelOptions) -> ExternalModel:
     groups = dict(_grouped(table, "item_id", "neighbour_id"))
     names = dict.fromkeys((*groups, *table["neighbour_id"].to_pylist()))
     item_ids = tuple(names)
-    place = {item_id: number for number, item_id in enumerate(item_ids)}
+    position_of = {item_id: number for number, item_id in enumerate(item_ids)}
     width = max(len(neighbour_id) for neighbour_id in groups.values())
     indices = np.full((len(item_ids), width), -1, dtype=np.int32)
     scores = np.zeros((len(item_ids), width), dtype=np.float32)
     for item_id, similar in groups.items():
-        row, count = place[item_id], len(similar)
-        indices[row, :count] = [place[neighbour_id] for neighbour_id in similar.item_ids]
+        row, count = position_of[item_id], len(similar)
+        indices[row, :count] = [position_of[neighbour_id] for neighbour_id in similar.item_ids]
         scores[row, :count] = similar.scores
     value = Neighbours(item_ids, indices, scores)
     lists = dict(item_lists(value, making.item_list))
@@ -119,13 +119,13 @@ def _best(als: Als, count: int) -> Iterator[Packed]:
         chosen = best_rows(scores, count)
         values = np.take_along_axis(scores, chosen.positions, axis=1)
         user_ids, lengths = als.user_ids[begin : begin + _BLOCK], chosen.lengths.tolist()
-        for user_id, places, scores_of_user, length in zip(
+        for user_id, positions, scores_of_user, length in zip(
             user_ids, chosen.positions.tolist(), values.tolist(), lengths, strict=True
         ):
             yield (
                 user_id,
                 ScoredList(
-                    tuple(als.item_ids[place] for place in places[:length]), tuple(scores_of_user[:length])
+                    tuple(als.item_ids[position] for position in positions[:length]), tuple(scores_of_user[:length])
                 ).save(),
             )
 

@@ -50,8 +50,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     @classmethod
     def of(cls, kind: NoticeKind, version: str | None, previous: str | None, now: float, message: str = "") -> Self:
         """Returns a notice of the time ``now``, in seconds since 1970."""
-        moment = datetime.fromtimestamp(now, UTC)
-        return cls(type=kind, version=version, previous=previous, at=moment, message=message)
+        return cls(type=kind, version=version, previous=previous, at=datetime.fromtimestamp(now, UTC), message=message)
 
 
 Tell = Callable[[Notice], int]

@@ -76,6 +76,6 @@ def packed(
     values = np.take_along_axis(scores, chosen.positions, axis=1)
     lines = zip(user_ids, chosen.positions.tolist(), values.tolist(), chosen.lengths.tolist(), strict=True)
     return [
-        (user_id, ScoredList(tuple(item_ids[place] for place in places[:length]), tuple(line[:length])).save())
-        for user_id, places, line, length in lines
+        (user_id, ScoredList(tuple(item_ids[position] for position in positions[:length]), tuple(line[:length])).save())
+        for user_id, positions, line, length in lines
     ]

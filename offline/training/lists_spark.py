@@ -37,8 +37,10 @@ def user_lists(
     rows: DataFrame = session.createDataFrame(_users(als, interactions, known))
     parts = max(session.sparkContext.defaultParallelism, known.size // (4 * _BATCH))
     session.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(_BATCH))
-    made = rows.repartition(parts).mapInArrow(partial(_lists, lambda: sent.value, count), "user_id STRING, list BINARY")
-    for done, row in enumerate(made.toLocalIterator()):
+    lists = rows.repartition(parts).mapInArrow(
+        partial(_lists, lambda: sent.value, count), "user_id STRING, list BINARY"
+    )
+    for done, row in enumerate(lists.toLocalIterator()):
         if done % _BATCH == 0:
             progress("lists of users on Spark", done, known.size)
         yield row.user_id, bytes(row.list)
@@ -69,6 +71,8 @@ def _lists(model: Callable[[], Als], count: int, batches: Iterable[pa.RecordBatc
         user_ids = batch["user_id"].to_pylist()
         step = max(1, CELLS // len(als.item_ids))
         for block in (slice(start, start + step) for start in range(0, batch.num_rows, step)):
-            made = packed(als.item_ids, user_ids[block], factors[block] @ als.item_factors.T, matrix[block], count)
-            ids, lists = zip(*made, strict=True)
+            packed_lists = packed(
+                als.item_ids, user_ids[block], factors[block] @ als.item_factors.T, matrix[block], count
+            )
+            ids, lists = zip(*packed_lists, strict=True)
             yield pa.RecordBatch.from_pydict({"user_id": ids, "list": lists}, schema=_WRITTEN)

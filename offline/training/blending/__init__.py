@@ -1,1 +1,1 @@
-"""Training of models that combine others: the blend, the ranker, and the weights of serving's sources."""
+"""Training of models that combine others: the blend, the ranker, and the weights of candidate sources."""

@@ -88,11 +88,14 @@ def train(interactions: Interactions, parameters: BlendParameters, context: Cont
 
     Raises NothingToTrain if nobody has enough items to hold out, ConfigurationInvalid for an unknown component.
     """
-    chosen, alone = using_each(parameters.components, parameters.settings), replace(context, previous=None)
+    chosen = using_each(parameters.components, parameters.settings)
+    component_context = replace(context, previous=None)
     part, held = inner(interactions, users=parameters.people, seed=parameters.seed, share=parameters.share)
-    weights = weights_of([one.train(part, alone) for one in chosen], part, held, parameters)
-    used = [(one, weight) for one, weight in zip(chosen, weights, strict=True) if weight > 0]
-    components = tuple(Component(one.algorithm.name, one.train(interactions, alone)) for one, _ in used)
+    weights = weights_of([using.train(part, component_context) for using in chosen], part, held, parameters)
+    used = [(using, weight) for using, weight in zip(chosen, weights, strict=True) if weight > 0]
+    components = tuple(
+        Component(using.algorithm.name, using.train(interactions, component_context)) for using, _ in used
+    )
     return Blend(components, np.array([weight for _, weight in used], dtype=np.float32))
 
 
@@ -110,8 +113,8 @@ def needs_mib(interactions: Interactions, parameters: BlendParameters) -> float:
 
 def all_need_mib(interactions: Interactions, chosen: Sequence[Using]) -> float:
     """Returns the summed memory estimates in MiB. Algorithms without an estimate count as 0."""
-    stated = [(one.algorithm.needs_mib, one.parameters) for one in chosen]
-    return sum(needs(interactions, of) for needs, of in stated if needs is not None)
+    estimates = [(using.algorithm.needs_mib, using.parameters) for using in chosen]
+    return sum(needs(interactions, parameters) for needs, parameters in estimates if needs is not None)
 
 
 def using_each(components: Sequence[str], settings: Settings) -> list[Using]:
@@ -204,16 +207,16 @@ def _compete(
     away = [targets, (np.repeat(np.arange(rows.size), np.diff(seen.indptr)), seen.indices)]
     scores = [standard(model.score_histories(histories)) for model in models]
     if parameters.sampled:
-        places = _best(random.random(scores[0].shape, dtype=np.float32), away, parameters.sampled)
+        positions = _best(random.random(scores[0].shape, dtype=np.float32), away, parameters.sampled)
     else:
-        places = np.concatenate([_best(component, away, parameters.depth) for component in scores], axis=1)
-    return np.stack([component[targets] for component in scores], axis=1), _once(scores, np.sort(places, axis=1))
+        positions = np.concatenate([_best(component, away, parameters.depth) for component in scores], axis=1)
+    return np.stack([component[targets] for component in scores], axis=1), _once(scores, np.sort(positions, axis=1))
 
 
-def _once(scores: Sequence[Floats], places: NDArray[np.intp]) -> Floats:
+def _once(scores: Sequence[Floats], positions: NDArray[np.intp]) -> Floats:
     """Returns the scores of these items by each component. Rows are sorted; a repeated item gets -inf."""
-    others = np.stack([np.take_along_axis(component, places, axis=1) for component in scores], axis=2)
-    others[:, 1:][places[:, 1:] == places[:, :-1]] = -np.inf
+    others = np.stack([np.take_along_axis(component, positions, axis=1) for component in scores], axis=2)
+    others[:, 1:][positions[:, 1:] == positions[:, :-1]] = -np.inf
     return others
 
 

@@ -101,11 +101,11 @@ def examples(
     step = max(1, _CELLS // len(part.item_ids))
     people = np.array([row for row in held.rows.tolist() if held.known[row].size], dtype=np.intp)
     blocks = (people[start : start + step] for start in range(0, people.size, step))
-    every = [example for block in blocks for example in _examples(part, held, components, about, depth, block)]
-    if not every:
+    examples = [example for block in blocks for example in _examples(part, held, components, about, depth, block)]
+    if not examples:
         raise NothingToTrain("a ranker has nothing to learn from: no component has a held-out item among its best")
-    rows, right = (np.concatenate(parts) for parts in zip(*every, strict=True))
-    return Examples(rows, right, np.array([labels.size for _, labels in every], dtype=np.intp))
+    rows, relevant = (np.concatenate(parts) for parts in zip(*examples, strict=True))
+    return Examples(rows, relevant, np.array([labels.size for _, labels in examples], dtype=np.intp))
 
 
 def _examples(
@@ -137,14 +137,14 @@ def described(interactions: Interactions, metadata: Metadata) -> ItemFeatures:
     if interactions.times is not None:
         first[:] = np.inf
         np.minimum.at(first, matrix.indices, interactions.times)
-    of = category_matrix(metadata, interactions.item_ids)
-    if of is None:
+    categories = category_matrix(metadata, interactions.item_ids)
+    if categories is None:
         return ItemFeatures(popularity, first, np.zeros(first.size + 1, dtype=np.int64), np.empty(0, dtype=np.int32))
-    return ItemFeatures(popularity, first, of.indptr.astype(np.int64), of.indices.astype(np.int32))
+    return ItemFeatures(popularity, first, categories.indptr.astype(np.int64), categories.indices.astype(np.int32))
 
 
 def _components(chosen: list[Using], interactions: Interactions, context: Context) -> tuple[Component, ...]:
-    return tuple(Component(one.algorithm.name, one.train(interactions, context)) for one in chosen)
+    return tuple(Component(using.algorithm.name, using.train(interactions, context)) for using in chosen)
 
 
 def _lightgbm() -> Any:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from models.source_weights import CURVES, Revisits, SourceWeight, SourceWeights, curves
 from models.structures.arrays import Doubles, Floats
-from models.structures.sparse import places
+from models.structures.sparse import row_positions
 
 EDGES: Final = (3, 10, 40)
 """Numbers of interactions at which a person enters the next segment."""
@@ -96,12 +96,14 @@ def learn(
 def _by_segment(known: _ChoiceModel, interactions: NDArray[np.int64], how: WeightParameters) -> list[Doubles]:
     width = known.features.shape[1]
     everybody = known.fitted(np.zeros(width), how.ridge, np.ones(width))
-    of = np.searchsorted(EDGES, interactions, side="right")
+    segment_numbers = np.searchsorted(EDGES, interactions, side="right")
     segments = []
     for number in range(len(EDGES) + 1):
-        own = np.flatnonzero(of == number)
-        enough = own.size >= how.least
-        segments.append(known.subset(own).fitted(everybody, how.segment_ridge, everybody) if enough else everybody)
+        choice_numbers = np.flatnonzero(segment_numbers == number)
+        enough = choice_numbers.size >= how.least
+        segments.append(
+            known.subset(choice_numbers).fitted(everybody, how.segment_ridge, everybody) if enough else everybody
+        )
     return segments
 
 
@@ -131,7 +133,7 @@ class _ChoiceModel:
 
     def subset(self, numbers: NDArray[np.intp]) -> _ChoiceModel:
         """Returns the choices of these numbers."""
-        rows = places(self.begins[numbers], self.counts[numbers])
+        rows = row_positions(self.begins[numbers], self.counts[numbers])
         return _ChoiceModel(self.features[rows], self.counts[numbers], self.shares[rows])
 
     def expecting(self, weights: Floats, people: int, ridge: float) -> _ChoiceModel | None:

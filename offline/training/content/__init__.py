@@ -1,1 +1,1 @@
-"""Training on what items and users are: terms, embeddings of texts, clusters of users."""
+"""Training on texts and attributes of items and on similar users: terms, embeddings of texts, clusters of users."""

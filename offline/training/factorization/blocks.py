@@ -13,10 +13,10 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
-def in_order(work: Callable[[In], Out], given: Iterable[In], threads: int = 0) -> Iterator[Out]:
-    """Yields ``work`` of each input, in order, by several threads (0: one for each core) with a short look-ahead."""
+def in_order(work: Callable[[In], Out], inputs: Iterable[In], threads: int = 0) -> Iterator[Out]:
+    """Yields the result of ``work`` for each input, in order. ``threads`` (0: one for each core) work a little ahead."""
     workers = threads or os.cpu_count() or 1
-    waiting = iter(given)
+    waiting = iter(inputs)
     with ThreadPoolExecutor(workers) as pool:
         ahead = deque(pool.submit(work, block) for block in islice(waiting, workers + 1))
         while ahead:

@@ -61,15 +61,15 @@ def train(
     interactions: Interactions, parameters: HybridParameters | None = None, context: Context | None = None
 ) -> Hybrid:
     """Returns factors of all items and users, and their priors. Raises NothingToTrain if no item has attributes."""
-    chosen, given = parameters or HybridParameters(), context or Context()
-    described = content.train(interactions, given.metadata, ContentParameters(terms=chosen.terms))
+    chosen, inputs = parameters or HybridParameters(), context or Context()
+    described = content.train(interactions, inputs.metadata, ContentParameters(terms=chosen.terms))
     trained = ials.train(
-        interactions, IalsParameters(factors=chosen.factors, seed=chosen.seed), given.threads, given.progress
+        interactions, IalsParameters(factors=chosen.factors, seed=chosen.seed), inputs.threads, inputs.progress
     )
     items = _of_items(described, trained, chosen.ridge)
-    user_terms, users = _of_users(given.metadata, trained, chosen)
+    user_terms, users = _of_users(inputs.metadata, trained, chosen)
     hybrid = Hybrid(trained, described, *items, user_terms, *users, (), np.zeros((0, chosen.factors), np.float32))
-    return _with_cold(_with_priors(hybrid, interactions, given.metadata, chosen.few), given.metadata)
+    return _with_cold(_with_priors(hybrid, interactions, inputs.metadata, chosen.few), inputs.metadata)
 
 
 def _of_items(described: Content, trained: Als, ridge: float) -> _Line:

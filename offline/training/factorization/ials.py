@@ -110,10 +110,12 @@ def _begun(interactions: Interactions, parameters: IalsParameters, warm: Als | N
     begun = random.normal(scale=parameters.spread / np.sqrt(parameters.factors), size=shape).astype(np.float32)
     if warm is not None:
         known = [
-            (row, place) for row, item in enumerate(interactions.item_ids) if (place := warm.index_of(item)) is not None
+            (row, position)
+            for row, item in enumerate(interactions.item_ids)
+            if (position := warm.index_of(item)) is not None
         ]
-        rows, places = zip(*known, strict=True) if known else ((), ())
-        begun[list(rows)] = warm.item_factors[list(places)]
+        rows, positions = zip(*known, strict=True) if known else ((), ())
+        begun[list(rows)] = warm.item_factors[list(positions)]
     return begun
 
 
@@ -141,9 +143,9 @@ def _solve(rotated: Floats, values: Floats, side: _Side, rows: NDArray[np.intp])
     """Returns the solutions of these rows in the eigenbasis, shape (n, d)."""
     begins, counts = side.extra.indptr[rows], np.diff(side.extra.indptr)[rows]
     width = int(counts.max())
-    places = np.arange(width)
-    present = places < counts[:, None]
-    entries = np.where(present, begins[:, None] + places, 0)
+    positions = np.arange(width)
+    present = positions < counts[:, None]
+    entries = np.where(present, begins[:, None] + positions, 0)
     # Padding has weight 0.
     weights = np.where(present, side.extra.data[entries], np.float32(0))
     factors = rotated[side.extra.indices[entries]]

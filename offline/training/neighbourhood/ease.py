@@ -222,8 +222,8 @@ def _solve_block(equations: _Equations, nearest: int, start: int) -> _WeightRows
     common.sort_indices()
     lengths, columns, values = [], [], []
     for offset in range(common.shape[0]):
-        place = slice(common.indptr[offset], common.indptr[offset + 1])
-        others, shared = common.indices[place], common.data[place]
+        entries = slice(common.indptr[offset], common.indptr[offset + 1])
+        others, shared = common.indices[entries], common.data[entries]
         chosen = _nearest(others, shared, start + offset, equations.diagonal, nearest)
         columns.append(others[chosen])
         values.append(_ridge(equations, others[chosen], shared[chosen]))
@@ -232,12 +232,12 @@ def _solve_block(equations: _Equations, nearest: int, start: int) -> _WeightRows
 
 
 def _nearest(others: NDArray[Any], shared: Floats, item: int, diagonal: Floats, count: int) -> NDArray[np.intp]:
-    """Returns the places in ``others`` of the nearest items, ascending, without the item itself."""
-    places = np.flatnonzero(others != item)
-    if places.size <= count:
-        return places
-    nearness = shared[places] / np.power(diagonal[others[places]], _POPULARITY)
-    return np.sort(places[np.argpartition(-nearness, count)[:count]])
+    """Returns the positions in ``others`` of the nearest items, ascending, without the item itself."""
+    positions = np.flatnonzero(others != item)
+    if positions.size <= count:
+        return positions
+    nearness = shared[positions] / np.power(diagonal[others[positions]], _POPULARITY)
+    return np.sort(positions[np.argpartition(-nearness, count)[:count]])
 
 
 def _ridge(equations: _Equations, items: NDArray[Any], shared: Floats) -> Floats:
@@ -273,8 +273,8 @@ def _kept_of_sparse(weights: sp.csr_matrix, width: int) -> _WeightRows:
     lengths = np.diff(weights.indptr)
     mask = np.ones(weights.nnz, dtype=bool)
     for row in np.flatnonzero(lengths > width):
-        place = slice(weights.indptr[row], weights.indptr[row + 1])
-        mask[place][np.argpartition(-np.abs(weights.data[place]), width)[width:]] = False
+        entries = slice(weights.indptr[row], weights.indptr[row + 1])
+        mask[entries][np.argpartition(-np.abs(weights.data[entries]), width)[width:]] = False
     return _WeightRows(np.minimum(lengths, width), weights.indices[mask], weights.data[mask])
 
 
@@ -300,7 +300,7 @@ def _needs_mib_auto(interactions: Interactions, parameters: SparseEaseParameters
 
 
 def _whole(interactions: Interactions, parameters: SparseEaseParameters) -> bool:
-    """Whether ``ease-auto`` solves all items at once."""
+    """True if ``ease-auto`` solves all items at once."""
     few = len(interactions.item_ids) <= AUTO_ITEMS
     return few and needs_mib(interactions, parameters) <= parameters.limit_mib
 

@@ -129,11 +129,11 @@ def _select(common: sp.csr_matrix, start: int, similarities: Array, indices: Int
     keys = (row << (_VALUE_BITS + _COLUMN_BITS)) | (descending << _COLUMN_BITS) | common.indices
     keys = np.sort(keys[common.indices != start + row])
     row = keys >> (_VALUE_BITS + _COLUMN_BITS)
-    place = np.arange(keys.size) - np.searchsorted(row, np.arange(common.shape[0]))[row]
-    fits = place < indices.shape[1]
-    row, place, keys = row[fits], place[fits], keys[fits]
-    indices[row, place] = keys & (2**_COLUMN_BITS - 1)
-    scores[row, place] = (_GREATEST - ((keys >> _COLUMN_BITS) & _GREATEST)).astype(np.int32).view(np.float32)
+    rank = np.arange(keys.size) - np.searchsorted(row, np.arange(common.shape[0]))[row]
+    fits = rank < indices.shape[1]
+    row, rank, keys = row[fits], rank[fits], keys[fits]
+    indices[row, rank] = keys & (2**_COLUMN_BITS - 1)
+    scores[row, rank] = (_GREATEST - ((keys >> _COLUMN_BITS) & _GREATEST)).astype(np.int32).view(np.float32)
 
 
 def _train(interactions: Interactions, parameters: NeighbourParameters, context: Context) -> Neighbours:

@@ -35,7 +35,7 @@ class RuleParameters:
     half_life_days: float | None = None
     """Half-life of a pair's weight by its age before the newest session. None: no decay."""
     age: float = 0.5
-    """At scoring, the item n places before the newest counts exp(-n / age)."""
+    """At scoring, the item n positions before the newest counts exp(-n / age)."""
     same: float = 1.0
     """Score of the item itself, relative to 1 for its best follower."""
 

@@ -50,7 +50,7 @@ def _train(interactions: Interactions, parameters: SessionKnnParameters, _: Cont
 
 ALGORITHM: Final = Algorithm(
     name="session-knn",
-    about="what the recent sessions most like this one went on to (VMIS-kNN), weighted by place and distance",
+    about="what the recent sessions most like this one went on to (VMIS-kNN), weighted by position and distance",
     parameters=SessionKnnParameters,
     train=_train,
     space={

@@ -24,7 +24,7 @@ class Recorded(NamedTuple):
     indptr: NDArray[np.int64]
     """(S + 1,)."""
     items: Ints
-    """Item positions, each once in a session, oldest first. A repeated item stands at its latest place."""
+    """Item positions, each once in a session, oldest first. A repeated item stands at its latest position."""
     times: NDArray[np.float64]
     """(S,) end times in seconds since 1970."""
 
@@ -48,8 +48,8 @@ def recorded(interactions: Interactions) -> Recorded:
     order = np.argsort(ends, kind="stable")
     counts = counts[order]
     indptr = np.concatenate(([0], np.cumsum(counts)))
-    places = np.repeat(begins[order] - indptr[:-1], counts) + np.arange(histories.items.size)
-    return Recorded(indptr, histories.items[places], ends[order])
+    positions = np.repeat(begins[order] - indptr[:-1], counts) + np.arange(histories.items.size)
+    return Recorded(indptr, histories.items[positions], ends[order])
 
 
 def _begins(histories: Histories) -> NDArray[np.bool_]:

@@ -74,12 +74,12 @@ def test_what_guests_did_long_ago_stays_with_the_user():
     for n in range(50):
         long_ago = add(long_ago, f"guest{n}")
     bought = {"purchase": (entry(3, "bought", 1.0, "purchase"),)}
-    guest = UserValue(offset=400, seen={"x": 1.0}, past=long_ago, kept=bought, visits=3)
+    guest = UserValue(offset=400, seen={"x": 1.0}, past=long_ago, older=bought, visits=3)
     recent = tuple(entry(n, f"v{n}", 10.0 + n) for n in range(RECENT))
     user = UserValue(offset=1, recent=recent, seen={f"s{n}": 5.0 + n for n in range(SEEN)}, past=add(Bloom(), "mine"))
     merged = merge(user, [guest])
     assert all(item in merged.seen or holds(merged.past, item) for item in ("mine", "x", "guest0", "guest49", "s0"))
-    assert merged.kept == bought
+    assert merged.older == bought
     assert merged.recent == recent
     assert merged.visits == 3
 

@@ -263,12 +263,12 @@ def test_a_value_will_drop_an_unread_search_or_impression_once_it_holds_as_many_
 
 
 def test_a_purchase_outlasts_many_views_and_no_more_than_so_many_do():
-    bought = [event("purchase", f"p{n}", f"p{n}") for n in range(users.KEPT + 2)]
+    bought = [event("purchase", f"p{n}", f"p{n}") for n in range(users.OLDER + 2)]
     value = folded([*bought, *(event("view", f"v{n}", f"v{n}") for n in range(2 * users.RECENT))])
     assert [entry.type for entry in value.recent] == ["view"] * users.RECENT
-    assert [entry.item for entry in value.kept["purchase"]] == [f"p{n}" for n in range(2, users.KEPT + 2)]
-    assert list(value.kept) == ["purchase"]
-    assert users.remembered(value)[users.KEPT - 1 :] == (value.kept["purchase"][-1], *value.recent)
+    assert [entry.item for entry in value.older["purchase"]] == [f"p{n}" for n in range(2, users.OLDER + 2)]
+    assert list(value.older) == ["purchase"]
+    assert users.remembered(value)[users.OLDER - 1 :] == (value.older["purchase"][-1], *value.recent)
 
 
 def test_what_is_kept_is_taken_back_too():
@@ -276,9 +276,9 @@ def test_what_is_kept_is_taken_back_too():
     value = folded([event("like", "a", "1"), event("like", "b", "2"), *views, *views[:2]])
     value = fold(value, event("view", "v", "v"), 500)
     value = fold(value, event("view", "w", "w"), 501)
-    assert [entry.item for entry in value.kept["like"]] == ["a", "b"]
-    assert [e.item for e in fold(value, event("unlike", "a", "3"), 502).kept["like"]] == ["b"]
-    assert [e.item for e in fold(value, event("retract", None, "2"), 502).kept["like"]] == ["a"]
+    assert [entry.item for entry in value.older["like"]] == ["a", "b"]
+    assert [e.item for e in fold(value, event("unlike", "a", "3"), 502).older["like"]] == ["b"]
+    assert [e.item for e in fold(value, event("retract", None, "2"), 502).older["like"]] == ["a"]
 
 
 def test_what_was_seen_long_ago_is_known_when_its_name_is_forgotten():
