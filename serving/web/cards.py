@@ -51,6 +51,8 @@ class ItemCard(NamedTuple):
     maker: str
     price: str
     cover: Cover
+    image: str
+    """The address of its image, shown over the drawn cover; may be empty."""
     href: str
     why: str = ""
     liked: bool = False
@@ -83,6 +85,7 @@ def card_of(item: Item, user: str, currency: str, *, why: str = "", liked: bool 
         maker=_maker(item),
         price="" if item.price is None else price(item.price, currency),
         cover=_cover(item, title),
+        image=item.image_url or "",
         href="/shop/item?" + urlencode({"id": item.item_id, "user": user}),
         why=why,
         liked=liked,

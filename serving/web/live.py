@@ -56,11 +56,12 @@ class ServiceShop:
         return [item for item in items if item is not None]
 
     def item(self, item_id: str) -> Item | None:
-        """The item in the catalogue; None if it has no data or is hidden."""
+        """The item in the catalogue; its id alone if it is known from events only. None if it is unknown or hidden."""
         catalogue = self._service.state.catalogue
         position = catalogue.position(item_id)
-        item = None if position is None else catalogue.item(position)
-        return None if item is None or item.hidden else item
+        if position is None or not catalogue.column("listed")[position]:
+            return None
+        return catalogue.item(position) or Item(item_id=item_id)
 
     def is_empty(self) -> bool:
         """True if the catalogue holds no item that may be shown."""

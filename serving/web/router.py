@@ -195,6 +195,7 @@ def _add_item(router: APIRouter, pages: _Pages) -> None:
             shopper,
             card=card,
             similar=similar,
+            address=catalogue_item.url or "",
             description=catalogue_item.description or "",
             labels=labels_of(catalogue_item),
             facts=facts_of(catalogue_item, currency),
@@ -220,7 +221,7 @@ def _headers(events_url: str) -> dict[str, str]:
     address = urlsplit(events_url)
     collector = f" {address.scheme}://{address.netloc}" if address.netloc else ""
     policy = (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: http:; form-action 'self'; "
         f"base-uri 'none'; frame-ancestors 'none'; connect-src 'self'{collector}"
     )
     return {

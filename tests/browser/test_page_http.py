@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from schemas.catalogue import Item
 from serving.web.router import _endpoint, _headers
 
 
@@ -33,7 +34,9 @@ def test_only_this_origin_is_allowed_by_the_policy(get):
     assert "default-src 'none'" in policy
     assert "connect-src 'self'" in policy
     assert "unsafe" not in policy
-    assert "http" not in policy
+    # Images of items stand wherever a site keeps them.
+    assert "img-src 'self' https: http:; " in policy
+    assert "http" not in policy.replace("img-src 'self' https: http:; ", "")
 
 
 def test_a_collector_elsewhere_is_the_one_more_origin_that_is_allowed():
@@ -91,6 +94,16 @@ def test_a_name_that_cannot_be_one_is_refused_with_a_sentence(get):
 
 def test_an_offset_token_that_is_none_is_refused(get):
     assert get("/shop/shelves", params={"user": "robin", "after": "soon"}).status_code == 400
+
+
+def test_an_item_shows_its_image_and_leads_to_its_page_on_the_site(page, get):
+    lamp = Item(
+        item_id="lamp", title="Lamp", url="https://shop.example/lamp", image_url="https://shop.example/lamp.jpg"
+    )
+    page.shop.items["lamp"] = lamp
+    html = get("/shop/item", params={"id": "lamp", "user": "robin"}).text
+    assert 'src="https://shop.example/lamp.jpg" alt=""' in html
+    assert 'href="https://shop.example/lamp"' in html
 
 
 def test_an_unknown_item_is_404_with_a_way_back(get):
