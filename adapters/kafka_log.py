@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient, NewTopic, TopicDescription, Topic
 from adapters.registry import Adapter
 from schemas import site
 from schemas.addresses import Address
-from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable, ServerMissing
+from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable, RecordTooLarge, ServerMissing
 from schemas.log import topics
 from schemas.log.records import LogEntry, OffsetToken, Record
 from schemas.ports import Appended
@@ -272,6 +272,8 @@ class _DeliveryReports:
 
 def _append_result(error: KafkaError | None, message: Message | None) -> Appended:
     partition, offset = (message.partition(), message.offset()) if message is not None else (None, None)
+    if error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+        return RecordTooLarge(f"Kafka does not take an entry of this size: {error.str()}")
     if error is not None:
         return LogUnavailable(f"Kafka did not confirm the entry: {error.str()}")
     if partition is None or offset is None or offset < 0:
@@ -407,7 +409,7 @@ def _record(topic: str, message: Message) -> Record:
     partition, offset = message.partition(), message.offset()
     assert partition is not None
     assert offset is not None
-    return Record(topic, partition, offset, message.timestamp()[1], key or b"", value or b"")
+    return Record(topic, partition, offset, message.timestamp()[1], key or b"", value)
 
 
 def _prepare(address: Address) -> None:

@@ -32,7 +32,7 @@ SCHEMA: Final = pa.schema(
         pa.field("offset", pa.int64(), nullable=False),
         pa.field("timestamp_ms", pa.int64(), nullable=False),
         pa.field("key", pa.binary(), nullable=False),
-        pa.field("value", pa.binary(), nullable=False),
+        pa.field("value", pa.binary()),
     ]
 )
 """``timestamp_ms`` is the time at which the log accepted the record, in milliseconds since 1970."""

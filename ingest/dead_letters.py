@@ -47,7 +47,9 @@ def letters(reader: LogReader, *, resolved: bool = False) -> Iterator[Letter]:
     Raises LogUnavailable.
     """
     resolutions = {
-        resolution.identity: resolution for record in _records(reader) if (resolution := _resolution(record.value))
+        resolution.identity: resolution
+        for record in _records(reader)
+        if (resolution := _resolution(record.value or b""))
     }
     seen_identities: set[str] = set()
     for record in _records(reader):
@@ -80,6 +82,10 @@ def replay(
     if open_letter.resolution is not None:
         return Replayed(open_letter.resolution.topic, OffsetToken.parse(open_letter.resolution.token), again=True)
     letter = open_letter.letter
+    if letter.cut_from is not None and mended is None:
+        raise ReplayRefused(
+            f"the letter holds only a part of its {letter.cut_from:,} bytes: give the whole with --mended"
+        )
     accepted = _revalidated(letter, mended if mended is not None else letter.original(), now, allowed)
     token = _append(writer, letter.topic, accepted.entry)
     resolution = Resolution(identity=letter.identity, topic=letter.topic, token=str(token), at=now)
@@ -97,7 +103,7 @@ def _records(reader: LogReader) -> Iterator[Record]:
 
 
 def _letter(record: Record) -> DeadLetter | None:
-    if _resolution(record.value) is not None:
+    if record.value is None or _resolution(record.value) is not None:
         return None
     try:
         return decode_dead_letter(record.value)

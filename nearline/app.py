@@ -104,7 +104,7 @@ class NearlineApp(faust.App):
                     record.offset,
                     record.timestamp,
                     record.key or b"",
-                    record.value or b"",
+                    record.value,
                 )
             )
             if worker is not None and worker.waiting > MAX_WAITING:

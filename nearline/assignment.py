@@ -9,7 +9,7 @@ import structlog
 from nearline import metrics
 from nearline.partition_worker import PartitionWorker, WorkerDependencies
 from nearline.processor import SIGNALS
-from schemas.errors import FenceMoved, LogUnavailable, StoreUnavailable
+from schemas.errors import LogReplaced
 from schemas.log.records import Record
 
 POLL_SECONDS: Final = 0.25
@@ -63,8 +63,10 @@ class Assignment:
             worker.log_id = self._log_ids.get(worker.topic)
             try:
                 worker.open()
-            except (StoreUnavailable, LogUnavailable, FenceMoved) as error:
-                log.warning("partition_opens_later", topic=worker.topic, partition=worker.partition, error=str(error))
+            except LogReplaced:
+                raise
+            except Exception as error:  # noqa: BLE001 - one partition must not end the process
+                log.warning("partition_opens_later", topic=worker.topic, partition=worker.partition, error=repr(error))
                 break
             self._log_ids[worker.topic] = worker.log_id or ""
         return {(worker.topic, worker.partition): worker.target for worker in self.workers if worker.opened}

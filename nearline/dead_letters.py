@@ -9,13 +9,15 @@ from typing import Final, Protocol
 import structlog
 
 from nearline import metrics
-from schemas.errors import LogUnavailable
+from schemas.errors import LogUnavailable, RecordTooLarge
 from schemas.log import topics
 from schemas.log.dead_letters import encode_dead_letter, refuse
 from schemas.log.records import LogEntry, Record
 from schemas.ports import Clock, LogWriter
 
 REFUSED_BY: Final = "nearline"
+KEPT_BYTES: Final = (None, 1_000_000, 500_000, 50_000, 500)
+"""Bytes of a record that its letter keeps, first all of them. The next is tried if the letter is too large for the topic."""
 
 _log = structlog.get_logger(__name__)
 
@@ -37,18 +39,34 @@ class LogDeadLetterSink:
         self._writer, self._clock, self._timeout = writer, clock, timeout
 
     def __call__(self, record: Record, reason: str) -> None:
-        """Block until the dead letter is confirmed. Raises LogUnavailable if it is not within the timeout (s)."""
+        """Block until the dead letter is confirmed. Raises LogUnavailable if it is not within the timeout (s).
+
+        A letter that is too large for the topic is cut until the topic takes it.
+        """
+        for limit in KEPT_BYTES:
+            try:
+                self._append(record, reason, limit)
+                break
+            except RecordTooLarge:
+                if limit == KEPT_BYTES[-1]:
+                    raise
+        metrics.DEAD_LETTERS.labels(record.topic).inc()
+        metrics.EVENTS.labels(record.topic, "refused").inc()
+        _log.warning(
+            "record_refused",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            reason=reason[:1_000],
+        )
+
+    def _append(self, record: Record, reason: str, limit: int | None) -> None:
         refused_at = datetime.fromtimestamp(self._clock(), UTC)
-        letter = refuse(record, REFUSED_BY, reason, refused_at)
-        appended = self._writer.append(topics.DEADLETTERS, [LogEntry(record.key, encode_dead_letter(letter))])
+        letter = refuse(record, REFUSED_BY, reason, refused_at, limit)
+        appended = self._writer.append(topics.DEADLETTERS, [LogEntry(record.key[:limit], encode_dead_letter(letter))])
         try:
             [outcome] = appended.result(timeout=self._timeout)
         except ConfirmationTimeout as error:
             raise LogUnavailable(f"no confirmation of a dead letter within {self._timeout:g} s") from error
         if isinstance(outcome, Exception):
             raise outcome
-        metrics.DEAD_LETTERS.labels(record.topic).inc()
-        metrics.EVENTS.labels(record.topic, "refused").inc()
-        _log.warning(
-            "record_refused", topic=record.topic, partition=record.partition, offset=record.offset, reason=reason
-        )

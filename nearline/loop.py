@@ -15,7 +15,7 @@ from nearline import metrics
 from nearline.archive_reader import ArchiveReader, no_archive
 from nearline.dead_letters import DeadLetterSink
 from nearline.partition_worker import PartitionWorker, WorkerDependencies
-from schemas.errors import FreshetError, LogReplaced, LogUnavailable
+from schemas.errors import FreshetError, LogReplaced
 from schemas.log import topics
 from schemas.ports import Clock, LogReader, SignalStore
 
@@ -67,11 +67,11 @@ class EmbeddedLoop:
         try:
             ends = self._reader.ends()
             unfinished = [self._poll(worker, ends) for worker in self._workers]
-        except LogUnavailable as error:
-            return self._not_polled(error)
         except LogReplaced as error:
             # New workers drop all memory of the old log.
             self._workers = [self._worker(worker.topic, worker.partition) for worker in self._workers]
+            return self._not_polled(error)
+        except Exception as error:  # noqa: BLE001 - the loop lives as long as the process
             return self._not_polled(error)
         for gauge, worker in zip(self._lag_gauges, self._workers, strict=True):
             gauge.set(worker.lag)
@@ -99,8 +99,8 @@ class EmbeddedLoop:
         worker.target = ends.get((worker.topic, worker.partition), 0)
         return worker.poll()
 
-    def _not_polled(self, error: FreshetError) -> bool:
-        log.warning("nearline_waits", error=str(error))
+    def _not_polled(self, error: Exception) -> bool:
+        log.warning("nearline_waits", error=repr(error), exc_info=not isinstance(error, FreshetError))
         metrics.RETRIES.labels(type(error).__name__).inc()
         self._polled = False
         return False

@@ -18,7 +18,8 @@ import structlog
 from nearline import metrics
 from nearline.archive_reader import ArchiveReader
 from nearline.dead_letters import DeadLetterSink
-from nearline.processor import SIGNALS, Processor, processor_for
+from nearline.isolation import IsolatingProcessor
+from nearline.processor import SIGNALS, processor_for
 from schemas.errors import FenceMoved, LogReplaced, LogUnavailable, StoreUnavailable
 from schemas.log import topics
 from schemas.log.fence import Fence
@@ -69,7 +70,7 @@ class PartitionWorker:
         self._offered: deque[Record] = deque()
         self._pending: deque[Record] = deque()
         self._archived: Iterator[Record] | None = None
-        self._processor: Processor | None = None
+        self._processor: IsolatingProcessor | None = None
         self._flushed = False
         self._invalidated = False
         self._backoff, self._paused_until = FIRST_BACKOFF_SECONDS, 0.0
@@ -120,8 +121,9 @@ class PartitionWorker:
         self._begin, self.target = self._dependencies.reader.bounds(self.topic, self.partition)
         for signal, fence in fences.items():
             self._reset_if_stale(signal, fence, log_id)
-        processor = processor_for(
-            self.topic, self.partition, log_id, self._dependencies.store, self._dependencies.dead_letters
+        store, dead_letters = self._dependencies.store, self._dependencies.dead_letters
+        processor = IsolatingProcessor(
+            processor_for(self.topic, self.partition, log_id, store, dead_letters), dead_letters
         )
         self.position = processor.resume()
         self._archived = None
@@ -141,6 +143,11 @@ class PartitionWorker:
             metrics.STORE_RETRIES.inc()
             self._pause(error, now)
         except LogUnavailable as error:
+            self._pause(error, now)
+        except LogReplaced:
+            raise
+        except Exception as error:
+            log.exception("partition_failed", topic=self.topic, partition=self.partition)
             self._pause(error, now)
         else:
             self._backoff = FIRST_BACKOFF_SECONDS
@@ -164,7 +171,7 @@ class PartitionWorker:
         elif self._behind():
             self._apply_missing(self._processor, now)
         else:
-            self._processor.tick(now)
+            self._go_back(self._processor.tick(now))
         self._flushed |= self.position >= self.target and self._processor.flushed
 
     def _sort_offered(self) -> None:
@@ -191,17 +198,17 @@ class PartitionWorker:
     def _behind(self) -> bool:
         return self.position < max(self.target, self._pending[0].offset if self._pending else 0)
 
-    def _apply_pending(self, processor: Processor, now: float) -> None:
+    def _apply_pending(self, processor: IsolatingProcessor, now: float) -> None:
         records: list[Record] = []
         for record in islice(self._pending, BATCH_RECORDS):
             if record.offset != self.position + len(records):
                 break
             records.append(record)
         self._apply(processor, records, now)
-        for _ in records:
+        while self._pending and self._pending[0].offset < self.position:
             self._pending.popleft()
 
-    def _apply_missing(self, processor: Processor, now: float) -> None:
+    def _apply_missing(self, processor: IsolatingProcessor, now: float) -> None:
         """Apply the records before the pending ones, or before ``target``. They come from the archive or the log."""
         end = self._pending[0].offset if self._pending else self.target
         if self.position < self._begin:
@@ -211,15 +218,29 @@ class PartitionWorker:
             self.topic, self.partition, self.position, min(BATCH_RECORDS, end - self.position)
         )
         reached = not records or records[-1].offset >= end
-        self._apply(processor, [record for record in records if record.offset < end] if reached else records, now)
-        if reached:
+        applied = self._apply(processor, [record for record in records if record.offset < end], now)
+        if reached and applied:
             self.position = end  # offsets without records: transaction markers, or removed by compaction
 
-    def _apply(self, processor: Processor, records: Sequence[Record], now: float) -> None:
+    def _apply(self, processor: IsolatingProcessor, records: Sequence[Record], now: float) -> bool:
+        """Apply consecutive records. False if the position went back, because one of them is poison."""
         if not records:
-            return
-        processor.process(records, now)
+            return True
+        again = processor.process(records, now)
         self.position = records[-1].offset + 1
+        if again is not None:
+            self._go_back(again)
+            return False
+        self._count(records)
+        return True
+
+    def _go_back(self, offset: int | None) -> None:
+        """Continue at an earlier offset, and read the records up to here again."""
+        if offset is not None:
+            self.target, self.position = max(self.target, self.position), offset
+            self._archived = None
+
+    def _count(self, records: Sequence[Record]) -> None:
         self._applied.inc(len(records))
         if self.topic == topics.EVENTS:
             committed = self._dependencies.clock()

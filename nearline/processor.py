@@ -73,6 +73,9 @@ class Processor(Protocol):
     def tick(self, now: float) -> None:
         """Make the commits that are due, without new records."""
 
+    def flush(self, now: float) -> None:
+        """Commit all applied records to every signal, due or not."""
+
 
 class SignalState(Generic[V]):
     """The values of one signal in one partition: a cache of the store, the uncommitted changes, and the fence."""
@@ -209,24 +212,24 @@ class EventProcessor:
         for state in (self._users, self._counters):
             state.applied = max(state.applied, records[-1].offset if records else -1)
         if flush_early:
-            self._flush(now)
+            self.flush(now)
         self._users.commit()
         if len(self._waiting) >= MAX_WAITING_TRANSITIONS or self._is_due(
             now, BACKLOG_DELAY_SECONDS if len(records) >= BACKLOG_BATCH else 0.0
         ):
-            self._flush(now)
+            self.flush(now)
 
     def tick(self, now: float) -> None:
         """Flush ``aggregates`` if a commit is due, or if many events wait, because the worker is idle now."""
         if self._is_due(now) or len(self._waiting) >= BACKLOG_BATCH:
-            self._flush(now)
+            self.flush(now)
 
     def _is_due(self, now: float, delay: float = 0.0) -> bool:
         # If the clock was set back, a commit is due too.
         return not self._due - self._flush_seconds <= now < self._due + delay
 
     def _decoded(self, record: Record) -> LoggedEvent | None:
-        if record.offset <= min(self._users.applied, self._counters.applied):
+        if record.value is None or record.offset <= min(self._users.applied, self._counters.applied):
             return None
         try:
             return decode_event(record.value, record.timestamp_ms)
@@ -255,7 +258,8 @@ class EventProcessor:
         """True if ``users`` will drop entries that ``aggregates`` has not read. Then ``aggregates`` is committed first."""
         return users.removes_history(event) or users.will_drop_unread(after, self._counters.committed, HISTORY)
 
-    def _flush(self, now: float) -> None:
+    def flush(self, now: float) -> None:
+        """Fold the waiting transitions and commit ``aggregates``. ``process`` has committed ``users``."""
         self._counters.change(aggregates.changes(self._waiting))
         self._waiting.clear()
         self._counters.commit()
@@ -310,7 +314,12 @@ class UpsertProcessor(Generic[View]):
     def tick(self, now: float) -> None:
         """Do nothing, because ``process`` commits each batch."""
 
+    def flush(self, now: float) -> None:
+        """Do nothing, because ``process`` commits each batch."""
+
     def _apply(self, record: Record) -> None:
+        if record.value is None:
+            return
         try:
             upsert = decode_upsert(record.value)
             self._views.fetch({upsert.id})

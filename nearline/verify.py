@@ -12,7 +12,8 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from nearline.in_memory_store import InMemorySignalStore
-from nearline.processor import SIGNALS, Processor, processor_for
+from nearline.isolation import IsolatingProcessor
+from nearline.processor import SIGNALS, processor_for
 from schemas.errors import StoreUnavailable
 from schemas.log import topics
 from schemas.log.fence import Fence
@@ -151,7 +152,9 @@ class _Fold:
     def __init__(self, reader: LogReader, topic: str, partition: int, log_id: str) -> None:
         self._reader, self._topic, self._partition = reader, topic, partition
         self._memory = InMemorySignalStore()
-        self._processor: Processor = processor_for(topic, partition, log_id, self._memory, _pass_over)
+        self._processor = IsolatingProcessor(
+            processor_for(topic, partition, log_id, self._memory, _pass_over), _pass_over
+        )
         self._next = self._processor.resume()
         self._now = 0.0
 
@@ -188,8 +191,8 @@ class _Fold:
             within = [record for record in records if record.offset <= offset]
             # Enough time between batches to make every commit due.
             self._now += 60.0
-            self._processor.process(within, self._now)
-            self._next = records[-1].offset + 1 if records else offset + 1
+            again = self._processor.process(within, self._now)
+            self._next = again if again is not None else records[-1].offset + 1 if records else offset + 1
 
 
 def _pass_over(record: Record, reason: str) -> None:

@@ -39,6 +39,12 @@ class Watch:
             # Without an answer the watch concludes nothing. The workers handle the failure themselves.
             log.warning("watch_failed", error=str(error))
             metrics.RETRIES.labels("watch").inc()
+        except LogReplaced:
+            raise
+        except Exception:
+            # An unforeseen failure must not end the task that watches.
+            log.exception("watch_failed")
+            metrics.RETRIES.labels("watch").inc()
 
     def _check(self, workers: list[PartitionWorker]) -> None:
         ids = {topic: self._reader.log_id(topic) for topic in {worker.topic for worker in workers}}

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from schemas.errors import Undecodable
 from schemas.events import Id, ZonedTime
+from schemas.integers import LONG_NUMBER, TOO_LONG, beyond_64_bits
 
 Label = Annotated[str, Field(min_length=1, max_length=128)]
 WebAddress = Annotated[str, StringConstraints(max_length=2_048, pattern=r"^https?://[^\s\x00-\x1f\x7f-\x9f]+$")]
@@ -113,6 +114,8 @@ def decode_upsert(value: bytes) -> Upsert:
         raise Undecodable(f"not an item or user: {error}") from error
     if _deeper(upsert.fields, MAX_DEPTH):
         raise Undecodable(f"not an item or user: its fields are nested deeper than {MAX_DEPTH}")
+    if LONG_NUMBER.search(value) and beyond_64_bits(upsert.fields):
+        raise Undecodable(f"not an item or user: it {TOO_LONG}")
     return upsert
 
 

@@ -22,6 +22,10 @@ class LogBusy(LogUnavailable):
     """The log's queue is full: slow down and try again."""
 
 
+class RecordTooLarge(LogUnavailable):
+    """The log does not take a record of this size, however often it is sent."""
+
+
 class StoreUnavailable(FreshetError):
     """A signal or model store did not answer in time."""
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import orjson
 import typer
@@ -27,10 +27,13 @@ from deploy.wiring.training import archive_by_spark, train_in
 from ingest.importers.recognise import recognise
 from offline.engines.engine import EngineName
 from schemas.catalogue import decode_upsert
-from schemas.errors import ConfigurationInvalid
+from schemas.errors import ConfigurationInvalid, Undecodable
 from schemas.log import topics
 from schemas.ports import LogReader
 from serving.config import Settings as ServingSettings
+
+_ITEMS_LOOKED_AT: Final = 100
+"""Records of a partition that are searched for an item to name in the announcement."""
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65_535)]
@@ -127,8 +130,11 @@ def _folder(dataset: Path | None) -> Path:
 def _some_item(reader: LogReader) -> str:
     """An item that the log says something of."""
     for partition in range(reader.partitions(topics.ITEMS)):
-        for record in reader.read(topics.ITEMS, partition, 0, 1):
-            return decode_upsert(record.value).id
+        for record in reader.read(topics.ITEMS, partition, 0, _ITEMS_LOOKED_AT):
+            try:
+                return decode_upsert(record.value or b"").id
+            except Undecodable:
+                continue
     return "an-item"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import msgspec
 import numpy as np
 import scipy.sparse as sp
 
@@ -55,9 +56,9 @@ def _views(archive: Archive, topic: str, fold: Callable[[View | None, Upsert, in
     for record in _records(archive, topic):
         try:
             upsert = decode_upsert(record.value or b"")
-        except Undecodable:
+            views[upsert.id] = fold(views.get(upsert.id), upsert, record.offset)
+        except (Undecodable, msgspec.ValidationError):  # nearline has made it a dead letter
             continue
-        views[upsert.id] = fold(views.get(upsert.id), upsert, record.offset)
     return views
 
 

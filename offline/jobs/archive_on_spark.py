@@ -104,8 +104,8 @@ def _write_task(
 def _records(topic: str, rows: pa.RecordBatch) -> Iterator[Record]:
     columns: Mapping[str, list[object]] = rows.to_pydict()
     for partition, offset, timestamp_ms, key, value in zip(*(columns[name] for name in _COLUMNS), strict=True):
-        # A missing key or value is read as empty, as KafkaLogReader does.
-        yield Record(topic, partition, offset, timestamp_ms, key or b"", value or b"")
+        # A missing key is read as empty, as KafkaLogReader does.
+        yield Record(topic, partition, offset, timestamp_ms, key or b"", value)
 
 
 def _batches(records: Iterator[Record], size: int) -> Iterator[list[Record]]:

@@ -36,11 +36,11 @@ class LogEntry(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One record of the log; ``timestamp_ms`` is the time at which the log received it."""
+    """One record of the log; ``timestamp_ms`` is the time at which the log received it. A value of None is a tombstone."""
 
     topic: str
     partition: int
     offset: int
     timestamp_ms: int
     key: bytes
-    value: bytes
+    value: bytes | None

@@ -10,6 +10,8 @@ import pytest
 
 from deploy.local import stack as servers
 from schemas.log import topics
+from schemas.log.topics import topic_name
+from schemas.site import topic_prefix
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
@@ -57,6 +59,43 @@ def test_what_cannot_be_decoded_is_on_the_dead_letter_topic_with_where_it_stood(
     ]
     assert [(letter.topic, letter.partition, letter.offset) for letter in letters] == [(topics.EVENTS, *at)]
     assert letters[0].original() == junk.value
+
+
+@pytest.mark.timeout(180)
+def test_poison_of_another_producer_is_isolated_and_the_worker_lives(cluster, traffic):
+    from confluent_kafka import Producer
+
+    from schemas.log.dead_letters import decode_dead_letter
+
+    poison = [_click(f'"position":{"9" * 400}'), _click('"properties":{"scroll":%s}' % ("9" * 400)), b"x" * 1_900_000]
+    worker = cluster.start_worker()
+    other = Producer({"bootstrap.servers": cluster.kafka, "message.max.bytes": 2_097_152})
+    traffic.send(300, per_second=1_000)
+    for value in [*poison, None]:
+        other.produce(topic_name(topics.EVENTS, topic_prefix(cluster.site)), value, b"user1", 3)
+    other.flush(20)
+    traffic.send(300, per_second=1_000)
+    traffic.confirmed()
+    cluster.wait_until_applied(seconds=60)
+    reader = cluster.reader()
+    letters = [
+        decode_dead_letter(record.value)
+        for partition in range(topics.DEFAULT_PARTITIONS)
+        for record in reader.read(topics.DEADLETTERS, partition, 0, 50)
+    ]
+    by_size = sorted((letter for letter in letters if letter.partition == 3), key=lambda letter: letter.offset)
+    assert [letter.cut_from or letter.original() for letter in by_size if b"junk" not in letter.original()] == [
+        *poison[:2],
+        1_900_000,
+    ]
+    report, wrong = cluster.verified()
+    assert report.equal, wrong
+    assert worker.poll() is None
+
+
+def _click(field: str) -> bytes:
+    times = '"occurred_at":"2026-01-01T00:00:00Z","received_at":"2026-01-01T00:00:00Z"'
+    return f'{{"event_id":"e","type":"click","user_id":"user1","item_id":"i","recommendation_id":"r",{times},{field}}}'.encode()
 
 
 @pytest.mark.timeout(180)

@@ -60,7 +60,7 @@ def _among(records: Sequence[Record], recommendation_id: str) -> DecisionMatch |
     wanted = recommendation_id.encode()
     for record in reversed(records):
         # Decode only if the bytes contain the id: decoding takes longer than searching.
-        if wanted in record.value and (match := _decision(record, recommendation_id)):
+        if wanted in (record.value or b"") and (match := _decision(record, recommendation_id)):
             return match
     return None
 
@@ -92,7 +92,7 @@ def _between(reader: LogReader, partition: int, begin: int, end: int) -> list[Re
 
 def _decision(record: Record, recommendation_id: str) -> DecisionMatch | None:
     try:
-        decision = decode_decision(record.value)
+        decision = decode_decision(record.value or b"")
     except Undecodable:
         # A record of another version; the wanted answer has this version, so it is safe to skip.
         return None

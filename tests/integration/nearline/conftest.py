@@ -29,6 +29,13 @@ class ListLog:
         self.begin: dict[tuple[str, int], int] = {}
         self.records: dict[tuple[str, int], list[Record]] = {}
 
+    def put(self, offset: int, value: bytes | None, topic: str = topics.EVENTS) -> Record:
+        """Adds a record with any bytes, as a producer without the collector may."""
+        at = START + timedelta(seconds=offset)
+        record = Record(topic, 0, offset, int(at.timestamp() * 1_000), b"k", value)
+        self.records.setdefault((topic, 0), []).append(record)
+        return record
+
     def add(self, offset: int, topic: str = topics.EVENTS, partition: int = 0) -> Record:
         at = START + timedelta(seconds=offset)
         event = LoggedEvent(

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 import pytest
 
 from nearline.dead_letters import LogDeadLetterSink
-from schemas.errors import LogUnavailable
+from schemas.errors import LogUnavailable, RecordTooLarge
 from schemas.log import topics
 from schemas.log.dead_letters import decode_dead_letter
 from schemas.log.records import OffsetToken, Record
@@ -44,3 +44,53 @@ def test_the_letter_keeps_the_bytes_the_coordinates_and_the_reason():
 def test_a_letter_that_is_not_confirmed_fails(result):
     with pytest.raises(LogUnavailable):
         LogDeadLetterSink(Writer(result), lambda: 0.0, timeout=0.05)(RECORD, "not an event")
+
+
+class NarrowWriter:
+    """A log whose topic takes records of up to a number of bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.appended = limit, []
+
+    def append(self, topic, entries):
+        [entry] = entries
+        future = Future()
+        if len(entry.value) > self.limit:
+            future.set_result([RecordTooLarge("too large")])
+        else:
+            self.appended.append(entry)
+            future.set_result([OffsetToken(0, 0)])
+        return future
+
+
+@pytest.mark.parametrize("limit", [2_000_000, 700_000, 2_000])
+def test_a_letter_too_large_for_its_topic_is_cut_and_says_so(limit):
+    writer, size = NarrowWriter(limit), 1_900_000
+    LogDeadLetterSink(writer, lambda: 0.0)(RECORD._replace(value=b"x" * size), "not an event")
+    [entry] = writer.appended
+    letter = decode_dead_letter(entry.value)
+    assert letter.cut_from == size
+    assert letter.original() == b"x" * len(letter.original())
+    assert (
+        letter.reason
+        == f"not an event (only the first {len(letter.original()):,} of its 1,900,000 bytes are kept here)"
+    )
+    assert (letter.topic, letter.partition, letter.offset) == (topics.EVENTS, 3, 41)
+
+
+def test_a_letter_that_fits_is_whole():
+    writer = NarrowWriter(2_000_000)
+    LogDeadLetterSink(writer, lambda: 0.0)(RECORD._replace(value=b"x" * 1_000_000), "not an event")
+    letter = decode_dead_letter(writer.appended[0].value)
+    assert (letter.cut_from, len(letter.original()), letter.reason) == (None, 1_000_000, "not an event")
+
+
+def test_a_reason_that_repeats_the_record_is_cut():
+    writer = NarrowWriter(2_000_000)
+    LogDeadLetterSink(writer, lambda: 0.0)(RECORD, "9" * 100_000)
+    assert len(decode_dead_letter(writer.appended[0].value).reason) < 1_010
+
+
+def test_a_topic_that_takes_no_letter_at_all_fails():
+    with pytest.raises(RecordTooLarge):
+        LogDeadLetterSink(NarrowWriter(10), lambda: 0.0)(RECORD, "not an event")

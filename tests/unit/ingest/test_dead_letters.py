@@ -120,3 +120,11 @@ def test_what_is_no_letter_is_passed_over(bury, memory_log):
     memory_log.append("deadletters", [LogEntry(b"k", b"\xff"), LogEntry(b"k", b"{}")])
     bury(GOOD)
     assert len(list(dead_letters.letters(memory_log))) == 1
+
+
+def test_a_cut_letter_is_replayed_only_with_the_whole_record(memory_log, noon, replay):
+    record = Record("events", 3, 4, 0, b"ann", GOOD)
+    memory_log.append("deadletters", [LogEntry(b"ann", encode_dead_letter(refuse(record, "nearline", "no", noon, 20)))])
+    with pytest.raises(ReplayRefused, match=f"a part of its {len(GOOD)} bytes"):
+        replay()
+    assert replay(mended=GOOD).topic == "events"
