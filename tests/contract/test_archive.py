@@ -90,3 +90,9 @@ def test_sql_reads_every_column(archive):
     rows = duckdb.read_parquet(archive.files(EVENTS), hive_partitioning=False).order('"offset"')
     columns = 'log_id, topic, partition, "offset", timestamp_ms, key, value'
     assert rows.select(columns).fetchall() == [("log/one", *record) for record in records(0, 4)]
+
+
+def test_a_record_without_a_value_stays_one(archive, read):
+    tombstone = records(0, 1)[0]._replace(value=None)
+    archive.write("log/one", [tombstone, *records(1, 3)])
+    assert read(0, 3) == [tombstone, *records(1, 3)]
