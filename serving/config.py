@@ -46,7 +46,8 @@ class Settings(SharedSettings, BaseSettings):
             " address that versions were exported to, `keyspace:NAME` (another keyspace of the same Cassandra).",
         ),
     ] = ("store",)
-    cached_lists: Annotated[int, Field(ge=0, description="Number of precomputed lists in memory.")] = 50_000
+    cached_lists: Annotated[int, Field(ge=0, description="Largest number of precomputed lists in memory.")] = 50_000
+    cached_lists_mib: Annotated[int, Field(ge=0, description="Largest size of all precomputed lists in memory.")] = 64
     cache_seconds: Annotated[
         float,
         Field(
@@ -55,7 +56,8 @@ class Settings(SharedSettings, BaseSettings):
             description="Longest time (seconds) for which a list is cached while its user sends no events; 0: no cache.",
         ),
     ] = 2.0
-    cached_results: Annotated[int, Field(ge=0, description="Number of lists in the result cache.")] = 10_000
+    cached_results: Annotated[int, Field(ge=0, description="Largest number of lists in the result cache.")] = 10_000
+    cached_results_mib: Annotated[int, Field(ge=0, description="Largest size of all lists in the result cache.")] = 128
     notification_streams: Annotated[int, Field(ge=0, description="Largest number of open notification streams.")] = (
         1_000
     )

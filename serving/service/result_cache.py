@@ -7,7 +7,6 @@ event of the user changes the key, and the cache never hides it.
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -15,15 +14,19 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
-from schemas.answers import Answer, Decision
+from schemas.answers import Answer, Decision, Encoded
 from serving import metrics
 from serving.ranking.pipeline import RankedList
 from serving.service.decision_log import Receipt
 from serving.service.preparation import PreparedRequest
 from serving.service.response import VARIANT, Versions, brief_decision
+from serving.sized_cache import MIB, SizedCache
 from serving.state.catalogue import Catalogue
 
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
+_JSON: Final = msgspec.json.Encoder().encode
+_FIXED_BYTES, _ITEM_BYTES, _REASON_BYTES = 8_192, 600, 200
+"""Measured by tracemalloc with lists of 20 and 300 items; rather too much than too little."""
 _SPREAD: Final = 1 / 3
 """Largest share by which the lifetime of an entry is shortened."""
 _GOLDEN: Final = (math.sqrt(5) - 1) / 2
@@ -55,6 +58,12 @@ class CachedResult:
     decision: Decision | None = None
     """The decision record of that answer; None where answers are not recorded. Its ``request.now`` is the time of ranking."""
     receipt: Receipt | None = None
+
+    @property
+    def json(self) -> bytes | msgspec.Raw:
+        """The items of the answer as JSON, which the answer is about to need."""
+        items = self.answer.items
+        return items.json if isinstance(items, Encoded) else _JSON(items)
 
     @property
     def repeated_decision(self) -> Decision | None:
@@ -90,17 +99,32 @@ class _Entry(NamedTuple):
     result: CachedResult
 
 
-class ResultCache:
-    """Holds up to ``limit`` results, each for ``seconds`` or up to a third less; the least recently used goes first."""
+class Limits(NamedTuple):
+    """What a result cache may hold."""
 
-    def __init__(self, catalogue: Catalogue, seconds: float, limit: int) -> None:
-        self._catalogue, self._seconds, self._limit = catalogue, seconds, limit
+    seconds: float
+    """The longest life of a result."""
+    results: int
+    size: int = 128 * MIB
+    """In bytes."""
+
+
+class ResultCache:
+    """Holds results within ``limits``, each for ``limits.seconds`` or up to a third less; the least recently used goes first."""
+
+    def __init__(self, catalogue: Catalogue, limits: Limits) -> None:
+        self._catalogue, self._seconds = catalogue, limits.seconds
         self._shortening = 1.0 - _GOLDEN
-        self._entries: OrderedDict[Key, _Entry] = OrderedDict()
+        self._entries = SizedCache[Key, _Entry](limits.size, limits.results if limits.seconds > 0 else 0)
         self._hit, self._miss = (metrics.RESULT_SETS.labels(outcome) for outcome in ("hit", "miss"))
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all results, about."""
+        return self._entries.size
 
     def find(self, key: Key, now: float, steady: float) -> CachedResult | None:
         """Returns the result under this key, unless it is too old or one of its items may no longer be shown at ``now``."""
@@ -108,23 +132,32 @@ class ResultCache:
         if entry is None or not self._is_valid(entry, now, steady):
             self._miss.inc()
             return None
-        self._entries.move_to_end(key)
         self._hit.inc()
         return entry.result
 
     def keep(self, key: Key, result: CachedResult, steady: float) -> None:
         """Keep a result that was made at ``steady``."""
-        if self._seconds <= 0 or self._limit <= 0:
+        if self._seconds <= 0:
             return
         until = self._catalogue.column("closes")[result.ranked.positions].min(initial=np.inf)
         # Entries that were made at the same time, as after a restart, must not all expire at the same time.
         self._shortening = (self._shortening + _GOLDEN) % 1.0
         ends_at = steady + self._seconds * (1.0 - _SPREAD * self._shortening)
-        self._entries[key] = _Entry(ends_at, self._catalogue.changes, float(until), result)
-        self._entries.move_to_end(key)
-        if len(self._entries) > self._limit:
-            self._entries.popitem(last=False)
+        entry = _Entry(ends_at, self._catalogue.changes, float(until), result)
+        self._entries.put(key, entry, _size_of(key, result))
+
+    def let_go(self, steady: float) -> None:
+        """Drop the results that are too old at ``steady``: nobody may ask for them again."""
+        self._entries.remove_where(lambda _, entry: entry.ends_at <= steady)
 
     def _is_valid(self, entry: _Entry, now: float, steady: float) -> bool:
         # The catalogue's version is in the key too, but moves only once all changes of a read are applied.
         return steady < entry.ends_at and now < entry.until and entry.changes == self._catalogue.changes
+
+
+def _size_of(key: Key, result: CachedResult) -> int:
+    """About the bytes that a result holds: its items as objects, as the answer's JSON, and as the two records' JSON."""
+    items = result.ranked.items
+    reasons = sum(len(item.reasons) for item in items)
+    packed = len(key.request) + sum(len(value) for _, value in key.inputs)
+    return _FIXED_BYTES + packed + len(result.json) + _ITEM_BYTES * len(items) + _REASON_BYTES * reasons

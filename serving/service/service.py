@@ -36,8 +36,9 @@ from serving.service.notifications import Notifications
 from serving.service.preparation import PreparedRequest, RequestPreparation
 from serving.service.readiness import Readiness
 from serving.service.responder import Responder, Syncs
-from serving.service.result_cache import ResultCache
+from serving.service.result_cache import Limits, ResultCache
 from serving.service.time_and_ids import TimeAndIds
+from serving.sized_cache import MIB
 from serving.state.aggregates import Aggregates
 from serving.state.catalogue import Catalogue
 from serving.state.model_bundle import ModelBundle
@@ -105,11 +106,14 @@ class ServingService:
             stores.signals, self._guard("signals"), settings.partitions, settings.after_seconds, settings.poll_seconds
         )
         self._profiles = ProfileReader(stores.signals, self._guard("profiles"), settings.partitions)
-        lists = PrecomputedLists(self._repositories(), catalogue, settings.cached_lists)
-        self._preparation = RequestPreparation(self._users, lists, self._profiles, self.config.boosts)
+        self._lists = PrecomputedLists(
+            self._repositories(), catalogue, settings.cached_lists, settings.cached_lists_mib * MIB
+        )
+        self._preparation = RequestPreparation(self._users, self._lists, self._profiles, self.config.boosts)
         self._decisions = (
             DecisionLog(stores.log, settings.decision_queue) if stores.log and settings.decisions else None
         )
+        self._results = ResultCache(catalogue, _result_limits(settings))
         self._responder = self._make_responder()
         self._readiness = Readiness(self.state, self._items, self._aggregates, lag_reason, self._time_and_ids.clock)
         self.notifications = Notifications(
@@ -252,13 +256,14 @@ class ServingService:
         return [[item.item_id for item in self._responder.rank(by_model).items] for by_model in prepared]
 
     def _adopt(self, models: ModelBundle) -> None:
+        # Open notification streams are compared by the version before, too.
+        self._lists.keep_versions((self.state.models.version, models.version))
         self.state.adopt(models)
         self.notifications.model_changed(self.state.models)
 
     def _make_responder(self) -> Responder:
-        cache = ResultCache(self.state.catalogue, self._settings.cache_seconds, self._settings.cached_results)
         syncs = Syncs(self._items, self._aggregates)
-        return Responder(self.state, syncs, self.config, cache, self._decisions, self._time_and_ids)
+        return Responder(self.state, syncs, self.config, self._results, self._decisions, self._time_and_ids)
 
     def _guard(self, source: str) -> Guard:
         settings = self._settings
@@ -281,13 +286,18 @@ class ServingService:
         return position
 
     async def _report(self) -> None:
-        """Keep the gauges that grow by themselves up to date."""
+        """Keep the gauges that grow by themselves up to date, and let go of results that have ended."""
         while True:
             models, now = self.state.models, self._time_and_ids.clock()
             metrics.CATALOGUE_ITEMS.set(len(self.state.catalogue))
             metrics.MODEL_LOADED.set(models.version is not None)
             metrics.MODEL_AGE_SECONDS.set(max(0.0, now - models.created_at) if models.version else 0.0)
+            self._results.let_go(self._time_and_ids.steady())
             await asyncio.sleep(_REPORT_SECONDS)
+
+
+def _result_limits(settings: Settings) -> Limits:
+    return Limits(settings.cache_seconds, settings.cached_results, settings.cached_results_mib * MIB)
 
 
 @contextmanager

@@ -21,10 +21,13 @@ from models.structures.kinds import load_model
 from models.structures.lists import USERS, ScoredList
 from models.user_neighbours import UserNeighbours
 from schemas.manifest import Manifest
+from serving.sized_cache import MIB, SizedCache
 from serving.state.catalogue import Catalogue
 
 _BY_NAME: Final = frozenset({"als", "neighbours", "popularity", SourceWeights.kind})
-_CACHED_LISTS: Final = 20_000
+_CACHED_BYTES: Final = 64 * MIB
+_LIST_BYTES: Final = 500
+"""A list of similar items without its values."""
 V = TypeVar("V", Clusters, Ease, Hybrid, SessionKnn, UserNeighbours)
 
 
@@ -45,6 +48,11 @@ class Bound(Generic[V]):
     value: V
     items: Ints
     rows: Ints
+
+
+def similar_lists() -> SizedCache[tuple[int, int], ScoredPositions]:
+    """An empty cache of the lists of similar items, by position and length."""
+    return SizedCache(_CACHED_BYTES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,16 +85,14 @@ class ModelBundle:
     """Most popular at training, best first."""
     popularity_items: Ints = field(default_factory=lambda: np.empty(0, np.int32))
     """The catalogue position of each item of ``popularity`` (I,)."""
-    _similar: dict[tuple[int, int], ScoredPositions] = field(default_factory=dict, repr=False)
+    _similar: SizedCache[tuple[int, int], ScoredPositions] = field(default_factory=similar_lists, repr=False)
 
     def similar(self, catalogue: Catalogue, position: int, count: int) -> ScoredPositions:
         """The items most similar to the one at this position; cached, because a version never changes."""
         similar = self._similar.get((position, count))
         if similar is None:
             similar = as_columns(catalogue, self._look_up(catalogue.ids[position], count))
-            if len(self._similar) >= _CACHED_LISTS:
-                self._similar.clear()
-            self._similar[position, count] = similar
+            self._similar.put((position, count), similar, _LIST_BYTES + similar.items.nbytes + similar.scores.nbytes)
         return similar
 
     def _look_up(self, item_id: str, count: int) -> ScoredList:
@@ -136,7 +142,7 @@ def bind(models: ModelBundle, catalogue: Catalogue) -> ModelBundle:
         als_rows=als_rows,
         popular=popular,
         popularity_items=popularity_items,
-        _similar={},
+        _similar=similar_lists(),
         **_bound_fields(models.unbound, catalogue),
     )
 

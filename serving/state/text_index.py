@@ -19,13 +19,16 @@ from models.structures.arrays import Floats, Ints
 from schemas.catalogue import Item
 from serving.arrays import kernels
 from serving.arrays.top_k import top_k
+from serving.sized_cache import MIB, SizedCache
 from serving.state.vocabulary import Vocabulary
 from signals.queries import words_of
 
 _K1: Final = 1.2
 _B: Final = 0.5
 _FIELDS: Final = (("title", 3.0), ("categories", 2.0), ("tags", 2.0), ("description", 1.0))
-_CACHED_LISTS: Final = 20_000
+_CACHED_BYTES: Final = 64 * MIB
+_LIST_BYTES: Final = 500
+"""A list of similar items without its values."""
 _ROOM: Final = 1_024
 _DISTINCTIVE: Final = 12
 """Terms of an item that are compared with those of other items."""
@@ -73,7 +76,7 @@ class TextIndex:
         self._lengths: Floats = np.zeros(_ROOM, np.float32)
         self._total = 0.0
         self._arrays: dict[str, tuple[Ints, Floats]] = {}
-        self._alike: dict[tuple[int, int], tuple[Ints, Floats]] = {}
+        self._alike = SizedCache[tuple[int, int], tuple[Ints, Floats]](_CACHED_BYTES)
 
     def put(self, position: int, item: Item) -> None:
         """Index an item; replaces the earlier text at this position."""
@@ -117,9 +120,8 @@ class TextIndex:
             own_terms = self._terms.get(position, {})
             items, scores = self._best({term: own_terms[term] for term in self._distinctive(own_terms)}, count + 1)
             others = items != position
-            if len(self._alike) >= _CACHED_LISTS:
-                self._alike.clear()
-            cached = self._alike[position, count] = items[others][:count], scores[others][:count]
+            cached = items[others][:count], scores[others][:count]
+            self._alike.put((position, count), cached, _LIST_BYTES + cached[0].nbytes + cached[1].nbytes)
         return cached
 
     def _meant_terms(self, words: Sequence[str]) -> dict[str, float]:

@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections.abc import Collection
+from typing import Final, NamedTuple
 
 from models.structures.lists import USERS
+from serving.sized_cache import MIB, SizedCache
 from serving.state.catalogue import Catalogue
 from serving.state.model_bundle import ScoredPositions, as_columns
 from serving.stores.list_repositories import ListRepositories
 
+_FIXED_BYTES: Final = 600
+"""An entry without its arrays' values: keys, tuples, two array objects."""
+
+
+class _Stored(NamedTuple):
+    """A list that was read; None if the user has none."""
+
+    positions: ScoredPositions | None
+
 
 class PrecomputedLists:
-    """Holds up to ``limit`` lists; the least recently used list is dropped first."""
+    """Holds up to ``limit`` lists in up to ``size`` bytes; the least recently used list is dropped first."""
 
-    def __init__(self, repositories: ListRepositories, catalogue: Catalogue, limit: int) -> None:
-        self._repositories, self._catalogue, self._limit = repositories, catalogue, limit
-        self._lists: OrderedDict[tuple[str, str], ScoredPositions | None] = OrderedDict()
+    def __init__(self, repositories: ListRepositories, catalogue: Catalogue, limit: int, size: int = 64 * MIB) -> None:
+        self._repositories, self._catalogue = repositories, catalogue
+        self._lists = SizedCache[tuple[str, str], _Stored](size, limit)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all lists, about."""
+        return self._lists.size
 
     def cached(self, version: str, user_id: str) -> tuple[bool, ScoredPositions | None]:
         """Whether this list is in memory, and the list (None if the user has none)."""
-        key = version, user_id
-        if key not in self._lists:
-            return False, None
-        self._lists.move_to_end(key)
-        return True, self._lists[key]
+        stored = self._lists.get((version, user_id))
+        return (False, None) if stored is None else (True, stored.positions)
 
     async def read(self, version: str, user_id: str) -> ScoredPositions | None:
         """The user's list; None if there is none; raises ReadFailed."""
         stored = await self._repositories.read(version, USERS, user_id)
         positions = None if stored is None else as_columns(self._catalogue, stored)
-        self._lists[version, user_id] = positions
-        if len(self._lists) > self._limit:
-            self._lists.popitem(last=False)
+        values = 0 if positions is None else positions.items.nbytes + positions.scores.nbytes
+        self._lists.put((version, user_id), _Stored(positions), _FIXED_BYTES + values)
         return positions
+
+    def keep_versions(self, versions: Collection[str | None]) -> None:
+        """Drop the lists of all other model versions."""
+        self._lists.remove_where(lambda key, _: key[0] not in versions)

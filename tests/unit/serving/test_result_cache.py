@@ -2,19 +2,20 @@
 
 import asyncio
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
 import pytest
 
 from models.structures.lists import ScoredList
-from schemas.answers import RecommendationRequest, decode_decision
+from schemas.answers import DecidedItem, Encoded, Reason, RecommendationRequest, decode_decision
 from schemas.errors import LogUnavailable
 from serving.ranking import routes
 from serving.ranking.pipeline import RankedList
 from serving.service.preparation import PreparedRequest
 from serving.service.response import Versions
-from serving.service.result_cache import CachedResult, ResultCache, key_of
+from serving.service.result_cache import CachedResult, Limits, ResultCache, key_of
 from serving.state.model_bundle import NO_BUNDLE
 from serving.stores.user_state import UserState
 from signals import users
@@ -36,11 +37,11 @@ def a_key(user_id="ann", value=b"\x91\x05", versions=VERSIONS, **request):
 
 def a_set(*positions):
     ranked = RankedList([], np.array(positions, np.int32), {}, 0)
-    return CachedResult(ranked, None)
+    return CachedResult(ranked, SimpleNamespace(items=Encoded()))
 
 
-def results(world, seconds=2.0, limit=3):
-    return ResultCache(world.catalogue, seconds, limit)
+def results(world, seconds=2.0, limit=3, size=1_000_000):
+    return ResultCache(world.catalogue, Limits(seconds, limit, size))
 
 
 def test_a_list_is_given_again_until_it_is_too_old(world):
@@ -102,7 +103,35 @@ def test_no_more_lists_are_kept_than_the_bound_and_those_used_last_stay(world):
     assert [kept.find(a_key(user), 0.0, 0.0) is not None for user in "abcd"] == [True, False, True, True]
 
 
-@pytest.mark.parametrize("bounds", [{"seconds": 0.0}, {"limit": 0}])
+def test_all_lists_together_stay_within_the_bytes_and_a_longer_list_counts_more(world):
+    kept = results(world, limit=10_000, size=400_000)
+    short, long = (
+        RankedList(
+            [DecidedItem(f"item-{n}", 1.0, [Reason("popular", 1.0)]) for n in range(count)], np.empty(0, int), {}, 0
+        )
+        for count in (5, 300)
+    )
+    for number in range(100):
+        kept.keep(a_key(f"p{number}"), CachedResult(short, SimpleNamespace(items=Encoded(short.items))), steady=0.0)
+    assert 20 < len(kept) < 40
+    assert kept.size <= 400_000
+    kept.keep(a_key("long"), CachedResult(long, SimpleNamespace(items=Encoded(long.items))), steady=0.0)
+    assert 1 < len(kept) < 20
+    assert kept.size <= 400_000
+    assert kept.find(a_key("long"), now=0.0, steady=0.0) is not None
+
+
+def test_lists_that_are_too_old_are_let_go_without_a_request(world):
+    kept = results(world, limit=100)
+    for person in ("ann", "bob"):
+        kept.keep(a_key(person), a_set(1), steady=10.0)
+    kept.let_go(steady=11.0)
+    assert len(kept) == 2
+    kept.let_go(steady=12.0)
+    assert (len(kept), kept.size) == (0, 0)
+
+
+@pytest.mark.parametrize("bounds", [{"seconds": 0.0}, {"limit": 0}, {"size": 0}])
 def test_without_room_or_time_nothing_is_kept(world, bounds):
     kept = results(world, **bounds)
     kept.keep(a_key(), a_set(1), steady=0.0)
