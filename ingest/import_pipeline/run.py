@@ -179,7 +179,7 @@ def _run_stage(
     # An earlier run validated and counted the rows before these.
     not_yet_appended = islice(validations, rows_done, None)
     for count, entries in _batches(not_yet_appended, faults):
-        _append(dependencies, topic, entries)
+        append_all(dependencies, topic, entries)
         rows_done += count
         progress.rows[topic], progress.malformed = rows_done, faults.count
         file.save(progress)
@@ -207,7 +207,7 @@ def _batches(
         yield count, entries
 
 
-def _append(dependencies: ImportDependencies, topic: str, entries: list[LogEntry]) -> None:
+def append_all(dependencies: ImportDependencies, topic: str, entries: list[LogEntry]) -> None:
     """Appends until every entry is confirmed; raises LogUnavailable after the last delay."""
     for delay in (*_DELAYS, None):
         entries, failure = _appended(dependencies.writer, topic, entries)
