@@ -1,4 +1,4 @@
-"""``python -m tests.bench [name …]``: measures, prints, and writes tests/bench/results/<name>.json."""
+"""``python -m tests.bench [name …]`` runs benchmarks, prints their figures, and writes tests/bench/results/<name>.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The collector's events/s acknowledged by Kafka, beside a bare confluent-kafka producer of the same bytes."""
+"""Events per second of the collector, acknowledged by Kafka, compared with a bare confluent-kafka producer of the same bytes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _post(collector: str, size: int) -> Any:
 
 
 def _bare(kafka: str, topic: str) -> float:
-    """Events/s of a loop around ``produce`` with the collector's guarantees, until all are acknowledged."""
+    """Returns events per second of a loop around ``produce`` with the collector's guarantees, until all are acknowledged."""
     producer = Producer({"bootstrap.servers": kafka, "acks": "all", "enable.idempotence": True, "linger.ms": 2})
     value = orjson.dumps(_event(1) | {"event_id": "x" * 36, "occurred_at": "x" * 27, "received_at": "x" * 27})
     keys = [f"user-{n}".encode() for n in range(5_000)]

@@ -1,9 +1,8 @@
-"""What an answer's costly products take in one thread: fold-in with exact scoring, and neighbours of a session.
+"""CPU time of the costly steps of an answer, in one thread: fold-in with exact scoring, and neighbours of a session.
 
-``fold_in_and_scores`` is a half step over so many interests and a score for each of 50,000 items; beside it the product
-of the item factors with a vector, as numpy does it. ``session_knn`` asks an index of diginetica's first weeks about the
-sessions of its last one, each as it was after every click. CPU time of one thread, so that neighbours on the machine
-disturb little.
+``fold_in_and_scores`` is a half step over a user's interests and a score for each of 50,000 items. It is compared with
+numpy's product of the item factors with a vector. ``session_knn`` queries an index of diginetica's first weeks with the
+sessions of its last week, after each of their clicks. CPU time is measured because other processes disturb it little.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ DIMENSIONS: Final = 64
 INTERESTS: Final = 64
 ROUNDS: Final = 300
 SESSIONS: Final = 2_000
-"""Sessions that are asked about."""
+"""Number of sessions that query the index."""
 
 
 def measure() -> Figures:
@@ -77,9 +76,9 @@ def _sessions() -> dict[str, Any]:
 
 
 def _parts() -> list[list[tuple[float, list[str]]]]:
-    """diginetica's sessions by the file that they come from: when each began, and its items."""
+    """Returns diginetica's sessions by the number of their file: the start of each session, and its items."""
     parts: dict[str, dict[str, tuple[float, list[str]]]] = {}
-    # It has no times: what stands later in its files is later.
+    # Rows have no times, so their order in the files is the order of time.
     for at, event in enumerate(recognise(datasets() / "diginetica").events(RowFaults())):
         part = parts.setdefault(event["event_id"].split("-")[-2], {})
         part.setdefault(event["session_id"], (float(at), []))[1].append(event["item_id"])

@@ -1,4 +1,4 @@
-"""A bare Faust loop that only counts: ``python -m tests.bench.counting`` prints what the first events of a topic cost it."""
+"""A bare Faust loop that only counts. ``python -m tests.bench.counting`` prints the time that the first events of a topic take."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Freshness: from an event's intended send time to the first answer whose ``signals_offset`` includes it.
 
 Open loop at rising rates on the real stack: collector, Kafka, a Faust worker, Redis, online API. Every event is sent at its
-intended time; one in ten is followed by a read with ``after=`` its token, as a page does it. All of it, the client too,
-shares the machine. What the site had seen before is on the log when the processes start; no model is trained, as what
-it adds to an answer is measured elsewhere. Beside it, on the same servers, a chain of such processes that does nothing
-but hand each event on: what is left of it is the servers', Faust's and the machine's.
+intended time. After one event in ten, the client reads with ``after=`` its token, as a page does. The client shares the
+machine with the stack. Earlier events are on the log when the processes start. No model is trained, because
+``tests.bench.serving`` measures what a model adds to an answer. The same load runs through ``tests.bench.chain``, which
+only passes events on. Its time is the share of the servers, of Faust and of the machine.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ READ_ONE_IN = 10
 SECONDS = 20.0
 WARM_UP_SECONDS = 20.0
 WORKERS = 1
-"""Two of them use more of two cores, and take longer for an event."""
+"""Number of workers. Two workers use more of two cores, and take longer for an event."""
 BEFORE = 100_000
 """Events on the log before the processes start."""
 BUCKETS_MS = (2, 5, 10, 20, 50, 100, 200, 500, 1_000)
@@ -76,19 +76,19 @@ def _measured(running: Cluster, rate: float) -> dict[str, Any]:
 
 
 def _used(running: Cluster) -> dict[str, float]:
-    """CPU-seconds that each of our processes has used."""
+    """Returns the CPU seconds that each of our processes has used."""
     return {name: cpu_seconds(running.supervisor.pid(name)) for name in running.supervisor.names}
 
 
 def _histogram(seconds: list[float]) -> dict[str, int]:
-    """How many took up to so long, and no less than the bucket before."""
+    """Returns a histogram: the number of events in each bucket, by the upper bound of the bucket."""
     places = np.searchsorted(BUCKETS_MS, np.asarray(seconds) * 1_000)
     counts = np.bincount(places, minlength=len(BUCKETS_MS) + 1).tolist()
     return dict(zip([*(f"up_to_{each}_ms" for each in BUCKETS_MS), "longer"], counts, strict=True))
 
 
 async def _run(running: Cluster, rate: float, duration: float) -> tuple[list[float], int, int]:
-    """Seconds until each event counted; events whose answer came without them; failed requests."""
+    """Seconds until each event counted, the number of events that their answer lacked, and the number of failed requests."""
     collector, api = (int(address.rpartition(":")[2]) for address in (running.collector, running.api))
     bodies, client = traffic.events(2), Lean()
     counted: list[float] = []
@@ -124,7 +124,7 @@ async def _run(running: Cluster, rate: float, duration: float) -> tuple[list[flo
 
 
 def _includes(answer: dict[str, Any], token: str) -> bool:
-    """A later event of the same user includes this one."""
+    """True if an answer includes this event. An answer with a later event of the same user includes it too."""
     offset = answer.get("signals_offset")
     return offset is not None and int(offset.partition(":")[2]) >= int(token.partition(":")[2])
 

@@ -1,6 +1,6 @@
-"""How the cost of training and of lists grows with the interactions: Spark with several executors beside one process.
+"""Cost of training and of lists by the number of interactions: Spark with several executors, compared with one process.
 
-Draws ``docs/images/growth.svg`` from what it measured.
+Draws ``docs/images/growth.svg`` from the figures.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ MILLIONS = (1, 2, 3, 5)
 PARAMETERS = AlsParameters(factors=32, iterations=5)
 COUNT = 100
 MASTER = "local-cluster[2,1,1536]"
-"""Two executors of one core and 1.5 GiB each, processes of their own."""
+"""Two executors with one core and 1.5 GiB each, in separate processes."""
 CHART = Path(__file__).parents[2] / "docs" / "images" / "growth.svg"
 
 
 def measure() -> Figures:
     spark = _spark()
-    als_spark.train(spark, _interactions(1), PARAMETERS)  # what executors start and compile meanwhile is nobody's cost
+    als_spark.train(spark, _interactions(1), PARAMETERS)  # executors start and compile here, before anything is timed
     rows: dict[str, list[dict[str, float]]] = {"spark": [], "single": []}
     for millions in MILLIONS:
         interactions = _interactions(millions)
@@ -78,7 +78,7 @@ def _row(millions: int, train: Callable[[], Als], lists_of: Callable[[Als], Any]
 
 
 def _interactions(millions: int) -> Interactions:
-    """100 interactions a person, 2,000 items a million above 10,000; items by Zipf's law."""
+    """Returns a log with 100 interactions per user and 10,000 items plus 2,000 per million, chosen by Zipf's law."""
     random = np.random.default_rng(millions)
     count, users, items = millions * 1_000_000, millions * 10_000, 10_000 + millions * 2_000
     rows, columns = random.integers(0, users, count), (items ** random.random(count)).astype(np.int64) - 1
@@ -91,7 +91,7 @@ def _interactions(millions: int) -> Interactions:
 
 
 def _spark() -> Any:
-    # A local cluster starts its executors from Spark's home, with the Python that is named here.
+    # A local cluster starts its executors from Spark's home, with this Python.
     os.environ.setdefault("SPARK_HOME", str(Path(pyspark.__file__).parent))
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     return session("freshet-growth", master=MASTER, memory="3g", settings={"spark.executor.memory": "1536m"})

@@ -1,4 +1,4 @@
-"""HTTP load from one event loop: closed loop over so many connections, or open loop at a fixed rate."""
+"""HTTP load from one event loop: a closed loop over several connections, or an open loop at a fixed rate."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from schemas.http.api import KEEP_ALIVE_SECONDS
 
 _LENGTH: Final = re.compile(rb"(?i)content-length: *(\d+)")
 _IDLE_SECONDS: Final = KEEP_ALIVE_SECONDS / 2
-"""A connection that was not used for longer is let go of, before the server does it."""
+"""A connection that was idle for longer is closed, before the server closes it."""
 
 
 class Load(NamedTuple):
-    """Requests a second, and each request's seconds."""
+    """Requests per second, and the seconds of each request."""
 
     rate: float
     seconds: list[float]
@@ -28,7 +28,7 @@ Request = Callable[[aiohttp.ClientSession, int], Awaitable[None]]
 
 
 class _Connection(NamedTuple):
-    """A connection, and when it was used last (``time.monotonic``)."""
+    """A connection, and the time of its last use (``time.monotonic``)."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -36,7 +36,7 @@ class _Connection(NamedTuple):
 
 
 async def closed_loop(request: Request, connections: int, duration: float) -> Load:
-    """Each connection sends its next request when the last is answered, for so many seconds."""
+    """Runs a closed loop for some seconds: each connection sends a request when the one before is answered."""
     taken: list[float] = []
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS)
@@ -55,9 +55,9 @@ async def closed_loop(request: Request, connections: int, duration: float) -> Lo
 
 
 async def bare_loop(ports: Sequence[int], path: Callable[[int], str], connections: int, duration: float) -> Load:
-    """``closed_loop`` of GETs alone by a client that does next to nothing, so that the server has the machine.
+    """Runs a ``closed_loop`` of GET requests by a minimal client, so that the server gets most of the machine.
 
-    Connections are dealt out to the ports of this machine; every answer has to be a 200.
+    Connections are spread evenly over the ports of this machine. Every answer must have status 200.
     """
     taken: list[float] = []
     numbers = iter(range(1_000_000_000))
@@ -80,15 +80,15 @@ async def bare_loop(ports: Sequence[int], path: Callable[[int], str], connection
 
 
 class Lean:
-    """HTTP to processes of this machine by a client that does next to nothing, on as many connections as it takes."""
+    """A minimal HTTP client for processes of this machine. It opens as many connections as it needs."""
 
     def __init__(self) -> None:
         self._idle: dict[int, list[_Connection]] = {}
 
     async def ask(self, port: int, head: str, body: bytes = b"") -> tuple[int, bytes]:
-        """The status and body that answer a request line with headers (each line ended), and a JSON body where there is one.
+        """Sends a request line with headers (each line ended) and an optional JSON body. Returns status and body of the answer.
 
-        Raises OSError or asyncio.IncompleteReadError where the connection breaks.
+        Raises OSError or asyncio.IncompleteReadError if the connection breaks.
         """
         reader, writer = await self._connection(port)
         told = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
@@ -106,7 +106,7 @@ class Lean:
             self._close(port)
 
     async def _connection(self, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """The connection used last, or a new one where even that was idle for too long."""
+        """Returns the last used connection, or a new one if that was idle for too long."""
         idle = self._idle.get(port)
         if idle and time.monotonic() - idle[-1].used > _IDLE_SECONDS:
             self._close(port)
@@ -119,9 +119,9 @@ class Lean:
 
 
 async def open_loop(request: Callable[[int, float], Awaitable[None]], rate: float, duration: float) -> None:
-    """Start requests at their intended times, whether or not earlier ones were answered.
+    """Runs an open loop: each request starts at its intended time, even if earlier ones are not answered.
 
-    ``request`` is handed the intended time (``time.perf_counter``), so that waiting to be sent counts as latency.
+    ``request`` takes the intended time (``time.perf_counter``), so that a delay before sending counts as latency.
     """
     async with asyncio.TaskGroup() as group:
         begun = time.perf_counter() + 0.1

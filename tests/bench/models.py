@@ -1,4 +1,4 @@
-"""Models: lists for all users, ALS to equal quality, publishing; each beside the library or loop it stands against."""
+"""Models: lists for all users, ALS to equal quality, and publishing. Each is compared with a library or a bare loop."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ DIMENSIONS = 64
 EPOCHS = (2, 4, 8)
 ROUNDS = 3
 CLOSE = 0.99
-"""Of the worst solver's best NDCG@10: what each is timed to reach."""
+"""Each solver is timed until it reaches this share of the worst solver's best NDCG@10."""
 
 
 def measure() -> Figures:
-    """All of them; Spark is local, with two cores."""
+    """The solvers. Spark is local, with two cores."""
     return Figures("cluster", {"lists": lists(), "als": als(), "publish": publish()})
 
 
 def lists(users: int = 8_000, items: int = 50_000, on_spark: int = 1_000) -> dict[str, Any]:
-    """Users a second that get their 100 best of 50,000 items, seen ones removed; Spark's way is asked for fewer users."""
+    """Returns users per second that get their 100 best unseen items of 50,000. Spark computes lists for fewer users."""
     model, interactions = _factors(users, items)
     theirs = AlternatingLeastSquares(factors=DIMENSIONS)
     theirs.user_factors, theirs.item_factors = model.user_factors, model.item_factors
     ours, implicit = [], []
     for number in range(ROUNDS):
         ours.append(_seconds(lambda: sum(1 for _ in user_lists(model, interactions, COUNT))))
-        with threadpool_limits(1, user_api="blas"):  # it has threads of its own, and warns where BLAS has too
+        with threadpool_limits(1, user_api="blas"):  # implicit has its own threads, and warns if BLAS has threads too
             implicit.append(_seconds(lambda: theirs.recommend(np.arange(users), interactions.matrix, N=COUNT)))
         console.print(f"lists, round {number + 1} of {ROUNDS}: ours {ours[-1]:.1f} s, implicit {implicit[-1]:.1f} s")
     spark = _spark_lists(model, on_spark)
@@ -65,7 +65,7 @@ def lists(users: int = 8_000, items: int = 50_000, on_spark: int = 1_000) -> dic
 
 
 def als() -> dict[str, Any]:
-    """Seconds until NDCG@10 on an inner slice of MovieLens 1M's training part is as good, by epochs of one rank."""
+    """Returns seconds to equal NDCG@10 on an inner slice of MovieLens 1M's training part, at one number of factors."""
     training, held = inner(load_ncf(datasets() / "ncf-ml1m").training, users=2_000, seed=1)
     chosen = {name: _curve(name, train, training, held) for name, train in _solvers(training).items()}
     target = CLOSE * min(max(point["NDCG@10"] for point in curve) for curve in chosen.values())
@@ -81,7 +81,7 @@ def als() -> dict[str, Any]:
 
 
 def publish(users: int = 10_000) -> dict[str, Any]:
-    """Lists a second into Cassandra: a version written and a sample read back, against a bare loop of inserts."""
+    """Returns lists per second into Cassandra, compared with a bare loop of inserts. A sample is read back."""
     entries = [(f"u{user:06}", _list(user)) for user in range(users)]
     ours, bare = [], []
     with servers(("cassandra",)) as (settings, _):
@@ -113,7 +113,7 @@ def _factors(users: int, items: int) -> tuple[Als, Interactions]:
 
 
 def _spark_lists(model: Als, users: int) -> float:
-    """Seconds of ``recommendForAllUsers`` by a model of MLlib's own, of this size, hardly trained."""
+    """Returns the seconds of MLlib's ``recommendForAllUsers``, by a model of this size with little training."""
     spark = session("freshet-bench", memory="3g")
     random = np.random.default_rng(1)
     items = np.arange(len(model.item_ids))
@@ -132,7 +132,7 @@ def _solvers(training: Interactions) -> dict[str, Callable[[Interactions, int], 
     def by_spark(training: Interactions, epochs: int) -> Als:
         return als_spark.train(spark, training, als_spark.AlsParameters(factors=DIMENSIONS, iterations=epochs))
 
-    by_spark(training, 1)  # its first training is slow, as the JVM compiles while it runs
+    by_spark(training, 1)  # the first training is slow, because the JVM compiles during it
     return {
         "ours": lambda training, epochs: ials.train(
             training, ials.IalsParameters(factors=DIMENSIONS, iterations=epochs)
@@ -159,7 +159,7 @@ def _curve(
 
 
 def _publish(store: CassandraModelStore, version: str, entries: list[tuple[str, bytes]]) -> None:
-    """Writes a version, then reads a sample of it back."""
+    """Writes a version, then reads a sample of its lists back."""
     manifest = Manifest(
         version=version, created_at=datetime.now(UTC), algorithm="bench", engine="single", parameters={},
         window=DataWindow(interactions=0, users=len(entries), items=0), offsets={}, values=(), lists={USERS: len(entries)},
@@ -170,7 +170,7 @@ def _publish(store: CassandraModelStore, version: str, entries: list[tuple[str, 
 
 
 def _bare(hosts: str, keyspace: str, version: str, entries: list[tuple[str, bytes]]) -> None:
-    """The driver's own loop, as it is by default, over single inserts into the same table."""
+    """Runs the driver's default loop of single inserts into the same table."""
     from cassandra.cluster import Cluster
     from cassandra.concurrent import execute_concurrent_with_args
 

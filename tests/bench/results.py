@@ -1,4 +1,4 @@
-"""How figures are kept: with the commit, machine and configuration that they belong to."""
+"""Stores the figures of benchmarks, with the commit, the machine and the configuration."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ console = Console()
 
 
 class Figures(NamedTuple):
-    """What a benchmark found, by name, and on which stack."""
+    """The figures of a benchmark by name, and the stack that it ran on."""
 
     stack: str
     figures: dict[str, Any]
 
 
 def datasets() -> Path:
-    """The folder of the data sets."""
+    """Returns the folder of the data sets."""
     return Path(os.environ.get("FRESHET_DATASETS", Path(__file__).parents[3] / "shared" / "data"))
 
 
 def percentiles(seconds: list[float]) -> dict[str, float]:
-    """Median and 99th percentile in milliseconds, and how many there were."""
+    """Returns the median, the 99th percentile and the maximum in milliseconds, and the number of values."""
     found = np.asarray(seconds) * 1_000
     return {
         "count": len(found),
@@ -43,7 +43,7 @@ def percentiles(seconds: list[float]) -> dict[str, float]:
 
 
 def write(name: str, measured: Figures) -> None:
-    """Print the figures and put them in ``results/<name>.json``."""
+    """Prints the figures and writes them to ``results/<name>.json``."""
     FOLDER.mkdir(exist_ok=True)
     whole = {
         "commit": commit(),

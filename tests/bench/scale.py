@@ -1,4 +1,4 @@
-"""Many interactions on one machine: archive, train, lists, publish; the time and memory of each step.
+"""Time and memory of each step for many interactions on one machine: archive, training, lists, publishing.
 
 The size is in millions of interactions (``python -m tests.bench scale``; FRESHET_BENCH_MILLIONS, 20 by default).
 """
@@ -26,7 +26,7 @@ LIMIT_MIB = 8 * 1024
 
 
 class Steps:
-    """A Progress that keeps each step's seconds and the largest memory meanwhile."""
+    """A Progress that records the seconds and the peak memory of each step."""
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, float]] = {}
@@ -39,7 +39,7 @@ class Steps:
             self._name = what
 
     def end(self) -> None:
-        """Close the step that is under way."""
+        """Ends the current step."""
         now = time.perf_counter()
         row = self.rows.setdefault(self._name, {"seconds": 0.0, "peak_mib": 0.0})
         row["seconds"] = round(row["seconds"] + now - self._begun, 1)
@@ -50,7 +50,7 @@ class Steps:
 
 
 class _NoHints:
-    """Takes hints and tells nobody."""
+    """A log writer for hints that discards them."""
 
     def append(self, _topic: str, entries: Any) -> Future[list[Any]]:
         done: Future[list[Any]] = Future()

@@ -1,9 +1,10 @@
-"""The quality of answers as a client gets them: MovieLens 100k imported, trained on, and served over HTTP.
+"""Quality of answers as a client gets them: MovieLens 100k imported, trained on, and served over HTTP.
 
-Everybody's last ten ratings (by time, then item id) are held out; all others go through the importer, the folds and
-``freshet train`` by their defaults; then ``freshet up`` is asked for ten items for each person. What was held out with
-4 stars or more is a hit, and the ideal DCG is over all of a person's hits. Who has none (42 of 943 people) is left out
-of the means: by these rules popularity reaches .341/.076, and EASE on what was liked (λ=200) .531/.144.
+The last ten ratings of each user (by time, then item id) are held out. All others go through the importer, the folds and
+``freshet train`` with their defaults. Then the benchmark requests ten items for each user from ``freshet up``. Held-out
+items with 4 stars or more are relevant, and the ideal DCG counts all relevant items of a user. The means leave out the 42
+of 943 users without relevant items. By these rules, popularity reaches HR@10 .341 and NDCG@10 .076, and EASE on the liked
+items (λ=200) .531 and .144.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from tests.e2e.systems import EmbeddedSystem, freshet, recommendations, running,
 HELD_OUT: Final = 10
 ASKED: Final = 10
 LIKED: Final = 4.0
-"""Stars from which a rating that was held out is a hit."""
+"""A held-out item is relevant from this number of stars on."""
 _COLUMNS: Final = ("user", "item", "stars", "at")
 _FACTS: Final = ("u.item", "u.user")
 
@@ -34,7 +35,7 @@ Hits = Mapping[str, Collection[str]]
 
 
 class Rating(NamedTuple):
-    """A line of ``u.data``; the time is in seconds."""
+    """A line of ``u.data``. The time is in seconds since 1970."""
 
     user: str
     item: str
@@ -43,7 +44,7 @@ class Rating(NamedTuple):
 
 
 class Split(NamedTuple):
-    """What is learned from, and by person the items to predict (for some, none)."""
+    """The training ratings, and the relevant items by user. Some users have none."""
 
     learned: list[Rating]
     hits: dict[str, frozenset[str]]
@@ -68,7 +69,7 @@ def measure() -> Figures:
 
 
 def read(folder: Path) -> Iterator[Rating]:
-    """The ratings of MovieLens 100k in the order of its file."""
+    """Returns the ratings of MovieLens 100k in the order of its file."""
     path = find_file(folder, "u.data")
     assert path is not None, f"there is no u.data in {folder}; name the folder of data sets with FRESHET_DATASETS"
     for row in rows(path, RowFaults(), delimiter="\t", columns=_COLUMNS, quoted=False):
@@ -77,7 +78,7 @@ def read(folder: Path) -> Iterator[Rating]:
 
 
 def hold_out(ratings: Iterable[Rating], count: int = HELD_OUT) -> Split:
-    """Each person's last ``count`` ratings apart from the others; ratings of one second go by the number of the item."""
+    """Holds out the last ``count`` ratings of each user. Ratings of the same second are ordered by item number."""
     by_user: defaultdict[str, list[Rating]] = defaultdict(list)
     for rating in ratings:
         by_user[rating.user].append(rating)
@@ -91,7 +92,7 @@ def hold_out(ratings: Iterable[Rating], count: int = HELD_OUT) -> Split:
 
 
 def copy(source: Path, folder: Path, ratings: Iterable[Rating]) -> Path:
-    """The data set as its publisher lays it out, with these ratings only."""
+    """Writes a folder in the layout of the data set, with these ratings only."""
     folder.mkdir()
     for name in _FACTS:
         shutil.copy(source / name, folder / name)
@@ -101,7 +102,7 @@ def copy(source: Path, folder: Path, ratings: Iterable[Rating]) -> Path:
 
 
 def served(folder: Path, dataset: Path, users: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Each user's answer by a process that has imported the data set and trained on it."""
+    """Returns the answer for each user, from a process that has imported the data set and trained on it."""
     system = EmbeddedSystem(folder, trainings={})
     console.print("Importing and training ...")
     freshet(system, "import", "ml-100k", str(dataset))
@@ -113,7 +114,7 @@ def served(folder: Path, dataset: Path, users: Iterable[str]) -> dict[str, dict[
 
 
 def popular(split: Split) -> dict[str, list[str]]:
-    """What most people liked, without what the person has rated; ties by the number of the item."""
+    """Returns for each user the items that most users liked, without those that the user has rated. Ties by item number."""
     counts = Counter(rating.item for rating in split.learned if rating.stars >= LIKED)
     order = sorted(counts, key=lambda item: (-counts[item], int(item)))
     rated: defaultdict[str, set[str]] = defaultdict(set)
@@ -123,7 +124,7 @@ def popular(split: Split) -> dict[str, list[str]]:
 
 
 def scored(lists: PrecomputedLists, hits: Hits) -> dict[str, float]:
-    """HR and NDCG at 10, means over the people who have something to be hit."""
+    """Returns the mean HR@10 and NDCG@10 over the users with relevant items."""
     gains = 1.0 / np.log2(np.arange(ASKED) + 2)
     hit, ndcg = [], []
     for user, wanted in hits.items():

@@ -1,9 +1,9 @@
-"""Answers/s and CPU-seconds an answer of online API processes, on a site of 50,000 items and 100,000 people.
+"""Answers per second and CPU seconds per answer of online API processes, for 50,000 items and 100,000 users.
 
-Real Kafka, Redis and Cassandra, the workers' own signals of as many events, a model trained by the defaults. ``first``
-asks for people whose list has not been read yet, ``new`` for the same people in another visit (nothing of their answer
-is kept), ``unchanged`` again and again for a few of whom nothing new is known; ``constant`` is a FastAPI route that
-returns as many bytes. The client and the servers share the machine.
+It uses real Kafka, Redis and Cassandra, signals that workers folded, and a model trained with the defaults. ``first``
+requests lists of users whose precomputed list has not been read yet. ``new`` requests them for the same users in new
+visits, so no cached answer fits. ``unchanged`` requests the same lists of a few users again, without new events.
+``constant`` is a FastAPI route that returns as many bytes. The client and the servers share the machine.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ ROUNDS = 3
 CONNECTIONS = 16
 _PEOPLE: Final = tuple(dict.fromkeys(traffic.people(3_000, 1)))
 WAITING = 16
-"""People who ask again and again while nothing new is known of them."""
+"""Number of users whose list ``unchanged`` requests again and again."""
 _TIMED: Final = re.compile(r'freshet_candidates_seconds_(sum|count)\{source="(\w+)"\} (\S+)')
 
 _CONSTANT = """
@@ -74,7 +74,7 @@ class Api(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A load, and the CPU-seconds that the processes used meanwhile."""
+    """A load, and the CPU seconds that the API processes used for it."""
 
     load: Load
     cpu: float
@@ -96,17 +96,17 @@ def measure() -> Figures:
 
 
 def _fill(parts: Dependencies, settings: Settings, folder: Path) -> None:
-    """Put the site on the log, and have it folded by workers."""
+    """Writes the items and events to the log, and runs workers until they have folded them."""
     now = datetime.now(UTC)
     console.print(f"Putting {traffic.ITEMS:,} items and {EVENTS:,} events on the log ...")
-    upserts = [Upsert(id=each.pop("item_id"), op="put", fields=each, received_at=now) for each in traffic.catalogue()]
+    upserts = [Upsert(id=item.pop("item_id"), op="put", fields=item, received_at=now) for item in traffic.catalogue()]
     for begin in range(0, len(upserts), 1_000):
-        entries = [LogEntry(each.id.encode(), encode_upsert(each)) for each in upserts[begin : begin + 1_000]]
+        entries = [LogEntry(upsert.id.encode(), encode_upsert(upsert)) for upsert in upserts[begin : begin + 1_000]]
         parts.writer.append(topics.ITEMS, entries).result(60)
     traffic.produce(settings.kafka, settings.prefix, EVENTS, 1, now)
     console.print("Folding ...")
     services = cluster.services(settings, cluster.Ports(workers_from=free_port()), 2, folder)
-    workers = [each for each in services if each.name.startswith("worker")]
+    workers = [service for service in services if service.name.startswith("worker")]
     with supervised(workers, folder / "workers"), followed(settings) as log:
         eventually(lambda: log.applied() >= log.end() and _items_done(parts, settings), 1_200, "all is folded")
 
@@ -119,47 +119,48 @@ def _items_done(parts: Dependencies, settings: Settings) -> bool:
 
 
 def _one(api: Api) -> dict[str, Any]:
-    """What one process does."""
-    strangers = [each for each in dict.fromkeys(traffic.people(100_000, 2)) if each not in set(_PEOPLE)]
-    first = _measured([api], lambda number: _path(strangers[number]), SECONDS)
+    """Returns the figures of one process."""
+    known = set(_PEOPLE)
+    unread_users = [user_id for user_id in dict.fromkeys(traffic.people(100_000, 2)) if user_id not in known]
+    first = _measured([api], lambda number: _path(unread_users[number]), SECONDS)
     _touch(api)
     with urllib.request.urlopen(f"http://127.0.0.1:{api.port}{_again(0)}") as answered:
         size = len(answered.read())
-    found: dict[str, list[Measured]] = {"first": [first], "constant": [], "new": [], "unchanged": []}
+    rounds: dict[str, list[Measured]] = {"first": [first], "constant": [], "new": [], "unchanged": []}
     with _constant(size) as constant:
         for number in range(ROUNDS):
-            found["constant"].append(_measured([constant], lambda _: "/constant", SECONDS / 2))
-            found["new"].append(_measured([api], _new(f"one-{number}"), SECONDS))
-            found["unchanged"].append(_measured([api], _again, SECONDS))
+            rounds["constant"].append(_measured([constant], lambda _: "/constant", SECONDS / 2))
+            rounds["new"].append(_measured([api], _new(f"one-{number}"), SECONDS))
+            rounds["unchanged"].append(_measured([api], _again, SECONDS))
     figures: dict[str, Any] = {"answer_bytes": size, "source_us": _sources(api)}
-    for name, each in found.items():
-        figures |= _told(name, each)
+    for name, measured in rounds.items():
+        figures |= _figures(name, measured)
     return figures
 
 
 def _two(apis: list[Api]) -> dict[str, Any]:
-    """What two processes do together, in turn with one of them alone, so that both meet the same machine."""
+    """Returns the figures of two processes together, and of one of them. Rounds alternate, so that noise affects both."""
     for api in apis:
         _touch(api)
     alone, both = [], []
     for number in range(ROUNDS):
         alone.append(_measured(apis[:1], _new(f"alone-{number}"), SECONDS))
         both.append(_measured(apis, _new(f"both-{number}"), SECONDS))
-    figures = {**_told("one_of_two", alone), **_told("two_processes", both)}
+    figures = {**_figures("one_of_two", alone), **_figures("two_processes", both)}
     ratio = figures["two_processes_cpu_ms"] / figures["one_of_two_cpu_ms"]
     return {**figures, "two_processes_cpu_of_one": round(ratio, 3)}
 
 
 def _sources(api: Api) -> dict[str, float]:
-    """What each source of candidates took, on average over the lists that were timed."""
+    """Returns the mean time of each candidate source in microseconds, over the timed lists."""
     with urllib.request.urlopen(f"http://127.0.0.1:{api.port}/metrics") as answered:
-        found = {(what, name): float(value) for what, name, value in _TIMED.findall(answered.read().decode())}
-    counted = {name: count for (what, name), count in found.items() if what == "count" and count}
-    return {name: round(1e6 * found["sum", name] / count, 1) for name, count in counted.items()}
+        samples = {(part, name): float(value) for part, name, value in _TIMED.findall(answered.read().decode())}
+    counts = {name: count for (part, name), count in samples.items() if part == "count" and count}
+    return {name: round(1e6 * samples["sum", name] / count, 1) for name, count in counts.items()}
 
 
 def _touch(api: Api) -> None:
-    """Ask for everybody once, so that their lists are in memory."""
+    """Requests the list of each user once, so that the precomputed lists are in memory."""
     for person in _PEOPLE:
         with urllib.request.urlopen(f"http://127.0.0.1:{api.port}{_path(person)}") as answered:
             answered.read()
@@ -170,7 +171,7 @@ def _path(person: str) -> str:
 
 
 def _new(visit: str) -> Callable[[int], str]:
-    """Everybody in turn, each time in another visit: no list has been made before."""
+    """Returns paths of all users in turn, each in a new visit, so that no answer is cached."""
     return lambda number: f"{_path(_PEOPLE[number % len(_PEOPLE)])}?session_id={visit}-{number}"
 
 
@@ -179,30 +180,30 @@ def _again(number: int) -> str:
 
 
 def _measured(apis: Sequence[Api], path: Callable[[int], str], seconds: float) -> Measured:
-    used = sum(cpu_seconds(each.pid) for each in apis)
+    used = sum(cpu_seconds(api.pid) for api in apis)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        load = runner.run(bare_loop([each.port for each in apis], path, CONNECTIONS, seconds))
-    return Measured(load, sum(cpu_seconds(each.pid) for each in apis) - used)
+        load = runner.run(bare_loop([api.port for api in apis], path, CONNECTIONS, seconds))
+    return Measured(load, sum(cpu_seconds(api.pid) for api in apis) - used)
 
 
-def _told(name: str, found: Sequence[Measured]) -> dict[str, Any]:
-    times = percentiles([second for each in found for second in each.load.seconds])
-    figures: dict[str, Any] = {f"{name}_per_second": round(fmean(each.load.rate for each in found))}
+def _figures(name: str, rounds: Sequence[Measured]) -> dict[str, Any]:
+    times = percentiles([seconds for measured in rounds for seconds in measured.load.seconds])
+    figures: dict[str, Any] = {f"{name}_per_second": round(fmean(measured.load.rate for measured in rounds))}
     figures |= {f"{name}_{key}": value for key, value in times.items() if key != "max_ms"}
-    figures[f"{name}_cpu_ms"] = round(1e3 * sum(each.cpu for each in found) / times["count"], 3)
+    figures[f"{name}_cpu_ms"] = round(1e3 * sum(measured.cpu for measured in rounds) / times["count"], 3)
     console.print(figures)
     return figures
 
 
 @contextmanager
 def _apis(settings: Settings, folder: Path, count: int) -> Iterator[list[Api]]:
-    """So many online API processes that are ready."""
+    """Runs this number of online API processes, and yields them once they are ready."""
     ports = [free_port() for _ in range(count)]
     services = [
-        replace(each, name=f"api-{port}")
+        replace(service, name=f"api-{port}")
         for port in ports
-        for each in cluster.services(settings, cluster.Ports(api=port), 0, folder)
-        if each.name == "api"
+        for service in cluster.services(settings, cluster.Ports(api=port), 0, folder)
+        if service.name == "api"
     ]
     with supervised(services, folder / f"apis-{count}") as supervisor:
         for port in ports:

@@ -1,7 +1,7 @@
-"""Half an hour of steady traffic, and what memory each process holds meanwhile.
+"""Memory of each process during half an hour of steady traffic.
 
-Collector and one worker, real Kafka and Redis. What stands on the log before fills the worker's memory of hot
-values, so that what grows afterwards grows for ever. Minutes: FRESHET_BENCH_MINUTES, 30 by default.
+A collector and one worker, with real Kafka and Redis. Events that are on the log before fill the worker's cache of values.
+So a growth after that is a leak. FRESHET_BENCH_MINUTES sets the minutes, 30 by default.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from tests.bench.worker import followed
 from tests.e2e.systems import eventually, free_port
 
 RATE = 200
-"""Events a second."""
+"""Events per second."""
 BATCH = 20
-"""Events a request."""
+"""Events in one request."""
 BEFORE = 200_000
 """Events on the log before the worker starts."""
 SAMPLE_SECONDS = 10.0
 WARM_UP_SHARE = 1 / 6
-"""What part of the time does not count for the slope."""
+"""First share of the time, which the slope leaves out."""
 
 
 def measure() -> Figures:
@@ -92,7 +92,7 @@ def _bodies() -> Iterator[bytes]:
 
 
 def _told(rss: list[float]) -> dict[str, Any]:
-    """Resident memory after the warm-up, and the slope of the line through it."""
+    """Returns the resident memory after the warm-up, and the slope of a line fitted to it."""
     steady = np.asarray(rss[int(len(rss) * WARM_UP_SHARE) :])
     hours = np.arange(len(steady)) * SAMPLE_SECONDS / 3_600
     return {

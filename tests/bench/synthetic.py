@@ -1,4 +1,4 @@
-"""A log of synthetic interactions that is made while it is read: any size, nothing stored, the same every time."""
+"""A log of synthetic interactions of any size. Records are computed when they are read, the same each time."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from schemas.log.records import Record
 _CHUNK: Final = 50_000
 _BEGAN_MS: Final = 1_780_000_000_000
 _TASTES: Final = 400
-"""Groups of people who like the same part of the catalogue."""
+"""Number of groups of users. The users of a group like the same part of the catalogue."""
 
 
 class SyntheticLog:
-    """A LogReader over ``events`` likes of ``users`` people and ``items`` items in ``partitions`` partitions.
+    """A LogReader over ``events`` likes of ``users`` users on ``items`` items, in ``partitions`` partitions.
 
-    How often an item is met falls with its rank (Zipf), how often a person comes is lognormal; seven of ten
-    interactions are with the person's own part of the catalogue, so that there is something to learn.
+    The frequency of items follows Zipf's law, the activity of users is lognormal. Seven of ten interactions are in the
+    user's own part of the catalogue, so that a model can learn something.
     """
 
     def __init__(self, events: int, users: int, items: int, partitions: int = 8, seed: int = 1) -> None:
@@ -32,19 +32,19 @@ class SyntheticLog:
         self._chunk = lru_cache(maxsize=2)(self._make)
 
     def log_id(self, topic: str) -> str:
-        """One for every size and seed."""
+        """Returns an id that depends on the sizes and the seed."""
         return f"synthetic-{topic}-{self._each}-{self._users}-{self._items}-{self._seed}"
 
     def partitions(self, topic: str) -> int:
-        """The same for every topic."""
+        """Returns the number of partitions, the same for every topic."""
         return self._partitions
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        """Only events are held."""
+        """Returns the bounds of a partition. Only the events topic has records."""
         return 0, self._each if topic == topics.EVENTS else 0
 
     def read(self, topic: str, partition: int, offset: int, limit: int) -> list[Record]:
-        """Made anew from the seed."""
+        """Returns records, computed from the seed."""
         _, end = self.bounds(topic, partition)
         number = offset // _CHUNK
         until = min(end, offset + limit, (number + 1) * _CHUNK)
@@ -53,7 +53,7 @@ class SyntheticLog:
         )
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing."""
 
     def _make(self, partition: int, number: int) -> list[Record]:
         random = np.random.default_rng((self._seed, partition, number))

@@ -1,4 +1,4 @@
-"""Real servers and Freshet's processes for a benchmark, on ports of their own, gone at its end."""
+"""Starts real servers and Freshet's processes for a benchmark, on free ports, and stops them at its end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.e2e.systems import free_port
 
 @contextmanager
 def servers(names: tuple[str, ...] = SERVERS) -> Iterator[tuple[Settings, Path]]:
-    """Real servers with an empty log, and a folder."""
+    """Yields the settings of real servers with an empty log, and a folder."""
     with tempfile.TemporaryDirectory(prefix="freshet-bench-") as name:
         folder = Path(name)
         config = replace(StackConfig.with_free_ports(folder / "stack"), kafka_optimised=True)
@@ -34,7 +34,7 @@ def servers(names: tuple[str, ...] = SERVERS) -> Iterator[tuple[Settings, Path]]
 
 @contextmanager
 def processes(settings: Settings, folder: Path, workers: int = 2) -> Iterator[cluster.Cluster]:
-    """Collector, workers and online API over these servers."""
+    """Runs collector, workers and online API on these servers."""
     ports = cluster.Ports(free_port(), free_port(), free_port())
     running = cluster.start(settings, folder, ports, workers)
     try:
@@ -45,7 +45,7 @@ def processes(settings: Settings, folder: Path, workers: int = 2) -> Iterator[cl
 
 @contextmanager
 def supervised(services: list[Service], logs: Path) -> Iterator[Supervisor]:
-    """These services, running."""
+    """Runs these services."""
     supervisor = Supervisor(services, logs)
     supervisor.start()
     try:
@@ -55,11 +55,11 @@ def supervised(services: list[Service], logs: Path) -> Iterator[Supervisor]:
 
 
 def rss_mib(pid: int) -> float:
-    """The memory that a process holds, in MiB (Linux)."""
+    """Returns the resident memory of a process in MiB (Linux)."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def cpu_seconds(pid: int) -> float:
-    """What a process has used in user and kernel, all its threads (Linux)."""
+    """Returns the CPU seconds of all threads of a process, in user and kernel mode (Linux)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,4 +1,4 @@
-"""A site and its traffic: visits of many people at once, each a handful of events; the same every time."""
+"""A synthetic site and its traffic: many visits at the same time, of a few events each. It is the same in every run."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ JSON: Final = {"Content-Type": "application/json"}
 USERS: Final = 100_000
 ITEMS: Final = 50_000
 VISITS: Final = 2_000
-"""Visits that go on at the same time."""
+"""Number of visits at the same time."""
 SHOWN: Final = 10
 _UNSENT: Final = 50_000
-"""Events that the producer may hold; it refuses more than twice as many."""
+"""Events that the producer may hold. It refuses events above twice this number."""
 _TASTES: Final = 400
-"""Groups of people who like the same part of the catalogue."""
+"""Number of groups of users. The users of a group like the same part of the catalogue."""
 _TYPES: Final = {"view": 55, "click": 20, "impression": 10, "search": 5, "like": 5, "cart": 3, "purchase": 2}
 _WORDS: Final = ("red", "blue", "small", "warm", "light", "wool", "cotton", "shirt", "shoes", "coat", "hat", "bag")
 _COUNTRIES: Final = ("DE", "FR", "US", "GB", "NL", "SE", "JP", "BR")
@@ -32,7 +32,7 @@ _DEVICES: Final = ("phone", "desktop", "tablet")
 
 
 def events(seed: int) -> Iterator[dict[str, Any]]:
-    """What frontends send, without ids and times: visits of ten events or so on average, by few people often."""
+    """Yields events as frontends send them, without ids and times. A visit has about ten events; few users come often."""
     rng = random.Random(seed)
     visits = [_visit(rng, number) for number in range(VISITS)]
     number = VISITS
@@ -46,7 +46,7 @@ def events(seed: int) -> Iterator[dict[str, Any]]:
 
 
 def catalogue() -> Iterator[dict[str, Any]]:
-    """Every item as the collector takes it: a title, some thirty words of eight thousand, a category, a price."""
+    """Yields each item as the collector takes it: a title, about thirty words out of eight thousand, a category, a price."""
     rng = random.Random(ITEMS)
     for number in range(ITEMS):
         words = [f"word{int(8_000 ** rng.random())}" for _ in range(34)]
@@ -60,13 +60,13 @@ def catalogue() -> Iterator[dict[str, Any]]:
 
 
 def people(count: int, seed: int) -> list[str]:
-    """Who comes at this moment, by how often each comes."""
+    """Returns the users of ``count`` successive visits. Active users come more often."""
     rng = random.Random(seed)
     return [_person(rng) for _ in range(count)]
 
 
 def produce(kafka: str, prefix: str, count: int, seed: int, now: datetime | None = None) -> None:
-    """Put so many events on the log as the collector would, 100 a second by their own time and up to now."""
+    """Writes this number of events to the log as the collector does. Their times are 100 per second, up to now."""
     producer = Producer(
         {"bootstrap.servers": kafka, "acks": "all", "enable.idempotence": True, "linger.ms": 5, "log_level": 0}
     )
@@ -104,7 +104,7 @@ def _event(rng: random.Random, visit: dict[str, Any], kind: str) -> dict[str, An
 
 
 def _item(rng: random.Random, visit: dict[str, Any]) -> str:
-    """Seven of ten are of the person's own part of the catalogue; how often one is met falls with its rank."""
+    """Draws an item, by Zipf's law. Seven of ten items are of the user's own part of the catalogue."""
     width = ITEMS // _TASTES
     if rng.random() < 0.7:
         taste = int(visit["user_id"][5:]) % _TASTES

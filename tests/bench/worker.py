@@ -1,7 +1,7 @@
-"""Nearline workers beside a bare Faust loop that only counts: events/s, and CPU-seconds an event.
+"""Events per second and CPU seconds per event of nearline workers, compared with a bare Faust loop that only counts.
 
-The same topic, partitions and machine; real Kafka and Redis. ``backlog`` is what stands on the log before a worker
-starts, ``live`` what comes at once while it runs. An event counts as done when both signals are committed.
+Both use the same topic, partitions and machine, with real Kafka and Redis. ``backlog`` are events that are on the log before
+a worker starts. ``live`` are events that arrive while it runs, all at once. An event is done when both signals are committed.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from tests.e2e.systems import eventually, free_port
 
 EVENTS = 50_000
 ROUNDS = 2
-"""Rounds of bare loop, one worker, two workers."""
+"""Number of rounds. A round is the bare loop, one worker, then two workers."""
 _FLEETS = ((1, "one_worker"), (2, "two_workers"))
 _SECONDS = 180.0
 _COUNTED = re.compile(r"counted in (\S+) s, (\S+) CPU s")
 
 
 class Cost(NamedTuple):
-    """What so many events took."""
+    """The cost of a number of events."""
 
     events: int
     seconds: float
     cpu_seconds: float
 
     def figures(self) -> dict[str, float]:
-        """For a table."""
+        """Returns the figures for a table."""
         return {
             "events_per_second": round(self.events / self.seconds),
             "cpu_us_per_event": round(1e6 * self.cpu_seconds / self.events),
@@ -58,7 +58,7 @@ def measure() -> Figures:
         for number in range(ROUNDS):
             traffic.produce(settings.kafka, settings.prefix, EVENTS, 10 * number)
             found.setdefault("bare", []).append(_bare(settings, folder))
-            # In turn: what is stored grows from run to run, and an event costs the more the fuller its cells are.
+            # Rounds alternate, because stored values grow from run to run, and an event costs more if its counters are full.
             for workers, name in _FLEETS[:: 1 if number % 2 == 0 else -1]:
                 backlog, live = _freshet(settings, folder, workers, 10 * number + workers)
                 found.setdefault(f"{name}_backlog", []).append(backlog)
@@ -96,19 +96,19 @@ def _bare(settings: Settings, folder: Path) -> Cost:
 
 
 def _freshet(settings: Settings, folder: Path, workers: int, seed: int) -> tuple[Cost, Cost]:
-    """What a backlog and then as much again costs so many workers."""
+    """Returns the cost of a backlog, and then of as many live events, for this number of workers."""
     ports = cluster.Ports(workers_from=free_port())
     services = [each for each in cluster.services(settings, ports, workers, folder) if each.name.startswith("worker")]
     traffic.produce(settings.kafka, settings.prefix, EVENTS, 100 + seed)
     with followed(settings) as log, supervised(services, folder / f"{time.time_ns()}") as running:
         pids = [running.pid(each.name) for each in services]
         before = log.applied()
-        # What a process takes to start is not what an event costs.
+        # The start of a process does not count as a cost of events.
         metrics = range(ports.workers_from + 1, ports.workers_from + workers + 1)
         eventually(lambda: all(map(_listens, metrics)), 60, "workers start")
         eventually(lambda: log.applied() > before, 60, "workers begin")
         backlog = log.until_done(pids)
-        # Until the group is settled a second worker has nothing to do.
+        # A second worker gets no partitions before the group has rebalanced.
         time.sleep(10)
         traffic.produce(settings.kafka, settings.prefix, EVENTS, 200 + seed)
         live = log.until_done(pids)
@@ -121,7 +121,7 @@ def _listens(port: int) -> bool:
 
 
 class Followed:
-    """The events topic and the fences of its signals."""
+    """Reads the end of the events topic and the fences of its signals."""
 
     def __init__(self, settings: Settings) -> None:
         self._reader = KafkaLogReader(settings.kafka, site.topic_prefix(settings.prefix))
@@ -129,18 +129,18 @@ class Followed:
         self._partitions = range(settings.partitions)
 
     def applied(self) -> int:
-        """Events committed in both signals."""
+        """Returns the number of events that both signals have committed."""
         return sum(
             min(self._committed(partition, signal) for signal in (Signal.USERS, Signal.AGGREGATES))
             for partition in self._partitions
         )
 
     def end(self) -> int:
-        """Events on the log."""
+        """Returns the number of events on the log."""
         return sum(self._reader.bounds(topics.EVENTS, partition)[1] for partition in self._partitions)
 
     def until_done(self, pids: list[int]) -> Cost:
-        """What it takes until all that stands on the log now is committed."""
+        """Returns the cost until all events that are on the log now are committed."""
         end = self.end()
         first, begun, used = self.applied(), time.perf_counter(), sum(map(cpu_seconds, pids))
         assert first < end, "all was committed before anything could be measured: put more EVENTS on the log"

@@ -1,4 +1,4 @@
-"""Small values of every model; what is listed in MODELS inherits the tests of ``test_every_model``."""
+"""Small values of every model. Each model in MODELS inherits the tests of ``test_every_model``."""
 
 import numpy as np
 import pytest

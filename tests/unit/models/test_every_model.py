@@ -1,4 +1,4 @@
-"""What holds for each model that ``conftest.MODELS`` lists."""
+"""Tests that each model of ``conftest.MODELS`` passes."""
 
 from dataclasses import FrozenInstanceError, fields
 

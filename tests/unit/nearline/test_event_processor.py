@@ -1,4 +1,4 @@
-"""Each event counts exactly once: however the log is cut into batches, and wherever a worker dies."""
+"""Each event counts exactly once, in any division of the log into batches, and after any crash of a worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store in memory does what the one on disk does: it is what real stores are verified against."""
+"""The store in memory behaves like the stores on disk, because real stores are verified against it."""
 
 from __future__ import annotations
 

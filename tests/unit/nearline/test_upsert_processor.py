@@ -1,4 +1,4 @@
-"""Items and users' attributes are kept with their fence, each upsert applied once."""
+"""Items and attributes of users are stored with their fence. Each upsert is applied once."""
 
 from __future__ import annotations
 

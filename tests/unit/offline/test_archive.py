@@ -1,4 +1,4 @@
-"""The archive: whole files named by offset range, each record once, and a copy that goes on where it stopped."""
+"""The archive has whole files, named by ranges of offsets, with each record once. A copy continues where it stopped."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_what_retention_took_first_is_said_and_counted(archive):
 
 
 def test_progress_reaches_the_end(archive):
-    told = []
+    steps = []
     log = MemoryLog([record(i) for i in range(10)])
-    archive_log(log, archive, batch=4, progress=lambda *said: told.append(said))
-    assert told == [("archiving events", 4, 10), ("archiving events", 8, 10), ("archiving events", 10, 10)]
+    archive_log(log, archive, batch=4, progress=lambda *step: steps.append(step))
+    assert steps == [("archiving events", 4, 10), ("archiving events", 8, 10), ("archiving events", 10, 10)]

@@ -1,4 +1,4 @@
-"""What a blend learns from a validation slice, and what it is made of."""
+"""A blend learns its weights from a validation slice."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Content by terms against a dense oracle, and by embeddings of an encoder that is handed in."""
+"""Content by terms, compared with a dense computation, and by embeddings of a given encoder."""
 
 import sys
 

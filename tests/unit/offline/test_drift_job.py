@@ -1,4 +1,4 @@
-"""Every way in which what happens, or what was learned, can drift leads to a training that says why."""
+"""Each kind of drift leads to a training, with its reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""EASE against a dense oracle in numpy, and what its training refuses."""
+"""EASE compared with a dense computation in numpy, and the trainings that it refuses."""
 
 from dataclasses import replace
 

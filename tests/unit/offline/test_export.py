@@ -14,7 +14,7 @@ A_LIST = ScoredList(("i1", "i2"), (0.5, 0.25))
 
 
 class Target:
-    """A VersionTarget that fails as often as it is told to."""
+    """A VersionTarget that fails a given number of times."""
 
     name = "the other place"
 

@@ -1,4 +1,4 @@
-"""SVD, NMF and BPR: what they learn, and that a person's newest items fold in."""
+"""SVD, NMF and BPR learn two tastes, and fold in the newest items of a user."""
 
 import numpy as np
 import pytest
@@ -86,9 +86,9 @@ def test_bprs_users_are_as_trained_and_near_what_their_items_say(two_tastes):
 
 
 def test_training_bpr_says_how_far_it_is(two_tastes):
-    told = []
-    bpr.train(two_tastes, BprParameters(factors=2, iterations=3), lambda *step: told.append(step))
-    assert told == [("training bpr", done, 3) for done in (1, 2, 3)]
+    steps = []
+    bpr.train(two_tastes, BprParameters(factors=2, iterations=3), lambda *step: steps.append(step))
+    assert steps == [("training bpr", done, 3) for done in (1, 2, 3)]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What nobody had is told apart by what it says."""
+"""A hybrid ranks items without interactions by their attributes."""
 
 import numpy as np
 import pytest

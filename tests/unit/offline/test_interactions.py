@@ -1,4 +1,4 @@
-"""What the interactions count, whom they belong to, and what they forget; on DuckDB, without a server."""
+"""Interactions: the events that count, the users they belong to, and retractions. On DuckDB, without a server."""
 
 from __future__ import annotations
 

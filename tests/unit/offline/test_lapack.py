@@ -1,4 +1,4 @@
-"""A matrix is inverted in its place, and other threads run meanwhile."""
+"""A matrix is inverted in place, and other threads run meanwhile."""
 
 import sys
 import threading

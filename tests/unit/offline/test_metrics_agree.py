@@ -1,4 +1,4 @@
-"""Our metrics beside an independent library's (trec_eval), and beside their definitions."""
+"""Our metrics agree with an independent library (trec_eval), and with their definitions."""
 
 import numpy as np
 import pytest
@@ -37,13 +37,13 @@ def test_metrics_agree_with_trec_eval_to_nine_digits(asked):
     wanted = {f"{name}.{','.join(map(str, CUTOFFS))}" for name in MEASURES.values()} | {"recip_rank"}
     theirs = pytrec_eval.RelevanceEvaluator(right, wanted).evaluate(run)
     for number, (_, items) in enumerate(asked):
-        told = theirs[f"q{number}"]
+        expected = theirs[f"q{number}"]
         for k in CUTOFFS:
             for name, their_name in MEASURES.items():
                 # trec_eval divides average precision by all right items, ours by those that can be among the first k.
                 scale = items.size / min(items.size, k) if name == "MAP" else 1.0
-                assert found[f"{name}@{k}"][number] == pytest.approx(told[f"{their_name}_{k}"] * scale, abs=1e-9)
-            within = told["recip_rank"] if told["recip_rank"] >= 1 / k - 1e-12 else 0.0
+                assert found[f"{name}@{k}"][number] == pytest.approx(expected[f"{their_name}_{k}"] * scale, abs=1e-9)
+            within = expected["recip_rank"] if expected["recip_rank"] >= 1 / k - 1e-12 else 0.0
             assert found[f"MRR@{k}"][number] == pytest.approx(within, abs=1e-9)
 
 

@@ -1,4 +1,4 @@
-"""What is popular by window, segment and category, against a loop over everything."""
+"""Popularity by window, segment and category, compared with a plain loop."""
 
 from dataclasses import replace
 

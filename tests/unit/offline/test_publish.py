@@ -15,18 +15,18 @@ AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Hints:
-    """Keeps what is appended; fails where told to."""
+    """Keeps what is appended; fails on request."""
 
     def __init__(self, answer=None, refusal=None):
-        self.told, self._answer, self._refusal = [], answer, refusal
+        self.sent, self._answer, self._refusal = [], answer, refusal
 
     def append(self, topic, entries):
         if self._refusal is not None:
             raise self._refusal
         assert topic == topics.MODELS
-        self.told += [decode_hint(entry.value) for entry in entries]
+        self.sent += [decode_hint(entry.value) for entry in entries]
         future = Future()
-        future.set_result([self._answer or OffsetToken(0, len(self.told))] * len(entries))
+        future.set_result([self._answer or OffsetToken(0, len(self.sent))] * len(entries))
         return future
 
     def close(self):
@@ -57,7 +57,7 @@ def test_publishing_moves_the_pointer_and_says_so(store, write, now):
     publish.activate(store, hints, "v2", "v1", now)
     assert store.active() == "v2"
     at = datetime.fromtimestamp(now, UTC)
-    assert hints.told == [
+    assert hints.sent == [
         ModelHint(version="v1", previous=None, reason="published", at=at),
         ModelHint(version="v2", previous="v1", reason="published", at=at),
     ]
@@ -70,7 +70,7 @@ def test_who_loses_the_race_says_nothing(store, write, now):
     hints = Hints()
     with pytest.raises(PointerMoved):
         publish.activate(store, hints, "v2", None, now)
-    assert hints.told == []
+    assert hints.sent == []
     assert store.active() == "v1"
 
 
@@ -94,7 +94,7 @@ def test_rolling_back_goes_to_the_parent_and_then_to_its_parent(store, write, no
     hints = Hints()
     assert publish.rollback(store, hints, now).version == "v2"
     assert publish.rollback(store, hints, now).version == "v1"
-    assert [hint.reason for hint in hints.told] == ["rolled_back", "rolled_back"]
+    assert [hint.reason for hint in hints.sent] == ["rolled_back", "rolled_back"]
     with pytest.raises(VersionUnknown, match="oldest"):
         publish.rollback(store, hints, now)
 
@@ -116,7 +116,7 @@ def test_promoting_takes_any_whole_version(store, write, now):
     hints = Hints()
     publish.promote(store, hints, "v1", now)
     assert store.active() == "v1"
-    assert hints.told[0].reason == "promoted"
+    assert hints.sent[0].reason == "promoted"
 
 
 def test_old_versions_expire_but_never_the_active_one_nor_its_parent(store, write):

@@ -1,4 +1,4 @@
-"""What others made becomes a version, on the active one's other values."""
+"""External models become a version, with the other values of the active one."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""What a ranker learns from a validation slice, and that its trees are LightGBM's own."""
+"""A ranker learns from a validation slice, and its trees equal LightGBM's."""
 
 import sys
 

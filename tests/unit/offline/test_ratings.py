@@ -1,4 +1,4 @@
-"""The model of predicted ratings learns what biased people gave to biased items."""
+"""The model of predicted ratings learns the biases of users and items."""
 
 import gzip
 

@@ -33,16 +33,16 @@ class FakeManifest:
 
 
 @pytest.fixture
-def told():
+def notices():
     return []
 
 
 @pytest.fixture
-def jobs(tmp_path, told):
+def jobs(tmp_path, notices):
     lease, runs = FileLease(tmp_path), SqliteRuns(tmp_path)
 
     def tell(notice):
-        told.append(notice)
+        notices.append(notice)
         return 1
 
     yield Jobs(lease, runs, AT.timestamp, tell)
@@ -139,7 +139,7 @@ def test_a_record_that_cannot_be_written_stops_no_work(jobs, monkeypatch):
         running.progress("training", 1, 2)
 
 
-def test_a_version_that_became_active_is_told_with_the_one_before(jobs, told):
+def test_a_version_that_became_active_is_announced_with_the_one_before(jobs, notices):
     store = Versions("v1")
 
     def work(progress):
@@ -148,13 +148,13 @@ def test_a_version_that_became_active_is_told_with_the_one_before(jobs, told):
         return FakeManifest("v2")
 
     assert publishing(jobs, store, "train", "asked", work).version == "v2"
-    [notice] = told
+    [notice] = notices
     assert (notice.type, notice.version, notice.previous, notice.at) == ("model.published", "v2", "v1", AT)
     [run] = jobs.runs.runs()
     assert (run.outcome, run.message, run.undelivered) == ("done", "v2", 1)
 
 
-def test_a_version_that_cannot_be_exported_answers_all_the_same_and_the_record_and_the_notice_say_so(jobs, told):
+def test_a_version_that_cannot_be_exported_answers_all_the_same_and_the_record_and_the_notice_say_so(jobs, notices):
     store, full = Versions("v1"), "v2 is not exported to there: the disk is full"
     exports = Exports()
     exports.export = lambda *_: [full]
@@ -164,7 +164,7 @@ def test_a_version_that_cannot_be_exported_answers_all_the_same_and_the_record_a
         return FakeManifest("v2")
 
     assert publishing(jobs._replace(exports=exports), store, "train", "asked", work).version == "v2"
-    assert [(notice.type, notice.version, notice.message) for notice in told] == [
+    assert [(notice.type, notice.version, notice.message) for notice in notices] == [
         ("model.published", "v2", ""),
         ("export.failed", "v2", full),
     ]
@@ -172,36 +172,36 @@ def test_a_version_that_cannot_be_exported_answers_all_the_same_and_the_record_a
     assert (run.outcome, run.message, run.unexported) == ("done", "v2", (full,))
 
 
-def test_a_version_held_ready_beside_the_champion_is_told_to_nobody(jobs, told):
+def test_a_version_held_ready_beside_the_champion_is_announced_to_nobody(jobs, notices):
     publishing(jobs, Versions("v1"), "train", "asked", lambda _: FakeManifest("v2"))
-    assert told == []
+    assert notices == []
     assert jobs.runs.runs()[0].message == "v2"
 
 
-def test_nothing_new_is_a_skipped_run_and_told_to_nobody(jobs, told):
+def test_nothing_new_is_a_skipped_run_and_announced_to_nobody(jobs, notices):
     publishing(jobs, Versions("v1"), "train", "asked", lambda _: FakeManifest("v1", "nothing has happened"))
-    assert told == []
+    assert notices == []
     assert (jobs.runs.runs()[0].outcome, jobs.runs.runs()[0].message) == ("skipped", "nothing has happened")
 
 
 @pytest.mark.parametrize(
     ("error", "kind"), [(ModelRefused("it smells"), "training.refused"), (OSError("disk"), "training.failed")]
 )
-def test_a_failure_is_told_with_its_reason_and_the_version_that_still_answers(jobs, told, error, kind):
+def test_a_failure_is_announced_with_its_reason_and_the_version_that_still_answers(jobs, notices, error, kind):
     def work(_):
         raise error
 
     with pytest.raises(type(error)):
         publishing(jobs, Versions("v1"), "train", "asked", work)
-    [notice] = told
+    [notice] = notices
     assert (notice.type, notice.version, notice.previous) == (kind, None, "v1")
     assert str(error) in notice.message
 
 
-def test_an_empty_log_is_no_failure_to_tell_of(jobs, told):
+def test_an_empty_log_is_no_failure_to_announce(jobs, notices):
     def work(_):
         raise NothingToTrain("the log is empty")
 
     with pytest.raises(NothingToTrain):
         publishing(jobs, Versions(), "train", "asked", work)
-    assert told == []
+    assert notices == []

@@ -1,4 +1,4 @@
-"""What is learned from sessions: where one ends, what followed what, and which sessions are kept."""
+"""Sessions: where they end, the followers of items, and the sessions that an index keeps."""
 
 import numpy as np
 import pyarrow as pa

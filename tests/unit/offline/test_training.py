@@ -49,9 +49,9 @@ def test_the_unit_of_weights_does_not_matter(two_tastes, interactions_of):
 
 
 def test_training_says_how_far_it_is(two_tastes):
-    told = []
-    als_single.train(two_tastes, SMALL, progress=lambda *step: told.append(step))
-    assert told == [("training als", done, 6) for done in range(1, 7)]
+    steps = []
+    als_single.train(two_tastes, SMALL, progress=lambda *step: steps.append(step))
+    assert steps == [("training als", done, 6) for done in range(1, 7)]
 
 
 def test_parameters_that_cannot_work_are_refused():

@@ -1,4 +1,4 @@
-"""User neighbours against a dense oracle in numpy."""
+"""User neighbours, compared with a dense computation in numpy."""
 
 import numpy as np
 import pytest

@@ -84,12 +84,12 @@ def test_the_signature_is_that_of_the_standards_own_example():
 def test_a_receiver_can_verify_what_it_gets(receiver):
     there = receiver(204)
     assert hooks(there.url).tell(PUBLISHED) == 0
-    [(told, body)] = there.got
-    signed = f"{told['webhook-id']}.{told['webhook-timestamp']}.".encode() + body
+    [(headers, body)] = there.got
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     expected = base64.b64encode(hmac.new(b"k" * 24, signed, hashlib.sha256).digest()).decode()
-    assert told["webhook-signature"] == f"v1,{expected}"
-    assert told["webhook-timestamp"] == str(int(AT.timestamp()))
-    assert told["content-type"] == "application/json"
+    assert headers["webhook-signature"] == f"v1,{expected}"
+    assert headers["webhook-timestamp"] == str(int(AT.timestamp()))
+    assert headers["content-type"] == "application/json"
     assert json.loads(body) == {
         "type": "model.published", "version": "v2", "previous": "v1", "at": "2026-01-01T00:00:00Z", "message": "",
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Which events the weights of sources are learned from, and among which candidates."""
+"""Source weights are learned from these events and among these candidates."""
 
 from __future__ import annotations
 

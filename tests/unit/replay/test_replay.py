@@ -1,4 +1,4 @@
-"""A replay of a made-up stream in which the next item can be predicted."""
+"""A replay of a synthetic stream whose next item can be predicted."""
 
 from __future__ import annotations
 

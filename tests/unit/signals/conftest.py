@@ -1,4 +1,4 @@
-"""Events of one person, seen as the aggregates see them."""
+"""Transitions of one user, as the aggregates get them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts over all users: against sums made the long way round, and within their bounds."""
+"""Counts over all users, compared with plain sums, and within their bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes together: both ways alike, once a basket, and taken back with an item."""
+"""Items of one basket count as companions, in both directions, once in a basket, until one of them is retracted."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from signals.users import NEGATIVE
 randoms = st.integers(0, 2**32).map(Random)
 
 
-def pairs(told, now):
+def pairs(state, now):
     return {
         (item, other): value_at(count, HALF_LIFE, now)
-        for item, cell in told.of("with").items()
+        for item, cell in state.of("with").items()
         for other, count in cell.companions.items()
     }
 
@@ -33,10 +33,10 @@ def test_companions_are_the_decayed_pairs_of_each_persons_groups(traffic, partit
     events = [each for each in traffic(random, count, people=3) if each.type in kinds]
     if len({(each.subject, each.event_id) for each in events}) < len(events):
         return
-    told, direct = partition(*events), defaultdict(float)
-    entries = [entry for value in told.values.values() for entry in value.recent]
+    state, direct = partition(*events), defaultdict(float)
+    entries = [entry for value in state.values.values() for entry in value.recent]
     now = max((entry.at for entry in entries), default=0.0)
-    for value in told.values.values():
+    for value in state.values.values():
         firsts: dict[bytes, dict[str, float]] = defaultdict(dict)
         for entry in value.recent:
             if entry.group and entry.type not in NEGATIVE:
@@ -45,11 +45,11 @@ def test_companions_are_the_decayed_pairs_of_each_persons_groups(traffic, partit
             for (one, _), (other, at) in combinations(group.items(), 2):
                 direct[one, other] += 2 ** ((at - now) / HALF_LIFE)
                 direct[other, one] += 2 ** ((at - now) / HALF_LIFE)
-    assert pairs(told, now) == pytest.approx(direct, rel=1e-6)
+    assert pairs(state, now) == pytest.approx(direct, rel=1e-6)
 
 
 def test_a_basket_is_what_was_put_in_within_a_session_or_under_one_name(partition, say):
-    told = partition(
+    state = partition(
         say("a", "cart"),
         say("seen", "view", seconds=1),
         say("b", "purchase", seconds=2),
@@ -58,7 +58,7 @@ def test_a_basket_is_what_was_put_in_within_a_session_or_under_one_name(partitio
         say("q", "like", properties={"playlist_id": "x"}, seconds=90_000),
         say("r", "like", properties={"basket_id": "x"}),
     )
-    assert {item: set(cell.companions) for item, cell in told.of("with").items()} == {
+    assert {item: set(cell.companions) for item, cell in state.of("with").items()} == {
         "a": {"b"},
         "b": {"a"},
         "p": {"q"},
@@ -67,30 +67,32 @@ def test_a_basket_is_what_was_put_in_within_a_session_or_under_one_name(partitio
 
 
 def test_a_pair_counts_once_a_basket(partition, say):
-    told = partition(*(say(item, kind) for kind in ("cart", "purchase") for item in "ab"))
-    assert pairs(told, told.values["u:ann"].recent[0].at) == pytest.approx({("a", "b"): 1.0, ("b", "a"): 1.0})
+    state = partition(*(say(item, kind) for kind in ("cart", "purchase") for item in "ab"))
+    assert pairs(state, state.values["u:ann"].recent[0].at) == pytest.approx({("a", "b"): 1.0, ("b", "a"): 1.0})
 
 
 @pytest.mark.parametrize("gone", ["a", "b", "c"])
 def test_what_is_taken_back_leaves_its_basket(partition, say, gone):
-    told = partition(*(say(item, "purchase", seconds=60 * n) for n, item in enumerate("abc")))
-    told.happen(say(None, "retract", event_id=next(f"{i}-purchase-{60 * n}" for n, i in enumerate("abc") if i == gone)))
-    left = {item for item, cell in told.of("with").items() if cell.companions}
+    state = partition(*(say(item, "purchase", seconds=60 * n) for n, item in enumerate("abc")))
+    state.happen(
+        say(None, "retract", event_id=next(f"{i}-purchase-{60 * n}" for n, i in enumerate("abc") if i == gone))
+    )
+    left = {item for item, cell in state.of("with").items() if cell.companions}
     assert left == set("abc") - {gone}
 
 
 def test_an_item_that_is_there_twice_stays_where_one_is_taken_back(partition, say):
-    told = partition(say("a", "cart"), say("b", "cart"), say("a", "purchase"))
-    told.happen(say(None, "retract", event_id="a-purchase-0.0"))
-    assert set(told.of("with")["a"].companions) == {"b"}
+    state = partition(say("a", "cart"), say("b", "cart"), say("a", "purchase"))
+    state.happen(say(None, "retract", event_id="a-purchase-0.0"))
+    assert set(state.of("with")["a"].companions) == {"b"}
 
 
 def test_an_item_keeps_its_strongest_companions(partition, say):
-    told = partition()
+    state = partition()
     for n in range(300):
-        told.happen(say("a", "cart", user_id=f"u{n}", seconds=n))
-        told.happen(say(f"i{n}", "cart", user_id=f"u{n}", seconds=n))
-    companions = told.of("with")["a"].companions
+        state.happen(say("a", "cart", user_id=f"u{n}", seconds=n))
+        state.happen(say(f"i{n}", "cart", user_id=f"u{n}", seconds=n))
+    companions = state.of("with")["a"].companions
     assert len(companions) <= baskets.WIDTH + baskets.SLACK
     assert "i299" in companions
     assert "i0" not in companions

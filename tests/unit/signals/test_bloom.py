@@ -1,4 +1,4 @@
-"""Bloom filters of two generations: nothing recent is forgotten, and little is taken for known that never was."""
+"""Bloom filters of two generations know each recent key, and rarely take an unknown key for a known one."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Items and users as their newest upserts leave them."""
+"""Items and users after their newest upserts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events by country, device and hour: against the plain list of them, and within bounds."""
+"""Events by country, device and hour, compared with the plain list of events, and within their bounds."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ WEIGHTS = {"click": 1.0, "like": 4.0, "cart": 2.0}
 @settings(max_examples=50)
 @given(randoms, st.integers(1, 100))
 def test_counts_are_the_decayed_sum_of_the_entries_that_were_not_taken_back(traffic, partition, random, count):
-    told, direct = partition(*(each for each in traffic(random, count) if each.type != "forget")), defaultdict(float)
-    entries = [entry for value in told.values.values() for entry in value.recent]
+    state, direct = partition(*(each for each in traffic(random, count) if each.type != "forget")), defaultdict(float)
+    entries = [entry for value in state.values.values() for entry in value.recent]
     now = max((entry.at for entry in entries), default=0.0)
     for entry in entries:
         for label in (*entry.context, hour_label(entry.at)):
             direct[entry.item, label] += WEIGHTS.get(entry.type, 0.0) * 2 ** ((entry.at - now) / HALF_LIFE)
-    merged = {item: context.merge([cell], WEIGHTS) for item, cell in told.of("ctx").items()}
+    merged = {item: context.merge([cell], WEIGHTS) for item, cell in state.of("ctx").items()}
     found = {
         (item, label): value_at(counted, HALF_LIFE, now)
         for item, counts in merged.items()
@@ -44,8 +44,8 @@ def test_the_hour_is_of_the_day():
 
 
 def test_an_item_keeps_its_strongest_contexts(partition, say):
-    told = partition(*(say("a", context={"country": f"c{n}"}, seconds=n) for n in range(300)))
-    counts = told.of("ctx")["a"].counts
+    state = partition(*(say("a", context={"country": f"c{n}"}, seconds=n) for n in range(300)))
+    counts = state.of("ctx")["a"].counts
     assert len(counts) <= context.WIDTH + context.SLACK
     assert {"click|hour:0", "click|country:c299"} <= counts.keys()
     assert "click|country:c0" not in counts

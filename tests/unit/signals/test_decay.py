@@ -1,4 +1,4 @@
-"""Decayed counts in log space, against the sums they stand for."""
+"""Decayed counts in log space, compared with plain sums."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A user and the guests that the user was, read as one; and what events are worth."""
+"""A user merged with the anonymous users that the user was before, and the weights of events."""
 
 import pytest
 
@@ -20,8 +20,8 @@ def test_without_guests_the_value_is_the_users_own():
 
 def test_histories_are_put_in_order_of_time_and_keep_the_users_offset():
     user = UserValue(offset=9, recent=(entry(2, "a", 10.0), entry(9, "b", 30.0)), counters={"view": 2}, links=("g",))
-    guest = UserValue(offset=70, recent=(entry(70, "c", 20.0),), counters={"view": 1, "like": 3})
-    merged = merge(user, [guest])
+    anonymous = UserValue(offset=70, recent=(entry(70, "c", 20.0),), counters={"view": 1, "like": 3})
+    merged = merge(user, [anonymous])
     assert [each.item for each in merged.recent] == ["a", "c", "b"]
     assert merged.counters == {"view": 3, "like": 3}
     assert (merged.offset, merged.links) == (9, ("g",))
@@ -36,9 +36,11 @@ def test_an_event_in_both_histories_counts_once():
 def test_the_latest_session_the_newest_terms_and_what_was_seen_last_remain():
     many = {f"i{n}": float(n) for n in range(SEEN)}
     user = UserValue(offset=1, session=Session("s", 0.0, 50.0, 2), seen=many, terms=(Term(1, "x", 5.0),))
-    guest = UserValue(offset=1, session=Session("t", 60.0, 70.0, 1), seen={"new": 5_000.0}, terms=(Term(1, "y", 9.0),))
-    merged = merge(user, [guest])
-    assert merged.session == guest.session
+    anonymous = UserValue(
+        offset=1, session=Session("t", 60.0, 70.0, 1), seen={"new": 5_000.0}, terms=(Term(1, "y", 9.0),)
+    )
+    merged = merge(user, [anonymous])
+    assert merged.session == anonymous.session
     assert len(merged.seen) == SEEN
     assert "new" in merged.seen
     assert "i0" not in merged.seen
@@ -69,16 +71,18 @@ def test_a_sites_own_type_has_the_weight_that_the_site_gives_it():
     assert interaction_weight(entry(0, "a", 0.0, "wished"), {"wished": 2.5}) == 2.5
 
 
-def test_what_guests_did_long_ago_stays_with_the_user():
+def test_the_older_history_of_an_anonymous_user_stays_with_the_user():
     long_ago = Bloom()
     for n in range(50):
-        long_ago = add(long_ago, f"guest{n}")
+        long_ago = add(long_ago, f"anonymous{n}")
     bought = {"purchase": (entry(3, "bought", 1.0, "purchase"),)}
-    guest = UserValue(offset=400, seen={"x": 1.0}, past=long_ago, older=bought, visits=3)
+    anonymous = UserValue(offset=400, seen={"x": 1.0}, past=long_ago, older=bought, visits=3)
     recent = tuple(entry(n, f"v{n}", 10.0 + n) for n in range(RECENT))
     user = UserValue(offset=1, recent=recent, seen={f"s{n}": 5.0 + n for n in range(SEEN)}, past=add(Bloom(), "mine"))
-    merged = merge(user, [guest])
-    assert all(item in merged.seen or holds(merged.past, item) for item in ("mine", "x", "guest0", "guest49", "s0"))
+    merged = merge(user, [anonymous])
+    assert all(
+        item in merged.seen or holds(merged.past, item) for item in ("mine", "x", "anonymous0", "anonymous49", "s0")
+    )
     assert merged.older == bought
     assert merged.recent == recent
     assert merged.visits == 3
@@ -86,8 +90,8 @@ def test_what_guests_did_long_ago_stays_with_the_user():
 
 def test_what_the_recent_entries_have_no_room_for_is_kept_by_type():
     user = UserValue(offset=1, recent=tuple(entry(n, f"v{n}", 10.0 + n) for n in range(RECENT)))
-    guest = UserValue(offset=9, recent=(entry(8, "liked", 1.0, "like"), entry(9, "viewed", 2.0)))
-    merged = merge(user, [guest])
+    anonymous = UserValue(offset=9, recent=(entry(8, "liked", 1.0, "like"), entry(9, "viewed", 2.0)))
+    merged = merge(user, [anonymous])
     assert [each.item for each in remembered(merged)] == ["liked", *(each.item for each in user.recent)]
 
 

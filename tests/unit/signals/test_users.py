@@ -1,4 +1,4 @@
-"""The memory of one user: against a plain retelling of what happened, and within its bounds."""
+"""The value of one user, compared with a plain list of events, and within its bounds."""
 
 from __future__ import annotations
 
@@ -79,15 +79,15 @@ randoms = st.integers(0, 2**32).map(Random)
 @given(randoms, st.integers(0, 60))
 def test_a_value_is_what_a_plain_retelling_says(traffic, random, count):
     events = traffic(random, count, people=1)
-    value, told = folded(events), Retelling(events)
+    value, expected = folded(events), Retelling(events)
     entries = [(e.offset, e.type, e.item, e.at, e.value, e.id_hash) for e in value.recent]
     assert entries == [
         (at, e.type, e.item_id, e.occurred_at.timestamp(), e.value, users.id_hash(e.event_id))
-        for at, e in told.entries()
+        for at, e in expected.entries()
     ]
-    assert [(term.offset, term.query) for term in value.terms] == told.terms()
-    assert list(value.links) == told.links()
-    assert value.counters == Counter(told.counted)
+    assert [(term.offset, term.query) for term in value.terms] == expected.terms()
+    assert list(value.links) == expected.links()
+    assert value.counters == Counter(expected.counted)
     assert {e.item for e in value.recent} <= value.seen.keys()
     assert value.offset == count - 1
 
@@ -315,8 +315,8 @@ def test_visits_are_counted():
 
 
 def test_an_entry_keeps_where_it_came_from_and_what_it_belongs_to():
-    told = {"recommendation_id": "r", "position": 3, "context": {"country": "DE", "device": 5, "page": "home"}}
-    entry = folded([event("cart", **told, properties={"basket_id": "b", "scroll": 2.0})]).recent[0]
+    fields = {"recommendation_id": "r", "position": 3, "context": {"country": "DE", "device": 5, "page": "home"}}
+    entry = folded([event("cart", **fields, properties={"basket_id": "b", "scroll": 2.0})]).recent[0]
     assert (entry.position, entry.context, entry.scroll) == (3, ("country:DE",), 1.0)
     assert len(entry.group) == 8
     plain = folded([event(position=3)]).recent[0]
