@@ -17,6 +17,7 @@ import orjson
 import typer
 
 from adapters import http_download
+from deploy.commands.catalogue import CATALOGUE, import_catalogue
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, open_for, settings_for, steps
 from deploy.wiring.dependencies import Dependencies
 from deploy.wiring.training import BY_HAND, archive_by_spark, jobs_of, note_weights, train_in
@@ -53,7 +54,10 @@ def register(app: typer.Typer) -> None:
 
 
 def import_(
-    dataset: Annotated[str, typer.Argument(help=f"A data set's name, auto to recognise it, or '{SAMPLE}'.")],
+    dataset: Annotated[
+        str,
+        typer.Argument(help=f"A data set's name, auto to recognise it, {CATALOGUE} for a catalogue, or '{SAMPLE}'."),
+    ],
     path: Annotated[Path | None, typer.Argument(help="Its folder or file ('games' needs none).")] = None,
     data: Data = DEFAULT_FOLDER,
     stack: StackName = None,
@@ -64,11 +68,18 @@ def import_(
     rules: Annotated[
         str, typer.Option("--filter", help="Whom and what to keep: k-core=5,min-user=N,min-item=N,top-items=N.")
     ] = "",
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="With 'items': the file lists all items, so hide those that it does not list."),
+    ] = False,
     download: Annotated[
         bool, typer.Option("--download", help="Fetch the data set into PATH first; broken off, it goes on.")
     ] = False,
 ) -> None:
     """Append a data set's items, users and events to the log; run again, it goes on where it stopped."""
+    if dataset == CATALOGUE:
+        import_catalogue(path, data, stack, mapping, full=full)
+        return
     if download and path is not None:
         path = _download(dataset, path)
     importer = _importer(dataset, path, mapping, rules)

@@ -72,7 +72,9 @@ def current_items(reader: LogReader) -> dict[str, Item]:
     return catalogue
 
 
-def _fold(catalogue: dict[str, Item], value: bytes, offset: int) -> None:
+def _fold(catalogue: dict[str, Item], value: bytes | None, offset: int) -> None:
+    if value is None:
+        return
     try:
         upsert = decode_upsert(value)
         catalogue[upsert.id] = fold_item(catalogue.get(upsert.id), upsert, offset)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from ingest.import_pipeline.base import FileImporter, FileRow, RowFaults
 from ingest.import_pipeline.feed import feed_items
 from ingest.import_pipeline.files import CellInvalid, TableRow, objects, readable, rows, slug
-from schemas.errors import ConfigurationInvalid, DatasetUnknown
+from schemas.errors import DatasetUnknown
 
 SUFFIXES: Final = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".xml")
 COLUMNS: Final[Mapping[str, Sequence[str]]] = {
@@ -32,6 +32,8 @@ COLUMNS: Final[Mapping[str, Sequence[str]]] = {
     "available_until": ("available_until", "expiration_date"),
 }
 """By item field, the names of columns that fill it; the first one that a row has counts."""
+MAPPED: Final = ("item", *list(COLUMNS)[1:])
+"""The names that a column map may use."""
 _LISTS: Final = frozenset({"categories", "tags"})
 _TIMES: Final = frozenset({"published_at", "available_from", "available_until"})
 _SEPARATOR: Final = "|"
@@ -48,7 +50,7 @@ _AVAILABLE: Final = {
 
 
 class CatalogueFile(FileImporter):
-    """One file of items. Raises DatasetUnknown for another ending, ConfigurationInvalid for a wrong column map."""
+    """One file of items. ``mapping`` names columns by the names of MAPPED. Raises DatasetUnknown for another ending."""
 
     def __init__(self, path: Path, mapping: Mapping[str, str] | None = None) -> None:
         if not path.is_file():
@@ -57,7 +59,8 @@ class CatalogueFile(FileImporter):
             raise DatasetUnknown(f"{path}: a catalogue ends in {', '.join(SUFFIXES)} (or the same with .gz)")
         super().__init__(path.parent)
         self.file = path
-        self._columns = {**COLUMNS, **_chosen(mapping or {})}
+        chosen = {"item_id" if name == "item" else name: (column,) for name, column in (mapping or {}).items()}
+        self._columns: Mapping[str, Sequence[str]] = {**COLUMNS, **chosen}
         self._used = frozenset(name for names in self._columns.values() for name in names)
         self.dataset = f"items-{slug(path.name)}"
 
@@ -130,17 +133,6 @@ def _is_available(cell: Any, column: str) -> bool:
     if state not in _AVAILABLE:
         raise CellInvalid(f"column {column}: '{str(cell)[:40]}' is not one of {', '.join(_AVAILABLE)}")
     return _AVAILABLE[state]
-
-
-def _chosen(mapping: Mapping[str, str]) -> dict[str, Sequence[str]]:
-    """The columns that a map names, by item field; raises ConfigurationInvalid for another field."""
-    fields: dict[str, Sequence[str]] = {
-        "item_id" if name == "item" else name: (column,) for name, column in mapping.items()
-    }
-    unknown = next((field for field in fields if field not in COLUMNS), None)
-    if unknown is not None:
-        raise ConfigurationInvalid(f"'{unknown}' is no field of items; map any of item, {', '.join([*COLUMNS][1:])}")
-    return fields
 
 
 def _ids() -> str:

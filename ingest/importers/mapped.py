@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
@@ -31,14 +31,14 @@ _NAMES: Final = ("user_id", "anonymous_id", "session_id", "item_id", "event_id")
 _EMPTY: Final = (None, "")
 
 
-def parse_map(text: str) -> dict[str, str]:
-    """Reads ``user=a,item=b``; raises ConfigurationInvalid for another form or another name."""
+def parse_map(text: str, fields: Collection[str] = FIELDS.keys()) -> dict[str, str]:
+    """Reads ``user=a,item=b``; raises ConfigurationInvalid for another form, or for a name that is not in ``fields``."""
     mapping: dict[str, str] = {}
     for assignment in filter(None, (assignment.strip() for assignment in text.split(","))):
         name, equals, column = (side.strip() for side in assignment.partition("="))
-        if not equals or not column or name not in FIELDS:
+        if not equals or not column or name not in fields:
             raise ConfigurationInvalid(
-                f"'{assignment}' is no part of a column map; write {_example()} with any of {', '.join(FIELDS)}"
+                f"'{assignment}' is no part of a column map; write {_example()} with any of {', '.join(fields)}"
             )
         mapping[name] = column
     return mapping

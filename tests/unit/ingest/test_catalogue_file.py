@@ -10,7 +10,8 @@ import pytest
 
 from ingest.import_pipeline.base import RowFaults
 from ingest.import_pipeline.feed import feed_items
-from ingest.importers.catalogue import CatalogueFile
+from ingest.importers.catalogue import MAPPED, CatalogueFile
+from ingest.importers.mapped import parse_map
 from schemas.errors import ConfigurationInvalid, DatasetUnknown
 
 RSS = """<?xml version="1.0"?>
@@ -129,10 +130,9 @@ def test_rows_that_cannot_be_an_item_are_named_and_the_others_kept(items_of, fau
     assert "'perhaps' is not one of in_stock" in faults.examples[2]
 
 
-def test_a_field_that_items_do_not_have_cannot_be_mapped(tmp_path):
-    (tmp_path / "items.csv").write_text("a\n1\n")
-    with pytest.raises(ConfigurationInvalid, match="'colour' is no field of items"):
-        CatalogueFile(tmp_path / "items.csv", {"item": "a", "colour": "b"})
+def test_a_field_that_items_do_not_have_cannot_be_mapped():
+    with pytest.raises(ConfigurationInvalid, match="'colour=b' is no part of a column map"):
+        parse_map("item=a,colour=b", MAPPED)
 
 
 def test_another_ending_is_refused_with_those_that_are_read(tmp_path):
