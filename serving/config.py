@@ -61,6 +61,9 @@ class Settings(SharedSettings, BaseSettings):
     notification_streams: Annotated[int, Field(ge=0, description="Largest number of open notification streams.")] = (
         1_000
     )
+    notification_streams_per_client: Annotated[
+        int, Field(ge=0, description="Largest number of open notification streams of one client (address).")
+    ] = 100
     similar_users: Annotated[bool, Field(description="Whether the API returns similar users by id.")] = True
     decisions: Annotated[bool, Field(description="Whether answers are recorded on the answers topic.")] = True
     decision_queue: Annotated[int, Field(ge=1, description="Largest number of answers that wait to be recorded.")] = (

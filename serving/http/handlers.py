@@ -147,7 +147,8 @@ class Handlers:
         """``GET /v1/users/{user_id}/notifications``; None for a user whose id ends like that."""
         user_id, suffix_in_id = parsing.path_id(request, "/v1/users/", "/notifications", "user_id")
         last_event_id = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
-        return None if suffix_in_id else self._service.notifications.open(user_id, last_event_id)
+        client = request.client.host if request.client else ""
+        return None if suffix_in_id else self._service.notifications.open(user_id, last_event_id, client)
 
     async def similar(self, request: Request) -> Any:
         """``GET /v1/items/{item_id}/similar``, or an item whose id ends like that."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, Protocol
@@ -28,8 +29,9 @@ COUNT: Final = 20
 HEARTBEAT_SECONDS: Final = 15.0
 """Pause between comments that keep proxies from closing a quiet stream."""
 RETRY_MS: Final = 3_000
-_TURN: Final = 32
-"""Streams that are compared before other requests have their turn."""
+_WAITING: Final = 16
+"""Most messages that wait for a slow client; older ones are dropped, because the newest says where the list is now."""
+_RETRY: Final = {"Retry-After": "60"}
 
 _log = structlog.get_logger(__name__)
 
@@ -85,21 +87,40 @@ class Seen(NamedTuple):
 
 
 class _Stream:
-    """One client's connection: what it is still to be sent."""
+    """One connection: its user, the client's address, and the messages that wait to be sent."""
 
-    def __init__(self, user_id: str) -> None:
-        self.user_id = user_id
-        self.waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
+    def __init__(self, user_id: str, client: str) -> None:
+        self.user_id, self.client = user_id, client
+        self.waiting: asyncio.Queue[bytes | None] = asyncio.Queue(_WAITING)
+
+    def put(self, message: bytes | None) -> None:
+        """Queue a message; None ends the stream."""
+        if self.waiting.full():
+            self.waiting.get_nowait()
+        self.waiting.put_nowait(message)
+
+
+class StreamLimits(NamedTuple):
+    """The largest numbers of open streams."""
+
+    all: int
+    client: int
+    """Of one client, by its address."""
 
 
 class Notifications:
     """All open streams of a process; used from its event loop alone."""
 
     def __init__(
-        self, lists_of: ListsOf, clock: Clock, models: ModelBundle, limit: int, heartbeat: float = HEARTBEAT_SECONDS
+        self,
+        lists_of: ListsOf,
+        clock: Clock,
+        models: ModelBundle,
+        limits: StreamLimits,
+        heartbeat: float = HEARTBEAT_SECONDS,
     ) -> None:
         self._lists_of, self._clock, self._models = lists_of, clock, models
-        self._limit, self._heartbeat = limit, heartbeat
+        self._limits, self._heartbeat = limits, heartbeat
         self._streams: set[_Stream] = set()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
@@ -112,22 +133,34 @@ class Notifications:
         following = self._task
         self._task = asyncio.get_running_loop().create_task(self._compare(before, models, following))
 
-    def open(self, user_id: str, last_event_id: str | None) -> AsyncIterator[bytes]:
+    def open(self, user_id: str, last_event_id: str | None, client: str = "") -> AsyncIterator[bytes]:
         """A stream's bytes, until the client or this process goes; raises ProblemError where there are too many."""
-        if self._closed or len(self._streams) >= self._limit:
-            raise ProblemError(
-                503, "too-many-streams", f"This process holds its {self._limit} streams already; try again in a minute."
-            )
-        stream = _Stream(user_id)
+        self._check_room(client)
+        stream = _Stream(user_id, client)
         self._streams.add(stream)
         metrics.NOTIFICATION_STREAMS.set(len(self._streams))
-        return self._run(stream, last_event_id)
+        messages = self._run(stream, last_event_id)
+        # A client that goes before the first message leaves a generator that never began, and so never ends.
+        weakref.finalize(messages, self._ended, stream)
+        return messages
+
+    def _check_room(self, client: str) -> None:
+        if self._closed or len(self._streams) >= self._limits.all:
+            detail = f"This process holds its {self._limits.all} streams already; try again in a minute."
+            raise ProblemError(503, "too-many-streams", detail, headers=_RETRY)
+        if sum(stream.client == client for stream in self._streams) >= self._limits.client:
+            detail = f"This client has {self._limits.client} streams open already; close one, or try again in a minute."
+            raise ProblemError(429, "too-many-streams", detail, headers=_RETRY)
+
+    def _ended(self, stream: _Stream) -> None:
+        self._streams.discard(stream)
+        metrics.NOTIFICATION_STREAMS.set(len(self._streams))
 
     def close(self) -> None:
         """End every stream, so that the server can stop at once; take no new ones."""
         self._closed = True
         for stream in self._streams:
-            stream.waiting.put_nowait(None)
+            stream.put(None)
         if self._task is not None:
             self._task.cancel()
 
@@ -143,8 +176,7 @@ class Notifications:
                     return
                 yield message
         finally:
-            self._streams.discard(stream)
-            metrics.NOTIFICATION_STREAMS.set(len(self._streams))
+            self._ended(stream)
 
     async def _greeting(self, user_id: str, last_event_id: str | None) -> bytes:
         """The first message to a client that connects: whether its list has changed since the last one it received."""
@@ -159,14 +191,14 @@ class Notifications:
     async def _compare(self, before: ModelBundle, after: ModelBundle, following: asyncio.Task[None] | None) -> None:
         if following is not None:
             await asyncio.wait([following])  # messages follow the order of the versions
-        for number, stream in enumerate(list(self._streams)):
-            if number % _TURN == 0:
-                await asyncio.sleep(0)
+        for stream in list(self._streams):
+            # Two lists are ranked for each stream: other requests have their turn in between.
+            await asyncio.sleep(0)
             # The same signals for both: what the person has done meanwhile is no news of the model's.
             old, items = await self._lists_of(stream.user_id, COUNT, [before, after])
             new = Seen.of(after.version, items)
             changed = Seen.of(before.version, old).differs(new)
-            stream.waiting.put_nowait(self._event(new, changed) if changed else _position(new))
+            stream.put(self._event(new, changed) if changed else _position(new))
 
     def _event(self, now: Seen, changed: int) -> bytes:
         metrics.NOTIFICATIONS.inc()

@@ -32,7 +32,7 @@ from serving.ranking.pipeline import build_context
 from serving.service.decision_log import DecisionLog
 from serving.service.explanations import Explanations
 from serving.service.item_views import browse, item_view
-from serving.service.notifications import Notifications
+from serving.service.notifications import Notifications, StreamLimits
 from serving.service.preparation import PreparedRequest, RequestPreparation
 from serving.service.readiness import Readiness
 from serving.service.responder import Responder, Syncs
@@ -116,9 +116,8 @@ class ServingService:
         self._results = ResultCache(catalogue, _result_limits(settings))
         self._responder = self._make_responder()
         self._readiness = Readiness(self.state, self._items, self._aggregates, lag_reason, self._time_and_ids.clock)
-        self.notifications = Notifications(
-            self._lists_by, self._time_and_ids.clock, self.state.models, settings.notification_streams
-        )
+        streams = StreamLimits(settings.notification_streams, settings.notification_streams_per_client)
+        self.notifications = Notifications(self._lists_by, self._time_and_ids.clock, self.state.models, streams)
         self.statistics = StatisticsReader(stores.documents, catalogue, self._time_and_ids.steady)
         self.explanations = Explanations(self._context, self.statistics.ratings, similar_users=settings.similar_users)
         self._tasks: list[asyncio.Task[None]] = []

@@ -13,7 +13,9 @@ from serving.state.catalogue import Catalogue
 from signals.decay import NOTHING
 
 LABELS: Final = 1_000
-"""Maximum number of labels (countries, devices, hours); later ones are ignored."""
+"""Number of labels (countries, devices, hours) that remain after a trimming; the least used are dropped."""
+SLACK: Final = 250
+"""Labels that may exceed LABELS before the next trimming."""
 TOP: Final = 500
 """Length of the list of a label."""
 
@@ -24,21 +26,35 @@ class ContextCounts:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._counts: dict[str, dict[int, float]] = {}
+        self._greatest: dict[str, float] = {}
+        """By label, the greatest count that an item had: in log space a recent count outweighs an old one."""
         self._labels: dict[int, tuple[str, ...]] = {}
         self._orders: dict[str, Ints] = {}
+
+    def __len__(self) -> int:
+        return len(self._counts)
 
     def put(self, position: int, counts: Mapping[str, float]) -> None:
         """Store the merged counts of an item (``signals.context.merge``)."""
         counts = {label: count for label, count in counts.items() if count > NOTHING}
         for label in self._labels.get(position, ()):
-            if label not in counts:
+            if label not in counts and label in self._counts:
                 self._counts[label].pop(position, None)
                 self._orders.pop(label, None)
         for label, count in counts.items():
-            if label in self._counts or len(self._counts) < LABELS:
-                self._counts.setdefault(label, {})[position] = count
-                self._orders.pop(label, None)
-        self._labels[position] = tuple([label for label in counts if label in self._counts])
+            self._counts.setdefault(label, {})[position] = count
+            self._greatest[label] = max(count, self._greatest.get(label, NOTHING))
+            self._orders.pop(label, None)
+        self._labels[position] = tuple(counts)
+        if len(self._counts) > LABELS + SLACK:
+            self._drop_least_used()
+
+    def _drop_least_used(self) -> None:
+        """Drop the labels beyond LABELS. Anybody can send labels that do not exist, and they must not last."""
+        used = sorted(self._counts, key=lambda label: (self._greatest[label], len(self._counts[label]), label))
+        for label in used[:-LABELS]:
+            del self._counts[label], self._greatest[label]
+            self._orders.pop(label, None)
 
     def trending(self, labels: Sequence[str]) -> Ints:
         """Positions, most trending under these labels first; empty without counts for any label."""

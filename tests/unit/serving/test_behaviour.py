@@ -7,8 +7,10 @@ from schemas.answers import RecommendationRequest
 from serving.ranking.blend import configured_weights
 from serving.ranking.defaults import default_config
 from serving.ranking.eligibility import eligible_positions, hide_seen
+from serving.state.context_counts import LABELS, SLACK, ContextCounts
 from signals import users
 from signals.bloom import holds
+from signals.context import HALF_LIFE as HALF_LIFE_OF_CONTEXTS
 from signals.decay import value_at
 from signals.exposure import HALF_LIFE
 from signals.users import EMPTY
@@ -101,6 +103,24 @@ class TestContexts:
         assert ids(world, world.aggregates.contexts.trending(["country:DE"])) == ["item-1", "item-2"]
         world.happen(*(say("like", 2, user_id=f"u{n}", context=german) for n in range(3)), partition=2)
         assert ids(world, world.aggregates.contexts.trending(["country:DE"])) == ["item-2", "item-1"]
+
+    def test_a_flood_of_invented_countries_neither_fills_the_table_nor_hides_a_real_one(self, world, say):
+        contexts = world.aggregates.contexts
+        world.happen(*(say("click", 1, user_id=f"a{n}", context={"country": "DE"}) for n in range(9)))
+        for number in range(3_000):
+            contexts.put(10 + number % 50, {f"country:x{number}": NOW / HALF_LIFE_OF_CONTEXTS})
+        assert len(contexts) <= LABELS + SLACK
+        assert ids(world, contexts.trending(["country:DE"])) == ["item-1"]
+        contexts.put(7, {"country:SE": NOW / HALF_LIFE_OF_CONTEXTS + 3})
+        assert ids(world, contexts.trending(["country:SE"])) == ["item-7"]
+
+    def test_labels_that_were_used_long_ago_go_first(self, world):
+        contexts = ContextCounts(world.catalogue)
+        for number in range(LABELS + SLACK + 1):
+            contexts.put(number % 50, {f"country:{number}": float(number)})
+        assert len(contexts) == LABELS
+        assert contexts.trending(["country:0"]).size == 0
+        assert contexts.trending([f"country:{LABELS + SLACK}"]).size == 1
 
     def test_a_partition_that_began_anew_takes_its_contexts_back(self, world, say):
         world.happen(say("click", 1, context={"country": "DE"}))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.http.problems import ProblemError
-from serving.service.notifications import Notifications, Seen
+from serving.service.notifications import Notifications, Seen, StreamLimits
 
 LISTS = {"v1": ["a", "b", "c"], "v2": ["a", "c", "b"], "same": ["a", "b", "c"], "v3": ["x", "b", "c"]}
 
@@ -19,16 +19,17 @@ def a_model(version):
 class Hub:
     """Notifications over lists of a dict, the same for everybody but ann, whose list never changes."""
 
-    def __init__(self, limit=10, heartbeat=3_600.0):
+    def __init__(self, limit=10, heartbeat=3_600.0, limit_of_client=10):
         self.request = []
-        self.hub = Notifications(self.lists_of, lambda: 0.0, a_model("v1"), limit, heartbeat)
+        limits = StreamLimits(limit, limit_of_client)
+        self.hub = Notifications(self.lists_of, lambda: 0.0, a_model("v1"), limits, heartbeat)
 
     async def lists_of(self, user_id, count, versions):
         self.request.append(user_id)
         return [["a"] if user_id == "ann" else LISTS[each.version] for each in versions]
 
-    def open(self, user="bob", last=None):
-        return self.hub.open(user, last)
+    def open(self, user="bob", last=None, client="192.0.2.1"):
+        return self.hub.open(user, last, client)
 
     def publish(self, version):
         self.hub.model_changed(a_model(version))
@@ -150,3 +151,48 @@ def test_an_event_id_is_read_as_it_was_written(version, items):
 @given(st.text())
 def test_an_invalid_event_id_is_never_an_error(text):
     Seen.parse(text)
+
+
+async def test_one_client_cannot_take_the_streams_of_all_others():
+    hub = Hub(limit=10, limit_of_client=3)
+    streams = [hub.open(client="192.0.2.1") for _ in range(3)]
+    with pytest.raises(ProblemError) as refused:
+        hub.open(client="192.0.2.1")
+    assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "60"})
+    other = hub.open(client="192.0.2.2")
+    assert "retry:" in await soon(other)
+    await soon(streams[0])
+    await streams[0].aclose()
+    assert "retry:" in await soon(hub.open(client="192.0.2.1"))
+
+
+async def test_a_client_that_goes_before_the_first_message_leaves_no_stream():
+    hub = Hub(limit=1)
+    never_read = hub.open()
+    del never_read
+    assert "retry:" in await soon(hub.open())
+
+
+async def test_a_client_that_does_not_read_keeps_only_the_newest_messages():
+    hub = Hub()
+    stream = hub.open()
+    await soon(stream)
+    for number in range(100):
+        hub.publish(("v2", "v3")[number % 2])
+    await asyncio.wait_for(hub.hub._task, 5)
+    waiting = next(iter(hub.hub._streams)).waiting
+    assert waiting.qsize() <= 16
+
+
+async def test_other_tasks_have_a_turn_before_each_stream_is_compared():
+    hub = Hub()
+    streams = [hub.open() for _ in range(5)]
+    for stream in streams:
+        await soon(stream)
+    hub.request.clear()
+    hub.publish("v2")
+    seen = []
+    while len(hub.request) < 5:
+        await asyncio.sleep(0)
+        seen.append(len(hub.request))
+    assert all(after - before <= 1 for before, after in zip([0, *seen], seen, strict=False))
