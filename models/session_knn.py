@@ -33,7 +33,7 @@ LONGEST_QUERY: Final = 2**_POSITION_BITS
 
 @dataclass(frozen=True, kw_only=True)
 class Voting:
-    """How neighbours are found and vote. Raises ConfigurationInvalid for an invalid value."""
+    """Parameters of the search for neighbours and of their votes. Raises ConfigurationInvalid for an invalid value."""
 
     sample: int = 1_000
     """m: number of newest sessions with a shared item that are compared."""
@@ -192,7 +192,7 @@ _NUMPY: Final = NumpyLoops()
 def votes(indexes: Sequence[Sessions], query: Query, voting: Voting, loops: Loops = _NUMPY) -> Votes:
     """Returns the votes of a session's neighbours, including its own items.
 
-    The result equals that of one index of all sessions, with equal times in the order of the indexes.
+    One index of all sessions would give the same result. Sessions with equal times have the order of the indexes.
     """
     weighted_query = _by_rarity(indexes, query, voting.rarity)
     shared_sessions = [

@@ -40,7 +40,7 @@ class SessionTail:
         self._lengths = np.zeros(capacity + 1, dtype=np.int64)
         self._postings: dict[int, array[int]] = {}
         self._posting_positions: list[dict[int, int]] = [{} for _ in range(capacity + 1)]
-        """By number of a session: by item, the position of the session in the item's postings."""
+        """For each session number and item of the session, the position of the session in the item's postings."""
 
     def __len__(self) -> int:
         return len(self._numbers)

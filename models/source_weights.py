@@ -21,7 +21,7 @@ from schemas.errors import Undecodable
 
 
 class Revisits(IntEnum):
-    """Which items of the current session may be recommended again."""
+    """The items of the current session that may be recommended again."""
 
     NONE = 0
     EARLIER = 1

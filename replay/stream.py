@@ -34,7 +34,7 @@ class StreamEvent(NamedTuple):
 
 
 class ReplayRules(NamedTuple):
-    """Which events of a data set are replayed, and which are targets. The defaults suit any data set."""
+    """Rules that choose the events to replay and the targets. The defaults suit any data set."""
 
     min_value: float | None = None
     """Events with a smaller value are left out."""

@@ -1,4 +1,4 @@
-"""What happened: bounded values of users, items and partitions, folded from the log's events.
+"""Signals: bounded values about users, items and partitions, folded from the events of the log.
 
 Each file holds one value: what it keeps, its fold ``(value, event) -> value``, and how the values of partitions merge.
 A file that declares an aggregate as ``KIND`` is discovered by ``signals/aggregates.py``; no list needs an edit.

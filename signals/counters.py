@@ -34,9 +34,9 @@ class Transition(NamedTuple):
     retracted: tuple[Entry, ...] = ()
     """The entries that the event removed from the user's history."""
     terms: tuple[Term, ...] = ()
-    """The user's searches. Searches after the event may be among them."""
+    """The user's searches. It may include searches after the event."""
     shown: tuple[int, ...] = ()
-    """The offsets of the user's last impressions. Impressions after the event may be among them."""
+    """The offsets of the user's last impressions. It may include impressions after the event."""
 
 
 def transition(before: UserValue, after: UserValue, event: LoggedEvent, offset: int) -> Transition:

@@ -55,7 +55,7 @@ def fold(counters: PopularityCounters, changes: Sequence[Entry | Retraction]) ->
     return PopularityCounters(types, first, last)
 
 
-class Popularity(NamedTuple):
+class ItemPopularity(NamedTuple):
     """One item's events over all partitions, each with the weight of its type."""
 
     total: float
@@ -66,10 +66,10 @@ class Popularity(NamedTuple):
     """Time (seconds) of the first event; NOTHING if there is none."""
 
 
-def merge(counters: Sequence[PopularityCounters], weights: Mapping[str, float]) -> Popularity:
+def merge(counters: Sequence[PopularityCounters], weights: Mapping[str, float]) -> ItemPopularity:
     """Returns one item's weighted counts. Types without a weight count nothing; negative weights are subtracted."""
     first = min((partition.first for partition in counters), default=NOTHING)
-    return Popularity(_total(counters, weights), _decayed(counters, weights), first)
+    return ItemPopularity(_total(counters, weights), _decayed(counters, weights), first)
 
 
 KIND: Final = AggregateKind("pop", PopularityCounters(), collect_entries, fold, merge)

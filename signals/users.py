@@ -106,9 +106,10 @@ class Session(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class UserValue(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """The memory of one user. ``offset`` is that of the last applied event, -1 for none."""
+    """The memory of one user."""
 
     offset: int = -1
+    """Offset of the last applied event; -1 for none."""
     recent: tuple[Entry, ...] = ()
     session: Session | None = None
     seen: dict[str, float] = {}

@@ -35,7 +35,7 @@ class Interactions:
     """float32, users × items, weights above 0, sorted indices."""
     window: DataWindow
     offsets: dict[str, int]
-    """By ``"<log id>/<topic>/<partition>"``, the archived end up to which events were read."""
+    """The end of the archived events that were read, by ``"<log id>/<topic>/<partition>"``."""
     times: NDArray[np.float64] | None = None
     """Time (seconds since 1970) of the newest event of each stored weight, in order of the matrix; None if unknown."""
 

@@ -32,9 +32,9 @@ class HoldOut:
     rows: NDArray[np.intp]
     """Rows of ``seen`` that have held-out items."""
     known: Mapping[int, NDArray[np.intp]]
-    """By row, the held-out items that are in training, as columns of ``seen``."""
+    """The held-out items that are in training, as columns of ``seen``, by row."""
     unknown: Mapping[int, int]
-    """By row, the number of held-out items that are not in training."""
+    """The number of held-out items that are not in training, by row."""
 
 
 def newest_of_each(

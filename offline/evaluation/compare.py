@@ -45,7 +45,7 @@ class CompareReport(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to compare, and in which detail."""
+    """The algorithms to compare, and the details to report."""
 
     names: Sequence[str] = ()
     """Names of algorithms. Empty: those of the task, or else QUICK. ``("all",)``: every algorithm."""

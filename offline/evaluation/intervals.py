@@ -20,7 +20,7 @@ LEVEL: Final = 0.95
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """How much better ``name`` is than ``other`` on one metric, over the same questions."""
+    """The difference of one metric between the algorithms ``name`` and ``other``, over the same questions."""
 
     name: str
     other: str

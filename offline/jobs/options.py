@@ -41,7 +41,10 @@ def options_of(settings: OfflineSettings) -> TrainingOptions:
 
 
 def factorization_of(settings: OfflineSettings) -> Factorization:
-    """Returns the algorithm that produces the factors: that of the lists if it is a factorization, else the one set for it."""
+    """Returns the algorithm that produces the factors.
+
+    It is the algorithm of the lists if that is a factorization, else the setting ``factorization``.
+    """
     if settings.algorithm in TrainingOptions.factorizations:
         return cast("Factorization", settings.algorithm)
     return settings.factorization

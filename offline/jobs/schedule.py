@@ -27,15 +27,22 @@ LONGEST_PAUSE: Final = 6 * 3_600.0
 
 @dataclass(frozen=True, kw_only=True)
 class SchedulePolicy:
-    """When jobs are due. Times are in seconds."""
+    """Limits at which jobs are due. Times are in seconds."""
 
     new: int = 10_000
+    """New events after which a full training is due."""
     share: float = 0.1
+    """New events after which a full training is due, as a share of the events of the last one."""
     age: float = 86_400.0
+    """Time since the last full training after which one is due, if there are new events."""
     incremental: float = 300.0
+    """Pause between incremental trainings."""
     archive: float = 600.0
+    """Pause between archivings."""
     drift: float = 3_600.0
+    """Pause between checks for drift."""
     statistics: float = 3_600.0
+    """Pause between computations of the statistics."""
 
     @classmethod
     def of(cls, settings: OfflineSettings) -> SchedulePolicy:
@@ -53,7 +60,7 @@ class SchedulePolicy:
 
 @dataclass(frozen=True, kw_only=True)
 class VersionState:
-    """What the schedule knows about a version."""
+    """Facts about a version that the schedule decides by."""
 
     version: str
     trained_at: float
