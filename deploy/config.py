@@ -12,7 +12,7 @@ from schemas.settings import SharedSettings, read_settings
 T = TypeVar("T", bound=SharedSettings)
 
 
-class Settings(SharedSettings, BaseSettings):
+class CommandSettings(SharedSettings, BaseSettings):
     """Read from ``FRESHET_*`` variables; the addresses are those of ``make stack`` unless said otherwise."""
 
     model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore", use_attribute_docstrings=True)
@@ -20,14 +20,14 @@ class Settings(SharedSettings, BaseSettings):
     log_level: str = "WARNING"
     """DEBUG, INFO, WARNING or ERROR."""
 
-    def at(self, addresses: Mapping[str, str]) -> Self:
+    def with_servers(self, addresses: Mapping[str, str]) -> Self:
         """The same for the cluster at these addresses, by variable as a started stack names them: ``FRESHET_KAFKA``."""
         servers = {name: addresses.get(f"FRESHET_{name.upper()}") for name in ("kafka", "redis", "cassandra")}
-        named = {name: address for name, address in servers.items() if address is not None}
-        return self.model_copy(update={"stack": "cluster", **named})
+        given = {name: address for name, address in servers.items() if address is not None}
+        return self.model_copy(update={"stack": "cluster", **given})
 
 
-def settings_of_tier(tier: type[T], settings: Settings) -> T:
+def settings_of_tier(tier: type[T], settings: CommandSettings) -> T:
     """A tier's settings on the stack, data folder and addresses of the command; raises ConfigurationInvalid."""
     shared = {name: getattr(settings, name) for name in SharedSettings.model_fields if name != "log_level"}
     return read_settings(tier).model_copy(update=shared)

@@ -22,7 +22,7 @@ import ingest.metrics  # noqa: E402 - from the checkout that these pages belong 
 import nearline.metrics  # noqa: E402
 import offline.metrics  # noqa: E402
 import serving.metrics  # noqa: E402
-from deploy.config import Settings as CommandSettings  # noqa: E402
+from deploy.config import CommandSettings  # noqa: E402
 from ingest.config import IngestSettings  # noqa: E402
 from ingest.http import body  # noqa: E402
 from ingest.validation import bounds, generalize, validate  # noqa: E402

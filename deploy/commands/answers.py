@@ -26,7 +26,7 @@ from deploy.commands.common import (
 )
 from deploy.commands.explaining import words
 from deploy.commands.explaining.decision_lookup import DecisionMatch, find
-from deploy.config import Settings
+from deploy.config import CommandSettings
 from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.online import ranking_config, service_for, serving_settings, stores_for, with_partitions_of_log
 from replay.explain import Explanation, World, explain, read_world, user_value
@@ -59,7 +59,7 @@ def recommend(
     asyncio.run(_recommend(user, count, settings))
 
 
-async def _recommend(user: str, count: int, settings: Settings) -> None:
+async def _recommend(user: str, count: int, settings: CommandSettings) -> None:
     async with service_for(settings) as service:
         answer = await service.recommend(service.request(user_id=user, count=count))
         missing, catalogue = service.missing(), service.state.catalogue
@@ -69,12 +69,12 @@ async def _recommend(user: str, count: int, settings: Settings) -> None:
             "There is nothing to recommend: the catalogue is empty, or everything in it was seen or is hidden."
         )
         raise typer.Exit(1)
-    items = [DecidedItem(each.item_id, each.score, each.reasons) for each in answer.items]
+    items = [DecidedItem(item.item_id, item.score, item.reasons) for item in answer.items]
     _table(items, catalogue, f"What {user} may like next")
     _say(f"model {answer.model_version or 'none'}, signals at {answer.signals_offset or 'none'}")
 
 
-def _remark_lag(settings: Settings) -> None:
+def _remark_lag(settings: CommandSettings) -> None:
     """Say where signals do not hold what the log says; a cluster's workers always run, and `freshet doctor` asks."""
     if settings.stack == "cluster":
         return
@@ -94,8 +94,8 @@ def _remark(answer: Answer, missing: list[str]) -> None:
         )
     if answer.signals_offset is None and "signals" not in answer.degraded:
         errors.print("[yellow]Nothing is known of this user yet:[/yellow] the list is the same as any newcomer's.")
-    for each in dict.fromkeys((*missing, *(f"without {name}" for name in answer.degraded))):
-        errors.print(f"[yellow]Note:[/yellow] {escape(each)}")
+    for lack in dict.fromkeys((*missing, *(f"without {name}" for name in answer.degraded))):
+        errors.print(f"[yellow]Note:[/yellow] {escape(lack)}")
 
 
 def explain_(
@@ -108,13 +108,18 @@ def explain_(
     require_data(settings_for(data, stack))
     settings = with_partitions_of_log(settings_for(data, stack))
     with open_dependencies(settings) as dependencies, steps() as show:
-        found = find(dependencies.reader, recommendation_id, last, lambda done, total: show("answers", done, total))
-    world = asyncio.run(_world(found.decision, settings))
-    _tell(found, world.state.catalogue)
-    _verdict(explain(found.decision, world))
+        match = find(
+            dependencies.reader,
+            recommendation_id,
+            last,
+            lambda records_read, total: show("answers", records_read, total),
+        )
+    world = asyncio.run(_world(match.decision, settings))
+    _print_record(match, world.state.catalogue)
+    _verdict(explain(match.decision, world))
 
 
-async def _world(decision: Decision, settings: Settings) -> World:
+async def _world(decision: Decision, settings: CommandSettings) -> World:
     online = serving_settings(settings)
     async with stores_for(settings) as stores:
         return await read_world(
@@ -128,28 +133,28 @@ async def _world(decision: Decision, settings: Settings) -> World:
         )
 
 
-def _tell(found: DecisionMatch, catalogue: Catalogue) -> None:
+def _print_record(match: DecisionMatch, catalogue: Catalogue) -> None:
     """Everything that the record itself says."""
-    decision, named = found.decision, partial(_named, catalogue)
-    _say(f"[bold]{escape(words.question(decision, named))}[/bold]")
+    decision, name_of = match.decision, partial(_item_name, catalogue)
+    _say(f"[bold]{escape(words.question(decision, name_of))}[/bold]")
     _say(f"asked for {escape(words.asker(decision))} at {decision.generated_at:%Y-%m-%d %H:%M:%S} UTC")
-    _say(f"recorded at {found.token} of the answers, variant {escape(decision.variant)}, {len(decision.items)} items")
+    _say(f"recorded at {match.token} of the answers, variant {escape(decision.variant)}, {len(decision.items)} items")
     _say(f"model {decision.model_version or 'none'}, settings {decision.config_id}")
     _say(f"aggregates {decision.aggregates_version}, catalogue {decision.catalogue_version}")
     if decision.same_as:
         _say(f"the list of answer {decision.same_as} was given again")
     if decision.degraded:
         _say(f"[yellow]made without:[/yellow] {escape(', '.join(decision.degraded))}")
-    _tell_person(decision, named)
-    rows = [[name, words.outcome(each)] for name, each in decision.sources.items()]
+    _print_user(decision, name_of)
+    rows = [[name, words.outcome(source)] for name, source in decision.sources.items()]
     table("source", "what it did", rows=rows)
     _table(decision.items, catalogue, "What was shown")
 
 
-def _tell_person(decision: Decision, named: words.ItemNames) -> None:
+def _print_user(decision: Decision, name_of: words.ItemNames) -> None:
     value, now = user_value(decision), decision.request.now
     _say(f"\nsignals at {decision.signals_offset or 'none'}: what the person had done until then")
-    lines = [*words.events(value, now, named), *words.searches(value, now)]
+    lines = [*words.events(value, now, name_of), *words.searches(value, now)]
     for line in lines or ["nothing that was known"]:
         _say(f"  {escape(line)}")
     if value.counters:
@@ -162,32 +167,32 @@ def _verdict(explanation: Explanation) -> None:
     _say(f"\n[bold]Made again:[/bold] {escape(words.verdict(explanation))}")
     if explanation.moved:
         _say("Not as it was then:")
-    for each in explanation.moved:
-        _say(f"  {escape(each)}")
+    for change in explanation.moved:
+        _say(f"  {escape(change)}")
 
 
 def _table(items: Sequence[DecidedItem], catalogue: Catalogue, title: str) -> None:
     rows = [
         [
-            str(place),
-            escape(each.item_id),
-            escape(_title(catalogue, each.item_id)),
-            f"{each.score:.3f}",
-            escape(words.why(each.reasons, partial(_named, catalogue))),
+            str(position),
+            escape(item.item_id),
+            escape(_title(catalogue, item.item_id)),
+            f"{item.score:.3f}",
+            escape(words.why(item.reasons, partial(_item_name, catalogue))),
         ]
-        for place, each in enumerate(items, 1)
+        for position, item in enumerate(items, 1)
     ]
     table("", "item", "title", "score", "why", rows=rows, title=escape(title))
 
 
-def _named(catalogue: Catalogue, item_id: str) -> str:
+def _item_name(catalogue: Catalogue, item_id: str) -> str:
     """What people call an item."""
     return _title(catalogue, item_id) or item_id
 
 
 def _title(catalogue: Catalogue, item_id: str) -> str:
-    at = catalogue.position(item_id)
-    item = None if at is None else catalogue.item(at)
+    position = catalogue.position(item_id)
+    item = None if position is None else catalogue.item(position)
     return "" if item is None else item.title or ""
 
 

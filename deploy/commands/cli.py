@@ -28,7 +28,7 @@ from deploy.commands import (
 )
 from deploy.commands.common import errors
 from deploy.commands.failures import as_sentence
-from deploy.config import Settings
+from deploy.config import CommandSettings
 from deploy.wiring.variables import unknown_in_environment
 from schemas.errors import FreshetError
 from schemas.settings import read_settings
@@ -44,8 +44,8 @@ for module in (run, data, answers, models, jobs, schedule, statistics, signals, 
     module.register(app)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_given: bool) -> None:
+    if is_given:
         typer.echo(f"freshet {version('freshet')}")
         raise typer.Exit
 
@@ -63,7 +63,7 @@ def options(
 def main() -> None:
     """Run the command; a named failure is one sentence on standard error and exit code 1."""
     try:
-        _log_to_standard_error(read_settings(Settings).log_level)
+        _log_to_standard_error(read_settings(CommandSettings).log_level)
         _warn_of_unknown_variables()
         app()
     except FreshetError as error:

@@ -22,7 +22,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from deploy.config import Settings
+from deploy.config import CommandSettings
 from deploy.wiring.dependencies import Dependencies, open_dependencies
 from schemas.addresses import SQLITE
 from schemas.errors import ConfigurationInvalid
@@ -39,10 +39,10 @@ StackName = Annotated[
 ]
 
 
-def settings_for(data: Path | None = None, stack: StackName = None) -> Settings:
+def settings_for(data: Path | None = None, stack: StackName = None) -> CommandSettings:
     """The environment's settings; the options ``--data`` and ``--stack`` override them. Raises ConfigurationInvalid."""
     options = {"data": data, "stack": stack}
-    return read_settings(Settings).model_copy(
+    return read_settings(CommandSettings).model_copy(
         update={name: value for name, value in options.items() if value is not None}
     )
 
@@ -54,7 +54,7 @@ def open_for(data: Path, stack: StackName) -> Iterator[Dependencies]:
         yield dependencies
 
 
-def require_data(settings: Settings) -> None:
+def require_data(settings: CommandSettings) -> None:
     """Raise ConfigurationInvalid where the folder of an SQLite log holds nothing: reading must not make it."""
     log = settings.log_address
     if log.scheme == SQLITE and not any(Path(log.location).glob("*.sqlite")):

@@ -83,14 +83,14 @@ def import_(
     if download and path is not None:
         path = _download(dataset, path)
     importer = _importer(dataset, path, mapping, rules)
-    weighed = parse_weights(weights)
+    event_weights = parse_weights(weights)
     with open_for(data, stack) as dependencies:
-        done = import_into(dependencies, data, importer, weighed)
-    counts = ", ".join(f"{count:,} {topic}" for topic, count in done.rows.items())
-    console.print(f"{done.dataset}: {counts} read ({done.appended:,} of them now), and on the log.")
-    if done.malformed:
-        console.print(f"[yellow]{done.malformed:,} rows were malformed and left out[/yellow], such as:")
-        for name in done.examples:
+        imported = import_into(dependencies, data, importer, event_weights)
+    counts = ", ".join(f"{count:,} {topic}" for topic, count in imported.rows.items())
+    console.print(f"{imported.dataset}: {counts} read ({imported.appended:,} of them now), and on the log.")
+    if imported.malformed:
+        console.print(f"[yellow]{imported.malformed:,} rows were malformed and left out[/yellow], such as:")
+        for name in imported.examples:
             console.print(f"  {name}", markup=False)
 
 
@@ -100,7 +100,7 @@ def _download(dataset: str, folder: Path) -> Path:
 
         def fetch(url: str, path: Path) -> Path:
             return http_download.fetch(
-                url, path, lambda done, total: show(f"fetching {path.name}", done, total or None)
+                url, path, lambda received, total: show(f"fetching {path.name}", received, total or None)
             )
 
         return downloaded(dataset, folder, fetch)
@@ -114,9 +114,9 @@ def _importer(dataset: str, path: Path | None, mapping: str, rules: str = "") ->
         return None
     if path is None:
         raise typer.BadParameter("say where the data set is: a folder or a file", param_hint="PATH")
-    wanted = parse_filter(rules)
+    filter_rules = parse_filter(rules)
     importer = recognise(path, parse_map(mapping) if mapping else None, dataset.partition(":")[0])
-    return Filtered(importer, wanted) if str(wanted) else importer
+    return Filtered(importer, filter_rules) if str(filter_rules) else importer
 
 
 def import_into(
@@ -126,24 +126,28 @@ def import_into(
     weights: Mapping[str, Weight] = MappingProxyType({}),
 ) -> Imported:
     """Import a data set, or the sample store, with a progress display; notes what its types of events count."""
-    if noted := weights or (importer.weights if importer else {}):
-        note_weights(dependencies, describe(noted))
+    if event_weights := weights or (importer.weights if importer else {}):
+        note_weights(dependencies, describe(event_weights))
     settings = read_settings(IngestSettings)
     allowed = policy(settings.event_types, settings.personal_keys)
     # Opened writer first: that makes an embedded log where there is none.
     writer = dependencies.writer
-    taking = ImportDependencies(writer, time.time, time.sleep, allowed, dependencies.reader.log_id(topics.EVENTS))
+    import_dependencies = ImportDependencies(
+        writer, time.time, time.sleep, allowed, dependencies.reader.log_id(topics.EVENTS)
+    )
     with steps(pace=True) as show:
 
         def report(step: ImportStep) -> None:
             show(f"writing {step.topic} to the log", step.rows, step.expected)
 
-        def watch(name: str, done: int, total: int) -> None:
-            show(f"reading {name} (bytes)", done, total)
+        def watch(name: str, bytes_read: int, total: int) -> None:
+            show(f"reading {name} (bytes)", bytes_read, total)
 
         if importer is None:
-            return import_sample(taking, ProgressFile(folder / "import-games.json"), report)
-        return run_import(importer, taking, ProgressFile(folder / f"import-{importer.dataset}.json"), report, watch)
+            return import_sample(import_dependencies, ProgressFile(folder / "import-games.json"), report)
+        return run_import(
+            importer, import_dependencies, ProgressFile(folder / f"import-{importer.dataset}.json"), report, watch
+        )
 
 
 def archive(
@@ -158,12 +162,14 @@ def archive(
         steps() as show,
         recorded(jobs_of(dependencies), "archive", reason, show=show) as run,
     ):
-        done = archive_by_spark(dependencies, settings_for(data, stack), engine, run.progress)
-        done = done or archive_log(dependencies.reader, dependencies.archive, progress=run.progress)
-        run.say("done", f"{done.records:,} records archived")
-    console.print(f"{done.records:,} records archived.")
-    if done.missed:
-        console.print(f"[yellow]{done.missed:,} were gone before: archive more often than the log forgets.[/yellow]")
+        archived = archive_by_spark(dependencies, settings_for(data, stack), engine, run.progress)
+        archived = archived or archive_log(dependencies.reader, dependencies.archive, progress=run.progress)
+        run.say("done", f"{archived.records:,} records archived")
+    console.print(f"{archived.records:,} records archived.")
+    if archived.missed:
+        console.print(
+            f"[yellow]{archived.missed:,} were gone before: archive more often than the log forgets.[/yellow]"
+        )
 
 
 def simulate(
@@ -174,16 +180,16 @@ def simulate(
 ) -> None:
     """Send what the sample store's shoppers do, live, to a running collector."""
     begun = time.monotonic()
-    sent = rejected = 0
-    happening = shop.live(seed, rate, lambda: datetime.now(UTC), time.sleep)
-    with suppress(KeyboardInterrupt), errors.status("") as shown:
-        for event in happening:
+    accepted_count = rejected_count = 0
+    live_events = shop.live(seed, rate, lambda: datetime.now(UTC), time.sleep)
+    with suppress(KeyboardInterrupt), errors.status("") as display:
+        for event in live_events:
             if time.monotonic() - begun > seconds:
                 break
             accepted = post(url, event)
-            sent, rejected = sent + accepted, rejected + (not accepted)
-            shown.update(f"{sent:,} events sent, {rejected:,} not taken; Ctrl-C ends it")
-    console.print(f"{sent:,} events sent, {rejected:,} not taken.")
+            accepted_count, rejected_count = accepted_count + accepted, rejected_count + (not accepted)
+            display.update(f"{accepted_count:,} events sent, {rejected_count:,} not taken; Ctrl-C ends it")
+    console.print(f"{accepted_count:,} events sent, {rejected_count:,} not taken.")
 
 
 def post(url: str, event: Any) -> bool:
@@ -245,10 +251,10 @@ def train(
 
 def _warn_of_quality(manifest: Manifest) -> None:
     for name in ("NDCG@10", "HR@10"):
-        own, popular = manifest.metrics.get(name), manifest.metrics.get(metric_names.BASELINE + name)
-        if own is not None and popular is not None and own < popular:
+        value, popular = manifest.metrics.get(name), manifest.metrics.get(metric_names.BASELINE + name)
+        if value is not None and popular is not None and value < popular:
             console.print(
-                f"[yellow]Warning: its {name} of {own:.4f} is below popularity's {popular:.4f}: "
+                f"[yellow]Warning: its {name} of {value:.4f} is below popularity's {popular:.4f}: "
                 "on this data, showing what is popular does better.[/yellow]",
                 soft_wrap=True,
             )

@@ -16,7 +16,7 @@ from ingest.validation.validate import Policy, policy
 from schemas.log.records import OffsetToken
 from schemas.settings import read_settings
 
-Place = Annotated[str, typer.Argument(help="Where the letter stands, as `list` shows it, such as 3:0.")]
+LetterToken = Annotated[str, typer.Argument(help="Where the letter stands, as `list` shows it, such as 3:0.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -35,40 +35,45 @@ def list_letters(
 ) -> None:
     """List the letters still to be dealt with."""
     with open_existing(data, stack) as dependencies:
-        found = list(dead_letters.letters(dependencies.reader, resolved=every))
-    if not found:
+        letters = list(dead_letters.letters(dependencies.reader, resolved=every))
+    if not letters:
         console.print("There are no dead letters.")
         return
     rows = [
-        [str(each.token), f"{each.letter.topic} {each.letter.partition}:{each.letter.offset}", each.letter.reason]
-        for each in found
+        [
+            str(letter.token),
+            f"{letter.letter.topic} {letter.letter.partition}:{letter.letter.offset}",
+            letter.letter.reason,
+        ]
+        for letter in letters
     ]
     table("letter", "record", "reason", rows=rows)
 
 
-def show(letter: Place, data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
+def show(letter: LetterToken, data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """Show a letter's original bytes on standard output, its coordinates on standard error."""
     with open_existing(data, stack) as dependencies:
-        found = dead_letters.find(dependencies.reader, OffsetToken.parse(letter)).letter
+        dead_letter = dead_letters.find(dependencies.reader, OffsetToken.parse(letter)).letter
     typer.echo(
-        f"{found.topic} {found.partition}:{found.offset}, refused by {found.refused_by}: {found.reason}", err=True
+        f"{dead_letter.topic} {dead_letter.partition}:{dead_letter.offset}, refused by {dead_letter.refused_by}: {dead_letter.reason}",
+        err=True,
     )
-    sys.stdout.buffer.write(found.original() + b"\n")
+    sys.stdout.buffer.write(dead_letter.original() + b"\n")
 
 
 def replay(
-    letter: Place,
+    letter: LetterToken,
     data: Data = DEFAULT_FOLDER,
     stack: StackName = None,
     mended: Annotated[Path | None, typer.Option(help="A file with the bytes to take instead of the original.")] = None,
 ) -> None:
     """Put a letter back on its topic, through the collector's validation."""
     with open_existing(data, stack) as dependencies:
-        found = dead_letters.find(dependencies.reader, OffsetToken.parse(letter))
+        open_letter = dead_letters.find(dependencies.reader, OffsetToken.parse(letter))
         value = mended.read_bytes() if mended else None
-        done = dead_letters.replay(found, dependencies.writer, datetime.now(UTC), _policy(), value)
+        replayed = dead_letters.replay(open_letter, dependencies.writer, datetime.now(UTC), _policy(), value)
     console.print(
-        f"{'It had been replayed before: it' if done.again else 'It'} stands on {done.topic} at {done.token}."
+        f"{'It had been replayed before: it' if replayed.again else 'It'} stands on {replayed.topic} at {replayed.token}."
     )
 
 

@@ -13,7 +13,7 @@ from deploy.commands.checks import setup as checks
 from deploy.commands.checks.servers import of_cluster
 from deploy.commands.checks.setup import Check, State
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, settings_for
-from deploy.config import Settings
+from deploy.config import CommandSettings
 from deploy.wiring.dependencies import open_dependencies
 
 _MARKS: Final[dict[State, str]] = {"ok": "[green]✓[/green]", "note": "[yellow]![/yellow]", "broken": "[red]✗[/red]"}
@@ -37,14 +37,14 @@ def doctor(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
         raise typer.Exit(1)
 
 
-def examined(settings: Settings) -> Iterator[Check]:
+def examined(settings: CommandSettings) -> Iterator[Check]:
     """Every check that applies, as it is done."""
     yield checks.python(sys.version_info[:2])
-    before = (
+    first_checks = (
         of_cluster(settings) if settings.stack == "cluster" else checks.of_folder(settings.data, settings.log_address)
     )
     fit = True
-    for check in before:
+    for check in first_checks:
         fit = fit and check.state != "broken"
         yield check
     if not fit:

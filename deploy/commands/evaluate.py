@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from deploy.commands.common import console, steps, table
-from deploy.commands.evaluation.interactions import gathered
+from deploy.commands.evaluation.interactions import read_interactions
 from deploy.commands.evaluation.options import DataSet, Mapping, Threads, commit
 from deploy.commands.evaluation.replay import replay_
 from ingest.importers.mapped import parse_map
@@ -68,7 +68,7 @@ def compare_(
     """Train algorithms, ask each the test once, and print their figures beside the published ones."""
     plan = Plan(
         names=_names(algorithms),
-        parameters=_read(parameters),
+        parameters=_read_parameters(parameters),
         segments=segments or html is not None,
         curves=_names(curves),
         threads=threads,
@@ -100,17 +100,19 @@ def tune_(
 
     using = algorithm(name)
     with steps() as show, _task(data, protocol, mapping, SplitOptions(share=share, last=last), show) as task:
-        found = tune(task.part, using, task.goal, trials, study, seed=seed, threads=threads, progress=show)
+        study_result = tune(task.part, using, task.goal, trials, study, seed=seed, threads=threads, progress=show)
     rows = [
-        [str(each.number), _text(each.parameters), each.failed or f"{each.value:.4f}", f"{each.seconds:.1f}"]
-        for each in sorted(found.trials, key=lambda each: -(each.value or 0.0))
+        [str(trial.number), _text(trial.parameters), trial.failed or f"{trial.value:.4f}", f"{trial.seconds:.1f}"]
+        for trial in sorted(study_result.trials, key=lambda trial: -(trial.value or 0.0))
     ]
-    table("trial", "parameters", found.metric, "seconds", rows=rows, title=f"{name} on {found.slice}")
-    if found.best is None:
+    table("trial", "parameters", study_result.metric, "seconds", rows=rows, title=f"{name} on {study_result.slice}")
+    if study_result.best is None:
         raise ConfigurationInvalid(f"no set of parameters of {name} could be trained on this data: see the table")
-    console.print(f"Best: {_text(found.best.parameters)}", markup=False)
+    console.print(f"Best: {_text(study_result.best.parameters)}", markup=False)
     if json is not None:
-        json.write_bytes(msgspec.json.format(msgspec.json.encode(_read(json) | {name: found.best.parameters})))
+        json.write_bytes(
+            msgspec.json.format(msgspec.json.encode(_read_parameters(json) | {name: study_result.best.parameters}))
+        )
         console.print(f"Written to {json}: `freshet evaluate compare {data} --parameters {json}`", markup=False)
     else:
         console.print("With --json FILE they are written for `freshet evaluate compare --parameters FILE`.")
@@ -123,15 +125,17 @@ def _task(data: Path, protocol: Protocol, mapping: str, options: SplitOptions, p
         yield load(data, chosen)
         return
     importer = recognise(data, parse_map(mapping) if mapping else None)
-    with gathered(importer, progress) as found:
-        yield split(found, ("time" if found.timed else "leave-last") if chosen == "auto" else chosen, options)
+    with read_interactions(importer, progress) as interactions:
+        yield split(
+            interactions, ("time" if interactions.timed else "leave-last") if chosen == "auto" else chosen, options
+        )
 
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _read(path: Path | None) -> dict[str, dict[str, Any]]:
+def _read_parameters(path: Path | None) -> dict[str, dict[str, Any]]:
     """Parameters by algorithm; none where there is no such file yet."""
     if path is None or not path.exists():
         return {}
@@ -174,12 +178,12 @@ def _print(report: CompareReport, *, by_segment: bool) -> None:
 def _print_differences(report: CompareReport) -> None:
     rows = [
         [
-            f"{each.name} − {each.other}",
-            f"{each.difference:+.4f}",
-            f"{each.low:+.4f} to {each.high:+.4f}",
-            f"{each.p:.3f}",
+            f"{difference.name} − {difference.other}",
+            f"{difference.difference:+.4f}",
+            f"{difference.low:+.4f} to {difference.high:+.4f}",
+            f"{difference.p:.3f}",
         ]
-        for each in report.differences
+        for difference in report.differences
     ]
     if rows:
         title = f"{report.headline[0]}, the same questions asked of both"
@@ -192,8 +196,8 @@ def _print_segments(report: CompareReport) -> None:
     if not best:
         return
     rows = [
-        [name, f"{part.questions:,}", *(_figure(row.segments[name].metrics[metric]).lstrip("0") for row in best)]
-        for name, part in best[0].segments.items()
+        [name, f"{segment.questions:,}", *(_figure(row.segments[name].metrics[metric]).lstrip("0") for row in best)]
+        for name, segment in best[0].segments.items()
     ]
     title = f"{metric} by segment" + (
         f", the best {_WIDE}; --json and --html have all" if len(report.rows) > _WIDE else ""
@@ -203,11 +207,11 @@ def _print_segments(report: CompareReport) -> None:
 
 def _figures(row: ComparisonRow, names: tuple[str, ...]) -> list[str]:
     """Each metric with half the width of its interval."""
-    found = []
+    figures = []
     for name in names:
         low, high = row.intervals.get(name, (0.0, 0.0))
-        found.append(f"{_figure(row.metrics[name])} ±{(high - low) / 2:.4f}" if name in row.metrics else "")
-    return found
+        figures.append(f"{_figure(row.metrics[name])} ±{(high - low) / 2:.4f}" if name in row.metrics else "")
+    return figures
 
 
 def _figure(value: float | None) -> str:

@@ -46,11 +46,11 @@ def show(
 ) -> None:
     """Show a run's record as JSON."""
     with open_existing(data, stack) as dependencies:
-        found = [run for run in dependencies.runs.runs(KEPT) if run.run_id.startswith(run_id)]
-    if len(found) != 1:
-        how = "more than one run begins" if found else "no run begins"
+        runs = [run for run in dependencies.runs.runs(KEPT) if run.run_id.startswith(run_id)]
+    if len(runs) != 1:
+        how = "more than one run begins" if runs else "no run begins"
         raise JobUnknown(f"{how} with '{run_id}': `freshet jobs list` shows them")
-    console.print_json(msgspec.json.encode(found[0]).decode())
+    console.print_json(msgspec.json.encode(runs[0]).decode())
 
 
 def drift(
@@ -63,11 +63,11 @@ def drift(
         now = datetime.now(UTC)
         with recorded(jobs_of(dependencies), "drift", reason, show=progress) as running:
             report = drift_job.watch(dependencies.archive, dependencies.models, dependencies.documents, running, now)
-            said = "there is no model yet" if report is None else "; ".join(report.reasons) or "nothing has drifted"
-            running.say("done", said)
+            summary = "there is no model yet" if report is None else "; ".join(report.reasons) or "nothing has drifted"
+            running.say("done", summary)
     for name, value in () if report is None else report.observed.items():
         console.print(f"  {name} {value:.3f}")
-    console.print(said)
+    console.print(summary)
 
 
 def _state(run: Run) -> str:

@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
 def list_versions(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """List the versions, newest first; the active one and the one held ready are marked."""
     with open_existing(data, stack) as dependencies:
-        active, held, versions = (
+        active, challenger, versions = (
             dependencies.models.active(),
             dependencies.models.challenger(),
             dependencies.models.versions(),
@@ -49,19 +49,19 @@ def list_versions(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     if not versions:
         console.print("There is no model yet; `freshet train` makes one.")
         return
-    for each in versions:
-        mark = "*" if each.version == active else "+" if each.version == held else " "
-        made = f"{each.algorithm} by {each.engine}, {each.window.interactions:,} interactions"
-        typer.echo(f"{mark} {each.version}  {made}{_quality(each)}")
+    for manifest in versions:
+        mark = "*" if manifest.version == active else "+" if manifest.version == challenger else " "
+        description = f"{manifest.algorithm} by {manifest.engine}, {manifest.window.interactions:,} interactions"
+        typer.echo(f"{mark} {manifest.version}  {description}{_quality(manifest)}")
     typer.echo("* answers now" if active else "None is active.")
-    if held is not None:
+    if challenger is not None:
         typer.echo("+ is held ready")
 
 
 def _quality(manifest: Manifest) -> str:
     """The main metrics, each beside popularity's."""
-    known = [name for name in ("HR@10", "NDCG@10") if name in manifest.metrics]
-    return "".join(f", {name} {manifest.metrics[name]:.3f}{_baseline(manifest, name)}" for name in known)
+    names = [name for name in ("HR@10", "NDCG@10") if name in manifest.metrics]
+    return "".join(f", {name} {manifest.metrics[name]:.3f}{_baseline(manifest, name)}" for name in names)
 
 
 def _baseline(manifest: Manifest, name: str) -> str:
@@ -69,30 +69,30 @@ def _baseline(manifest: Manifest, name: str) -> str:
     return "" if popular is None else f" (popularity {popular:.3f})"
 
 
-def _whole(models: ModelStore, begin: str) -> str:
+def _full_version(models: ModelStore, begin: str) -> str:
     """The one version that is, or begins, so; raises VersionUnknown."""
-    found = [each.version for each in models.versions() if each.version.startswith(begin)]
-    if begin in found:
+    versions = [manifest.version for manifest in models.versions() if manifest.version.startswith(begin)]
+    if begin in versions:
         return begin
-    if len(found) != 1:
-        how = "more than one version begins" if found else "no version begins"
+    if len(versions) != 1:
+        how = "more than one version begins" if versions else "no version begins"
         raise VersionUnknown(f"{how} with {begin!r}: `freshet models list` shows them")
-    return found[0]
+    return versions[0]
 
 
 def show(version: Version, data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """Show a version's manifest as JSON."""
     with open_existing(data, stack) as dependencies:
-        manifest = dependencies.models.manifest(_whole(dependencies.models, version))
+        manifest = dependencies.models.manifest(_full_version(dependencies.models, version))
     console.print_json(msgspec.json.encode(manifest).decode())
 
 
 def promote(version: Version, data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """Make a version the active one."""
     with open_existing(data, stack) as dependencies:
-        version, before = _whole(dependencies.models, version), dependencies.models.active()
+        version, previous = _full_version(dependencies.models, version), dependencies.models.active()
         publish.promote(dependencies.models, dependencies.writer, version, time.time())
-        tell(dependencies, Notice.of("model.promoted", version, before, time.time()))
+        tell(dependencies, Notice.of("model.promoted", version, previous, time.time()))
     console.print(f"{version} is active.")
 
 
@@ -110,16 +110,16 @@ def publish_file(
     vector.
     """
     settings = read_settings(OfflineSettings)
-    making = ExternalModelOptions(
+    options = ExternalModelOptions(
         user_list=settings.list_length,
         item_list=settings.similar_length,
         regularization=regularization,
         alpha=alpha,
     )
-    made = external_model_of(kind, read_parquet(file), making)
+    external_model = external_model_of(kind, read_parquet(file), options)
     with open_existing(data, stack) as dependencies, steps() as show:
-        manifest = receive_in(dependencies, kind, made, show)
-    console.print(f"Version {manifest.version} is active: {kind} of {made.rows:,} rows.")
+        manifest = receive_in(dependencies, kind, external_model, show)
+    console.print(f"Version {manifest.version} is active: {kind} of {external_model.rows:,} rows.")
 
 
 def hold(
@@ -129,9 +129,9 @@ def hold(
 ) -> None:
     """Hold a version ready beside the active one: it does not expire."""
     with open_existing(data, stack) as dependencies:
-        named = None if version is None else _whole(dependencies.models, version)
-        dependencies.models.hold(named)
-    console.print("None is held ready." if named is None else f"{named} is held ready.")
+        full_version = None if version is None else _full_version(dependencies.models, version)
+        dependencies.models.hold(full_version)
+    console.print("None is held ready." if full_version is None else f"{full_version} is held ready.")
 
 
 def export(
@@ -144,19 +144,19 @@ def export(
         exports = jobs_of(dependencies).exports
         if not exports:
             raise ConfigurationInvalid("FRESHET_EXPORT names no place to export to: set it to a folder or an address")
-        named = dependencies.models.active() if version is None else _whole(dependencies.models, version)
-        if named is None:
+        full_version = dependencies.models.active() if version is None else _full_version(dependencies.models, version)
+        if full_version is None:
             raise VersionUnknown("no version is active: name one, as `freshet models list` shows it")
-        failures = exports.export(dependencies.models, named)
+        failures = exports.export(dependencies.models, full_version)
     if failures:
         raise ExportFailed("; ".join(failures))
-    console.print(f"{named} is exported.")
+    console.print(f"{full_version} is exported.")
 
 
 def rollback(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """Go back to the version before the active one."""
     with open_existing(data, stack) as dependencies:
-        before = dependencies.models.active()
+        previous = dependencies.models.active()
         manifest = publish.rollback(dependencies.models, dependencies.writer, time.time())
-        tell(dependencies, Notice.of("model.rolled_back", manifest.version, before, time.time()))
+        tell(dependencies, Notice.of("model.rolled_back", manifest.version, previous, time.time()))
     console.print(f"{manifest.version} is active again.")

@@ -15,9 +15,9 @@ import typer
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, settings_for, steps
 from deploy.commands.data import import_into
-from deploy.config import Settings, settings_of_tier
+from deploy.config import CommandSettings, settings_of_tier
 from deploy.embedded.app import nearline
-from deploy.embedded.serve import listening, serve
+from deploy.embedded.serve import listen, serve
 from deploy.local import stack
 from deploy.local.config import StackConfig
 from deploy.processes import cluster
@@ -65,11 +65,11 @@ def up(
         )
     serving = settings_of_tier(ServingSettings, settings)
     serving = serving.model_copy(update={"page": page or serving.page})
-    with listening(host, port) as taken, nearline(settings) as running, ExitStack() as beside:
+    with listen(host, port) as listener, nearline(settings) as running, ExitStack() as contexts:
         if scheduled:
-            beside.enter_context(scheduling(settings))
+            contexts.enter_context(scheduling(settings))
         console.print(f"Freshet on http://{host}:{port}, its data in {data}. Ctrl-C ends it.", soft_wrap=True)
-        serve(running, taken, serving)
+        serve(running, listener, serving)
 
 
 def demo(dataset: Dataset = None, port: Port = 8000) -> None:
@@ -77,13 +77,13 @@ def demo(dataset: Dataset = None, port: Port = 8000) -> None:
     settings = settings_for(_folder(dataset), "embedded")
     address = f"http://127.0.0.1:{port}"
     # Nearline runs from the start, so that signals keep up with the import instead of following the training.
-    with listening("127.0.0.1", port) as taken, nearline(settings) as running:
+    with listen("127.0.0.1", port) as listener, nearline(settings) as running:
         with open_dependencies(settings) as dependencies:
             _prepare(dependencies, settings, dataset)
             item = _some_item(dependencies.reader)
         _announce(address, address, item)
-        shown = {"page": True, "log_level": "WARNING", "currency": "$" if dataset is None else ""}
-        serve(running, taken, settings_of_tier(ServingSettings, settings).model_copy(update=shown))
+        changes = {"page": True, "log_level": "WARNING", "currency": "$" if dataset is None else ""}
+        serve(running, listener, settings_of_tier(ServingSettings, settings).model_copy(update=changes))
 
 
 def cluster_demo(
@@ -95,7 +95,7 @@ def cluster_demo(
     config = StackConfig()
     stack.start(config, report=console.print)
     folder = Path("data") / f"cluster-{_folder(dataset).name}"
-    settings = settings_for(folder, "cluster").at(config.environment())
+    settings = settings_for(folder, "cluster").with_servers(config.environment())
     prepare(settings)
     running = cluster.start(settings, folder, cluster.Ports(api=port, collector=port + 1))
     try:
@@ -110,7 +110,9 @@ def cluster_demo(
         running.supervisor.stop()
 
 
-def _prepare(dependencies: Dependencies, settings: Settings, dataset: Path | None, engine: EngineName = "auto") -> None:
+def _prepare(
+    dependencies: Dependencies, settings: CommandSettings, dataset: Path | None, engine: EngineName = "auto"
+) -> None:
     begun = time.monotonic()
     imported = import_into(dependencies, settings.data, None if dataset is None else recognise(dataset))
     if imported.appended:

@@ -43,10 +43,10 @@ def verify(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
 
 def _behind(reader: LogReader, report: VerifyReport) -> int:
     """Records that some signal of their partition has not applied."""
-    left: dict[tuple[str, int], int] = {}
+    unapplied: dict[tuple[str, int], int] = {}
     for check in report.checks:
         _, end = reader.bounds(check.topic, check.partition)
         applied = check.fence.offset if check.fence else -1
-        place = check.topic, check.partition
-        left[place] = max(left.get(place, 0), end - 1 - applied)
-    return sum(left.values())
+        partition_key = check.topic, check.partition
+        unapplied[partition_key] = max(unapplied.get(partition_key, 0), end - 1 - applied)
+    return sum(unapplied.values())

@@ -34,7 +34,7 @@ def start(folder: Folder = None) -> None:
     with errors.status("Starting Kafka, Redis and Cassandra ..."):
         stack.start(config, report=errors.print)
         environment = config.environment()
-        prepare(settings_for(stack="cluster").at(environment))
+        prepare(settings_for(stack="cluster").with_servers(environment))
     for name, value in environment.items():
         typer.echo(f"{name}={value}")
 
@@ -49,8 +49,8 @@ def stop(folder: Folder = None) -> None:
 
 def status(folder: Folder = None) -> None:
     """Show which servers run and where their logs are."""
-    for each in stack.status(StackConfig(folder=folder or default_folder())):
-        typer.echo(f"{each.server:<10} {each.state:<10} port {each.port}  {each.log}")
+    for server in stack.status(StackConfig(folder=folder or default_folder())):
+        typer.echo(f"{server.server:<10} {server.state:<10} port {server.port}  {server.log}")
 
 
 def init() -> None:

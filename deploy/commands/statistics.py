@@ -39,24 +39,24 @@ def statistics(
     with ExitStack() as opened:
         dependencies, show = opened.enter_context(open_existing(data, stack)), opened.enter_context(steps())
         running = opened.enter_context(recorded(jobs_of(dependencies), "statistics", reason, show=show))
-        found, ratings = made.counted(dependencies.archive, time.time(), running.progress)
-        made.publish(dependencies.documents, found, ratings)
-        running.say("done", f"{len(found)} tables")
+        tables, ratings = made.counted(dependencies.archive, time.time(), running.progress)
+        made.publish(dependencies.documents, tables, ratings)
+        running.say("done", f"{len(tables)} tables")
     if json is not None:
-        json.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+        json.write_bytes(msgspec.json.format(msgspec.json.encode(tables)))
     if parquet is not None:
-        pq.write_table(made.as_arrow(found), parquet)
-    for each, items in made.selected(found, period, category):
-        _show(each, items[:count], category)
+        pq.write_table(made.as_arrow(tables), parquet)
+    for statistics_table, items in made.selected(tables, period, category):
+        _show(statistics_table, items[:count], category)
 
 
-def _show(each: Statistics, items: list[RankedItem], category: str) -> None:
-    title = f"{_HEADS[each.kind]}, {each.period}{f', {category}' if category else ''}"
+def _show(statistics_table: Statistics, items: list[RankedItem], category: str) -> None:
+    title = f"{_HEADS[statistics_table.kind]}, {statistics_table.period}{f', {category}' if category else ''}"
     if not items:
         console.print(f"{title}: nothing in this period.")
         return
     rows = [[item.title or item.item_id, *(f"{value:,.4g}" for value in item.figures.values())] for item in items]
     table("item", *items[0].figures, rows=rows, title=title)
-    prior = each.priors.get(category)
+    prior = statistics_table.priors.get(category)
     if prior is not None:
         console.print(f"Each begins with {prior.ratings:g} ratings of {prior.mean:.2f}, the mean of all.")

@@ -92,6 +92,6 @@ def create_app(running: Nearline, settings: ServingSettings) -> FastAPI:
     return app
 
 
-def _receive(settings: SharedSettings, kind: ExternalModelKind, made: ExternalModel) -> Manifest:
+def _receive(settings: SharedSettings, kind: ExternalModelKind, model: ExternalModel) -> Manifest:
     with open_dependencies(settings) as dependencies:
-        return receive_in(dependencies, kind, made, reason="sent by HTTP")
+        return receive_in(dependencies, kind, model, reason="sent by HTTP")

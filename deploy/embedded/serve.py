@@ -9,12 +9,12 @@ from deploy.embedded.app import Nearline, create_app
 from serving.config import Settings as ServingSettings
 
 
-def serve(running: Nearline, taken: socket.socket, settings: ServingSettings) -> None:
+def serve(running: Nearline, listener: socket.socket, settings: ServingSettings) -> None:
     """Answer on a listening socket until a signal ends it in an orderly way."""
     app = create_app(running, settings)
-    http_server.serve(app, taken, settings.log_level, app.state.service.notifications.close)
+    http_server.serve(app, listener, settings.log_level, app.state.service.notifications.close)
 
 
-def listening(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """A listening socket, taken before anything slow begins; raises PortInUse."""
     return http_server.listen(host, port, "choose another with --port")

@@ -68,9 +68,9 @@ def stop(folder: Folder = None, servers: Annotated[str, typer.Option()] = "") ->
 def status(folder: Folder = None) -> None:
     """Show which servers run, and where their logs are."""
     table = Table("server", "state", "pid", "port", Column("log", overflow="fold"), box=None)
-    for each in stack.status(_config(folder)):
-        pid = "" if each.pid is None else str(each.pid)
-        table.add_row(each.server, each.state, pid, str(each.port), str(each.log))
+    for server in stack.status(_config(folder)):
+        pid = "" if server.pid is None else str(server.pid)
+        table.add_row(server.server, server.state, pid, str(server.port), str(server.log))
     Console().print(table)
 
 

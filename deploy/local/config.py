@@ -93,9 +93,9 @@ class StackConfig:
 
 
 def _free_ports(count: int) -> list[int]:
-    with ExitStack() as held:
+    with ExitStack() as sockets_open:
         # All are held at once, or the system could hand out the same one twice.
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+        sockets = [sockets_open.enter_context(socket.socket()) for _ in range(count)]
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return [sock.getsockname()[1] for sock in sockets]

@@ -19,9 +19,9 @@ class ProgramMissing(StackError):
 class WrongJava(StackError):
     """The Java found is not one that the server runs on."""
 
-    def __init__(self, server: str, needed: int, found: str) -> None:
+    def __init__(self, server: str, needed: int, actual: str) -> None:
         super().__init__(
-            f"{server} runs on Java {needed}, but this is Java {found}; install it with: "
+            f"{server} runs on Java {needed}, but this is Java {actual}; install it with: "
             f"apt-get install openjdk-{needed}-jre-headless, and set JAVA_HOME to it"
         )
 
@@ -36,27 +36,27 @@ class UnsupportedSystem(StackError):
 class UnknownServer(StackError):
     """A server was asked for that the stack does not have."""
 
-    def __init__(self, name: str, known: list[str]) -> None:
-        super().__init__(f"there is no server named {name}; choose from {', '.join(known)}")
+    def __init__(self, name: str, servers: list[str]) -> None:
+        super().__init__(f"there is no server named {name}; choose from {', '.join(servers)}")
 
 
-class PortInUse(StackError):
+class ServerPortInUse(StackError):
     """Another process listens where a server should."""
 
     def __init__(self, server: str, port: int, holder: str | None, setting: str) -> None:
-        by = holder or "a process of another user"
+        user = holder or "a process of another user"
         option = "--" + setting.replace("_", "-")
         super().__init__(
-            f"{server} can't start because port {port} is used by {by}; stop that, or choose another {setting} ({option})"
+            f"{server} can't start because port {port} is used by {user}; stop that, or choose another {setting} ({option})"
         )
 
 
 class RunsElsewhere(StackError):
     """The folder's server already runs, on another port than the one asked for."""
 
-    def __init__(self, server: str, running: int, wanted: int) -> None:
+    def __init__(self, server: str, running: int, requested: int) -> None:
         super().__init__(
-            f"{server} of this folder already runs on port {running}, not {wanted}; "
+            f"{server} of this folder already runs on port {running}, not {requested}; "
             "stop it first, or use another folder"
         )
 

@@ -28,11 +28,11 @@ def holder(port: int) -> str | None:
 
 
 def _listening_sockets(port: int) -> set[str]:
-    found: set[str] = set()
+    inodes: set[str] = set()
     for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
         if table.exists():
-            found |= listening_inodes(table.read_text(), port)
-    return {f"socket:[{inode}]" for inode in found}
+            inodes |= listening_inodes(table.read_text(), port)
+    return {f"socket:[{inode}]" for inode in inodes}
 
 
 def listening_inodes(table: str, port: int) -> set[str]:
@@ -46,7 +46,7 @@ def _open_sockets(process: Path) -> set[str]:
         descriptors = list((process / "fd").iterdir())
     except OSError:
         return set()
-    return {target for each in descriptors if (target := _target(each))}
+    return {target for descriptor in descriptors if (target := _target(descriptor))}
 
 
 def _target(descriptor: Path) -> str | None:

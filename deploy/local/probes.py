@@ -61,8 +61,8 @@ def prometheus_answers(host: str, port: int) -> bool:
 def _receive(connection: socket.socket, size: int) -> bytes:
     received = b""
     while len(received) < size:
-        part = connection.recv(size - len(received))
-        if not part:
+        chunk = connection.recv(size - len(received))
+        if not chunk:
             break
-        received += part
+        received += chunk
     return received

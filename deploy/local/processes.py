@@ -13,7 +13,7 @@ _POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
-class Record:
+class ProcessRecord:
     """A started process. Its start distinguishes it from a later process with the same pid."""
 
     pid: int
@@ -36,17 +36,17 @@ class Record:
 
     def alive(self) -> bool:
         """Whether this very process still runs."""
-        seen = _look(self.pid)
-        if seen is None or seen.mark != self.started:
+        state = _state_of(self.pid)
+        if state is None or state.start_mark != self.started:
             return False
-        if seen.ended:
+        if state.ended:
             _reap(self.pid)
-        return not seen.ended
+        return not state.ended
 
     def end(self, timeout: float) -> bool:
         """Asks the process to end, and kills it after `timeout` s; False when it had to."""
         self._signal(signal.SIGTERM)
-        if self._gone_within(timeout):
+        if self._ends_within(timeout):
             return True
         self.kill()
         return False
@@ -54,7 +54,7 @@ class Record:
     def kill(self) -> None:
         """Ends the process as a crash would, and returns when it is gone."""
         self._signal(signal.SIGKILL)
-        self._gone_within(float("inf"))
+        self._ends_within(float("inf"))
 
     def _signal(self, number: signal.Signals) -> None:
         try:
@@ -70,7 +70,7 @@ class Record:
         finally:
             os.close(handle)
 
-    def _gone_within(self, timeout: float) -> bool:
+    def _ends_within(self, timeout: float) -> bool:
         deadline = time.monotonic() + timeout
         while self.alive():
             if time.monotonic() > deadline:
@@ -79,7 +79,7 @@ class Record:
         return True
 
 
-def spawn(command: Sequence[str], log: Path, port: int) -> Record:
+def spawn(command: Sequence[str], log: Path, port: int) -> ProcessRecord:
     """Starts a process in a session of its own, its output in `log`, and returns its record."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     pid = os.posix_spawn(
@@ -94,26 +94,26 @@ def spawn(command: Sequence[str], log: Path, port: int) -> Record:
         # A Ctrl-C in the launcher's terminal must not reach the servers before their orderly stop.
         setsid=True,
     )
-    seen = _look(pid)
-    return Record(pid, seen.mark if seen else "", port)
+    state = _state_of(pid)
+    return ProcessRecord(pid, state.start_mark if state else "", port)
 
 
 @dataclass(frozen=True)
-class Sight:
+class ProcessState:
     """What /proc says of a process: what tells it from others with its pid, and if it ended."""
 
-    mark: str
+    start_mark: str
     ended: bool
 
 
-def parse_stat(stat: str, boot: str) -> Sight:
+def parse_stat(stat: str, boot: str) -> ProcessState:
     """Reads the text of /proc/<pid>/stat; the mark is the boot and the tick of the start."""
     # A program's name may hold spaces and parentheses, so fields count from its last one.
     state, *fields = stat.rpartition(")")[2].split()
-    return Sight(mark=f"{boot}:{fields[18]}", ended=state in "ZX")
+    return ProcessState(start_mark=f"{boot}:{fields[18]}", ended=state in "ZX")
 
 
-def _look(pid: int) -> Sight | None:
+def _state_of(pid: int) -> ProcessState | None:
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -13,10 +13,10 @@ _JAVA_PACKAGE = "openjdk-17-jre-headless"
 
 def find(program: str, package: str) -> str:
     """The program's path; raises ProgramMissing with the package that has it."""
-    found = shutil.which(program)
-    if found is None:
+    path = shutil.which(program)
+    if path is None:
         raise ProgramMissing(program, package)
-    return found
+    return path
 
 
 def java() -> str:
@@ -40,5 +40,5 @@ def java_of_version(server: str, needed: int) -> str:
 
 def major_version(text: str) -> str:
     """The major version in what `java -version` says; old ones call themselves 1.8."""
-    found = re.search(r'version "(?:1\.)?(\d+)', text)
-    return found.group(1) if found else "of an unknown version"
+    match = re.search(r'version "(?:1\.)?(\d+)', text)
+    return match.group(1) if match else "of an unknown version"

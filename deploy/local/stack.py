@@ -17,22 +17,22 @@ from deploy.local import ports
 from deploy.local.config import SERVERS, StackConfig
 from deploy.local.errors import (
     NotRunning,
-    PortInUse,
     RunsElsewhere,
+    ServerPortInUse,
     StartFailed,
     StartTimeout,
     StillRunning,
     UnsupportedSystem,
 )
 from deploy.local.jars import Report, locked
-from deploy.local.processes import Record, spawn
-from deploy.local.servers import KNOWN, named
+from deploy.local.processes import ProcessRecord, spawn
+from deploy.local.servers import KNOWN, server_named
 
 __all__ = [
     "SERVERS",
+    "ServerStatus",
     "StackConfig",
-    "Started",
-    "Status",
+    "StartedServer",
     "kill",
     "restart",
     "running",
@@ -48,7 +48,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Started:
+class StartedServer:
     """A server that answers, and how long that took; it may have run already."""
 
     server: str
@@ -57,7 +57,7 @@ class Started:
 
 
 @dataclass(frozen=True)
-class Status:
+class ServerStatus:
     """One server's state: `answering`, `silent` (runs, but does not serve) or `stopped`."""
 
     server: str
@@ -71,23 +71,23 @@ def _say_nothing(_message: str) -> None:
     return
 
 
-def start(config: StackConfig, servers: Iterable[str] = SERVERS, report: Report = _say_nothing) -> list[Started]:
+def start(config: StackConfig, servers: Iterable[str] = SERVERS, report: Report = _say_nothing) -> list[StartedServer]:
     """Starts the servers side by side and returns when all of them answer.
 
     One that runs already is left as it is. When one fails, those that this call started are stopped
     again and its StackError is raised.
     """
     _require_proc()
-    chosen = {name: named(name) for name in servers}
+    servers_by_name = {name: server_named(name) for name in servers}
     with _lock(config):
-        before = {name: record for name in chosen if (record := _record(config, name))}
-        for name, record in before.items():
+        running_records = {name: record for name in servers_by_name if (record := _record(config, name))}
+        for name, record in running_records.items():
             _require_same_port(config, name, record)
         try:
-            launched = _launch_all(config, [name for name in chosen if name not in before], report)
-            return _wait_for_all(config, {**before, **launched}, report, before)
+            launched = _launch_all(config, [name for name in servers_by_name if name not in running_records], report)
+            return _wait_for_all(config, {**running_records, **launched}, report, running_records)
         except BaseException:
-            _end_all(config, [name for name in chosen if name not in before], report)
+            _end_all(config, [name for name in servers_by_name if name not in running_records], report)
             raise
 
 
@@ -103,7 +103,7 @@ def stop(config: StackConfig, servers: Iterable[str] | None = None, report: Repo
 
 def kill(config: StackConfig, server: str) -> None:
     """Ends one server as a crash would (`kill -9`) and returns when it is gone."""
-    record = _record(config, _known(server))
+    record = _record(config, _checked_name(server))
     if record is None:
         raise NotRunning(server)
     record.kill()
@@ -111,18 +111,18 @@ def kill(config: StackConfig, server: str) -> None:
 
 def wipe(config: StackConfig, server: str) -> None:
     """Removes a stopped server's data; Kafka comes back with a new cluster id."""
-    if _record(config, _known(server)) is not None:
+    if _record(config, _checked_name(server)) is not None:
         raise StillRunning(server)
     shutil.rmtree(config.data(server), ignore_errors=True)
 
 
-def restart(config: StackConfig, server: str, report: Report = _say_nothing) -> Started:
+def restart(config: StackConfig, server: str, report: Report = _say_nothing) -> StartedServer:
     """Stops one server if it runs, and starts it again on the same data."""
     stop(config, [server], report)
     return start(config, [server], report)[0]
 
 
-def status(config: StackConfig, servers: Iterable[str] | None = None) -> list[Status]:
+def status(config: StackConfig, servers: Iterable[str] | None = None) -> list[ServerStatus]:
     """How the servers are (all that the folder has by default)."""
     chosen = [name for name in KNOWN if config.home(name).exists()] if servers is None else servers
     return [_status_of(config, name) for name in chosen]
@@ -134,14 +134,14 @@ def running(
 ) -> Iterator[dict[str, str]]:
     """A stack for the length of a `with`, as its environment; what ran before is left running."""
     chosen = list(servers)
-    begun = start(config, chosen, report)
+    started = start(config, chosen, report)
     try:
         yield config.environment(chosen)
     finally:
-        stop(config, [each.server for each in begun if not each.already_running], report)
+        stop(config, [server.server for server in started if not server.already_running], report)
 
 
-def _launch_all(config: StackConfig, names: list[str], report: Report) -> dict[str, Record]:
+def _launch_all(config: StackConfig, names: list[str], report: Report) -> dict[str, ProcessRecord]:
     for name in names:
         _require_free_ports(config, name)
     # Nothing is launched before all can be: a missing program is named at once, not after a slow start.
@@ -152,33 +152,33 @@ def _launch_all(config: StackConfig, names: list[str], report: Report) -> dict[s
 def _prepare(config: StackConfig, name: str, report: Report) -> list[str]:
     config.data(name).mkdir(parents=True, exist_ok=True)
     _set_log_aside(config.log(name))
-    return named(name).prepare(config, report)
+    return server_named(name).prepare(config, report)
 
 
-def _launch(config: StackConfig, name: str, command: list[str]) -> Record:
+def _launch(config: StackConfig, name: str, command: list[str]) -> ProcessRecord:
     record = spawn(command, config.log(name), _client_port(config, name))
     record.write(_record_path(config, name))
     return record
 
 
 def _wait_for_all(
-    config: StackConfig, records: Mapping[str, Record], report: Report, before: Collection[str]
-) -> list[Started]:
+    config: StackConfig, records: Mapping[str, ProcessRecord], report: Report, running_names: Collection[str]
+) -> list[StartedServer]:
     began = time.monotonic()
     waiting = list(records)
-    started: list[Started] = []
+    started: list[StartedServer] = []
     while waiting:
         waited = time.monotonic() - began
         for name in [name for name in waiting if _answers(config, name, records[name], waited)]:
             waiting.remove(name)
-            started.append(Started(name, waited, already_running=name in before))
-            report(f"{name} runs already" if name in before else f"{name} answers after {waited:.1f} s")
+            started.append(StartedServer(name, waited, already_running=name in running_names))
+            report(f"{name} runs already" if name in running_names else f"{name} answers after {waited:.1f} s")
         time.sleep(_POLL_SECONDS if waiting else 0)
     return started
 
 
-def _answers(config: StackConfig, name: str, record: Record, waited: float) -> bool:
-    if named(name).answers(config.host, record.port):
+def _answers(config: StackConfig, name: str, record: ProcessRecord, waited: float) -> bool:
+    if server_named(name).answers(config.host, record.port):
         return True
     if not record.alive():
         raise StartFailed(name, config.log(name))
@@ -187,20 +187,20 @@ def _answers(config: StackConfig, name: str, record: Record, waited: float) -> b
     return False
 
 
-def _require_same_port(config: StackConfig, name: str, record: Record) -> None:
-    wanted = _client_port(config, name)
-    if record.port != wanted:
-        raise RunsElsewhere(name, record.port, wanted)
+def _require_same_port(config: StackConfig, name: str, record: ProcessRecord) -> None:
+    port = _client_port(config, name)
+    if record.port != port:
+        raise RunsElsewhere(name, record.port, port)
 
 
 def _require_free_ports(config: StackConfig, name: str) -> None:
-    for port in named(name).ports(config):
+    for port in server_named(name).ports(config):
         if not ports.is_free(config.host, port.number):
-            raise PortInUse(name, port.number, ports.holder(port.number), port.setting)
+            raise ServerPortInUse(name, port.number, ports.holder(port.number), port.setting)
 
 
 def _client_port(config: StackConfig, name: str) -> int:
-    return named(name).ports(config)[0].number
+    return server_named(name).ports(config)[0].number
 
 
 def _end_all(config: StackConfig, names: list[str], report: Report) -> list[str]:
@@ -209,7 +209,7 @@ def _end_all(config: StackConfig, names: list[str], report: Report) -> list[str]
 
 
 def _end_one(config: StackConfig, name: str, report: Report) -> bool:
-    record = _record(config, _known(name))
+    record = _record(config, _checked_name(name))
     if record is not None:
         orderly = record.end(config.stop_timeout)
         report(f"{name} stopped" if orderly else f"{name} did not stop and was killed")
@@ -217,12 +217,12 @@ def _end_one(config: StackConfig, name: str, report: Report) -> bool:
     return record is not None
 
 
-def _status_of(config: StackConfig, name: str) -> Status:
+def _status_of(config: StackConfig, name: str) -> ServerStatus:
     record = _record(config, name)
     if record is None:
-        return Status(name, "stopped", None, _client_port(config, name), config.log(name))
-    state = "answering" if named(name).answers(config.host, record.port) else "silent"
-    return Status(name, state, record.pid, record.port, config.log(name))
+        return ServerStatus(name, "stopped", None, _client_port(config, name), config.log(name))
+    state = "answering" if server_named(name).answers(config.host, record.port) else "silent"
+    return ServerStatus(name, state, record.pid, record.port, config.log(name))
 
 
 def _together(work: Callable[[str], Result], names: list[str]) -> list[Result]:
@@ -230,8 +230,8 @@ def _together(work: Callable[[str], Result], names: list[str]) -> list[Result]:
         return list(pool.map(work, names))
 
 
-def _record(config: StackConfig, name: str) -> Record | None:
-    record = Record.read(_record_path(config, name))
+def _record(config: StackConfig, name: str) -> ProcessRecord | None:
+    record = ProcessRecord.read(_record_path(config, name))
     return record if record is not None and record.alive() else None
 
 
@@ -239,8 +239,8 @@ def _record_path(config: StackConfig, name: str) -> Path:
     return config.home(name) / "process.json"
 
 
-def _known(name: str) -> str:
-    named(name)
+def _checked_name(name: str) -> str:
+    server_named(name)
     return name
 
 

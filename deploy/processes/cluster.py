@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.config import Settings
+from deploy.config import CommandSettings
 from deploy.processes.supervisor import Service, Supervisor
 from schemas.errors import PortInUse, ServerMissing
 
@@ -32,7 +32,7 @@ class Cluster:
     collector: str
 
 
-def services(settings: Settings, ports: Ports, workers: int, folder: Path) -> list[Service]:
+def services(settings: CommandSettings, ports: Ports, workers: int, folder: Path) -> list[Service]:
     """What runs: one collector, one online API, and so many workers."""
     common = {
         "FRESHET_STACK": "cluster",
@@ -67,7 +67,7 @@ def services(settings: Settings, ports: Ports, workers: int, folder: Path) -> li
 
 
 def start(
-    settings: Settings,
+    settings: CommandSettings,
     folder: Path,
     ports: Ports | None = None,
     workers: int = 2,
@@ -98,11 +98,11 @@ def ready(address: str) -> bool:
 
 
 def _worker(common: dict[str, str], metrics_port: int, folder: Path, number: int) -> Service:
-    own = {
+    worker_settings = {
         "FRESHET_METRICS_PORT": str(metrics_port),
         "FRESHET_WORKER_DIR": str((folder / f"worker-{number}").resolve()),
     }
-    return Service(f"worker-{number}", "nearline.main", {**common, **own})
+    return Service(f"worker-{number}", "nearline.main", {**common, **worker_settings})
 
 
 def _origins(port: int) -> str:

@@ -18,7 +18,7 @@ from typing import Final
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from deploy.config import Settings
+from deploy.config import CommandSettings
 from deploy.wiring.dependencies import Dependencies, open_dependencies
 from deploy.wiring.training import jobs_of
 from offline import metrics
@@ -49,7 +49,7 @@ COMMANDS: Final[dict[str, tuple[str, ...]]] = {
 _log = structlog.get_logger(__name__)
 
 
-class Child:
+class JobProcess:
     """One process at a time; what it says goes to ``<folder>/logs/<job>.log``."""
 
     def __init__(self, folder: Path, stack: str) -> None:
@@ -106,7 +106,7 @@ class Schedule:
         log_of: Callable[[str], Path],
     ) -> None:
         self._dependencies, self._jobs, self._policy, self._run, self._log_of = dependencies, jobs, policy, run, log_of
-        self._told: set[str] = set()
+        self._measured: set[str] = set()
         self._stopped = threading.Event()
         for job in COMMANDS:
             for outcome in _ENDS:
@@ -120,25 +120,25 @@ class Schedule:
     def look(self) -> None:
         """Look once, and run what is due; a store that does not answer is looked at again next time."""
         try:
-            now = self._seen()
+            now = self._look_at_state()
             metrics.SCHEDULE_LOOKED_AT.set(now.now)
-            for each in due(self._policy, now):
-                if self._stopped.is_set() or self._jobs.lease.held(lease_of(each.job)) is not None:
+            for job in due(self._policy, now):
+                if self._stopped.is_set() or self._jobs.lease.held(lease_of(job.job)) is not None:
                     continue
-                self._begin(each)
+                self._begin(job)
         except (FreshetError, OSError) as error:
             _log.warning("schedule_could_not_look", reason=str(error))
 
-    def _begin(self, each: Due) -> None:
-        _log.info("job_is_due", job=each.job, cause=each.cause, reason=each.reason)
-        metrics.JOBS_DUE.labels(each.job, each.cause).inc()
+    def _begin(self, job: Due) -> None:
+        _log.info("job_is_due", job=job.job, cause=job.cause, reason=job.reason)
+        metrics.JOBS_DUE.labels(job.job, job.cause).inc()
         began = self._jobs.clock()
-        code = self._run(each)
+        code = self._run(job)
         if code and not self._stopped.is_set():
-            self._note_silent_failure(each, began, code)
+            self._note_silent_failure(job, began, code)
         self._measure(self._runs())
 
-    def _seen(self) -> ScheduleState:
+    def _look_at_state(self) -> ScheduleState:
         runs = self._runs()
         self._measure(runs)
         dependencies = self._dependencies
@@ -149,29 +149,29 @@ class Schedule:
 
     def _runs(self) -> list[Run]:
         """All runs on record; those that are newly found to be lost are written down as such."""
-        found = seen(self._jobs)
-        for run in found:
-            if run.outcome == "lost" and run.run_id not in self._told:
+        runs = seen(self._jobs)
+        for run in runs:
+            if run.outcome == "lost" and run.run_id not in self._measured:
                 self._jobs.runs.put(run)
-        return found
+        return runs
 
-    def _note_silent_failure(self, each: Due, began: float, code: int) -> None:
+    def _note_silent_failure(self, job: Due, began: float, code: int) -> None:
         """A process that failed before it could write a record gets one, or it would be begun again at once."""
-        at = datetime.fromtimestamp(began, UTC)
-        if any(run.job == each.job and run.started_at >= at for run in self._jobs.runs.runs()):
+        started_at = datetime.fromtimestamp(began, UTC)
+        if any(run.job == job.job and run.started_at >= started_at for run in self._jobs.runs.runs()):
             return
         ended = datetime.fromtimestamp(self._jobs.clock(), UTC)
         self._jobs.runs.put(
             Run(
-                run_id=f"{at:%Y%m%dT%H%M%S%f}-{each.job}-0",
-                job=each.job,
-                reason=each.reason,
-                started_at=at,
+                run_id=f"{started_at:%Y%m%dT%H%M%S%f}-{job.job}-0",
+                job=job.job,
+                reason=job.reason,
+                started_at=started_at,
                 finished_at=ended,
                 holder="the schedule",
                 token=0,
                 outcome="failed",
-                message=_last_line(self._log_of(each.job)) or f"it ended with exit code {code}",
+                message=_last_line(self._log_of(job.job)) or f"it ended with exit code {code}",
             )
         )
 
@@ -180,9 +180,9 @@ class Schedule:
         for job in COMMANDS:
             metrics.JOB_RUNNING.labels(job).set(job in running)
         for run in sorted(runs, key=lambda run: run.run_id):
-            if run.finished_at is None or run.run_id in self._told:
+            if run.finished_at is None or run.run_id in self._measured:
                 continue
-            self._told.add(run.run_id)
+            self._measured.add(run.run_id)
             metrics.JOB_SECONDS.labels(run.job).set((run.finished_at - run.started_at).total_seconds())
             if run.outcome in WELL:
                 metrics.JOB_SUCCEEDED_AT.labels(run.job).set(run.finished_at.timestamp())
@@ -193,7 +193,7 @@ class Schedule:
 
 
 @contextmanager
-def scheduling(settings: Settings, seconds: float = LOOK_SECONDS) -> Iterator[Schedule]:
+def scheduling(settings: CommandSettings, seconds: float = LOOK_SECONDS) -> Iterator[Schedule]:
     """Look every so many seconds from a thread, until the block ends; a job under way is ended then.
 
     Raises ConfigurationInvalid, JobStoreUnavailable.
@@ -202,7 +202,7 @@ def scheduling(settings: Settings, seconds: float = LOOK_SECONDS) -> Iterator[Sc
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     policy = SchedulePolicy.of(read_settings(OfflineSettings))
     with open_dependencies(settings) as dependencies:
-        child = Child(settings.data, settings.stack)
+        child = JobProcess(settings.data, settings.stack)
         schedule = Schedule(dependencies, jobs_of(dependencies), policy, child.run, child.log_of)
         timer = BackgroundScheduler(timezone=UTC)
         timer.add_job(

@@ -12,7 +12,7 @@ from msgspec import ValidationError
 from adapters.parquet_models import ParquetListReader
 from adapters.registry import adapter
 from adapters.sqlite_log import FILE as LOG_FILE
-from deploy.config import Settings, settings_of_tier
+from deploy.config import CommandSettings, settings_of_tier
 from models.structures.lists import ScoredList
 from schemas.addresses import SQLITE, parse_address
 from schemas.errors import ConfigurationInvalid
@@ -44,7 +44,7 @@ def open_stores(settings: ServingSettings, log: LogWriter | None = None) -> Stor
     return _with_lists(stores, settings)
 
 
-def serving_settings(settings: Settings) -> ServingSettings:
+def serving_settings(settings: CommandSettings) -> ServingSettings:
     """Settings of the online layer for a command that answers by itself: nothing is recorded."""
     unrecorded = {"decisions": False, "store_seconds": _PATIENCE}
     return settings_of_tier(ServingSettings, settings).model_copy(update=unrecorded)
@@ -58,7 +58,7 @@ def ranking_config(settings: ServingSettings) -> RankingConfig:
         raise ConfigurationInvalid(f"FRESHET_RANKING cannot be used: {error}") from error
 
 
-def with_partitions_of_log(settings: Settings) -> Settings:
+def with_partitions_of_log(settings: CommandSettings) -> CommandSettings:
     """The settings with the number of partitions that the embedded log was made with.
 
     Raises ConfigurationInvalid where the folder holds nothing, instead of making it, and LogUnavailable.
@@ -68,16 +68,16 @@ def with_partitions_of_log(settings: Settings) -> Settings:
         return settings
     folder = Path(address.location)
     if address.scheme == SQLITE and not (folder / LOG_FILE).is_file():
-        what = "holds no Freshet data" if folder.is_dir() else "does not exist"
+        fault = "holds no Freshet data" if folder.is_dir() else "does not exist"
         raise ConfigurationInvalid(
-            f"the folder {folder} {what}: name another with --data, or fill it with `freshet demo` or `freshet import`"
+            f"the folder {folder} {fault}: name another with --data, or fill it with `freshet demo` or `freshet import`"
         )
     with closing(adapter(address).log_reader(address)) as reader:
         return settings.model_copy(update={"partitions": reader.partitions(topics.EVENTS)})
 
 
 @asynccontextmanager
-async def stores_for(settings: Settings) -> AsyncIterator[Stores]:
+async def stores_for(settings: CommandSettings) -> AsyncIterator[Stores]:
     """The stores that a command reads, without the log; closed at the end."""
     online = serving_settings(settings)
     stores = open_stores(online)
@@ -92,7 +92,7 @@ async def stores_for(settings: Settings) -> AsyncIterator[Stores]:
 
 
 @asynccontextmanager
-async def service_for(settings: Settings) -> AsyncIterator[ServingService]:
+async def service_for(settings: CommandSettings) -> AsyncIterator[ServingService]:
     """The online service, started once and stopped at the end."""
     async with stores_for(settings) as stores:
         online = serving_settings(settings)
@@ -110,10 +110,10 @@ def _with_lists(stores: Stores, settings: ServingSettings) -> Stores:
     if settings.lists_from == (_STORE,):
         return stores
     readers = {
-        "lists" if where == _STORE else f"lists {place}": stores.lists
-        if where == _STORE
-        else _list_reader(where, settings)
-        for place, where in enumerate(settings.lists_from, 1)
+        "lists" if source == _STORE else f"lists {number}": stores.lists
+        if source == _STORE
+        else _list_reader(source, settings)
+        for number, source in enumerate(settings.lists_from, 1)
     }
     return stores._replace(lists_from=readers)
 

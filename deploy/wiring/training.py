@@ -12,7 +12,7 @@ import structlog
 
 from adapters import webhook
 from adapters.parquet_models import ParquetVersions
-from deploy.config import Settings
+from deploy.config import CommandSettings
 from deploy.local import jars
 from deploy.local.config import StackConfig
 from deploy.local.errors import StackError
@@ -42,7 +42,7 @@ _log = structlog.get_logger(__name__)
 
 
 def archive_by_spark(
-    dependencies: Dependencies, settings: Settings, engine: EngineName, progress: Progress
+    dependencies: Dependencies, settings: CommandSettings, engine: EngineName, progress: Progress
 ) -> Archived | None:
     """Archive by Spark what is new on Kafka; None where Spark is not asked for or the log is not Kafka.
 
@@ -64,7 +64,9 @@ def _connector() -> list[str]:
     return sorted(str(jar) for jar in Path(folder).parent.glob("*.jar"))
 
 
-def _run_on_spark(dependencies: Dependencies, settings: Settings, connector: list[str], progress: Progress) -> Archived:
+def _run_on_spark(
+    dependencies: Dependencies, settings: CommandSettings, connector: list[str], progress: Progress
+) -> Archived:
     from offline.engines.spark_session import session
     from offline.jobs.archive_on_spark import archive_log_with_spark
 
@@ -89,22 +91,22 @@ def train_in(
 ) -> Manifest | Skipped:
     """Train and publish, one at a time; raises LeaseTaken, and what ``offline.jobs.train.train`` raises."""
     settings = read_settings(OfflineSettings)
-    changed = {"weights": settings.weights or noted_weights(dependencies)} | (
+    changes = {"weights": settings.weights or noted_weights(dependencies)} | (
         {"algorithm": algorithm} if algorithm else {}
     )
-    chosen = options_of(settings.model_copy(update=changed))
+    options = options_of(settings.model_copy(update=changes))
     ranking = read_settings(ServingSettings).ranking_config()
 
     def weigh(archive: Archive, options: TrainingOptions, show: Progress) -> SourceWeights | None:
         return learned_weights(archive, ranking, options, show)
 
-    working = TrainingParts(
+    parts = TrainingParts(
         dependencies.reader, dependencies.archive, dependencies.models, dependencies.writer, time.time, weigh
     )
-    at = None if now is None else now.timestamp()
+    timestamp = None if now is None else now.timestamp()
 
     def work(show: Progress) -> Manifest | Skipped:
-        return train(working, engine, force, at, show, chosen, incremental)
+        return train(parts, engine, force, timestamp, show, options, incremental)
 
     return publishing(
         jobs_of(dependencies),
@@ -129,13 +131,13 @@ def noted_weights(dependencies: Dependencies) -> str:
 def receive_in(
     dependencies: Dependencies,
     kind: ExternalModelKind,
-    made: ExternalModel,
+    model: ExternalModel,
     progress: Progress = quiet,
     reason: str = BY_HAND,
 ) -> Manifest:
     """Publish a model of another system, one at a time; raises LeaseTaken, and what ``offline.jobs.publish_external`` raises."""
     receiving = Receiving(dependencies.models, dependencies.writer, options_of(read_settings(OfflineSettings)))
-    work = partial(receive, receiving, kind, made, time.time())
+    work = partial(receive, receiving, kind, model, time.time())
     return publishing(jobs_of(dependencies), dependencies.models, "publish", reason, work, progress)
 
 
@@ -148,5 +150,5 @@ def jobs_of(dependencies: Dependencies) -> Jobs:
     """Leases, records and webhooks of a stack; raises ConfigurationInvalid."""
     settings = read_settings(OfflineSettings)
     exports = Exports([ParquetVersions(url) for url in settings.export])
-    told = Webhooks(webhook.post, settings.webhooks, settings.webhook_secret.get_secret_value(), time.time)
-    return Jobs(dependencies.lease, dependencies.runs, time.time, told.tell, exports)
+    webhooks = Webhooks(webhook.post, settings.webhooks, settings.webhook_secret.get_secret_value(), time.time)
+    return Jobs(dependencies.lease, dependencies.runs, time.time, webhooks.tell, exports)

@@ -22,7 +22,7 @@ from redis import asyncio as aioredis
 
 from adapters.kafka_log import KafkaLogWriter
 from adapters.redis_pipeline import PipelinedConnection
-from deploy.config import Settings
+from deploy.config import CommandSettings
 from deploy.processes.supervisor import Service
 from schemas import site
 from schemas.log import topics
@@ -36,7 +36,7 @@ Handler = Callable[[bytes, bytes], Awaitable[tuple[int, dict[str, Any]]]]
 """Takes a query string and a body. Returns a status and the body of the answer."""
 
 
-def services(settings: Settings, folder: Path, collector: int, api: int) -> list[Service]:
+def services(settings: CommandSettings, folder: Path, collector: int, api: int) -> list[Service]:
     """Returns one service for each part. Those with HTTP listen on these ports."""
     environment = {"FRESHET_KAFKA": settings.kafka, "FRESHET_REDIS": settings.redis, "FRESHET_WORKER_DIR": str(folder)}
     ports = {"collector": collector, "worker": 0, "api": api}

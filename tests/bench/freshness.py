@@ -19,7 +19,7 @@ import orjson
 import uvloop
 
 from adapters.kafka_log import create_topics
-from deploy.config import Settings
+from deploy.config import CommandSettings
 from deploy.processes.cluster import Cluster
 from schemas import site
 from tests.bench import chain, traffic
@@ -49,7 +49,7 @@ def measure() -> Figures:
     return Figures("cluster", {"read_one_in": READ_ONE_IN, "workers": WORKERS, **found, "bare_chain": bare})
 
 
-def _bare(settings: Settings, folder: Path) -> dict[str, Any]:
+def _bare(settings: CommandSettings, folder: Path) -> dict[str, Any]:
     create_topics(settings.kafka, site.topic_prefix(chain.PREFIX))
     ports = free_port(), free_port()
     collector, api = (f"http://127.0.0.1:{port}" for port in ports)

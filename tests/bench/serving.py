@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 
 import uvloop
 
-from deploy.config import Settings
+from deploy.config import CommandSettings
 from deploy.processes import cluster
 from deploy.wiring.dependencies import Dependencies, open_dependencies
 from deploy.wiring.training import train_in
@@ -95,7 +95,7 @@ def measure() -> Figures:
     return Figures("cluster", {"items": traffic.ITEMS, "people": traffic.USERS, "events": EVENTS, **figures, **load})
 
 
-def _fill(parts: Dependencies, settings: Settings, folder: Path) -> None:
+def _fill(parts: Dependencies, settings: CommandSettings, folder: Path) -> None:
     """Writes the items and events to the log, and runs workers until they have folded them."""
     now = datetime.now(UTC)
     console.print(f"Putting {traffic.ITEMS:,} items and {EVENTS:,} events on the log ...")
@@ -111,7 +111,7 @@ def _fill(parts: Dependencies, settings: Settings, folder: Path) -> None:
         eventually(lambda: log.applied() >= log.end() and _items_done(parts, settings), 1_200, "all is folded")
 
 
-def _items_done(parts: Dependencies, settings: Settings) -> bool:
+def _items_done(parts: Dependencies, settings: CommandSettings) -> bool:
     partitions = range(settings.partitions)
     fences = [parts.signals.fence(partition, Signal.ITEMS) for partition in partitions]
     ends = [parts.reader.bounds(topics.ITEMS, partition)[1] for partition in partitions]
@@ -196,7 +196,7 @@ def _figures(name: str, rounds: Sequence[Measured]) -> dict[str, Any]:
 
 
 @contextmanager
-def _apis(settings: Settings, folder: Path, count: int) -> Iterator[list[Api]]:
+def _apis(settings: CommandSettings, folder: Path, count: int) -> Iterator[list[Api]]:
     """Runs this number of online API processes, and yields them once they are ready."""
     ports = [free_port() for _ in range(count)]
     services = [

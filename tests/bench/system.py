@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from deploy.config import Settings
+from deploy.config import CommandSettings
 from deploy.local import stack
 from deploy.local.config import SERVERS, StackConfig
 from deploy.processes import cluster
@@ -20,20 +20,20 @@ from tests.e2e.systems import free_port
 
 
 @contextmanager
-def servers(names: tuple[str, ...] = SERVERS) -> Iterator[tuple[Settings, Path]]:
+def servers(names: tuple[str, ...] = SERVERS) -> Iterator[tuple[CommandSettings, Path]]:
     """Yields the settings of real servers with an empty log, and a folder."""
     with tempfile.TemporaryDirectory(prefix="freshet-bench-") as name:
         folder = Path(name)
         config = replace(StackConfig.with_free_ports(folder / "stack"), kafka_optimised=True)
         with console.status("Starting servers ..."), stack.running(config, names) as addresses:
-            settings = Settings(prefix="bench").at(addresses)
+            settings = CommandSettings(prefix="bench").with_servers(addresses)
             if set(names) >= set(SERVERS):
                 prepare(settings)
             yield settings, folder
 
 
 @contextmanager
-def processes(settings: Settings, folder: Path, workers: int = 2) -> Iterator[cluster.Cluster]:
+def processes(settings: CommandSettings, folder: Path, workers: int = 2) -> Iterator[cluster.Cluster]:
     """Runs collector, workers and online API on these servers."""
     ports = cluster.Ports(free_port(), free_port(), free_port())
     running = cluster.start(settings, folder, ports, workers)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from adapters.kafka_log import KafkaLogReader, create_topics
 from adapters.redis_signals import RedisSignalStore
-from deploy.config import Settings
+from deploy.config import CommandSettings
 from deploy.processes import cluster
 from deploy.processes.supervisor import Service
 from schemas import site
@@ -77,7 +77,7 @@ def _told(found: dict[str, list[Cost]]) -> dict[str, Any]:
     return told
 
 
-def _bare(settings: Settings, folder: Path) -> Cost:
+def _bare(settings: CommandSettings, folder: Path) -> Cost:
     topic = topics.topic_name(topics.EVENTS, site.topic_prefix(settings.prefix))
     environment = {
         "FRESHET_KAFKA": settings.kafka,
@@ -95,7 +95,7 @@ def _bare(settings: Settings, folder: Path) -> Cost:
     return cost
 
 
-def _freshet(settings: Settings, folder: Path, workers: int, seed: int) -> tuple[Cost, Cost]:
+def _freshet(settings: CommandSettings, folder: Path, workers: int, seed: int) -> tuple[Cost, Cost]:
     """Returns the cost of a backlog, and then of as many live events, for this number of workers."""
     ports = cluster.Ports(workers_from=free_port())
     services = [each for each in cluster.services(settings, ports, workers, folder) if each.name.startswith("worker")]
@@ -123,7 +123,7 @@ def _listens(port: int) -> bool:
 class Followed:
     """Reads the end of the events topic and the fences of its signals."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: CommandSettings) -> None:
         self._reader = KafkaLogReader(settings.kafka, site.topic_prefix(settings.prefix))
         self._store = RedisSignalStore(settings.redis, site.key_prefix(settings.prefix))
         self._partitions = range(settings.partitions)
@@ -157,7 +157,7 @@ class Followed:
 
 
 @contextmanager
-def followed(settings: Settings) -> Iterator[Followed]:
+def followed(settings: CommandSettings) -> Iterator[Followed]:
     log = Followed(settings)
     try:
         yield log

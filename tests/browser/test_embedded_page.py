@@ -16,7 +16,7 @@ from selenium.webdriver.chrome.webdriver import WebDriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from deploy.config import Settings
+from deploy.config import CommandSettings
 from deploy.embedded.app import create_app, nearline
 from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.training import train_in
@@ -35,11 +35,11 @@ def embedded(tmp_path_factory: pytest.TempPathFactory, serving_at: Serve) -> Ite
     """The address of an embedded Freshet that serves a small sample store, trained."""
     folder = tmp_path_factory.mktemp("embedded")
     with (
-        nearline(Settings(data=folder)) as running,
+        nearline(CommandSettings(data=folder)) as running,
         serving_at(create_app(running, ServingSettings(stack="embedded", data=folder, page=True))) as url,
     ):
         _fill(url)
-        with open_dependencies(Settings(data=folder)) as parts:
+        with open_dependencies(CommandSettings(data=folder)) as parts:
             trained = train_in(parts, "single", force=True, progress=lambda *_: None)
         assert isinstance(trained, Manifest), trained
         _wait(lambda: _answer(url)["model_version"] == trained.version and httpx.get(f"{url}/health/ready").is_success)
@@ -107,7 +107,7 @@ def test_a_search_finds_and_the_picker_offers_shoppers_with_a_history(embedded: 
 
 def test_an_empty_store_is_friendly(tmp_path: Path, serving_at: Serve, browser: WebDriver) -> None:
     with (
-        nearline(Settings(data=tmp_path)) as running,
+        nearline(CommandSettings(data=tmp_path)) as running,
         serving_at(create_app(running, ServingSettings(stack="embedded", data=tmp_path, page=True))) as url,
     ):
         browser.get(url)

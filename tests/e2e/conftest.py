@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.config import Settings
+from deploy.config import CommandSettings
 from deploy.local.config import SERVERS, StackConfig
 from deploy.wiring.dependencies import prepare
 from tests.e2e.systems import (
@@ -24,11 +24,11 @@ from tests.e2e.systems import (
 Ensure = Callable[[str], StackConfig]
 
 
-def cluster_settings(ensure_server: Ensure, site: str, folder: Path) -> Settings:
+def cluster_settings(ensure_server: Ensure, site: str, folder: Path) -> CommandSettings:
     """Settings of a site of its own on the tests' real servers."""
     for server in SERVERS:
         config = ensure_server(server)
-    settings = Settings(prefix=site, archive=folder / "archive").at(config.environment())
+    settings = CommandSettings(prefix=site, archive=folder / "archive").with_servers(config.environment())
     prepare(settings)
     return settings
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from deploy.config import Settings
+from deploy.config import CommandSettings
 from deploy.processes import cluster
 
 READY_SECONDS = 120.0
@@ -113,7 +113,7 @@ class ClusterSystem:
 
     stack = "cluster"
 
-    def __init__(self, folder: Path, settings: Settings, workers: int = 2) -> None:
+    def __init__(self, folder: Path, settings: CommandSettings, workers: int = 2) -> None:
         self.folder, self.settings, self._workers = folder, settings, workers
         self.running: cluster.Cluster | None = None
         self.api = self.collector = ""

@@ -13,7 +13,7 @@ from adapters.kafka_log import KafkaLogWriter
 from adapters.sqlite_log import SqliteLogReader
 from adapters.sqlite_models import SqliteListReader, SqliteModelStore
 from adapters.sqlite_signals import SqliteSignalReader
-from deploy.config import Settings
+from deploy.config import CommandSettings
 from deploy.processes import cluster
 from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.online import open_stores
@@ -44,7 +44,7 @@ NOW = 1_800_000_000.0
 """A fixed moment after every rating."""
 
 
-def _copy(folder: Path, settings: Settings) -> None:
+def _copy(folder: Path, settings: CommandSettings) -> None:
     """Append the embedded log's facts to Kafka: the same bytes, in the same order of each partition."""
     reader, writer = SqliteLogReader(folder), KafkaLogWriter(settings.kafka, site.topic_prefix(settings.prefix))
     for topic in topics.FACTS:
@@ -106,7 +106,7 @@ def test_both_stacks_give_200_users_the_same_top_20(tmp_path: Path, datasets: Pa
     assert len({tuple(items) for items in on_files.values()}) > USERS / 2, "the lists are hardly personal"
 
 
-def _train(folder: Path, settings: Settings) -> None:
+def _train(folder: Path, settings: CommandSettings) -> None:
     from deploy.wiring.training import train_in
 
     with (

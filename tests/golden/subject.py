@@ -28,7 +28,7 @@ from adapters.sqlite_jobs import SqliteDocuments
 from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
 from adapters.sqlite_models import SqliteListReader, SqliteModelStore
 from adapters.sqlite_signals import SqliteSignalReader, SqliteSignalStore
-from deploy.config import Settings
+from deploy.config import CommandSettings
 from deploy.processes import cluster
 from deploy.wiring.dependencies import open_dependencies, prepare
 from deploy.wiring.online import open_stores
@@ -73,7 +73,7 @@ class Site(NamedTuple):
     """A site of the recording: its data folder, and which stack keeps it, where."""
 
     folder: Path
-    settings: Settings
+    settings: CommandSettings
 
     @property
     def embedded(self) -> bool:
@@ -88,15 +88,15 @@ class Site(NamedTuple):
 
 def embedded_site(folder: Path) -> Site:
     """A site in the SQLite files of an empty folder."""
-    return Site(folder, Settings(stack="embedded", data=folder, partitions=PARTITIONS))
+    return Site(folder, CommandSettings(stack="embedded", data=folder, partitions=PARTITIONS))
 
 
 def cluster_site(folder: Path, addresses: Mapping[str, str]) -> Site:
     """A site of its own on real servers, whose addresses are named as ``FRESHET_KAFKA`` and the like."""
-    settings = Settings(
+    settings = CommandSettings(
         prefix=f"g{uuid.uuid4().hex[:10]}", data=folder, archive=folder / "archive", partitions=PARTITIONS
     )
-    settings = settings.at(addresses)
+    settings = settings.with_servers(addresses)
     prepare(settings)
     return Site(folder, settings)
 
@@ -324,4 +324,4 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(train_here(Site(Path(sys.argv[1]), Settings.model_validate_json(sys.argv[2])))))
+    print(json.dumps(train_here(Site(Path(sys.argv[1]), CommandSettings.model_validate_json(sys.argv[2])))))

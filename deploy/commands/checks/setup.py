@@ -44,7 +44,7 @@ class Check(NamedTuple):
     advice: str = ""
 
 
-Look = Callable[[], Check]
+RunCheck = Callable[[], Check]
 
 
 def ok(name: str, found: str) -> Check:
@@ -62,10 +62,10 @@ def broken(name: str, found: str, advice: str) -> Check:
     return Check(name, "broken", found, advice)
 
 
-def looked(name: str, look: Look) -> Check:
+def run_check(name: str, check: RunCheck) -> Check:
     """The check, or, where what it looks at does not answer, that."""
     try:
-        return look()
+        return check()
     except FreshetError as error:
         return Check(name, "broken", str(error))
     except ImportError as error:
@@ -74,10 +74,10 @@ def looked(name: str, look: Look) -> Check:
 
 def python(version: tuple[int, int]) -> Check:
     """Whether this Python is new enough."""
-    found = ".".join(map(str, version))
+    version_text = ".".join(map(str, version))
     if version < OLDEST_PYTHON:
-        return broken("Python", found, f"install Python {'.'.join(map(str, OLDEST_PYTHON))} or newer")
-    return ok("Python", found)
+        return broken("Python", version_text, f"install Python {'.'.join(map(str, OLDEST_PYTHON))} or newer")
+    return ok("Python", version_text)
 
 
 def folder(path: Path) -> Check:
@@ -94,10 +94,10 @@ def folder(path: Path) -> Check:
 def disk(path: Path) -> Check:
     """Whether there is room for the log to grow."""
     free = shutil.disk_usage(path).free
-    found = f"{free / 1024**3:.1f} GiB free"
+    room = f"{free / 1024**3:.1f} GiB free"
     if free < NO_DISK:
-        return broken("disk", found, "make room: the log takes nothing more once the disk is full")
-    return note("disk", found, "make room soon") if free < LITTLE_DISK else ok("disk", found)
+        return broken("disk", room, "make room: the log takes nothing more once the disk is full")
+    return note("disk", room, "make room soon") if free < LITTLE_DISK else ok("disk", room)
 
 
 def holder(path: Path) -> str | None:
@@ -124,11 +124,11 @@ def running(pid: str | None) -> Check:
 def log(reader: LogReader) -> Check:
     """Whether the log can be read, and what is on it."""
     counts = {topic: sum(end - begin for begin, end in _bounds(reader, topic)) for topic in topics.FACTS}
-    found = ", ".join(f"{count:,} {topic}" for topic, count in counts.items())
+    contents = ", ".join(f"{count:,} {topic}" for topic, count in counts.items())
     log_id = reader.log_id(topics.EVENTS)
     if not any(counts.values()):
         return note("log", f"empty (log {log_id})", "`freshet import` something, or send events to `freshet up`")
-    return ok("log", f"{found} (log {log_id})")
+    return ok("log", f"{contents} (log {log_id})")
 
 
 def signals(topic: str, reader: LogReader, store: SignalStore, *, followed: bool) -> Check:
@@ -145,9 +145,9 @@ def signals(topic: str, reader: LogReader, store: SignalStore, *, followed: bool
             applied = begin if fence is None else max(begin, fence.offset + 1)
             lag = max(lag, end - applied)
     if strange or ahead:
-        what = "follow another log" if strange else "are ahead of the log, of which an older copy was put back"
+        fault = "follow another log" if strange else "are ahead of the log, of which an older copy was put back"
         return broken(
-            name, f"{len(strange or ahead)} partitions {what}", _follow(followed, "they are rebuilt from this log")
+            name, f"{len(strange or ahead)} partitions {fault}", _follow(followed, "they are rebuilt from this log")
         )
     if lag:
         return note(name, f"up to {lag:,} records behind in a partition", _follow(followed, "they catch up"))
@@ -170,11 +170,11 @@ def model(store: ModelStore, now: datetime) -> Check:
 
 def letters(reader: LogReader) -> Check:
     """Whether records wait that could not be decoded or applied."""
-    found = list(islice(dead_letters.letters(reader), MANY_LETTERS))
-    if not found:
+    waiting = list(islice(dead_letters.letters(reader), MANY_LETTERS))
+    if not waiting:
         return ok("dead letters", "none wait")
-    many = f"{len(found):,}{' or more' if len(found) == MANY_LETTERS else ''} wait"
-    return note("dead letters", f"{many}, the first: {found[0].letter.reason}", "`freshet deadletters list`")
+    count = f"{len(waiting):,}{' or more' if len(waiting) == MANY_LETTERS else ''} wait"
+    return note("dead letters", f"{count}, the first: {waiting[0].letter.reason}", "`freshet deadletters list`")
 
 
 def java(find: Callable[[], str] = programs.java) -> Check:
@@ -192,19 +192,19 @@ def java(find: Callable[[], str] = programs.java) -> Check:
 
 def of_dependencies(dependencies: Dependencies, *, followed: bool) -> Iterator[Check]:
     """The checks that are the same on every stack: log, signals, model, dead letters."""
-    yield looked("log", lambda: log(dependencies.reader))
+    yield run_check("log", lambda: log(dependencies.reader))
     for topic in topics.FACTS:
-        look = partial(_signals_of, topic, dependencies, followed=followed)
-        yield looked(f"signals of {topic}", look)
-    yield looked("model", lambda: model(dependencies.models, datetime.now(UTC)))
-    yield looked("dead letters", lambda: letters(dependencies.reader))
+        check = partial(_signals_of, topic, dependencies, followed=followed)
+        yield run_check(f"signals of {topic}", check)
+    yield run_check("model", lambda: model(dependencies.models, datetime.now(UTC)))
+    yield run_check("dead letters", lambda: letters(dependencies.reader))
 
 
 def of_folder(path: Path, log: Address) -> Iterator[Check]:
     """The checks of an embedded folder, its parts aside; the last one is broken where there is nothing to go on with."""
-    found = folder(path)
-    yield found
-    if found.state == "broken":
+    folder_check = folder(path)
+    yield folder_check
+    if folder_check.state == "broken":
         return
     yield disk(path)
     if log.scheme == SQLITE and not (Path(log.location) / sqlite_log.FILE).is_file():
@@ -225,5 +225,5 @@ def _bounds(reader: LogReader, topic: str) -> list[tuple[int, int]]:
     return [reader.bounds(topic, partition) for partition in range(reader.partitions(topic))]
 
 
-def _follow(followed: bool, then: str) -> str:
-    return f"wait a moment: {then}" if followed else f"start `freshet up` (or the nearline worker): {then}"
+def _follow(followed: bool, outcome: str) -> str:
+    return f"wait a moment: {outcome}" if followed else f"start `freshet up` (or the nearline worker): {outcome}"

@@ -32,24 +32,30 @@ _LOG_ID: Final = "evaluation"
 
 
 @contextmanager
-def gathered(importer: Importer, progress: Progress = quiet) -> Iterator[Gathered]:
+def read_interactions(importer: Importer, progress: Progress = quiet) -> Iterator[Gathered]:
     """A data set's interactions and facts, in a folder that is gone afterwards.
 
     Raises DatasetUnknown where a file is damaged, ConfigurationInvalid where it holds no events about items.
     """
-    with tempfile.TemporaryDirectory(prefix="freshet-evaluate-") as place:
-        folder, began = Path(place), time.time()
+    with tempfile.TemporaryDirectory(prefix="freshet-evaluate-") as temporary:
+        folder, began = Path(temporary), time.time()
         archive = ParquetArchive(folder / "archive")
         _import(importer, archive, folder, progress)
         files = archive.files(topics.EVENTS)
         weights = {**DEFAULT_WEIGHTS, **importer.weights}
-        table = run_duckdb(files, Parameters(now=began, weights=weights), _in_one(progress))
+        table = run_duckdb(files, Parameters(now=began, weights=weights), _as_one_step(progress))
         if not table.num_rows:
             raise ConfigurationInvalid(
                 f"{importer.dataset} holds no events about items, so there is nothing to compare on"
             )
         metadata = read_metadata(archive)
-        yield Gathered(importer.dataset, table, metadata, _until(files, folder, began, weights), _timed(table, began))
+        yield Gathered(
+            importer.dataset,
+            table,
+            metadata,
+            _interactions_until(files, folder, began, weights),
+            _has_times(table, began),
+        )
 
 
 def _import(importer: Importer, archive: Archive, folder: Path, progress: Progress) -> None:
@@ -63,12 +69,12 @@ def _import(importer: Importer, archive: Archive, folder: Path, progress: Progre
     writer.close()
 
 
-def _in_one(progress: Progress) -> Progress:
+def _as_one_step(progress: Progress) -> Progress:
     """Shows the steps of the interactions' SQL as one."""
-    return lambda what, done, total: progress(what.partition(":")[0], done, total)
+    return lambda step, done, total: progress(step.partition(":")[0], done, total)
 
 
-def _until(
+def _interactions_until(
     files: Sequence[str], folder: Path, now: float, weights: Mapping[str, Weight]
 ) -> Callable[[float], pa.Table]:
     def until(moment: float) -> pa.Table:
@@ -77,7 +83,7 @@ def _until(
     return until
 
 
-def _timed(table: pa.Table, began: float) -> bool:
+def _has_times(table: pa.Table, began: float) -> bool:
     """Whether events came with their times: without, each has that of the import."""
     return bool((table["first_at"].to_numpy() < began - 1).any())
 
@@ -93,15 +99,15 @@ class _ArchiveWriter:
     def append(self, topic: str, entries: Sequence[LogEntry]) -> Future[list[Appended]]:
         """Keep the entries, and write them once there are enough for a file."""
         begin, now = self._ends.get(topic, 0), int(self._clock() * 1_000)
-        records = [Record(topic, 0, begin + place, now, *entry) for place, entry in enumerate(entries)]
+        records = [Record(topic, 0, begin + index, now, *entry) for index, entry in enumerate(entries)]
         self._ends[topic] = begin + len(records)
         waiting = self._waiting.setdefault(topic, [])
         waiting += records
         if len(waiting) >= BATCH:
             self._flush(topic)
-        done: Future[list[Appended]] = Future()
-        done.set_result([OffsetToken(0, record.offset) for record in records])
-        return done
+        future: Future[list[Appended]] = Future()
+        future.set_result([OffsetToken(0, record.offset) for record in records])
+        return future
 
     def close(self) -> None:
         """Write what is left."""

@@ -19,7 +19,7 @@ def commit() -> str:
     git = shutil.which("git")
     if git is None:
         return "unknown"
-    done = subprocess.run(
+    completed = subprocess.run(
         [git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent
     )
-    return done.stdout.strip() or "unknown"
+    return completed.stdout.strip() or "unknown"

@@ -31,7 +31,7 @@ def find(reader: LogReader, recommendation_id: str, limit: int, report: Callable
     spans = _spans(reader)
     total, read_count = min(limit, sum(end - begin for begin, end in spans.values())), 0
     for records in _windows(reader, spans):
-        if match := _among(records, recommendation_id):
+        if match := _match_in(records, recommendation_id):
             return _completed(reader, match, spans[match.token.partition][0])
         read_count += len(records)
         report(min(read_count, total), total)
@@ -56,28 +56,28 @@ def _windows(reader: LogReader, spans: dict[int, tuple[int, int]]) -> Iterator[l
                 del remaining[partition]
 
 
-def _among(records: Sequence[Record], recommendation_id: str) -> DecisionMatch | None:
-    wanted = recommendation_id.encode()
+def _match_in(records: Sequence[Record], recommendation_id: str) -> DecisionMatch | None:
+    encoded_id = recommendation_id.encode()
     for record in reversed(records):
         # Decode only if the bytes contain the id: decoding takes longer than searching.
-        if wanted in (record.value or b"") and (match := _decision(record, recommendation_id)):
+        if encoded_id in (record.value or b"") and (match := _decision(record, recommendation_id)):
             return match
     return None
 
 
 def _completed(reader: LogReader, match: DecisionMatch, begin: int) -> DecisionMatch:
     """The record completed from that of the first answer with the same list, written just before it in its partition."""
-    first, (partition, end) = match.decision.same_as, match.token
-    if first is None:
+    first_id, (partition, end) = match.decision.same_as, match.token
+    if first_id is None:
         return match
     [repeat] = reader.read(topics.ANSWERS, partition, end, 1)
     for records in _windows(reader, {partition: (begin, end)}):
-        if whole := _among(records, first):
-            return match._replace(decision=match.decision.completed(whole.decision))
+        if first_match := _match_in(records, first_id):
+            return match._replace(decision=match.decision.completed(first_match.decision))
         if records[0].timestamp_ms < repeat.timestamp_ms - _LONGEST_CACHED_MS:
             break
     raise AnswerUnknown(
-        f"answer '{match.decision.recommendation_id}' gave the list of answer '{first}' again, and the log no longer "
+        f"answer '{match.decision.recommendation_id}' gave the list of answer '{first_id}' again, and the log no longer "
         "holds that one's record: it is older than the log keeps answers"
     )
 

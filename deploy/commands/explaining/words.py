@@ -27,34 +27,39 @@ _ROUTES: Final = {
 _UNITS: Final = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
 
 
-def why(reasons: Iterable[Reason], named: ItemNames) -> str:
+def why(reasons: Iterable[Reason], name_of: ItemNames) -> str:
     """The sentences of these reasons in their order, each with its share of the score."""
-    return ", ".join(f"{_reason(reason, named)} ({reason.share:.0%})" for reason in reasons)
+    return ", ".join(f"{_reason(reason, name_of)} ({reason.share:.0%})" for reason in reasons)
 
 
-def question(decision: Decision, named: ItemNames) -> str:
+def question(decision: Decision, name_of: ItemNames) -> str:
     """The question that an answer was for, in words."""
     request = decision.request
     form = _ROUTES.get(decision.route, decision.route)
-    return form.format(who=request.user_id or request.anonymous_id or "a visitor", item=named(request.item_id or ""))
+    return form.format(who=request.user_id or request.anonymous_id or "a visitor", item=name_of(request.item_id or ""))
 
 
 def asker(decision: Decision) -> str:
     """Who sent the request, with its context and options, in words."""
     request = decision.request
-    known = {"user": request.user_id, "guest": request.anonymous_id, "session": request.session_id, **request.context}
-    named = [f"{name} {value}" for name, value in known.items() if value]
+    identity = {
+        "user": request.user_id,
+        "guest": request.anonymous_id,
+        "session": request.session_id,
+        **request.context,
+    }
+    senders = [f"{name} {value}" for name, value in identity.items() if value]
     chosen: dict[str, object] = {
         "only": ", ".join(request.categories),
         "of": f"{len(request.include)} named items" if request.include else "",
         "filter": request.filter,
-        "pinned": ", ".join(f"{item_id} to {place}" for item_id, place in request.pins.items()),
+        "pinned": ", ".join(f"{item_id} to {position}" for item_id, position in request.pins.items()),
         "boosted": ", ".join(f"{boost.filter} by {boost.factor:g}" for boost in request.boosts),
         "seed": request.random_seed,
         "diversity": request.diversity,
     }
     return ", ".join(
-        [*(named or ["nobody in particular"]), *(f"{name} {value}" for name, value in chosen.items() if value)]
+        [*(senders or ["nobody in particular"]), *(f"{name} {value}" for name, value in chosen.items() if value)]
     )
 
 
@@ -77,9 +82,11 @@ def outcome(source: SourceOutcome) -> str:
     return "was not needed" if source.outcome == "skipped" else f"failed: {source.outcome}"
 
 
-def events(value: UserValue, now: float, named: ItemNames, count: int = 8) -> list[str]:
+def events(value: UserValue, now: float, name_of: ItemNames, count: int = 8) -> list[str]:
     """The newest events of a user up to ``now``, newest first, in words."""
-    return [f"{ago(now - entry.at)}: {_event(entry)} {named(entry.item)}" for entry in reversed(value.recent[-count:])]
+    return [
+        f"{ago(now - entry.at)}: {_event(entry)} {name_of(entry.item)}" for entry in reversed(value.recent[-count:])
+    ]
 
 
 def searches(value: UserValue, now: float, count: int = 3) -> list[str]:
@@ -112,9 +119,9 @@ def _cause(explanation: Explanation) -> str:
     return "Its inputs have the same versions: items that tie stood in another order, or the ranking code has changed since"
 
 
-def _reason(reason: Reason, named: ItemNames) -> str:
+def _reason(reason: Reason, name_of: ItemNames) -> str:
     sentence = sentence_of(reason.source)
-    return sentence.alone if reason.item_id is None else sentence.from_seed.format(item=named(reason.item_id))
+    return sentence.alone if reason.item_id is None else sentence.from_seed.format(item=name_of(reason.item_id))
 
 
 def _event(entry: Entry) -> str:

@@ -15,7 +15,7 @@ KNOWN: dict[str, Server] = {
 }
 
 
-def named(name: str) -> Server:
+def server_named(name: str) -> Server:
     """The server of this name; raises UnknownServer with the names there are."""
     if name not in KNOWN:
         raise UnknownServer(name, sorted(KNOWN))

@@ -17,7 +17,7 @@ from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
 from adapters.sqlite_models import SqliteListReader, SqliteModelStore
 from adapters.sqlite_signals import SqliteSignalReader
 from deploy.commands.cli import app
-from deploy.config import Settings
+from deploy.config import CommandSettings
 from deploy.embedded.app import nearline
 from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.training import train_in
@@ -79,7 +79,7 @@ class Shop(NamedTuple):
 
     def follow(self) -> None:
         """Fold the log until the signals have caught up."""
-        with nearline(Settings(data=self.folder)) as running:
+        with nearline(CommandSettings(data=self.folder)) as running:
             deadline = time.monotonic() + 60
             while running.missing():
                 assert time.monotonic() < deadline, running.missing()
@@ -146,7 +146,7 @@ def shopper(trained_shop) -> str:
 
 
 def fill(folder: Path, n_shoppers: int = 150, days: int = 20) -> None:
-    with open_dependencies(Settings(data=folder)) as parts:
+    with open_dependencies(CommandSettings(data=folder)) as parts:
         writer = parts.writer
         log_id = parts.reader.log_id(topics.EVENTS)
         taking = ImportDependencies(writer, time.time, time.sleep, policy((), ()), log_id)
@@ -155,6 +155,6 @@ def fill(folder: Path, n_shoppers: int = 150, days: int = 20) -> None:
 
 def train(folder: Path) -> None:
     """A version whose sources weigh what is configured: what is tested here is that they are used, not how much."""
-    with pytest.MonkeyPatch.context() as patch, open_dependencies(Settings(data=folder)) as parts:
+    with pytest.MonkeyPatch.context() as patch, open_dependencies(CommandSettings(data=folder)) as parts:
         patch.setenv("FRESHET_WEIGH_EVENTS", "0")
         train_in(parts, "single", force=True, progress=lambda *_: None)

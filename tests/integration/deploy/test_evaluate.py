@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from deploy.commands.cli import app
-from deploy.commands.evaluation.interactions import gathered
+from deploy.commands.evaluation.interactions import read_interactions
 from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import recognise
 from offline.data.dataset import from_arrow
@@ -71,7 +71,7 @@ def test_parameters_that_were_searched_are_compared_with(clicks, tmp_path):
 
 
 def test_what_was_known_at_a_moment_has_no_later_event_in_it(clicks):
-    with gathered(recognise(clicks, parse_map(COLUMNS))) as found:
+    with read_interactions(recognise(clicks, parse_map(COLUMNS))) as found:
         whole, then = from_arrow(found.table, {}), from_arrow(found.until(1_700_000_000 + 3_600 * 4), {})
     assert found.timed
     assert then.times.max() == 1_700_000_000 + 3_600 * 4
@@ -84,7 +84,7 @@ def test_what_was_known_at_a_moment_has_no_later_event_in_it(clicks):
 def test_a_data_set_without_times_is_noticed(tmp_path):
     path = tmp_path / "bare.csv"
     path.write_text("user,item\n" + "".join(f"p{user},t{item}\n" for user in range(6) for item in range(user % 2, 6)))
-    with gathered(recognise(path, parse_map("user=user,item=item"))) as found:
+    with read_interactions(recognise(path, parse_map("user=user,item=item"))) as found:
         assert not found.timed
     refused = CliRunner().invoke(
         app, ["evaluate", "compare", str(path), "--map", "user=user,item=item", "--protocol", "time"]

@@ -61,7 +61,7 @@ def test_a_known_users_answer_is_told_and_made_again(trained_shop, shopper, fres
 
 
 def test_items_order_and_scores_agree_to_a_millionth(trained_shop, shopper, made_again):
-    decision, found = made_again(trained_shop.answer(shopper, count=30, random_seed=7, diversity=0.4))
+    decision, found = made_again(trained_shop.answer(shopper, count=30, seed=7, diversity=0.4))
     assert found.moved == ()
     assert found.comparison.same
     assert [each.item_id for each in found.items] == [each.item_id for each in decision.items]

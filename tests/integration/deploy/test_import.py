@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from deploy.commands.cli import app
-from deploy.config import Settings
+from deploy.config import CommandSettings
 from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.training import noted_weights
 
@@ -41,5 +41,5 @@ def test_weights_stay_with_the_data(views, tmp_path):
     data = tmp_path / "data"
     assert run("auto", views, "--map", MAP, "--data", data, "--weights", "view=1,purchase=5").exit_code == 0
     assert run("auto", views, "--map", MAP, "--data", data).exit_code == 0
-    with open_dependencies(Settings(stack="embedded", data=data)) as parts:
+    with open_dependencies(CommandSettings(stack="embedded", data=data)) as parts:
         assert noted_weights(parts) == "view=1,purchase=5"

@@ -17,7 +17,7 @@ from adapters.file_lease import FileLease
 from adapters.parquet_archive import ParquetArchive
 from adapters.sqlite_jobs import SqliteRuns
 from adapters.sqlite_models import SqliteModelStore
-from deploy.config import Settings
+from deploy.config import CommandSettings
 from deploy.processes.schedule import scheduling
 from schemas.log import topics
 
@@ -94,7 +94,7 @@ def test_a_second_training_says_who_trains_and_since_when(tmp_path, happen, runs
 
 def test_the_schedule_makes_the_first_model_by_itself_and_says_why(tmp_path, happen, runs, models):
     happen()
-    with scheduling(Settings(data=tmp_path), 0.2):
+    with scheduling(CommandSettings(data=tmp_path), 0.2):
         [first] = until(lambda: [run for run in trained(runs) if run.outcome == "done"])
         until(lambda: succeeded_at("train") == pytest.approx(first.finished_at.timestamp()))
     assert first.message == models.active()
@@ -105,7 +105,7 @@ def test_the_schedule_makes_the_first_model_by_itself_and_says_why(tmp_path, hap
 def test_ending_the_schedule_ends_the_job_under_way_and_its_record_says_so(tmp_path, happen, runs, models):
     happen(people=400, each=40)
     begun = threading.Event()
-    with scheduling(Settings(data=tmp_path), 0.2):
+    with scheduling(CommandSettings(data=tmp_path), 0.2):
         until(lambda: [run for run in trained(runs) if run.outcome == "running" and run.step])
         begun.set()
     assert begun.is_set()
@@ -116,7 +116,7 @@ def test_ending_the_schedule_ends_the_job_under_way_and_its_record_says_so(tmp_p
 
 def test_a_job_that_cannot_even_begin_is_on_record_with_its_last_words(tmp_path, happen, runs):
     happen(partitions=4)  # the commands expect eight
-    with scheduling(Settings(data=tmp_path), 0.2):
+    with scheduling(CommandSettings(data=tmp_path), 0.2):
         until(lambda: [run for run in trained(runs) if run.outcome == "failed"])
     assert "was made with 4 partitions" in trained(runs)[0].message
     assert len(trained(runs)) == 1

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from deploy.commands import run
 from deploy.commands.cli import app
-from deploy.config import Settings
+from deploy.config import CommandSettings
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def folder_checked(monkeypatch):
     def checked(*arguments: str) -> Path:
         folders: list[Path] = []
 
-        def examined(settings: Settings):
+        def examined(settings: CommandSettings):
             folders.append(settings.data)
             return iter(())
 
@@ -42,7 +42,7 @@ def test_the_option_overrides_the_environment(folder_checked, monkeypatch):
 
 def test_without_either_a_command_uses_the_default_of_every_process(folder_checked, monkeypatch):
     monkeypatch.delenv("FRESHET_DATA", raising=False)
-    assert folder_checked() == Settings().data
+    assert folder_checked() == CommandSettings().data
 
 
 def test_the_demo_of_the_sample_store_is_in_the_folder_of_the_environment(monkeypatch):

@@ -4,7 +4,7 @@ import pytest
 
 from deploy.commands.checks import servers, setup
 from deploy.commands.common import require_data
-from deploy.config import Settings
+from deploy.config import CommandSettings
 from schemas.addresses import SQLITE, Address
 from schemas.errors import ConfigurationInvalid, LogUnavailable
 from schemas.log import topics
@@ -20,14 +20,14 @@ def test_a_check_whose_subject_does_not_answer_is_broken_with_that_sentence():
     def look():
         raise LogUnavailable("the log is away: start it")
 
-    assert setup.looked("log", look) == setup.Check("log", "broken", "the log is away: start it")
+    assert setup.run_check("log", look) == setup.Check("log", "broken", "the log is away: start it")
 
 
 def test_a_driver_that_is_not_installed_says_how_to_get_it():
     def look():
         raise ModuleNotFoundError("no", name="confluent_kafka")
 
-    check = setup.looked("Kafka", look)
+    check = setup.run_check("Kafka", look)
     assert (check.state, check.found) == ("broken", "confluent_kafka is not installed")
     assert "make dev" in check.advice
 
@@ -48,29 +48,29 @@ def test_java_is_new_enough_from_17_on(tmp_path, said, state):
 
 def test_topics_are_right_only_all_there_with_the_number_of_partitions():
     right = dict.fromkeys(topics.ALL, 8)
-    assert servers.topics_right(right, 8, "here").state == "ok"
-    assert "answers has 3 partitions" in servers.topics_right({**right, "answers": 3}, 8, "here").found
+    assert servers.check_topics(right, 8, "here").state == "ok"
+    assert "answers has 3 partitions" in servers.check_topics({**right, "answers": 3}, 8, "here").found
     del right["models"]
-    lacking = servers.topics_right(right, 8, "here")
+    lacking = servers.check_topics(right, 8, "here")
     assert (lacking.state, lacking.found) == ("broken", "here lacks the topics models")
     assert "cluster init" in lacking.advice
 
 
 @pytest.mark.parametrize(("policy", "state"), [("noeviction", "ok"), ("allkeys-lru", "broken"), (None, "note")])
 def test_redis_must_not_evict(policy, state):
-    assert servers.policy_right(policy, "here").state == state
+    assert servers.check_policy(policy, "here").state == state
 
 
 def test_tables_are_those_of_the_schema():
     right = {"versions", "model_values", "lists"}
-    assert servers.tables_right(right | {"other"}, "shop", "here").state == "ok"
-    assert "lists" in servers.tables_right(right - {"lists"}, "shop", "here").found
-    assert "the keyspace 'shop'" in servers.tables_right(set(), "shop", "here").found
+    assert servers.check_tables(right | {"other"}, "shop", "here").state == "ok"
+    assert "lists" in servers.check_tables(right - {"lists"}, "shop", "here").found
+    assert "the keyspace 'shop'" in servers.check_tables(set(), "shop", "here").found
 
 
 def test_servers_that_are_away_are_broken_and_no_password_is_shown():
-    away = Settings(kafka="127.0.0.1:1", redis="redis://me:secret@127.0.0.1:1/0", cassandra="127.0.0.1:1")
-    checks = [setup.looked("Redis", lambda: servers.redis(away)), servers.cassandra(away)]
+    away = CommandSettings(kafka="127.0.0.1:1", redis="redis://me:secret@127.0.0.1:1/0", cassandra="127.0.0.1:1")
+    checks = [setup.run_check("Redis", lambda: servers.redis(away)), servers.cassandra(away)]
     assert [check.state for check in checks] == ["broken", "broken"]
     assert "secret" not in str(checks)
 
@@ -117,6 +117,6 @@ def test_files_of_sqlite_are_looked_for_only_where_the_log_is_one_of_sqlite(tmp_
 
 
 def test_a_command_that_reads_requires_files_only_of_a_log_of_sqlite(tmp_path):
-    require_data(Settings(data=tmp_path, log="lines://anywhere"))
+    require_data(CommandSettings(data=tmp_path, log="lines://anywhere"))
     with pytest.raises(ConfigurationInvalid, match=f"no Freshet data in {tmp_path / 'elsewhere'}"):
-        require_data(Settings(data=tmp_path, log=f"sqlite://{tmp_path / 'elsewhere'}"))
+        require_data(CommandSettings(data=tmp_path, log=f"sqlite://{tmp_path / 'elsewhere'}"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.processes import Record, parse_stat, spawn
+from deploy.local.processes import ProcessRecord, parse_stat, spawn
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 STUBBORN = [
@@ -24,13 +24,13 @@ def sleeper(tmp_path: Path):
     record.kill()
 
 
-def test_a_spawned_process_is_alive_until_it_is_ended(sleeper: Record) -> None:
+def test_a_spawned_process_is_alive_until_it_is_ended(sleeper: ProcessRecord) -> None:
     assert sleeper.alive()
     assert sleeper.end(timeout=10)
     assert not sleeper.alive()
 
 
-def test_a_process_that_took_over_a_recorded_pid_is_never_ended(sleeper: Record) -> None:
+def test_a_process_that_took_over_a_recorded_pid_is_never_ended(sleeper: ProcessRecord) -> None:
     of_an_earlier_process = replace(sleeper, started="another boot:1")
     assert not of_an_earlier_process.alive()
     of_an_earlier_process.end(timeout=1)
@@ -52,26 +52,26 @@ def test_a_process_that_ended_but_was_not_reaped_counts_as_ended() -> None:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         seen = parse_stat(Path(f"/proc/{child.pid}/stat").read_text(), boot)
         assert seen.ended
-        assert not Record(child.pid, "not this one", 1).alive()
+        assert not ProcessRecord(child.pid, "not this one", 1).alive()
         assert child.wait() == 0
 
 
 def test_a_program_name_with_spaces_and_parentheses_does_not_shift_the_start_time() -> None:
     fields = " ".join(str(number) for number in range(4, 53))
-    assert parse_stat(f"7 (a b) c) S {fields}", "boot").mark == "boot:22"
+    assert parse_stat(f"7 (a b) c) S {fields}", "boot").start_mark == "boot:22"
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
-    record = Record(pid=12, started="boot:34", port=56)
+    record = ProcessRecord(pid=12, started="boot:34", port=56)
     record.write(tmp_path / "process.json")
-    assert Record.read(tmp_path / "process.json") == record
+    assert ProcessRecord.read(tmp_path / "process.json") == record
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"pid": 1}', "[]", "null"])
 def test_a_damaged_record_counts_as_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "process.json").write_text(text)
-    assert Record.read(tmp_path / "process.json") is None
+    assert ProcessRecord.read(tmp_path / "process.json") is None
 
 
 def test_a_missing_record_counts_as_none(tmp_path: Path) -> None:
-    assert Record.read(tmp_path / "process.json") is None
+    assert ProcessRecord.read(tmp_path / "process.json") is None

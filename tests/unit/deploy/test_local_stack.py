@@ -8,7 +8,7 @@ import pytest
 
 from deploy.local import errors, ports, programs, stack
 from deploy.local.config import StackConfig
-from deploy.local.processes import Record
+from deploy.local.processes import ProcessRecord
 from deploy.local.servers import KNOWN
 from deploy.local.servers.base import Port
 
@@ -99,7 +99,7 @@ def test_a_stack_in_a_with_block_ends_with_it_but_not_what_ran_before(config: St
 
 @pytest.mark.usefixtures("toy")
 def test_a_port_in_use_is_named_with_who_uses_it(config: StackConfig) -> None:
-    with socket.create_server((config.host, config.redis_port)), pytest.raises(errors.PortInUse) as raised:
+    with socket.create_server((config.host, config.redis_port)), pytest.raises(errors.ServerPortInUse) as raised:
         stack.start(config, ["redis"])
     assert f"port {config.redis_port} is used by" in str(raised.value)
     assert f"(pid {os.getpid()})" in str(raised.value)
@@ -138,7 +138,7 @@ def test_nothing_is_launched_when_one_server_lacks_its_program(
 def test_stop_never_ends_a_process_that_merely_has_a_recorded_pid(config: StackConfig) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
         config.home("redis").mkdir()
-        Record(stranger.pid, "another boot:1", 1).write(config.home("redis") / "process.json")
+        ProcessRecord(stranger.pid, "another boot:1", 1).write(config.home("redis") / "process.json")
         assert stack.stop(config) == []
         assert stranger.poll() is None
         stranger.communicate(b"\n")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.config import Settings as CommandSettings
+from deploy.config import CommandSettings
 from ingest.config import IngestSettings
 from nearline.config import NearlineConfig
 from offline.config import OfflineSettings

@@ -10,7 +10,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from deploy.commands import cli
-from deploy.config import Settings as CommandSettings
+from deploy.config import CommandSettings
 from deploy.wiring.variables import (
     declared_variables,
     unknown_variables,
