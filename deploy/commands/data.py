@@ -28,7 +28,7 @@ from ingest.import_pipeline.k_core import parse_filter
 from ingest.import_pipeline.published import downloaded
 from ingest.import_pipeline.run import ImportDependencies, Imported, ImportStep, ProgressFile, run_import
 from ingest.importers.mapped import parse_map
-from ingest.importers.recognise import recognise
+from ingest.importers.recognise import published, recognise
 from ingest.importers.simulated import import_sample
 from ingest.simulator import shop
 from ingest.validation.validate import policy
@@ -103,7 +103,7 @@ def _download(dataset: str, folder: Path) -> Path:
                 url, path, lambda received, total: show(f"fetching {path.name}", received, total or None)
             )
 
-        return downloaded(dataset, folder, fetch)
+        return downloaded(dataset, folder, fetch, published())
 
 
 def _importer(dataset: str, path: Path | None, mapping: str, rules: str = "") -> Importer | None:

@@ -131,6 +131,13 @@ class Importer(Protocol):
         """
 
 
+class Published(NamedTuple):
+    """The addresses of a data set's files, and of an MD5 sum if one is published. ``{category}`` stands for a category."""
+
+    urls: tuple[str, ...]
+    md5: str = ""
+
+
 class FileImporter:
     """The base of importers of a folder: no items, no users, no types of its own."""
 
@@ -141,6 +148,8 @@ class FileImporter:
     """The files that a folder must have to be recognised."""
     uses: tuple[str, ...] = ()
     """Further files that are read if they exist."""
+    published: Mapping[str, Published] = {}
+    """Its data sets that can be downloaded without an account or a consent, by name."""
     order = 100
     """The order in which importers are tried. Equal orders follow the names of the modules."""
     types: frozenset[str] = frozenset()

@@ -7,45 +7,27 @@ import re
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
+from ingest.import_pipeline.base import Published
 from schemas.errors import ConfigurationInvalid, DatasetUnknown
 
 Fetch = Callable[[str, Path], Path]
 """Fetches an address into a file; raises NotFetched."""
 
 _MD5: Final = re.compile(rb"\b[0-9a-f]{32}\b")
-_GROUPLENS: Final = "https://files.grouplens.org/datasets/movielens/"
-_UCSD: Final = "https://mcauleylab.ucsd.edu/public_datasets/data/"
+_CATEGORY: Final = "Category"
 
 
-class Published(NamedTuple):
-    """The files of a data set, and the address of an MD5 sum if one is published."""
+def downloaded(dataset: str, folder: Path, fetch: Fetch, known: Mapping[str, Published]) -> Path:
+    """Downloads and unpacks one of the known data sets; returns its folder. Files that exist are not fetched again.
 
-    urls: tuple[str, ...]
-    md5: str = ""
-
-
-_FIXED: Final = ("ml-100k", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m")
-SETS: Final = {name: Published((f"{_GROUPLENS}{name}.zip",), f"{_GROUPLENS}{name}.zip.md5") for name in _FIXED} | {
-    "ml-latest-small": Published((f"{_GROUPLENS}ml-latest-small.zip",)),
-    "ml-latest": Published((f"{_GROUPLENS}ml-latest.zip",)),
-    "goodbooks": Published(("https://github.com/zygmuntz/goodbooks-10k/releases/download/v1.0/goodbooks-10k.zip",)),
-    "steam-reviews": Published((f"{_UCSD}steam/steam_reviews.json.gz", f"{_UCSD}steam/steam_games.json.gz")),
-}
-"""Data sets that can be downloaded. RetailRocket, Deskdrop, Steam's plays (Kaggle), MIND and Diginetica need an account
-or a consent."""
-
-
-def downloaded(dataset: str, folder: Path, fetch: Fetch) -> Path:
-    """Downloads and unpacks a data set; returns its folder. Files that exist are not fetched again.
-
-    ``amazon:Category`` is one category of 2023. Raises NotFetched, ConfigurationInvalid for a data set that cannot be
+    A known name that ends in ``:Category`` stands for any category. Raises NotFetched, ConfigurationInvalid for a data set that cannot be
     downloaded, and DatasetUnknown if a file does not match its published sum or is damaged.
     """
-    published = _published(dataset)
+    published = _published(dataset, known)
     folder.mkdir(parents=True, exist_ok=True)
     for url in published.urls:
         path = folder / url.rpartition("/")[2]
@@ -58,18 +40,15 @@ def downloaded(dataset: str, folder: Path, fetch: Fetch) -> Path:
     return folder
 
 
-def _published(dataset: str) -> Published:
-    name, _, category = dataset.partition(":")
-    if name == "amazon" and category.replace("_", "").isalnum():
-        raw = f"{_UCSD}amazon_2023/raw/"
-        reviews, products = f"review_categories/{category}", f"meta_categories/meta_{category}"
-        return Published((f"{raw}{reviews}.jsonl.gz", f"{raw}{products}.jsonl.gz"))
-    if dataset not in SETS:
+def _published(dataset: str, known: Mapping[str, Published]) -> Published:
+    name, colon, category = dataset.partition(":")
+    published = known.get(f"{name}:{_CATEGORY}" if colon else name)
+    if published is None or (colon and not category.replace("_", "").isalnum()):
         raise ConfigurationInvalid(
-            f"'{dataset}' cannot be fetched by itself; there are {', '.join(SETS)} and amazon:Category. "
+            f"'{dataset}' cannot be fetched by itself; there are {', '.join(known)}. "
             "Fetch any other by hand and import its folder without --download"
         )
-    return SETS[dataset]
+    return published._replace(urls=tuple(url.replace("{category}", category) for url in published.urls))
 
 
 def _check(path: Path, sums: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.import_pipeline.base import FileImporter, FileRow, RowFaults, find_file
+from ingest.import_pipeline.base import FileImporter, FileRow, Published, RowFaults, find_file
 from ingest.import_pipeline.files import TableRow, objects, rows
 from ingest.import_pipeline.ordering import DatedEvent, events_by_time, events_in_order
 from schemas.weights import Weight, WeightStep
@@ -16,6 +16,7 @@ _BY_HOURS: Final[Mapping[str, Weight]] = {
     "dwell": (WeightStep(0.0, 0.5), WeightStep(_HOUR, 1.0), WeightStep(10 * _HOUR, 2.0), WeightStep(100 * _HOUR, 3.0))
 }
 """Weights by seconds played: 0.5 for minutes, 1 for an hour, and 1 more for each tenfold."""
+_UCSD: Final = "https://mcauleylab.ucsd.edu/public_datasets/data/"
 
 
 class Steam(FileImporter):
@@ -63,6 +64,9 @@ class SteamReviews(FileImporter):
     """``steam_reviews.json`` (a Python or JSON object on each line), and ``steam_games.json`` if it exists."""
 
     dataset = "steam-reviews"
+    published = {
+        "steam-reviews": Published((f"{_UCSD}steam/steam_reviews.json.gz", f"{_UCSD}steam/steam_games.json.gz"))
+    }
     needs = ("steam_reviews.json",)
     uses = ("steam_games.json",)
     weights = _BY_HOURS

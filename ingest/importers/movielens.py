@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ingest.import_pipeline.base import FileImporter, FileRow, RowFaults, UserRow
+from ingest.import_pipeline.base import FileImporter, FileRow, Published, RowFaults, UserRow
 from ingest.import_pipeline.files import TableRow, rows
 from ingest.import_pipeline.ordering import DatedEvent, events_by_time
 
@@ -30,11 +30,21 @@ _OCCUPATIONS: Final = (
 """Occupations of the 1M set, by number. Its ages are the youngest age of each group."""
 
 
+_GROUPLENS: Final = "https://files.grouplens.org/datasets/movielens/"
+
+
+def _zips(*names: str, md5: bool = True) -> dict[str, Published]:
+    return {
+        name: Published((f"{_GROUPLENS}{name}.zip",), f"{_GROUPLENS}{name}.zip.md5" if md5 else "") for name in names
+    }
+
+
 class MovieLens(FileImporter):
     """``movies.csv`` and ``ratings.csv``, and ``tags.csv`` and ``links.csv`` if they exist."""
 
     order = 0
     dataset = "movielens"
+    published = _zips("ml-20m", "ml-25m", "ml-32m") | _zips("ml-latest-small", "ml-latest", md5=False)
     aliases = ("ml-latest-small", "ml-latest", "ml-20m", "ml-25m", "ml-32m")
     needs = ("movies.csv", "ratings.csv")
     uses = ("tags.csv", "links.csv")
@@ -51,7 +61,7 @@ class MovieLens(FileImporter):
                 "tags": [tag for tag, _ in tags[movie].most_common(_TAGS)],
                 "attributes": links.get(movie, {}),
             }
-            yield FileRow(item | _published(title), row.source_line)
+            yield FileRow(item | _zips(title), row.source_line)
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Ratings at their real times."""
@@ -110,6 +120,7 @@ class MovieLens100k(_OldMovieLens):
     """``u.data``, ``u.item`` and ``u.user``: tabs and pipes."""
 
     dataset = "ml-100k"
+    published = _zips("ml-100k")
     aliases = ("movielens-100k", "movielens")
     needs = ("u.data", "u.item", "u.user")
     _delimiters = ("\t", "|")
@@ -136,6 +147,7 @@ class MovieLens1M(_OldMovieLens):
     """``ratings.dat``, ``movies.dat`` and ``users.dat``, with ``::`` between columns. The 10M set has no users."""
 
     dataset = "ml-1m"
+    published = _zips("ml-1m", "ml-10m")
     aliases = ("movielens-1m", "ml-10m", "movielens")
     needs = ("ratings.dat", "movies.dat")
     uses = ("users.dat",)
@@ -150,7 +162,7 @@ class MovieLens1M(_OldMovieLens):
                 "title": title,
                 "categories": list(filter(None, genres.split("|"))),
             }
-            yield FileRow(item | _published(title), row.source_line)
+            yield FileRow(item | _zips(title), row.source_line)
 
     def users(self, faults: RowFaults) -> Iterator[UserRow]:
         """Age, gender, occupation and ZIP code."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from ingest import importers
-from ingest.import_pipeline.base import FileImporter, Importer
+from ingest.import_pipeline.base import FileImporter, Importer, Published
 from ingest.importers.mapped import Mapped
 from schemas.errors import DatasetUnknown
 
@@ -25,6 +25,11 @@ def file_importers() -> Sequence[type[FileImporter]]:
     modules = [importlib.import_module(f"{importers.__name__}.{name}") for name in names]
     declared = [importer for module in modules for importer in getattr(module, "IMPORTERS", ())]
     return sorted(declared, key=lambda importer: importer.order)
+
+
+def published() -> Mapping[str, Published]:
+    """The data sets that can be downloaded, by name."""
+    return {name: where for importer in file_importers() for name, where in importer.published.items()}
 
 
 def recognise(path: Path, mapping: Mapping[str, str] | None = None, dataset: str = "auto") -> Importer:

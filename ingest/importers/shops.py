@@ -8,19 +8,29 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.import_pipeline.base import FileImporter, FileRow, RowFaults
+from ingest.import_pipeline.base import FileImporter, FileRow, Published, RowFaults
 from ingest.import_pipeline.files import CellInvalid, TableRow, header, objects, rows
 from ingest.import_pipeline.ordering import DatedEvent, events_by_time
 from schemas.errors import DatasetUnknown
 
 _TEXT: Final = 10_000
 """Most characters of a product's description."""
+_UCSD: Final = "https://mcauleylab.ucsd.edu/public_datasets/data/"
 
 
 class Amazon(FileImporter):
     """Reviews and products of 2014, 2018 or 2023 as JSON lines. The first line of a file shows its form."""
 
     dataset = "amazon"
+    published = {
+        "amazon:Category": Published(
+            (
+                f"{_UCSD}amazon_2023/raw/review_categories/{{category}}.jsonl.gz",
+                f"{_UCSD}amazon_2023/raw/meta_categories/meta_{{category}}.jsonl.gz",
+            )
+        )
+    }
+    """One category of the version of 2023."""
     order = 1_000  # it opens every JSON file to see what is in it
     aliases = ("amazon-reviews",)
     needs = ("*.json or *.jsonl with reviewerID, asin and overall, or user_id, parent_asin and rating",)

@@ -12,9 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from adapters.http_download import fetch
-from ingest.import_pipeline import published
-from ingest.import_pipeline.published import Published, downloaded
-from ingest.importers.recognise import recognise
+from ingest.import_pipeline.base import Published
+from ingest.import_pipeline.published import _published, downloaded
+from ingest.importers.recognise import published, recognise
 from schemas.errors import ConfigurationInvalid, DatasetUnknown, NotFetched
 
 
@@ -100,34 +100,34 @@ def movies(server, monkeypatch):
     server.files["ml-tiny.zip"] = packed.getvalue()
     server.files["ml-tiny.zip.md5"] = f"{hashlib.md5(packed.getvalue()).hexdigest()}  ml-tiny.zip\n".encode()
     where = Published((server.url + "ml-tiny.zip",), server.url + "ml-tiny.zip.md5")
-    monkeypatch.setitem(published.SETS, "ml-tiny", where)
+    server.known = {"ml-tiny": where}
     return server
 
 
 def test_a_data_set_is_fetched_once_checked_unpacked_and_recognised(movies, tmp_path):
     for _ in range(2):
-        assert recognise(downloaded("ml-tiny", tmp_path / "ml", fetch)).dataset == "movielens"
+        assert recognise(downloaded("ml-tiny", tmp_path / "ml", fetch, movies.known)).dataset == "movielens"
     assert [name for name, _ in movies.asked] == ["ml-tiny.zip", "ml-tiny.zip.md5"]
 
 
 def test_a_file_that_is_not_the_published_one_is_refused_and_fetched_anew(movies, tmp_path):
     good, movies.files["ml-tiny.zip"] = movies.files["ml-tiny.zip"], b"PK but not really"
     with pytest.raises(DatasetUnknown, match="not the file that was published"):
-        downloaded("ml-tiny", tmp_path, fetch)
+        downloaded("ml-tiny", tmp_path, fetch, movies.known)
     movies.files["ml-tiny.zip"] = good
-    assert (downloaded("ml-tiny", tmp_path, fetch) / "movies.csv").exists()
+    assert (downloaded("ml-tiny", tmp_path, fetch, movies.known) / "movies.csv").exists()
 
 
 def test_a_damaged_archive_without_a_sum_is_said_to_be_damaged(movies, tmp_path, monkeypatch):
     movies.files["ml-tiny.zip"] = b"PK but not really"
-    monkeypatch.setitem(published.SETS, "ml-tiny", Published((movies.url + "ml-tiny.zip",)))
+    movies.known = {"ml-tiny": Published((movies.url + "ml-tiny.zip",))}
     with pytest.raises(DatasetUnknown, match="damaged"):
-        downloaded("ml-tiny", tmp_path, fetch)
+        downloaded("ml-tiny", tmp_path, fetch, movies.known)
     assert not (tmp_path / "ml-tiny.zip").exists()
 
 
 def test_one_category_of_amazon_is_reviews_and_products():
-    assert [url.rpartition("/")[2] for url in published._published("amazon:Video_Games").urls] == [
+    assert [url.rpartition("/")[2] for url in _published("amazon:Video_Games", published()).urls] == [
         "Video_Games.jsonl.gz",
         "meta_Video_Games.jsonl.gz",
     ]
@@ -136,4 +136,4 @@ def test_one_category_of_amazon_is_reviews_and_products():
 @pytest.mark.parametrize("name", ["netflix", "amazon", "amazon:../x"])
 def test_a_set_that_cannot_be_fetched_names_those_that_can(tmp_path, name):
     with pytest.raises(ConfigurationInvalid, match="ml-25m"):
-        downloaded(name, tmp_path, fetch)
+        downloaded(name, tmp_path, fetch, published())
