@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +16,7 @@ class Goodbooks(FileImporter):
     """``books.csv``, ``ratings.csv`` with user_id, book_id and rating, or both."""
 
     dataset = "goodbooks"
-    published = {
+    published: Mapping[str, Published] = {
         "goodbooks": Published(("https://github.com/zygmuntz/goodbooks-10k/releases/download/v1.0/goodbooks-10k.zip",))
     }
     aliases = ("books", "goodbooks-10k")

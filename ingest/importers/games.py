@@ -64,7 +64,7 @@ class SteamReviews(FileImporter):
     """``steam_reviews.json`` (a Python or JSON object on each line), and ``steam_games.json`` if it exists."""
 
     dataset = "steam-reviews"
-    published = {
+    published: Mapping[str, Published] = {
         "steam-reviews": Published((f"{_UCSD}steam/steam_reviews.json.gz", f"{_UCSD}steam/steam_games.json.gz"))
     }
     needs = ("steam_reviews.json",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -44,7 +44,9 @@ class MovieLens(FileImporter):
 
     order = 0
     dataset = "movielens"
-    published = _zips("ml-20m", "ml-25m", "ml-32m") | _zips("ml-latest-small", "ml-latest", md5=False)
+    published: Mapping[str, Published] = _zips("ml-20m", "ml-25m", "ml-32m") | _zips(
+        "ml-latest-small", "ml-latest", md5=False
+    )
     aliases = ("ml-latest-small", "ml-latest", "ml-20m", "ml-25m", "ml-32m")
     needs = ("movies.csv", "ratings.csv")
     uses = ("tags.csv", "links.csv")
@@ -61,7 +63,7 @@ class MovieLens(FileImporter):
                 "tags": [tag for tag, _ in tags[movie].most_common(_TAGS)],
                 "attributes": links.get(movie, {}),
             }
-            yield FileRow(item | _zips(title), row.source_line)
+            yield FileRow(item | _published(title), row.source_line)
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Ratings at their real times."""
@@ -120,7 +122,7 @@ class MovieLens100k(_OldMovieLens):
     """``u.data``, ``u.item`` and ``u.user``: tabs and pipes."""
 
     dataset = "ml-100k"
-    published = _zips("ml-100k")
+    published: Mapping[str, Published] = _zips("ml-100k")
     aliases = ("movielens-100k", "movielens")
     needs = ("u.data", "u.item", "u.user")
     _delimiters = ("\t", "|")
@@ -147,7 +149,7 @@ class MovieLens1M(_OldMovieLens):
     """``ratings.dat``, ``movies.dat`` and ``users.dat``, with ``::`` between columns. The 10M set has no users."""
 
     dataset = "ml-1m"
-    published = _zips("ml-1m", "ml-10m")
+    published: Mapping[str, Published] = _zips("ml-1m", "ml-10m")
     aliases = ("movielens-1m", "ml-10m", "movielens")
     needs = ("ratings.dat", "movies.dat")
     uses = ("users.dat",)
@@ -162,7 +164,7 @@ class MovieLens1M(_OldMovieLens):
                 "title": title,
                 "categories": list(filter(None, genres.split("|"))),
             }
-            yield FileRow(item | _zips(title), row.source_line)
+            yield FileRow(item | _published(title), row.source_line)
 
     def users(self, faults: RowFaults) -> Iterator[UserRow]:
         """Age, gender, occupation and ZIP code."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -22,7 +22,7 @@ class Amazon(FileImporter):
     """Reviews and products of 2014, 2018 or 2023 as JSON lines. The first line of a file shows its form."""
 
     dataset = "amazon"
-    published = {
+    published: Mapping[str, Published] = {
         "amazon:Category": Published(
             (
                 f"{_UCSD}amazon_2023/raw/review_categories/{{category}}.jsonl.gz",
