@@ -1,4 +1,4 @@
-"""Settings of the command and of what it starts. The only reader of the environment here."""
+"""Settings of the ``freshet`` command and of the processes that it starts. Only this module reads the environment here."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class CommandSettings(SharedSettings, BaseSettings):
     """DEBUG, INFO, WARNING or ERROR."""
 
     def with_servers(self, addresses: Mapping[str, str]) -> Self:
-        """The same for the cluster at these addresses, by variable as a started stack names them: ``FRESHET_KAFKA``."""
+        """The same settings for a cluster at these addresses, by variable: ``FRESHET_KAFKA`` and so on."""
         servers = {name: addresses.get(f"FRESHET_{name.upper()}") for name in ("kafka", "redis", "cassandra")}
         given = {name: address for name, address in servers.items() if address is not None}
         return self.model_copy(update={"stack": "cluster", **given})
 
 
 def settings_of_tier(tier: type[T], settings: CommandSettings) -> T:
-    """A tier's settings on the stack, data folder and addresses of the command; raises ConfigurationInvalid."""
+    """A tier's settings with the stack, data folder and addresses of the command; raises ConfigurationInvalid."""
     shared = {name: getattr(settings, name) for name in SharedSettings.model_fields if name != "log_level"}
     return read_settings(tier).model_copy(update=shared)

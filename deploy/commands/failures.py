@@ -17,7 +17,7 @@ DISK_ADVICE: Final = {
 
 
 def as_sentence(error: ImportError | OSError) -> str | None:
-    """What happened and what to do, or None where the failure is none that a user can mend."""
+    """A sentence that says what happened and what to do; None if a user cannot mend the failure."""
     if isinstance(error, ImportError):
         return _driver(error)
     advice = DISK_ADVICE.get(error.errno or 0)

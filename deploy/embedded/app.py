@@ -35,18 +35,18 @@ from serving.main import create_app as create_serving_app
 
 
 class Nearline(NamedTuple):
-    """The log's writer and the loop that follows it."""
+    """The log's writer, and the loop that folds the log."""
 
     writer: LogWriter
     loop: EmbeddedLoop
 
     def missing(self) -> str | None:
-        """What the signals still wait for."""
+        """The reason why signals are not up to date; None if they are."""
         return None if self.loop.caught_up() else f"signals are {self.loop.lag():,} records behind the log"
 
 
 class _WakingWriter:
-    """A LogWriter that calls ``wake`` whenever the fate of some entries is known."""
+    """A LogWriter that calls ``wake`` whenever the results of entries are known."""
 
     def __init__(self, writer: LogWriter, wake: Callable[[], None]) -> None:
         self._writer, self._wake = writer, wake

@@ -1,4 +1,4 @@
-"""Where a local stack keeps its data and which ports its servers listen on."""
+"""The configuration of a local stack: its folder and the ports of its servers."""
 
 import os
 import socket
@@ -45,7 +45,8 @@ class StackConfig:
     prometheus_config: Path | None = None
     kafka_heap_mib: int = 512
     kafka_optimised: bool = False
-    """Whether Kafka's code is compiled as on a server that runs for long; for its first minute that takes more than it gives."""
+    """True if Java fully optimises Kafka's code, as for a server that runs for long. In the first minute this costs more
+    than it saves."""
     cassandra_heap_mib: int = 1024
     start_timeout: float = 120.0
     stop_timeout: float = 30.0

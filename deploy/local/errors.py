@@ -1,4 +1,4 @@
-"""Everything that can keep the local stack from running, each with what to do about it."""
+"""The failures of the local stack. Each message says what to do."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Whether a port is free and, where it is not, who has it."""
+"""Tells if a port is free, and names the process that uses it."""
 
 import socket
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whether a server answers, asked in its own protocol so that no driver is needed."""
+"""Tests if a server answers. A probe speaks the server's own protocol, so it needs no driver."""
 
 import http.client
 import socket

@@ -1,4 +1,4 @@
-"""Server processes that outlive their launcher, and are ended only when surely its own."""
+"""Server processes that outlive their launcher. It ends a process only if it certainly started that process."""
 
 import json
 import os
@@ -35,7 +35,7 @@ class ProcessRecord:
         draft.replace(path)
 
     def alive(self) -> bool:
-        """Whether this very process still runs."""
+        """True if this process still runs."""
         state = _state_of(self.pid)
         if state is None or state.start_mark != self.started:
             return False
@@ -100,7 +100,7 @@ def spawn(command: Sequence[str], log: Path, port: int) -> ProcessRecord:
 
 @dataclass(frozen=True)
 class ProcessState:
-    """What /proc says of a process: what tells it from others with its pid, and if it ended."""
+    """The state of a process in /proc: a mark that distinguishes it from others with its pid, and if it has ended."""
 
     start_mark: str
     ended: bool

@@ -1,4 +1,4 @@
-"""The programs that the servers need, found or named with what to install."""
+"""Finds the programs that the servers need, or says which package to install."""
 
 import os
 import re

@@ -1,7 +1,7 @@
 """Starts, stops and breaks the real servers on this machine.
 
-Every function acts only on what a start in the same folder brought up: a process is ended only when
-its pid and its start time are the recorded ones.
+Every function acts only on servers that were started in the same folder. It ends a process only if the
+process has the recorded pid and start time.
 """
 
 import shutil

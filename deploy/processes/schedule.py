@@ -1,4 +1,4 @@
-"""Runs jobs when they are due, each as a process of its own and of low priority, one after the other."""
+"""Runs jobs when they are due, one after the other. Each job is a process of its own with low priority."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from schemas.settings import read_settings
 
 LOOK_SECONDS: Final = 10.0
 NICE: Final = 10
-"""How far a job steps back behind serving; see nice(1)."""
+"""The niceness of a job's process, so that serving has priority; see nice(1)."""
 _STOP_SECONDS: Final = 20.0
 _LOG_BYTES: Final = 4_000_000
 _ENDS: Final = ("done", "skipped", "refused", "failed", "stopped", "lost")
@@ -44,13 +44,13 @@ COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "drift": ("jobs", "drift"),
     "statistics": ("statistics",),
 }
-"""What each job is, as arguments of ``freshet``."""
+"""The arguments of ``freshet`` that run each job."""
 
 _log = structlog.get_logger(__name__)
 
 
 class JobProcess:
-    """One process at a time; what it says goes to ``<folder>/logs/<job>.log``."""
+    """Runs one process at a time. Its output goes to ``<folder>/logs/<job>.log``."""
 
     def __init__(self, folder: Path, stack: str) -> None:
         self._folder, self._stack = folder, stack
@@ -58,7 +58,7 @@ class JobProcess:
         self._stopping = threading.Event()
 
     def run(self, job: Due) -> int:
-        """Run a job to its end; its exit code, or minus the signal that ended it."""
+        """Runs a job to its end; returns its exit code, or minus the signal that ended it."""
         output = self.log_of(job.job)
         output.parent.mkdir(parents=True, exist_ok=True)
         if output.exists() and output.stat().st_size > _LOG_BYTES:
@@ -71,12 +71,12 @@ class JobProcess:
             return self._process.wait()
 
     def stop(self) -> None:
-        """End the process that runs, if one does, and let no other one live."""
+        """Ends the running process, and every process that starts later."""
         self._stopping.set()
         self._end()
 
     def log_of(self, job: str) -> Path:
-        """Where a job's output goes."""
+        """The file of a job's output."""
         return self._folder / "logs" / f"{job}.log"
 
     def _end(self) -> None:
@@ -95,7 +95,7 @@ class JobProcess:
 
 
 class Schedule:
-    """Looks what is due and runs it; ``run`` is called with a job and gives its exit code."""
+    """Finds the jobs that are due, and runs them; ``run`` runs a job and returns its exit code."""
 
     def __init__(
         self,
@@ -114,11 +114,11 @@ class Schedule:
         self._measure(self._runs(), first=True)
 
     def stop(self) -> None:
-        """Begin nothing more."""
+        """Starts no further jobs."""
         self._stopped.set()
 
     def look(self) -> None:
-        """Look once, and run what is due; a store that does not answer is looked at again next time."""
+        """Looks once, and runs the jobs that are due. A store that does not answer is read again at the next look."""
         try:
             now = self._look_at_state()
             metrics.SCHEDULE_LOOKED_AT.set(now.now)
@@ -148,7 +148,7 @@ class Schedule:
         return replace(now, drift=report.reasons if report is not None and fresh else ())
 
     def _runs(self) -> list[Run]:
-        """All runs on record; those that are newly found to be lost are written down as such."""
+        """All recorded runs. A run that is newly found to be lost is recorded as lost."""
         runs = seen(self._jobs)
         for run in runs:
             if run.outcome == "lost" and run.run_id not in self._measured:
@@ -156,7 +156,7 @@ class Schedule:
         return runs
 
     def _note_silent_failure(self, job: Due, began: float, code: int) -> None:
-        """A process that failed before it could write a record gets one, or it would be begun again at once."""
+        """Writes a record for a process that failed before it wrote one. Otherwise the job would start again at once."""
         started_at = datetime.fromtimestamp(began, UTC)
         if any(run.job == job.job and run.started_at >= started_at for run in self._jobs.runs.runs()):
             return
@@ -194,11 +194,11 @@ class Schedule:
 
 @contextmanager
 def scheduling(settings: CommandSettings, seconds: float = LOOK_SECONDS) -> Iterator[Schedule]:
-    """Look every so many seconds from a thread, until the block ends; a job under way is ended then.
+    """Looks every ``seconds`` from a thread, until the block ends. A running job is ended then.
 
     Raises ConfigurationInvalid, JobStoreUnavailable.
     """
-    # It warns whenever a look takes longer than the pause, which a look with a training always does.
+    # The scheduler warns if a look takes longer than the pause. A look that runs a training always does.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     policy = SchedulePolicy.of(read_settings(OfflineSettings))
     with open_dependencies(settings) as dependencies:

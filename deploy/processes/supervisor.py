@@ -1,4 +1,4 @@
-"""Runs the cluster's processes on one machine: starts them, starts again what died, ends what it started."""
+"""Runs the cluster's processes on one machine: starts them, restarts those that die, and ends them."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Supervisor:
         return self._running[name].pid
 
     def log_of(self, name: str) -> Path:
-        """Where a service's output goes."""
+        """The file of a service's output."""
         return self._folder / f"{name}.log"
 
     def _launch(self, name: str) -> None:

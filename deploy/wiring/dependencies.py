@@ -1,4 +1,4 @@
-"""The log, the stores and the archive that a process's settings name, opened when first asked for and closed together."""
+"""The log, the stores and the archive that a process's settings name. Each opens at first use; all close together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ C = TypeVar("C", bound=_Closeable)
 
 
 class Dependencies:
-    """What a tier or a command works on; each property opens its adapter once.
+    """The log, stores and archive of a tier or command. Each property opens its adapter once.
 
     Opening raises ConfigurationInvalid, ServerMissing and the unavailability error of the port.
     """

@@ -1,4 +1,4 @@
-"""The stores of the online layer: for its process, for ``freshet up``, and for a command that answers by itself."""
+"""The stores of the online layer, for its process, for ``freshet up``, and for commands that recommend by themselves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from serving.ranking.config import RankingConfig
 from serving.service.service import ServingService, Stores
 
 _PATIENCE: Final = 5.0
-"""Seconds that one read of a store may take: a command connects first, and nobody's page waits for it."""
+"""Seconds that one read of a store may take in a command. A command connects first, and no page waits for it."""
 _STORE: Final = "store"
 """Names the model store in ``FRESHET_LISTS_FROM``."""
 
@@ -51,7 +51,7 @@ def serving_settings(settings: CommandSettings) -> ServingSettings:
 
 
 def ranking_config(settings: ServingSettings) -> RankingConfig:
-    """How answers are ranked; raises ConfigurationInvalid."""
+    """The configuration of ranking; raises ConfigurationInvalid."""
     try:
         return settings.ranking_config()
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Runs offline's jobs on the parts of a stack."""
+"""Runs offline's jobs on the dependencies of a stack."""
 
 from __future__ import annotations
 
@@ -119,12 +119,12 @@ def train_in(
 
 
 def note_weights(dependencies: Dependencies, weights: str) -> None:
-    """Keep what types of events count beside the data, for every training to come."""
+    """Stores the weights of event types beside the data, for later trainings."""
     dependencies.documents.write(_WEIGHTS, weights.encode())
 
 
 def noted_weights(dependencies: Dependencies) -> str:
-    """What was noted with an import; nothing where nothing was."""
+    """The weights that an import stored; empty if there are none."""
     return (dependencies.documents.read(_WEIGHTS) or b"").decode()
 
 
@@ -142,7 +142,7 @@ def receive_in(
 
 
 def tell(dependencies: Dependencies, notice: Notice) -> None:
-    """Send a notice to the webhooks; those that do not take it are counted and logged."""
+    """Sends a notice to the webhooks. Failed deliveries are counted and logged."""
     jobs_of(dependencies).tell(notice)
 
 

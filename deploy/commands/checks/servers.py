@@ -1,4 +1,4 @@
-"""Checks of the servers of a cluster: whether they answer, and are set up as Freshet needs them."""
+"""Checks that the servers of a cluster answer, and that they are set up as Freshet needs them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _INIT: Final = "`freshet cluster init` makes what is missing"
 
 
 def of_cluster(settings: CommandSettings) -> Iterator[Check]:
-    """Kafka, Redis, Cassandra and Java, in this order."""
+    """The checks of Kafka, Redis, Cassandra and Java, in this order."""
     yield run_check("Kafka", lambda: kafka(settings))
     yield run_check("Redis", lambda: redis(settings))
     yield run_check("Cassandra", lambda: cassandra(settings))
@@ -27,7 +27,7 @@ def of_cluster(settings: CommandSettings) -> Iterator[Check]:
 
 
 def kafka(settings: CommandSettings) -> Check:
-    """Whether Kafka answers and has every topic with the right number of partitions."""
+    """Checks that Kafka answers and has every topic with the right number of partitions."""
     from adapters.kafka_log import topic_partitions
 
     partitions_by_topic = topic_partitions(settings.kafka, site.topic_prefix(settings.prefix))
@@ -35,7 +35,7 @@ def kafka(settings: CommandSettings) -> Check:
 
 
 def check_topics(partitions_by_topic: dict[str, int], partitions: int, address: str) -> Check:
-    """Whether these topics with their numbers of partitions are what is needed."""
+    """Checks that these topics are all topics, and have the right number of partitions."""
     missing_topics = [topic for topic in topics.ALL if topic not in partitions_by_topic]
     if missing_topics:
         return broken("Kafka", f"{address} lacks the topics {', '.join(missing_topics)}", _INIT)
@@ -49,17 +49,17 @@ def check_topics(partitions_by_topic: dict[str, int], partitions: int, address: 
 
 
 def redis(settings: CommandSettings) -> Check:
-    """Whether Redis answers and never evicts: a value must not vanish beside a live fence."""
+    """Checks that Redis answers and never evicts: an evicted value beside a live fence would be lost unnoticed."""
     from adapters.redis_signals import RedisSignalStore
 
-    # The address without what may be a password.
+    # The address without its user and password.
     address = urlsplit(settings.redis).netloc.rpartition("@")[2]
     with closing(RedisSignalStore(settings.redis, site.key_prefix(settings.prefix))) as store:
         return check_policy(store.eviction_policy(), address)
 
 
 def check_policy(policy: str | None, address: str) -> Check:
-    """Whether this ``maxmemory-policy`` keeps every value; None where Redis does not tell."""
+    """Checks that this ``maxmemory-policy`` keeps every value. It is None if Redis does not show it."""
     if policy is None:
         return note(
             "Redis", f"{address} answers but does not tell its maxmemory-policy", "see to it that it is noeviction"
@@ -71,7 +71,7 @@ def check_policy(policy: str | None, address: str) -> Check:
 
 
 def cassandra(settings: CommandSettings) -> Check:
-    """Whether Cassandra answers and has the keyspace with its tables."""
+    """Checks that Cassandra answers and has the keyspace with its tables."""
     from adapters.cassandra_ring import Ring
 
     keyspace = site.keyspace(settings.prefix)
@@ -79,14 +79,14 @@ def cassandra(settings: CommandSettings) -> Check:
         with closing(Ring(settings.cassandra, "system")) as ring:
             rows = ring.run("SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", keyspace)
     except ModelStoreUnavailable:
-        # The driver's own words name every host and socket, and not what to do.
+        # The driver's message names every host and socket, but does not say what to do.
         advice = "start it (`make stack`), or set FRESHET_CASSANDRA to where it runs"
         return broken("Cassandra", f"does not answer at {settings.cassandra}", advice)
     return check_tables({name for (name,) in rows}, keyspace, settings.cassandra)
 
 
 def check_tables(tables: set[str], keyspace: str, address: str) -> Check:
-    """Whether these tables are all that is needed."""
+    """Checks that these tables are complete."""
     needed = findall(
         r"CREATE TABLE IF NOT EXISTS (\w+)", resources.files("schemas").joinpath("cql/models.cql").read_text()
     )

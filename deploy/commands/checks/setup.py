@@ -1,4 +1,4 @@
-"""Checks of what a setup needs: each a small function that looks at one thing and says what to do about it."""
+"""Checks of this machine, the data folder, the log and the stores. Each is a small function that says what to do."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from serving.state import model_bundle
 
 OLDEST_PYTHON: Final = (3, 11)
 OLDEST_JAVA: Final = 17
-"""What Spark 4 runs on."""
+"""The oldest Java on which Spark 4 runs."""
 LITTLE_DISK: Final = 1024**3
 NO_DISK: Final = 64 * 1024**2
 MANY_LETTERS: Final = 1_000
-"""Dead letters counted at most."""
+"""Most dead letters that are counted."""
 
 State = Literal["ok", "note", "broken"]
 
 
 class Check(NamedTuple):
-    """What one check found. A ``note`` works, and yet there is something to do; ``advice`` says what."""
+    """The result of one check. With a ``note`` the thing works, but there is something to do; ``advice`` says what."""
 
     name: str
     state: State
@@ -48,22 +48,22 @@ RunCheck = Callable[[], Check]
 
 
 def ok(name: str, found: str) -> Check:
-    """Nothing to do."""
+    """The result of a check that needs no action."""
     return Check(name, "ok", found)
 
 
 def note(name: str, found: str, advice: str) -> Check:
-    """It works, and yet there is something to do."""
+    """The result of a check that passed, but has advice."""
     return Check(name, "note", found, advice)
 
 
 def broken(name: str, found: str, advice: str) -> Check:
-    """It does not work."""
+    """The result of a check that failed."""
     return Check(name, "broken", found, advice)
 
 
 def run_check(name: str, check: RunCheck) -> Check:
-    """The check, or, where what it looks at does not answer, that."""
+    """The result of a check. If it raises, the result is broken and names the failure."""
     try:
         return check()
     except FreshetError as error:
@@ -73,7 +73,7 @@ def run_check(name: str, check: RunCheck) -> Check:
 
 
 def python(version: tuple[int, int]) -> Check:
-    """Whether this Python is new enough."""
+    """Checks that this Python is new enough."""
     version_text = ".".join(map(str, version))
     if version < OLDEST_PYTHON:
         return broken("Python", version_text, f"install Python {'.'.join(map(str, OLDEST_PYTHON))} or newer")
@@ -81,7 +81,7 @@ def python(version: tuple[int, int]) -> Check:
 
 
 def folder(path: Path) -> Check:
-    """Whether the data folder is there and may be written to."""
+    """Checks that the data folder exists and can be written."""
     if not path.is_dir():
         return broken(
             "data folder", f"{path} does not exist", "name it with --data, or make it: `freshet demo`, `freshet import`"
@@ -92,7 +92,7 @@ def folder(path: Path) -> Check:
 
 
 def disk(path: Path) -> Check:
-    """Whether there is room for the log to grow."""
+    """Checks that the disk has room for the log to grow."""
     free = shutil.disk_usage(path).free
     room = f"{free / 1024**3:.1f} GiB free"
     if free < NO_DISK:
@@ -101,11 +101,11 @@ def disk(path: Path) -> Check:
 
 
 def holder(path: Path) -> str | None:
-    """The pid of the process that follows the folder's log, None where there is none."""
+    """The pid of the process that follows the folder's log; None if there is none."""
     try:
         with (path / folder_lock.FILE).open() as handle:
             try:
-                # Shared and let go at once, so that looking keeps nobody from starting.
+                # The lock is shared and released at once, so that this check does not stop a process from starting.
                 fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 return handle.read().strip() or "unknown"
@@ -115,14 +115,14 @@ def holder(path: Path) -> str | None:
 
 
 def running(pid: str | None) -> Check:
-    """Who follows the log."""
+    """Checks that a process follows the log."""
     if pid is None:
         return note("running", "nothing runs on this folder", "`freshet up` takes events and answers over HTTP")
     return ok("running", f"a process with pid {pid} follows the log")
 
 
 def log(reader: LogReader) -> Check:
-    """Whether the log can be read, and what is on it."""
+    """Checks that the log can be read, and counts its records."""
     counts = {topic: sum(end - begin for begin, end in _bounds(reader, topic)) for topic in topics.FACTS}
     contents = ", ".join(f"{count:,} {topic}" for topic, count in counts.items())
     log_id = reader.log_id(topics.EVENTS)
@@ -132,7 +132,7 @@ def log(reader: LogReader) -> Check:
 
 
 def signals(topic: str, reader: LogReader, store: SignalStore, *, followed: bool) -> Check:
-    """How far a topic's signals are behind, and whether they follow this very log; ``followed``: by a process."""
+    """Checks the lag of a topic's signals, and that they follow this log; ``followed`` is True if a process follows it."""
     name = f"signals of {topic}"
     log_id, lag = reader.log_id(topic), 0
     strange, ahead = set[int](), set[int]()
@@ -155,7 +155,7 @@ def signals(topic: str, reader: LogReader, store: SignalStore, *, followed: bool
 
 
 def model(store: ModelStore, now: datetime) -> Check:
-    """Whether a version is active and can be loaded as serving does."""
+    """Checks that a version is active, and that serving can load it."""
     version = store.active()
     if version is None:
         return note("model", "none is active, lists are popular items only", "`freshet train` makes one")
@@ -169,7 +169,7 @@ def model(store: ModelStore, now: datetime) -> Check:
 
 
 def letters(reader: LogReader) -> Check:
-    """Whether records wait that could not be decoded or applied."""
+    """Checks that no dead letters wait."""
     waiting = list(islice(dead_letters.letters(reader), MANY_LETTERS))
     if not waiting:
         return ok("dead letters", "none wait")
@@ -178,7 +178,7 @@ def letters(reader: LogReader) -> Check:
 
 
 def java(find: Callable[[], str] = programs.java) -> Check:
-    """Whether Spark finds the Java that it needs; models can be trained without."""
+    """Checks that Spark finds the Java that it needs. Models can also be trained without Spark."""
     advice = f"for training on Spark install Java {OLDEST_JAVA} or newer; `--engine single` does without"
     try:
         answer = subprocess.run([find(), "-version"], capture_output=True, text=True, check=False)
@@ -191,7 +191,7 @@ def java(find: Callable[[], str] = programs.java) -> Check:
 
 
 def of_dependencies(dependencies: Dependencies, *, followed: bool) -> Iterator[Check]:
-    """The checks that are the same on every stack: log, signals, model, dead letters."""
+    """The checks of every stack: log, signals, model, dead letters."""
     yield run_check("log", lambda: log(dependencies.reader))
     for topic in topics.FACTS:
         check = partial(_signals_of, topic, dependencies, followed=followed)
@@ -201,7 +201,7 @@ def of_dependencies(dependencies: Dependencies, *, followed: bool) -> Iterator[C
 
 
 def of_folder(path: Path, log: Address) -> Iterator[Check]:
-    """The checks of an embedded folder, its parts aside; the last one is broken where there is nothing to go on with."""
+    """The checks of an embedded folder itself. They stop at a broken one, because later checks would fail too."""
     folder_check = folder(path)
     yield folder_check
     if folder_check.state == "broken":

@@ -1,5 +1,5 @@
 """The subcommands of ``freshet evaluate``: compare and tune algorithms, replay a recorded stream.
 
 ``interactions`` turns a data set into interactions without a log.
-What may enter: commands that measure on recorded data and change nothing. They import ``offline``, ``replay`` and ``ingest``.
+A command may enter if it measures on recorded data and changes nothing. It imports ``offline``, ``replay`` and ``ingest``.
 """

@@ -1,4 +1,4 @@
-"""A data set as interactions without a log: the importers' rows through the same archive and the same SQL as training."""
+"""Turns a data set into interactions without a log. Its rows pass the same archive and the same SQL as in training."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _LOG_ID: Final = "evaluation"
 
 @contextmanager
 def read_interactions(importer: Importer, progress: Progress = quiet) -> Iterator[Gathered]:
-    """A data set's interactions and facts, in a folder that is gone afterwards.
+    """A data set's interactions and metadata. Its temporary folder is removed at the end of the block.
 
-    Raises DatasetUnknown where a file is damaged, ConfigurationInvalid where it holds no events about items.
+    Raises DatasetUnknown if a file is damaged, and ConfigurationInvalid if it has no events about items.
     """
     with tempfile.TemporaryDirectory(prefix="freshet-evaluate-") as temporary:
         folder, began = Path(temporary), time.time()
@@ -70,7 +70,7 @@ def _import(importer: Importer, archive: Archive, folder: Path, progress: Progre
 
 
 def _as_one_step(progress: Progress) -> Progress:
-    """Shows the steps of the interactions' SQL as one."""
+    """Reports all SQL steps of the interactions as one step."""
     return lambda step, done, total: progress(step.partition(":")[0], done, total)
 
 
@@ -84,7 +84,7 @@ def _interactions_until(
 
 
 def _has_times(table: pa.Table, began: float) -> bool:
-    """Whether events came with their times: without, each has that of the import."""
+    """True if the events have times of their own. Without them, all events have the time of the import."""
     return bool((table["first_at"].to_numpy() < began - 1).any())
 
 
@@ -97,7 +97,7 @@ class _ArchiveWriter:
         self._ends: dict[str, int] = {}
 
     def append(self, topic: str, entries: Sequence[LogEntry]) -> Future[list[Appended]]:
-        """Keep the entries, and write them once there are enough for a file."""
+        """Keeps the entries, and writes them when there are enough for a file."""
         begin, now = self._ends.get(topic, 0), int(self._clock() * 1_000)
         records = [Record(topic, 0, begin + index, now, *entry) for index, entry in enumerate(entries)]
         self._ends[topic] = begin + len(records)
@@ -110,7 +110,7 @@ class _ArchiveWriter:
         return future
 
     def close(self) -> None:
-        """Write what is left."""
+        """Writes the entries that remain."""
         for topic in list(self._waiting):
             self._flush(topic)
 

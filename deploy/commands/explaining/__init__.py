@@ -1,5 +1,5 @@
-"""What ``freshet recommend`` and ``freshet explain`` need besides the tiers.
+"""Helpers of ``freshet recommend`` and ``freshet explain``.
 
 ``decision_lookup`` finds a recorded answer on the log; ``words`` turns a decision record into sentences.
-What may enter: pure functions over decision records. It imports ``schemas``, ``signals`` and ``replay``.
+A function may enter if it reads decision records. It imports ``schemas``, ``signals``, ``replay`` and serving's reasons.
 """

@@ -1,4 +1,4 @@
-"""Finding the record of a past answer on the ``answers`` topic."""
+"""Finds the record of a past answer on the ``answers`` topic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the launcher needs to know of a server."""
+"""The interface between the launcher and a server."""
 
 from dataclasses import dataclass
 from string import Template
