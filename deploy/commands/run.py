@@ -36,7 +36,7 @@ _ITEMS_LOOKED_AT: Final = 100
 """Records of a partition that are searched for an item to name in the announcement."""
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
-Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65_535)]
+PortOption = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65_535)]
 Dataset = Annotated[Path | None, typer.Argument(help="A data set's folder; the sample game shop without it.")]
 
 
@@ -50,7 +50,7 @@ def register(app: typer.Typer) -> None:
 def up(
     data: Data = DEFAULT_FOLDER,
     host: Host = "127.0.0.1",
-    port: Port = 8000,
+    port: PortOption = 8000,
     stack: StackName = None,
     page: Annotated[bool, typer.Option("--page", help="Also serve the demo page at `/`.")] = False,
     scheduled: Annotated[
@@ -72,7 +72,7 @@ def up(
         serve(running, listener, serving)
 
 
-def demo(dataset: Dataset = None, port: Port = 8000) -> None:
+def demo(dataset: Dataset = None, port: PortOption = 8000) -> None:
     """The sample store (or a data set) with a trained model and a page to try, in the foreground."""
     settings = settings_for(_folder(dataset), "embedded")
     address = f"http://127.0.0.1:{port}"
@@ -88,7 +88,7 @@ def demo(dataset: Dataset = None, port: Port = 8000) -> None:
 
 def cluster_demo(
     dataset: Dataset = None,
-    port: Port = 8000,
+    port: PortOption = 8000,
     engine: Annotated[EngineName, typer.Option(help="What trains the first model.")] = "spark",
 ) -> None:
     """The demo on real Kafka, Redis, Spark and Cassandra: every tier a process of its own, in the foreground."""

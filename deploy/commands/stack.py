@@ -12,7 +12,7 @@ from deploy.local import stack
 from deploy.local.config import StackConfig, default_folder
 from deploy.wiring.dependencies import prepare
 
-Folder = Annotated[Path | None, typer.Option(help="Where the servers keep their data.", show_default=".stack")]
+ServerFolder = Annotated[Path | None, typer.Option(help="Where the servers keep their data.", show_default=".stack")]
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(cluster, name="cluster")
 
 
-def start(folder: Folder = None) -> None:
+def start(folder: ServerFolder = None) -> None:
     """Start the servers, make topics, keyspace and tables, print the addresses."""
     config = StackConfig(folder=folder or default_folder())
     with errors.status("Starting Kafka, Redis and Cassandra ..."):
@@ -39,7 +39,7 @@ def start(folder: Folder = None) -> None:
         typer.echo(f"{name}={value}")
 
 
-def stop(folder: Folder = None) -> None:
+def stop(folder: ServerFolder = None) -> None:
     """End exactly what was started in the folder; its data stays."""
     with errors.status("Stopping ..."):
         ended = stack.stop(StackConfig(folder=folder or default_folder()), report=errors.print)
@@ -47,7 +47,7 @@ def stop(folder: Folder = None) -> None:
         errors.print("Nothing was running.")
 
 
-def status(folder: Folder = None) -> None:
+def status(folder: ServerFolder = None) -> None:
     """Show which servers run and where their logs are."""
     for server in stack.status(StackConfig(folder=folder or default_folder())):
         typer.echo(f"{server.server:<10} {server.state:<10} port {server.port}  {server.log}")

@@ -21,13 +21,13 @@ app = typer.Typer(
 _progress = Console(stderr=True, highlight=False)
 _DEFAULT_SERVERS = ",".join(SERVERS)
 
-Folder = Annotated[Path | None, typer.Option(help="Data folder.", show_default=".stack")]
+ServerFolder = Annotated[Path | None, typer.Option(help="Data folder.", show_default=".stack")]
 Servers = Annotated[str, typer.Option(help="Comma-separated: kafka, redis, cassandra, prometheus.")]
 
 
 @app.command()
 def start(
-    folder: Folder = None,
+    folder: ServerFolder = None,
     servers: Servers = _DEFAULT_SERVERS,
     kafka_port: Annotated[int, typer.Option()] = StackConfig.kafka_port,
     kafka_controller_port: Annotated[int, typer.Option()] = StackConfig.kafka_controller_port,
@@ -56,7 +56,7 @@ def start(
 
 
 @app.command()
-def stop(folder: Folder = None, servers: Annotated[str, typer.Option()] = "") -> None:
+def stop(folder: ServerFolder = None, servers: Annotated[str, typer.Option()] = "") -> None:
     """Stop what was started in the folder; its data stays."""
     with _progress.status("stopping the stack"):
         ended = stack.stop(_config(folder), _split(servers) or None, _report)
@@ -65,7 +65,7 @@ def stop(folder: Folder = None, servers: Annotated[str, typer.Option()] = "") ->
 
 
 @app.command()
-def status(folder: Folder = None) -> None:
+def status(folder: ServerFolder = None) -> None:
     """Show which servers run, and where their logs are."""
     table = Table("server", "state", "pid", "port", Column("log", overflow="fold"), box=None)
     for server in stack.status(_config(folder)):
@@ -75,7 +75,7 @@ def status(folder: Folder = None) -> None:
 
 
 @app.command()
-def wipe(folder: Folder = None, servers: Servers = _DEFAULT_SERVERS) -> None:
+def wipe(folder: ServerFolder = None, servers: Servers = _DEFAULT_SERVERS) -> None:
     """Remove the data of stopped servers."""
     config = _config(folder)
     for name in _split(servers):

@@ -36,7 +36,7 @@ Run = Callable[..., Result]
 
 
 class Shop(NamedTuple):
-    """A data folder, and what may be asked of it."""
+    """A data folder, with its commands and its answers."""
 
     folder: Path
 

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from deploy.commands.cli import app
-from deploy.config import Settings
+from deploy.config import CommandSettings
 from deploy.wiring.dependencies import open_dependencies
 from ingest.import_pipeline.catalogue_update import current_items
 
@@ -32,7 +32,7 @@ def imported(tmp_path):
 @pytest.fixture
 def catalogue(tmp_path):
     def read():
-        with open_dependencies(Settings(data=tmp_path / "data")) as dependencies:
+        with open_dependencies(CommandSettings(data=tmp_path / "data")) as dependencies:
             return current_items(dependencies.reader)
 
     return read

@@ -1,4 +1,4 @@
-"""Commands on one connection: sent together, each answered, asked again once where the connection turns out to be dead."""
+"""Commands on one connection: sent together, each gets its own reply, and sent once more if the connection is dead."""
 
 import asyncio
 from collections import deque

@@ -1,4 +1,4 @@
-"""Failures a user can mend are told in one sentence; others stay what they are."""
+"""A failure that a user can mend becomes one sentence; other failures stay as they are."""
 
 import errno
 import os

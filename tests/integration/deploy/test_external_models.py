@@ -1,4 +1,4 @@
-"""Models made elsewhere, published by the command and by HTTP, and served like our own."""
+"""External models: published by the command and by HTTP, and served like our own."""
 
 from __future__ import annotations
 
