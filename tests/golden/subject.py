@@ -188,8 +188,10 @@ def replay(path: Path, options: Sequence[str]) -> list[Any]:
 
 
 def replay_rows(report: Path) -> list[Any]:
-    """What is recorded of a report that ``freshet evaluate replay --json`` wrote."""
-    return [[row["name"], row["questions"], row["metrics"]] for row in json.loads(report.read_text())["rows"]]
+    """What is recorded of a report that ``freshet evaluate replay --json`` wrote; sources that are off have no rows."""
+    off = {name for source in RANKING["sources"] for name in (f"{source} alone", f"without {source}")}
+    rows = json.loads(report.read_text())["rows"]
+    return [[row["name"], row["questions"], row["metrics"]] for row in rows if row["name"] not in off]
 
 
 def _fold_embedded(folder: Path) -> None:
