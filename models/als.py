@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from models.structures.arrays import Doubles, Floats, frozen, pack, pack_ids, unpack, unpack_ids
 from models.structures.lists import ScoredList
+from models.structures.prepared import prepared
 from models.structures.recommender import Histories
 
 
@@ -54,15 +55,15 @@ class Als:
         object.__setattr__(self, "user_factors", frozen(self.user_factors, np.float32, (len(self.user_ids), d)))
         object.__setattr__(self, "item_factors", frozen(self.item_factors, np.float32, (len(self.item_ids), d)))
 
-    @cached_property
+    @prepared
     def _items(self) -> dict[str, int]:
         return {item_id: i for i, item_id in enumerate(self.item_ids)}
 
-    @cached_property
+    @prepared
     def _users(self) -> dict[str, int]:
         return {user_id: i for i, user_id in enumerate(self.user_ids)}
 
-    @cached_property
+    @prepared
     def _gram(self) -> Doubles:
         """YᵀY, shape (d, d)."""
         wide = self.item_factors.astype(np.float64)
@@ -74,7 +75,7 @@ class Als:
         wide = self.user_factors.astype(np.float64)
         return wide.T @ wide
 
-    @cached_property
+    @prepared
     def _by_dimension(self) -> Floats:
         """Item factors (d, I). In this layout, BLAS computes scores twice as fast."""
         return np.ascontiguousarray(self.item_factors.T)

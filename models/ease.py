@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from models.structures.arrays import Floats, Ints, are_rows, frozen, pack, pack_ids, unpack, unpack_ids
 from models.structures.lists import ScoredList
+from models.structures.prepared import prepared
 from models.structures.recommender import Histories
 from models.structures.sparse import row_positions
 from schemas.errors import Undecodable
@@ -52,11 +53,11 @@ class Ease:
     def _index(self) -> dict[str, int]:
         return {item_id: i for i, item_id in enumerate(self.item_ids)}
 
-    @cached_property
+    @prepared
     def _lengths(self) -> NDArray[np.int64]:
         return np.diff(self.indptr)
 
-    @cached_property
+    @prepared
     def whole(self) -> Floats | None:
         """The dense matrix (I, I), or None if some weights were dropped."""
         count = len(self.item_ids)

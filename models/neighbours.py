@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
 
 from models.structures.arrays import Floats, Ints, frozen, pack, pack_ids, unpack, unpack_ids
 from models.structures.lists import ScoredList
+from models.structures.prepared import prepared
 from models.structures.recommender import Histories
 from schemas.errors import Undecodable
 
@@ -35,7 +35,7 @@ class Neighbours:
         if self.indices.size and not -1 <= self.indices.min() <= self.indices.max() < len(self.item_ids):
             raise Undecodable("not a stored model: a neighbour is not among the items")
 
-    @cached_property
+    @prepared
     def _index(self) -> dict[str, int]:
         return {item_id: i for i, item_id in enumerate(self.item_ids)}
 

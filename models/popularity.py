@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from models.structures.arrays import Floats, Ints, are_rows, frozen, pack, pack_ids, unpack, unpack_ids
 from models.structures.lists import ScoredList
+from models.structures.prepared import prepared
 from models.structures.recommender import Histories
 from schemas.errors import Undecodable
 
@@ -71,11 +72,11 @@ class Popularity:
         """Returns the item's position, or None if it is unknown."""
         return self._index.get(item_id)
 
-    @cached_property
+    @prepared
     def _boards(self) -> dict[str, int]:
         return {name: row for row, name in enumerate(self.boards)}
 
-    @cached_property
+    @prepared
     def _categories(self) -> dict[str, int]:
         return {name: row for row, name in enumerate(self.categories)}
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from models.structures.arrays import Doubles, Floats, Ints, Longs, are_rows, frozen, pack, pack_ids, unpack, unpack_ids
 from models.structures.lists import ScoredList
+from models.structures.prepared import prepared
 from models.structures.recommender import Histories
 from models.structures.sparse import changes, row_positions
 from schemas.errors import ConfigurationInvalid, Undecodable
@@ -311,7 +312,7 @@ class SessionKnn:
     def _index(self) -> dict[str, int]:
         return {item_id: i for i, item_id in enumerate(self.item_ids)}
 
-    @cached_property
+    @prepared
     def _frequencies(self) -> NDArray[np.intp]:
         return np.bincount(self.items, minlength=len(self.item_ids))
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.structures.arrays import Floats, Ints, are_rows, best, frozen, pack, pack_ids, unpack, unpack_ids
+from models.structures.prepared import prepared
 from models.structures.recommender import Histories
 from models.structures.sparse import row_positions, transposed
 from schemas.errors import Undecodable
@@ -57,7 +58,7 @@ class UserNeighbours:
     def _index(self) -> dict[str, int]:
         return {item_id: i for i, item_id in enumerate(self.item_ids)}
 
-    @cached_property
+    @prepared
     def _users_of_items(self) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
         """The users of each item, as rows."""
         indptr, people, _ = transposed(self.indptr, self.indices, len(self.item_ids))

@@ -39,8 +39,10 @@ from serving.service.responder import Responder, Syncs
 from serving.service.result_cache import Limits, ResultCache
 from serving.service.time_and_ids import TimeAndIds
 from serving.sized_cache import MIB
+from serving.state import model_bundle
 from serving.state.aggregates import Aggregates
 from serving.state.catalogue import Catalogue
+from serving.state.catalogue_access import CatalogueFromThread
 from serving.state.model_bundle import ModelBundle
 from serving.state.model_sync import ModelSync
 from serving.state.online_state import Apply, OnlineState
@@ -129,7 +131,9 @@ class ServingService:
         await asyncio.to_thread(kernels.prepare)
 
         def adopt(models: ModelBundle) -> None:
-            loop.call_soon_threadsafe(self._adopt, models)
+            # On the watcher's thread: binding a version would hold the loop for the longer the more items there are.
+            bound = model_bundle.bind(models, CatalogueFromThread(self.state.catalogue, loop))
+            loop.call_soon_threadsafe(self._adopt, bound)
 
         self._model_sync = ModelSync(self._stores.models, adopt, self._settings.model_seconds)
         with _long_lived():
@@ -255,9 +259,10 @@ class ServingService:
         return [[item.item_id for item in self._responder.rank(by_model).items] for by_model in prepared]
 
     def _adopt(self, models: ModelBundle) -> None:
+        """Serve this bound version from now on."""
         # Open notification streams are compared by the version before, too.
         self._lists.keep_versions((self.state.models.version, models.version))
-        self.state.adopt(models)
+        self.state.models = models
         self.notifications.model_changed(self.state.models)
 
     def _make_responder(self) -> Responder:

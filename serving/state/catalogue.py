@@ -162,6 +162,10 @@ class Catalogue:
         """The positions of these items, in their order, with -1 for unknown items."""
         return np.fromiter(map(self._index.get, item_ids, repeat(-1)), np.int32, len(item_ids))
 
+    def ensure_all(self, item_ids: Sequence[str]) -> Ints:
+        """The positions of these items, in their order; unknown items are added without item data."""
+        return np.fromiter(map(self.ensure, item_ids), np.int32, len(item_ids))
+
     def put(self, item: Item) -> int:
         """Store an item's newest view and return its position."""
         position = self._index.get(item.item_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -16,9 +16,10 @@ from models.neighbours import Neighbours
 from models.popularity import Popularity
 from models.session_knn import Renumbered, SessionKnn
 from models.source_weights import SourceWeights
-from models.structures.arrays import Floats, Ints
+from models.structures.arrays import Floats, Ints, best
 from models.structures.kinds import load_model
 from models.structures.lists import USERS, ScoredList
+from models.structures.prepared import prepare
 from models.user_neighbours import UserNeighbours
 from schemas.manifest import Manifest
 from serving.sized_cache import MIB, SizedCache
@@ -122,29 +123,42 @@ def load(manifest: Manifest, value: Callable[[str], bytes]) -> ModelBundle:
     )
 
 
-def bind(models: ModelBundle, catalogue: Catalogue) -> ModelBundle:
-    """The same version with the positions of its items; items unknown to the catalogue are added without item data."""
-    als_items = als_rows = NO_COLUMNS.items
-    popular, popularity_items = NO_COLUMNS, NO_COLUMNS.items
-    if models.als:
-        als_items = np.array([catalogue.ensure(item_id) for item_id in models.als.item_ids], np.int32)
-        als_rows = np.full(len(catalogue), -1, np.int32)
-        als_rows[als_items] = np.arange(als_items.size)
-    if models.neighbours:
-        for item_id in models.neighbours.item_ids:
-            catalogue.ensure(item_id)
-    if models.popularity:
-        popularity_items = np.array([catalogue.ensure(item_id) for item_id in models.popularity.item_ids], np.int32)
-        popular = as_columns(catalogue, models.popularity.top(len(models.popularity.item_ids)))
+class ItemPositions(Protocol):
+    """The part of ``Catalogue`` that binds a model."""
+
+    def __len__(self) -> int: ...
+
+    def ensure_all(self, item_ids: Sequence[str], /) -> Ints:
+        """The positions of these items, in their order; unknown items are added without item data."""
+
+
+def bind(models: ModelBundle, catalogue: ItemPositions) -> ModelBundle:
+    """The same version with the positions of its items, and with all that its models prepare.
+
+    Items unknown to the catalogue are added without item data.
+    """
+    for model in (models.als, models.neighbours, models.popularity, *models.unbound):
+        if model is not None:
+            prepare(model)
+    als_items, als_rows = _bind_ids(models.als.item_ids if models.als else (), catalogue)
+    catalogue.ensure_all(models.neighbours.item_ids if models.neighbours else ())
+    popularity_items = catalogue.ensure_all(models.popularity.item_ids if models.popularity else ())
     return replace(
         models,
         als_items=als_items,
         als_rows=als_rows,
-        popular=popular,
+        popular=_most_popular(models.popularity, popularity_items),
         popularity_items=popularity_items,
         _similar=similar_lists(),
         **_bound_fields(models.unbound, catalogue),
     )
+
+
+def _most_popular(popularity: Popularity | None, positions: Ints) -> ScoredPositions:
+    if popularity is None:
+        return NO_COLUMNS
+    order = best(popularity.scores, popularity.scores.size)
+    return ScoredPositions(positions[order], popularity.scores[order])
 
 
 def with_source_weights(models: ModelBundle, weights: SourceWeights | None) -> ModelBundle:
@@ -152,7 +166,7 @@ def with_source_weights(models: ModelBundle, weights: SourceWeights | None) -> M
     return replace(models, weights=weights)
 
 
-def _bound_fields(values: Sequence[object], catalogue: Catalogue) -> dict[str, Any]:
+def _bound_fields(values: Sequence[object], catalogue: ItemPositions) -> dict[str, Any]:
     """By field of ``ModelBundle``, the first of these values of the kind in ``BINDINGS``, bound; None without one."""
     fields: dict[str, Any] = {}
     for name, binding in BINDINGS.items():
@@ -161,34 +175,33 @@ def _bound_fields(values: Sequence[object], catalogue: Catalogue) -> dict[str, A
     return fields
 
 
-def _bind_items(value: V, catalogue: Catalogue) -> Bound[V]:
+def _bind_items(value: V, catalogue: ItemPositions) -> Bound[V]:
     """A value with the positions of its items; unknown items are added without item data."""
-    return _bind_ids(value, value.item_ids, catalogue)
+    return Bound(value, *_bind_ids(value.item_ids, catalogue))
 
 
-def _bind_cold_items(value: Hybrid, catalogue: Catalogue) -> Bound[Hybrid]:
+def _bind_cold_items(value: Hybrid, catalogue: ItemPositions) -> Bound[Hybrid]:
     """A hybrid with the positions of its cold items: those that nobody had at training."""
-    return _bind_ids(value, value.cold_ids, catalogue)
+    return Bound(value, *_bind_ids(value.cold_ids, catalogue))
 
 
-def _bind_ids(value: V, item_ids: Sequence[str], catalogue: Catalogue) -> Bound[V]:
-    """A value with the positions of these items of it, in their order."""
-    items = np.array([catalogue.ensure(item_id) for item_id in item_ids], np.int32)
+def _bind_ids(item_ids: Sequence[str], catalogue: ItemPositions) -> tuple[Ints, Ints]:
+    """The positions of these items (I,), in their order, and the row of each position (n,), or -1."""
+    items = catalogue.ensure_all(item_ids)
     rows = np.full(len(catalogue), -1, np.int32)
     rows[items] = np.arange(items.size)
-    return Bound(value, items, rows)
+    return items, rows
 
 
-def _bind_sessions(value: SessionKnn, catalogue: Catalogue) -> Renumbered:
-    bound = _bind_items(value, catalogue)
-    return Renumbered(bound.value, bound.items, bound.rows)
+def _bind_sessions(value: SessionKnn, catalogue: ItemPositions) -> Renumbered:
+    return Renumbered(value, *_bind_ids(value.item_ids, catalogue))
 
 
 class Binding(NamedTuple):
     """How serving binds a kind of model value to the positions of the catalogue."""
 
     kind: type
-    bind: Callable[[Any, Catalogue], Any]
+    bind: Callable[[Any, ItemPositions], Any]
     """Returns the value of the field from a value of the kind."""
 
 
@@ -204,6 +217,6 @@ BINDINGS: Final[Mapping[str, Binding]] = {
 
 def as_columns(catalogue: Catalogue, scored: ScoredList) -> ScoredPositions:
     """A list of ids as positions; ids unknown to the catalogue are left out."""
-    known = [(position, score) for item_id, score in scored if (position := catalogue.position(item_id)) is not None]
-    items, scores = zip(*known, strict=True) if known else ((), ())
-    return ScoredPositions(np.array(items, np.int32), np.array(scores, np.float32))
+    positions = catalogue.aligned_positions(scored.item_ids)
+    known = positions >= 0
+    return ScoredPositions(positions[known], np.array(scored.scores, np.float32)[known])

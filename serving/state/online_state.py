@@ -48,5 +48,5 @@ class OnlineState:
         self.aggregates.adopt(merged, arranged)
 
     def adopt(self, models: ModelBundle) -> None:
-        """Serve this model version from now on."""
+        """Bind this model version and serve it from now on. A server binds it off its loop (``CatalogueFromThread``)."""
         self.models = model_bundle.bind(models, self.catalogue)
