@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 
 from models.ratings import Ratings
-from models.structures.arrays import Floats
 from schemas.answers import Reason
 from serving.arrays.top_k import top_k
 from serving.ranking import scoring
@@ -91,12 +90,12 @@ def _similarities(context: RankingContext, position: int) -> dict[int, float]:
 
 
 def _percentile(context: RankingContext, position: int) -> float:
-    """The share of visible items with a lower score, and half of those with an equal score."""
-    visible = np.flatnonzero(context.catalogue.all_visible(context.request.now))
+    """The share of visible items with a lower score, and half of those with an equal score; of a large catalogue, of a sample."""
+    sample = context.catalogue.sample(context.request.now)
+    others = sample[sample != position]
     ids = context.catalogue.ids
-    scores = np.array(scoring.scores(context, [ids[other] for other in (*visible.tolist(), position)]), np.float32)
-    others: Floats = scores[:-1][visible != position]
-    below = (others < scores[-1]).sum() + 0.5 * (others == scores[-1]).sum()
+    scores = np.array(scoring.scores(context, [ids[other] for other in (*others.tolist(), position)]), np.float32)
+    below = (scores[:-1] < scores[-1]).sum() + 0.5 * (scores[:-1] == scores[-1]).sum()
     return float(below / others.size) if others.size else 1.0
 
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from schemas.answers import Reason, RecommendationRequest
-from serving.ranking import explanations, item_lists
+from serving.ranking import explanations, item_lists, scoring
 from serving.ranking.context import Signals
 from serving.ranking.pipeline import build_context
-from serving.state import model_bundle
+from serving.state import catalogue, model_bundle
 from signals.users import EMPTY
 
 NOW = 1_795_428_000.0  # 2026-11-23T10:00Z, as in conftest
@@ -61,6 +61,30 @@ def test_compatibility_has_score_percentile_and_reasons(trained, remember, say):
     seen = explanations.compatibility(context, 1)
     assert seen["percentile"] > 0.8
     assert seen["reasons"]
+
+
+def test_the_percentile_of_a_large_catalogue_is_that_of_a_sample(trained, monkeypatch, remember, say):
+    context = context_of(trained, remember(say("like", 1)), user_id="ann")
+    exact = [explanations.compatibility(context, position)["percentile"] for position in range(60)]
+    monkeypatch.setattr(catalogue, "SAMPLE", 30)
+    trained.catalogue.ensure("one more")
+    asked, scores = [], scoring.scores
+
+    def counted(context, item_ids):
+        asked.append(len(item_ids))
+        return scores(context, item_ids)
+
+    monkeypatch.setattr(scoring, "scores", counted)
+    sampled = [explanations.compatibility(context, position)["percentile"] for position in range(60)]
+    assert max(asked) <= 31
+    assert sampled == pytest.approx(exact, abs=0.3)
+    assert sampled != exact
+
+
+def test_a_small_catalogue_is_its_own_sample_and_hidden_items_are_no_part(world, describe):
+    world.catalogue.put(describe(3, hidden=True))
+    assert sorted(world.catalogue.sample(NOW).tolist()) == [n for n in range(60) if n != 3]
+    assert world.catalogue.sample(NOW) is world.catalogue.sample(NOW + 1)
 
 
 def test_similar_users_do_not_include_the_user(trained):
