@@ -11,11 +11,20 @@ from typing import Any, Final, TypeVar
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, TopicDescription, TopicMetadata  # type: ignore[attr-defined]
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+    TopicDescription,
+    TopicMetadata,
+)
 
 from adapters.registry import Adapter
 from schemas import site
-from schemas.addresses import Address
+from schemas.addresses import Address, AnswerRetention
 from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable, RecordTooLarge, ServerMissing
 from schemas.log import topics
 from schemas.log.records import LogEntry, OffsetToken, Record
@@ -33,14 +42,18 @@ MAX_RECORD_BYTES: Final = 2 * 1_048_576
 _ANSWER_SECONDS: Final = 5.0
 _CONSUME_SECONDS: Final = 0.2
 _LOOK_SECONDS: Final = 0.1
+_SMALLEST_SEGMENT: Final = 4 * 1_048_576
+"""Bytes; larger than the largest record."""
 _RETENTION_DAYS: Final[Mapping[str, int | None]] = {
     topics.ITEMS: None,
     topics.USERS: None,
     topics.DEADLETTERS: 90,
     topics.MODELS: 30,
-    topics.ANSWERS: 30,
 }
-"""Days that each topic keeps its records; None means for ever. A new worker must find every item and user on the log."""
+"""Days that each topic keeps its records, but for events and answers, which have settings; None means for ever. A new worker must find every item and user on the log."""
+
+_ANSWERS_IN_FLIGHT: Final = 5_000
+_ANSWER_BYTES_IN_FLIGHT: Final = 16 * 1_048_576
 
 # librdkafka writes reconnects to stderr by itself; failures that matter are returned as errors.
 _QUIET: Final[dict[str, Setting]] = {
@@ -57,6 +70,7 @@ def create_topics(
     *,
     events_retention_days: int = EVENTS_RETENTION_DAYS,
     replication: int = -1,
+    answers: AnswerRetention = AnswerRetention(),  # noqa: B008 - a constant
 ) -> None:
     """Creates the topics that do not exist yet; ``replication`` -1 is the brokers' own default.
 
@@ -65,16 +79,24 @@ def create_topics(
     """
     admin = _admin(servers)
     existing = _existing(admin, servers)
-    days = {topics.EVENTS: events_retention_days, **_RETENTION_DAYS}
+    days = {topics.EVENTS: events_retention_days, topics.ANSWERS: None, **_RETENTION_DAYS}
     missing_topics = [topic for topic in topics.ALL if topics.topic_name(topic, prefix) not in existing]
+    of_answers = _answers_config(partitions, answers)
     new_topics = [
-        NewTopic(topics.topic_name(t, prefix), partitions, replication, config=_topic_config(days[t]))
-        for t in missing_topics
+        NewTopic(
+            topics.topic_name(topic, prefix),
+            partitions,
+            replication,
+            config=_topic_config(days[topic]) | (of_answers if topic == topics.ANSWERS else {}),
+        )
+        for topic in missing_topics
     ]
     if new_topics:
         for name, created in admin.create_topics(new_topics, operation_timeout=10.0).items():
             _check_created(name, created)
         existing = _wait_for_leaders(admin, servers, [topics.topic_name(topic, prefix) for topic in missing_topics])
+    if topics.ANSWERS not in missing_topics:
+        _change_config(admin, topics.topic_name(topics.ANSWERS, prefix), of_answers)
     for topic in topics.ALL:
         _check_partitions(topics.topic_name(topic, prefix), existing, partitions)
 
@@ -116,6 +138,28 @@ def _topic_config(days: int | None) -> dict[str, str]:
         # The log's own clock, because a producer's may be wrong. Latency is measured from this time.
         "message.timestamp.type": "LogAppendTime",
         "max.message.bytes": str(MAX_RECORD_BYTES),
+    }
+
+
+def _change_config(admin: AdminClient, name: str, config: Mapping[str, str]) -> None:
+    """Sets what settings may have changed since the topic was created. A refusal is a warning: the topic works as it is."""
+    entries = [ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in config.items()]
+    resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
+    try:
+        for altered in admin.incremental_alter_configs([resource]).values():
+            altered.result(timeout=3 * _ANSWER_SECONDS)
+    except KafkaException as error:
+        _log.warning("topic_not_changed", topic=name, reason=error.args[0].str())
+
+
+def _answers_config(partitions: int, answers: AnswerRetention) -> dict[str, str]:
+    size = max(answers.mebibytes * 1_048_576 // partitions, _SMALLEST_SEGMENT)
+    return {
+        "retention.ms": str(int(answers.days * DAY_MS)),
+        "retention.bytes": str(size),
+        # Kafka removes whole segments, and never the one that it writes.
+        "segment.bytes": str(max(size // 8, _SMALLEST_SEGMENT)),
+        "segment.ms": str(int(answers.days * DAY_MS / 7)),
     }
 
 
@@ -413,13 +457,29 @@ def _record(topic: str, message: Message) -> Record:
 
 
 def _prepare(address: Address) -> None:
-    create_topics(address.location, site.topic_prefix(address.site), address.partitions)
+    create_topics(address.location, site.topic_prefix(address.site), address.partitions, answers=address.answers)
+
+
+def _answer_writer(address: Address) -> KafkaLogWriter:
+    """A producer of its own, with a small queue: answers are lost before they take memory that events need."""
+    return KafkaLogWriter(
+        address.location,
+        site.topic_prefix(address.site),
+        address.partitions,
+        max_in_flight=_ANSWERS_IN_FLIGHT,
+        max_bytes=_ANSWER_BYTES_IN_FLIGHT,
+    )
+
+
+def _reader(address: Address) -> KafkaLogReader:
+    return KafkaLogReader(address.location, site.topic_prefix(address.site))
 
 
 ADAPTER: Final = Adapter(
     ("kafka",),
     log_writer=lambda address: KafkaLogWriter(address.location, site.topic_prefix(address.site), address.partitions),
-    log_reader=lambda address: KafkaLogReader(address.location, site.topic_prefix(address.site)),
+    log_reader=_reader,
+    own_answer_writer=_answer_writer,
     prepare=_prepare,
 )
 """The log at ``kafka://host:port,host:port``."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import importlib
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
@@ -48,6 +48,10 @@ class Adapter(NamedTuple):
     schemes: tuple[str, ...]
     log_writer: Callable[[Address], LogWriter] = _offers_no("log")
     log_reader: Callable[[Address], LogReader] = _offers_no("log")
+    own_answer_writer: Callable[[Address], LogWriter] | None = None
+    """Appends decision records alone; shares no queue with events. None: records are appended as events are."""
+    own_answer_readers: Callable[[Address], Sequence[LogReader]] | None = None
+    """Read decision records; a place where they were kept formerly comes last. None: they are read as events are."""
     signal_store: Callable[[Address], SignalStore] = _offers_no("signal store")
     signal_reader: Callable[[Address], SignalReader] = _offers_no("signal store")
     model_store: Callable[[Address], ModelStore] = _offers_no("model store")
@@ -58,6 +62,14 @@ class Adapter(NamedTuple):
     archive: Callable[[Address], Archive] = _offers_no("archive")
     prepare: Callable[[Address], None] = lambda _: None
     """Creates missing topics or tables. Raises ServerMissing or StoreUnavailable if the server does not reply."""
+
+    def answer_writer(self, address: Address) -> LogWriter:
+        """Appends decision records."""
+        return (self.own_answer_writer or self.log_writer)(address)
+
+    def answer_readers(self, address: Address) -> Sequence[LogReader]:
+        """Read decision records, the place of the newest first."""
+        return self.own_answer_readers(address) if self.own_answer_readers else [self.log_reader(address)]
 
 
 def adapter(address: Address) -> Adapter:

@@ -18,14 +18,19 @@ BUSY_SECONDS: Final = 5.0
 
 
 @stamina.retry(on=sqlite3.OperationalError, attempts=5, timeout=BUSY_SECONDS)
-def create(path: Path, schema: str) -> None:
+def create(path: Path, schema: str, *, forgets: bool = False) -> None:
     """Creates the file and its tables (``schemas/sql/<schema>.sql``) if they are missing; raises sqlite3.Error.
 
+    ``forgets``: free pages can be given back to the disk, and records of some kilobytes fill pages well. Both have to be
+    decided before the first table.
     It retries, because two processes that switch one new file to write-ahead mode do not wait for each other.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
     try:
+        if forgets:
+            connection.execute("PRAGMA page_size=16384")
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.executescript(files("schemas").joinpath("sql", f"{schema}.sql").read_text())
     finally:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import structlog
 
@@ -47,11 +47,23 @@ class _QueuedAppend(NamedTuple):
     future: Future[list[Appended]]
 
 
+class Upkeep(Protocol):
+    """What a writer does before each commit, on its own thread."""
+
+    @property
+    def seconds(self) -> float:
+        """Longest pause between two calls."""
+
+    def __call__(self, connection: sqlite3.Connection, now_ms: int) -> None:
+        """Removes records; raises LogUnavailable where no entries may be written now."""
+
+
 class SqliteLogWriter:
     """Implements LogWriter. One thread commits all requests that are queued.
 
     ``partitions`` is fixed when the file is created. Raises ConfigurationInvalid if the file has another number, and
-    LogUnavailable if it cannot be opened. ``capacity`` is the number of entries that may wait.
+    LogUnavailable if it cannot be opened. ``capacity`` is the number of entries that may wait. With ``upkeep`` the file
+    is one that forgets: its commits are not synced one by one, so a power cut may take the last of them.
     """
 
     def __init__(
@@ -60,9 +72,12 @@ class SqliteLogWriter:
         partitions: int = DEFAULT_PARTITIONS,
         capacity: int = 20_000,
         clock: Clock = time.time,
+        *,
+        file: str = FILE,
+        upkeep: Upkeep | None = None,
     ) -> None:
-        self._partitions, self._capacity, self._clock = partitions, capacity, clock
-        self._connection = _open_for_writing(folder / FILE, partitions)
+        self._partitions, self._capacity, self._clock, self._upkeep = partitions, capacity, clock, upkeep
+        self._connection = _open_for_writing(folder / file, partitions, forgets=upkeep is not None)
         self._queue: deque[_QueuedAppend] = deque()
         self._waiting = 0
         self._closed = False
@@ -94,13 +109,15 @@ class SqliteLogWriter:
         self._connection.close()
 
     def _run(self) -> None:
-        while requests := self._take():
+        while (requests := self._take()) is not None:
             self._settle(requests)
 
-    def _take(self) -> list[_QueuedAppend]:
-        """The requests of the next commit; empty only if the log is closed and everything is written."""
+    def _take(self) -> list[_QueuedAppend] | None:
+        """The requests of the next commit, perhaps none; None only if the log is closed and everything is written."""
         with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._closed)
+            self._changed.wait_for(lambda: self._queue or self._closed, self._upkeep.seconds if self._upkeep else None)
+            if self._closed and not self._queue:
+                return None
             requests: list[_QueuedAppend] = []
             count = 0
             while self._queue and (not requests or count + len(self._queue[0].entries) <= COMMIT_ENTRIES):
@@ -112,17 +129,19 @@ class SqliteLogWriter:
     def _settle(self, requests: list[_QueuedAppend]) -> None:
         try:
             results: list[list[Appended]] = self._write(requests)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, LogUnavailable) as error:
             log.warning("log_append_failed", error=str(error), requests=len(requests))
             results = [[_unavailable(error)] * len(request.entries) for request in requests]
         for request, appended in zip(requests, results, strict=True):
             request.future.set_result(appended)
 
     def _write(self, requests: list[_QueuedAppend]) -> list[list[Appended]]:
+        now = int(self._clock() * 1_000)
+        if self._upkeep is not None:
+            self._upkeep(self._connection, now)
         with sqlite_files.transaction(self._connection):
             ends = read_ends(self._connection)
             old_ends = dict(ends)
-            now = int(self._clock() * 1_000)
             rows = [
                 (request.topic, *self._assign_offset(request.topic, entry, ends), now, entry.key, entry.value)
                 for request in requests
@@ -150,8 +169,8 @@ class SqliteLogReader:
     it through Python's sqlite3.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / FILE
+    def __init__(self, folder: Path, file: str = FILE) -> None:
+        self.path = folder / file
         if not self.path.exists():
             raise LogUnavailable(f"there is no log in {folder}: start `freshet up` on it or import something first")
         try:
@@ -203,10 +222,10 @@ def read_ends(connection: sqlite3.Connection) -> dict[tuple[str, int], int]:
     return {(topic, partition): end for topic, partition, end in rows}
 
 
-def _open_for_writing(path: Path, partitions: int) -> sqlite3.Connection:
+def _open_for_writing(path: Path, partitions: int, *, forgets: bool) -> sqlite3.Connection:
     try:
-        sqlite_files.create(path, "log")
-        connection = sqlite_files.connect(path)
+        sqlite_files.create(path, "log", forgets=forgets)
+        connection = sqlite_files.connect(path, "NORMAL" if forgets else "FULL")
         with sqlite_files.transaction(connection):
             identity = [("log_id", uuid.uuid4().hex), ("partitions", str(partitions))]
             connection.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", identity)
@@ -229,6 +248,8 @@ def _identity(connection: sqlite3.Connection) -> tuple[str, int]:
 
 
 def _unavailable(error: Exception) -> LogUnavailable:
+    if isinstance(error, LogUnavailable):
+        return error
     code = getattr(error, "sqlite_errorname", "")
     if code.startswith("SQLITE_FULL"):
         advice = "the disk is full: make room, then try again"

@@ -28,7 +28,7 @@ from serving.state.catalogue import Catalogue
 from serving.state.model_bundle import NO_BUNDLE, ScoredPositions, as_columns
 from serving.state.online_state import Apply, OnlineState
 from serving.state.signal_sync import SignalSync
-from signals import users
+from signals.compact import expand
 from signals.merge import merge
 from signals.users import EMPTY, UserValue
 
@@ -132,9 +132,9 @@ def user_value(decision: Decision) -> UserValue:
     name = decision.request.user_id or ""
     for key, data in decision.inputs.items():
         if key in ("session", user_key(name), anonymous_key(name), session_key(name)):
-            own = users.decode(data)
+            own = expand(data)
         else:
-            anonymous.append(users.decode(data))
+            anonymous.append(expand(data))
     return merge(own, anonymous)
 
 

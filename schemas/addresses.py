@@ -13,6 +13,13 @@ SQLITE: Final = "sqlite"
 _SEPARATOR: Final = "://"
 
 
+class AnswerRetention(NamedTuple):
+    """How long decision records are kept: whichever bound is met first."""
+
+    days: float = 7.0
+    mebibytes: int = 1_024
+
+
 class Address(NamedTuple):
     """The parts of a URL, with the site's name and its number of partitions."""
 
@@ -24,6 +31,8 @@ class Address(NamedTuple):
     """The site's name, which begins the names of its topics, keys and keyspace."""
     partitions: int = DEFAULT_PARTITIONS
     """Number of partitions of every topic."""
+    answers: AnswerRetention = AnswerRetention()
+    """How long the log keeps answers."""
 
     @property
     def url(self) -> str:
@@ -31,9 +40,14 @@ class Address(NamedTuple):
         return f"{self.scheme}{_SEPARATOR}{self.location}"
 
 
-def parse_address(url: str, site: str = DEFAULT_SITE, partitions: int = DEFAULT_PARTITIONS) -> Address:
+def parse_address(
+    url: str,
+    site: str = DEFAULT_SITE,
+    partitions: int = DEFAULT_PARTITIONS,
+    answers: AnswerRetention = AnswerRetention(),  # noqa: B008 - a constant
+) -> Address:
     """The address that a URL names; raises ConfigurationInvalid."""
     scheme, separator, location = url.partition(_SEPARATOR)
     if not separator or not scheme:
         raise ConfigurationInvalid(f"'{url}' is not an address: write it as scheme://where, such as kafka://host:9092")
-    return Address(scheme, location, site, partitions)
+    return Address(scheme, location, site, partitions, answers)

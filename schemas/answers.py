@@ -1,6 +1,6 @@
 """Answers of the online API, and the decision record of each answer on the ``answers`` topic.
 
-Records stay readable for as long as the log keeps them. So a field that was renamed keeps its first name in JSON (``name=``).
+Records stay readable for as long as they are kept. So a field that was renamed keeps its first name in JSON (``name=``).
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import msgspec
-
-from schemas.errors import Undecodable
 
 E = TypeVar("E")
 _ENCODER = msgspec.json.Encoder()
@@ -151,27 +149,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
         )
 
 
-_DECODER = msgspec.json.Decoder(Decision)
-
-
 def encode_answer(answer: Answer) -> bytes:
     """The answer as JSON."""
-    return _encode(answer)
-
-
-def encode_decision(decision: Decision) -> bytes:
-    """The record as JSON."""
-    return _encode(decision)
-
-
-def _encode(value: Answer | Decision) -> bytes:
-    items = value.items
-    return _ENCODER.encode(msgspec.structs.replace(value, items=items.json) if isinstance(items, Encoded) else value)
-
-
-def decode_decision(value: bytes) -> Decision:
-    """The decision record of a log entry; raises Undecodable if the bytes are not one."""
-    try:
-        return _DECODER.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Undecodable(f"not a decision record: {error}") from error
+    items = answer.items
+    return _ENCODER.encode(msgspec.structs.replace(answer, items=items.json) if isinstance(items, Encoded) else answer)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import NoDecode
 
-from schemas.addresses import SQLITE, Address, parse_address
+from schemas.addresses import SQLITE, Address, AnswerRetention, parse_address
 from schemas.errors import ConfigurationInvalid
 from schemas.log.topics import DEFAULT_PARTITIONS
 from schemas.plugins import load_plugins
@@ -53,6 +53,10 @@ class SharedSettings(BaseModel):
     """The site's name: before its topics, keys and keyspace."""
     partitions: Annotated[int, Field(ge=1, le=4096)] = DEFAULT_PARTITIONS
     """Partitions of every topic; fixed for the life of a log."""
+    decision_days: Annotated[float, Field(gt=0)] = AnswerRetention().days
+    """Days for which decision records are kept."""
+    decision_mib: Annotated[int, Field(ge=1)] = AnswerRetention().mebibytes
+    """Space for decision records, in MiB; the oldest are removed first. In a cluster: for each replica of the topic."""
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
     plugins: Annotated[
@@ -87,7 +91,8 @@ class SharedSettings(BaseModel):
     def _address(self, chosen: str, on_servers: str) -> Address:
         """The chosen address, or the default of the stack."""
         default = on_servers if self.stack == "cluster" else f"{SQLITE}://{self.data}"
-        return parse_address(chosen or default, self.prefix, self.partitions)
+        answers = AnswerRetention(self.decision_days, self.decision_mib)
+        return parse_address(chosen or default, self.prefix, self.partitions, answers)
 
 
 def read_settings(settings: type[S]) -> S:

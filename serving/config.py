@@ -66,8 +66,9 @@ class Settings(SharedSettings, BaseSettings):
     ] = 100
     similar_users: Annotated[bool, Field(description="Whether the API returns similar users by id.")] = True
     decisions: Annotated[bool, Field(description="Whether answers are recorded on the answers topic.")] = True
+    decision_sample: Annotated[float, Field(ge=0, le=1, description="Share of the answers that are recorded.")] = 1.0
     decision_queue: Annotated[int, Field(ge=1, description="Largest number of answers that wait to be recorded.")] = (
-        10_000
+        2_000
     )
     cors_origins: Annotated[
         tuple[str, ...],

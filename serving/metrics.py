@@ -79,6 +79,6 @@ NOTIFICATIONS: Final = Counter(
 )
 DECISIONS: Final = Counter(
     "freshet_decisions_total",
-    "Decision records by outcome: written, dropped (the queue was full), failed (the log refused it).",
+    "Decision records by outcome: written, dropped (the queue was full), failed (the log refused it), not_sampled (left out on purpose).",
     ("outcome",),
 )

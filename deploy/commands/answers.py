@@ -25,7 +25,7 @@ from deploy.commands.common import (
     table,
 )
 from deploy.commands.explaining import words
-from deploy.commands.explaining.decision_lookup import DecisionMatch, find
+from deploy.commands.explaining.decision_lookup import DecisionMatch, find_in
 from deploy.config import CommandSettings
 from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.online import ranking_config, service_for, serving_settings, stores_for, with_partitions_of_log
@@ -108,12 +108,7 @@ def explain_(
     require_data(settings_for(data, stack))
     settings = with_partitions_of_log(settings_for(data, stack))
     with open_dependencies(settings) as dependencies, steps() as show:
-        match = find(
-            dependencies.reader,
-            recommendation_id,
-            last,
-            lambda records_read, total: show("answers", records_read, total),
-        )
+        match = find_in(dependencies.answers, recommendation_id, last, partial(show, "answers"))
     world = asyncio.run(_world(match.decision, settings))
     _print_record(match, world.state.catalogue)
     _verdict(explain(match.decision, world))

@@ -83,7 +83,7 @@ def nearline(settings: SharedSettings) -> Iterator[Nearline]:
 
 def create_app(running: Nearline, settings: ServingSettings) -> FastAPI:
     """The application of both APIs and the page, on one origin, over the stores that the settings name."""
-    app = create_serving_app(settings, open_stores(settings, running.writer), lag_reason=running.missing)
+    app = create_serving_app(settings, open_stores(settings), lag_reason=running.missing)
     app.title = "Freshet"
     app.include_router(build_write_router(ingest_dependencies(read_settings(IngestSettings), running.writer)))
     upload_api = upload_api_of(read_settings(OfflineSettings), partial(_receive, settings))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
 from typing import Protocol, TypeVar
@@ -40,6 +40,12 @@ class Dependencies:
         """Reads the log."""
         address = self._settings.log_address
         return self._closed_at_end(adapter(address).log_reader(address))
+
+    @cached_property
+    def answers(self) -> Sequence[LogReader]:
+        """Read decision records."""
+        address = self._settings.log_address
+        return [self._closed_at_end(reader) for reader in adapter(address).answer_readers(address)]
 
     @cached_property
     def signals(self) -> SignalStore:

@@ -28,17 +28,14 @@ _STORE: Final = "store"
 """Names the model store in ``FRESHET_LISTS_FROM``."""
 
 
-def open_stores(settings: ServingSettings, log: LogWriter | None = None) -> Stores:
-    """The stores that the settings name; those on servers connect when they are first asked. Raises ConfigurationInvalid.
-
-    Answers are recorded on ``log``, or on the settings' own log where none is handed in.
-    """
+def open_stores(settings: ServingSettings) -> Stores:
+    """The stores that the settings name; those on servers connect when they are first asked. Raises ConfigurationInvalid."""
     signals, models = settings.signals_address, settings.models_address
     stores = Stores(
         signals=adapter(signals).signal_reader(signals),
         lists=adapter(models).list_reader(models),
         models=adapter(models).model_store(models),
-        log=(log or _open_log(settings)) if settings.decisions else None,
+        log=_open_answers(settings) if settings.decisions else None,
         documents=adapter(models).documents(models),
     )
     return _with_lists(stores, settings)
@@ -118,9 +115,9 @@ def _with_lists(stores: Stores, settings: ServingSettings) -> Stores:
     return stores._replace(lists_from=readers)
 
 
-def _open_log(settings: ServingSettings) -> LogWriter:
+def _open_answers(settings: ServingSettings) -> LogWriter:
     address = settings.log_address
-    return adapter(address).log_writer(address)
+    return adapter(address).answer_writer(address)
 
 
 def _list_reader(where: str, settings: ServingSettings) -> ListReader:

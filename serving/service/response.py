@@ -63,7 +63,7 @@ def count(given: Answer, ranked: RankedList) -> None:
 
 
 def decision(prepared: PreparedRequest, given: Answer, ranked: RankedList) -> Decision:
-    """Returns the record of an answer."""
+    """Returns the record of an answer, without its cursor, which follows from the request and the items."""
     return Decision(
         recommendation_id=given.recommendation_id,
         route=prepared.route,
@@ -79,7 +79,6 @@ def decision(prepared: PreparedRequest, given: Answer, ranked: RankedList) -> De
         degraded=given.degraded,
         sources=ranked.sources,
         inputs=prepared.user_state.inputs,
-        next_cursor=given.next_cursor,
     )
 
 

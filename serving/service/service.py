@@ -113,7 +113,9 @@ class ServingService:
         )
         self._preparation = RequestPreparation(self._users, self._lists, self._profiles, self.config.boosts)
         self._decisions = (
-            DecisionLog(stores.log, settings.decision_queue) if stores.log and settings.decisions else None
+            DecisionLog(stores.log, settings.decision_queue, settings.decision_sample)
+            if stores.log and settings.decisions
+            else None
         )
         self._results = ResultCache(catalogue, _result_limits(settings))
         self._responder = self._make_responder()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from schemas.answers import Decision, decode_decision
+from schemas.answers import Decision
+from schemas.decision_codec import decode_decision
 from schemas.errors import AnswerUnknown, Undecodable
 from schemas.log import topics
 from schemas.log.records import OffsetToken, Record
@@ -21,6 +22,19 @@ class DecisionMatch(NamedTuple):
 
     token: OffsetToken
     decision: Decision
+
+
+def find_in(
+    readers: Sequence[LogReader], recommendation_id: str, limit: int, report: Callable[[int, int], None]
+) -> DecisionMatch:
+    """As ``find``, in the first of these places that has the record. Raises the first place's AnswerUnknown."""
+    unknown: list[AnswerUnknown] = []
+    for reader in readers:
+        try:
+            return find(reader, recommendation_id, limit, report)
+        except AnswerUnknown as error:
+            unknown.append(error)
+    raise unknown[0]
 
 
 def find(reader: LogReader, recommendation_id: str, limit: int, report: Callable[[int, int], None]) -> DecisionMatch:

@@ -6,13 +6,14 @@ import asyncio
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from adapters.sqlite_answers import open_readers, open_writer
 from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
 from adapters.sqlite_models import SqliteListReader, SqliteModelStore
 from adapters.sqlite_signals import SqliteSignalReader
@@ -24,6 +25,7 @@ from deploy.wiring.training import train_in
 from ingest.import_pipeline.run import ImportDependencies, ProgressFile
 from ingest.importers.simulated import import_sample
 from ingest.validation.validate import policy
+from schemas.addresses import AnswerRetention
 from schemas.answers import Answer
 from schemas.log import topics
 from schemas.log.records import LogEntry
@@ -51,11 +53,11 @@ class Shop(NamedTuple):
 
         return asyncio.run(self._with_service(ask))
 
-    def answers(self, user: str, times: int) -> list[Answer]:
-        """What the online layer answers to the same request, asked so many times in a row."""
+    def answers(self, *users: str) -> list[Answer]:
+        """What the online layer answers to these users, one after the other; a name twice is the same request twice."""
 
         async def ask(service: ServingService) -> list[Answer]:
-            return [await service.recommend(service.request(user_id=user)) for _ in range(times)]
+            return [await service.recommend(service.request(user_id=user)) for user in users]
 
         return asyncio.run(self._with_service(ask))
 
@@ -74,8 +76,10 @@ class Shop(NamedTuple):
 
     def recorded(self) -> int:
         """How many answers are recorded."""
-        with closing(SqliteLogReader(self.folder)) as reader:
-            return sum(end for (topic, _), end in reader.ends().items() if topic == topics.ANSWERS)
+        with ExitStack() as opened:
+            readers = [opened.enter_context(closing(reader)) for reader in open_readers(self.folder)]
+            ends = [end for reader in readers for (topic, _), end in reader.ends().items() if topic == topics.ANSWERS]
+        return sum(ends)
 
     def follow(self) -> None:
         """Fold the log until the signals have caught up."""
@@ -86,7 +90,7 @@ class Shop(NamedTuple):
                 time.sleep(0.02)
 
     async def _with_service(self, ask):
-        writer = SqliteLogWriter(self.folder)
+        writer = open_writer(self.folder, AnswerRetention())
         stores = Stores(
             SqliteSignalReader(self.folder), SqliteListReader(self.folder), SqliteModelStore(self.folder), writer
         )

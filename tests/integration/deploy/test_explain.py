@@ -2,17 +2,20 @@
 
 import asyncio
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
+from statistics import median
 
 import msgspec
 import pytest
 
+from adapters.sqlite_answers import open_readers
 from adapters.sqlite_log import SqliteLogReader
 from adapters.sqlite_models import SqliteModelStore
 from adapters.sqlite_signals import SqliteSignalReader
-from deploy.commands.explaining.decision_lookup import find
+from deploy.commands.explaining.decision_lookup import find_in
 from replay.explain import explain, read_world
 from schemas.errors import AnswerUnknown
+from schemas.log.topics import ANSWERS, EVENTS
 from serving.ranking.defaults import default_config
 
 
@@ -21,8 +24,9 @@ def made_again(trained_shop):
     """The record of an answer, perhaps changed, and its explanation."""
 
     def made_again(answer, config=None, **changed):
-        with closing(SqliteLogReader(trained_shop.folder)) as log:
-            found = find(log, answer.recommendation_id, 10_000, lambda *_: None)
+        with ExitStack() as opened:
+            readers = [opened.enter_context(closing(reader)) for reader in open_readers(trained_shop.folder)]
+            found = find_in(readers, answer.recommendation_id, 10_000, lambda *_: None)
         decision = msgspec.structs.replace(found.decision, **changed)
 
         async def world():
@@ -60,6 +64,17 @@ def test_a_known_users_answer_is_told_and_made_again(trained_shop, shopper, fres
     assert "Not as it was then" not in done.stdout
 
 
+def test_a_record_takes_at_most_two_kilobytes_at_the_median(trained_shop):
+    with closing(SqliteLogReader(trained_shop.folder)) as log:
+        keys = {record.key.decode() for partition in range(8) for record in log.read(EVENTS, partition, 0, 2_000)}
+    trained_shop.answers(*sorted(keys))
+    [answers, *_] = open_readers(trained_shop.folder)
+    with closing(answers):
+        sizes = [len(record.value) for record in answers.read(ANSWERS, 0, 0, 10_000)]
+    assert len(sizes) >= len(keys) > 100
+    assert median(sizes) <= 2_000
+
+
 def test_items_order_and_scores_agree_to_a_millionth(trained_shop, shopper, made_again):
     decision, found = made_again(trained_shop.answer(shopper, count=30, seed=7, diversity=0.4))
     assert found.moved == ()
@@ -68,7 +83,7 @@ def test_items_order_and_scores_agree_to_a_millionth(trained_shop, shopper, made
 
 
 def test_an_answer_by_a_list_that_was_made_before_is_made_again(trained_shop, shopper, made_again):
-    first, second = trained_shop.answers(shopper, 2)
+    first, second = trained_shop.answers(shopper, shopper)
     assert second.generated_at > first.generated_at
     decision, found = made_again(second)
     assert decision.generated_at == second.generated_at

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from schemas.answers import decode_decision
+from schemas.decision_codec import decode_decision
 from schemas.log import topics
 
 

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from schemas.addresses import AnswerRetention
 from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable, ServerMissing
 from schemas.log import topics
 from schemas.log.records import LogEntry
@@ -115,6 +116,27 @@ def test_topics_are_made_once_and_their_number_of_partitions_is_held(kafka_serve
     reader.close()
     with pytest.raises(ConfigurationInvalid, match="3 partitions, not 4"):
         kafka_log.create_topics(kafka_servers, prefix, 4)
+
+
+@pytest.mark.stack
+def test_answers_are_kept_as_long_as_the_settings_say_also_on_a_topic_that_exists(kafka_servers, site):
+    from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+
+    prefix, admin = f"{site}.", AdminClient({"bootstrap.servers": kafka_servers})
+
+    def described() -> dict[str, str]:
+        resource = ConfigResource(ResourceType.TOPIC, f"{prefix}{topics.ANSWERS}")
+        [entries] = admin.describe_configs([resource]).values()
+        return {name: entry.value for name, entry in entries.result(timeout=20).items()}
+
+    for days, mebibytes in ((7.0, 1_024), (2.0, 256)):
+        kafka_log.create_topics(kafka_servers, prefix, 2, answers=AnswerRetention(days, mebibytes))
+        deadline = time.monotonic() + 20  # A broker hears of a change a moment after the controller.
+        while (config := described())["retention.ms"] != str(int(days * 86_400_000)):
+            assert time.monotonic() < deadline, config
+            time.sleep(0.1)
+        assert config["retention.bytes"] == str(mebibytes * 1_048_576 // 2)
+        assert int(config["segment.bytes"]) <= mebibytes * 1_048_576 // 16
 
 
 @pytest.mark.stack

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from deploy.commands.explaining.decision_lookup import find
-from schemas.answers import Decision, RecommendationRequest, encode_decision
+from schemas.answers import Decision, RecommendationRequest
+from schemas.decision_codec import encode_decision
 from schemas.errors import AnswerUnknown
 from schemas.log.records import OffsetToken, Record
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from schemas.answers import Decision, decode_decision, encode_decision
+from schemas.answers import Decision
+from schemas.decision_codec import decode_decision, encode_decision
 from serving.ranking.defaults import default_config
 from serving.ranking.exploration import thompson_sample
 

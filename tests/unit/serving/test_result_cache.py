@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from models.structures.lists import ScoredList
-from schemas.answers import DecidedItem, Encoded, Reason, RecommendationRequest, decode_decision
+from schemas.answers import DecidedItem, Encoded, Reason, RecommendationRequest
+from schemas.decision_codec import decode_decision
 from schemas.errors import LogUnavailable
 from serving.ranking import routes
 from serving.ranking.pipeline import RankedList

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from models.structures.lists import ScoredList
-from schemas.answers import decode_decision
+from schemas.decision_codec import decode_decision
 from schemas.errors import LogBusy
 from schemas.http.cursors import shown_before
 from schemas.http.problems import ProblemError
@@ -15,6 +15,7 @@ from schemas.keys import Signal
 from schemas.log.topics import ANSWERS
 from serving.http.parsing import session_events, token
 from signals import aggregates, users
+from signals.compact import expand
 from signals.counters import Transition
 
 
@@ -287,7 +288,7 @@ async def test_every_answer_is_recorded_with_what_it_was_made_of(shop, say):
     assert (topic, entry.key) == (ANSWERS, b"ann")
     assert decision.recommendation_id == answer.recommendation_id
     assert (decision.request.now, decision.request.random_seed) == (shop.now, 5)
-    assert users.decode(decision.inputs["u:ann"]).recent[0].item == "item-1"
+    assert expand(decision.inputs["u:ann"]).recent[0].item == "item-1"
     assert [item.item_id for item in decision.items] == ids(answer)
     assert decision.sources["similar"].outcome == "ok"
 
@@ -303,12 +304,20 @@ async def test_a_recorded_answer_can_be_made_again(shop, say):
         await recommend(service, "ann", random_seed=5, count=7)
         await service.stop()
         decision: Decision = decode_decision(shop.log.entries[0][1].value)
-        signals = Signals(users.decode(decision.inputs["u:ann"]), service.state.aggregates)
+        signals = Signals(expand(decision.inputs["u:ann"]), service.state.aggregates)
         again = pipeline.recommend(
             decision.request, signals, service.state.models, service.state.catalogue, service.config
         )
     assert [item.item_id for item in again.items] == [item.item_id for item in decision.items]
     assert [i.score for i in again.items] == pytest.approx([i.score for i in decision.items], abs=1e-6)
+
+
+@pytest.mark.parametrize(("share", "least", "most"), [(1.0, 200, 200), (0.25, 25, 75), (0.0, 0, 0)])
+async def test_a_share_of_the_answers_is_recorded_where_the_site_samples(shop, share, least, most):
+    async with shop.running(decision_sample=share) as service:
+        for number in range(200):
+            await recommend(service, f"user-{number}", count=1)
+    assert least <= len(shop.log.entries) <= most
 
 
 async def test_a_log_that_refuses_records_does_not_fail_answers(shop):
