@@ -22,12 +22,14 @@ from deploy.wiring.variables import warn_of_variables_without_effect
 from ingest.config import IngestSettings
 from ingest.http.limits import RateLimiter
 from ingest.http.routes import IngestDependencies, build_router, events_are_sent, events_endpoint
-from ingest.validation.validate import policy
+from ingest.validation.validate import Policy, policy
 from schemas.errors import FreshetError, LogUnavailable
 from schemas.http.hot_path import HotPathMiddleware
 from schemas.http.problems import ProblemError, as_response
+from schemas.http.utf8 import Utf8Middleware
 from schemas.log import topics
 from schemas.ports import LogReader, LogWriter
+from schemas.rating_scale import scale_of
 from schemas.settings import read_settings
 
 _LOG = structlog.get_logger(__name__)
@@ -41,6 +43,7 @@ def create_app(settings: IngestSettings, writer: LogWriter, reader: LogReader) -
     _add_operations(app, reader)
     app.add_exception_handler(HTTPException, _as_problem)
     app.add_middleware(HotPathMiddleware, takes=events_are_sent, endpoint=events_endpoint(dependencies))
+    app.add_middleware(Utf8Middleware)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -59,11 +62,17 @@ def ingest_dependencies(settings: IngestSettings, writer: LogWriter) -> IngestDe
         writer=writer,
         clock=time.time,
         new_id=lambda: str(uuid.uuid4()),
-        policy=policy(settings.event_types, settings.personal_keys),
+        policy=site_policy(settings),
         limiter=limiter,
         append_seconds=settings.append_seconds,
         retry_seconds=settings.retry_seconds,
     )
+
+
+def site_policy(settings: IngestSettings) -> Policy:
+    """What the site accepts, also in imports and replays; raises ConfigurationInvalid."""
+    scale = scale_of(settings.rating_scale)
+    return policy(settings.event_types, settings.personal_keys, scale, settings.placeholder_ids)
 
 
 def main() -> None:

@@ -9,7 +9,8 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from schemas.errors import Undecodable
-from schemas.events import Id, ZonedTime
+from schemas.events import Number, ZonedTime
+from schemas.ids import Id
 from schemas.integers import LONG_NUMBER, TOO_LONG, beyond_64_bits
 
 Label = Annotated[str, Field(min_length=1, max_length=128)]
@@ -30,7 +31,7 @@ class ItemFields(BaseModel):
     description: Annotated[str, Field(max_length=20_000)] | None = None
     categories: Annotated[list[Label], Field(max_length=64)] | None = None
     tags: Annotated[list[Label], Field(max_length=128)] | None = None
-    price: Annotated[float, Field(ge=0, strict=True)] | None = None
+    price: Annotated[Number, Field(ge=0, strict=True)] | None = None
     url: WebAddress | None = None
     image_url: WebAddress | None = None
     published_at: ZonedTime | None = None

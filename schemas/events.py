@@ -20,8 +20,11 @@ from pydantic import (
     StringConstraints,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
+from schemas.ids import EventId, Id
 from schemas.keys import anonymous_key, session_key, user_key
+from schemas.rating_scale import RatingScale
 
 SCHEMA_VERSION: Final = 1
 MAX_EVENTS: Final = 2_000
@@ -38,14 +41,14 @@ ITEM_TYPES: Final = frozenset(
 TYPES: Final = ITEM_TYPES | {"search", "identify", "forget", "retract"}
 _MAX_CONTEXT: Final = 32
 VALUED_TYPES: Final = frozenset({"rating", "dwell"})
+DWELL_RANGE: Final = (0.0, 86_400.0)
+"""Seconds that one ``dwell`` may take: up to a day."""
+SCROLL_RANGE: Final = (0.0, 1.0)
+"""Shares of a page that ``properties.scroll`` of a ``dwell`` may name."""
 
-# Control characters are C0, DEL and C1; pydantic itself refuses lone surrogates, which cannot be written as UTF-8.
-NO_CONTROL: Final = r"^[^\x00-\x1f\x7f-\x9f]+$"
-Id = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=NO_CONTROL)]
-EventId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=NO_CONTROL)]
 TypeName = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=r"^[a-z][a-z0-9_]*$")]
 Query = Annotated[str, StringConstraints(min_length=1, max_length=512)]
-Scalar = str | float | bool | None
+Scalar = str | int | float | bool | None
 
 
 def _time_is_text(value: Any) -> Any:
@@ -75,6 +78,14 @@ def _since_1900(value: datetime) -> datetime:
     return value
 
 
+def _within_64_bits(value: Any) -> Any:
+    if value.__class__ is int and not -(2**63) <= value < 2**63:
+        raise PydanticCustomError("integer_size", "needs more than 64 bits, which a number here does not have")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_within_64_bits)]
+"""A number. An integer beyond 64 bits is refused, because a float would lose its last digits."""
 ZonedTime = Annotated[AwareDatetime, BeforeValidator(_time_is_text), AfterValidator(_in_utc)]
 """An RFC 3339 time with its offset from UTC, converted to UTC."""
 
@@ -90,7 +101,11 @@ class Event(BaseModel):
     anonymous_id: Id | None = Field(None, description="A guest, stable over visits.")
     session_id: Id | None = Field(None, description="One visit.")
     item_id: Id | None = Field(None, description="The item it happened to.")
-    value: float | None = Field(None, strict=True, description="Stars of a rating, seconds of a dwell.")
+    value: Number | None = Field(
+        None,
+        strict=True,
+        description="Stars of a rating, on the scale of the site; seconds of a dwell, from 0 to 86,400.",
+    )
     query: Query | None = Field(None, description="What was searched for.")
     occurred_at: Annotated[ZonedTime, AfterValidator(_since_1900)] | None = Field(
         None, description="Client clock, RFC 3339; any past time, at most 5 minutes ahead. Time of receipt if missing."
@@ -127,6 +142,19 @@ class Event(BaseModel):
         if self.type == "retract" and not self.event_id:
             raise ValueError("retract needs the event_id that it takes back")
         return self
+
+
+def range_fault(event: Event, scale: RatingScale) -> tuple[str, str] | None:
+    """Returns the field of an event whose number is out of its range, and the range in words; None if there is none."""
+    value, kind = event.value, event.type
+    if value is not None and kind == "rating" and not scale.holds(value):
+        return "value", f"a rating of {value:g} is not on the scale of this site, {scale} (FRESHET_RATING_SCALE)"
+    if value is not None and kind == "dwell" and not DWELL_RANGE[0] <= value <= DWELL_RANGE[1]:
+        return "value", f"a dwell takes 0 to {DWELL_RANGE[1]:,.0f} seconds (a day), not {value:g}"
+    scroll = (event.properties or {}).get("scroll") if kind == "dwell" else None
+    if scroll.__class__ in {int, float} and not SCROLL_RANGE[0] <= scroll <= SCROLL_RANGE[1]:
+        return "properties.scroll", f"the share of the page that was seen is 0 to 1, not {scroll:g}"
+    return None
 
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]

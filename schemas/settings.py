@@ -13,8 +13,10 @@ from pydantic_settings import NoDecode
 
 from schemas.addresses import SQLITE, Address, AnswerRetention, parse_address
 from schemas.errors import ConfigurationInvalid
+from schemas.ids import PLACEHOLDERS
 from schemas.log.topics import DEFAULT_PARTITIONS
 from schemas.plugins import load_plugins
+from schemas.rating_scale import scale_of
 from schemas.site import DEFAULT_SITE
 
 S = TypeVar("S", bound=BaseModel)
@@ -24,6 +26,13 @@ Stack = Literal["embedded", "cluster"]
 def comma_separated(value: Any) -> Any:
     """The parts of a comma-separated text, without blanks; any other value unchanged."""
     return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+
+def _checked_scale(text: str) -> str:
+    try:
+        return str(scale_of(text)) if text else ""
+    except ConfigurationInvalid as error:
+        raise ValueError(str(error)) from error
 
 
 class SharedSettings(BaseModel):
@@ -57,6 +66,10 @@ class SharedSettings(BaseModel):
     """Days for which decision records are kept."""
     decision_mib: Annotated[int, Field(ge=1)] = AnswerRetention().mebibytes
     """Space for decision records, in MiB; the oldest are removed first. In a cluster: for each replica of the topic."""
+    rating_scale: Annotated[str, AfterValidator(_checked_scale)] = ""
+    """The lowest and the highest rating of the site: `1..5`. By default the scale that an import has noted, or `0..5`."""
+    placeholder_ids: Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)] = PLACEHOLDERS
+    """Texts that are no id of a guest or a session, comma-separated, in any case. Zeros and `[object Object]` are none either."""
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
     plugins: Annotated[

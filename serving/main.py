@@ -21,6 +21,7 @@ from deploy.wiring.variables import warn_of_variables_without_effect
 from schemas.errors import ConfigurationInvalid, FreshetError
 from schemas.http.hot_path import HotPathMiddleware
 from schemas.http.problems import ProblemError, as_response
+from schemas.http.utf8 import Utf8Middleware
 from schemas.settings import read_settings
 from serving.config import Settings
 from serving.http.routes import build_router, recommendations_are_asked, recommendations_endpoint
@@ -55,6 +56,7 @@ def create_app(
     app.include_router(build_router(service))
     app.add_exception_handler(HTTPException, _as_problem)
     app.add_middleware(HotPathMiddleware, takes=recommendations_are_asked, endpoint=recommendations_endpoint(service))
+    app.add_middleware(Utf8Middleware)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=list(settings.cors_origins), allow_methods=["*"], allow_headers=["*"]

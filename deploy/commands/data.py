@@ -30,8 +30,8 @@ from ingest.import_pipeline.run import ImportDependencies, Imported, ImportStep,
 from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import published, recognise
 from ingest.importers.simulated import import_sample
+from ingest.main import site_policy
 from ingest.simulator import shop
-from ingest.validation.validate import policy
 from offline.data.archive import archive_log
 from offline.engines.engine import EngineName
 from offline.evaluation import metric_names
@@ -128,8 +128,7 @@ def import_into(
     """Import a data set, or the sample store, with a progress display; notes what its types of events count."""
     if event_weights := weights or (importer.weights if importer else {}):
         note_weights(dependencies, describe(event_weights))
-    settings = read_settings(IngestSettings)
-    allowed = policy(settings.event_types, settings.personal_keys)
+    allowed = site_policy(read_settings(IngestSettings))
     # Opened writer first: that makes an embedded log where there is none.
     writer = dependencies.writer
     import_dependencies = ImportDependencies(

@@ -12,7 +12,7 @@ import typer
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, open_existing, table
 from ingest import dead_letters
 from ingest.config import IngestSettings
-from ingest.validation.validate import Policy, policy
+from ingest.main import site_policy
 from schemas.log.records import OffsetToken
 from schemas.settings import read_settings
 
@@ -71,12 +71,8 @@ def replay(
     with open_existing(data, stack) as dependencies:
         open_letter = dead_letters.find(dependencies.reader, OffsetToken.parse(letter))
         value = mended.read_bytes() if mended else None
-        replayed = dead_letters.replay(open_letter, dependencies.writer, datetime.now(UTC), _policy(), value)
+        allowed = site_policy(read_settings(IngestSettings))
+        replayed = dead_letters.replay(open_letter, dependencies.writer, datetime.now(UTC), allowed, value)
     console.print(
         f"{'It had been replayed before: it' if replayed.again else 'It'} stands on {replayed.topic} at {replayed.token}."
     )
-
-
-def _policy() -> Policy:
-    settings = read_settings(IngestSettings)
-    return policy(settings.event_types, settings.personal_keys)

@@ -59,15 +59,21 @@ def _media_type(request: Request, allowed: set[str]) -> str:
     header = request.headers.get("content-type")
     if header is None:
         return JSON
-    media_type, _, parameters = header.partition(";")
-    media_type = media_type.strip().lower()
-    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
+    media_type, charset = _content_type(header)
     if media_type not in allowed or charset not in {"", "utf-8", "utf8"}:
         content_types = ", ".join(sorted(allowed))
         raise ProblemError(
             415, "content-type", f"Content-Type {printable(header)} is not taken here; send {content_types} in UTF-8"
         )
     return media_type
+
+
+def _content_type(header: str) -> tuple[str, str]:
+    """Returns the media type and the charset of a Content-Type; other parameters, such as a version, say nothing here."""
+    media_type, *parameters = (part.strip() for part in header.lower().split(";"))
+    pairs = (part.partition("=") for part in parameters)
+    charset = next((value.strip().strip("\"'") for name, _, value in pairs if name.strip() == "charset"), "")
+    return media_type, charset
 
 
 async def _unpacked_body(request: Request) -> bytes:

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ingest.validation.validate import Accepted, Policy
-from schemas.events import EARLIEST, ITEM_TYPES, MAX_AHEAD, TYPES, VALUED_TYPES, LoggedEvent
+from schemas.events import DWELL_RANGE, EARLIEST, ITEM_TYPES, MAX_AHEAD, TYPES, VALUED_TYPES, LoggedEvent
+from schemas.ids import MAX_EVENT_ID, MAX_ID, is_placeholder
 from schemas.log.codec import encode_event
 from schemas.log.records import LogEntry
 
@@ -23,10 +24,10 @@ _NEEDS_MORE: Final = (TYPES - ITEM_TYPES) | {"impression"}
 
 def accept_simple_event(raw: Mapping[str, Any], now: datetime, allowed: Policy) -> Accepted | None:
     """The event's log entry, equal to that of ``validate_event``; None if only that function can decide."""
-    if not (_FIELDS.issuperset(raw) and _is_simple_type(raw.get("type"), allowed) and _identified(raw)):
+    if not (_FIELDS.issuperset(raw) and _is_simple_type(raw.get("type"), allowed) and _identified(raw, allowed)):
         return None
     value, occurred_at = raw.get("value"), raw.get("occurred_at")
-    if not (_timely(occurred_at, now) and _valued(value, raw["type"])):
+    if not (_timely(occurred_at, now) and _valued(value, raw["type"], allowed)):
         return None
     event = LoggedEvent(**{**raw, "occurred_at": occurred_at or now}, received_at=now)
     return Accepted(event.event_id, event.type, LogEntry(event.partition_key.encode(), encode_event(event)))
@@ -36,22 +37,41 @@ def _is_simple_type(kind: Any, allowed: Policy) -> bool:
     return kind.__class__ is str and kind in allowed.types and kind not in _NEEDS_MORE
 
 
-def _identified(raw: Mapping[str, Any]) -> bool:
-    event_id, user = raw.get("event_id"), raw.get("user_id")
-    if not (_id(event_id, 64) and _id(raw.get("item_id"))):
+def _identified(raw: Mapping[str, Any], allowed: Policy) -> bool:
+    if not (_id(raw.get("event_id"), MAX_EVENT_ID) and _id(raw.get("item_id"))):
         return False
-    anonymous, session = raw.get("anonymous_id"), raw.get("session_id")
-    ids = [id_ for id_ in (user, anonymous, session) if id_ is not None]
-    return bool(ids) and all(map(_id, ids))
+    user, anonymous, session = raw.get("user_id"), raw.get("anonymous_id"), raw.get("session_id")
+    return (
+        (user is None or _id(user))
+        and (anonymous is None or _visitor(anonymous, allowed))
+        and (session is None or _visitor(session, allowed))
+        and (user or anonymous or session) is not None
+    )
 
 
-def _id(value: Any, limit: int = 128) -> bool:
-    # All printable text is allowed, and this check is faster than a pattern.
-    return value.__class__ is str and 0 < len(value) <= limit and value.isprintable()
+def _id(value: Any, limit: int = MAX_ID) -> bool:
+    # Printable text is a part of what is allowed, and is checked faster than a pattern.
+    return (
+        value.__class__ is str
+        and 0 < len(value) <= limit
+        and value.isprintable()
+        and value[0] != " " != value[-1]
+        and value[0] != "["
+    )
 
 
-def _valued(value: Any, kind: str) -> bool:
-    return kind not in VALUED_TYPES if value is None else value.__class__ is float and math.isfinite(value)
+def _visitor(value: Any, allowed: Policy) -> bool:
+    return _id(value) and not is_placeholder(value, allowed.placeholders)
+
+
+def _valued(value: Any, kind: str, allowed: Policy) -> bool:
+    if value is None:
+        return kind not in VALUED_TYPES
+    if value.__class__ is not float or not math.isfinite(value):
+        return False
+    if kind == "rating":
+        return allowed.scale.holds(value)
+    return kind != "dwell" or DWELL_RANGE[0] <= value <= DWELL_RANGE[1]
 
 
 def _timely(time: Any, now: datetime) -> bool:

@@ -11,6 +11,9 @@ import orjson
 from schemas.http.problems import printable
 
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
+_DIGITS_TO_ZERO: Final = bytes(0x30 if 0x30 <= byte <= 0x39 else byte for byte in range(256))
+_LONG_NUMBER: Final = b"0" * 19
+"""The shortest number that may need more than 64 bits, with each digit as 0."""
 
 
 class Broken(NamedTuple):
@@ -23,8 +26,10 @@ def parse(data: bytes) -> Any:
     """Parses JSON; raises ValueError with a printable reason.
 
     Python's own parser accepts some texts that orjson refuses: NaN, Infinity, lone surrogates, a byte order mark.
-    Validation can then name the one object at fault, and accept the others.
+    Validation can then name the one object at fault, and accept the others. An integer keeps all its digits.
     """
+    if _LONG_NUMBER in data.translate(_DIGITS_TO_ZERO):
+        return _with_whole_integers(data)
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as strict:
@@ -42,6 +47,14 @@ def containers(data: bytes, enough: int) -> int:
 
 def _openings(data: bytes) -> int:
     return data.count(b"{") + data.count(b"[")
+
+
+def _with_whole_integers(data: bytes) -> Any:
+    """As ``parse``, and keeps every digit of an integer: orjson reads those beyond 64 bits as floats."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(printable(str(error))) from error
 
 
 def json_kind(value: Any) -> str:

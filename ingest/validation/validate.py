@@ -17,10 +17,12 @@ from ingest.validation.generalize import DropRules, generalize, rules_for_events
 from ingest.validation.jsontext import Broken, json_kind
 from schemas.catalogue import ItemFields, ItemUpsert, Upsert, UserFields, encode_upsert
 from schemas.errors import ConfigurationInvalid
-from schemas.events import MAX_AHEAD, TYPES, Event, Id, TypeName, accept
+from schemas.events import MAX_AHEAD, TYPES, Event, TypeName, accept, range_fault
 from schemas.http.problems import printable
+from schemas.ids import PLACEHOLDERS, Id, is_placeholder, placeholder_set
 from schemas.log.codec import encode_event
 from schemas.log.records import LogEntry
+from schemas.rating_scale import DEFAULT_SCALE, RatingScale
 
 MAX_RECORD_BYTES: Final = 262_144
 """Most bytes of a record. Kafka's default limit for a whole batch is 1 MiB."""
@@ -48,14 +50,22 @@ class Accepted(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """The event types that a site allows, and the personal data that it drops."""
+    """The event types that a site allows, the personal data that it drops, its scale of ratings, and what is no id."""
 
     types: frozenset[str]
     event_rules: DropRules
     user_rules: DropRules
+    scale: RatingScale
+    placeholders: frozenset[str]
+    """Texts that are no id of a guest or a session, as ``placeholder_set`` returns them."""
 
 
-def policy(extra_types: Iterable[str] = (), personal_keys: Iterable[str] = ()) -> Policy:
+def policy(
+    extra_types: Iterable[str] = (),
+    personal_keys: Iterable[str] = (),
+    scale: RatingScale = DEFAULT_SCALE,
+    placeholders: Iterable[str] = PLACEHOLDERS,
+) -> Policy:
     """The default policy with a site's additions; raises ConfigurationInvalid for a name that cannot be a type."""
     extra, keys = frozenset(extra_types), frozenset(personal_keys)
     for name in extra:
@@ -64,7 +74,8 @@ def policy(extra_types: Iterable[str] = (), personal_keys: Iterable[str] = ()) -
         except ValidationError as error:
             rule = "lower-case letters, digits and underscores, at most 32"
             raise ConfigurationInvalid(f"'{name}' cannot be an event type: use {rule}") from error
-    return Policy(TYPES | extra, rules_for_events(keys), rules_for_users(keys))
+    known = placeholder_set(placeholders)
+    return Policy(TYPES | extra, rules_for_events(keys), rules_for_users(keys), scale, known)
 
 
 def validate_event(raw: Any, now: datetime, new_id: Callable[[], str], allowed: Policy) -> Accepted:
@@ -76,10 +87,14 @@ def validate_event(raw: Any, now: datetime, new_id: Callable[[], str], allowed: 
         raise Rejection(
             "ahead", f"is more than {MAX_AHEAD.seconds // 60} minutes ahead of the collector's clock", "occurred_at"
         )
+    _check_ids(event, allowed.placeholders)
+    if fault := range_fault(event, allowed.scale):
+        raise Rejection("out-of-range", fault[1], fault[0])
     if event.properties:
         _check_nested(event.properties, "properties")
         event.properties = generalize(event.properties, allowed.event_rules, now)
     if event.context:
+        _check_nested(event.context, "context")
         event.context = generalize(event.context, allowed.event_rules, now)
     logged = accept(event, event.event_id or new_id(), now)
     return Accepted(logged.event_id, logged.type, _entry(logged.partition_key, encode_event(logged)))
@@ -167,6 +182,16 @@ def _check_type(name: Any, types: frozenset[str]) -> None:
 def _check_size(raw: dict[str, Any]) -> None:
     if (field := overfull_field(raw)) is not None:
         raise Rejection("too-many-values", f"with it this object holds more than {MAX_VALUES:,} values", field)
+
+
+def _check_ids(event: Event, placeholders: frozenset[str]) -> None:
+    """Refuses what broken clients send in place of an id, where it would join visitors that are not one."""
+    fields = ("anonymous_id", "session_id", "user_id") if event.type == "identify" else ("anonymous_id", "session_id")
+    for field in fields:
+        id_ = getattr(event, field)
+        if id_ is not None and is_placeholder(id_, placeholders):
+            detail = f"'{printable(id_)}' stands for no id, so it would join different visitors; leave the field out"
+            raise Rejection("placeholder-id", detail, field)
 
 
 _T = TypeVar("_T")

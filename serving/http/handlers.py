@@ -85,14 +85,18 @@ class Handlers:
             return await self._service.user(user_id)
         parameters = parsing.query(RecommendationParameters, request)
         after = parsing.token(parameters.after, self._service.partitions)
-        recommendation_request = self._service.request(user_id=user_id, **parsing.recommendation_fields(parameters))
+        recommendation_request = self._service.request(
+            user_id=user_id, **parsing.recommendation_fields(parameters, self._service.placeholders)
+        )
         return await self._service.recommend(recommendation_request, after)
 
     async def session(self, request: Request) -> Any:
         """``POST /v1/sessions/recommendations``."""
         parsing.query(NoParameters, request)
         parameters = await parsing.body(SessionParameters, request)
-        recommendation_request = self._service.request(**parsing.recommendation_fields(parameters))
+        recommendation_request = self._service.request(
+            **parsing.recommendation_fields(parameters, self._service.placeholders)
+        )
         return await self._service.recommend_for_session(
             recommendation_request, parsing.session_events(parameters.events)
         )
@@ -103,7 +107,10 @@ class Handlers:
         parsing.query(NoParameters, request)
         parameters = await parsing.body(RankParameters, request)
         after = parsing.token(parameters.after, self._service.partitions)
-        fields = parsing.recommendation_fields(parameters) | {"include": parameters.item_ids, "include_seen": True}
+        fields = parsing.recommendation_fields(parameters, self._service.placeholders) | {
+            "include": parameters.item_ids,
+            "include_seen": True,
+        }
         return await self._service.recommend(self._service.request(user_id=user_id, **fields), after, "rank")
 
     async def because(self, request: Request) -> Any:

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from schemas.events import NO_CONTROL
+from schemas.ids import ID_PATTERN, MAX_ID
 from schemas.statistics import MOST, Period
 
-ParameterId = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=NO_CONTROL)]
+ParameterId = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID, pattern=ID_PATTERN)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=500, description="How many items.")]
 MAX_SESSION_EVENTS: Final = 200
 MAX_SCORED: Final = 1_000

@@ -18,6 +18,7 @@ from schemas.events import MAX_BODY_BYTES, Event
 from schemas.http.body import read_body
 from schemas.http.cursors import shown_before
 from schemas.http.problems import ProblemError, printable
+from schemas.ids import id_fault, is_placeholder
 from schemas.log.records import OffsetToken
 from serving.filtering.expressions import compiled
 from serving.http.parameters import ListParameters, ParameterId, RecommendationParameters
@@ -44,7 +45,7 @@ def path_id(request: Request, prefix: str, suffix: str, field: str) -> tuple[str
         return valid_id(request.path_params[field], field), False
     remainder = path[begin + len(prefix) :].partition("?")[0]
     suffix_in_id = bool(suffix) and not remainder.endswith(suffix)
-    text = unquote(remainder if suffix_in_id or not suffix else remainder[: -len(suffix)], errors="replace")
+    text = unquote(remainder if suffix_in_id or not suffix else remainder[: -len(suffix)])
     return valid_id(text, field), suffix_in_id
 
 
@@ -58,8 +59,9 @@ def list_fields(parameters: ListParameters) -> dict[str, Any]:
     }
 
 
-def recommendation_fields(parameters: RecommendationParameters) -> dict[str, Any]:
+def recommendation_fields(parameters: RecommendationParameters, placeholders: frozenset[str]) -> dict[str, Any]:
     """Returns the fields of a ``RecommendationRequest`` from the parameters of recommendations; raises ProblemError."""
+    _refuse_placeholders(parameters, placeholders)
     return list_fields(parameters) | {
         "anonymous_id": parameters.anonymous_id,
         "session_id": parameters.session_id,
@@ -71,6 +73,15 @@ def recommendation_fields(parameters: RecommendationParameters) -> dict[str, Any
         "pins": pins(parameters.pin),
         "boosts": boosts(parameters.boost),
     }
+
+
+def _refuse_placeholders(parameters: RecommendationParameters, placeholders: frozenset[str]) -> None:
+    """Refuses ids that stand for no id: what an earlier version took for one guest was done by many."""
+    for field in ("anonymous_id", "session_id"):
+        id_ = getattr(parameters, field)
+        if id_ is not None and is_placeholder(id_, placeholders):
+            detail = f"{field}: '{printable(id_)}' stands for no id; leave the parameter out"
+            raise ProblemError(400, "placeholder-id", detail, field=field)
 
 
 def query(kind: type[P], request: Request) -> P:
@@ -105,8 +116,8 @@ def valid_id(text: str, field: str) -> str:
     try:
         return msgspec.convert(text, ParameterId)
     except msgspec.ValidationError as error:
-        detail = f"{field} must be 1 to 128 characters without control characters"
-        raise ProblemError(400, "invalid", detail, field=field) from error
+        what = id_fault(text) or "must be 1 to 128 characters without control characters"
+        raise ProblemError(400, "invalid", f"{field} {what}", field=field) from error
 
 
 def token(text: str | None, partitions: int) -> OffsetToken | None:

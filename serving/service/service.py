@@ -21,6 +21,7 @@ from schemas.answers import Answer, RecommendationRequest
 from schemas.events import Event, accept
 from schemas.http import cursors
 from schemas.http.problems import ProblemError
+from schemas.ids import placeholder_set
 from schemas.keys import Signal
 from schemas.log.records import OffsetToken
 from schemas.ports import Documents, ListReader, LogWriter, ModelStore, SignalReader
@@ -97,6 +98,7 @@ class ServingService:
         """``lag_reason`` returns why the signals are still behind; None once they have caught up."""
         self.config = settings.ranking_config()
         self.partitions = settings.partitions
+        self.placeholders = placeholder_set(settings.placeholder_ids)
         self._settings, self._stores, self._lag_reason = settings, stores, lag_reason
         self._time_and_ids = time_and_ids or TimeAndIds()
         catalogue = Catalogue(bare_items=settings.bare_items)

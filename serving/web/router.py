@@ -14,8 +14,8 @@ from fastapi import APIRouter, Query
 from fastapi.responses import RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from schemas.events import NO_CONTROL
 from schemas.http.problems import ProblemError
+from schemas.ids import ID_PATTERN, MAX_ID
 from serving.service.service import ServingService
 from serving.stores.statistics import StatisticsReader
 from serving.web.card_lists import card_lists_for, similar_to
@@ -27,8 +27,7 @@ from serving.web.shop import Shop
 
 _TYPES: Final = {"page.css": "text/css", "page.js": "text/javascript", "mark.svg": "image/svg+xml"}
 _A_YEAR: Final = "public, max-age=31536000, immutable"
-_ID: Final = re.compile(NO_CONTROL)
-_MOST: Final = 128
+_ID: Final = re.compile(ID_PATTERN)
 _QUERY: Final = 512
 
 
@@ -75,9 +74,9 @@ class _Pages:
 
     def refuse(self, user: str) -> Response | None:
         """The response to an invalid shopper's name; None if the name is valid."""
-        if len(user) <= _MOST and _ID.match(user):
+        if len(user) <= MAX_ID and _ID.match(user):
             return None
-        sentence = f"A shopper's name has 1 to {_MOST} characters, none of them control characters. Pick another one."
+        sentence = f"A shopper's name has 1 to {MAX_ID} characters, none of them control characters. Pick another one."
         return self.sorry(400, "That name cannot be used", sentence, self.new_name())
 
     def file(self, name: str) -> Response:

@@ -39,8 +39,12 @@ async def test_an_accepted_event_stands_on_the_log_where_its_token_says(client, 
             b"\xef\xbb\xbf" + json.dumps([VIEW, {**VIEW, "user_id": "bo"}]).encode(),
             {"content-type": "application/json; charset=UTF-8"},
         ),
+        (
+            json.dumps([VIEW, {**VIEW, "user_id": "bo"}]).encode(),
+            {"content-type": "Application/JSON; v=1;charset = 'utf-8' ;"},
+        ),
     ],
-    ids=["array", "ndjson", "gzip", "byte order mark"],
+    ids=["array", "ndjson", "gzip", "byte order mark", "parameters of the content type"],
 )
 async def test_arrays_lines_and_gzip_are_taken_in_order(client, records, content, headers):
     answer = await client.post("/v1/events", content=content, headers=headers)
@@ -217,3 +221,10 @@ async def test_blank_lines_are_no_events(client):
     content = b"\n\n \n" + json.dumps(VIEW).encode() + b"\n" * 900_000 + json.dumps(VIEW).encode() + b"\r\n \n"
     answer = await client.post("/v1/events", content=content, headers=NDJSON)
     assert [result["status"] for result in answer.json()["results"]] == ["accepted", "accepted"]
+
+
+async def test_a_path_that_is_not_utf8_changes_nothing(client, records):
+    for method, path in (("PUT", "/v1/items/caf%E9"), ("DELETE", "/v1/items/caf%EA"), ("PATCH", "/v1/users/Ren%E8")):
+        answer = await client.request(method, path, json={})
+        assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+    assert records("items") == records("users") == []

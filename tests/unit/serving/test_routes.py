@@ -68,6 +68,9 @@ async def test_recommendations_are_an_answer(client):
         ("include=", "include"),
         ("anonymous_id=", "anonymous_id"),
         ("anonymous_id=a%00b", "anonymous_id"),
+        ("anonymous_id=undefined", "anonymous_id"),
+        ("session_id=0", "session_id"),
+        ("exclude=%20x", "exclude"),
         ("exclude=" + "x" * 129, "exclude"),
     ],
 )

@@ -1,0 +1,56 @@
+"""Refuses addresses that are not UTF-8: servers would put U+FFFD in their place, and two ids would become one."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from schemas.http.problems import ProblemError, as_response
+
+_SHOWN: Final = 80
+
+
+class Utf8Middleware:
+    """ASGI middleware: answers 400 to a path or a query that is not UTF-8 once it is percent-decoded."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hands the request on, or answers what is wrong with its address."""
+        problem = address_problem(scope) if scope["type"] == "http" else None
+        if problem is None:
+            await self._app(scope, receive, send)
+        else:
+            await as_response(problem)(scope, receive, send)
+
+
+def address_problem(scope: Scope) -> ProblemError | None:
+    """Returns what is wrong with the text of an address; None if it is UTF-8."""
+    path: bytes = scope.get("raw_path") or b""
+    if not _is_utf8(path):
+        return _problem("path", path, None)
+    query: bytes = scope["query_string"]
+    if _is_utf8(query):
+        return None
+    pair = next((pair for pair in query.split(b"&") if not _is_utf8(pair)), query)
+    name = pair.partition(b"=")[0]
+    return _problem("query", pair, name.decode() if name.isascii() and _is_utf8(name) else None)
+
+
+def _is_utf8(text: bytes) -> bool:
+    if b"%" not in text and text.isascii():
+        return True
+    try:
+        unquote_to_bytes(text).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _problem(part: str, text: bytes, field: str | None) -> ProblemError:
+    shown = text.decode("ascii", "backslashreplace")[:_SHOWN]
+    detail = f"The {part} is not UTF-8: '{shown}'. Encode text as UTF-8 before you percent-encode it: é is %C3%A9."
+    return ProblemError(400, "not-utf8", detail, field=field)
