@@ -33,7 +33,7 @@ from serving.config import Settings as ServingSettings  # noqa: E402
 from serving.ranking.candidates.registry import candidate_sources  # noqa: E402
 from serving.state.live_sessions import SESSIONS  # noqa: E402
 from signals import bloom, context, covisits, exposure, queries, tail, users  # noqa: E402
-from signals.event_weights import DEFAULT_WEIGHTS, POPULATION_WEIGHTS  # noqa: E402
+from signals.event_weights import INTEREST_WEIGHTS, POPULATION_WEIGHTS  # noqa: E402
 
 Row = Sequence[Any]
 
@@ -110,7 +110,7 @@ def envelope() -> list[str]:
 def types() -> list[str]:
     """The event types and their weights."""
     rows = (
-        (f"`{name}`", MEANINGS[name], _needs(name), _weight(DEFAULT_WEIGHTS, name), _weight(POPULATION_WEIGHTS, name))
+        (f"`{name}`", MEANINGS[name], _needs(name), _weight(INTEREST_WEIGHTS, name), _weight(POPULATION_WEIGHTS, name))
         for name in sorted(events.TYPES)
     )
     return _table(("type", "meaning", "needs", "weight for the user", "weight in popularity"), rows)
@@ -266,7 +266,7 @@ def _needs(name: str) -> str:
 
 
 def _weight(weights: Any, name: str) -> str:
-    per = {"rating": " a star above the middle", "dwell": " a minute"} if weights is DEFAULT_WEIGHTS else {}
+    per = {"rating": " a star above the middle", "dwell": " a minute"} if weights is INTEREST_WEIGHTS else {}
     return f"{weights[name]:g}{per.get(name, '')}" if name in weights else "–"
 
 

@@ -52,7 +52,7 @@ class Assignment:
         """Keep exactly these partitions. Returns, for each, the offset at which deliveries begin. Raises LogReplaced.
 
         A worker reads all records before that offset by itself. A partition that cannot be opened yet is left out of the
-        result. Its worker reads by itself all records before the first delivered one.
+        result. Its worker later reads from the log what lies before the first delivered record.
         """
         self._workers = {
             (topic, partition): PartitionWorker(topic, partition, self._dependencies)

@@ -83,6 +83,6 @@ class ReplaySystem:
         aggregates = self.state.aggregates
         for _ in aggregates.merge_counters(0, changed.items(), merged):
             pass
-        for _ in aggregates.follow(merged):
+        for _ in aggregates.apply_tails(merged):
             pass
         aggregates.adopt(merged)

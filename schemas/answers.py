@@ -84,7 +84,7 @@ class RecommendationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defa
     categories: tuple[str, ...] = ()
     diversity: float = 0.0
     shown_hashes: bytes = msgspec.field(default=b"", name="shown")
-    """CRC-32 (little-endian) of the item ids on the pages before this one, joined."""
+    """For each item on earlier pages the CRC-32 of its id, four bytes (little-endian), concatenated."""
     context: dict[str, str] = {}
     filter: str = ""
     """A filter expression that the items match; empty: any item."""

@@ -7,7 +7,11 @@ from typing import Final
 
 
 class Signal(StrEnum):
-    """The views that nearline maintains. Each has its own fence and its own pace."""
+    """The views that nearline maintains, each with its own fence and pace.
+
+    ``users`` and ``aggregates`` are folded from the topic ``events``: what users did. ``items`` and ``profiles`` are folded from the
+    topics ``items`` and ``users``: what the site has said about its items and users.
+    """
 
     USERS = "users"
     AGGREGATES = "aggregates"

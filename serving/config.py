@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.source_weights import FORMER_SOURCES
 from schemas.settings import SharedSettings, comma_separated
-from serving.ranking.config import RankingConfig, check_boosts
+from serving.ranking.config import FORMER_FIELDS, RankingConfig, check_boosts
 from serving.ranking.defaults import default_config
 
 
@@ -92,6 +92,8 @@ class Settings(SharedSettings, BaseSettings):
         """
         fields: dict[str, Any] = msgspec.to_builtins(default_config())
         for name, value in self.ranking.items():
+            if name in FORMER_FIELDS:
+                raise msgspec.ValidationError(f"FRESHET_RANKING: '{name}' is called '{FORMER_FIELDS[name]}' now")
             if name not in fields:
                 raise msgspec.ValidationError(f"FRESHET_RANKING: there is no '{name}'{_nearest(name, fields)}")
             merged = isinstance(value, dict) and isinstance(fields[name], dict)

@@ -12,7 +12,7 @@ from typing import Final
 
 from signals.users import Entry
 
-DEFAULT_WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
+INTEREST_WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
     {
         "view": 1.0,
         "click": 1.0,
@@ -29,7 +29,8 @@ DEFAULT_WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
         "dislike": -4.0,
     }
 )
-"""Interest that one event of a type shows. A weight below zero is negative feedback. Other types have the weight 0.
+"""Interest that one event of a type shows, when a user's signal is read. Training has weights of its own
+(``offline.interactions.parameters.TRAINING_WEIGHTS``). A weight below zero is negative feedback. Other types have the weight 0.
 
 The weight of ``rating`` is for each star above or below RATING_MIDDLE, the weight of ``dwell`` for each minute.
 """
@@ -52,12 +53,12 @@ EXPLICIT_FEEDBACK_TYPES: Final = frozenset({"like", "unlike", "dislike", "dismis
 """Types by which a user accepts or rejects an item. The newest explicit feedback on an item outweighs older events."""
 
 POPULATION_WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
-    {**DEFAULT_WEIGHTS, "rating": 2.0, "dismiss": -0.5, "dislike": -1.0}
+    {**INTEREST_WEIGHTS, "rating": 2.0, "dismiss": -0.5, "dislike": -1.0}
 )
 """Weights for the counts of many users. Such counts have no stars, and negative feedback weighs less."""
 
 
-def interaction_weight(entry: Entry, weights: Mapping[str, float] = DEFAULT_WEIGHTS) -> float:
+def interaction_weight(entry: Entry, weights: Mapping[str, float] = INTEREST_WEIGHTS) -> float:
     """Returns how much interest one interaction shows in its item, before any decay."""
     weight = weights.get(entry.type, 0.0)
     if entry.type == "rating" and entry.value is not None:

@@ -26,7 +26,7 @@ BEGINS: Final = (0, 1, 2, 3, 4, 5, 10, 20)
 """First position of each bucket of positions."""
 LONGEST: Final = 100
 """Limit of the items of one impression that are counted."""
-SHOWN: Final = "impression"
+IMPRESSION: Final = "impression"
 """Event type of an impression, and the type under which it is counted."""
 
 
@@ -46,7 +46,7 @@ def collect(transitions: Iterable[Transition], changes: Changes) -> None:
         if entry is not None:
             if entry.position is not None and entry.type not in NEGATIVE:
                 changes[entry.item].append(_response(entry))
-        elif event.type == SHOWN and transition.offset in transition.shown:
+        elif event.type == IMPRESSION and transition.offset in transition.shown:
             _show(event, changes)
 
 
@@ -83,7 +83,7 @@ def _show(event: LoggedEvent, changes: Changes) -> None:
     items = event.impression or ([event.item_id] if event.item_id else [])
     amount = event.occurred_at.timestamp() / HALF_LIFE
     for position, item in enumerate(items[:LONGEST], start=event.position or 0):
-        changes[item].append((_name(SHOWN, position), amount))
+        changes[item].append((_name(IMPRESSION, position), amount))
 
 
 def _response(entry: Entry) -> tuple[str, float]:

@@ -17,7 +17,11 @@ from signals.decay import DAY, HOUR, NOTHING, log_add, log_subtract
 from signals.users import TYPES, Entry
 
 HALF_LIVES: Final = (HOUR, DAY, 14 * DAY)
-"""The half-lives of trending, in seconds."""
+"""The half-lives of trending, in seconds.
+
+A stored count has one number for each, so a change needs a rebuild of the aggregates. The sources of
+``serving/ranking/candidates/trending.py`` are in the same order.
+"""
 
 
 class TypeCount(msgspec.Struct, array_like=True, frozen=True, gc=False):

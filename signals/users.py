@@ -37,7 +37,7 @@ SEARCHED: Final = 8
 """Limit of items that are kept for one search: those that the user went to after it."""
 SEARCH_SECONDS: Final = 1_800.0
 """An interaction is attributed to a search for this long after it, by event time."""
-SHOWN: Final = 32
+IMPRESSION_OFFSETS: Final = 32
 """Limit of impressions whose offsets are kept."""
 DIMENSIONS: Final = ("country", "device")
 """Dimensions of an event's context that its entry keeps."""
@@ -251,7 +251,7 @@ def will_drop_unread(value: UserValue, offset: int, history: int) -> bool:
     return (
         (len(value.recent) > RECENT - history and value.recent[history - RECENT - 1].offset > offset)
         or (len(value.terms) == TERMS and value.terms[0].offset > offset)
-        or (len(value.shown) == SHOWN and value.shown[0] > offset)
+        or (len(value.shown) == IMPRESSION_OFFSETS and value.shown[0] > offset)
     )
 
 
@@ -286,7 +286,7 @@ def _apply(value: UserValue, event: LoggedEvent, offset: int) -> UserValue:
         older=older,
         past=past,
         visits=value.visits + (session.events == 1),
-        shown=(*value.shown, offset)[-SHOWN:] if event.type == "impression" else value.shown,
+        shown=(*value.shown, offset)[-IMPRESSION_OFFSETS:] if event.type == "impression" else value.shown,
     )
 
 

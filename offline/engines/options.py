@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from offline.interactions.parameters import DEFAULT_WEIGHTS, Parameters
+from offline.interactions.parameters import TRAINING_WEIGHTS, Parameters
 from offline.publishing.publish import KEPT
 from offline.publishing.thresholds import GateThresholds
 from offline.training.parameters import AlsParameters, IalsParameters, NeighbourParameters
@@ -61,7 +61,7 @@ class TrainingOptions:
 
     def interactions(self, now: float) -> Parameters:
         """Returns the parameters of the interactions, as of ``now`` (seconds since 1970)."""
-        weights = {**DEFAULT_WEIGHTS, **self.weights}
+        weights = {**TRAINING_WEIGHTS, **self.weights}
         return Parameters(now=now, weights=weights, half_life_days=self.half_life_days)
 
     def as_dict(self, now: float) -> dict[str, Any]:

@@ -5,9 +5,9 @@ closing bracket, and NaN.
 """
 
 from offline.interactions.duck import run_duckdb
-from offline.interactions.parameters import DEFAULT_WEIGHTS, Parameters
+from offline.interactions.parameters import TRAINING_WEIGHTS, Parameters
 from offline.interactions.spark import run_spark
 from offline.interactions.steps import steps
 from schemas.weights import Weight, WeightStep
 
-__all__ = ["DEFAULT_WEIGHTS", "Parameters", "Weight", "WeightStep", "run_duckdb", "run_spark", "steps"]
+__all__ = ["TRAINING_WEIGHTS", "Parameters", "Weight", "WeightStep", "run_duckdb", "run_spark", "steps"]

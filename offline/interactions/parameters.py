@@ -15,7 +15,7 @@ from schemas.weights import Weight, WeightStep
 DAY: Final = 86_400.0
 
 
-DEFAULT_WEIGHTS: Final[Mapping[str, Weight]] = MappingProxyType(
+TRAINING_WEIGHTS: Final[Mapping[str, Weight]] = MappingProxyType(
     {
         "click": 1.0,
         "view": 1.0,
@@ -51,7 +51,7 @@ class Parameters:
 
     now: float
     """Time (seconds since 1970) at which decayed weights are read. For an old data set, use the time of its last event."""
-    weights: Mapping[str, Weight] = field(default_factory=lambda: DEFAULT_WEIGHTS)
+    weights: Mapping[str, Weight] = field(default_factory=lambda: TRAINING_WEIGHTS)
     """Weights by event type. Types without a weight above 0 are left out."""
     half_life_days: float | None = None
     """Half-life of an event's weight in days. None: weights do not decay."""

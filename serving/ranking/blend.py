@@ -140,7 +140,7 @@ def blend(
 def _shortlist(context: RankingContext, scores: Floats) -> NDArray[np.intp]:
     """Indices of the candidates, by scores (C,), that can still be shown after ``ctr_adjusted`` has changed the scores."""
     request, config = context.request, context.config
-    if request.diversity > 0 or config.caps or config.boosts or request.boosts or config.exploration_share:
+    if request.diversity > 0 or config.caps or config.boosts or request.boosts or config.explore:
         return np.arange(scores.size)
     return kernels.near_best(scores, request.count, (1.0 + config.click_through) ** 2)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import Final
 
 import msgspec
 
@@ -12,25 +13,42 @@ from schemas.answers import Boost
 from schemas.errors import FilterInvalid
 from serving.filtering.expressions import compiled
 from signals.decay import DAY, HOUR
-from signals.event_weights import DEFAULT_WEIGHTS, POPULATION_WEIGHTS
+from signals.event_weights import INTEREST_WEIGHTS, POPULATION_WEIGHTS
+
+FORMER_FIELDS: Final = {
+    "reach": "candidate_limit",
+    "anchors": "seeds",
+    "text_anchors": "text_seeds",
+    "mix": "fold_in_strength",
+    "next_window": "covisit_window",
+    "next_anchors": "covisit_seeds",
+    "next_fading": "covisit_fading",
+    "next_power": "covisit_power",
+    "next_damping": "covisit_damping",
+    "next_support": "covisit_support",
+    "trending_crowd": "trending_saturation",
+    "place_decay": "rank_decay",
+    "exploration": "noise_spread",
+    "aversion": "dislike_share",
+}
+"""Names of fields in 0.1, with those of today."""
 
 
 class RankingConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Every choice about ranking; equal values give an equal ``config_id``. Times are in seconds.
 
-    The scores of each source are between 0 and 1 before they are multiplied by its weight in ``sources``. Sites have stored
-    configurations (``FRESHET_RANKING``), so a field that was renamed keeps its first name in JSON (``name=``).
+    The scores of each source are between 0 and 1 before they are multiplied by its weight in ``sources``.
     """
 
-    weights: dict[str, float] = msgspec.field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
+    weights: dict[str, float] = msgspec.field(default_factory=lambda: dict(INTEREST_WEIGHTS))
     population_weights: dict[str, float] = msgspec.field(default_factory=lambda: dict(POPULATION_WEIGHTS))
     sources: dict[str, float]
     """Weights of the candidate sources by name; ``defaults.default_config`` gives those that they declare."""
-    candidate_limit: int = msgspec.field(default=200, name="reach")
+    candidate_limit: int = 200
     """Candidates requested from each source; more where a page needs more."""
     profile_events: int = 64
     """Number of newest interactions that make the profile."""
-    seeds: int = msgspec.field(default=8, name="anchors")
+    seeds: int = 8
     """Items of the profile whose similar items are looked up."""
     neighbours: int = 60
     """Similar items looked up for one item."""
@@ -38,23 +56,23 @@ class RankingConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Age at which an event counts half, measured from the user's newest event: an inactive user keeps the same list."""
     session_boost: float = 2.0
     """Factor on the weight of events of the current session."""
-    fold_in_strength: float = msgspec.field(default=10.0, name="mix")
+    fold_in_strength: float = 10.0
     """Total weight of events since training at which the folded-in factors count as much as the trained ones."""
-    covisit_window: float = msgspec.field(default=30 * DAY, name="next_window")
+    covisit_window: float = 30 * DAY
     """Co-visitation and session kNN use events that are at most this much older than the user's newest event."""
-    covisit_seeds: int = msgspec.field(default=20, name="next_anchors")
+    covisit_seeds: int = 20
     """Newest items whose co-visited items are looked up."""
-    covisit_fading: float = msgspec.field(default=0.6, name="next_fading")
+    covisit_fading: float = 0.6
     """The n-th newest seed has the weight n^-covisit_fading."""
-    covisit_power: float = msgspec.field(default=0.6, name="next_power")
+    covisit_power: float = 0.6
     """Exponent of the co-visits of a seed and an item."""
-    covisit_damping: float = msgspec.field(default=0.2, name="next_damping")
+    covisit_damping: float = 0.2
     """Exponent of the total of the seed's co-visits, by which each count is divided."""
-    covisit_support: float = msgspec.field(default=0.5, name="next_support")
+    covisit_support: float = 0.5
     """Sum of co-visits at which the best candidate has the score one half; fewer co-visits give less."""
-    text_seeds: int = msgspec.field(default=4, name="text_anchors")
+    text_seeds: int = 4
     """Newest items whose descriptions are compared with those of other items."""
-    trending_saturation: float = msgspec.field(default=10_000.0, name="trending_crowd")
+    trending_saturation: float = 10_000.0
     """Weighted events within a half-life at which a trending score reaches 1."""
     ease_interests: int = 64
     """Strongest interests that EASE scores items from."""
@@ -64,13 +82,14 @@ class RankingConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The same for session kNN."""
     voting: Voting = Voting()
     """How session kNN chooses neighbours and counts their votes."""
-    rank_decay: float = msgspec.field(default=0.9, name="place_decay")
+    rank_decay: float = 0.9
     """Factor on the weight of an interaction for each newer interaction."""
     search_half_life: float = HOUR / 2
     known_events: int = 5
-    """Number of interactions from which sources of scope ``everybody`` (popular, trending) have no weight.
+    """Number of interactions from which sources of scope ``everybody`` (popular, trending) weigh 0.
 
-    For a user with fewer, ``blend.configured_weights`` lowers their weight step by step. A user whom the model knows needs none.
+    With fewer interactions their weight falls linearly (``blend.configured_weights``). For a user whom the model knows they weigh
+    0 at once. Learned weights, where a training has published some, take the place of all this.
     """
     new_age: float = 14 * DAY
     """Age up to which an item is new; at this age its score is half of its first score."""
@@ -86,13 +105,13 @@ class RankingConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Items at fixed positions of every list, counted from 1."""
     caps: dict[str, int] = {}
     """By field, how many items with the same value a list may hold while other items are left: ``{"categories": 3}``."""
-    exploration_share: float = msgspec.field(default=0.0, name="explore")
+    explore: float = 0.0
     """Share of a list that is given to new and uncertain items by Thompson sampling; 0: none."""
-    noise_spread: float = msgspec.field(default=0.1, name="exploration")
+    noise_spread: float = 0.1
     """Relative spread of the noise that a request with a random seed adds to scores."""
     click_through: float = 0.25
     """Clicks over impressions multiply a score by 1 + this at most, and by its inverse at least; 0: no effect."""
-    dislike_share: float = msgspec.field(default=0.25, name="aversion")
+    dislike_share: float = 0.25
     """Share of an item's similarity to a disliked item that is subtracted from its score."""
 
     @property

@@ -14,7 +14,7 @@ from models.structures.arrays import Bools, Floats, Ints, score_thresholds
 from schemas.answers import RecommendationRequest
 from serving.arrays import kernels
 from serving.ranking.config import RankingConfig
-from serving.ranking.user_profile import Profile
+from serving.ranking.user_profile import InterestProfile
 from serving.state.aggregates import Aggregates
 from serving.state.catalogue import Catalogue
 from serving.state.model_bundle import ModelBundle, ScoredPositions
@@ -40,7 +40,7 @@ class RankingContext(NamedTuple):
     """One request with what was read for it. ``allowed`` (n,) is True for the positions that may be recommended."""
 
     request: RecommendationRequest
-    profile: Profile
+    profile: InterestProfile
     signals: Signals
     models: ModelBundle
     catalogue: Catalogue

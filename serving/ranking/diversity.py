@@ -76,7 +76,7 @@ def vectors(context: RankingContext, items: Ints) -> Floats:
 
 
 def within_caps(context: RankingContext, items: Ints, wanted: int) -> Ints:
-    """Rising indices of the first ``wanted`` candidates with at most ``caps`` items of each value.
+    """DecayedTop indices of the first ``wanted`` candidates with at most ``caps`` items of each value.
 
     ``items`` (C,) come best first. A list that would be too short is filled up with the best ones over the caps.
     """

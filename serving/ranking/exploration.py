@@ -40,13 +40,13 @@ class Sampled(NamedTuple):
 def apply_exploration(
     context: RankingContext, blended: BlendedCandidates, items: list[DecidedItem], positions: list[int]
 ) -> tuple[list[DecidedItem], list[int]]:
-    """The list with its last ``explore`` share replaced by drawn items, each inserted at a drawn rank.
+    """The list with the last items, a share ``explore`` of it, replaced by drawn items, each inserted at a drawn rank.
 
     Nothing is drawn where ``request.exploration_seed`` is 0. A drawn item has the score of the item that it moves down, the reason
     ``explore``, and its propensity; the propensity of all others is 1.
     """
     count = context.request.count
-    slots = round(context.config.exploration_share * count)
+    slots = round(context.config.explore * count)
     if not slots or not context.request.exploration_seed or not blended.items.size:
         return items, positions
     rng = np.random.Generator(np.random.PCG64(context.request.exploration_seed))

@@ -48,12 +48,12 @@ def similar_items(context: RankingContext, position: int) -> RankedList:
     return build_list(context, blended, {name: SourceOutcome("ok", own.items.size) for name, own in candidates.items()})
 
 
-def together(context: RankingContext, position: int) -> RankedList:
+def covisited_with(context: RankingContext, position: int) -> RankedList:
     """The items most often visited after the one at a position, best score first; never the item itself."""
     return _linked("covisitation", position, covisited_items(context, [(position, 1.0)]), context)
 
 
-def bought(context: RankingContext, position: int) -> RankedList:
+def bought_with(context: RankingContext, position: int) -> RankedList:
     """The items put in one basket, playlist or collection with this one, best score first; never the item itself."""
     return _linked(
         "bought_together",
@@ -63,7 +63,7 @@ def bought(context: RankingContext, position: int) -> RankedList:
     )
 
 
-NEAR: Final = {"similar": similar_items, "together": together, "bought": bought}
+NEAR: Final = {"similar": similar_items, "together": covisited_with, "bought": bought_with}
 """The ranking of each route that lists items near one item."""
 
 

@@ -99,7 +99,7 @@ def build_context(
     )
 
 
-def _revisitable(request: RecommendationRequest, models: ModelBundle, profile: user_profile.Profile) -> Ints:
+def _revisitable(request: RecommendationRequest, models: ModelBundle, profile: user_profile.InterestProfile) -> Ints:
     """The session's items, newest first, on a site where sessions were learned to go back; none for a signed-in user."""
     if request.user_id is not None or models.weights is None or models.weights.revisits is Revisits.NONE:
         return np.empty(0, np.int32)

@@ -18,7 +18,7 @@ from signals.event_weights import EXPLICIT_FEEDBACK_TYPES, VALUE_WEIGHTED_TYPES,
 from signals.users import SESSION_GAP_SECONDS, Entry, UserValue, longest_pause
 
 
-class Profile(NamedTuple):
+class InterestProfile(NamedTuple):
     """The interests of a user, by position in the catalogue."""
 
     weights: dict[int, float]
@@ -41,7 +41,7 @@ class Profile(NamedTuple):
 
 def build_profile(
     request: RecommendationRequest, user: UserValue, models: ModelBundle, catalogue: Catalogue, config: RankingConfig
-) -> Profile:
+) -> InterestProfile:
     """The profile of a user; decay is measured from the user's newest event."""
     entries = user.recent[-config.profile_events :]
     rejected = _rejected_items(entries)
@@ -66,7 +66,7 @@ def build_profile(
     disliked = tuple(index for item in rejected if (index := catalogue.position(item)) is not None)
     newest_first = np.array(newest_trail[: config.voting.last], np.int32)
     session = user.session.hash if user.session else None
-    return Profile(
+    return InterestProfile(
         weights=strongest_first,
         disliked=disliked,
         recent=recent,

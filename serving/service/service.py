@@ -243,7 +243,7 @@ class ServingService:
 
     def _with_exploration_seed(self, request: RecommendationRequest) -> RecommendationRequest:
         """The request with the seed of exploration, where the site explores."""
-        if not self.config.exploration_share:
+        if not self.config.explore:
             return request
         exploration_seed = request.random_seed or crc32(self._time_and_ids.new_id().encode()) or 1
         return msgspec.structs.replace(request, exploration_seed=exploration_seed)
@@ -273,10 +273,10 @@ class ServingService:
         syncs = Syncs(self._items, self._aggregates)
         return Responder(self.state, syncs, self.config, self._results, self._decisions, self._time_and_ids)
 
-    def _guard(self, source: str) -> Guard:
+    def _guard(self, store: str) -> Guard:
         settings = self._settings
         breaker = Breaker(settings.breaker_failures, settings.breaker_rest, self._time_and_ids.steady)
-        return Guard(source, settings.store_seconds, breaker)
+        return Guard(store, settings.store_seconds, breaker)
 
     def _repositories(self) -> ListRepositories:
         readers = {name: (reader, self._guard(name)) for name, reader in self._stores.list_readers.items()}

@@ -32,7 +32,7 @@ TOP: Final = 2_000
 """Length of the top lists."""
 
 
-class Rising(NamedTuple):
+class DecayedTop(NamedTuple):
     """Positions (n,) by decayed counts, greatest first, with log2(1 + count) of each (n,) at one whole second."""
 
     items: Ints
@@ -107,7 +107,7 @@ class Aggregates:
         self._decayed = np.full((len(HALF_LIVES), 0), NOTHING)
         self._counts = np.zeros(0)
         self._orders: _Orders | None = None
-        self._rising: dict[int, Rising] = {}
+        self._rising: dict[int, DecayedTop] = {}
         self._sought: dict[str, dict[str, CovisitedItems]] = {}
 
     @property
@@ -125,14 +125,14 @@ class Aggregates:
         """Positions, most popular first, by weighted counts of all time."""
         return self.orders().popular
 
-    def rising(self, half_life: int, now: float) -> Rising:
+    def rising(self, half_life: int, now: float) -> DecayedTop:
         """The greatest counts with one of HALF_LIVES (its index) at the second of ``now``; cached."""
         second, cached = now // 1.0, self._rising.get(half_life)
         if cached is None or cached.second != second:
             items = self.orders().rising[half_life]
             counts = self._decayed[half_life, items] - second / HALF_LIVES[half_life]
             logs = np.log2(1.0 + np.exp2(np.clip(counts, -60.0, 60.0))).astype(np.float32)
-            cached = self._rising[half_life] = Rising(items, logs, second)
+            cached = self._rising[half_life] = DecayedTop(items, logs, second)
         return cached
 
     def orders(self) -> _Orders:
@@ -196,9 +196,9 @@ class Aggregates:
                 index(partition, key, subject, into)
             yield
 
-    def follow(self, merged: Merged) -> Iterator[None]:
+    def apply_tails(self, merged: Merged) -> Iterator[None]:
         """Apply the merged session tails, one chunk or session a step."""
-        return self.sessions.follow(merged.tails)
+        return self.sessions.apply_tails(merged.tails)
 
     def arrange(self, merged: Merged) -> Generator[None, None, OrderedCounts | None]:
         """Build the counts and top lists that include the merged counters, one list a step; None if no count has changed."""

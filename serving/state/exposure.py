@@ -15,13 +15,13 @@ import numpy as np
 from models.structures.arrays import Doubles, Floats, Ints
 from serving.arrays import kernels
 from signals.decay import value_at
-from signals.exposure import BEGINS, HALF_LIFE, SHOWN, by_bucket
+from signals.exposure import BEGINS, HALF_LIFE, IMPRESSION, by_bucket
 
 PRIOR: Final = 20.0
 """Expected impressions at which the clicks of an item and the average count the same."""
 RESPONSES: Final[Mapping[str, float]] = {"click": 1.0}
 """Event types that respond to an impression, and the weight of each."""
-_IMPRESSION_WEIGHT: Final[Mapping[str, float]] = {SHOWN: 1.0}
+_IMPRESSION_WEIGHT: Final[Mapping[str, float]] = {IMPRESSION: 1.0}
 
 
 class Exposed(NamedTuple):

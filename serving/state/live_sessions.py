@@ -69,13 +69,13 @@ class LiveSessions:
             self._due.discard(session)
             self.tail.put(session, (), 0.0)
 
-    def follow(self, tails: Mapping[int, Sequence[TailChunk]]) -> Iterator[None]:
-        """Take over changed tail cells of some partitions, a cell or a session a step.
+    def apply_tails(self, tails: Mapping[int, Sequence[TailChunk]]) -> Iterator[None]:
+        """Apply changed tail chunks of some partitions; each step handles one chunk or one session.
 
-        The same cells again change nothing.
+        Applying the same chunks again changes nothing.
         """
-        for partition, cells in tails.items():
-            yield from self._read(partition, cells)
+        for partition, chunks in tails.items():
+            yield from self._read(partition, chunks)
         ended = {session: max(self._sessions[session].times, default=0.0) for session in self._due}
         oldest_first = sorted(ended, key=lambda session: (ended[session], session))
         for session in oldest_first[: -self._capacity]:
@@ -85,13 +85,13 @@ class LiveSessions:
             yield
         self._due.clear()
 
-    def _read(self, partition: int, cells: Sequence[TailChunk]) -> Iterator[None]:
+    def _read(self, partition: int, chunks: Sequence[TailChunk]) -> Iterator[None]:
         """Add the entries that were not read before, and remove the retracted ones; one chunk a step."""
-        for cell in sorted(cells, key=lambda cell: cell.chunk):
-            for entry in cell.entries[bisect_right(cell.entries, self._newest.get(partition, -1), key=_offset) :]:
+        for chunk in sorted(chunks, key=lambda chunk: chunk.chunk):
+            for entry in chunk.entries[bisect_right(chunk.entries, self._newest.get(partition, -1), key=_offset) :]:
                 self._add(partition, entry)
                 self._newest[partition] = entry.offset
-            for entry in cell.gone:
+            for entry in chunk.gone:
                 live = self._sessions.get(entry.session)
                 if live is not None and live.remove(entry.offset):
                     self._due.add(entry.session)

@@ -71,6 +71,7 @@ class ModelBundle:
     popularity: Popularity | None = None
     ease: Bound[Ease] | None = None
     people: Bound[UserNeighbours] | None = None
+    """User neighbours, which the source ``user_knn`` reads."""
     sessions: Renumbered | None = None
     clusters: Bound[Clusters] | None = None
     hybrid: Bound[Hybrid] | None = None

@@ -43,7 +43,7 @@ class OnlineState:
         merged = Merged.nothing()
         for partition, changes in changed:
             yield from self.aggregates.merge(partition, changes, merged)
-        yield from self.aggregates.follow(merged)
+        yield from self.aggregates.apply_tails(merged)
         arranged = yield from self.aggregates.arrange(merged)
         self.aggregates.adopt(merged, arranged)
 

@@ -50,7 +50,7 @@ class SignalSync:
         self.read_at: float | None = None
         """The time of the last read of all partitions (seconds)."""
         self.complete = False
-        """True once a read that began after the signals had caught up was applied."""
+        """True after the first applied read that began when the signals were not behind the log."""
 
     async def run(self, pause: float) -> None:
         """Refresh until cancelled, with this pause (seconds)."""

@@ -124,7 +124,7 @@ class UserStateReader:
                 if (data := answer.values[0]) is not None:
                     present[key] = data
             elif isinstance(answer, ReadFailed):
-                user_state.degraded = ["links"]
+                user_state.degraded.append("links")
             else:
                 raise answer
         user_state.inputs |= present

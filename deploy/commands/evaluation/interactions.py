@@ -21,7 +21,7 @@ from offline.data.metadata import read_metadata
 from offline.evaluation.point_in_time import copy_until
 from offline.evaluation.protocols import Gathered
 from offline.interactions.duck import run_duckdb
-from offline.interactions.parameters import DEFAULT_WEIGHTS, Parameters
+from offline.interactions.parameters import TRAINING_WEIGHTS, Parameters
 from schemas.errors import ConfigurationInvalid
 from schemas.log import topics
 from schemas.log.records import LogEntry, OffsetToken, Record
@@ -42,7 +42,7 @@ def read_interactions(importer: Importer, progress: Progress = quiet) -> Iterato
         archive = ParquetArchive(folder / "archive")
         _import(importer, archive, folder, progress)
         files = archive.files(topics.EVENTS)
-        weights = {**DEFAULT_WEIGHTS, **importer.weights}
+        weights = {**TRAINING_WEIGHTS, **importer.weights}
         table = run_duckdb(files, Parameters(now=began, weights=weights), _as_one_step(progress))
         if not table.num_rows:
             raise ConfigurationInvalid(

@@ -13,7 +13,7 @@ from serving.state.covisits import CovisitedItems
 from signals.covisits import HALF_LIFE
 
 _BUSY: Final = 20.0
-"""Decay stops where the busiest of the seeds has this many co-visits left."""
+"""Counts are read as of now; or, where the busiest seed would have fewer co-visits, as of the time when it had this many."""
 
 
 def generate(context: RankingContext) -> Candidates:

@@ -34,7 +34,7 @@ class CandidateSource:
     generate: Callable[[RankingContext], Candidates]
     """Returns its candidates: allowed positions only, with scores from 0 to 1."""
     needs: tuple[str, ...] = ()
-    """Fields of ``ModelBundle`` of which it needs one at least; empty: live signals are enough."""
+    """Fields of ``ModelBundle`` that it reads. Without any of them it proposes nothing; empty: it needs no model."""
     scope: Scope = "user"
     """``everybody``: the candidates are the same for all users; the weight falls as more is known about the user."""
     order: int = 1_000

@@ -406,7 +406,7 @@ class TestRefused:
         assert refused == [0]
 
 
-@pytest.mark.parametrize(("kind", "bound"), [("search", users.TERMS), ("impression", users.SHOWN)])
+@pytest.mark.parametrize(("kind", "bound"), [("search", users.TERMS), ("impression", users.IMPRESSION_OFFSETS)])
 def test_many_searches_or_impressions_make_the_aggregates_flush_early(records, faulty_store, folded_once, kind, bound):
     log, store = records([event(n, kind if n else "click") for n in range(2 * bound)] + [event(99)]), faulty_store()
     worker = processor(store)

@@ -145,7 +145,7 @@ class World:
         merged = Merged.nothing()
         for _ in self.aggregates.merge(partition, SignalChanges(Fence(LOG, 1), dict(values), whole), merged):
             pass
-        for _ in self.aggregates.follow(merged):
+        for _ in self.aggregates.apply_tails(merged):
             pass
         self.aggregates.adopt(merged)
 

@@ -260,6 +260,7 @@ def test_every_source_is_configured():
         ({"sources": {"next": 0.3}}, "the source 'next' is called 'covisitation' now"),
         ({"sources": {"trending_week": 0.3}}, "there is no source 'trending_week'; did you mean 'trending_day'?"),
         ({"sources": {"qqq": 1.0}}, "there is no source 'qqq'$"),
+        ({"aversion": 0.1}, "'aversion' is called 'dislike_share' now"),
         ({"explor": 0.1}, "there is no 'explor'; did you mean 'explore'?"),
     ],
 )

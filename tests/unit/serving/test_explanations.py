@@ -105,7 +105,7 @@ def test_the_together_list_has_covisited_items_and_never_the_item_itself(world, 
         say("view", item, NOW - 900, user_id=f"u{n}", event_id=f"{n}-{item}") for n in range(9) for item in (2, 19)
     ]
     world.happen(*crowd, say("view", 2, NOW - 950, user_id="z"), say("view", 33, NOW - 900, user_id="z"))
-    ranked = item_lists.together(context_of(world, count=2), 2)
+    ranked = item_lists.covisited_with(context_of(world, count=2), 2)
     assert [(item.item_id, item.reasons[0].source) for item in ranked.items] == [
         ("item-19", "covisitation"),
         ("item-33", "covisitation"),
@@ -115,7 +115,7 @@ def test_the_together_list_has_covisited_items_and_never_the_item_itself(world, 
 
 def test_what_is_bought_together_is_what_was_put_in_the_same_basket(world, say):
     world.happen(say("cart", 2), say("purchase", 19), say("view", 33))
-    ranked = item_lists.bought(context_of(world, count=2), 2)
+    ranked = item_lists.bought_with(context_of(world, count=2), 2)
     assert ranked.items[0].item_id == "item-19"
     assert ranked.items[0].reasons[0] == Reason("bought_together", 1.0, "item-2")
     assert ranked.sources["bought_together"].candidates == 1

@@ -21,7 +21,7 @@ def drawn(ranked):
 
 @pytest.fixture
 def exploring(trained):
-    trained.config = default_config(exploration_share=0.2)
+    trained.config = default_config(explore=0.2)
     return trained
 
 

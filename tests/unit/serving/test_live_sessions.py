@@ -86,7 +86,7 @@ def test_who_followed_all_along_and_who_reads_everything_now_keep_the_same_sessi
     for steps in ((len(entries),), (*cuts, len(entries))):
         sessions = LiveSessions(Catalogue(), capacity=4)
         for end in steps:
-            list(sessions.follow({0: [TailChunk(0, tuple(entries[:end]))]}))
+            list(sessions.apply_tails({0: [TailChunk(0, tuple(entries[:end]))]}))
         kept.append({entry.session for entry in entries if entry.session in sessions.tail})
     assert kept[0] == kept[1]
 

@@ -8,7 +8,7 @@ import pytest
 
 from models.structures.lists import ScoredList
 from schemas.decision_codec import decode_decision
-from schemas.errors import LogBusy
+from schemas.errors import LogBusy, StoreUnavailable
 from schemas.http.cursors import shown_before
 from schemas.http.problems import ProblemError
 from schemas.keys import Signal
@@ -173,6 +173,22 @@ async def test_an_anonymous_users_events_count_for_the_user_that_they_became(sho
         assert "item-1" in {reason.item_id for item in answer.items for reason in item.reasons}
     assert linked.signals_offset == str(token)
     assert named.signals_offset is None
+
+
+async def test_each_read_that_fails_is_named(shop, say, monkeypatch):
+    shop.models.publish()
+    token = shop.know("ann", say("view", 3), say("identify", None, anonymous_id="g-1"))
+    read = shop.signals.read
+
+    async def fail_for_the_guest(partition, signal, keys):
+        if list(keys) == ["a:g-1"]:
+            raise StoreUnavailable("this partition is away")
+        return await read(partition, signal, keys)
+
+    monkeypatch.setattr(shop.signals, "read", fail_for_the_guest)
+    async with shop.running(after_seconds=0.05) as service:
+        answer = await recommend(service, "ann", after=f"{token.partition}:99")
+    assert answer.degraded == ["after", "links"]
 
 
 async def test_a_new_version_and_a_rollback_are_served_within_moments(shop):

@@ -12,7 +12,7 @@ from serving.web.cards import HUES, MOTIFS, TYPEFACES, card_of, face_of, facts_o
 from serving.web.live import visitor_of
 from serving.web.names import invented
 from serving.web.words import calmly, why
-from signals.event_weights import DEFAULT_WEIGHTS
+from signals.event_weights import INTEREST_WEIGHTS
 from signals.users import Entry
 
 TITLES = {"hades": "Hades"}
@@ -55,7 +55,7 @@ def test_every_kind_of_degradation_has_a_sentence():
 
 def test_the_newest_verdict_on_an_item_holds():
     history = [entry(0, "dislike", "a"), entry(1, "like", "b"), entry(2, "like", "a"), entry(3, "dismiss", "b")]
-    visitor = visitor_of(history, DEFAULT_WEIGHTS, active=True)
+    visitor = visitor_of(history, INTEREST_WEIGHTS, active=True)
     assert visitor.liked == ("a",)
     assert visitor.unwanted == {"b"}
 
@@ -69,7 +69,7 @@ def test_likes_are_listed_newest_first_and_the_heaviest_event_names_an_item():
         entry(4, "rating", "d", 2.0),
         entry(5, "click", "e"),
     ]
-    visitor = visitor_of(history, DEFAULT_WEIGHTS, active=True)
+    visitor = visitor_of(history, INTEREST_WEIGHTS, active=True)
     assert visitor.liked == ("b", "a")
     assert visitor.verbs == {"a": "liked", "b": "liked", "c": "liked", "d": "rated", "e": "looked at"}
 

@@ -255,7 +255,7 @@ def test_a_value_will_drop_unread_entries_if_a_late_signal_needs_them_or_their_h
     assert users.will_drop_unread(value, applied, limit) == (late + limit > users.RECENT)
 
 
-@pytest.mark.parametrize(("kind", "bound"), [("search", users.TERMS), ("impression", users.SHOWN)])
+@pytest.mark.parametrize(("kind", "bound"), [("search", users.TERMS), ("impression", users.IMPRESSION_OFFSETS)])
 def test_a_value_will_drop_an_unread_search_or_impression_once_it_holds_as_many_as_it_may(kind, bound):
     value = folded([event(kind, event_id=f"e{n}", query="q") for n in range(bound)])
     assert users.will_drop_unread(value, -1, 32)
