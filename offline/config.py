@@ -24,6 +24,12 @@ class OfflineSettings(SharedSettings, BaseSettings):
     """URL of Spark's master."""
     spark_memory: str = "1g"
     """Memory of Spark's driver. A local Spark runs wholly in the driver."""
+    spark_stack: Annotated[str, Field(pattern=r"^[0-9]+[kmg]$")] = "4m"
+    """Stack of each thread of Spark's Java processes."""
+    spark_checkpoint: str = ""
+    """Folder or address (`hdfs://…`, `s3://…`) of Spark's checkpoints. All executors must reach it. A local Spark needs none: it uses a temporary folder."""
+    spark_checkpoint_interval: int = Field(default=3, ge=1)
+    """Number of iterations of ALS on Spark between two checkpoints. Each checkpoint cuts the lineage, which otherwise overflows the stack."""
     single_limit: int = Field(default=20_000_000, ge=0)
     """Limit of archived events up to which ``auto`` trains in one process."""
     algorithm: str = "ials"

@@ -116,6 +116,14 @@ class ConfigurationInvalid(FreshetError):
     """A setting or an option has a value that cannot work."""
 
 
+class SparkFailed(FreshetError):
+    """Spark, or its Java process, failed at a job. ``trace`` is what it said, for the job's log."""
+
+    def __init__(self, message: str, trace: str = "") -> None:
+        super().__init__(message)
+        self.trace = trace
+
+
 class NothingToTrain(FreshetError):
     """The log holds no interactions to train on."""
 

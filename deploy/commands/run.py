@@ -12,6 +12,7 @@ from typing import Annotated, Final
 
 import orjson
 import typer
+from rich.markup import escape
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, settings_for, steps
 from deploy.commands.data import import_into
@@ -27,7 +28,7 @@ from deploy.wiring.training import archive_by_spark, train_in
 from ingest.importers.recognise import recognise
 from offline.engines.engine import EngineName
 from schemas.catalogue import decode_upsert
-from schemas.errors import ConfigurationInvalid, Undecodable
+from schemas.errors import ConfigurationInvalid, SparkFailed, Undecodable
 from schemas.log import topics
 from schemas.ports import LogReader
 from serving.config import Settings as ServingSettings
@@ -117,11 +118,20 @@ def _prepare(
     imported = import_into(dependencies, settings.data, None if dataset is None else recognise(dataset))
     if imported.appended:
         console.print(f"{imported.appended:,} records on the log.")
-    if dependencies.models.active() is None:
+    if dependencies.models.active() is None and _train_first(dependencies, settings, engine):
+        console.print(f"Ready after {time.monotonic() - begun:.0f} s.")
+
+
+def _train_first(dependencies: Dependencies, settings: CommandSettings, engine: EngineName) -> bool:
+    """True if a model was trained. Without one the demo serves what is popular, and what signals say."""
+    try:
         with steps() as show:
             archive_by_spark(dependencies, settings, engine, show)
             train_in(dependencies, engine, force=False, progress=show)
-        console.print(f"Ready after {time.monotonic() - begun:.0f} s.")
+    except SparkFailed as error:
+        errors.print(f"[yellow]There is no model yet:[/yellow] {escape(str(error))}.", highlight=False, soft_wrap=True)
+        return False
+    return True
 
 
 def _folder(dataset: Path | None) -> Path:

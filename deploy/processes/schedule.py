@@ -20,6 +20,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from deploy.config import CommandSettings
 from deploy.wiring.dependencies import Dependencies, open_dependencies
+from deploy.wiring.job_logs import job_log
 from deploy.wiring.training import jobs_of
 from offline import metrics
 from offline.config import OfflineSettings
@@ -60,7 +61,6 @@ class JobProcess:
     def run(self, job: Due) -> int:
         """Runs a job to its end; returns its exit code, or minus the signal that ended it."""
         output = self.log_of(job.job)
-        output.parent.mkdir(parents=True, exist_ok=True)
         if output.exists() and output.stat().st_size > _LOG_BYTES:
             output.replace(output.with_suffix(".log.1"))
         with output.open("ab") as log:
@@ -77,7 +77,7 @@ class JobProcess:
 
     def log_of(self, job: str) -> Path:
         """The file of a job's output."""
-        return self._folder / "logs" / f"{job}.log"
+        return job_log(self._folder, job)
 
     def _end(self) -> None:
         process = self._process

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from adapters.registry import adapter
@@ -28,6 +29,11 @@ class Dependencies:
 
     def __init__(self, settings: SharedSettings, opened: ExitStack) -> None:
         self._settings, self._opened = settings, opened
+
+    @property
+    def folder(self) -> Path:
+        """The data folder of the process."""
+        return self._settings.data
 
     @cached_property
     def writer(self) -> LogWriter:

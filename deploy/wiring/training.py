@@ -17,6 +17,7 @@ from deploy.local import jars
 from deploy.local.config import StackConfig
 from deploy.local.errors import StackError
 from deploy.wiring.dependencies import Dependencies
+from deploy.wiring.job_logs import job_log, trace_in
 from models.source_weights import SourceWeights
 from offline.config import OfflineSettings
 from offline.data.archive import Archived, Progress, quiet
@@ -31,6 +32,7 @@ from offline.publishing.external_models import ExternalModel, ExternalModelKind
 from offline.publishing.webhooks import Notice, Webhooks
 from replay.source_weights import learned_weights
 from schemas import site
+from schemas.errors import SparkFailed
 from schemas.manifest import Manifest
 from schemas.ports import Archive
 from schemas.settings import read_settings
@@ -46,7 +48,8 @@ def archive_by_spark(
 ) -> Archived | None:
     """Archive by Spark what is new on Kafka; None where Spark is not asked for or the log is not Kafka.
 
-    None too without Spark's Kafka connector (it comes by Maven): what is left, ``archive_log`` takes, into the same files.
+    None too where Spark fails or has no Kafka connector (it comes by Maven): ``archive_log`` then writes the rest of the
+    same files.
     """
     if engine != "spark" or settings.stack != "cluster":
         return None
@@ -55,7 +58,13 @@ def archive_by_spark(
     except StackError as error:
         _log.warning("archived_without_spark", reason=str(error))
         return None
-    return _run_on_spark(dependencies, settings, connector, progress)
+    log = job_log(settings.data, "archive")
+    try:
+        with trace_in(log):
+            return _run_on_spark(dependencies, settings, connector, progress, log)
+    except SparkFailed as error:
+        _log.warning("archived_without_spark", reason=str(error))
+        return None
 
 
 def _connector() -> list[str]:
@@ -65,17 +74,18 @@ def _connector() -> list[str]:
 
 
 def _run_on_spark(
-    dependencies: Dependencies, settings: CommandSettings, connector: list[str], progress: Progress
+    dependencies: Dependencies, settings: CommandSettings, connector: list[str], progress: Progress, log: Path
 ) -> Archived:
+    from offline.engines.spark_failures import named_failures
     from offline.engines.spark_session import session
     from offline.jobs.archive_on_spark import archive_log_with_spark
 
-    options = options_of(read_settings(OfflineSettings))
-    spark = session("freshet-archive", connector, options.spark_master, options.spark_memory)
+    spark = session("freshet-archive", connector, options_of(read_settings(OfflineSettings), log).spark)
     prefix = site.topic_prefix(settings.prefix)
-    return archive_log_with_spark(
-        spark, settings.kafka, prefix, dependencies.reader, dependencies.archive, progress=progress
-    )
+    with named_failures("archiving"):
+        return archive_log_with_spark(
+            spark, settings.kafka, prefix, dependencies.reader, dependencies.archive, progress=progress
+        )
 
 
 def train_in(
@@ -94,7 +104,9 @@ def train_in(
     changes = {"weights": settings.weights or noted_weights(dependencies)} | (
         {"algorithm": algorithm} if algorithm else {}
     )
-    options = options_of(settings.model_copy(update=changes))
+    job = "train-incremental" if incremental else "train"
+    log = job_log(dependencies.folder, job)
+    options = options_of(settings.model_copy(update=changes), log)
     ranking = read_settings(ServingSettings).ranking_config()
 
     def weigh(archive: Archive, options: TrainingOptions, show: Progress) -> SourceWeights | None:
@@ -106,16 +118,10 @@ def train_in(
     timestamp = None if now is None else now.timestamp()
 
     def work(show: Progress) -> Manifest | Skipped:
-        return train(parts, engine, force, timestamp, show, options, incremental)
+        with trace_in(log):
+            return train(parts, engine, force, timestamp, show, options, incremental)
 
-    return publishing(
-        jobs_of(dependencies),
-        dependencies.models,
-        "train-incremental" if incremental else "train",
-        reason,
-        work,
-        progress,
-    )
+    return publishing(jobs_of(dependencies), dependencies.models, job, reason, work, progress)
 
 
 def note_weights(dependencies: Dependencies, weights: str) -> None:

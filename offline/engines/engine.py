@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import pyarrow as pa
@@ -11,11 +12,12 @@ from models.als import Als
 from models.structures.recommender import Recommender
 from offline.data.archive import Progress
 from offline.data.dataset import Interactions
-from offline.engines.options import TrainingOptions
+from offline.engines.options import SparkOptions, TrainingOptions
+from offline.engines.spark_failures import named_failures
 from offline.interactions.parameters import Parameters
 from offline.training import lists
 from offline.training.lists import Packed
-from schemas.errors import ConfigurationInvalid
+from schemas.errors import ConfigurationInvalid, SparkFailed
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -84,8 +86,9 @@ class SparkEngine:
 
     name = "spark"
 
-    def __init__(self, master: str, memory: str) -> None:
-        self._master, self._memory = master, memory
+    def __init__(self, options: SparkOptions | None = None) -> None:
+        self._options = options or SparkOptions()
+        self._opened = ExitStack()
         self._started: SparkSession | None = None
 
     def interactions(self, files: Sequence[str], parameters: Parameters, progress: Progress) -> pa.Table:
@@ -93,7 +96,9 @@ class SparkEngine:
         from offline.interactions.spark import run_spark  # noqa: PLC0415 - embedded has no pyspark
 
         progress("interactions on Spark", 0, 1)
-        return run_spark(self._session(), files, parameters).toArrow()
+        session = self._session()
+        with named_failures("interactions"):
+            return run_spark(session, files, parameters).toArrow()
 
     def als(
         self,
@@ -105,7 +110,9 @@ class SparkEngine:
         """See Engine. Runs on MLlib, which ignores ``previous``."""
         from offline.training.factorization import als_spark  # noqa: PLC0415
 
-        return als_spark.train(self._session(), interactions, options.als, progress)
+        session, interval = self._session(), self._options.checkpoint_interval
+        with named_failures("training als"):
+            return als_spark.train(session, interactions, options.als, progress, interval)
 
     def user_lists(
         self, model: Recommender, interactions: Interactions, count: int, progress: Progress
@@ -113,20 +120,27 @@ class SparkEngine:
         """See Engine. Runs on the executors if the model is a factorization, else on threads of the driver."""
         from offline.training import lists_spark  # noqa: PLC0415
 
-        if isinstance(model, Als):
-            return lists_spark.user_lists(self._session(), model, interactions, count, progress)
-        return lists.user_lists(model, interactions, count, progress)
+        if not isinstance(model, Als):
+            yield from lists.user_lists(model, interactions, count, progress)
+            return
+        session = self._session()
+        with named_failures("lists of users"):
+            yield from lists_spark.user_lists(session, model, interactions, count, progress)
 
     def close(self) -> None:
-        """Stop Spark."""
+        """Stop Spark. If its Java process is gone, there is nothing to stop."""
         if self._started is not None:
-            self._started.stop()
+            with suppress(SparkFailed), named_failures("stopping"):
+                self._started.stop()
+            self._opened.close()
 
     def _session(self) -> SparkSession:
-        from offline.engines.spark_session import session  # noqa: PLC0415
+        from offline.engines.spark_session import checkpoints, session  # noqa: PLC0415
 
         if self._started is None:
-            self._started = session("freshet-train", master=self._master, memory=self._memory)
+            self._started = session("freshet-train", options=self._options)
+            with named_failures("setting up checkpoints"):
+                self._opened.enter_context(checkpoints(self._started, self._options))
         return self._started
 
 
@@ -138,5 +152,5 @@ def choose(name: EngineName, events: int, options: TrainingOptions) -> Engine:
     if name not in ("auto", "single", "spark"):
         raise ConfigurationInvalid(f"'{name}' is not an engine; choose auto, single or spark")
     if name == "spark" or (name == "auto" and events > options.single_limit):
-        return SparkEngine(options.spark_master, options.spark_memory)
+        return SparkEngine(options.spark)
     return SingleEngine(options.threads, options.sql_memory)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -15,6 +16,27 @@ from offline.training.parameters import AlsParameters, IalsParameters, Neighbour
 from schemas.weights import Weight
 
 Factorization = Literal["ials", "als"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparkOptions:
+    """How a session of Spark is started, and how its lineage is cut."""
+
+    master: str = "local[2]"
+    memory: str = "1g"
+    stack: str = "4m"
+    """Stack of each thread of the Java processes."""
+    checkpoint: str = ""
+    """Folder or address of checkpoints. Empty is a temporary folder for a local master, and no checkpoints for others."""
+    checkpoint_interval: int = 3
+    """Iterations between two checkpoints."""
+    log: Path | None = None
+    """File that gets what Spark logs. None is standard error."""
+
+    @property
+    def is_local(self) -> bool:
+        """True if Spark runs in one process on this machine."""
+        return self.master.startswith("local")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +78,7 @@ class TrainingOptions:
     threads: int = 0
     sql_memory: str = "3GB"
     """Memory limit of DuckDB for the interactions. The rest is spilled to disk."""
-    spark_master: str = "local[2]"
-    spark_memory: str = "1g"
+    spark: SparkOptions = field(default_factory=SparkOptions)
 
     def interactions(self, now: float) -> Parameters:
         """Returns the parameters of the interactions, as of ``now`` (seconds since 1970)."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 from offline.config import OfflineSettings
-from offline.engines.options import Factorization, TrainingOptions
+from offline.engines.options import Factorization, SparkOptions, TrainingOptions
 from offline.jobs.training_choices import parameters_of
 from offline.publishing.thresholds import read_thresholds
 from schemas.weights import parse_weights
 
 
-def options_of(settings: OfflineSettings) -> TrainingOptions:
+def options_of(settings: OfflineSettings, log: Path | None = None) -> TrainingOptions:
     """Returns the options of a training by these settings."""
     factors: dict[str, Any] = {"factors": settings.factors}
     given = {name: factors | settings.parameters.get(name, {}) for name in TrainingOptions.factorizations}
@@ -35,8 +36,18 @@ def options_of(settings: OfflineSettings) -> TrainingOptions:
         gate=read_thresholds(settings.gate),
         single_limit=settings.single_limit,
         threads=settings.threads,
-        spark_master=settings.spark_master,
-        spark_memory=settings.spark_memory,
+        spark=_spark_options(settings, log),
+    )
+
+
+def _spark_options(settings: OfflineSettings, log: Path | None) -> SparkOptions:
+    return SparkOptions(
+        master=settings.spark_master,
+        memory=settings.spark_memory,
+        stack=settings.spark_stack,
+        checkpoint=settings.spark_checkpoint,
+        checkpoint_interval=settings.spark_checkpoint_interval,
+        log=log,
     )
 
 

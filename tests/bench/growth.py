@@ -20,6 +20,7 @@ from matplotlib import pyplot as plt
 
 from models.als import Als
 from offline.data.dataset import Interactions
+from offline.engines.options import SparkOptions
 from offline.engines.spark_session import session
 from offline.training import lists, lists_spark
 from offline.training.factorization import als_single, als_spark
@@ -94,7 +95,9 @@ def _spark() -> Any:
     # A local cluster starts its executors from Spark's home, with this Python.
     os.environ.setdefault("SPARK_HOME", str(Path(pyspark.__file__).parent))
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    return session("freshet-growth", master=MASTER, memory="3g", settings={"spark.executor.memory": "1536m"})
+    return session(
+        "freshet-growth", options=SparkOptions(master=MASTER, memory="3g"), settings={"spark.executor.memory": "1536m"}
+    )
 
 
 def _draw(rows: dict[str, list[dict[str, float]]]) -> None:

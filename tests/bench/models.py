@@ -19,6 +19,7 @@ from models.als import Als
 from models.structures.lists import USERS, ScoredList
 from offline.data.dataset import Interactions
 from offline.data.splits import HoldOut, inner
+from offline.engines.options import SparkOptions
 from offline.engines.spark_session import session
 from offline.evaluation.compare import load_ncf
 from offline.evaluation.ranking_metrics import full_ranking
@@ -114,7 +115,7 @@ def _factors(users: int, items: int) -> tuple[Als, Interactions]:
 
 def _spark_lists(model: Als, users: int) -> float:
     """Returns the seconds of MLlib's ``recommendForAllUsers``, by a model of this size with little training."""
-    spark = session("freshet-bench", memory="3g")
+    spark = session("freshet-bench", options=SparkOptions(memory="3g"))
     random = np.random.default_rng(1)
     items = np.arange(len(model.item_ids))
     met = sp.csr_matrix((np.ones(items.size, np.float32), (random.integers(0, users, items.size), items)))
@@ -127,7 +128,7 @@ def _spark_lists(model: Als, users: int) -> float:
 
 
 def _solvers(training: Interactions) -> dict[str, Callable[[Interactions, int], Als]]:
-    spark = session("freshet-bench", memory="3g")
+    spark = session("freshet-bench", options=SparkOptions(memory="3g"))
 
     def by_spark(training: Interactions, epochs: int) -> Als:
         return als_spark.train(spark, training, als_spark.AlsParameters(factors=DIMENSIONS, iterations=epochs))

@@ -22,6 +22,7 @@ def train(
     interactions: Interactions,
     parameters: AlsParameters | None = None,
     progress: Progress = quiet,
+    checkpoint_interval: int = 3,
 ) -> Als:
     """Returns factors by MLlib's implicit ALS. User factors come from its last half step and equal their fold-in.
 
@@ -43,6 +44,8 @@ def train(
         numUserBlocks=blocks,
         numItemBlocks=blocks,
         intermediateStorageLevel="MEMORY_AND_DISK",
+        # Each iteration adds to the lineage, and Java walks it by recursion. Only a checkpoint cuts it.
+        checkpointInterval=checkpoint_interval,
     )
     progress("training als on Spark", 0, 1)
     model = algorithm.fit(_ratings(session, interactions))
