@@ -33,5 +33,7 @@ class IngestSettings(SharedSettings, BaseSettings):
     """Events that one client may send at once before the limit bites."""
     append_seconds: Annotated[float, Field(gt=0)] = 12.0
     """How long a request waits for the log; longer than the log's own deadline, which says more."""
+    ledger_mib: Annotated[int, Field(ge=32)] = 1_024
+    """How much of the data folder the ledger of imports may take, in MiB: 8 bytes a row. Beyond it, the oldest imported rows are forgotten, and count again if they are imported again."""
     retry_seconds: Annotated[int, Field(ge=1)] = 1
     """What Retry-After says when the log is busy."""

@@ -6,17 +6,28 @@ event's item in it. Reports count the targets of a system as its questions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any, Final, NamedTuple
 
-from ingest.import_pipeline.base import Importer, RowFaults
+import msgspec
+
+from ingest.import_pipeline.base import FileRow, Importer, RowFaults
+from ingest.import_pipeline.hash_set import HashSet
+from ingest.import_pipeline.run import Counts, Imported
+from ingest.import_pipeline.valid_events import ValidEvents
+from ingest.validation.validate import Policy, policy
 from schemas.errors import ConfigurationInvalid
-from schemas.events import Event, LoggedEvent, accept
+from schemas.events import LoggedEvent
+from schemas.log import topics
+from schemas.log.codec import decode_event
 from signals.users import is_interaction
 
 _START: Final = datetime(2020, 1, 1, tzinfo=UTC)
 """Time of the first event of a data set without times."""
+_ANY_TIME: Final = datetime(9_999, 1, 1, tzinfo=UTC)
+"""A time that no event is ahead of."""
 _INTERVAL: Final = timedelta(seconds=10)
 """Time between two events of a data set without times."""
 
@@ -59,15 +70,34 @@ REPLAY_RULES: Final = {
 """The published protocols of these data sets; ``docs/replay.md`` names the papers."""
 
 
-def stream(importer: Importer, rules: ReplayRules, limit: int | None = None) -> list[StreamEvent]:
+def stream(
+    importer: Importer,
+    rules: ReplayRules,
+    limit: int | None = None,
+    *,
+    now: datetime = _ANY_TIME,
+    allowed: Policy = policy(),  # noqa: B008 - it is a value
+    show: Callable[[Imported], None] = lambda _: None,
+) -> list[StreamEvent]:
     """Returns the interactions of a data set in time order. Raises ConfigurationInvalid if there are none.
 
     Events of the same time are ordered by user and item, so that the order of rows in the file does not matter.
+    Rows are validated as by an import at the time ``now``; ``show`` is given their counts.
     """
-    events = list(_stream_events(_recorded_events(importer, rules), rules))[:limit]
-    if not events:
+    faults = RowFaults()
+    allowed = allowed._replace(types=allowed.types | importer.types)
+    valid = ValidEvents(allowed, now, HashSet(), faults)
+    recorded = list(_recorded_events(importer, valid, faults))
+    events = [event for event in recorded if is_interaction(event.event) and _has_min_value(event.event, rules)]
+    counts = Counts(len(events), valid.repeated, faults.count)
+    left_out = len(recorded) - len(events)
+    show(Imported(importer.dataset, {topics.EVENTS: counts}, dict(faults.reasons), faults.examples, left_out))
+    if all(event.timed for event in events):
+        events.sort(key=_time_subject_item)
+    found = list(_stream_events(events, rules))[:limit]
+    if not found:
         raise ConfigurationInvalid(f"{importer.dataset} holds no events about items, so there is nothing to replay")
-    return events
+    return found
 
 
 class _RecordedEvent(NamedTuple):
@@ -76,15 +106,19 @@ class _RecordedEvent(NamedTuple):
     timed: bool
 
 
-def _recorded_events(importer: Importer, rules: ReplayRules) -> list[_RecordedEvent]:
-    recorded = [
-        event
-        for number, raw in enumerate(importer.events(RowFaults()))
-        if _has_min_value(raw, rules) and (event := _recorded(raw, number)) is not None
-    ]
-    if all(event.timed for event in recorded):
-        recorded.sort(key=_time_subject_item)
-    return recorded
+def _recorded_events(importer: Importer, valid: ValidEvents, faults: RowFaults) -> Iterator[_RecordedEvent]:
+    """All valid events, in the form that the log holds. Those without times get one after the other."""
+    parts = {path.name: number for number, path in enumerate(importer.paths)}
+    numbers = count()
+    for batch in valid.batches(importer.events(faults)):
+        valid.note(batch)
+        for row, entry in batch.values():
+            timed = row.get("occurred_at") is not None
+            received_at = _START + next(numbers) * _INTERVAL
+            event = decode_event(entry.value)
+            occurred_at = event.occurred_at if timed else received_at
+            event = msgspec.structs.replace(event, occurred_at=occurred_at, received_at=received_at)
+            yield _RecordedEvent(event, _part(row, parts), timed)
 
 
 def _time_subject_item(recorded: _RecordedEvent) -> tuple[datetime, str, tuple[int, str]]:
@@ -92,23 +126,13 @@ def _time_subject_item(recorded: _RecordedEvent) -> tuple[datetime, str, tuple[i
     return event.occurred_at, event.subject, _natural_order(event.item_id or "")
 
 
-def _recorded(raw: Mapping[str, Any], number: int) -> _RecordedEvent | None:
-    """Returns the event in the form that the log holds; None if it is no interaction."""
-    event = Event.model_validate(raw)
-    logged = accept(event, event.event_id or str(number), _START + number * _INTERVAL)
-    if not is_interaction(logged):
-        return None
-    return _RecordedEvent(logged, _part(logged.event_id), event.occurred_at is not None)
+def _has_min_value(event: LoggedEvent, rules: ReplayRules) -> bool:
+    return rules.min_value is None or (event.value is not None and event.value >= rules.min_value)
 
 
-def _has_min_value(raw: Mapping[str, Any], rules: ReplayRules) -> bool:
-    return rules.min_value is None or (raw.get("value") is not None and raw["value"] >= rules.min_value)
-
-
-def _part(event_id: str) -> int:
-    """Returns the number of the part that an event is from. The importer's event ids tell it: ``rsc15-test-7``, ``diginetica-3-7``."""
-    name = event_id.split("-")[-2] if event_id.count("-") >= 2 else ""
-    return int(name) if name.isdecimal() else int(name == "test")
+def _part(row: Mapping[str, Any], parts: Mapping[str, int]) -> int:
+    """Returns the number of the file that an event is from."""
+    return parts[row.source_line.file] if isinstance(row, FileRow) else 0
 
 
 def _stream_events(recorded: Sequence[_RecordedEvent], rules: ReplayRules) -> Iterator[StreamEvent]:

@@ -11,6 +11,7 @@ import typer
 from deploy.commands.common import StackName, console, open_for, steps
 from ingest.import_pipeline.base import RowFaults
 from ingest.import_pipeline.catalogue_update import CatalogueChange, update_catalogue
+from ingest.import_pipeline.hash_set import HashSet
 from ingest.import_pipeline.run import ImportDependencies
 from ingest.importers.catalogue import MAPPED, CatalogueFile
 from ingest.importers.mapped import parse_map
@@ -29,7 +30,7 @@ def import_catalogue(path: Path | None, data: Path, stack: StackName, mapping: s
             show(f"reading {name} (bytes)", done, total)
 
         # Opened writer first: that makes an embedded log where there is none.
-        needs = ImportDependencies(dependencies.writer, time.time, time.sleep)
+        needs = ImportDependencies(dependencies.writer, time.time, time.sleep, HashSet())
         faults = RowFaults(watch)
         change = update_catalogue(importer, needs, dependencies.reader, faults, full=full)
     _print(path.name, change, faults, full=full)

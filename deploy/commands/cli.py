@@ -18,6 +18,7 @@ from deploy.commands import (
     deadletters,
     doctor,
     evaluate,
+    importing,
     jobs,
     models,
     run,
@@ -40,7 +41,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (run, data, answers, models, jobs, schedule, statistics, signals, deadletters, evaluate, doctor, stack):
+for module in (
+    run,
+    importing,
+    data,
+    answers,
+    models,
+    jobs,
+    schedule,
+    statistics,
+    signals,
+    deadletters,
+    evaluate,
+    doctor,
+    stack,
+):
     module.register(app)
 
 

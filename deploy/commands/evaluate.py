@@ -14,6 +14,7 @@ from deploy.commands.common import console, steps, table
 from deploy.commands.evaluation.interactions import read_interactions
 from deploy.commands.evaluation.options import DataSet, Mapping, Threads, commit
 from deploy.commands.evaluation.replay import replay_
+from deploy.commands.importing import show_counts
 from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import recognise
 from offline.data.archive import Progress
@@ -125,7 +126,7 @@ def _task(data: Path, protocol: Protocol, mapping: str, options: SplitOptions, p
         yield load(data, chosen)
         return
     importer = recognise(data, parse_map(mapping) if mapping else None)
-    with read_interactions(importer, progress) as interactions:
+    with read_interactions(importer, progress, show_counts) as interactions:
         yield split(
             interactions, ("time" if interactions.timed else "leave-last") if chosen == "auto" else chosen, options
         )

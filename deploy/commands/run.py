@@ -15,7 +15,7 @@ import typer
 from rich.markup import escape
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, settings_for, steps
-from deploy.commands.data import import_into
+from deploy.commands.importing import import_into
 from deploy.config import CommandSettings, settings_of_tier
 from deploy.embedded.app import nearline
 from deploy.embedded.serve import listen, serve
@@ -116,8 +116,8 @@ def _prepare(
 ) -> None:
     begun = time.monotonic()
     imported = import_into(dependencies, settings.data, None if dataset is None else recognise(dataset))
-    if imported.appended:
-        console.print(f"{imported.appended:,} records on the log.")
+    if imported.total.kept:
+        console.print(f"{imported.total.kept:,} records on the log.")
     if dependencies.models.active() is None and _train_first(dependencies, settings, engine):
         console.print(f"Ready after {time.monotonic() - begun:.0f} s.")
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol
 
+from schemas.errors import FreshetError
 from schemas.weights import Weight
 
 MAX_NAMED_FAULTS: Final = 5
 """Most refused rows that are described; the others are only counted."""
-
-T = TypeVar("T")
 
 
 class SourceLine(NamedTuple):
@@ -33,6 +32,10 @@ def ignore_progress(_name: str, _bytes_read: int, _total: int) -> None:
     """Does nothing."""
 
 
+class TooManyRefused(FreshetError):
+    """More rows were refused than ``--max-errors`` allows."""
+
+
 class RefusedRow(NamedTuple):
     """A row that does not reach the log: where it stands, why, and its content as far as it could be read."""
 
@@ -51,14 +54,19 @@ class RowFaults:
     """Counts refused rows by reason and describes the first few; passes on the progress of reading."""
 
     def __init__(
-        self, watch: ReadProgress = ignore_progress, refuse: Callable[[RefusedRow], None] = ignore_refused
+        self,
+        watch: ReadProgress = ignore_progress,
+        refuse: Callable[[RefusedRow], None] = ignore_refused,
+        max_count: int | None = None,
     ) -> None:
         self.reasons: Counter[str] = Counter()
         self.examples: list[str] = []
         self.watch = watch
         self.expected: int | None = None
         """Number of all events; None until they have been read."""
-        self._refuse = refuse
+        self.left_out = 0
+        """Rows that a filter removed; they are no faults."""
+        self._refuse, self._max_count = refuse, max_count
 
     @property
     def count(self) -> int:
@@ -66,14 +74,19 @@ class RowFaults:
         return self.reasons.total()
 
     def note(self, where: object, detail: str, reason: str = "malformed", row: Any = None) -> None:
-        """Counts a refused row under its reason, and describes it if it is one of the first."""
+        """Counts a refused row under its reason, and describes it if it is one of the first.
+
+        Raises TooManyRefused if there are more than are allowed.
+        """
         self.reasons[reason] += 1
         if len(self.examples) < MAX_NAMED_FAULTS:
             self.examples.append(f"{where}: {detail}")
         self._refuse(RefusedRow(where, reason, detail, row))
+        if self._max_count is not None and self.count > self._max_count:
+            raise TooManyRefused(f"more than {self._max_count:,} rows were refused, so the import ended early")
 
-    def observe(self, rows: Iterator[T]) -> Iterator[T]:
-        """Passed every reader's rows; returns them. A subclass looks at them."""
+    def observe(self, rows: Iterator[Any]) -> Iterator[Any]:
+        """Passed every reader's ``TableRow``s; returns them. A subclass looks at them."""
         return rows
 
 
@@ -95,7 +108,7 @@ class UserRow(NamedTuple):
 
 
 class Importer(Protocol):
-    """A data set. It gives the same rows in the same order every time; resuming depends on that.
+    """A data set.
 
     Rows are what a client would send; they pass the collector's validation. Malformed lines go to ``faults``.
     Raises DatasetUnknown if a file cannot be read.
@@ -103,7 +116,7 @@ class Importer(Protocol):
 
     @property
     def dataset(self) -> str:
-        """The data set's name, part of every event id."""
+        """The data set's name."""
 
     @property
     def types(self) -> frozenset[str]:
@@ -124,7 +137,7 @@ class Importer(Protocol):
         """Users; validation generalizes their attributes."""
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
-        """Events in order of time, each with an ``event_id`` that is the same at every import.
+        """Events in order of time. The import makes an ``event_id`` of the content of an event that has none.
 
         A data set without times is read in the order of its files. Each event then gets the time of its import, so
         that later rows count as newer.

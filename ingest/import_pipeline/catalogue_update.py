@@ -9,8 +9,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from ingest.import_pipeline.appending import append_all
 from ingest.import_pipeline.base import Importer, RowFaults
-from ingest.import_pipeline.run import BATCH, ImportDependencies, append_all
+from ingest.import_pipeline.run import ImportDependencies
+from ingest.import_pipeline.valid_events import BATCH
 from ingest.validation import validate
 from ingest.validation.validate import Rejection
 from schemas.catalogue import Item, decode_upsert
@@ -124,6 +126,6 @@ def _write(entries: Iterator[LogEntry], dependencies: ImportDependencies) -> int
     """Appends the entries in batches; returns their number."""
     written = 0
     while batch := list(islice(entries, BATCH)):
-        append_all(dependencies, topics.ITEMS, batch)
+        append_all(dependencies.writer, dependencies.sleep, topics.ITEMS, batch)
         written += len(batch)
     return written

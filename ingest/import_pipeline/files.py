@@ -29,6 +29,9 @@ _PYTHON: Final = ("{'", "{u'", '{u"')
 
 T = TypeVar("T")
 
+REFUSED_FIELDS: Final = ("file", "line", "reason", "detail", "row")
+"""Fields of a line of a file of refused rows: ``ingest.import_pipeline.refused``."""
+
 
 class CellInvalid(ValueError):
     """A cell has the wrong form; the text names its column. Rows are counted by ``reason``."""
@@ -182,6 +185,9 @@ def _objects(path: Path, faults: RowFaults) -> Iterator[TableRow]:
         except ValueError as error:
             faults.note(SourceLine(path.name, number), f"is not JSON: {error}", "not-json", line.rstrip("\r\n"))
             continue
+        if isinstance(parsed, dict) and parsed.keys() == set(REFUSED_FIELDS):
+            # The line is one that an earlier import refused and wrote to a file.
+            parsed = parsed["row"]
         if isinstance(parsed, dict):
             yield TableRow(SourceLine(path.name, number), parsed)
         else:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from ingest.import_pipeline.base import Importer, ReadProgress, RowFaults, UserRow
 from ingest.import_pipeline.files import slug
 from ingest.import_pipeline.k_core import Filter, KeptIds
 from schemas.errors import ConfigurationInvalid
 from schemas.weights import Weight
+
+_PERSON: Final = ("user_id", "anonymous_id", "session_id")
+T = TypeVar("T")
 
 
 class Filtered:
@@ -43,18 +46,17 @@ class Filtered:
     def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """The items that are kept."""
         kept_ids = self._kept_ids(faults)
-        return (item for item in self._importer.items(faults) if kept_ids.has_item(item["item_id"]))
+        return _chosen(self._importer.items(faults), lambda item: kept_ids.has_item(item["item_id"]), faults)
 
     def users(self, faults: RowFaults) -> Iterator[UserRow]:
         """The users that are kept."""
         kept_ids = self._kept_ids(faults)
-        return (user for user in self._importer.users(faults) if kept_ids.has_person(f"u{user.user_id}"))
+        return _chosen(self._importer.users(faults), lambda user: kept_ids.has_person(f"u{user.user_id}"), faults)
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
-        """The events of kept users on kept items."""
+        """The events of kept users on kept items, and those that validation refuses for their ids."""
         kept_ids = self._kept_ids(faults)
-        events = (_without_removed_items(event, kept_ids) for event in self._importer.events(faults))
-        return (event for event in events if event is not None)
+        return _chosen(self._importer.events(faults), lambda event: _keep(event, kept_ids), faults)
 
     def _kept_ids(self, faults: RowFaults) -> KeptIds:
         if self._selection is None:
@@ -65,7 +67,7 @@ class Filtered:
         kept_ids = KeptIds()
         # The second reading counts the faults.
         for event in self._importer.events(RowFaults(watch=watch)):
-            if event["type"] != "impression" and event.get("item_id"):
+            if event["type"] != "impression" and event.get("item_id") and _identified(event):
                 kept_ids.count(_person(event), event["item_id"])
         kept_ids.decide(self._rules)
         if not kept_ids.any():
@@ -75,19 +77,35 @@ class Filtered:
         return kept_ids
 
 
-def _without_removed_items(event: dict[str, Any], kept_ids: KeptIds) -> dict[str, Any] | None:
-    """The event without shown items that are removed; None if its user, its item or all shown items are removed."""
+def _chosen(rows: Iterator[T], is_kept: Callable[[T], bool], faults: RowFaults) -> Iterator[T]:
+    for row in rows:
+        if is_kept(row):
+            yield row
+        else:
+            faults.left_out += 1
+
+
+def _keep(event: dict[str, Any], kept_ids: KeptIds) -> bool:
+    """Removes shown items that are not kept. Returns False if the user, the item or all shown items are removed."""
+    if not _identified(event):
+        return True
     if not kept_ids.has_person(_person(event)) or ("item_id" in event and not kept_ids.has_item(event["item_id"])):
-        return None
+        return False
     if "impression" in event:
         event["impression"] = [item for item in event["impression"] if kept_ids.has_item(item)]
-        return event if event["impression"] or "item_id" in event else None
-    return event
+        return bool(event["impression"]) or "item_id" in event
+    return True
+
+
+def _identified(event: Mapping[str, Any]) -> bool:
+    """True if all ids are text. A file may have a list or an object for an id; validation names such a row."""
+    ids = [event[field] for field in (*_PERSON, "item_id") if event.get(field) is not None]
+    return _person(event) != "" and all(isinstance(id_, str) for id_ in ids)
 
 
 def _person(event: Mapping[str, Any]) -> str:
     """The user, anonymous user or session of an event, with a letter for the kind."""
-    for kind, field in (("u", "user_id"), ("a", "anonymous_id"), ("s", "session_id")):
+    for field in _PERSON:
         if name := event.get(field):
-            return f"{kind}{name}"
+            return f"{field[0]}{name}"
     return ""

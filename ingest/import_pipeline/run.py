@@ -1,237 +1,234 @@
-"""Imports a data set into the log: in batches, with backoff for a full queue, and resumed after a kill."""
+"""Imports a data set into the log: in batches, with backoff for a full queue, each row once."""
 
 from __future__ import annotations
 
-import os
+import gc
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from hashlib import blake2b
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeVar
 
-import msgspec
 import structlog
 
-from ingest import metrics
-from ingest.import_pipeline.base import FileRow, Importer, ReadProgress, RowFaults, UserRow, ignore_progress
+from ingest.import_pipeline.appending import append_all
+from ingest.import_pipeline.base import Importer, RowFaults, TooManyRefused, UserRow
+from ingest.import_pipeline.ledger import RowLedger
+from ingest.import_pipeline.upserts import NewestUpserts
+from ingest.import_pipeline.valid_events import ByHash, ValidEvent, ValidEvents, in_batches, refuse
 from ingest.validation import validate
-from ingest.validation.fast_path import accept_simple_event
-from ingest.validation.validate import Accepted, Policy, Rejection
-from schemas.errors import ConfigurationInvalid, LogUnavailable
+from ingest.validation.validate import Policy, Rejection
+from schemas.errors import DatasetUnknown, FreshetError
 from schemas.log import topics
 from schemas.log.records import LogEntry
-from schemas.ports import Clock, LogWriter
+from schemas.ports import Clock, LogReader, LogWriter
 from signals.users import DEDUPLICATION
 
-BATCH: Final = 2_000
 PER_KEY: Final = DEDUPLICATION // 2
-"""Most rows of one key in a batch. After a kill, a batch may be appended again. The event ids that are remembered of a
-user must then still include all its ids."""
-_DELAYS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
-_APPEND_SECONDS: Final = 60.0
+"""Most rows of one key in an append. A kill between an append and its note in the ledger repeats the append. Then all its
+event ids must still be among those that are remembered of a user."""
 
 _LOG = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 
-class ImportProgress(msgspec.Struct):
-    """When an import began, the number of rows read for each topic, and the number of malformed rows."""
+class Counts(NamedTuple):
+    """Rows of one topic. Every row that was read is in one of the three."""
 
-    fingerprint: str
-    began: float
-    rows: dict[str, int] = {}
-    malformed: int = 0
-    done: bool = False
+    kept: int = 0
+    """Appended to the log by this import."""
+    repeated: int = 0
+    """On the log before, or a second time in the files."""
+    refused: int = 0
 
-
-class ProgressFile:
-    """Keeps the progress of one data set in a file. Each save replaces the file atomically."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def load(self, fingerprint: str, now: float) -> ImportProgress:
-        """The saved progress of this data set, or a new one if another was saved. Raises ConfigurationInvalid."""
-        try:
-            progress = msgspec.json.decode(self._path.read_bytes(), type=ImportProgress)
-        except FileNotFoundError:
-            return ImportProgress(fingerprint, now)
-        except msgspec.DecodeError as error:
-            raise ConfigurationInvalid(f"{self._path} is damaged: remove it, and the import begins anew") from error
-        return progress if progress.fingerprint == fingerprint else ImportProgress(fingerprint, now)
-
-    def save(self, progress: ImportProgress) -> None:
-        """Replaces the file, and syncs it first: the file must never be ahead of the log."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_suffix(".tmp")
-        with temporary.open("wb") as file:
-            file.write(msgspec.json.encode(progress))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._path)
+    @property
+    def read(self) -> int:
+        """Number of rows."""
+        return sum(self)
 
 
 class Imported(NamedTuple):
-    """The result of an import: rows by topic, rows that this run appended, malformed rows, and examples of these."""
+    """The result of an import, as far as it came."""
 
     dataset: str
-    rows: dict[str, int]
-    appended: int
-    malformed: int
-    examples: Sequence[str]
+    topics: Mapping[str, Counts]
+    refused: Mapping[str, int] = MappingProxyType({})
+    """Number of refused rows by reason."""
+    examples: Sequence[str] = ()
+    """The first refused rows, described."""
+    left_out: int = 0
+    """Rows that a filter left out; they do not count as read."""
+    error: FreshetError | None = None
+    """What ended the import early."""
+    refused_file: Path | None = None
+    """Where the refused rows are."""
+
+    @property
+    def total(self) -> Counts:
+        """The rows of all topics."""
+        return Counts(*(sum(column) for column in zip(Counts(), *self.topics.values(), strict=True)))
+
+    @property
+    def in_vain(self) -> bool:
+        """True if the log holds none of the rows."""
+        return self.total.kept + self.total.repeated == 0
 
 
 class ImportStep(NamedTuple):
-    """The argument of the progress callback after each batch. ``expected`` is the total of rows, None until it is known."""
+    """Passed to the progress callback after each batch; ``expected`` is the number of all rows, None until it is known."""
 
     topic: str
     rows: int
-    malformed: int
+    refused: int
     expected: int | None = None
 
 
+Report = Callable[[ImportStep], None]
+
+
 class ImportDependencies(NamedTuple):
-    """The dependencies of an import. ``sleep`` waits while the log's queue is full."""
+    """What an import needs besides the data set; ``sleep`` waits while the log's queue is full."""
 
     writer: LogWriter
     clock: Clock
     sleep: Callable[[float], None]
+    ledger: RowLedger
     policy: Policy = validate.policy()
-    log_id: str = ""
-    """The log's own id. An import into another log begins anew."""
+    reader: LogReader | None = None
+    """Reads the items and users of the log; without it, none are known."""
 
 
 def run_import(
     importer: Importer,
     dependencies: ImportDependencies,
-    file: ProgressFile,
-    report: Callable[[ImportStep], None] = lambda _: None,
-    watch: ReadProgress = ignore_progress,
+    report: Report = lambda _: None,
+    faults: RowFaults | None = None,
 ) -> Imported:
-    """Appends a data set's items, users and events, in this order. Appends nothing if the import was done earlier.
+    """Appends a data set's items, users and events, in this order, without the rows that the log holds.
 
-    Raises LogUnavailable if the log stays unavailable; the same call then continues after the last confirmed batch.
-    Raises DatasetUnknown if a file is damaged, and ConfigurationInvalid if the progress file is damaged.
+    A file that is damaged, or has too many refused rows, ends it: see ``Imported.error``. Raises LogUnavailable if the
+    log stays unavailable; the same call then appends what is missing.
     """
-    progress = file.load(fingerprint(importer, dependencies.log_id), dependencies.clock())
-    faults, earlier_rows = RowFaults(watch), sum(progress.rows.values())
-    faults.reasons.update({"malformed": progress.malformed})
-    if not progress.done:
-        for topic, validations in _stages(importer, dependencies, faults):
-            faults.expected = None
-            _run_stage(topic, validations, dependencies, progress, faults, file, report)
-        progress.done = True
-        file.save(progress)
-    appended = sum(progress.rows.values()) - earlier_rows
-    _LOG.info("import_done", dataset=importer.dataset, rows=progress.rows, malformed=faults.count, appended=appended)
-    return Imported(importer.dataset, progress.rows, appended, faults.count, faults.examples)
-
-
-def fingerprint(importer: Importer, log_id: str) -> str:
-    """Identifies an import by the data set's name, its files and their sizes, and the log."""
-    files = [(path.name, path.stat().st_size) for path in importer.paths]
-    return blake2b(f"{importer.dataset}{files}{log_id}".encode(), digest_size=12).hexdigest()
-
-
-Validator = Callable[[], Accepted]
-
-
-def _stages(
-    importer: Importer, dependencies: ImportDependencies, faults: RowFaults
-) -> Iterator[tuple[str, Iterator[tuple[object, Validator]]]]:
-    now = validate.utc(dependencies.clock())
-    allowed = dependencies.policy._replace(types=dependencies.policy.types | importer.types)
-    yield (
-        topics.ITEMS,
-        ((_row_name("item", raw), partial(validate.validate_item, raw, now)) for raw in importer.items(faults)),
-    )
-    yield topics.USERS, ((f"user {row.user_id}", partial(_user, row, now, allowed)) for row in importer.users(faults))
-    yield (
-        topics.EVENTS,
-        ((_row_name("event", raw), partial(_event, raw, now, allowed)) for raw in importer.events(faults)),
-    )
-
-
-def _row_name(kind: str, raw: dict[str, Any]) -> object:
-    """The row's line in its file; the id of its item or event if it has none."""
-    return raw.source_line if isinstance(raw, FileRow) else f"{kind} {raw.get(f'{kind}_id')}"
-
-
-def _user(row: UserRow, now: Any, allowed: Policy) -> Accepted:
-    return validate.put_user(row.user_id, {"attributes": row.attributes}, now, allowed)
-
-
-def _event(raw: dict[str, Any], now: Any, allowed: Policy) -> Accepted:
-    return accept_simple_event(raw, now, allowed) or validate.validate_event(raw, now, lambda: "", allowed)
-
-
-def _run_stage(
-    topic: str,
-    validations: Iterator[tuple[object, Validator]],
-    dependencies: ImportDependencies,
-    progress: ImportProgress,
-    faults: RowFaults,
-    file: ProgressFile,
-    report: Callable[[ImportStep], None],
-) -> None:
-    rows_done = progress.rows.get(topic, 0)
-    # An earlier run validated and counted the rows before these.
-    not_yet_appended = islice(validations, rows_done, None)
-    for count, entries in _batches(not_yet_appended, faults):
-        append_all(dependencies, topic, entries)
-        rows_done += count
-        progress.rows[topic], progress.malformed = rows_done, faults.count
-        file.save(progress)
-        report(ImportStep(topic, rows_done, faults.count, faults.expected))
-
-
-def _batches(
-    validations: Iterator[tuple[object, Validator]], faults: RowFaults
-) -> Iterator[tuple[int, list[LogEntry]]]:
-    """For each batch, the number of rows read and the entries of the valid ones."""
-    count, entries, keys = 0, list[LogEntry](), Counter[bytes]()
-    for name, validator in validations:
-        count += 1
-        try:
-            entry = validator().entry
-        except Rejection as error:
-            faults.note(name, str(error))
-            continue
-        entries.append(entry)
-        keys[entry.key] += 1
-        if count >= BATCH or keys[entry.key] >= PER_KEY:
-            yield count, entries
-            count, entries, keys = 0, [], Counter()
-    if count:
-        yield count, entries
-
-
-def append_all(dependencies: ImportDependencies, topic: str, entries: list[LogEntry]) -> None:
-    """Appends until every entry is confirmed; raises LogUnavailable after the last delay."""
-    for delay in (*_DELAYS, None):
-        entries, failure = _appended(dependencies.writer, topic, entries)
-        if failure is None:
-            return
-        if delay is None:
-            raise LogUnavailable(f"{failure}; run the same import again, and it goes on from here") from failure
-        _LOG.warning("import_waits", topic=topic, seconds=delay, entries=len(entries), reason=str(failure))
-        dependencies.sleep(delay)
-
-
-def _appended(writer: LogWriter, topic: str, entries: list[LogEntry]) -> tuple[list[LogEntry], LogUnavailable | None]:
-    """The entries that the log did not confirm, and the reason."""
-    if not entries:
-        return [], None
+    importing = _Import(importer, dependencies, report, faults or RowFaults())
+    error: FreshetError | None = None
     try:
-        confirmations = writer.append(topic, entries).result(_APPEND_SECONDS)
-    except TimeoutError:
-        return entries, LogUnavailable(f"the log did not confirm within {_APPEND_SECONDS:g} s")
-    except LogUnavailable as error:
-        return entries, error
-    failed = [
-        entry for entry, confirmation in zip(entries, confirmations, strict=True) if isinstance(confirmation, Exception)
-    ]
-    reasons = [confirmation for confirmation in confirmations if isinstance(confirmation, Exception)]
-    metrics.IMPORTED.labels(topic).inc(len(entries) - len(failed))
-    return failed, LogUnavailable(str(reasons[0])) if reasons else None
+        with _rare_garbage_collection():
+            importing.run()
+    except (DatasetUnknown, TooManyRefused) as ended:
+        error = ended
+    done = importing.result(error)
+    _LOG.info("import_done", dataset=done.dataset, **done.total._asdict(), reasons=done.refused)
+    return done
+
+
+@contextmanager
+def _rare_garbage_collection() -> Iterator[None]:
+    """Rows are many objects and no cycles: to look through them again and again takes a fifth of an import's time."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(100_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+
+
+class _Import:
+    """One import of one data set."""
+
+    def __init__(self, importer: Importer, dependencies: ImportDependencies, report: Report, faults: RowFaults) -> None:
+        self._importer, self._dependencies, self._report, self._faults = importer, dependencies, report, faults
+        self._now = validate.utc(dependencies.clock())
+        policy = dependencies.policy
+        self._policy = policy._replace(types=policy.types | importer.types)
+        self._topic = topics.ITEMS
+        self._kept: Counter[str] = Counter()
+        self._repeated: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
+
+    def run(self) -> None:
+        """Imports all topics."""
+        importer, faults = self._importer, self._faults
+        self._import_upserts(topics.ITEMS, importer.items(faults), self._validated_item)
+        self._import_upserts(topics.USERS, importer.users(faults), self._validated_user)
+        self._import_events(importer.events(faults))
+
+    def result(self, error: FreshetError | None) -> Imported:
+        """The counts so far."""
+        self._begin(self._topic)
+        counts = {
+            topic: Counts(self._kept[topic], self._repeated[topic], self._refused[topic])
+            for topic in (topics.ITEMS, topics.USERS, topics.EVENTS)
+        }
+        faults = self._faults
+        return Imported(
+            self._importer.dataset,
+            {topic: count for topic, count in counts.items() if count.read},
+            dict(faults.reasons),
+            faults.examples,
+            faults.left_out,
+            error,
+        )
+
+    def _begin(self, topic: str) -> None:
+        """Counts the faults up to now for the topic so far, and those to come for this one."""
+        self._refused[self._topic] += self._faults.count - self._refused.total()
+        self._topic, self._faults.expected = topic, None
+
+    def _import_upserts(self, topic: str, rows: Iterable[T], validated: Callable[[T], LogEntry | None]) -> None:
+        self._begin(topic)
+        newest = NewestUpserts(self._dependencies.reader, topic)
+        for batch in in_batches(rows):
+            entries = [entry for row in batch if (entry := validated(row)) is not None]
+            changes = [entry for entry in entries if newest.replace(entry)]
+            self._repeated[topic] += len(entries) - len(changes)
+            self._append(changes)
+            self._show()
+
+    def _import_events(self, rows: Iterable[dict[str, Any]]) -> None:
+        self._begin(topics.EVENTS)
+        valid = ValidEvents(self._policy, self._now, self._dependencies.ledger, self._faults)
+        for batch in valid.batches(rows):
+            self._repeated[topics.EVENTS] = valid.repeated
+            for part in _by_key(batch):
+                self._append([event.entry for event in part.values()])
+                valid.note(part)
+            self._show()
+
+    def _validated_item(self, row: dict[str, Any]) -> LogEntry | None:
+        try:
+            return validate.validate_item(row, self._now).entry
+        except Rejection as error:
+            refuse(self._faults, "item", row, error)
+            return None
+
+    def _validated_user(self, row: UserRow) -> LogEntry | None:
+        try:
+            return validate.put_user(row.user_id, {"attributes": row.attributes}, self._now, self._policy).entry
+        except Rejection as error:
+            refuse(self._faults, "user", {"user_id": row.user_id, **row.attributes}, error)
+            return None
+
+    def _append(self, entries: Sequence[LogEntry]) -> None:
+        append_all(self._dependencies.writer, self._dependencies.sleep, self._topic, entries)
+        self._kept[self._topic] += len(entries)
+
+    def _show(self) -> None:
+        rows = self._kept[self._topic] + self._repeated[self._topic] + self._faults.count - self._refused.total()
+        self._report(ImportStep(self._topic, rows, self._faults.count, self._faults.expected))
+
+
+def _by_key(events: ByHash) -> Iterator[ByHash]:
+    """The same events in parts that have at most ``PER_KEY`` of one key."""
+    if max(Counter(event.entry.key for event in events.values()).values(), default=PER_KEY) < PER_KEY:
+        yield events
+        return
+    part, keys = dict[int, ValidEvent](), Counter[bytes]()
+    for row_hash, event in events.items():
+        part[row_hash] = event
+        keys[event.entry.key] += 1
+        if keys[event.entry.key] >= PER_KEY:
+            yield part
+            part, keys = {}, Counter()
+    if part:
+        yield part

@@ -57,7 +57,7 @@ class Goodbooks(FileImporter):
         return events_in_order(ratings, self._rating, faults)
 
     def _rating(self, row: TableRow) -> dict[str, Any]:
-        event = {"event_id": f"{self.dataset}-{row.number}", "type": "rating", "value": row.number_in("rating")}
+        event = {"type": "rating", "value": row.number_in("rating")}
         return event | {"user_id": row.cells["user_id"], "item_id": row.cells["book_id"]}
 
 

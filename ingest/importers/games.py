@@ -48,7 +48,7 @@ class Steam(FileImporter):
         return events_in_order(self._rows(faults), self._event, faults)
 
     def _event(self, row: TableRow) -> dict[str, Any]:
-        event = {"event_id": f"{self.dataset}-{row.number}", "user_id": row.cells["user_id"], "item_id": _game(row)}
+        event = {"user_id": row.cells["user_id"], "item_id": _game(row)}
         if row.cells.get("behaviour") == "purchase":
             return event | {"type": "purchase"}
         return event | {"type": "dwell", "value": row.number_in("hours") * _HOUR}
@@ -90,7 +90,6 @@ class SteamReviews(FileImporter):
 
     def _event(self, row: TableRow) -> DatedEvent:
         event: dict[str, Any] = {
-            "event_id": f"{self.dataset}-{row.number}",
             "type": "comment",
             "user_id": str(row.cells.get("user_id") or row.cells.get("username", "")),
             "item_id": str(row.cells.get("product_id", "")),

@@ -82,7 +82,6 @@ class Mapped(FileImporter):
     def _event(self, row: TableRow) -> dict[str, Any]:
         cells = row.cells
         event = {field: cells[column] for field, column in self._filled if cells.get(column) not in _EMPTY}
-        event.setdefault("event_id", f"{self.dataset}-{row.number}")
         event["type"] = self._type(event)
         if "value" in event:
             event["value"] = row.number_in(self._mapping["value"])

@@ -68,13 +68,7 @@ class MovieLens(FileImporter):
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Ratings at their real times."""
         ratings = self._rows("ratings.csv", ("userId", "movieId", "rating", "timestamp"), faults)
-        return events_by_time(ratings, self._rating, faults)
-
-    def _rating(self, row: TableRow) -> DatedEvent:
-        user, movie, timestamp = (row.cells[name] for name in ("userId", "movieId", "timestamp"))
-        dated_event = _rating(user, movie, row)
-        dated_event[1]["event_id"] = f"{self.dataset}-{user}-{movie}-{timestamp}"
-        return dated_event
+        return events_by_time(ratings, _rating, faults)
 
     def _tags(self, faults: RowFaults) -> defaultdict[str, Counter[str]]:
         tags: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -106,12 +100,7 @@ class _OldMovieLens(FileImporter):
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Ratings at their real times."""
         ratings = self._rows(0, self._delimiters[0], self._columns, faults)
-        return events_by_time(ratings, self._rating, faults)
-
-    def _rating(self, row: TableRow) -> DatedEvent:
-        dated_event = _rating(row.cells["userId"], row.cells["movieId"], row)
-        dated_event[1]["event_id"] = f"{self.dataset}-{row.number}"
-        return dated_event
+        return events_by_time(ratings, _rating, faults)
 
     def _rows(self, file: int, delimiter: str, columns: Sequence[str], faults: RowFaults) -> Iterator[TableRow]:
         path = self.paths[file]
@@ -175,8 +164,10 @@ class MovieLens1M(_OldMovieLens):
                 yield UserRow(attributes.pop("user_id"), attributes)
 
 
-def _rating(user: str, movie: str, row: TableRow) -> DatedEvent:
-    event = {"type": "rating", "user_id": user, "item_id": movie, "value": row.number_in("rating")}
+def _rating(row: TableRow) -> DatedEvent:
+    cells = row.cells
+    event = {"type": "rating", "user_id": cells["userId"], "item_id": cells["movieId"]}
+    event["value"] = row.number_in("rating")
     return row.time_in("timestamp"), event
 
 

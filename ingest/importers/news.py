@@ -55,7 +55,6 @@ class Deskdrop(FileImporter):
             raise CellInvalid(f"column eventType: '{cells['eventType']}' is none of {', '.join(self._kinds)}")
         names = {"device": device(cells["userAgent"]), "country": cells["userCountry"], "region": cells["userRegion"]}
         return row.time_in("timestamp"), {
-            "event_id": f"{self.dataset}-{row.number}",
             "type": kind,
             "user_id": cells["personId"],
             "session_id": cells["sessionId"],
@@ -91,12 +90,11 @@ class Mind(FileImporter):
         for row, (time, listed) in readable(shown, self._impression, faults):
             user_field: dict[str, Any] = {"user_id": row.cells["user"]}
             file, line = row.source_line
-            name = f"{self.dataset}-{line}"
-            impression = {"event_id": name, "type": "impression", "impression": [item for item, _ in listed]}
+            impression = {"type": "impression", "impression": [item for item, _ in listed]}
             yield time, line, file, user_field | impression
             for position, (item, clicked) in enumerate(listed):
                 if clicked:
-                    click = {"event_id": f"{name}-{position}", "type": "click", "item_id": item, "position": position}
+                    click = {"type": "click", "item_id": item, "position": position}
                     yield time, line, file, user_field | click
 
     def _impression(self, row: TableRow) -> tuple[float, list[tuple[str, bool]]]:

@@ -28,8 +28,7 @@ class RecSys2015(FileImporter):
         return events_by_time(chain.from_iterable(files), self._click, faults)
 
     def _click(self, row: TableRow) -> DatedEvent:
-        name = f"{self.dataset}-{row.source_line.file.partition('.')[0]}-{row.number}"
-        return row.time_in("Time"), _event("click", name, row.cells["SessionId"], row.cells["ItemId"])
+        return row.time_in("Time"), _event("click", row.cells["SessionId"], row.cells["ItemId"])
 
 
 class Yoochoose(FileImporter):
@@ -49,7 +48,7 @@ class Yoochoose(FileImporter):
 
     def _event(self, row: TableRow) -> DatedEvent:
         cells, kind = row.cells, "purchase" if "quantity" in row.cells else "click"
-        event = _event(kind, f"{self.dataset}-{kind}-{row.number}", cells["session"], cells["item"])
+        event = _event(kind, cells["session"], cells["item"])
         if kind == "purchase":
             event["properties"] = {"price": row.number_in("price"), "quantity": row.number_in("quantity")}
         return row.time_in("time"), event
@@ -73,8 +72,7 @@ class Diginetica(FileImporter):
         return events_in_order(chain.from_iterable(weeks), self._click, faults)
 
     def _click(self, row: TableRow) -> dict[str, Any]:
-        week = row.source_line.file.removeprefix("period_").partition(".")[0]
-        return _event("click", f"{self.dataset}-{week}-{row.number}", row.cells["session"], row.cells["item"])
+        return _event("click", row.cells["session"], row.cells["item"])
 
 
 class DigineticaViews(FileImporter):
@@ -111,14 +109,14 @@ class DigineticaViews(FileImporter):
 
     def _event(self, row: TableRow) -> DatedEvent:
         kind = "purchase" if "order" in row.cells else "view"
-        event = _event(kind, f"{self.dataset}-{kind}-{row.number}", row.cells["session"], row.cells["item"])
+        event = _event(kind, row.cells["session"], row.cells["item"])
         if row.cells["user"] not in {"", "NA"}:
             event["user_id"] = row.cells["user"]
         return row.time_as("date", "%Y-%m-%d") + row.number_in("milliseconds") / 1_000, event
 
 
-def _event(kind: str, event_id: str, session: str, item: str) -> dict[str, Any]:
-    return {"event_id": event_id, "type": kind, "session_id": session, "item_id": item}
+def _event(kind: str, session: str, item: str) -> dict[str, Any]:
+    return {"type": kind, "session_id": session, "item_id": item}
 
 
 IMPORTERS: Final = (RecSys2015, Yoochoose, Diginetica, DigineticaViews)

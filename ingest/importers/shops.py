@@ -85,9 +85,7 @@ class Amazon(FileImporter):
 
     def _rating(self, row: TableRow) -> DatedEvent:
         before_2023 = "reviewerID" in row.cells
-        file = row.source_line.file.partition(".")[0]
         event = {
-            "event_id": f"{file[-40:]}-{row.number}",
             "type": "rating",
             "user_id": str(row.cells.get("reviewerID" if before_2023 else "user_id", "")),
             "item_id": _asin(row),
@@ -129,7 +127,7 @@ class RetailRocket(FileImporter):
         kind = self._kinds.get(row.cells["event"])
         if kind is None:
             raise CellInvalid(f"column event: '{row.cells['event'][:40]}' is none of {', '.join(self._kinds)}")
-        event = {"event_id": f"{self.dataset}-{row.number}", "type": kind, "item_id": row.cells["itemid"]}
+        event = {"type": kind, "item_id": row.cells["itemid"]}
         return row.time_in("timestamp"), event | {"anonymous_id": row.cells["visitorid"]}
 
 

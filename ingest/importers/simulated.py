@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ingest.import_pipeline.base import RowFaults, UserRow
-from ingest.import_pipeline.run import ImportDependencies, Imported, ImportStep, ProgressFile, fingerprint, run_import
+from ingest.import_pipeline.run import Counts, ImportDependencies, Imported, Report, run_import
 from ingest.simulator import shop
 from ingest.validation.validate import utc
+from schemas.errors import ConfigurationInvalid
 from schemas.weights import Weight
 
 
@@ -42,18 +47,65 @@ class SampleStore:
         return shop.events(self._seed, self._n_shoppers, self._days, end=self._end)
 
 
+class SampleProgress(msgspec.Struct):
+    """Up to which time the sample store is imported into a log, and its rows by topic once that is done."""
+
+    fingerprint: str
+    began: float
+    rows: dict[str, int] = {}
+    done: bool = False
+
+
+class SampleFile:
+    """Keeps the progress in a file, which is replaced as a whole."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def load(self, fingerprint: str, now: float) -> SampleProgress:
+        """The progress of this import; a new one, which begins now, if it has none. Raises ConfigurationInvalid."""
+        try:
+            saved = msgspec.json.decode(self._path.read_bytes(), type=SampleProgress)
+        except FileNotFoundError:
+            return SampleProgress(fingerprint, now)
+        except msgspec.DecodeError as error:
+            raise ConfigurationInvalid(f"{self._path} is damaged: remove it, and the import begins anew") from error
+        return saved if saved.fingerprint == fingerprint else SampleProgress(fingerprint, now)
+
+    def save(self, progress: SampleProgress) -> None:
+        """Replaces the file, and syncs it first."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self._path.with_suffix(".tmp")
+        with beside.open("wb") as file:
+            file.write(msgspec.json.encode(progress))
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self._path)
+
+
 def import_sample(
     dependencies: ImportDependencies,
-    file: ProgressFile,
-    report: Callable[[ImportStep], None] = lambda _: None,
+    file: SampleFile,
+    log_id: str,
+    report: Report = lambda _: None,
     *,
     seed: int = 1,
     n_shoppers: int = 2_000,
     days: int = 60,
 ) -> Imported:
-    """Imports the sample store up to now. A resumed import ends at the time at which it first began."""
-    # The fingerprint does not depend on the end. The progress file holds the end.
-    without_end = SampleStore(seed, utc(0), n_shoppers, days)
-    began = file.load(fingerprint(without_end, dependencies.log_id), dependencies.clock()).began
-    store = SampleStore(seed, utc(began), n_shoppers, days)
-    return run_import(store, dependencies._replace(clock=lambda: began), file, report)
+    """Imports the sample store up to now. After an interruption, it imports up to the time at which it first began."""
+    # The name does not depend on the end, which is read from the file.
+    dataset = SampleStore(seed, utc(0), n_shoppers, days).dataset
+    progress = file.load(_fingerprint(dataset, log_id), dependencies.clock())
+    if progress.done:
+        return Imported(dataset, {topic: Counts(repeated=rows) for topic, rows in progress.rows.items()})
+    file.save(progress)
+    store = SampleStore(seed, utc(progress.began), n_shoppers, days)
+    done = run_import(store, dependencies._replace(clock=lambda: progress.began), report)
+    progress.rows, progress.done = {topic: counts.read for topic, counts in done.topics.items()}, True
+    file.save(progress)
+    return done
+
+
+def _fingerprint(dataset: str, log_id: str) -> str:
+    return blake2b(f"{dataset}[]{log_id}".encode(), digest_size=12).hexdigest()

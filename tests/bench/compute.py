@@ -80,7 +80,7 @@ def _parts() -> list[list[tuple[float, list[str]]]]:
     parts: dict[str, dict[str, tuple[float, list[str]]]] = {}
     # Rows have no times, so their order in the files is the order of time.
     for at, event in enumerate(recognise(datasets() / "diginetica").events(RowFaults())):
-        part = parts.setdefault(event["event_id"].split("-")[-2], {})
+        part = parts.setdefault(event.source_line.file, {})
         part.setdefault(event["session_id"], (float(at), []))[1].append(event["item_id"])
     return [list(part.values()) for part in parts.values()]
 

@@ -13,9 +13,11 @@ from typing import Final
 import pyarrow as pa
 
 from adapters.parquet_archive import ParquetArchive
+from ingest.config import IngestSettings
 from ingest.import_pipeline.base import Importer
-from ingest.import_pipeline.run import ImportDependencies, ImportStep, ProgressFile, run_import
-from ingest.validation.validate import policy
+from ingest.import_pipeline.hash_set import HashSet
+from ingest.import_pipeline.run import ImportDependencies, Imported, ImportStep, run_import
+from ingest.main import site_policy
 from offline.data.archive import BATCH, Progress, quiet
 from offline.data.metadata import read_metadata
 from offline.evaluation.point_in_time import copy_until
@@ -26,21 +28,27 @@ from schemas.errors import ConfigurationInvalid
 from schemas.log import topics
 from schemas.log.records import LogEntry, OffsetToken, Record
 from schemas.ports import Appended, Archive
+from schemas.settings import read_settings
 from schemas.weights import Weight
 
 _LOG_ID: Final = "evaluation"
 
 
 @contextmanager
-def read_interactions(importer: Importer, progress: Progress = quiet) -> Iterator[Gathered]:
-    """A data set's interactions and metadata. Its temporary folder is removed at the end of the block.
+def read_interactions(
+    importer: Importer, progress: Progress = quiet, show: Callable[[Imported], None] = lambda _: None
+) -> Iterator[Gathered]:
+    """A data set's interactions and facts, in a folder that is gone afterwards. ``show`` is given the counts of rows.
 
     Raises DatasetUnknown if a file is damaged, and ConfigurationInvalid if it has no events about items.
     """
     with tempfile.TemporaryDirectory(prefix="freshet-evaluate-") as temporary:
         folder, began = Path(temporary), time.time()
         archive = ParquetArchive(folder / "archive")
-        _import(importer, archive, folder, progress)
+        done = _import(importer, archive, progress)
+        show(done)
+        if done.error is not None:
+            raise done.error
         files = archive.files(topics.EVENTS)
         weights = {**TRAINING_WEIGHTS, **importer.weights}
         table = run_duckdb(files, Parameters(now=began, weights=weights), _as_one_step(progress))
@@ -58,15 +66,17 @@ def read_interactions(importer: Importer, progress: Progress = quiet) -> Iterato
         )
 
 
-def _import(importer: Importer, archive: Archive, folder: Path, progress: Progress) -> None:
+def _import(importer: Importer, archive: Archive, progress: Progress) -> Imported:
     writer = _ArchiveWriter(archive, time.time)
 
     def report(step: ImportStep) -> None:
         progress(f"reading {step.topic}", step.rows, step.expected or step.rows)
 
-    dependencies = ImportDependencies(writer, time.time, time.sleep, policy(), _LOG_ID)
-    run_import(importer, dependencies, ProgressFile(folder / "progress.json"), report)
+    allowed = site_policy(read_settings(IngestSettings))
+    # The archive is new, so that a ledger in memory knows all of its rows.
+    done = run_import(importer, ImportDependencies(writer, time.time, time.sleep, HashSet(), allowed), report)
     writer.close()
+    return done
 
 
 def _as_one_step(progress: Progress) -> Progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -10,8 +11,12 @@ import typer
 
 from deploy.commands.common import console, steps, table
 from deploy.commands.evaluation.options import DataSet, Mapping, Threads, commit
+from deploy.commands.importing import show_counts
+from ingest.config import IngestSettings
+from ingest.import_pipeline.run import Imported
 from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import recognise
+from ingest.main import site_policy
 from offline.config import OfflineSettings
 from offline.jobs.options import options_of
 from replay.evaluate import BATCH, DELAYS, ReplayOptions, ReplayRow, replay
@@ -73,7 +78,8 @@ def replay_(
     trainer = Trainer(options_of(read_settings(OfflineSettings)), threads)
     with steps() as show:
         show("reading", 0, None)
-        moments = stream(importer, rules, limit)
+        allowed = site_policy(read_settings(IngestSettings))
+        moments = stream(importer, rules, limit, now=datetime.now(UTC), allowed=allowed, show=_show)
         rows = replay(moments, config, trainer, options, show)
     report = ReplayReport(
         dataset=importer.dataset, protocol="test-then-learn", config_id=config.config_id, commit=commit(), rows=rows
@@ -87,6 +93,10 @@ def replay_(
 
         html.write_text(page(importer.dataset, rows), encoding="utf-8")
         console.print(f"Written to {html}.")
+
+
+def _show(done: Imported) -> None:
+    show_counts(done, "are no interactions, or below what the protocol counts")
 
 
 def _names(text: str) -> tuple[str, ...]:

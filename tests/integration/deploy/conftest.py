@@ -22,8 +22,9 @@ from deploy.config import CommandSettings
 from deploy.embedded.app import nearline
 from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.training import train_in
-from ingest.import_pipeline.run import ImportDependencies, ProgressFile
-from ingest.importers.simulated import import_sample
+from ingest.import_pipeline.hash_set import HashSet
+from ingest.import_pipeline.run import ImportDependencies
+from ingest.importers.simulated import SampleFile, import_sample
 from ingest.validation.validate import policy
 from schemas.addresses import AnswerRetention
 from schemas.answers import Answer
@@ -153,8 +154,8 @@ def fill(folder: Path, n_shoppers: int = 150, days: int = 20) -> None:
     with open_dependencies(CommandSettings(data=folder)) as parts:
         writer = parts.writer
         log_id = parts.reader.log_id(topics.EVENTS)
-        taking = ImportDependencies(writer, time.time, time.sleep, policy((), ()), log_id)
-        import_sample(taking, ProgressFile(folder / "import.json"), n_shoppers=n_shoppers, days=days)
+        taking = ImportDependencies(writer, time.time, time.sleep, HashSet(), policy((), ()))
+        import_sample(taking, SampleFile(folder / "import.json"), log_id, n_shoppers=n_shoppers, days=days)
 
 
 def train(folder: Path) -> None:

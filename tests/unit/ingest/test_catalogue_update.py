@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ingest.import_pipeline.base import RowFaults
 from ingest.import_pipeline.catalogue_update import CatalogueChange, current_items, update_catalogue
+from ingest.import_pipeline.hash_set import HashSet
 from ingest.import_pipeline.run import ImportDependencies
 from ingest.importers.catalogue import CatalogueFile
 from ingest.validation import validate
@@ -25,7 +26,7 @@ def update(tmp_path, memory_log):
     def run(text: str, *, full: bool = False) -> CatalogueChange:
         path = tmp_path / "items.csv"
         path.write_text(text)
-        needs = ImportDependencies(memory_log, NOON.timestamp, lambda _: None)
+        needs = ImportDependencies(memory_log, NOON.timestamp, lambda _: None, HashSet())
         return update_catalogue(CatalogueFile(path), needs, memory_log, RowFaults(), full=full)
 
     return run
@@ -85,7 +86,7 @@ def test_after_full_files_the_visible_catalogue_is_the_last_file(tmp_path_factor
     log, path = MemoryLog(), tmp_path_factory.mktemp("feed") / "items.csv"
     for prices in files:
         path.write_text("id,price\n" + "".join(f"{item},{price}\n" for item, price in prices.items()))
-        needs = ImportDependencies(log, NOON.timestamp, lambda _: None)
+        needs = ImportDependencies(log, NOON.timestamp, lambda _: None, HashSet())
         update_catalogue(CatalogueFile(path), needs, log, RowFaults(), full=True)
     visible = {item.item_id: item.price for item in current_items(log).values() if not item.hidden}
     assert visible == files[-1]

@@ -10,6 +10,7 @@ from operator import itemgetter
 import pytest
 
 from ingest.import_pipeline.base import RowFaults
+from ingest.import_pipeline.row_ids import RowIds
 from ingest.importers.recognise import recognise
 from ingest.validation.validate import policy, validate_event, validate_item
 from schemas.errors import DatasetUnknown
@@ -43,8 +44,9 @@ def read(folder, faults, dataset):
         validate_item(item, NOW)
     for event in events:
         validate_event(event, NOW, str, policy(importer.types))
-    assert len({event["event_id"] for event in events}) == len(events)
     assert [dict(event) for event in recognise(folder).events(faults)] == [dict(event) for event in events]
+    RowIds().assign(events)
+    assert len({event["event_id"] for event in events}) == len(events)
     return items, users, events
 
 

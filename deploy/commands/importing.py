@@ -1,0 +1,178 @@
+"""``freshet import``: the rows of a data set into the log, each once, and counts of all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.markup import escape
+
+from adapters import http_download
+from deploy.commands.catalogue import CATALOGUE, import_catalogue
+from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, open_for, steps
+from deploy.wiring.dependencies import Dependencies
+from deploy.wiring.training import note_weights
+from ingest.config import IngestSettings
+from ingest.import_pipeline.base import Importer, RowFaults
+from ingest.import_pipeline.filtered import Filtered
+from ingest.import_pipeline.k_core import parse_filter
+from ingest.import_pipeline.ledger import open_ledger
+from ingest.import_pipeline.published import downloaded
+from ingest.import_pipeline.refused import RefusedFile
+from ingest.import_pipeline.run import ImportDependencies, Imported, ImportStep, run_import
+from ingest.importers.mapped import parse_map
+from ingest.importers.recognise import published, recognise
+from ingest.importers.simulated import SampleFile, import_sample
+from ingest.main import site_policy
+from schemas.log import topics
+from schemas.settings import read_settings
+from schemas.weights import Weight, describe, parse_weights
+
+SAMPLE = "games"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("import")(import_)
+
+
+def import_(
+    dataset: Annotated[
+        str,
+        typer.Argument(help=f"A data set's name, auto to recognise it, {CATALOGUE} for a catalogue, or '{SAMPLE}'."),
+    ],
+    path: Annotated[Path | None, typer.Argument(help="Its folder or file ('games' needs none).")] = None,
+    data: Data = DEFAULT_FOLDER,
+    stack: StackName = None,
+    mapping: Annotated[str, typer.Option("--map", help="Columns: user=…,item=…,type=…,value=…,time=…")] = "",
+    weights: Annotated[
+        str, typer.Option(help="What types of events count in training from now on: view=1,purchase=5,rating=3:1/5:4.")
+    ] = "",
+    rules: Annotated[
+        str, typer.Option("--filter", help="Whom and what to keep: k-core=5,min-user=N,min-item=N,top-items=N.")
+    ] = "",
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="With 'items': the file lists all items, so hide those that it does not list."),
+    ] = False,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch the data set into PATH first; broken off, it goes on.")
+    ] = False,
+    max_errors: Annotated[
+        int | None, typer.Option("--max-errors", help="End early once more rows than so many are refused.", min=0)
+    ] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Also write the counts here.")] = None,
+) -> None:
+    """Append a data set's items, users and events to the log, each row once; run again, it appends what is missing."""
+    if dataset == CATALOGUE:
+        import_catalogue(path, data, stack, mapping, full=full)
+        return
+    if download and path is not None:
+        path = _download(dataset, path)
+    importer = _importer(dataset, path, mapping, rules)
+    event_weights = parse_weights(weights)
+    with open_for(data, stack) as dependencies:
+        imported = import_into(dependencies, data, importer, event_weights, max_errors)
+    show_counts(imported)
+    if json is not None:
+        json.write_bytes(msgspec.json.format(msgspec.json.encode(counts_of(imported))) + b"\n")
+    if imported.error is not None:
+        raise imported.error
+    if imported.in_vain:
+        raise typer.Exit(1)
+
+
+def counts_of(imported: Imported) -> dict[str, Any]:
+    """The counts for ``--json``: what was read is what was kept, repeated and refused."""
+    total = imported.total
+    return {"read": total.read, "kept": total.kept, "repeated": total.repeated, "refused": imported.refused}
+
+
+def show_counts(imported: Imported, left_out: str = "were left out by the filter") -> None:
+    """Prints what became of the rows, and why rows were refused."""
+    read = ", ".join(f"{counts.read:,} {topic}" for topic, counts in imported.topics.items()) or "0 rows"
+    total = imported.total
+    console.print(
+        f"{imported.dataset}: {read} read: {total.kept:,} kept, {total.repeated:,} repeated, {total.refused:,} refused.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if imported.left_out:
+        console.print(f"{imported.left_out:,} more {left_out}.")
+    if total.repeated:
+        console.print("Repeated rows stand on the log already, or came twice in the files.")
+    if imported.refused:
+        _show_refused(imported)
+
+
+def _show_refused(imported: Imported) -> None:
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in imported.refused.items())
+    console.print(f"[yellow]Refused[/yellow]: {escape(reasons)}; such as:", soft_wrap=True)
+    for example in imported.examples:
+        console.print(f"  {example}", markup=False, soft_wrap=True)
+    if imported.refused_file is not None:
+        console.print(
+            f"They are in {imported.refused_file}, with reasons. Mend the rows there, and import that file with the same --map.",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _download(dataset: str, folder: Path) -> Path:
+    """Fetch a data set from its publisher with a progress display."""
+    with steps(pace=True) as show:
+
+        def fetch(url: str, path: Path) -> Path:
+            return http_download.fetch(
+                url, path, lambda received, total: show(f"fetching {path.name}", received, total or None)
+            )
+
+        return downloaded(dataset, folder, fetch, published())
+
+
+def _importer(dataset: str, path: Path | None, mapping: str, rules: str = "") -> Importer | None:
+    """What reads the data set, before a data folder is made for it; None for the built-in sample."""
+    if dataset == SAMPLE:
+        if path is not None:
+            raise typer.BadParameter(f"'{SAMPLE}' is the built-in sample and takes no path", param_hint="PATH")
+        return None
+    if path is None:
+        raise typer.BadParameter("say where the data set is: a folder or a file", param_hint="PATH")
+    filter_rules = parse_filter(rules)
+    importer = recognise(path, parse_map(mapping) if mapping else None, dataset.partition(":")[0])
+    return Filtered(importer, filter_rules) if str(filter_rules) else importer
+
+
+def import_into(
+    dependencies: Dependencies,
+    folder: Path,
+    importer: Importer | None,
+    weights: Mapping[str, Weight] = MappingProxyType({}),
+    max_errors: int | None = None,
+) -> Imported:
+    """Import a data set, or the sample store, with a progress display; notes what its types of events count."""
+    if event_weights := weights or (importer.weights if importer else {}):
+        note_weights(dependencies, describe(event_weights))
+    settings = read_settings(IngestSettings)
+    # Opened writer first: that makes an embedded log where there is none.
+    writer = dependencies.writer
+    log_id = dependencies.reader.log_id(topics.EVENTS)
+    with open_ledger(folder, log_id, settings.ledger_mib) as ledger, steps(pace=True) as show:
+        parts = ImportDependencies(writer, time.time, time.sleep, ledger, site_policy(settings), dependencies.reader)
+
+        def report(step: ImportStep) -> None:
+            show(f"writing {step.topic} to the log", step.rows, step.expected)
+
+        def watch(name: str, bytes_read: int, total: int) -> None:
+            show(f"reading {name} (bytes)", bytes_read, total)
+
+        if importer is None:
+            return import_sample(parts, SampleFile(folder / "import-games.json"), log_id, report)
+        refused = RefusedFile(folder, importer.dataset)
+        imported = run_import(importer, parts, report, RowFaults(watch, refused.add, max_errors))
+        return imported._replace(refused_file=refused.close(importer))
