@@ -81,8 +81,10 @@ class OfflineSettings(SharedSettings, BaseSettings):
     webhook_secret: SecretStr = SecretStr("")
     """Secret that signs the webhooks: `whsec_` and base64."""
 
-    schedule_new: int = Field(default=10_000, ge=1)
-    """The schedule trains in full after this number of new events."""
+    schedule_new: int | None = Field(default=None, ge=1)
+    """Number of new events after which the schedule trains in full, whatever their share is. Unset, only the share counts."""
+    schedule_busy: float = Field(default=0.1, gt=0, le=1)
+    """Largest share of the time that full trainings take, and that incremental ones take. After a training of one minute, the next of its kind begins at the earliest ten minutes after its begin."""
     schedule_share: float = Field(default=0.1, gt=0)
     """The schedule trains in full when new events reach this share of the events of the last full training."""
     schedule_age_hours: float = Field(default=24.0, gt=0)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import typer
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, open_existing, steps
+from deploy.wiring.dependencies import Dependencies
 from deploy.wiring.training import jobs_of, receive_in, tell
 from offline.config import OfflineSettings
 from offline.evaluation import metric_names
+from offline.jobs.training_state import ChosenVersion, note_chosen
 from offline.publishing import publish
 from offline.publishing.external_models import ExternalModelKind, ExternalModelOptions, external_model_of
 from offline.publishing.upload_api import read_parquet
@@ -92,6 +95,7 @@ def promote(version: Version, data: Data = DEFAULT_FOLDER, stack: StackName = No
     with open_existing(data, stack) as dependencies:
         version, previous = _full_version(dependencies.models, version), dependencies.models.active()
         publish.promote(dependencies.models, dependencies.writer, version, time.time())
+        _note_chosen(dependencies, version, "promoted")
         tell(dependencies, Notice.of("model.promoted", version, previous, time.time()))
     console.print(f"{version} is active.")
 
@@ -153,10 +157,15 @@ def export(
     console.print(f"{full_version} is exported.")
 
 
+def _note_chosen(dependencies: Dependencies, version: str, how: Literal["promoted", "rolled_back"]) -> None:
+    note_chosen(dependencies.documents, ChosenVersion(version=version, how=how, at=datetime.now(UTC)))
+
+
 def rollback(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """Go back to the version before the active one."""
     with open_existing(data, stack) as dependencies:
         previous = dependencies.models.active()
         manifest = publish.rollback(dependencies.models, dependencies.writer, time.time())
+        _note_chosen(dependencies, manifest.version, "rolled_back")
         tell(dependencies, Notice.of("model.rolled_back", manifest.version, previous, time.time()))
     console.print(f"{manifest.version} is active again.")

@@ -142,7 +142,14 @@ class Schedule:
         runs = self._runs()
         self._measure(runs)
         dependencies = self._dependencies
-        now = look(dependencies.reader, dependencies.archive, dependencies.models, runs, self._jobs.clock())
+        now = look(
+            dependencies.reader,
+            dependencies.archive,
+            dependencies.models,
+            dependencies.documents,
+            runs,
+            self._jobs.clock(),
+        )
         report = drift_job.last_report(dependencies.documents)
         fresh = report is not None and now.full is not None and report.at.timestamp() > now.full.trained_at
         return replace(now, drift=report.reasons if report is not None and fresh else ())

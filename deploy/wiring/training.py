@@ -27,12 +27,13 @@ from offline.jobs.options import options_of
 from offline.jobs.publish_external import Receiving, receive
 from offline.jobs.runs import Jobs, publishing
 from offline.jobs.train import Skipped, TrainingParts, train
+from offline.jobs.training_state import FullTraining, chosen_by_hand, full_training, is_full, note_full
 from offline.publishing.export import Exports
 from offline.publishing.external_models import ExternalModel, ExternalModelKind
 from offline.publishing.webhooks import Notice, Webhooks
 from replay.source_weights import learned_weights
 from schemas import site
-from schemas.errors import SparkFailed
+from schemas.errors import JobStoreUnavailable, SparkFailed
 from schemas.manifest import Manifest
 from schemas.ports import Archive
 from schemas.settings import read_settings
@@ -113,15 +114,33 @@ def train_in(
         return learned_weights(archive, ranking, options, show)
 
     parts = TrainingParts(
-        dependencies.reader, dependencies.archive, dependencies.models, dependencies.writer, time.time, weigh
+        dependencies.reader,
+        dependencies.archive,
+        dependencies.models,
+        dependencies.writer,
+        time.time,
+        weigh,
+        chosen_by_hand(dependencies.documents),
     )
     timestamp = None if now is None else now.timestamp()
 
     def work(show: Progress) -> Manifest | Skipped:
+        began = time.monotonic()
         with trace_in(log):
-            return train(parts, engine, force, timestamp, show, options, incremental)
+            trained = train(parts, engine, force, timestamp, show, options, incremental)
+        if isinstance(trained, Manifest) and is_full(trained):
+            _note_full(dependencies, full_training(trained, time.monotonic() - began))
+        return trained
 
     return publishing(jobs_of(dependencies), dependencies.models, job, reason, work, progress)
+
+
+def _note_full(dependencies: Dependencies, training: FullTraining) -> None:
+    """Remembers a full training for the schedule, which otherwise finds it among the versions until it expires."""
+    try:
+        note_full(dependencies.documents, training)
+    except JobStoreUnavailable as error:
+        _log.warning("full_training_not_noted", version=training.version, reason=str(error))
 
 
 def note_weights(dependencies: Dependencies, weights: str) -> None:

@@ -63,6 +63,8 @@ class TrainingParts:
     clock: Clock
     weigh: Weigh | None = None
     """Learns the weights of candidate sources. None: the configured weights stay."""
+    chosen_by_hand: str | None = None
+    """Version that a person made active last. No incremental training replaces it."""
 
 
 class Skipped(NamedTuple):
@@ -97,7 +99,8 @@ def train(
 ) -> Manifest | Skipped:
     """Trains on all data of the log and the archive, and makes the result the active version.
 
-    Skips if nothing was archived since the active version, unless forced. ``now`` (seconds since 1970) defaults to the
+    Skips if nothing was archived since the active version, unless forced. An incremental training also skips if a person
+    chose the active version. ``now`` (seconds since 1970) defaults to the
     clock. ``incremental`` continues from the factors of the active version for a few iterations and holds nothing out,
     because its parent has already learned from the held-out data. Raises NothingToTrain; ModelRefused if the gate
     objects (the version stays, inactive); PointerMoved if another job published meanwhile; ConfigurationInvalid;
@@ -135,8 +138,8 @@ def _run(
     with _step("archive"):
         archive_log(parts.log, parts.archive, progress=progress)
     parent = parts.store.active()
-    if parent is not None and not force and not _unseen(parts, parent):
-        return Skipped(parent, "nothing has happened since the active version was trained; --force trains all the same")
+    if parent is not None and not force and (reason := _reason_to_skip(parts, parent, incremental)):
+        return Skipped(parent, f"{reason}; --force trains all the same")
     chosen_engine = choose(engine, since(parts.archive, {}), options)
     try:
         previous = _previous(parts.store, parent) if incremental else None
@@ -152,11 +155,19 @@ def _run(
     return manifest
 
 
-def _unseen(parts: TrainingParts, active: str) -> int:
+def _reason_to_skip(parts: TrainingParts, active: str, incremental: bool) -> str | None:
+    """Returns why no training is needed; None if one is."""
+    if incremental and active == parts.chosen_by_hand:
+        return "a person chose the active version, and only a full training or a person replaces it"
     try:
-        return since(parts.archive, parts.store.manifest(active).offsets)
+        manifest = parts.store.manifest(active)
     except VersionUnknown:  # removed by hand: learn again
-        return 1
+        return None
+    # An incremental version has seen everything, but nothing was held out to measure it.
+    measured = incremental or not manifest.parameters.get("incremental")
+    if measured and not since(parts.archive, manifest.offsets):
+        return "nothing has happened since the active version was trained"
+    return None
 
 
 def _previous(store: ModelStore, parent: str | None) -> Als | None:

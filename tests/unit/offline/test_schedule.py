@@ -1,12 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as replace_run
 
-from offline.jobs.schedule import LONGEST_PAUSE, RETRY_SECONDS, SchedulePolicy, ScheduleState, VersionState, due
+from offline.jobs.schedule import (
+    LONGEST_PAUSE,
+    RETRY_SECONDS,
+    SKIPPED_PAUSE,
+    SchedulePolicy,
+    ScheduleState,
+    VersionState,
+    due,
+)
 from schemas.jobs import Run
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -121,3 +131,50 @@ def test_at_most_one_training_is_due_and_never_without_news(new, ago, events, dr
     trainings = [each for each in found if each.job.startswith("train")]
     assert len(trainings) <= (new > 0)
     assert all(each.reason for each in found)
+
+
+def test_a_version_that_a_person_chose_is_not_replaced_by_an_incremental_training():
+    chosen = replace(trained(500, ago=9_000), by_hand=True)
+    assert due(POLICY, seen(active=chosen, full=trained(99, ago=9_000), runs=rested())) == []
+    [full] = due(POLICY, seen(active=chosen, full=trained(600, ago=9_000), runs=rested()))
+    assert full.job == "train"
+
+
+def test_a_training_that_was_skipped_rests():
+    def found(ago, skips=1):
+        skipped = [a_run("train", ago + n, "skipped") for n in range(skips)]
+        return jobs(due(POLICY, seen(runs=rested(train=skipped))))
+
+    assert found(RETRY_SECONDS - 1) == []
+    assert found(RETRY_SECONDS) == ["train"]
+    assert found(RETRY_SECONDS * 2 - 1, skips=2) == []
+    assert found(SKIPPED_PAUSE - 1, skips=40) == []
+    assert found(SKIPPED_PAUSE, skips=40) == ["train"]
+
+
+def test_a_training_of_ten_minutes_is_not_repeated_within_a_hundred():
+    def found(ago):
+        begun = NOW - timedelta(seconds=ago)
+        run = replace_run(a_run("train", ago), finished_at=begun + timedelta(seconds=600))
+        return jobs(due(POLICY, seen(active=trained(5_000), full=trained(5_000), runs=rested(train=[run]))))
+
+    assert found(5_999) == ["train-incremental"]
+    assert found(6_001) == ["train"]
+
+
+def test_a_long_training_whose_run_has_expired_rests_all_the_same():
+    long_ago = replace(trained(5_000, ago=5_999), seconds=600.0)
+    assert jobs(due(POLICY, seen(active=trained(0), full=long_ago, runs=rested()))) == []
+    assert jobs(due(POLICY, seen(active=trained(0), full=replace(long_ago, seconds=500.0), runs=rested()))) == ["train"]
+
+
+def test_without_a_number_only_the_share_of_new_events_counts():
+    policy = replace(POLICY, new=None)
+    assert jobs(due(policy, seen(active=trained(0), full=trained(10_000, events=10**6), runs=rested()))) == []
+    assert jobs(due(policy, seen(active=trained(0), full=trained(100_000, events=10**6), runs=rested()))) == ["train"]
+
+
+def test_a_handful_of_new_events_among_millions_is_learned_within_the_hour():
+    assert due(POLICY, seen(active=trained(5, events=10**6), full=trained(5, events=10**6), runs=rested())) == []
+    hour_old = trained(5, ago=3_601, events=10**6)
+    assert jobs(due(POLICY, seen(active=hour_old, full=hour_old, runs=rested()))) == ["train-incremental"]
