@@ -29,7 +29,7 @@ from schemas.http.problems import ProblemError, as_response
 from schemas.http.utf8 import Utf8Middleware
 from schemas.log import topics
 from schemas.ports import LogReader, LogWriter
-from schemas.rating_scale import scale_of
+from schemas.rating_scale import RatingScale, scale_of
 from schemas.settings import read_settings
 
 _LOG = structlog.get_logger(__name__)
@@ -69,10 +69,13 @@ def ingest_dependencies(settings: IngestSettings, writer: LogWriter) -> IngestDe
     )
 
 
-def site_policy(settings: IngestSettings) -> Policy:
-    """What the site accepts, also in imports and replays; raises ConfigurationInvalid."""
-    scale = scale_of(settings.rating_scale)
-    return policy(settings.event_types, settings.personal_keys, scale, settings.placeholder_ids)
+def site_policy(settings: IngestSettings, scale: RatingScale | None = None) -> Policy:
+    """What the site accepts, also in imports and replays, with ratings on this scale or the setting's.
+
+    Raises ConfigurationInvalid.
+    """
+    rating_scale = scale or scale_of(settings.rating_scale)
+    return policy(settings.event_types, settings.personal_keys, rating_scale, settings.placeholder_ids)
 
 
 def main() -> None:

@@ -36,7 +36,8 @@ class Trainer:
 
     def add(self, event: LoggedEvent, at: float) -> None:
         """Adds one event. An event that shows no interest changes nothing."""
-        weight = interaction_weight(Entry(0, event.type, event.item_id or "", at, event.value, b""))
+        entry = Entry(0, event.type, event.item_id or "", at, event.value, b"")
+        weight = interaction_weight(entry, scale=self._options.rating_scale)
         if weight <= 0:
             return
         self.interactions += 1

@@ -61,7 +61,7 @@ class RatingScale(NamedTuple):
 
     def stars(self, rating: float) -> float:
         """Returns how far a rating is above the middle, in stars of a scale from 0 to 5."""
-        return (rating - self.middle) * 5.0 / (self.high - self.low)
+        return (rating - (self.low + self.high) / 2) * 5.0 / (self.high - self.low)
 
 
 DEFAULT_SCALE: Final = RatingScale()

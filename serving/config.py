@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.source_weights import FORMER_SOURCES
+from schemas.rating_scale import scale_of
 from schemas.settings import SharedSettings, comma_separated
 from serving.ranking.config import FORMER_FIELDS, RankingConfig, check_boosts
 from serving.ranking.defaults import default_config
@@ -90,7 +91,7 @@ class Settings(SharedSettings, BaseSettings):
         ``weights``, ``population_weights`` and ``sources`` add to the defaults; a site's own event type is one more.
         Raises msgspec.ValidationError for an unknown field or source, or a value of another type.
         """
-        fields: dict[str, Any] = msgspec.to_builtins(default_config())
+        fields: dict[str, Any] = msgspec.to_builtins(default_config()) | {"rating_scale": scale_of(self.rating_scale)}
         for name, value in self.ranking.items():
             if name in FORMER_FIELDS:
                 raise msgspec.ValidationError(f"FRESHET_RANKING: '{name}' is called '{FORMER_FIELDS[name]}' now")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from schemas.rating_scale import DEFAULT_SCALE, RatingScale
 from signals.users import Entry
 
 INTEREST_WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
@@ -32,13 +33,12 @@ INTEREST_WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
 """Interest that one event of a type shows, when a user's signal is read. Training has weights of its own
 (``offline.interactions.parameters.TRAINING_WEIGHTS``). A weight below zero is negative feedback. Other types have the weight 0.
 
-The weight of ``rating`` is for each star above or below RATING_MIDDLE, the weight of ``dwell`` for each minute.
+The weight of ``rating`` is for each star above or below the middle of the scale, on a scale of five stars. The weight of
+``dwell`` is for each minute.
 """
 
-RATING_MIDDLE: Final = 2.5
-"""Stars of a neutral rating, on a scale up to 5."""
 RATING_LIMIT: Final = 4.0
-"""Limit of the stars above or below RATING_MIDDLE, for any scale."""
+"""Limit of the stars above or below the middle, for ratings of former versions that are on no scale."""
 DWELL_SECONDS: Final = 60.0
 """Seconds of a dwell that count as one."""
 DWELL_LIMIT: Final = 3.0
@@ -58,12 +58,13 @@ POPULATION_WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
 """Weights for the counts of many users. Such counts have no stars, and negative feedback weighs less."""
 
 
-def interaction_weight(entry: Entry, weights: Mapping[str, float] = INTEREST_WEIGHTS) -> float:
+def interaction_weight(
+    entry: Entry, weights: Mapping[str, float] = INTEREST_WEIGHTS, scale: RatingScale = DEFAULT_SCALE
+) -> float:
     """Returns how much interest one interaction shows in its item, before any decay."""
     weight = weights.get(entry.type, 0.0)
     if entry.type == "rating" and entry.value is not None:
-        stars = entry.value - RATING_MIDDLE
-        return weight * max(-RATING_LIMIT, min(RATING_LIMIT, stars))
+        return weight * max(-RATING_LIMIT, min(RATING_LIMIT, scale.stars(entry.value)))
     if entry.type == "dwell" and entry.value is not None:
         scrolled = SCROLL_MINUTES * entry.scroll if entry.scroll is not None else 0.0
         return weight * max(0.0, min(DWELL_LIMIT, entry.value / DWELL_SECONDS + scrolled))

@@ -16,6 +16,7 @@ from adapters import http_download
 from deploy.commands.catalogue import CATALOGUE, import_catalogue
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, open_for, steps
 from deploy.wiring.dependencies import Dependencies
+from deploy.wiring.rating_scale import scale_for_import
 from deploy.wiring.training import note_weights
 from ingest.config import IngestSettings
 from ingest.import_pipeline.base import Importer, RowFaults
@@ -30,6 +31,7 @@ from ingest.importers.recognise import published, recognise
 from ingest.importers.simulated import SampleFile, import_sample
 from ingest.main import site_policy
 from schemas.log import topics
+from schemas.rating_scale import DEFAULT_SCALE
 from schemas.settings import read_settings
 from schemas.weights import Weight, describe, parse_weights
 
@@ -155,15 +157,20 @@ def import_into(
     weights: Mapping[str, Weight] = MappingProxyType({}),
     max_errors: int | None = None,
 ) -> Imported:
-    """Import a data set, or the sample store, with a progress display; notes what its types of events count."""
+    """Import a data set, or the sample store, with a progress display; notes weights and the scale of ratings."""
     if event_weights := weights or (importer.weights if importer else {}):
         note_weights(dependencies, describe(event_weights))
     settings = read_settings(IngestSettings)
+    scale = scale_for_import(settings, importer, dependencies.documents)
+    if scale != DEFAULT_SCALE:
+        console.print(f"Ratings are from {scale.low:g} to {scale.high:g}; another scale: FRESHET_RATING_SCALE=1..5")
     # Opened writer first: that makes an embedded log where there is none.
     writer = dependencies.writer
     log_id = dependencies.reader.log_id(topics.EVENTS)
     with open_ledger(folder, log_id, settings.ledger_mib) as ledger, steps(pace=True) as show:
-        parts = ImportDependencies(writer, time.time, time.sleep, ledger, site_policy(settings), dependencies.reader)
+        parts = ImportDependencies(
+            writer, time.time, time.sleep, ledger, site_policy(settings, scale), dependencies.reader
+        )
 
         def report(step: ImportStep) -> None:
             show(f"writing {step.topic} to the log", step.rows, step.expected)

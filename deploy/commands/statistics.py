@@ -12,9 +12,13 @@ import pyarrow.parquet as pq
 import typer
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, open_existing, steps, table
+from deploy.config import CommandSettings
+from deploy.wiring.rating_scale import with_noted_scale
 from deploy.wiring.training import BY_HAND, jobs_of
 from offline.jobs.runs import recorded
 from offline.statistics import statistics as made
+from schemas.rating_scale import scale_of
+from schemas.settings import read_settings
 from schemas.statistics import EVERY, Period, RankedItem, Statistics
 
 _HEADS = {"best-rated": "Best rated", "most-viewed": "Most viewed", "rising": "Rising"}
@@ -38,8 +42,9 @@ def statistics(
     """Count what is archived, publish it for `/statistics` and `/v1/statistics`, and show a part of it."""
     with ExitStack() as opened:
         dependencies, show = opened.enter_context(open_existing(data, stack)), opened.enter_context(steps())
+        scale = scale_of(with_noted_scale(read_settings(CommandSettings), dependencies.documents).rating_scale)
         running = opened.enter_context(recorded(jobs_of(dependencies), "statistics", reason, show=show))
-        tables, ratings = made.counted(dependencies.archive, time.time(), running.progress)
+        tables, ratings = made.counted(dependencies.archive, time.time(), running.progress, scale)
         made.publish(dependencies.documents, tables, ratings)
         running.say("done", f"{len(tables)} tables")
     if json is not None:

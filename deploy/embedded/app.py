@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from adapters.folder_lock import folder_lock
 from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.online import open_stores
+from deploy.wiring.rating_scale import with_noted_scale
 from deploy.wiring.training import receive_in
 from ingest.config import IngestSettings
 from ingest.http.routes import build_router as build_write_router
@@ -83,9 +84,12 @@ def nearline(settings: SharedSettings) -> Iterator[Nearline]:
 
 def create_app(running: Nearline, settings: ServingSettings) -> FastAPI:
     """The application of both APIs and the page, on one origin, over the stores that the settings name."""
+    with open_dependencies(settings) as dependencies:
+        settings = with_noted_scale(settings, dependencies.documents)
+    ingest_settings = read_settings(IngestSettings).model_copy(update={"rating_scale": settings.rating_scale})
     app = create_serving_app(settings, open_stores(settings), lag_reason=running.missing)
     app.title = "Freshet"
-    app.include_router(build_write_router(ingest_dependencies(read_settings(IngestSettings), running.writer)))
+    app.include_router(build_write_router(ingest_dependencies(ingest_settings, running.writer)))
     upload_api = upload_api_of(read_settings(OfflineSettings), partial(_receive, settings))
     if upload_api is not None:
         app.include_router(build_models_router(upload_api))

@@ -13,6 +13,8 @@ from adapters.parquet_models import ParquetListReader
 from adapters.registry import adapter
 from adapters.sqlite_log import FILE as LOG_FILE
 from deploy.config import CommandSettings, settings_of_tier
+from deploy.wiring.dependencies import open_dependencies
+from deploy.wiring.rating_scale import with_noted_scale
 from models.structures.lists import ScoredList
 from schemas.addresses import SQLITE, parse_address
 from schemas.errors import ConfigurationInvalid
@@ -44,7 +46,9 @@ def open_stores(settings: ServingSettings) -> Stores:
 def serving_settings(settings: CommandSettings) -> ServingSettings:
     """Settings of the online layer for a command that answers by itself: nothing is recorded."""
     unrecorded = {"decisions": False, "store_seconds": _PATIENCE}
-    return settings_of_tier(ServingSettings, settings).model_copy(update=unrecorded)
+    online = settings_of_tier(ServingSettings, settings).model_copy(update=unrecorded)
+    with open_dependencies(settings) as dependencies:
+        return with_noted_scale(online, dependencies.documents)
 
 
 def ranking_config(settings: ServingSettings) -> RankingConfig:

@@ -18,6 +18,7 @@ from deploy.local.config import StackConfig
 from deploy.local.errors import StackError
 from deploy.wiring.dependencies import Dependencies
 from deploy.wiring.job_logs import job_log, trace_in
+from deploy.wiring.rating_scale import with_noted_scale
 from models.source_weights import SourceWeights
 from offline.config import OfflineSettings
 from offline.data.archive import Archived, Progress, quiet
@@ -101,14 +102,14 @@ def train_in(
     incremental: bool = False,
 ) -> Manifest | Skipped:
     """Train and publish, one at a time; raises LeaseTaken, and what ``offline.jobs.train.train`` raises."""
-    settings = read_settings(OfflineSettings)
+    settings = with_noted_scale(read_settings(OfflineSettings), dependencies.documents)
     changes = {"weights": settings.weights or noted_weights(dependencies)} | (
         {"algorithm": algorithm} if algorithm else {}
     )
     job = "train-incremental" if incremental else "train"
     log = job_log(dependencies.folder, job)
     options = options_of(settings.model_copy(update=changes), log)
-    ranking = read_settings(ServingSettings).ranking_config()
+    ranking = with_noted_scale(read_settings(ServingSettings), dependencies.documents).ranking_config()
 
     def weigh(archive: Archive, options: TrainingOptions, show: Progress) -> SourceWeights | None:
         return learned_weights(archive, ranking, options, show)

@@ -130,6 +130,9 @@ class Importer(Protocol):
     def paths(self) -> Sequence[Path]:
         """The files that it reads."""
 
+    def ratings(self) -> Iterator[float]:
+        """Ratings of the first rows, by which their scale is recognised. Raises DatasetUnknown."""
+
     def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Items, as for ``POST /v1/items``."""
 
@@ -184,6 +187,10 @@ class FileImporter:
     def path(self, name: str) -> Path | None:
         """A file of the folder, packed or not; None if it does not exist."""
         return find_file(self.folder, name)
+
+    def ratings(self) -> Iterator[float]:
+        """None: the ratings of published data sets have up to five stars."""
+        return iter(())
 
     def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - most sets name no items
         """None."""

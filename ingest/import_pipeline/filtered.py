@@ -43,6 +43,10 @@ class Filtered:
         """The files of the whole data set."""
         return self._importer.paths
 
+    def ratings(self) -> Iterator[float]:
+        """As in the whole data set."""
+        return self._importer.ratings()
+
     def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """The items that are kept."""
         kept_ids = self._kept_ids(faults)

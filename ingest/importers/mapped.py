@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from ingest.import_pipeline.base import FileImporter, RowFaults
-from ingest.import_pipeline.files import TableRow, lines, objects, rows, slug
+from ingest.import_pipeline.files import TableRow, lines, objects, readable, rows, slug
 from ingest.import_pipeline.ordering import DatedEvent, events_by_time, events_in_order
 from schemas.errors import ConfigurationInvalid, DatasetUnknown
 
 SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson")
+SAMPLED_ROWS: Final = 20_000
+"""Rows from which the scale of ratings is recognised."""
 FIELDS: Final = {
     "user": "user_id",
     "anonymous": "anonymous_id",
@@ -69,6 +71,15 @@ class Mapped(FileImporter):
     def types(self) -> frozenset[str]:  # type: ignore[override]
         """The type that the map gives to all rows, if it names one."""
         return frozenset(filter(None, [self._constant_type()]))
+
+    def ratings(self) -> Iterator[float]:
+        """Ratings of the first SAMPLED_ROWS rows."""
+        if "value" not in self._mapping:
+            return
+        sample = islice(self._rows(RowFaults()), SAMPLED_ROWS)
+        for _, event in readable(sample, self._event, RowFaults()):
+            if event["type"] == "rating" and "value" in event:
+                yield event["value"]
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """The file's rows as events; in the order of the file if no time is mapped."""

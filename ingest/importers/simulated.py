@@ -42,6 +42,10 @@ class SampleStore:
         for shopper in shop.shoppers(self._seed, self._n_shoppers):
             yield UserRow(shopper.user_id, {"country": shopper.country, "device": shopper.device})
 
+    def ratings(self) -> Iterator[float]:
+        """None: the ratings of the sample store have up to five stars."""
+        return iter(())
+
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - nothing here is malformed
         """The shoppers' events, in order of time."""
         return shop.events(self._seed, self._n_shoppers, self._days, end=self._end)

@@ -9,10 +9,11 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from offline.interactions.parameters import TRAINING_WEIGHTS, Parameters
+from offline.interactions.parameters import Parameters, training_weights
 from offline.publishing.publish import KEPT
 from offline.publishing.thresholds import GateThresholds
 from offline.training.parameters import AlsParameters, IalsParameters, NeighbourParameters
+from schemas.rating_scale import DEFAULT_SCALE, RatingScale
 from schemas.weights import Weight
 
 Factorization = Literal["ials", "als"]
@@ -63,6 +64,7 @@ class TrainingOptions:
     als: AlsParameters = field(default_factory=AlsParameters)
     neighbours: NeighbourParameters = field(default_factory=NeighbourParameters)
     half_life_days: float | None = None
+    rating_scale: RatingScale = DEFAULT_SCALE
     weights: Mapping[str, Weight] = field(default_factory=dict)
     """Weights of event types that differ from the defaults."""
     list_length: int = 100
@@ -82,7 +84,7 @@ class TrainingOptions:
 
     def interactions(self, now: float) -> Parameters:
         """Returns the parameters of the interactions, as of ``now`` (seconds since 1970)."""
-        weights = {**TRAINING_WEIGHTS, **self.weights}
+        weights = {**training_weights(self.rating_scale), **self.weights}
         return Parameters(now=now, weights=weights, half_life_days=self.half_life_days)
 
     def as_dict(self, now: float) -> dict[str, Any]:

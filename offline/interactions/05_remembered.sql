@@ -41,7 +41,9 @@ SELECT
     marked.type,
     marked.item_id,
     marked.value,
-    marked.at_us
+    marked.at_us,
+    marked.timestamp_ms,
+    marked.offset
 FROM marked
 LEFT JOIN erased ON marked.subject = erased.guest
 LEFT JOIN linked ON marked.subject = linked.guest

@@ -10,11 +10,13 @@ from typing import Any, Final, NamedTuple
 
 from schemas.errors import ConfigurationInvalid
 from schemas.events import MAX_AHEAD
+from schemas.rating_scale import DEFAULT_SCALE, RatingScale
 from schemas.weights import Weight, WeightStep
 
 DAY: Final = 86_400.0
 
 
+_RATING_STEPS: Final = (WeightStep(3.0, 1.0), WeightStep(4.0, 3.0), WeightStep(5.0, 5.0))
 TRAINING_WEIGHTS: Final[Mapping[str, Weight]] = MappingProxyType(
     {
         "click": 1.0,
@@ -26,7 +28,7 @@ TRAINING_WEIGHTS: Final[Mapping[str, Weight]] = MappingProxyType(
         "share": 3.0,
         "like": 4.0,
         "purchase": 5.0,
-        "rating": (WeightStep(3.0, 1.0), WeightStep(4.0, 3.0), WeightStep(5.0, 5.0)),
+        "rating": _RATING_STEPS,
     }
 )
 """Weights of event types in training; a view counts 1.
@@ -34,6 +36,12 @@ TRAINING_WEIGHTS: Final[Mapping[str, Weight]] = MappingProxyType(
 The steps of a dwell are seconds, those of a rating are stars out of five. Below the first step an event has no weight. Nor
 have types that are not here: dislike, dismiss, impression, search.
 """
+
+
+def training_weights(scale: RatingScale) -> Mapping[str, Weight]:
+    """Returns TRAINING_WEIGHTS with the steps of ``rating`` at the same shares of this scale's highest rating."""
+    steps = tuple(WeightStep(step.at_least * scale.high / DEFAULT_SCALE.high, step.weight) for step in _RATING_STEPS)
+    return TRAINING_WEIGHTS if scale.high <= 0 else {**TRAINING_WEIGHTS, "rating": steps}
 
 
 class WeightRow(NamedTuple):

@@ -9,6 +9,7 @@ from offline.config import OfflineSettings
 from offline.engines.options import Factorization, SparkOptions, TrainingOptions
 from offline.jobs.training_choices import parameters_of
 from offline.publishing.thresholds import read_thresholds
+from schemas.rating_scale import scale_of
 from schemas.weights import parse_weights
 
 
@@ -27,6 +28,7 @@ def options_of(settings: OfflineSettings, log: Path | None = None) -> TrainingOp
         als=parameters_of("als", given),
         sql_memory=settings.sql_memory,
         half_life_days=settings.half_life_days,
+        rating_scale=scale_of(settings.rating_scale),
         weights=parse_weights(settings.weights),
         list_length=settings.list_length,
         similar_length=settings.similar_length,

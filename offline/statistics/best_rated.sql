@@ -1,21 +1,22 @@
 -- Bayesian averages: each item begins with :prior ratings of its category's mean, so that a single five is no champion.
-WITH rated AS (
-    SELECT item_id, COUNT(*) AS ratings, SUM(value) AS stars
-    FROM remembered
-    WHERE type = 'rating' AND value IS NOT NULL AND at_us > :began_us
+-- A person counts once for an item, by the newest rating (rated.sql).
+WITH sums AS (
+    SELECT item_id, COUNT(*) AS ratings, SUM(stars) AS stars
+    FROM rated
+    WHERE at_us > :began_us
     GROUP BY item_id
 ),
 
 placed AS (
     SELECT
         categories.category,
-        rated.item_id,
-        rated.ratings,
-        rated.stars,
-        SUM(rated.stars) OVER (PARTITION BY categories.category)
-        / SUM(rated.ratings) OVER (PARTITION BY categories.category) AS prior_mean
-    FROM rated
-    INNER JOIN categories ON rated.item_id = categories.item_id
+        sums.item_id,
+        sums.ratings,
+        sums.stars,
+        SUM(sums.stars) OVER (PARTITION BY categories.category)
+        / SUM(sums.ratings) OVER (PARTITION BY categories.category) AS prior_mean
+    FROM sums
+    INNER JOIN categories ON sums.item_id = categories.item_id
 ),
 
 averaged AS (

@@ -24,6 +24,7 @@ from offline.interactions.parameters import DAY, Parameters
 from offline.training.ratings import train
 from schemas.log import topics
 from schemas.ports import Archive, Documents
+from schemas.rating_scale import DEFAULT_SCALE, RatingScale
 from schemas.statistics import (
     EVERY,
     KINDS,
@@ -62,19 +63,21 @@ class Counted(NamedTuple):
 
 
 def statistics(archive: Archive, now: float, progress: Progress = quiet) -> list[Statistics]:
-    """Returns the tables of ``counted``."""
+    """Returns the tables of ``counted``, with ratings on the default scale."""
     return counted(archive, now, progress).tables
 
 
-def counted(archive: Archive, now: float, progress: Progress = quiet) -> Counted:
+def counted(archive: Archive, now: float, progress: Progress = quiet, scale: RatingScale = DEFAULT_SCALE) -> Counted:
     """Returns all tables and the model of predicted ratings, from the events until ``now`` (seconds since 1970).
 
     Periods end at the newest event. So the last week of an old data set has events too. Hidden and deleted items are left
-    out. For the period ``all``, ``rising`` compares the last month. Raises duckdb.Error.
+    out. For the period ``all``, ``rising`` compares the last month. Ratings that are not on ``scale`` do not count: former
+    versions took any number. Raises duckdb.Error.
     """
     metadata = read_metadata(archive)
     with made_until(archive.files(topics.EVENTS), Parameters(now=now), "remembered", progress) as connection:
         _categorize(connection, metadata)
+        _rate(connection, scale)
         times = _Times(*connection.execute("SELECT MIN(at_us), MAX(at_us) FROM remembered").fetchall()[0])
         tables = [_table(connection, kind, period, times, metadata) for kind in KINDS for period in PERIODS]
         return Counted(tables, _ratings(connection))
@@ -135,7 +138,7 @@ def _table(
 
 
 def _ratings(connection: duckdb.DuckDBPyConnection) -> Ratings | None:
-    rated = connection.sql(_text("rated.sql")).to_arrow_table()
+    rated = connection.sql("SELECT person, item_id, stars FROM rated").to_arrow_table()
     if not rated.num_rows:
         return None
     people = rated["person"].combine_chunks().dictionary_encode()
@@ -185,6 +188,12 @@ def _categorize(connection: duckdb.DuckDBPyConnection, metadata: Metadata) -> No
         """,
         {"every": EVERY},
     )
+
+
+def _rate(connection: duckdb.DuckDBPyConnection, scale: RatingScale) -> None:
+    """Make the table ``rated``: the newest rating of each person and item."""
+    arguments = {"lowest": scale.low, "highest": scale.high}
+    connection.execute(f"CREATE TEMP TABLE rated AS {_dollars(_text('rated.sql'), arguments)}", arguments)
 
 
 def _sql(kind: Kind) -> str:

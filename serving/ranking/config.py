@@ -11,6 +11,7 @@ import msgspec
 from models.session_knn import Voting
 from schemas.answers import Boost
 from schemas.errors import FilterInvalid
+from schemas.rating_scale import DEFAULT_SCALE, RatingScale
 from serving.filtering.expressions import compiled
 from signals.decay import DAY, HOUR
 from signals.event_weights import INTEREST_WEIGHTS, POPULATION_WEIGHTS
@@ -44,6 +45,8 @@ class RankingConfig(msgspec.Struct, frozen=True, kw_only=True):
     population_weights: dict[str, float] = msgspec.field(default_factory=lambda: dict(POPULATION_WEIGHTS))
     sources: dict[str, float]
     """Weights of the candidate sources by name; ``defaults.default_config`` gives those that they declare."""
+    rating_scale: RatingScale = DEFAULT_SCALE
+    """The lowest and the highest rating. A rating above the middle shows interest, one below it is negative feedback."""
     candidate_limit: int = 200
     """Candidates requested from each source; more where a page needs more."""
     profile_events: int = 64

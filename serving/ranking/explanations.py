@@ -51,7 +51,11 @@ def compatibility(context: RankingContext, position: int) -> dict[str, Any]:
 
 def predicted_ratings(context: RankingContext, ratings: Ratings, item_ids: Sequence[str]) -> list[float]:
     """The predicted rating of each of these items, from the ratings of the user."""
-    own = {e.item: e.value for e in context.signals.user.recent if e.type == "rating" and e.value is not None}
+    own = {
+        entry.item: entry.value
+        for entry in context.signals.user.recent
+        if entry.type == "rating" and entry.value is not None and context.config.rating_scale.holds(entry.value)
+    }
     predicted: list[float] = ratings.predict(own, item_ids).tolist()
     return predicted
 

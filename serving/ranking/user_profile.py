@@ -11,6 +11,7 @@ import numpy as np
 
 from models.structures.arrays import Ints
 from schemas.answers import RecommendationRequest
+from schemas.rating_scale import RatingScale
 from serving.ranking.config import RankingConfig
 from serving.state.catalogue import Catalogue
 from serving.state.model_bundle import ModelBundle
@@ -44,7 +45,7 @@ def build_profile(
 ) -> InterestProfile:
     """The profile of a user; decay is measured from the user's newest event."""
     entries = user.recent[-config.profile_events :]
-    rejected = _rejected_items(entries)
+    rejected = _rejected_items(entries, config.rating_scale)
     weights: dict[int, float] = {}
     recent: dict[int, float] = {}
     newest_trail: list[int] = []
@@ -83,10 +84,13 @@ def _weighted_entries(
 ) -> Iterator[tuple[Entry, float]]:
     """The entries with a weight above zero and their decayed weights, newest first; the age counts from ``newest``."""
     boost, half_life, by_type = config.session_boost, config.half_life, config.weights
+    scale = config.rating_scale
     for entry in reversed(entries):
         # Most types have a configured weight; calling interaction_weight() costs as much as the rest of the loop.
         weight = (
-            interaction_weight(entry, by_type) if entry.type in VALUE_WEIGHTED_TYPES else by_type.get(entry.type, 0.0)
+            interaction_weight(entry, by_type, scale)
+            if entry.type in VALUE_WEIGHTED_TYPES
+            else by_type.get(entry.type, 0.0)
         )
         if weight > 0:
             entry_at = entry.at
@@ -108,14 +112,14 @@ def session_start(request: RecommendationRequest, user: UserValue) -> float:
     return session.started
 
 
-def _rejected_items(entries: tuple[Entry, ...]) -> dict[str, None]:
+def _rejected_items(entries: tuple[Entry, ...], scale: RatingScale) -> dict[str, None]:
     """Items whose newest verdict is negative: a dislike, a dismissal, a low rating, a retracted like."""
     judged: set[str] = set()
     rejected: dict[str, None] = {}
     for entry in reversed(entries):
         if entry.type in EXPLICIT_FEEDBACK_TYPES and entry.item not in judged:
             judged.add(entry.item)
-            if interaction_weight(entry) < 0 or entry.type == "unlike":
+            if interaction_weight(entry, scale=scale) < 0 or entry.type == "unlike":
                 rejected[entry.item] = None
     return rejected
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from schemas.answers import Answer
 from schemas.catalogue import Item
+from schemas.rating_scale import DEFAULT_SCALE, RatingScale
 from serving.http.parsing import token
 from serving.service.service import ServingService
 from serving.web.shop import Visitor
@@ -47,7 +48,8 @@ class ServiceShop:
     async def visitor(self, user_id: str) -> Visitor:
         """The shopper's recent actions; an empty Visitor if the signals cannot be read."""
         user_state = await self._service.user_state(user_id)
-        return visitor_of(user_state.value.recent, self._service.config.weights, active=user_state.offset is not None)
+        config, active = self._service.config, user_state.offset is not None
+        return visitor_of(user_state.value.recent, config.weights, config.rating_scale, active=active)
 
     def search(self, query: str, count: int) -> Sequence[Item]:
         """As ``GET /v1/items?query=``."""
@@ -74,12 +76,14 @@ class ServiceShop:
         return user_ids[:: max(1, len(user_ids) // SUGGESTED)][:SUGGESTED]
 
 
-def visitor_of(recent: Iterable[Entry], weights: Mapping[str, float], *, active: bool) -> Visitor:
+def visitor_of(
+    recent: Iterable[Entry], weights: Mapping[str, float], scale: RatingScale = DEFAULT_SCALE, *, active: bool
+) -> Visitor:
     """Summarizes a history (newest last). The newest verdict on an item counts; its weightiest event gives the verb."""
     verdicts: dict[str, str] = {}
     weighted_verbs: dict[str, tuple[float, str]] = {}
     for entry in recent:
-        value = interaction_weight(entry, weights)
+        value = interaction_weight(entry, weights, scale)
         weighted_verbs[entry.item] = max(weighted_verbs.get(entry.item, (value, "")), (value, _verb(entry, value)))
         if entry.type in EXPLICIT_FEEDBACK_TYPES:
             verdicts.pop(entry.item, None)

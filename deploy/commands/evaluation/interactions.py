@@ -13,6 +13,7 @@ from typing import Final
 import pyarrow as pa
 
 from adapters.parquet_archive import ParquetArchive
+from deploy.wiring.rating_scale import scale_of_data
 from ingest.config import IngestSettings
 from ingest.import_pipeline.base import Importer
 from ingest.import_pipeline.hash_set import HashSet
@@ -23,11 +24,12 @@ from offline.data.metadata import read_metadata
 from offline.evaluation.point_in_time import copy_until
 from offline.evaluation.protocols import Gathered
 from offline.interactions.duck import run_duckdb
-from offline.interactions.parameters import TRAINING_WEIGHTS, Parameters
+from offline.interactions.parameters import Parameters, training_weights
 from schemas.errors import ConfigurationInvalid
 from schemas.log import topics
 from schemas.log.records import LogEntry, OffsetToken, Record
 from schemas.ports import Appended, Archive
+from schemas.rating_scale import RatingScale
 from schemas.settings import read_settings
 from schemas.weights import Weight
 
@@ -45,12 +47,13 @@ def read_interactions(
     with tempfile.TemporaryDirectory(prefix="freshet-evaluate-") as temporary:
         folder, began = Path(temporary), time.time()
         archive = ParquetArchive(folder / "archive")
-        done = _import(importer, archive, progress)
+        scale = scale_of_data(read_settings(IngestSettings), importer)
+        done = _import(importer, archive, scale, progress)
         show(done)
         if done.error is not None:
             raise done.error
         files = archive.files(topics.EVENTS)
-        weights = {**TRAINING_WEIGHTS, **importer.weights}
+        weights = {**training_weights(scale), **importer.weights}
         table = run_duckdb(files, Parameters(now=began, weights=weights), _as_one_step(progress))
         if not table.num_rows:
             raise ConfigurationInvalid(
@@ -66,13 +69,13 @@ def read_interactions(
         )
 
 
-def _import(importer: Importer, archive: Archive, progress: Progress) -> Imported:
+def _import(importer: Importer, archive: Archive, scale: RatingScale, progress: Progress) -> Imported:
     writer = _ArchiveWriter(archive, time.time)
 
     def report(step: ImportStep) -> None:
         progress(f"reading {step.topic}", step.rows, step.expected or step.rows)
 
-    allowed = site_policy(read_settings(IngestSettings))
+    allowed = site_policy(read_settings(IngestSettings), scale)
     # The archive is new, so that a ledger in memory knows all of its rows.
     done = run_import(importer, ImportDependencies(writer, time.time, time.sleep, HashSet(), allowed), report)
     writer.close()

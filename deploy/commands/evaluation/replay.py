@@ -12,6 +12,7 @@ import typer
 from deploy.commands.common import console, steps, table
 from deploy.commands.evaluation.options import DataSet, Mapping, Threads, commit
 from deploy.commands.importing import show_counts
+from deploy.wiring.rating_scale import scale_of_data
 from ingest.config import IngestSettings
 from ingest.import_pipeline.run import Imported
 from ingest.importers.mapped import parse_map
@@ -64,7 +65,10 @@ def replay_(
     """Play a data set's events in time order, ask for each person's list before each, and score what then happened."""
     importer = recognise(data, parse_map(mapping) if mapping else None)
     rules = REPLAY_RULES.get(importer.dataset, ReplayRules())
-    config = read_settings(Settings).ranking_config()
+    settings = read_settings(Settings)
+    scale = scale_of_data(settings, importer)
+    noted = {"rating_scale": str(scale)}
+    config = settings.model_copy(update=noted).ranking_config()
     options = ReplayOptions(
         cutoffs=(10, 20),
         retrain_seconds=retrain_days * DAY,
@@ -75,10 +79,10 @@ def replay_(
         variants=_names(variants),
         seed=seed,
     )
-    trainer = Trainer(options_of(read_settings(OfflineSettings)), threads)
+    trainer = Trainer(options_of(read_settings(OfflineSettings).model_copy(update=noted)), threads)
     with steps() as show:
         show("reading", 0, None)
-        allowed = site_policy(read_settings(IngestSettings))
+        allowed = site_policy(read_settings(IngestSettings), scale)
         moments = stream(importer, rules, limit, now=datetime.now(UTC), allowed=allowed, show=_show)
         rows = replay(moments, config, trainer, options, show)
     report = ReplayReport(

@@ -15,6 +15,7 @@ from models.ratings import Ratings
 from offline.statistics.statistics import PRIOR, as_arrow, counted, publish, selected, statistics
 from schemas.catalogue import Upsert, encode_upsert
 from schemas.log.records import Record
+from schemas.rating_scale import RatingScale
 from schemas.statistics import RATINGS, decode_statistics, document_of
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC).timestamp()
@@ -176,10 +177,11 @@ def test_averages_are_those_of_a_plain_count(tmp_path_factory, rated):
     events = [an_event("rating", user, item, value=stars) for user, item, stars in rated]
     archive.write("log", [_record(offset, event) for offset, event in enumerate(events)])
     found = found_in(archive)["best-rated", "all", ""]
+    newest = {(user, item): stars for user, item, stars in rated}
     stars_of = defaultdict(list)
-    for _, item, stars in rated:
+    for (_, item), stars in newest.items():
         stars_of[item].append(stars)
-    mean = sum(stars for _, _, stars in rated) / len(rated)
+    mean = sum(newest.values()) / len(newest)
     assert {item: figures["average"] for item, figures in found.items()} == {
         item: pytest.approx((PRIOR * mean + sum(stars)) / (PRIOR + len(stars))) for item, stars in stars_of.items()
     }
@@ -195,3 +197,28 @@ def test_the_newest_ratings_make_a_model_of_predicted_ratings(archive, tables, t
     good, bad, other = model.predict({}, ["good", "bad", "a"])
     assert 5 > good > other > bad > 1
     assert counted(ParquetArchive(tmp_path / "none"), NOW).ratings is None
+
+
+def test_a_person_counts_once_for_an_item_by_the_newest_rating(tables):
+    once = [an_event("rating", "ann", "a", ago=DAY, value=1.0), an_event("rating", "bob", "a", value=4.0)]
+    stuffed = [an_event("rating", "ann", "a", ago=DAY - n, value=5.0) for n in range(1, 40)]
+    found = tables([*once, *stuffed])["best-rated", "all", ""]["a"]
+    assert (found["ratings"], found["mean"]) == (2.0, 4.5)
+
+
+@pytest.mark.parametrize("wild", [1e308, -1e9, 5.5, -0.5])
+def test_a_rating_on_no_scale_changes_nothing(archive, tables, wild):
+    before = tables([*ratings("good", 5.0, 4.0), *ratings("bad", 1.0, 2.0)])["best-rated", "all", ""]
+    model = counted(archive, NOW).ratings
+    archive.write("wild", [_record(0, an_event("rating", "eve", "good", value=wild))])
+    assert found_in(archive)["best-rated", "all", ""] == before
+    assert (
+        counted(archive, NOW).ratings.predict({}, ["good", "bad"]).tolist()
+        == model.predict({}, ["good", "bad"]).tolist()
+    )
+
+
+def test_the_scale_of_the_site_says_which_ratings_count(archive, tables):
+    tables(ratings("good", 9.0, 8.0))
+    (table, *_) = counted(archive, NOW + DAY, scale=RatingScale(0, 10)).tables
+    assert table.categories[""][0].figures["mean"] == 8.5

@@ -2,6 +2,7 @@
 
 import pytest
 
+from schemas.rating_scale import scale_of
 from signals.bloom import Bloom, add, holds
 from signals.event_weights import interaction_weight
 from signals.merge import merge
@@ -99,3 +100,11 @@ def test_the_share_of_a_page_adds_to_the_time_on_it():
     glance, read = (Entry(0, "dwell", "a", 0.0, 30.0, b"", scroll=share) for share in (None, 1.0))
     assert (interaction_weight(glance), interaction_weight(read)) == (0.5, 1.5)
     assert interaction_weight(Entry(0, "dwell", "a", 0.0, 1e6, b"", scroll=1.0)) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("stars", "scale", "weight"),
+    [(3.0, "0..5", 0.5), (3.0, "1..5", 0.0), (3.0, "0..10", -1.0), (7.0, "0..10", 1.0), (10.0, "0..10", 2.5)],
+)
+def test_the_middle_of_the_scale_divides_likes_from_dislikes(stars, scale, weight):
+    assert interaction_weight(entry(0, "a", 0.0, "rating", stars), scale=scale_of(scale)) == weight
