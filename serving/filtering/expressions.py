@@ -9,37 +9,27 @@ satisfy it. ``!=`` is ``not … =``. ``docs/serving.md`` describes the whole lan
 
 from __future__ import annotations
 
-import operator
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-import numpy as np
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from models.structures.arrays import Bools, Doubles, Ints
+from models.structures.arrays import Bools
 from schemas.answers import RecommendationRequest
 from schemas.errors import FilterInvalid
-from serving.filtering.fields import (
-    Column,
-    Fields,
-    Path,
-    Value,
-    dig,
-    moment_of,
-    read_loosely,
-    values_of,
-)
+from serving.filtering.columns import Steps
+from serving.filtering.evaluation import AGE, matching
+from serving.filtering.fields import Fields, Path
+from serving.filtering.syntax import Constant, Field, Group, Parameter, Test, resolved
+from serving.filtering.values import Value, moment_of, values_of
 
 MAX_LENGTH: Final = 2_000
 MAX_DEPTH: Final = 32
 MAX_TESTS: Final = 64
 MAX_LIST: Final = 500
-_AGE: Final = ("age",)
-_ITEM_ID: Final = ("item_id",)
 _SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
-_REQUEST_FIELDS: Final = ("user_id", "anonymous_id", "session_id", "item_id")
 
 _GRAMMAR: Final = r"""
 ?start: either
@@ -98,66 +88,49 @@ _IN_WORDS: Final = {
 }
 
 
-class Field(NamedTuple):
-    """A field of items, and the column of the filter's text that names it."""
-
-    path: Path
-    column: int
-
-
-class Parameter(NamedTuple):
-    """A value from the request: ``$now``, ``$user.…``, ``$context.…``, and ``$name`` for ``$context.name``."""
-
-    path: Path
-
-    @property
-    def attribute(self) -> str | None:
-        """The user's attribute that this parameter reads, if any."""
-        below = self.path[2:] if self.path[:2] == ("user", "attributes") else self.path[1:]
-        return below[0] if self.path[0] == "user" and below else None
-
-    def values(self, request: RecommendationRequest) -> tuple[Value, ...]:
-        """The values that the request has for this parameter; empty if it has none."""
-        if self.path == ("now",):
-            return (Value(moment=request.now),)
-        if self.path[0] == "user":
-            return values_of(dig(request.attributes, self.path[2 if self.path[1:2] == ("attributes",) else 1 :]))
-        if self.path[0] in _REQUEST_FIELDS and len(self.path) == 1:
-            return values_of(getattr(request, self.path[0]))
-        value = request.context.get(".".join(self.path[1:] if self.path[0] == "context" else self.path))
-        return () if value is None else (read_loosely(value),)
-
-
-Constant = tuple["Value | Parameter", ...]
-"""Values that do not depend on the item; parameters are resolved from the request."""
-
-
-class Test(NamedTuple):
-    """A comparison of one field (or constant) with a constant, by the name of a test, such as ``<`` or ``contains``."""
-
-    subject: Field | Constant
-    name: str
-    wanted: Constant = ()
-    depth: int = 0
-
-
-class Group(NamedTuple):
-    """``and``, ``or`` or ``not`` of tests and groups."""
-
-    name: str
-    parts: tuple[Test | Group, ...]
-    depth: int
-
-
 class Expression(NamedTuple):
-    """A parsed filter, and the user's attributes that it reads."""
+    """A parsed filter."""
 
+    text: str
     root: Test | Group
     attributes: frozenset[str]
+    """The user's attributes that it reads."""
+    paths: frozenset[Path]
+    """The fields of items that it reads."""
+    parameters: tuple[Constant, ...]
+    """What a request gives it."""
+    tests: int
+    """The number of its tests."""
 
     def holds(self, request: RecommendationRequest, fields: Fields) -> Bools:
-        """True for the catalogue positions where the filter holds, shape (n,)."""
-        return _holds(self.root, request, fields)
+        """True for the catalogue positions where the filter holds, shape (n,); read-only."""
+        steps = self.steps(request, fields)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                matches: Bools = end.value
+                return matches
+
+    def steps(self, request: RecommendationRequest, fields: Fields) -> Steps[Bools]:
+        """As ``holds``, in steps of about a millisecond; the result is remembered until an item changes."""
+        key = self._key(request)
+        remembered = fields.results.get(key, fields.version)
+        if remembered is not None:
+            return remembered
+        version = fields.version
+        matches = yield from matching(self.root, request, fields)
+        if fields.version == version:
+            fields.results.put(key, version, matches)
+        return matches
+
+    def is_remembered(self, request: RecommendationRequest, fields: Fields) -> bool:
+        """Whether ``holds`` costs next to nothing now."""
+        return fields.results.get(self._key(request), fields.version) is not None
+
+    def _key(self, request: RecommendationRequest) -> Hashable:
+        now = request.now if AGE in self.paths else None
+        return self.text, now, tuple(resolved(parameter, request) for parameter in self.parameters)
 
 
 @lru_cache(maxsize=512)
@@ -172,9 +145,20 @@ def compiled(text: str) -> Expression:
     tests = list(_tests(root))
     if len(tests) > MAX_TESTS:
         raise FilterInvalid(f"a filter has at most {MAX_TESTS} tests, this one has {len(tests)}", 1)
+    return _expression(text, root, tests)
+
+
+def _expression(text: str, root: Test | Group, tests: Sequence[Test]) -> Expression:
     values = (value for test in tests for value in (*_constant(test.subject), *test.wanted))
-    read = (value.attribute for value in values if isinstance(value, Parameter))
-    return Expression(root, frozenset(name for name in read if name is not None))
+    parameters = list(dict.fromkeys(value for value in values if isinstance(value, Parameter)))
+    return Expression(
+        text,
+        root,
+        attributes=frozenset(read for parameter in parameters if (read := parameter.attribute) is not None),
+        paths=frozenset(test.subject.path for test in tests if isinstance(test.subject, Field)),
+        parameters=tuple((parameter,) for parameter in parameters),
+        tests=len(tests),
+    )
 
 
 class _Builder(Transformer[Token, Any]):
@@ -260,17 +244,6 @@ class _Builder(Transformer[Token, Any]):
 
 _PARSER: Final = Lark(_GRAMMAR, parser="lalr", transformer=_Builder())
 _FLIPPED: Final = {"=": "=", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
-_COMPARED: Final[dict[str, Callable[[Any, Any], Any]]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-_TEXT_TESTS: Final[dict[str, Callable[[str, str], bool]]] = {
-    **_COMPARED,
-    "contains": operator.contains,
-    "starts with": str.startswith,
-}
 
 
 def _test(subject: Field | Constant, name: str, wanted: Field | Constant) -> Test:
@@ -323,97 +296,3 @@ def _fault(error: UnexpectedInput, text: str) -> FilterInvalid:
     words = sorted(_IN_WORDS.get(name, name.lower()) for name in names or ())
     problem = f"'{rejected}' cannot stand here" if rejected and not ended else "the filter ends too early"
     return FilterInvalid(f"{problem}; expected one of: {', '.join(words)}", offset + 1)
-
-
-class _Rows(NamedTuple):
-    """A column's values as one request reads them, shape (E,) each; ``exact``: case matters."""
-
-    column: Column
-    numbers: Doubles
-    moments: Doubles
-    exact: bool
-
-
-def _holds(node: Test | Group, request: RecommendationRequest, fields: Fields) -> Bools:
-    if isinstance(node, Test):
-        return _test_matches(node, request, fields)
-    matches = _holds(node.parts[0], request, fields)
-    if node.name == "not":
-        return ~matches
-    for part in node.parts[1:]:
-        part_matches = _holds(part, request, fields)
-        matches = matches & part_matches if node.name == "and" else matches | part_matches
-    return matches
-
-
-def _test_matches(test: Test, request: RecommendationRequest, fields: Fields) -> Bools:
-    wanted = _resolved(test.wanted, request)
-    if isinstance(test.subject, Field):
-        return _satisfying_items(_rows(test.subject.path, request, fields), test.name, wanted, len(fields))
-    values = _resolved(test.subject, request)
-    column = Column(lambda _: values, 1)
-    column.refresh(1)
-    matches = _satisfying_items(_Rows(column, column.numbers, column.moments, exact=False), test.name, wanted, 1)
-    return np.repeat(matches, len(fields))
-
-
-def _rows(path: Path, request: RecommendationRequest, fields: Fields) -> _Rows:
-    column = fields.column(path)
-    if path == _AGE:
-        return _Rows(column, request.now - column.moments, np.full(column.moments.size, np.nan), exact=False)
-    return _Rows(column, column.numbers, column.moments, exact=path == _ITEM_ID)
-
-
-def _resolved(constant: Constant, request: RecommendationRequest) -> tuple[Value, ...]:
-    return tuple(
-        value
-        for member in constant
-        for value in (member.values(request) if isinstance(member, Parameter) else (member,))
-    )
-
-
-def _satisfying_items(rows: _Rows, name: str, wanted: Sequence[Value], size: int) -> Bools:
-    """True for the items with a value that passes the test against a wanted one; ``has all`` needs one for each of them."""
-    if name == "present":
-        return _items_of(rows.column.owners, size)
-    if name == "has all":
-        matches = np.full(size, bool(wanted))
-        for value in wanted:
-            matches &= _items_of(rows.column.owners[_equal(rows, (value,))], size)
-        return matches
-    passed = _equal(rows, wanted) if name == "=" else _passing(rows, name, wanted)
-    return _items_of(rows.column.owners[passed], size)
-
-
-def _items_of(owners: Ints, size: int) -> Bools:
-    matches = np.zeros(size, np.bool_)
-    matches[owners] = True
-    return matches
-
-
-def _equal(rows: _Rows, wanted: Sequence[Value]) -> Bools:
-    """True for the values (E,) that equal one of the wanted ones."""
-    texts = (value.exact if rows.exact else value.text for value in wanted)
-    codes = [code for text in texts if text is not None and (code := rows.column.term(text)) is not None]
-    equal = rows.column.having(codes)
-    for column, numbers in (
-        (rows.numbers, [value.number for value in wanted if value.number is not None]),
-        (rows.moments, [value.moment for value in wanted if value.moment is not None]),
-    ):
-        if numbers:
-            equal |= np.isin(column, numbers)
-    return equal
-
-
-def _passing(rows: _Rows, name: str, wanted: Sequence[Value]) -> Bools:
-    """True for the values (E,) that pass an ordering or text test against any of the wanted ones."""
-    passed = np.zeros(rows.numbers.size, np.bool_)
-    for value in wanted:
-        compare = _COMPARED.get(name)
-        if compare and value.number is not None:
-            passed |= compare(rows.numbers, value.number)
-        if compare and value.moment is not None:
-            passed |= compare(rows.moments, value.moment)
-        if (text := value.exact if rows.exact else value.text) is not None and isinstance(text, str):
-            passed |= rows.column.matching(name, _TEXT_TESTS[name], text)
-    return passed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from time import perf_counter
 from typing import Any, Final
@@ -84,6 +85,8 @@ class Handlers:
         if suffix_in_id:
             return await self._service.user(user_id)
         parameters = parsing.query(RecommendationParameters, request)
+        if parameters.boost:
+            await asyncio.sleep(0)  # parsing a long filter, then ten boosts, would hold the loop for both
         after = parsing.token(parameters.after, self._service.partitions)
         recommendation_request = self._service.request(
             user_id=user_id, **parsing.recommendation_fields(parameters, self._service.placeholders)
@@ -94,6 +97,8 @@ class Handlers:
         """``POST /v1/sessions/recommendations``."""
         parsing.query(NoParameters, request)
         parameters = await parsing.body(SessionParameters, request)
+        if parameters.boost:
+            await asyncio.sleep(0)
         recommendation_request = self._service.request(
             **parsing.recommendation_fields(parameters, self._service.placeholders)
         )
@@ -106,6 +111,8 @@ class Handlers:
         user_id, _ = parsing.path_id(request, "/v1/users/", "/rank", "user_id")
         parsing.query(NoParameters, request)
         parameters = await parsing.body(RankParameters, request)
+        if parameters.boost:
+            await asyncio.sleep(0)
         after = parsing.token(parameters.after, self._service.partitions)
         fields = parsing.recommendation_fields(parameters, self._service.placeholders) | {
             "include": parameters.item_ids,

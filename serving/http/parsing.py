@@ -20,7 +20,7 @@ from schemas.http.cursors import shown_before
 from schemas.http.problems import ProblemError, printable
 from schemas.ids import id_fault, is_placeholder
 from schemas.log.records import OffsetToken
-from serving.filtering.expressions import compiled
+from serving.filtering.expressions import MAX_LENGTH, MAX_TESTS, compiled
 from serving.http.parameters import ListParameters, ParameterId, RecommendationParameters
 
 P = TypeVar("P", bound=msgspec.Struct)
@@ -152,8 +152,17 @@ def pins(texts: Sequence[str]) -> dict[str, int]:
 
 
 def boosts(texts: Sequence[str]) -> tuple[Boost, ...]:
-    """Returns the boosts of a request; raises ProblemError."""
-    return tuple(_boost(text, index) for index, text in enumerate(texts))
+    """Returns the boosts of a request; raises ProblemError. All together are no larger than one filter may be."""
+    if sum(map(len, texts)) > MAX_LENGTH:
+        raise _too_large_boosts(f"{MAX_LENGTH:,} characters")
+    parsed = tuple(_boost(text, index) for index, text in enumerate(texts))
+    if sum(compiled(boost.filter).tests for boost in parsed) > MAX_TESTS:
+        raise _too_large_boosts(f"{MAX_TESTS} tests")
+    return parsed
+
+
+def _too_large_boosts(limit: str) -> ProblemError:
+    return ProblemError(400, "invalid", f"boost: all boosts of a request have at most {limit} together", field="boost")
 
 
 def _boost(text: str, index: int) -> Boost:
@@ -206,6 +215,16 @@ def _invalid(error: msgspec.ValidationError) -> ProblemError:
 
 
 def _event(raw: dict[str, Any], index: int) -> Event:
+    if len(raw) > len(Event.model_fields):
+        # pydantic would collect a fault for each of them.
+        unknown = next(name for name in raw if name not in Event.model_fields)
+        raise ProblemError(
+            400,
+            "invalid",
+            f"events[{index}]: {printable(unknown)} is not a field of events",
+            field=f"events.{printable(unknown)}",
+            index=index,
+        )
     has_id = raw.keys() & {"user_id", "anonymous_id", "session_id"}
     try:
         return Event.model_validate(raw if has_id else {**raw, "session_id": "session"})

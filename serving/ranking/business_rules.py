@@ -10,7 +10,7 @@ import numpy as np
 
 from models.structures.arrays import Floats
 from schemas.answers import Boost, DecidedItem, Reason, RecommendationRequest
-from serving.filtering.expressions import compiled
+from serving.filtering.expressions import Expression, compiled
 from serving.ranking.blend import BlendedCandidates
 from serving.ranking.context import NO_SEED, RankingContext
 
@@ -20,8 +20,13 @@ PIN: Final = "pin"
 
 def attributes_of(request: RecommendationRequest, boosts: Iterable[Boost]) -> frozenset[str]:
     """The user's attributes that a request's and the site's expressions read."""
+    return frozenset[str]().union(*(expression.attributes for expression in expressions_of(request, boosts)))
+
+
+def expressions_of(request: RecommendationRequest, boosts: Iterable[Boost]) -> list[Expression]:
+    """The request's filter, and the filters of the site's and the request's boosts."""
     texts = [request.filter, *(boost.filter for boost in (*boosts, *request.boosts))]
-    return frozenset[str]().union(*(compiled(text).attributes for text in texts if text))
+    return [compiled(text) for text in texts if text]
 
 
 def apply_boosts(context: RankingContext, blended: BlendedCandidates) -> BlendedCandidates:

@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 
 from models.structures.arrays import Floats, Ints
-from serving.filtering.fields import Path, Value
+from serving.filtering.fields import Path
+from serving.filtering.values import Value
 from serving.ranking.context import RankingContext
 
 FieldValue = tuple[Path, Value]

@@ -11,6 +11,7 @@ import msgspec
 from schemas.answers import Boost, RecommendationRequest
 from schemas.log.records import OffsetToken
 from serving.ranking.business_rules import attributes_of
+from serving.service.filter_preparation import FilterPreparation
 from serving.state.model_bundle import ModelBundle, ScoredPositions
 from serving.stores.breaker import ReadFailed
 from serving.stores.precomputed_lists import PrecomputedLists
@@ -37,10 +38,12 @@ class RequestPreparation:
         users: UserStateReader,
         lists: PrecomputedLists,
         profiles: ProfileReader,
+        filters: FilterPreparation,
         boosts: Sequence[Boost],
     ) -> None:
         """``boosts`` are those of the configuration; their filters may read attributes of the user."""
-        self._users, self._lists, self._profiles, self._boosts = users, lists, profiles, boosts
+        self._users, self._lists, self._profiles = users, lists, profiles
+        self._filters, self._boosts = filters, boosts
 
     async def for_user(
         self, route: str, request: RecommendationRequest, models: ModelBundle, after: OffsetToken | None = None
@@ -52,12 +55,20 @@ class RequestPreparation:
         user_state, precomputed = await self._with_list(reading, request.user_id, models)
         if wanted:
             request = await self._with_attributes(request, wanted, user_state)
+        await self._filters.prepare(request)
         return PreparedRequest(route, request, user_state, models, precomputed)
 
     async def for_item(self, route: str, request: RecommendationRequest, models: ModelBundle) -> PreparedRequest:
         """Read the signals of ``request.user_id``, where there is one."""
         user_state = await self._users.read(request.user_id) if request.user_id else UserState()
         request = await self._with_attributes(request, attributes_of(request, self._boosts), user_state)
+        return await self.for_state(route, request, user_state, models)
+
+    async def for_state(
+        self, route: str, request: RecommendationRequest, user_state: UserState, models: ModelBundle
+    ) -> PreparedRequest:
+        """Read nothing further; ``user_state`` is known."""
+        await self._filters.prepare(request)
         return PreparedRequest(route, request, user_state, models)
 
     async def by_models(
@@ -66,6 +77,7 @@ class RequestPreparation:
         """The same request under several model versions, with the same signals."""
         assert request.user_id is not None
         user_state, prepared = await self._users.read(request.user_id), []
+        await self._filters.prepare(request)
         for models in versions:
             _, precomputed = await self._with_list(_known(user_state), request.user_id, models)
             prepared.append(PreparedRequest(route, request, user_state, models, precomputed))

@@ -32,9 +32,10 @@ from serving.ranking.context import RankingContext, Signals
 from serving.ranking.pipeline import build_context
 from serving.service.decision_log import DecisionLog
 from serving.service.explanations import Explanations
+from serving.service.filter_preparation import FilterPreparation
 from serving.service.item_views import browse, item_view
 from serving.service.notifications import Notifications, StreamLimits
-from serving.service.preparation import PreparedRequest, RequestPreparation
+from serving.service.preparation import RequestPreparation
 from serving.service.readiness import Readiness
 from serving.service.responder import Responder, Syncs
 from serving.service.result_cache import Limits, ResultCache
@@ -113,7 +114,8 @@ class ServingService:
         self._lists = PrecomputedLists(
             self._repositories(), catalogue, settings.cached_lists, settings.cached_lists_mib * MIB
         )
-        self._preparation = RequestPreparation(self._users, self._lists, self._profiles, self.config.boosts)
+        filters = FilterPreparation(catalogue.fields, self.config.boosts)
+        self._preparation = RequestPreparation(self._users, self._lists, self._profiles, filters, self.config.boosts)
         self._decisions = (
             DecisionLog(stores.log, settings.decision_queue, settings.decision_sample)
             if stores.log and settings.decisions
@@ -187,9 +189,8 @@ class ServingService:
             value = users.fold(value, accept(event, event.event_id or str(offset), received_at), offset)
         packed = users.encode(value)
         state = UserState(packed, inputs={"session": packed})
-        return self._responder.respond(
-            PreparedRequest("session", self._with_exploration_seed(request), state, self.state.models)
-        )
+        request = self._with_exploration_seed(request)
+        return self._responder.respond(await self._preparation.for_state("session", request, state, self.state.models))
 
     async def near_item(self, route: str, request: RecommendationRequest) -> Answer:
         """Items near ``request.item_id``: ``similar``, ``together`` or ``bought``. Raises ProblemError for an unknown item."""
@@ -198,7 +199,9 @@ class ServingService:
 
     async def item_list(self, route: str, request: RecommendationRequest) -> Answer:
         """Items for everybody: ``popular``, ``trending`` or ``latest``."""
-        return self._responder.respond(PreparedRequest(route, request, UserState(), self.state.models))
+        return self._responder.respond(
+            await self._preparation.for_state(route, request, UserState(), self.state.models)
+        )
 
     def item(self, item_id: str) -> dict[str, Any]:
         """The current view of an item; raises ProblemError where there is none."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from schemas.answers import RecommendationRequest
 from schemas.catalogue import Item
 from schemas.errors import FilterInvalid
+from serving.filtering import columns
 from serving.filtering.expressions import compiled
 from serving.state.catalogue import Catalogue
 
@@ -259,6 +260,101 @@ def test_columns_say_what_a_look_at_each_item_says(before, after, node):
     assert expression.holds(RecommendationRequest(now=0.0), catalogue.fields).tolist() == [
         naive(node, said) for said in now
     ]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    before=st.lists(attributes, max_size=6),
+    changes=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7), attributes), max_size=6),
+    node=expressions,
+)
+def test_items_that_change_between_two_steps_never_spoil_a_column(before, changes, node):
+    catalogue = a_catalogue(*(Item(item_id=str(n), attributes=said) for n, said in enumerate(before)))
+    request, expression, said = RecommendationRequest(now=0.0), compiled(spelled(node)), dict(enumerate(before))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "ITEMS", 1)
+        patch.setattr(columns, "TEXTS", 1)
+        two = [expression.steps(request, catalogue.fields) for _ in range(2)]
+        for pause, number, fields in changes:
+            for _ in range(pause):
+                next(two[pause % 2], None)
+            catalogue.put(Item(item_id=str(number), attributes=fields))
+            said[number] = fields
+        interrupted = two[0]
+        interrupted.close()
+        list(two[1])
+        found = {catalogue.ids[at] for at in expression.holds(request, catalogue.fields).nonzero()[0]}
+    assert found == {str(number) for number, fields in said.items() if naive(node, fields)}
+
+
+def test_invented_fields_get_no_columns_and_push_none_out():
+    catalogue = a_catalogue(*GAMES)
+    request = RecommendationRequest(now=0.0)
+    compiled("price > 3 and genres has 'rpg'").holds(request, catalogue.fields)
+    kept = dict(catalogue.fields._columns)
+    invented = " or ".join(f"attributes.genres.x{n} = {n}" for n in range(64))
+    assert not compiled(invented).holds(request, catalogue.fields).any()
+    assert catalogue.fields._columns == kept
+
+
+def test_a_field_is_known_while_an_item_has_it():
+    catalogue = a_catalogue(*GAMES)
+    assert catalogue.fields.is_known(("maker", "country"))
+    assert catalogue.fields.is_known(("attributes", "maker"))
+    assert not catalogue.fields.is_known(("maker", "city"))
+    catalogue.put(Item(item_id="Quest", attributes={"maker": {"city": "Bern"}}))
+    assert catalogue.fields.is_known(("maker", "city"))
+    assert not catalogue.fields.is_known(("maker", "country"))
+    catalogue.forget("Quest")
+    assert not catalogue.fields.is_known(("maker", "city"))
+    assert catalogue.fields.is_known(("title",))
+
+
+def test_an_attribute_has_one_column_under_both_of_its_names():
+    fields = a_catalogue(*GAMES).fields
+    assert fields.column(("genres",)) is fields.column(("attributes", "genres"))
+
+
+def test_a_column_is_read_in_short_steps_and_each_item_once(monkeypatch):
+    monkeypatch.setattr(columns, "ITEMS", 10)
+    read, steps = [], []
+    column = columns.Column(read.append, 95)
+    first, second = column.refresh_steps(), column.refresh_steps()
+    for waits in first:
+        steps.append(len(read))
+        assert next(second) is True
+        assert not waits
+    assert list(second) == []
+    assert read == list(range(95))
+    assert max(after - before for before, after in zip([0, *steps], [*steps, 95], strict=True)) <= 10
+
+
+def test_texts_are_tested_in_short_steps_and_each_once(monkeypatch):
+    monkeypatch.setattr(columns, "TEXTS", 10)
+    tested = []
+    column = columns.Column(lambda position: f"text {position}", 35)
+    column.refresh()
+
+    def contains(text, wanted):
+        tested.append(text)
+        return wanted in text
+
+    steps = [len(tested) for _ in column.matching("contains", contains, "3", column.entries.terms)]
+    assert steps == [10, 20, 30, 35]
+    assert list(column.matching("contains", contains, "3", column.entries.terms)) == []
+    assert len(tested) == 35
+
+
+def test_a_result_is_remembered_until_an_item_changes():
+    catalogue, request = a_catalogue(*GAMES), RecommendationRequest(now=0.0)
+    expression = compiled("price < $max")
+    cheap = RecommendationRequest(now=9.0, context={"max": "10"})
+    first = expression.holds(cheap, catalogue.fields)
+    assert expression.holds(cheap, catalogue.fields) is first
+    assert not expression.is_remembered(request, catalogue.fields)
+    assert expression.is_remembered(cheap, catalogue.fields)
+    catalogue.put(GAMES[0])
+    assert not expression.is_remembered(cheap, catalogue.fields)
 
 
 pieces = st.one_of(
