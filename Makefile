@@ -7,7 +7,7 @@ PORT ?= 8000
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev demo stack stack-stop cluster-demo check format hooks test coverage faults bench docs docs-serve lock clean
+.PHONY: help venv dev demo stack stack-stop cluster-demo check format hooks test coverage faults bench abuse docs docs-serve lock clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -67,6 +67,9 @@ faults: dev ## only the tests that kill, wipe and stop servers
 
 bench: dev ## measure freshness, throughput and quality; writes tests/bench/results/*.json
 	@$(BIN)/python -m tests.bench
+
+abuse: dev ## what one client can do to a site: worst stall, memory and disk of each abuse, on both stacks; part of bench
+	@$(BIN)/python -m tests.bench abuse
 
 docs: dev ## build the docs site into site/; a broken link or a page without a place in the navigation fails
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -6,7 +6,20 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tests.bench import collector, compute, freshness, growth, models, quality, scale, served, serving, soak, worker
+from tests.bench import (
+    abuse,
+    collector,
+    compute,
+    freshness,
+    growth,
+    models,
+    quality,
+    scale,
+    served,
+    serving,
+    soak,
+    worker,
+)
 from tests.bench.results import Figures, write
 
 BENCHMARKS: dict[str, Callable[[], Figures]] = {
@@ -20,6 +33,7 @@ BENCHMARKS: dict[str, Callable[[], Figures]] = {
     "scale": scale.measure,
     "growth": growth.measure,
     "worker": worker.measure,
+    "abuse": abuse.measure,
     "soak": soak.measure,
 }
 

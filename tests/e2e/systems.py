@@ -85,6 +85,11 @@ class EmbeddedSystem:
         self._process: subprocess.Popen[bytes] | None = None
         self.api = self.collector = ""
 
+    @property
+    def pid(self) -> int | None:
+        """The id of its process, while it runs."""
+        return None if self._process is None else self._process.pid
+
     def environment(self) -> dict[str, str]:
         return {**os.environ, **self._trainings, "FRESHET_STACK": "embedded"}
 
