@@ -6,6 +6,7 @@ Google Merchant Center, "Product data specification".
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Final, NoReturn, cast
@@ -39,7 +40,7 @@ def feed_items(path: Path, faults: RowFaults) -> Iterator[TableRow]:
 def _read(file: IO[bytes], path: Path) -> bytes:
     try:
         return file.read(_CHUNK)
-    except (EOFError, OSError) as error:
+    except (EOFError, zlib.error, OSError) as error:
         raise DatasetUnknown(f"{path} is damaged ({error}); fetch it again") from error
 
 

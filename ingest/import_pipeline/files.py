@@ -135,7 +135,7 @@ def rows(
         delimiter=delimiter if len(delimiter) == 1 else "\x1f",
         quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
     )
-    names = list(columns) if columns is not None else next(reader, [])
+    names = list(columns) if columns is not None else first_row(reader, path)
     missing_columns = [name for name in needs if name not in names]
     if missing_columns:
         raise DatasetUnknown(f"{path} line 1 names no column '{missing_columns[0]}': it has {', '.join(names)[:200]}")
@@ -168,7 +168,15 @@ def _by_column(names: Sequence[str], cells: Sequence[str]) -> dict[str, Any]:
 def header(folder: Path, name: str) -> list[str]:
     """The columns that the first line of a folder's CSV file names; empty if there is no such file."""
     path = find_file(folder, name)
-    return next(csv.reader(lines(path, "utf-8", RowFaults())), []) if path else []
+    return first_row(csv.reader(lines(path, "utf-8", RowFaults())), path) if path else []
+
+
+def first_row(reader: Iterator[list[str]], path: Path) -> list[str]:
+    """The first row of a file, empty if it has none. Raises DatasetUnknown if it cannot be read."""
+    try:
+        return next(reader, [])
+    except csv.Error as error:
+        raise DatasetUnknown(f"{path} line 1 cannot be read: {error}") from error
 
 
 def objects(path: Path, faults: RowFaults) -> Iterator[TableRow]:

@@ -15,7 +15,7 @@ import structlog
 from ingest.import_pipeline.appending import append_all
 from ingest.import_pipeline.base import Importer, RowFaults, TooManyRefused, UserRow
 from ingest.import_pipeline.ledger import RowLedger
-from ingest.import_pipeline.upserts import NewestUpserts
+from ingest.import_pipeline.upserts import Upserts
 from ingest.import_pipeline.valid_events import ByHash, ValidEvent, ValidEvents, in_batches, refuse
 from ingest.validation import validate
 from ingest.validation.validate import Policy, Rejection
@@ -177,13 +177,17 @@ class _Import:
 
     def _import_upserts(self, topic: str, rows: Iterable[T], validated: Callable[[T], LogEntry | None]) -> None:
         self._begin(topic)
-        newest = NewestUpserts(self._dependencies.reader, topic)
+        upserts, waiting = Upserts(self._dependencies.reader, topic), 0
         for batch in in_batches(rows):
             entries = [entry for row in batch if (entry := validated(row)) is not None]
-            changes = [entry for entry in entries if newest.replace(entry)]
-            self._repeated[topic] += len(entries) - len(changes)
+            new = upserts.add(entries)
+            waiting += len(entries) - len(new)
+            self._append(new)
+            self._show(waiting)
+        for changes in in_batches(upserts.changes()):
             self._append(changes)
-            self._show()
+            waiting -= len(changes)
+        self._repeated[topic] += waiting
 
     def _import_events(self, rows: Iterable[dict[str, Any]]) -> None:
         self._begin(topics.EVENTS)
@@ -213,8 +217,10 @@ class _Import:
         append_all(self._dependencies.writer, self._dependencies.sleep, self._topic, entries)
         self._kept[self._topic] += len(entries)
 
-    def _show(self) -> None:
-        rows = self._kept[self._topic] + self._repeated[self._topic] + self._faults.count - self._refused.total()
+    def _show(self, waiting: int = 0) -> None:
+        rows = (
+            waiting + self._kept[self._topic] + self._repeated[self._topic] + self._faults.count - self._refused.total()
+        )
         self._report(ImportStep(self._topic, rows, self._faults.count, self._faults.expected))
 
 

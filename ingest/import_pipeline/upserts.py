@@ -1,8 +1,8 @@
-"""What the log says last of each item or user, so that an import appends only what changes it."""
+"""Compares items and users of an import with what the log says last of them, so that only changes are appended."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -18,21 +18,41 @@ _READ: Final = 5_000
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
-class NewestUpserts:
-    """A hash of the newest change of each key of a topic; reads the log when it is first asked."""
+class Upserts:
+    """The rows of one import and one topic. Of several rows with the same id, the last one counts.
+
+    A row with a new id can be appended at once. A row that changes one waits until all are read, or each import of a file
+    with two rows for one id would write both again.
+    """
 
     def __init__(self, reader: LogReader | None, topic: str) -> None:
         self._reader, self._topic = reader, topic
         self._newest: dict[bytes, bytes] | None = None
+        self._waiting: dict[bytes, LogEntry] = {}
 
-    def replace(self, entry: LogEntry) -> bool:
-        """Takes an entry as its key's newest change. Returns False if the newest change is the same one."""
+    def add(self, entries: Sequence[LogEntry]) -> list[LogEntry]:
+        """Takes rows; returns those with new ids."""
+        newest = self._on_the_log()
+        new = []
+        for entry in entries:
+            digest, known = _digest(entry.value), newest.get(entry.key)
+            if known is None:
+                newest[entry.key] = digest
+                new.append(entry)
+            elif digest != known or entry.key in self._waiting:
+                self._waiting[entry.key] = entry
+        return new
+
+    def changes(self) -> list[LogEntry]:
+        """Of the rows that wait, those that change something."""
+        newest = self._on_the_log()
+        return [entry for key, entry in self._waiting.items() if newest[key] != _digest(entry.value)]
+
+    def _on_the_log(self) -> dict[bytes, bytes]:
+        """By key, a hash of the newest change; reads the log the first time."""
         if self._newest is None:
             self._newest = dict(_changes(self._reader, self._topic)) if self._reader else {}
-        digest = _digest(entry.value)
-        changed = self._newest.get(entry.key) != digest
-        self._newest[entry.key] = digest
-        return changed
+        return self._newest
 
 
 def _changes(reader: LogReader, topic: str) -> Iterator[tuple[bytes, bytes]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ingest.import_pipeline.base import FileImporter, RowFaults
-from ingest.import_pipeline.files import TableRow, lines, objects, readable, rows, slug
+from ingest.import_pipeline.files import TableRow, first_row, lines, objects, readable, rows, slug
 from ingest.import_pipeline.ordering import DatedEvent, events_by_time, events_in_order
 from schemas.errors import ConfigurationInvalid, DatasetUnknown
 
@@ -118,7 +118,7 @@ class Mapped(FileImporter):
         if self._json:
             first_object = next((row.cells for row in self._rows(RowFaults())), {})
             return list(first_object)
-        header = next(csv.reader(lines(self.file, "utf-8", RowFaults()), delimiter=self._delimiter), [])
+        header = first_row(csv.reader(lines(self.file, "utf-8", RowFaults()), delimiter=self._delimiter), self.file)
         return [str(n) for n in range(1, len(header) + 1)] if self._numbered else header
 
     def _check(self) -> None:

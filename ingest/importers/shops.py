@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ingest.import_pipeline.base import FileImporter, FileRow, Published, RowFaults
-from ingest.import_pipeline.files import CellInvalid, TableRow, header, objects, rows
+from ingest.import_pipeline.files import CellInvalid, TableRow, header, objects, readable, rows
 from ingest.import_pipeline.ordering import DatedEvent, events_by_time
 from schemas.errors import DatasetUnknown
 
@@ -111,17 +111,22 @@ class RetailRocket(FileImporter):
 
     def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Items with their newest category. The other properties are hashed, except the availability."""
-        newest: dict[str, tuple[int, str]] = {}
-        for row in chain.from_iterable(rows(path, faults, needs=self._properties) for path in self.paths[1:]):
-            if row.cells["property"] == "categoryid":
-                dated_category = (int(row.number_in("timestamp")), row.cells["value"])
-                newest[row.cells["itemid"]] = max(dated_category, newest.get(row.cells["itemid"], dated_category))
+        newest: dict[str, tuple[float, str]] = {}
+        properties = chain.from_iterable(rows(path, faults, needs=self._properties) for path in self.paths[1:])
+        for row, dated_category in readable(properties, self._category, faults):
+            newest[row.cells["itemid"]] = max(dated_category, newest.get(row.cells["itemid"], dated_category))
         for item, (_, category) in newest.items():
             yield {"item_id": item, "categories": [category]}
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Views, carts and purchases of visitors, who are anonymous users."""
         return events_by_time(rows(self.paths[0], faults, needs=self._columns), self._event, faults)
+
+    def _category(self, row: TableRow) -> tuple[float, str] | None:
+        """The category that an item had from a time on; None for other properties."""
+        if row.cells["property"] != "categoryid":
+            return None
+        return row.time_in("timestamp"), row.cells["value"]
 
     def _event(self, row: TableRow) -> DatedEvent:
         kind = self._kinds.get(row.cells["event"])
