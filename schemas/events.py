@@ -30,6 +30,8 @@ SCHEMA_VERSION: Final = 1
 MAX_EVENTS: Final = 2_000
 MAX_BODY_BYTES: Final = 1_048_576
 MAX_AHEAD: Final = timedelta(minutes=5)
+MAX_CLOCK_ERROR: Final = timedelta(days=1)
+"""A record whose ``received_at`` is further ahead of the log's time was not written by a collector."""
 EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 
 ITEM_TYPES: Final = frozenset(

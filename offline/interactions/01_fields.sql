@@ -11,6 +11,7 @@ SELECT
     GET_JSON_OBJECT(value, '$.session_id') AS session_id,
     GET_JSON_OBJECT(value, '$.item_id') AS item_id,
     GET_JSON_OBJECT(value, '$.value') AS value,
-    GET_JSON_OBJECT(value, '$.occurred_at') AS occurred_at
+    GET_JSON_OBJECT(value, '$.occurred_at') AS occurred_at,
+    GET_JSON_OBJECT(value, '$.received_at') AS received_at
 FROM records
 WHERE value IS NOT NULL

@@ -14,7 +14,13 @@ timed AS (
                 occurred_at RLIKE
                 '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})$'
                 THEN UNIX_MICROS(TRY_CAST(occurred_at AS TIMESTAMP))
-        END AS at_us
+        END AS at_us,
+        CASE
+            WHEN
+                received_at RLIKE
+                '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})$'
+                THEN UNIX_MICROS(TRY_CAST(received_at AS TIMESTAMP))
+        END AS received_us
     FROM fields
 )
 
@@ -45,4 +51,6 @@ WHERE
     AND LENGTH(COALESCE(timed.anonymous_id, '-')) BETWEEN 1 AND 128
     AND LENGTH(COALESCE(timed.session_id, '-')) BETWEEN 1 AND 128
     AND LENGTH(COALESCE(timed.item_id, '-')) BETWEEN 1 AND 128
-    AND timed.at_us <= timed.timestamp_ms * 1000 + :ahead_us
+    -- As in nearline: the collector has judged by its clock, and only a clock that is wrong by a day is judged again.
+    AND timed.at_us <= timed.received_us + :ahead_us
+    AND timed.received_us <= timed.timestamp_ms * 1000 + :clock_error_us

@@ -1,4 +1,5 @@
 -- Each event once, and without what was taken back later: by `retract` with its id, or a `like` by an `unlike`.
+-- A retracted `unlike` has taken back its likes all the same, as in nearline, where they are gone by then.
 -- Ids are one person's own, as in nearline; a `forget` is always obeyed.
 WITH numbered AS (
     SELECT
@@ -16,10 +17,10 @@ WITH numbered AS (
     FROM events
 ),
 
-standing AS (
+applied AS (
     SELECT *
     FROM numbered
-    WHERE type = 'forget' OR (type <> 'retract' AND occurrence = 1 AND retracted = 0)
+    WHERE type = 'forget' OR (type <> 'retract' AND occurrence = 1)
 ),
 
 compared AS (
@@ -30,7 +31,7 @@ compared AS (
             ORDER BY log_began DESC, log_id DESC, offset DESC, partition DESC
             ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS unliked
-    FROM standing
+    FROM applied
 )
 
 SELECT
@@ -46,4 +47,4 @@ SELECT
     value,
     at_us
 FROM compared
-WHERE type <> 'unlike' AND NOT (type = 'like' AND unliked = 1)
+WHERE (type = 'forget' OR retracted = 0) AND type <> 'unlike' AND NOT (type = 'like' AND unliked = 1)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from schemas.errors import ConfigurationInvalid
-from schemas.events import MAX_AHEAD
+from schemas.events import MAX_AHEAD, MAX_CLOCK_ERROR
 from schemas.rating_scale import DEFAULT_SCALE, RatingScale
 from schemas.weights import Weight, WeightStep
 
@@ -100,6 +100,7 @@ class Parameters:
             "user_minimum": self.user_minimum,
             "item_minimum": self.item_minimum,
             "ahead_us": int(MAX_AHEAD.total_seconds() * 1e6),
+            "clock_error_us": int(MAX_CLOCK_ERROR.total_seconds() * 1e6),
         }
 
     def as_dict(self) -> dict[str, Any]:

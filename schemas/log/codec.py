@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from schemas.errors import Undecodable
-from schemas.events import MAX_AHEAD, LoggedEvent
+from schemas.events import MAX_AHEAD, MAX_CLOCK_ERROR, LoggedEvent
 from schemas.integers import LONG_NUMBER, TOO_LONG, beyond_64_bits
 
 _EVENT_ENCODER: Final = msgspec.json.Encoder()
@@ -22,8 +22,9 @@ def encode_event(event: LoggedEvent) -> bytes:
 def decode_event(value: bytes, timestamp_ms: int | None = None) -> LoggedEvent:
     """Reads an event from the log; raises Undecodable if the bytes are not one.
 
-    ``timestamp_ms`` is the time at which the log received it. An event whose own time is much later did not come through
-    a collector: it is refused, because it would outweigh all other events in a decayed count.
+    An event that is ahead of its ``received_at`` did not come through a collector: it is refused, because it would outweigh
+    all other events in a decayed count. The clocks of the log (``timestamp_ms``) and of the reader do not judge again what
+    a collector has accepted, unless ``received_at`` itself is far ahead of the log.
     """
     try:
         event = _EVENT_DECODER.decode(value)
@@ -33,6 +34,9 @@ def decode_event(value: bytes, timestamp_ms: int | None = None) -> LoggedEvent:
         raise Undecodable(f"not an event: {error}") from error
     if not event.partition_key:
         raise Undecodable("not an event: it names no user_id, anonymous_id or session_id")
-    if timestamp_ms is not None and event.occurred_at.timestamp() - timestamp_ms / 1_000 > MAX_AHEAD.total_seconds():
-        raise Undecodable(f"occurred_at {event.occurred_at.isoformat()} is ahead of the log's own time")
+    if event.occurred_at - event.received_at > MAX_AHEAD:
+        raise Undecodable(f"occurred_at {event.occurred_at.isoformat()} is ahead of received_at")
+    received = event.received_at.timestamp()
+    if timestamp_ms is not None and received - timestamp_ms / 1_000 > MAX_CLOCK_ERROR.total_seconds():
+        raise Undecodable(f"received_at {event.received_at.isoformat()} is ahead of the log's own time")
     return event

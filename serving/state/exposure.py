@@ -19,6 +19,12 @@ from signals.exposure import BEGINS, HALF_LIFE, IMPRESSION, by_bucket
 
 PRIOR: Final = 20.0
 """Expected impressions at which the clicks of an item and the average count the same."""
+REFERENCE: Final = 2_208_988_800.0
+"""1 January 2040, the time to which all counts decay. They decay at the same rate, so any one time will do.
+
+A time that came from the counts could be so old (1970, where the first item has none left) that all others overflow.
+Within 38 years of this one nothing does.
+"""
 RESPONSES: Final[Mapping[str, float]] = {"click": 1.0}
 """Event types that respond to an impression, and the weight of each."""
 _IMPRESSION_WEIGHT: Final[Mapping[str, float]] = {IMPRESSION: 1.0}
@@ -48,7 +54,6 @@ class Exposure:
 
     def __init__(self, responses: Mapping[str, float] = RESPONSES) -> None:
         self._weights = responses
-        self._at: float | None = None
         self._impressions: Doubles = np.zeros((0, len(BEGINS)))
         self._responses: Doubles = np.zeros((0, len(BEGINS)))
         # Over all ranks, by position.
@@ -58,14 +63,11 @@ class Exposure:
     @property
     def empty(self) -> bool:
         """True until the first impression or response."""
-        return self._at is None
+        return not len(self._impressions)
 
     def read(self, counts: Mapping[str, float]) -> Exposed:
         """An item's merged counts (``signals.exposure.merge``) in the form that ``put`` stores."""
-        if self._at is None:
-            # All counts decay at the same rate, so any one reference time will do.
-            self._at = max(counts.values(), default=0.0) * HALF_LIFE
-        return Exposed(by_bucket(counts, _IMPRESSION_WEIGHT, self._at), by_bucket(counts, self._weights, self._at))
+        return Exposed(by_bucket(counts, _IMPRESSION_WEIGHT, REFERENCE), by_bucket(counts, self._weights, REFERENCE))
 
     def put(self, exposed: Mapping[int, Exposed]) -> None:
         """Store the counts of items, by position."""
@@ -96,7 +98,7 @@ class Exposure:
         """The values at the second of ``now``; cached, because every request needs them."""
         second = now // 1.0
         if self._totals is None or self._totals.second != second:
-            decay = 1.0 if self._at is None else value_at(self._at / HALF_LIFE, HALF_LIFE, second)
+            decay = value_at(REFERENCE / HALF_LIFE, HALF_LIFE, second)
             impressions, responses = decay * self._impressions.sum(axis=0), decay * self._responses.sum(axis=0)
             overall = (responses.sum() + 1.0) / (impressions.sum() + PRIOR)
             rates = (responses + PRIOR * overall) / (impressions + PRIOR)

@@ -15,7 +15,9 @@ from sqlglot import exp
 from adapters.parquet_archive import ParquetArchive
 from offline.interactions import Parameters, WeightStep, run_duckdb, steps
 from schemas.errors import ConfigurationInvalid
+from schemas.log.codec import decode_event
 from schemas.log.records import Record
+from signals import users
 
 MIDNIGHT = 1_699_920_000  # 2023-11-14
 NOW = MIDNIGHT + 86_400.0
@@ -107,6 +109,20 @@ def test_a_retraction_takes_nothing_back_that_comes_after_it(interactions):
 def test_unlike_takes_back_earlier_likes_of_that_item_alone(interactions):
     events = [view(type="like"), view(), view(type="like", item="j"), view(type="unlike"), view(type="like", item="k")]
     assert weights(interactions(events)) == {("u:1", "i"): 1.0, ("u:1", "j"): 4.0, ("u:1", "k"): 4.0}
+
+
+def test_a_retracted_unlike_has_taken_back_its_likes_as_in_nearline(interactions):
+    events = [view(type="like"), view(type="unlike", event_id="u"), view(type="retract", event_id="u"), view(item="j")]
+    value = users.EMPTY
+    for offset, event in enumerate(events):
+        value = users.fold(value, decode_event(_record(offset, event).value), offset)
+    assert [(entry.type, entry.item) for entry in value.recent] == [("view", "j")]
+    assert weights(interactions(events)) == {("u:1", "j"): 1.0}
+
+
+def test_a_like_after_a_retracted_unlike_counts(interactions):
+    events = [view(type="unlike", event_id="u"), view(type="retract", event_id="u"), view(type="like")]
+    assert weights(interactions(events)) == {("u:1", "i"): 4.0}
 
 
 def test_a_like_after_an_unlike_counts(interactions):

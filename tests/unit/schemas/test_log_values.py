@@ -126,14 +126,25 @@ def test_bytes_that_are_no_event_are_undecodable(value):
         decode_event(value)
 
 
-def test_an_event_from_far_ahead_of_the_log_is_undecodable_and_one_from_the_past_is_not():
-    def at(time: str) -> bytes:
-        return json.dumps({**EVENT, "occurred_at": time}).encode()
+def logged_at(occurred: str, received: str = "2026-11-23T10:00:00Z") -> bytes:
+    return json.dumps({**EVENT, "occurred_at": occurred, "received_at": received}).encode()
 
-    assert decode_event(at("2026-11-23T10:05:00Z"), TAKEN_MS)
-    assert decode_event(at("1997-01-01T00:00:00Z"), TAKEN_MS)
+
+def test_an_event_far_ahead_of_its_receipt_is_undecodable_and_one_from_the_past_is_not():
+    assert decode_event(logged_at("2026-11-23T10:05:00Z"), TAKEN_MS)
+    assert decode_event(logged_at("1997-01-01T00:00:00Z"), TAKEN_MS)
+    with pytest.raises(Undecodable, match="ahead of received_at"):
+        decode_event(logged_at("2026-11-23T10:05:01Z"), TAKEN_MS)
+
+
+def test_the_clock_of_the_log_does_not_judge_again_what_a_collector_accepted():
+    hours_ahead = logged_at("2026-11-23T17:04:00Z", received="2026-11-23T17:00:00Z")
+    assert decode_event(hours_ahead, TAKEN_MS)
+
+
+def test_a_receipt_that_no_clock_explains_is_undecodable():
     with pytest.raises(Undecodable, match="ahead of the log's own time"):
-        decode_event(at("2026-11-23T10:05:01Z"), TAKEN_MS)
+        decode_event(logged_at("2100-01-01T00:00:00Z", received="2100-01-01T00:00:00Z"), TAKEN_MS)
 
 
 def test_fields_of_a_later_version_are_passed_over():
