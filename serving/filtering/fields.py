@@ -17,6 +17,8 @@ from serving.filtering.values import Value, dig, values_of
 from serving.sized_cache import MIB, SizedCache
 
 Path = tuple[str, ...]
+Shape = tuple[str | Path, ...]
+"""The names of an item's attributes, and the paths of nested ones."""
 
 _OWN: Final = frozenset(
     {
@@ -39,6 +41,9 @@ _COLUMNS: Final = 64
 _RESULT_BYTES: Final = 32 * MIB
 _KEY_BYTES: Final = 3_000
 """A remembered result without its values: at most the text of its filter."""
+
+
+_NO_SHAPE: Final[Shape] = ()
 
 
 class Results:
@@ -68,11 +73,11 @@ class Fields:
         """``ids`` and ``items`` are lists that the catalogue extends. A caller that changes an item calls ``touch``."""
         self._ids, self._items = ids, items
         self._columns: OrderedDict[Path, Column] = OrderedDict()
-        self._paths: dict[int, tuple[Path, ...]] = {}
-        """The paths of the attributes of each item."""
-        self._shapes: dict[tuple[Path, ...], tuple[Path, ...]] = {}
+        self._shape_of: dict[int, Shape] = {}
+        self._shapes: dict[Shape, tuple[Shape, int]] = {}
+        """The one copy of each shape, and the number of its items. Most items of a site have one of a few."""
         self._observed: Counter[Path] = Counter()
-        """By path of an attribute, how many items have it."""
+        """By path of an attribute, how many shapes have it."""
         self.version = 0
         """Number of changes so far."""
         self.results = Results()
@@ -125,17 +130,34 @@ class Fields:
 
     def _observe(self, position: int) -> None:
         item = self._items[position]
-        paths = tuple(_paths(item.attributes)) if item is not None and item.attributes else ()
-        before = self._paths.get(position, ())
-        if paths == before:
+        shape = _shape(item.attributes) if item is not None else _NO_SHAPE
+        before = self._shape_of.get(position, _NO_SHAPE)
+        if shape == before:
             return
-        self._observed.update(paths)
-        self._observed.subtract(before)
-        for path in before:
+        self._shape_of[position] = self._begin(shape)
+        self._end(before)
+
+    def _begin(self, shape: Shape) -> Shape:
+        """One more item has this shape; returns the one copy of it that is kept."""
+        kept, items = self._shapes.get(shape, (shape, 0))
+        self._shapes[kept] = kept, items + 1
+        if not items:
+            self._observed.update(map(_path, kept))
+        return kept
+
+    def _end(self, shape: Shape) -> None:
+        """One item less has this shape; with the last one, its attributes may become unknown."""
+        if not shape:
+            return
+        kept, items = self._shapes[shape]
+        self._shapes[shape] = kept, items - 1
+        if items > 1:
+            return
+        del self._shapes[shape]
+        for path in map(_path, shape):
+            self._observed[path] -= 1
             if not self._observed[path]:
                 del self._observed[path]
-        # Most items have the same attributes: their paths are kept once.
-        self._paths[position] = self._shapes.setdefault(paths, paths)
 
     def _reader(self, path: Path) -> Callable[[int], Any]:
         if path == ("item_id",):
@@ -161,9 +183,19 @@ class Fields:
         return path[1:] if path[0] == _ATTRIBUTES and len(path) > 1 else path
 
 
-def _paths(attributes: Mapping[str, Any], above: Path = ()) -> Iterator[Path]:
-    """The paths of all attributes, also of nested ones."""
+def _path(part: str | Path) -> Path:
+    return part if isinstance(part, tuple) else (part,)
+
+
+def _shape(attributes: Mapping[str, Any]) -> Shape:
+    nested = [(name, value) for name, value in attributes.items() if value.__class__ is dict]
+    return (*attributes, *(path for name, value in nested for path in _paths(value, (name,))))
+
+
+def _paths(attributes: Mapping[str, Any], above: Path) -> Iterator[Path]:
+    """The paths of nested attributes."""
     for name, value in attributes.items():
-        yield (*above, name)
+        path = (*above, name)
+        yield path
         if isinstance(value, Mapping):
-            yield from _paths(value, (*above, name))
+            yield from _paths(value, path)

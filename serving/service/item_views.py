@@ -19,10 +19,13 @@ def item_view(item: Item) -> dict[str, Any]:
 
 def browse(catalogue: Catalogue, query: str | None, now: float, start: int, limit: int) -> tuple[list[Item], bool]:
     """A page of described, visible items, and whether there are more: best match first, else in order of arrival."""
+    shown = catalogue.all_visible(now) & catalogue.column("described")
     if query:
-        order, _ = catalogue.text.search(query, len(catalogue))
+        # As many matches as lie before the end of the page, and one more, however many of them are hidden.
+        hidden = len(catalogue) - int(shown.sum())
+        order, _ = catalogue.text.search(query, min(len(catalogue), start + limit + 1 + hidden))
     else:
         order = np.arange(len(catalogue), dtype=np.int32)
-    order = order[catalogue.visible(order, now)]
-    found = [item for at in order.tolist() if (item := catalogue.item(at)) is not None]
-    return found[start : start + limit], len(found) > start + limit
+    page = order[shown[order]][start : start + limit + 1]
+    items = [item for position in page.tolist() if (item := catalogue.item(position)) is not None]
+    return items[:limit], page.size > limit

@@ -78,6 +78,7 @@ class Catalogue:
         self._labels: list[tuple[int, ...]] = []
         self._label_codes: dict[str, int] = {}
         self._members: dict[int, set[int]] = {}
+        self._member_positions: dict[int, Ints] = {}
         self._columns: dict[str, NDArray[Any]] = {
             name: np.full(_START, blank, dtype) for name, (blank, dtype) in _COLUMNS.items()
         }
@@ -165,12 +166,18 @@ class Catalogue:
     def in_categories(self, categories: Sequence[str]) -> Bools:
         """True for the items (n,) in any of these categories; case is ignored."""
         chosen = np.zeros(len(self.ids), np.bool_)
-        for category in categories:
-            code = self._label_codes.get(category.casefold())
+        for code in {self._label_codes.get(category.casefold()) for category in categories}:
             if code is not None:
-                members = self._members[code]
-                chosen[np.fromiter(members, np.int32, len(members))] = True
+                chosen[self._positions_labelled(code)] = True
         return chosen
+
+    def _positions_labelled(self, code: int) -> Ints:
+        """The positions of the items in a category, kept until one of them changes."""
+        positions = self._member_positions.get(code)
+        if positions is None:
+            members = self._members[code]
+            positions = self._member_positions[code] = np.fromiter(members, np.int32, len(members))
+        return positions
 
     def ensure(self, item_id: str, first_at: float = -np.inf) -> int:
         """The position of an item; an unknown item is added without item data."""
@@ -223,9 +230,11 @@ class Catalogue:
     def _label(self, position: int, categories: Sequence[str]) -> None:
         for code in self._labels[position]:
             self._members[code].discard(position)
+            self._member_positions.pop(code, None)
         codes = tuple(self._label_codes.setdefault(name.casefold(), len(self._label_codes)) for name in categories)
         for code in codes:
             self._members.setdefault(code, set()).add(position)
+            self._member_positions.pop(code, None)
         self._labels[position] = codes
 
     def _add(self, item_id: str) -> int:

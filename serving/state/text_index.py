@@ -7,7 +7,7 @@ greater weight than one in a description: weighted term frequencies, as in BM25F
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Final
@@ -36,6 +36,8 @@ _POSTINGS: Final = 4_000
 """Postings that are read to find items similar to one item; distinctive terms are rare."""
 _UNKNOWN_WORDS: Final = 3
 """Unknown words of a query that are compared with the vocabulary; the others are left out, because each takes milliseconds."""
+_SEARCHED_POSTINGS: Final = 200_000
+"""Postings that one search reads; words beyond them are the most common ones, which say the least."""
 DESCRIPTION_WORDS: Final = 120
 """Number of words of a description that are indexed."""
 
@@ -111,7 +113,8 @@ class TextIndex:
 
     def search(self, query: str, count: int) -> tuple[Ints, Floats]:
         """The best matches, best first: positions (C,) and scores (C,); a word may be unfinished or mistyped."""
-        return self._best(self._meant_terms(words_of(query)), count)
+        meant = self._meant_terms(words_of(query))
+        return self._best({term: meant[term] for term in self._rarest(meant)}, count)
 
     def alike(self, position: int, count: int) -> tuple[Ints, Floats]:
         """The items that share distinctive terms with this one, best first, without itself; cached until any text changes."""
@@ -132,6 +135,15 @@ class TextIndex:
             for term, weight in self._vocabulary.meant(word, self._count).items():
                 weights[term] = max(weight, weights.get(term, 0.0))
         return weights
+
+    def _rarest(self, terms: Iterable[str]) -> Iterator[str]:
+        """The rarest of these terms, as long as their postings fit into ``_SEARCHED_POSTINGS``; always one of them."""
+        room = _SEARCHED_POSTINGS
+        for number, term in enumerate(sorted(terms, key=lambda term: (self._count(term), term))):
+            room -= self._count(term)
+            if number and room < 0:
+                break
+            yield term
 
     def _count(self, term: str) -> int:
         """The number of items with a term."""

@@ -24,6 +24,7 @@ import numpy as np
 from deploy.config import CommandSettings
 from deploy.wiring.dependencies import open_dependencies
 from models.als import Als
+from models.neighbours import Neighbours
 from models.popularity import Popularity
 from schemas.errors import ServerMissing
 from schemas.manifest import DataWindow, Manifest
@@ -39,6 +40,7 @@ STALL_MS: Final = 50.0
 SETTLE_SECONDS: Final = 3.0
 """Pause after an abuse, in which caches let go of what has expired."""
 FACTORS: Final = 32
+NEIGHBOURS: Final = 20
 _SLICE: Final = 1_000
 
 
@@ -160,7 +162,9 @@ def _publish(settings: CommandSettings, number: int) -> None:
     ids = tuple(f"item-{n}" for n in range(ITEMS))
     users = tuple(f"user-{n}" for n in range(1_000))
     als = Als(users, ids, *(random.normal(size=(len(each), FACTORS)) / 4 for each in (users, ids)), 1.0, 1.0)
-    values = {"als": als.save(), "popularity": Popularity(ids, random.random(ITEMS, np.float32)).save()}
+    similar = random.integers(0, ITEMS, (ITEMS, NEIGHBOURS)), -np.sort(-random.random((ITEMS, NEIGHBOURS)))
+    models = als, Neighbours(ids, *similar), Popularity(ids, random.random(ITEMS, np.float32))
+    values = {model.kind: model.save() for model in models}
     manifest = Manifest(
         version=f"v{number}",
         created_at=datetime.now(UTC),

@@ -376,3 +376,20 @@ def test_any_text_is_an_expression_or_a_fault_at_a_column_in_it(parts):
         shape, column = (3,), error.column
     assert shape == (3,)
     assert 1 <= column <= len(text) + 1
+
+
+@settings(max_examples=100, deadline=None)
+@given(changes=st.lists(st.tuples(st.integers(0, 3), st.none() | attributes), max_size=12))
+def test_the_known_fields_are_those_of_the_items_as_they_are(changes):
+    catalogue, said = Catalogue(), {}
+    for number, fields in changes:
+        if fields is None:
+            catalogue.forget(str(number))
+            said.pop(number, None)
+        else:
+            nested = {"deep": {"er": fields}} if number == 3 else fields
+            catalogue.put(Item(item_id=str(number), attributes=nested))
+            said[number] = nested
+    names = {name for fields in said.values() for name in fields}
+    assert all(catalogue.fields.is_known((name,)) == (name in names) for name in (*"abcd", "deep"))
+    assert catalogue.fields.is_known(("deep", "er")) == ("deep" in names)
