@@ -71,7 +71,14 @@ def build(config: NearlineConfig) -> NearlineApp:
     opened, watched = (Dependencies(config, ExitStack()) for _ in range(2))
     measured = MeasuredStore(opened.signals)
     dead_letters = LogDeadLetterSink(opened.writer, time.time)
-    dependencies = WorkerDependencies(opened.reader, measured, dead_letters, _archive_reader(config, opened), time.time)
+    dependencies = WorkerDependencies(
+        opened.reader,
+        measured,
+        dead_letters,
+        _archive_reader(config, opened),
+        time.time,
+        lambda: Dependencies(config, ExitStack()).reader,
+    )
     watch = Watch(watched.reader, measured)
     return NearlineApp(config, Assignment(dependencies), watch, _restart)
 

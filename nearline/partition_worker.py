@@ -9,7 +9,8 @@ by itself. So no rebalance, duplicate or late delivery can lose a record or appl
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -17,10 +18,12 @@ import structlog
 
 from nearline import metrics
 from nearline.archive_reader import ArchiveReader
+from nearline.confirmation import Confirmation
 from nearline.dead_letters import DeadLetterSink
 from nearline.isolation import IsolatingProcessor
 from nearline.processor import SIGNALS, processor_for
 from schemas.errors import FenceMoved, LogReplaced, LogUnavailable, StoreUnavailable
+from schemas.keys import Signal
 from schemas.log import topics
 from schemas.log.fence import Fence
 from schemas.log.records import Record
@@ -35,6 +38,11 @@ FIRST_BACKOFF_SECONDS: Final = 0.05
 LAST_BACKOFF_SECONDS: Final = 1.0
 """The longest pause after a failure."""
 
+RESET_SECONDS: Final = 10.0
+"""Time over which all looks must agree before values are reset, or missing records are given up."""
+ONE_READER_SECONDS: Final = 1.0
+"""The same where the log is a file without brokers, and time over which all reads must be empty before offsets are skipped."""
+
 log = structlog.get_logger()
 
 
@@ -46,6 +54,8 @@ class WorkerDependencies(NamedTuple):
     dead_letters: DeadLetterSink
     archive: ArchiveReader
     clock: Clock
+    another_reader: Callable[[], LogReader] | None = None
+    """Opens a reader with connections of its own, to look again at what one answer of the log says."""
 
 
 class PartitionWorker:
@@ -73,6 +83,8 @@ class PartitionWorker:
         self._processor: IsolatingProcessor | None = None
         self._flushed = False
         self._invalidated = False
+        self._confirmation = Confirmation()
+        self._reset_seconds = ONE_READER_SECONDS if dependencies.another_reader is None else RESET_SECONDS
         self._backoff, self._paused_until = FIRST_BACKOFF_SECONDS, 0.0
         self._polled = 0.0
         self._applied, self._skipped = (metrics.EVENTS.labels(topic, outcome) for outcome in ("applied", "skipped"))
@@ -119,8 +131,11 @@ class PartitionWorker:
         # Read the fences before the log's end. Else a fence that another worker moves could be past the end that was read.
         fences = {signal: self._dependencies.store.fence(self.partition, signal) for signal in SIGNALS[self.topic]}
         self._begin, self.target = self._dependencies.reader.bounds(self.topic, self.partition)
-        for signal, fence in fences.items():
-            self._reset_if_stale(signal, fence, log_id)
+        stale = {signal: fence for signal, fence in fences.items() if self._is_stale(fence, log_id)}
+        if stale:
+            self._require_confirmed_stale(stale, log_id)
+        for signal, fence in stale.items():
+            self._reset(signal, fence, log_id)
         store, dead_letters = self._dependencies.store, self._dependencies.dead_letters
         processor = IsolatingProcessor(
             processor_for(self.topic, self.partition, log_id, store, dead_letters), dead_letters
@@ -153,10 +168,36 @@ class PartitionWorker:
             self._backoff = FIRST_BACKOFF_SECONDS
         return self._paused_until <= now and (self._processor is None or self._behind() or bool(self._pending))
 
-    def _reset_if_stale(self, signal: str, fence: Fence | None, log_id: str) -> None:
-        """Remove the values of a signal if they come from another log, or from records that are not on this log."""
-        if fence is None or (fence.log_id == log_id and fence.offset < self.target):
+    def _is_stale(self, fence: Fence | None, log_id: str) -> bool:
+        """True if values at this fence come from another log, or from records that are not on this log."""
+        return fence is not None and (fence.log_id != log_id or fence.offset >= self.target)
+
+    def _require_confirmed_stale(self, stale: Mapping[Signal, Fence | None], log_id: str) -> None:
+        """Raise LogUnavailable until several looks at the log agree that these fences are not on it."""
+        with self._another_reader() as reader:
+            other_id, (_, end) = reader.log_id(self.topic), reader.bounds(self.topic, self.partition)
+        self.target = max(self.target, end)
+        if other_id != log_id or not all(self._is_stale(fence, log_id) for fence in stale.values()):
+            self._confirmation.reset()
+            raise LogUnavailable(f"two looks at partition {self.partition} of {self.topic} disagree where it ends")
+        fences = ", ".join(f"{signal} {fence}" for signal, fence in stale.items())
+        self._require_confirmed(f"log {log_id} does not reach the fences {fences}", self._reset_seconds)
+
+    def _require_confirmed(self, finding: str, seconds: float) -> None:
+        if not self._confirmation.confirms(finding, self._dependencies.clock(), seconds):
+            metrics.RETRIES.labels("look_again").inc()
+            raise LogUnavailable(f"{finding}: partition {self.partition} of {self.topic} is looked at again")
+
+    @contextmanager
+    def _another_reader(self) -> Iterator[LogReader]:
+        """Gives a reader with connections of its own, which may reach other brokers; the same one if there is no other."""
+        if self._dependencies.another_reader is None:
+            yield self._dependencies.reader
             return
+        with closing(self._dependencies.another_reader()) as reader:
+            yield reader
+
+    def _reset(self, signal: str, fence: Fence | None, log_id: str) -> None:
         log.warning(
             "signal_rebuilt", topic=self.topic, partition=self.partition, signal=signal, fence=str(fence), log_id=log_id
         )
@@ -214,13 +255,27 @@ class PartitionWorker:
         if self.position < self._begin:
             self._apply(processor, self._read_archive(), now)
             return
-        records = self._dependencies.reader.read(
-            self.topic, self.partition, self.position, min(BATCH_RECORDS, end - self.position)
-        )
+        records = self._read(end)
+        if not records and self.position < self._begin:
+            return
         reached = not records or records[-1].offset >= end
         applied = self._apply(processor, [record for record in records if record.offset < end], now)
         if reached and applied:
             self.position = end  # offsets without records: transaction markers, or removed by compaction
+
+    def _read(self, end: int) -> list[Record]:
+        """Returns the next records of the log before ``end``. None are returned after several looks found none."""
+        records = self._dependencies.reader.read(
+            self.topic, self.partition, self.position, min(BATCH_RECORDS, end - self.position)
+        )
+        if not records:
+            self._require_confirmed(f"no record from {self.position} to {end}", ONE_READER_SECONDS)
+        elif records[0].offset > self.position:
+            begin, _ = self._dependencies.reader.bounds(self.topic, self.partition)
+            if begin > self.position:  # retention has removed records since the worker opened
+                self._begin, self._archived = begin, None
+                return []
+        return records
 
     def _apply(self, processor: IsolatingProcessor, records: Sequence[Record], now: float) -> bool:
         """Apply consecutive records. False if the position went back, because one of them is poison."""
@@ -261,11 +316,21 @@ class PartitionWorker:
         metrics.ARCHIVED.labels(self.topic).inc(len(records))
         missing = (records[0].offset if records else self._begin) - self.position
         if missing:
+            self._require_confirmed_missing()
             log.error("records_missing", topic=self.topic, partition=self.partition, first=self.position, count=missing)
             metrics.MISSING.labels(self.topic).inc(missing)
         if not records:
             self.position = self._begin
         return records
+
+    def _require_confirmed_missing(self) -> None:
+        """Raise LogUnavailable until several looks agree that neither the log nor the archive holds the next record."""
+        with self._another_reader() as reader:
+            begin, _ = reader.bounds(self.topic, self.partition)
+        if begin <= self.position:
+            self._confirmation.reset()
+            raise LogUnavailable(f"two looks at partition {self.partition} of {self.topic} disagree where it begins")
+        self._require_confirmed(f"neither log nor archive holds offset {self.position}", self._reset_seconds)
 
     def _start_over(self, reason: str) -> None:
         metrics.RETRIES.labels(reason).inc()

@@ -83,7 +83,7 @@ class Breakable(InMemorySignalStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.away = False
+        self.away, self.resets = False, 0
 
     def fence(self, partition, signal):
         self._be_there()
@@ -92,6 +92,10 @@ class Breakable(InMemorySignalStore):
     def commit(self, *args):
         self._be_there()
         super().commit(*args)
+
+    def reset(self, *args):
+        self.resets += 1
+        super().reset(*args)
 
     def flush(self) -> None:
         self._values.clear()
