@@ -139,8 +139,10 @@ class SignalState(Generic[V]):
         self.fetch([key for _, changes_by_key in changes_by_kind for key in changes_by_key])
         for kind, changes_by_key in changes_by_kind:
             for key, key_changes in changes_by_key.items():
-                values[key] = kind.fold(values[key], key_changes)
-            self._dirty.update(dict.fromkeys(changes_by_key))
+                before = values[key]
+                values[key] = kind.fold(before, key_changes)
+                if values[key] is not before:
+                    self._dirty[key] = None
 
     def commit(self) -> None:
         """Write the changed values and the fence in one step."""

@@ -88,15 +88,19 @@ async def read_world(
     partitions: int,
     config: RankingConfig,
     bare_items: bool,
+    admit_after: int,
     clock: Clock,
 ) -> World:
     """Reads the inputs that the record does not hold.
 
-    ``bare_items``: true if serving recommends bare items, which are items known only from events, not from the catalogue.
+    ``bare_items``: true if serving recommends bare items, which are items known only from events, not from the catalogue,
+    each after ``admit_after`` people.
     Raises StoreUnavailable, ModelStoreUnavailable and Undecodable.
     """
     catalogue = Catalogue(bare_items=bare_items)
-    state = OnlineState(catalogue, Aggregates(catalogue, partitions, config.population_weights))
+    state = OnlineState(
+        catalogue, Aggregates(catalogue, partitions, config.population_weights, admit_after=admit_after)
+    )
     catalogue_version = await _read_signal(Signal.ITEMS, reader, partitions, state.apply_items, clock)
     aggregates_version = await _read_signal(Signal.AGGREGATES, reader, partitions, state.apply_aggregates, clock)
     try:

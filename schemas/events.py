@@ -181,6 +181,8 @@ class LoggedEvent(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True)
     impression: list[str] | None = None
     context: dict[str, Any] | None = None
     properties: dict[str, Any] | None = None
+    imported: bool = False
+    """True if an import of a data set wrote it, not a client."""
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -198,10 +200,15 @@ class LoggedEvent(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True)
         return session_key(self.session_id or "")
 
 
-def accept(event: Event, event_id: str, received_at: datetime) -> LoggedEvent:
+def accept(event: Event, event_id: str, received_at: datetime, *, imported: bool = False) -> LoggedEvent:
     """The record of an event that the collector accepts, with its id and its times in UTC."""
     occurred = (event.occurred_at or received_at).astimezone(UTC)
     fields = event.model_dump(exclude_none=True, exclude={"event_id", "occurred_at", "schema_version"})
     return LoggedEvent(
-        event_id=event_id, occurred_at=occurred, received_at=received_at, schema_version=SCHEMA_VERSION, **fields
+        event_id=event_id,
+        occurred_at=occurred,
+        received_at=received_at,
+        imported=imported,
+        schema_version=SCHEMA_VERSION,
+        **fields,
     )

@@ -15,6 +15,7 @@ from schemas.rating_scale import scale_of
 from schemas.settings import SharedSettings, comma_separated
 from serving.ranking.config import FORMER_FIELDS, RankingConfig, check_boosts
 from serving.ranking.defaults import default_config
+from signals.people import PEOPLE
 
 
 class Settings(SharedSettings, BaseSettings):
@@ -83,6 +84,18 @@ class Settings(SharedSettings, BaseSettings):
     ] = ""
     currency: Annotated[str, Field(description="Currency sign before prices on the page.")] = ""
     bare_items: Annotated[bool, Field(description="Whether items known only from events are recommended.")] = True
+    admit_after: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=PEOPLE,
+            description="Number of different people after whom an item known only from events can be recommended; 1: at once."
+            " Imported events count at once.",
+        ),
+    ] = 2
+    waiting_items_mib: Annotated[
+        int, Field(ge=1, description="Memory (MiB) for items that wait for such people; the oldest are let go.")
+    ] = 16
     ranking: Annotated[dict[str, Any], Field(description="Fields of RankingConfig that differ from the defaults.")] = {}
 
     def ranking_config(self) -> RankingConfig:

@@ -63,6 +63,9 @@ MODEL_LOADS: Final = Counter(
     "freshet_model_loads_total", "Loads of model versions by outcome: ok, failed.", ("outcome",)
 )
 CATALOGUE_ITEMS: Final = Gauge("freshet_catalogue_items", "Items in memory, including those known only from events.")
+WAITING_ITEMS: Final = Gauge(
+    "freshet_waiting_items", "Ids without item data that too few people were at; they are not in the catalogue yet."
+)
 FOLLOW_AGE_SECONDS: Final = Gauge(
     "freshet_follow_age_seconds",
     "Time since all partitions of a synced signal (items, aggregates) were last read.",

@@ -124,6 +124,7 @@ async def _world(decision: Decision, settings: CommandSettings) -> World:
             partitions=settings.partitions,
             config=ranking_config(online),
             bare_items=online.bare_items,
+            admit_after=online.admit_after,
             clock=time.time,
         )
 

@@ -140,7 +140,7 @@ class _Import:
         self._importer, self._dependencies, self._report, self._faults = importer, dependencies, report, faults
         self._now = validate.utc(dependencies.clock())
         policy = dependencies.policy
-        self._policy = policy._replace(types=policy.types | importer.types)
+        self._policy = policy._replace(types=policy.types | importer.types, imports=True)
         self._topic = topics.ITEMS
         self._kept: Counter[str] = Counter()
         self._repeated: Counter[str] = Counter()

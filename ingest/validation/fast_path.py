@@ -29,7 +29,7 @@ def accept_simple_event(raw: Mapping[str, Any], now: datetime, allowed: Policy) 
     value, occurred_at = raw.get("value"), raw.get("occurred_at")
     if not (_timely(occurred_at, now) and _valued(value, raw["type"], allowed)):
         return None
-    event = LoggedEvent(**{**raw, "occurred_at": occurred_at or now}, received_at=now)
+    event = LoggedEvent(**{**raw, "occurred_at": occurred_at or now}, received_at=now, imported=allowed.imports)
     return Accepted(event.event_id, event.type, LogEntry(event.partition_key.encode(), encode_event(event)))
 
 

@@ -58,6 +58,8 @@ class Policy(NamedTuple):
     scale: RatingScale
     placeholders: frozenset[str]
     """Texts that are no id of a guest or a session, as ``placeholder_set`` returns them."""
+    imports: bool = False
+    """True if the events come from an import, not from a client."""
 
 
 def policy(
@@ -96,7 +98,7 @@ def validate_event(raw: Any, now: datetime, new_id: Callable[[], str], allowed: 
     if event.context:
         _check_nested(event.context, "context")
         event.context = generalize(event.context, allowed.event_rules, now)
-    logged = accept(event, event.event_id or new_id(), now)
+    logged = accept(event, event.event_id or new_id(), now, imported=allowed.imports)
     return Accepted(logged.event_id, logged.type, _entry(logged.partition_key, encode_event(logged)))
 
 

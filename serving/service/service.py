@@ -103,7 +103,14 @@ class ServingService:
         self._settings, self._stores, self._lag_reason = settings, stores, lag_reason
         self._time_and_ids = time_and_ids or TimeAndIds()
         catalogue = Catalogue(bare_items=settings.bare_items)
-        self.state = OnlineState(catalogue, Aggregates(catalogue, settings.partitions, self.config.population_weights))
+        aggregates = Aggregates(
+            catalogue,
+            settings.partitions,
+            self.config.population_weights,
+            admit_after=settings.admit_after,
+            waiting_bytes=settings.waiting_items_mib * 1_048_576,
+        )
+        self.state = OnlineState(catalogue, aggregates)
         self._items = self._sync(Signal.ITEMS, self.state.apply_items)
         self._aggregates = self._sync(Signal.AGGREGATES, self.state.apply_aggregates)
         self._model_sync: ModelSync | None = None

@@ -15,12 +15,13 @@ import numpy as np
 from models.structures.arrays import Doubles, Floats, Ints
 from schemas.ports import SignalChanges
 from serving.arrays.top_k import reciprocal_rank_fusion, top_k
+from serving.state.admission import Admission, Cell
 from serving.state.catalogue import Catalogue
 from serving.state.context_counts import ContextCounts
 from serving.state.covisits import NO_COVISITS, CovisitedItems, CovisitIndex, by_position
 from serving.state.exposure import Exposed, Exposure
 from serving.state.live_sessions import SESSIONS, LiveSessions
-from signals import aggregates, baskets, context, covisits, exposure, popularity, queries, tail
+from signals import aggregates, baskets, context, covisits, exposure, people, popularity, queries, tail
 from signals.aggregates import Counters
 from signals.baskets import BasketCounters
 from signals.covisits import CovisitCounters
@@ -30,6 +31,12 @@ from signals.tail import TailChunk
 
 TOP: Final = 2_000
 """Length of the top lists."""
+WAITING_BYTES: Final = 16 * 1_048_576
+"""Memory for ids without item data that wait to be admitted."""
+_PEOPLE: Final = people.KIND.key("")
+_POPULARITY: Final = popularity.KIND.key("")
+_OF_ITEMS: Final = frozenset(kind.KIND.name for kind in (popularity, covisits, baskets, exposure, context))
+"""Kinds whose counters belong to an item."""
 
 
 class DecayedTop(NamedTuple):
@@ -82,9 +89,19 @@ class Aggregates:
     """The merged aggregates, by position in the catalogue."""
 
     def __init__(
-        self, catalogue: Catalogue, partitions: int, weights: Mapping[str, float], sessions: int = SESSIONS
+        self,
+        catalogue: Catalogue,
+        partitions: int,
+        weights: Mapping[str, float],
+        sessions: int = SESSIONS,
+        *,
+        admit_after: int = 1,
+        waiting_bytes: int = WAITING_BYTES,
     ) -> None:
+        """``admit_after``: people after whom an id without item data enters the catalogue; ids that wait take ``waiting_bytes``."""
         self._catalogue, self._weights = catalogue, weights
+        self._admission = Admission(catalogue, admit_after, waiting_bytes)
+        self._known_items = 0
         # Kinds that have an index of their own. Any other kind is merged when it is read.
         self._indexers: Mapping[str, Callable[[int, str, str, Merged], None]] = {
             popularity.KIND.name: self._index_popularity,
@@ -95,7 +112,7 @@ class Aggregates:
             context.KIND.name: self._index_context,
             queries.KIND.name: self._forget_searches,
         }
-        self.sessions = LiveSessions(catalogue, sessions)
+        self.sessions = LiveSessions(catalogue, sessions, admits_all=self._admission.open)
         """The newest sessions of all users, for session kNN."""
         self.exposure = Exposure()
         """Clicks over impressions."""
@@ -173,13 +190,34 @@ class Aggregates:
     def read(self, kind: str, subject: str) -> Any:
         """The merged value of one kind of aggregate for a subject; not cached.
 
-        It reads any kind except the tail, whose chunks are not stored. Raises KeyError if no module declares the kind.
+        It reads any kind except the tail and people, which are not kept. Raises KeyError if no module declares the kind.
         """
         declared = aggregates.KINDS[kind]
         return declared.merge(self._of_all_partitions(declared.key(subject)), self._weights)
 
+    def admit(self, changed: Sequence[tuple[int, SignalChanges]], into: Merged) -> Iterator[None]:
+        """Admit items that enough people were at, one key a step, before the changes of all partitions are merged."""
+        if self._admission.open:
+            return
+        for partition, changes in changed:
+            if changes.whole:
+                self._admission.begin_anew(partition)
+            for key, data in changes.values.items():
+                if key.startswith(_PEOPLE):
+                    self._admission.count(partition, key[len(_PEOPLE) :], people.KIND.decode(data))
+                    yield
+                elif changes.whole and key.startswith(_POPULARITY) and _people_key(key) not in changes.values:
+                    # Counted by an earlier version, which did not count people.
+                    self._admission.admit(key[len(_POPULARITY) :])
+        yield from self.release(into)
+
+    def release(self, into: Merged) -> Iterator[None]:
+        """Merge the counters that have waited for items which are in the catalogue by now, one key a step."""
+        for cell in self._admission.released():
+            yield from self.merge_counters(cell.partition, [(cell.key, aggregates.decode(cell.key, cell.data))], into)
+
     def merge(self, partition: int, changes: SignalChanges, into: Merged) -> Iterator[None]:
-        """Merge a partition's changed counters into ``into``, one key a step.
+        """Merge a partition's changed counters into ``into``, one key a step; those of items that wait are kept aside.
 
         Requests can be served between steps. Merging the same changes again changes nothing.
         """
@@ -216,6 +254,7 @@ class Aggregates:
 
     def adopt(self, merged: Merged, arranged: OrderedCounts | None = None) -> None:
         """Apply the merged counters; without ``arranged`` the next call of ``orders`` builds the top lists."""
+        self._complete_covisits()
         self._followers.put(merged.followers)
         self._companions.put(merged.companions)
         self.exposure.put(merged.exposed)
@@ -231,15 +270,33 @@ class Aggregates:
             self._orders = None
         self._rising.clear()
 
+    def _complete_covisits(self) -> None:
+        """Drop the cached covisits that left out items which have entered the catalogue since."""
+        if len(self._catalogue) > self._known_items:
+            self._known_items = len(self._catalogue)
+            self._followers.forget_incomplete()
+            self._companions.forget_incomplete()
+            self._sought.clear()
+
     def _of_all_partitions(self, key: str) -> list[Any]:
         return [counters for by_key in self._counters if (counters := by_key.get(key)) is not None]
 
     def _decoded(self, partition: int, changes: SignalChanges) -> Iterator[tuple[str, Counters]]:
-        """The partition's changed counters, decoded; after a complete read, missing ones are empty."""
-        keys = dict.fromkeys(key for key in changes.values if aggregates.kind_of(key) in aggregates.KINDS)
+        """The partition's changed counters, decoded; after a complete read, missing ones are empty.
+
+        Popularity comes first, because it dates an item's first event. Counters of items that wait are left out.
+        """
+        keys = dict.fromkeys(key for key in changes.values if _is_kept(aggregates.kind_of(key)))
         if changes.whole:
             keys = dict.fromkeys(self._counters[partition]) | keys
-        return ((key, aggregates.decode(key, changes.values.get(key))) for key in keys)
+        for key in sorted(keys, key=lambda key: not key.startswith(_POPULARITY)):
+            data = changes.values.get(key)
+            if data is None or not self._waits(partition, key, data):
+                yield key, aggregates.decode(key, data)
+
+    def _waits(self, partition: int, key: str, data: bytes) -> bool:
+        kind, _, subject = key.partition(":")
+        return kind in _OF_ITEMS and self._admission.holds(subject, Cell(partition, key, data))
 
     def _index_popularity(self, _: int, key: str, item_id: str, merged: Merged) -> None:
         counts = popularity.merge(self._of_all_partitions(key), self._weights)
@@ -288,6 +345,15 @@ class Aggregates:
 
     def _ordered(self, popular: Ints, rising: Sequence[Ints]) -> _Orders:
         return _Orders(popular, reciprocal_rank_fusion(rising, self._catalogue.column("hash"), TOP), tuple(rising))
+
+
+def _people_key(popularity_key: str) -> str:
+    return _PEOPLE + popularity_key[len(_POPULARITY) :]
+
+
+def _is_kept(kind: str) -> bool:
+    """True if the counters of a kind are kept. Those of people are counted and let go, those of unknown kinds are not read."""
+    return kind in aggregates.KINDS and kind != people.KIND.name
 
 
 def _write(merged: Merged, counts: Doubles, decayed: Doubles) -> None:

@@ -180,13 +180,22 @@ class Catalogue:
         return positions
 
     def ensure(self, item_id: str, first_at: float = -np.inf) -> int:
-        """The position of an item; an unknown item is added without item data."""
+        """The position of an item; an unknown item is added without item data, born at its first event (seconds)."""
         position = self._index.get(item_id)
         if position is None:
             position = self._add(item_id)
             self._columns["listed"][position] = self._bare_items
             self._columns["born"][position] = first_at
+        elif first_at > -np.inf and self._items[position] is None:
+            self._born_by(position, first_at)
         return position
+
+    def _born_by(self, position: int, first_at: float) -> None:
+        """Date a bare item by an event of which the catalogue hears later, as if it had heard of it first."""
+        born = self._columns["born"]
+        if not np.isfinite(born[position]) or first_at < born[position]:
+            born[position] = first_at
+            self.changes += 1
 
     def aligned_positions(self, item_ids: Collection[str]) -> Ints:
         """The positions of these items, in their order, with -1 for unknown items."""

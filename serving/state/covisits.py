@@ -61,6 +61,7 @@ class CovisitIndex(Generic[C]):
         self._counters: dict[int, Sequence[C]] = {}
         self._partition_counts: dict[int, list[_PartitionCounts[C]]] = {}
         self._summed: dict[int, CovisitedItems] = {}
+        self._incomplete: set[int] = set()
 
     def put(self, counters: Mapping[int, Sequence[C]]) -> None:
         """Store the changed counters of some items, of all partitions, by position."""
@@ -74,13 +75,23 @@ class CovisitIndex(Generic[C]):
         if covisited is None and (all_counters := self._counters.get(position)) is not None:
             known = {id(counts.counters): counts for counts in self._partition_counts.get(position, ())}
             partition_counts = self._partition_counts[position] = [
-                known.get(id(counters)) or self._read_counters(counters) for counters in all_counters
+                known.get(id(counters)) or self._read_counters(position, counters) for counters in all_counters
             ]
             covisited = self._summed[position] = _summed(partition_counts)
         return covisited
 
-    def _read_counters(self, counters: C) -> _PartitionCounts[C]:
-        items, visits = _columns(self._catalogue, self._read_counts(counters))
+    def forget_incomplete(self) -> None:
+        """Sum the covisits again, at their next request, that left out items unknown to the catalogue."""
+        for position in self._incomplete:
+            self._summed.pop(position, None)
+            self._partition_counts.pop(position, None)
+        self._incomplete.clear()
+
+    def _read_counters(self, position: int, counters: C) -> _PartitionCounts[C]:
+        counts = self._read_counts(counters)
+        items, visits = _columns(self._catalogue, counts)
+        if items.size < len(counts):
+            self._incomplete.add(position)
         return _PartitionCounts(counters, items, visits)
 
 

@@ -16,6 +16,8 @@ SESSIONS: Final = 20_000
 """Maximum number of sessions."""
 LONGEST: Final = 64
 """Maximum number of interactions of a session."""
+WAITING_VISITS: Final = 20_000
+"""Maximum number of visits that wait for their items."""
 _offset: Final = attrgetter("offset")
 
 
@@ -32,10 +34,11 @@ class _LiveSession:
         self.offsets, self.positions, self.times = array("q"), array("i"), array("d")
 
     def add(self, offset: int, position: int, at: float) -> None:
-        """Add a visit; beyond LONGEST the oldest is dropped."""
-        self.offsets.append(offset)
-        self.positions.append(position)
-        self.times.append(at)
+        """Add a visit at its place by offset; beyond LONGEST the oldest is dropped."""
+        index = bisect_left(self.offsets, offset)
+        self.offsets.insert(index, offset)
+        self.positions.insert(index, position)
+        self.times.insert(index, at)
         if len(self.offsets) > LONGEST:
             self._drop(0)
 
@@ -51,12 +54,57 @@ class _LiveSession:
         del self.offsets[index], self.positions[index], self.times[index]
 
 
-class LiveSessions:
-    """Keeps a ``SessionTail`` (by position in the catalogue) up to date with the tails of the partitions."""
+class _WaitingVisits:
+    """The visits of items that are not in the catalogue yet, by item; beyond WAITING_VISITS those of one item are let go."""
 
-    def __init__(self, catalogue: Catalogue, capacity: int = SESSIONS) -> None:
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._visits: dict[str, list[tuple[int, TailEntry]]] = {}
+        self._count = 0
+        self._seen_positions = 0
+
+    def add(self, partition: int, entry: TailEntry) -> None:
+        self._visits.setdefault(entry.item, []).append((partition, entry))
+        self._count += 1
+        while self._count > WAITING_VISITS:
+            self._pop(next(iter(self._visits)))
+
+    def remove(self, partition: int, entry: TailEntry) -> None:
+        """Remove a retracted visit."""
+        visits = self._pop(entry.item)
+        for visit in visits:
+            if (visit[0], visit[1].offset) != (partition, entry.offset):
+                self.add(*visit)
+
+    def begin_anew(self, partition: int) -> None:
+        for item in list(self._visits):
+            for visit in self._pop(item):
+                if visit[0] != partition:
+                    self.add(*visit)
+
+    def entered(self) -> list[tuple[int, TailEntry]]:
+        """Returns the visits of the items that have entered the catalogue since the last call."""
+        items = self._catalogue.ids[self._seen_positions :]
+        self._seen_positions += len(items)
+        return [visit for item in items for visit in self._pop(item)]
+
+    def _pop(self, item: str) -> list[tuple[int, TailEntry]]:
+        visits = self._visits.pop(item, [])
+        self._count -= len(visits)
+        return visits
+
+
+class LiveSessions:
+    """Keeps a ``SessionTail`` (by position in the catalogue) up to date with the tails of the partitions.
+
+    ``admits_all``: visits add their items to the catalogue; otherwise visits wait until their items are there.
+    """
+
+    def __init__(self, catalogue: Catalogue, capacity: int = SESSIONS, *, admits_all: bool = True) -> None:
         self.tail = SessionTail(capacity)
         self._catalogue, self._capacity = catalogue, capacity
+        self._position = catalogue.ensure if admits_all else catalogue.position
+        self._waiting = _WaitingVisits(catalogue)
         self._sessions: dict[bytes, _LiveSession] = {}
         self._newest: dict[int, int] = {}
         self._due: set[bytes] = set()
@@ -68,12 +116,15 @@ class LiveSessions:
             del self._sessions[session]
             self._due.discard(session)
             self.tail.put(session, (), 0.0)
+        self._waiting.begin_anew(partition)
 
     def apply_tails(self, tails: Mapping[int, Sequence[TailChunk]]) -> Iterator[None]:
         """Apply changed tail chunks of some partitions; each step handles one chunk or one session.
 
         Applying the same chunks again changes nothing.
         """
+        for partition, entry in self._waiting.entered():
+            self._add(partition, entry)
         for partition, chunks in tails.items():
             yield from self._read(partition, chunks)
         ended = {session: max(self._sessions[session].times, default=0.0) for session in self._due}
@@ -92,16 +143,24 @@ class LiveSessions:
                 self._add(partition, entry)
                 self._newest[partition] = entry.offset
             for entry in chunk.gone:
-                live = self._sessions.get(entry.session)
-                if live is not None and live.remove(entry.offset):
-                    self._due.add(entry.session)
+                self._remove(partition, entry)
             yield
 
+    def _remove(self, partition: int, entry: TailEntry) -> None:
+        self._waiting.remove(partition, entry)
+        live = self._sessions.get(entry.session)
+        if live is not None and live.remove(entry.offset):
+            self._due.add(entry.session)
+
     def _add(self, partition: int, entry: TailEntry) -> None:
+        position = self._position(entry.item)
+        if position is None:
+            self._waiting.add(partition, entry)
+            return
         live = self._sessions.get(entry.session)
         if live is None:
             live = self._sessions[entry.session] = _LiveSession(partition)
-        live.add(entry.offset, self._catalogue.ensure(entry.item), entry.at)
+        live.add(entry.offset, position, entry.at)
         self._due.add(entry.session)
 
     def _put(self, session: bytes, at: float) -> None:

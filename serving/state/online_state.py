@@ -41,8 +41,10 @@ class OnlineState:
     def apply_aggregates(self, changed: PartitionChanges) -> Iterator[None]:
         """Merge changed counters, one key a step, then apply all of them in one step; sessions are applied before it."""
         merged = Merged.nothing()
+        yield from self.aggregates.admit(changed, merged)
         for partition, changes in changed:
             yield from self.aggregates.merge(partition, changes, merged)
+        yield from self.aggregates.release(merged)
         yield from self.aggregates.apply_tails(merged)
         arranged = yield from self.aggregates.arrange(merged)
         self.aggregates.adopt(merged, arranged)

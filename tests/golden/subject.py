@@ -53,6 +53,8 @@ NOW: Final = LATEST.timestamp()
 PARTITIONS: Final = 4
 RANKING: Final = {"sources": {"cluster_popular": 0.0, "cold_items": 0.0, "popular_in_segment": 0.0}}
 """Candidate sources that came after the recording are switched off."""
+LATER_KINDS: Final = frozenset({"aggregates people"})
+"""Kinds of stored values that came after the recording."""
 TRAINING: Final = {
     "FRESHET_RANKING": json.dumps(RANKING),
     "FRESHET_WEIGH_EVENTS": "4000",
@@ -128,6 +130,8 @@ def digests(site: Site) -> dict[str, str]:
         for partition, signal in itertools.product(range(PARTITIONS), Signal):
             for key, value in parts.signals.scan(partition, signal):
                 kind = f"{signal.value} {key.partition(':')[0]}" if signal == Signal.AGGREGATES else signal.value
+                if kind in LATER_KINDS:
+                    continue
                 values[kind].append((partition, key, value))
     return {kind: f"{len(rows)} {_digest(rows)}" for kind, rows in sorted(values.items())}
 
@@ -163,7 +167,7 @@ def count_statistics(site: Site) -> None:
 
 def answers(site: Site, calls: list[Call]) -> list[Any]:
     """Status and body of each call to an online API over the site's stores."""
-    plain = ServingSettings(partitions=PARTITIONS, decisions=False, store_seconds=5.0, ranking=RANKING)
+    plain = ServingSettings(partitions=PARTITIONS, decisions=False, store_seconds=5.0, ranking=RANKING, admit_after=1)
     if site.embedded:
         folder = site.folder
         documents = SqliteDocuments(folder)

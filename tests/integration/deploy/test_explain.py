@@ -39,6 +39,7 @@ def made_again(trained_shop):
                     partitions=8,
                     config=config or default_config(),
                     bare_items=True,
+                    admit_after=2,
                     clock=time.time,
                 )
             finally:

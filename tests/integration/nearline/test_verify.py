@@ -26,8 +26,8 @@ def check(hands, signal):
 def test_a_sound_store_is_equal_and_counted(folded):
     report = verify(folded.log, folded.store, [topics.EVENTS])
     assert report.equal
-    # Five people, seven items with their followers and contexts, one chunk of the tail.
-    assert report.values == 5 + 7 + 7 + 7 + 1
+    # Five people, seven items with their followers, contexts and people, one chunk of the tail.
+    assert report.values == 5 + 7 + 7 + 7 + 7 + 1
 
 
 @pytest.mark.parametrize(("signal", "key"), [("users", "u:user3"), ("aggregates", "pop:item2")])

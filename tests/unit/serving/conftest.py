@@ -339,3 +339,9 @@ def describe():
 def category():
     """The category of an item's id."""
     return lambda each: category_of(int(each.rpartition("-")[2]))
+
+
+@pytest.fixture(name="an_item")
+def an_item_fixture():
+    """Makes an item's data: an_item(3, title=...)."""
+    return an_item
