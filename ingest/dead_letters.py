@@ -13,7 +13,7 @@ from ingest import metrics
 from ingest.validation import validate
 from ingest.validation.jsontext import json_kind, parse
 from ingest.validation.validate import Accepted, Policy, Rejection
-from schemas.errors import LetterUnknown, LogUnavailable, ReplayRefused
+from schemas.errors import DeadLetterRefused, LetterUnknown, LogUnavailable
 from schemas.log import topics
 from schemas.log.dead_letters import DeadLetter, Resolution, decode_dead_letter, decode_resolution, encode_resolution
 from schemas.log.records import LogEntry, OffsetToken, Record
@@ -77,13 +77,13 @@ def replay(
 
     ``mended`` replaces the original bytes. A letter is replayed once. After a crash between the two writes it is
     replayed twice: an event then has one id and counts once, and upserts are idempotent.
-    Raises ReplayRefused if the record is still not valid, LogUnavailable.
+    Raises DeadLetterRefused if the record is still not valid, LogUnavailable.
     """
     if open_letter.resolution is not None:
         return Replayed(open_letter.resolution.topic, OffsetToken.parse(open_letter.resolution.token), again=True)
     letter = open_letter.letter
     if letter.cut_from is not None and mended is None:
-        raise ReplayRefused(
+        raise DeadLetterRefused(
             f"the letter holds only a part of its {letter.cut_from:,} bytes: give the whole with --mended"
         )
     accepted = _revalidated(letter, mended if mended is not None else letter.original(), now, allowed)
@@ -132,16 +132,16 @@ def _append(writer: LogWriter, topic: str, entry: LogEntry) -> OffsetToken:
 def _revalidated(letter: DeadLetter, value: bytes, now: datetime, allowed: Policy) -> Accepted:
     revalidate = _REVALIDATE.get(letter.topic)
     if revalidate is None:
-        raise ReplayRefused(f"records of the topic '{letter.topic}' are made anew by their writer, not replayed")
+        raise DeadLetterRefused(f"records of the topic '{letter.topic}' are made anew by their writer, not replayed")
     try:
         raw = parse(value)
         if not isinstance(raw, dict):
-            raise ReplayRefused(f"the record must be a JSON object, not {json_kind(raw)}; mend it and replay that")
+            raise DeadLetterRefused(f"the record must be a JSON object, not {json_kind(raw)}; mend it and replay that")
         return revalidate(letter, raw, now, allowed)
     except Rejection as error:
-        raise ReplayRefused(f"still not valid, {error}; mend it and replay that") from error
+        raise DeadLetterRefused(f"still not valid, {error}; mend it and replay that") from error
     except ValueError as error:
-        raise ReplayRefused(f"the record is not JSON ({error}); mend it and replay that") from error
+        raise DeadLetterRefused(f"the record is not JSON ({error}); mend it and replay that") from error
 
 
 def _revalidate_event(letter: DeadLetter, raw: dict[str, Any], now: datetime, allowed: Policy) -> Accepted:

@@ -136,7 +136,7 @@ class LetterUnknown(FreshetError):
     """There is no dead letter at this position."""
 
 
-class ReplayRefused(FreshetError):
+class DeadLetterRefused(FreshetError):
     """A dead letter, original or mended, is still not valid."""
 
 

@@ -25,17 +25,17 @@ FALLBACKS: Final = Counter(
     "freshet_fallback_items_total",
     "Recommended items that no candidate source proposed: popular or new items that backfilled a short list.",
 )
-SOURCE_SECONDS: Final = Histogram(
-    "freshet_source_seconds", "Time to read one source of an answer, by source.", ("source",), buckets=_FAST
+STORE_SECONDS: Final = Histogram(
+    "freshet_source_seconds", "Time of one read of a store, by store (label `source`).", ("source",), buckets=_FAST
 )
-SOURCE_OUTCOMES: Final = Counter(
+STORE_OUTCOMES: Final = Counter(
     "freshet_source_total",
-    "Reads of a source by outcome: ok, timeout, failed, open (not read, its breaker is open).",
+    "Reads of a store (label `source`) by outcome: ok, timeout, failed, open (not read, its breaker is open).",
     ("source", "outcome"),
 )
 CANDIDATES_SECONDS: Final = Histogram(
     "freshet_candidates_seconds",
-    "Time to compute the candidates of a source, by source; measured for one list in sixteen.",
+    "Time to compute the candidates of a candidate source; measured for one list in sixteen.",
     ("source",),
     buckets=(0.00005, 0.0001, 0.00025, *_FAST[:7]),
 )
@@ -46,7 +46,7 @@ CANDIDATES: Final = Counter(
 )
 BREAKER_OPEN: Final = Gauge(
     "freshet_breaker_open",
-    "1 while the breaker of a source is open, because it failed several times in a row.",
+    "1 while the breaker of a store (label `source`) is open, because it failed several times in a row.",
     ("source",),
 )
 AFTER_WAIT_SECONDS: Final = Histogram(

@@ -1,6 +1,6 @@
 -- Each event once, and without what was taken back later: by `retract` with its id, or a `like` by an `unlike`.
 -- A retracted `unlike` has taken back its likes all the same, as in nearline, where they are gone by then.
--- Ids are one person's own, as in nearline; a `forget` is always obeyed.
+-- An event_id is unique within one person only, as in nearline. A `forget` is never dropped as a duplicate.
 WITH numbered AS (
     SELECT
         *,

@@ -1,5 +1,5 @@
 -- Events about items, each under the person it belongs to, without those of people who asked to be forgotten since.
--- A forgotten user's guests are forgotten too, up to that time. A guest whom several users claim is the latest one's.
+-- A forgotten user's guests are forgotten too, up to that time. If several users identified as one guest, the guest belongs to the latest of them.
 WITH marked AS (
     SELECT
         *,

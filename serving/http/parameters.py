@@ -56,7 +56,14 @@ class RecommendationParameters(ListParameters, frozen=True, kw_only=True):
         tuple[str, ...],
         msgspec.Meta(max_length=10, description='factor:filter, as 1.5:genres has "RPG": multiplies scores.'),
     ] = ()
-    seed: Annotated[int, msgspec.Meta(ge=0, le=_MAX_SEED, description="Explore: the same seed, the same list.")] = 0
+    seed: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            le=_MAX_SEED,
+            description="Random seed: adds a little noise to scores. The same seed gives the same list.",
+        ),
+    ] = 0
 
 
 class SessionParameters(RecommendationParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):

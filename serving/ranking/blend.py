@@ -59,7 +59,7 @@ def source_weights(context: RankingContext) -> dict[str, SourceWeight]:
 
     The precomputed list and the fold-in share one weight: the fold-in's share is ``fresh_share``, the list has the rest.
     """
-    learned = context.models.weights
+    learned = context.models.source_weights
     weights = configured_weights(context.config, inf if context.trained else context.profile.events)
     if learned is not None:
         weights |= _learned(context, learned)

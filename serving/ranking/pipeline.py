@@ -101,9 +101,9 @@ def build_context(
 
 def _revisitable(request: RecommendationRequest, models: ModelBundle, profile: user_profile.InterestProfile) -> Ints:
     """The session's items, newest first, on a site where sessions were learned to go back; none for a signed-in user."""
-    if request.user_id is not None or models.weights is None or models.weights.revisits is Revisits.NONE:
+    if request.user_id is not None or models.source_weights is None or models.source_weights.revisits is Revisits.NONE:
         return np.empty(0, np.int32)
-    return np.array(list(profile.recent)[models.weights.revisits is Revisits.EARLIER :], np.int32)
+    return np.array(list(profile.recent)[models.source_weights.revisits is Revisits.EARLIER :], np.int32)
 
 
 def build_list(context: RankingContext, blended: BlendedCandidates, outcomes: dict[str, SourceOutcome]) -> RankedList:

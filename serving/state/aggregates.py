@@ -142,7 +142,7 @@ class Aggregates:
         """Positions, most popular first, by weighted counts of all time."""
         return self.orders().popular
 
-    def rising(self, half_life: int, now: float) -> DecayedTop:
+    def decayed_top(self, half_life: int, now: float) -> DecayedTop:
         """The greatest counts with one of HALF_LIVES (its index) at the second of ``now``; cached."""
         second, cached = now // 1.0, self._rising.get(half_life)
         if cached is None or cached.second != second:

@@ -70,13 +70,13 @@ class ModelBundle:
     neighbours: Neighbours | None = None
     popularity: Popularity | None = None
     ease: Bound[Ease] | None = None
-    people: Bound[UserNeighbours] | None = None
+    user_neighbours: Bound[UserNeighbours] | None = None
     """User neighbours, which the source ``user_knn`` reads."""
     sessions: Renumbered | None = None
     clusters: Bound[Clusters] | None = None
     hybrid: Bound[Hybrid] | None = None
     """Bound by its cold items: those that nobody had at training."""
-    weights: SourceWeights | None = None
+    source_weights: SourceWeights | None = None
     """How much each source counts, where that was learned."""
     unbound: tuple[object, ...] = ()
     """The values whose kinds are in ``BINDINGS``, as they were loaded; ``bind`` fills their fields."""
@@ -119,7 +119,7 @@ def load(manifest: Manifest, value: Callable[[str], bytes]) -> ModelBundle:
         als=Als.load(value("als")) if "als" in names else None,
         neighbours=Neighbours.load(value("neighbours")) if "neighbours" in names else None,
         popularity=Popularity.load(value("popularity")) if "popularity" in names else None,
-        weights=SourceWeights.load(value(SourceWeights.kind)) if SourceWeights.kind in names else None,
+        source_weights=SourceWeights.load(value(SourceWeights.kind)) if SourceWeights.kind in names else None,
         unbound=tuple(load_model(value(name)) for name in manifest.values if name not in _BY_NAME),
     )
 
@@ -164,7 +164,7 @@ def _most_popular(popularity: Popularity | None, positions: Ints) -> ScoredPosit
 
 def with_source_weights(models: ModelBundle, weights: SourceWeights | None) -> ModelBundle:
     """The same version with other weights of the candidate sources; None: the configured ones."""
-    return replace(models, weights=weights)
+    return replace(models, source_weights=weights)
 
 
 def _bound_fields(values: Sequence[object], catalogue: ItemPositions) -> dict[str, Any]:
@@ -208,7 +208,7 @@ class Binding(NamedTuple):
 
 BINDINGS: Final[Mapping[str, Binding]] = {
     "ease": Binding(Ease, _bind_items),
-    "people": Binding(UserNeighbours, _bind_items),
+    "user_neighbours": Binding(UserNeighbours, _bind_items),
     "sessions": Binding(SessionKnn, _bind_sessions),
     "clusters": Binding(Clusters, _bind_items),
     "hybrid": Binding(Hybrid, _bind_cold_items),

@@ -71,8 +71,8 @@ class Guard:
 
     def __init__(self, store: str, seconds: float, breaker: Breaker) -> None:
         self._store, self._seconds, self._breaker = store, seconds, breaker
-        self._observe = metrics.SOURCE_SECONDS.labels(store).observe
-        self._outcomes = {kind: metrics.SOURCE_OUTCOMES.labels(store, kind) for kind in _OUTCOMES}
+        self._observe = metrics.STORE_SECONDS.labels(store).observe
+        self._outcomes = {kind: metrics.STORE_OUTCOMES.labels(store, kind) for kind in _OUTCOMES}
         self._gauge = metrics.BREAKER_OPEN.labels(store)
 
     async def call(self, read: Callable[[], Awaitable[T]], seconds: float | None = None) -> T:

@@ -4,7 +4,7 @@ McFadden, "Conditional logit analysis of qualitative choice behavior", 1974: a p
 of the candidates with probability softmax(Σ w·f), where f are the curves over the scores of all sources. Weights are not
 negative, so that the share of each source in a score can be shown as a reason. Weights are learned first for everybody,
 then for each segment with a ridge towards those of everybody. Expected weights act as a prior: further choices among the
-same candidates, drawn by these weights. Their share is larger the less the real choices contradict them.
+same candidates, drawn by these weights. The better the expected weights fit the real choices, the larger this share.
 """
 
 from __future__ import annotations
@@ -73,23 +73,23 @@ def learn(
     if len(choices) < how.least:
         return None
     proposing = np.sum([choice.scores.any(axis=0) for choice in choices], axis=0)
-    heard = np.flatnonzero(proposing >= how.least)
-    if not heard.size:
+    frequent_sources = np.flatnonzero(proposing >= how.least)
+    if not frequent_sources.size:
         return None
-    names = tuple(sources[source] for source in heard)
-    known = _ChoiceModel.of([choice._replace(scores=choice.scores[:, heard]) for choice in choices])
+    names = tuple(sources[source] for source in frequent_sources)
+    known = _ChoiceModel.of([choice._replace(scores=choice.scores[:, frequent_sources]) for choice in choices])
     if expected is not None:
         weights = np.array(
             [[expected(choice.interactions).get(name, _NOTHING) for name in names] for choice in choices]
         )
         people = len({choice.person for choice in choices})
-        opposed = known.expecting(weights.astype(np.float32), people, how.ridge)
-        if opposed is None:
+        with_expected_choices = known.with_expected_choices(weights.astype(np.float32), people, how.ridge)
+        if with_expected_choices is None:
             return SourceWeights.unlearned(revisits)
-        known = opposed
+        known = with_expected_choices
     segments = np.array(_by_segment(known, np.array([choice.interactions for choice in choices]), how))
     scaled = segments * (TOTAL / np.maximum(segments.sum(axis=1, keepdims=True), np.finfo(float).tiny))
-    learned = scaled.reshape(len(segments), CURVES, heard.size).transpose(0, 2, 1)
+    learned = scaled.reshape(len(segments), CURVES, frequent_sources.size).transpose(0, 2, 1)
     return SourceWeights(names, np.array(EDGES), learned, revisits)
 
 
@@ -136,11 +136,11 @@ class _ChoiceModel:
         rows = row_positions(self.begins[numbers], self.counts[numbers])
         return _ChoiceModel(self.features[rows], self.counts[numbers], self.shares[rows])
 
-    def expecting(self, weights: Floats, people: int, ridge: float) -> _ChoiceModel | None:
+    def with_expected_choices(self, weights: Floats, people: int, ridge: float) -> _ChoiceModel | None:
         """Adds further choices, drawn by the expected weights (M, S, CURVES). Their sharpness is fitted to the real choices.
 
-        Their share shrinks the estimate as James and Stein do ("Estimation with quadratic loss", 1961). It falls as the
-        gain in log-likelihood of the choices' own weights over the expected ones rises; twice that gain is a χ².
+        Their share shrinks the estimate (James, Stein, "Estimation with quadratic loss", 1961): it is (width - 2) / gain. The
+        gain is twice the log-likelihood that the choices' own weights have above the expected ones; it is a χ².
         All choices of one person count as one, so that a few busy people do not outweigh everybody. None if the share is
         1: the choices are explained by the expected weights as well as by their own.
         """
@@ -153,7 +153,7 @@ class _ChoiceModel:
         if gain <= width - 2:
             return None
         share = (width - 2) / gain
-        further, _ = self.drawn(prior.totals(sharpness))
+        further, _ = self.choice_probabilities(prior.totals(sharpness))
         return replace(self, shares=(1.0 - share) * self.shares + share * further)
 
     def totals(self, weights: Doubles) -> Doubles:
@@ -161,7 +161,7 @@ class _ChoiceModel:
         totals: Doubles = (self.features @ weights.astype(np.float32)).astype(np.float64)
         return totals
 
-    def drawn(self, totals: Doubles) -> tuple[Doubles, Doubles]:
+    def choice_probabilities(self, totals: Doubles) -> tuple[Doubles, Doubles]:
         """Returns the probability of each candidate (N,), and the log of the softmax denominator of each choice (M,)."""
         tops = np.maximum.reduceat(totals, self.begins)
         exponentials = np.exp(totals - np.repeat(tops, self.counts))
@@ -171,9 +171,9 @@ class _ChoiceModel:
     def loss(self, weights: Doubles) -> tuple[float, Doubles]:
         """Returns the mean cross-entropy and its gradient."""
         totals = self.totals(weights)
-        drawn, sums = self.drawn(totals)
+        probabilities, sums = self.choice_probabilities(totals)
         loss = sums.sum() - self.shares @ totals
-        gradient = (drawn - self.shares).astype(np.float32) @ self.features
+        gradient = (probabilities - self.shares).astype(np.float32) @ self.features
         return float(loss) / self.counts.size, gradient.astype(np.float64) / self.counts.size
 
     def fitted(self, centre: Doubles, ridge: float, start: Doubles) -> Doubles:

@@ -21,6 +21,6 @@ SOURCE = CandidateSource(
     weight=0.5,
     sentence=Sentence("you were here before"),
     generate=generate,
-    needs=("weights",),
+    needs=("source_weights",),
     order=6,
 )

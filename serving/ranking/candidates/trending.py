@@ -18,10 +18,10 @@ def by_half_life(number: int) -> Callable[[RankingContext], Candidates]:
     """
 
     def generate(context: RankingContext) -> Candidates:
-        rising = context.signals.aggregates.rising(number, context.request.now)
-        best = first_allowed(context, rising.items)
-        scores = rising.logs[best] / np.float32(log2(1.0 + context.config.trending_saturation))
-        return Candidates(rising.items[best], np.minimum(scores, np.float32(1.0)))
+        top = context.signals.aggregates.decayed_top(number, context.request.now)
+        best = first_allowed(context, top.items)
+        scores = top.logs[best] / np.float32(log2(1.0 + context.config.trending_saturation))
+        return Candidates(top.items[best], np.minimum(scores, np.float32(1.0)))
 
     return generate
 

@@ -8,7 +8,7 @@ from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext, b
 
 def generate(context: RankingContext) -> Candidates:
     """The best items by the similarities of the neighbours."""
-    model = context.models.people
+    model = context.models.user_neighbours
     if model is None or not context.profile.weights:
         return NO_CANDIDATES
     scores = model.value.score(context.interests)
@@ -21,6 +21,6 @@ SOURCE = CandidateSource(
     weight=0.3,
     sentence=Sentence("people with your taste took this"),
     generate=generate,
-    needs=("people",),
+    needs=("user_neighbours",),
     order=4,
 )

@@ -6,7 +6,7 @@ import pytest
 
 from ingest import dead_letters
 from ingest.validation.validate import policy
-from schemas.errors import LetterUnknown, LogBusy, ReplayRefused
+from schemas.errors import DeadLetterRefused, LetterUnknown, LogBusy
 from schemas.log.codec import decode_event
 from schemas.log.dead_letters import encode_dead_letter, refuse
 from schemas.log.records import LogEntry, OffsetToken, Record
@@ -72,7 +72,7 @@ def test_two_letters_of_one_refused_record_are_one(bury, replay, memory_log):
 
 def test_a_letter_can_be_mended(bury, replay, memory_log):
     bury(b'{"type":"vew","user_id":"ann","item_id":"i"}')
-    with pytest.raises(ReplayRefused, match="type: 'vew' is not known"):
+    with pytest.raises(DeadLetterRefused, match="type: 'vew' is not known"):
         replay()
     replay(mended=b'{"type":"view","user_id":"ann","item_id":"i"}')
     (record,) = memory_log.all("events")
@@ -94,7 +94,7 @@ def test_a_mended_event_without_an_id_gets_the_same_one_every_time(bury, replay,
 @pytest.mark.parametrize("value", [b"", b"\xff", b"[]", b"null", b'{"type":"view"}'])
 def test_what_is_still_not_valid_stays_a_letter(bury, replay, memory_log, value):
     bury(value)
-    with pytest.raises(ReplayRefused):
+    with pytest.raises(DeadLetterRefused):
         replay()
     assert not memory_log.all("events")
     assert len(list(dead_letters.letters(memory_log))) == 1
@@ -112,7 +112,7 @@ def test_items_and_users_are_replayed_too(bury, replay, memory_log, topic, op):
 
 def test_records_of_derived_topics_are_not_replayed(bury, replay):
     bury(b"{}", topic="answers")
-    with pytest.raises(ReplayRefused, match="made anew"):
+    with pytest.raises(DeadLetterRefused, match="made anew"):
         replay()
 
 
@@ -125,6 +125,6 @@ def test_what_is_no_letter_is_passed_over(bury, memory_log):
 def test_a_cut_letter_is_replayed_only_with_the_whole_record(memory_log, noon, replay):
     record = Record("events", 3, 4, 0, b"ann", GOOD)
     memory_log.append("deadletters", [LogEntry(b"ann", encode_dead_letter(refuse(record, "nearline", "no", noon, 20)))])
-    with pytest.raises(ReplayRefused, match=f"a part of its {len(GOOD)} bytes"):
+    with pytest.raises(DeadLetterRefused, match=f"a part of its {len(GOOD)} bytes"):
         replay()
     assert replay(mended=GOOD).topic == "events"
