@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import typer
+from rich.markup import escape
 
 from deploy.commands.common import console, steps, table
 from deploy.commands.evaluation.interactions import read_interactions
@@ -126,10 +127,14 @@ def _task(data: Path, protocol: Protocol, mapping: str, options: SplitOptions, p
         yield load(data, chosen)
         return
     importer = recognise(data, parse_map(mapping) if mapping else None)
-    with read_interactions(importer, progress, show_counts) as interactions:
+    with read_interactions(importer, progress, show_counts, _warn) as interactions:
         yield split(
             interactions, ("time" if interactions.timed else "leave-last") if chosen == "auto" else chosen, options
         )
+
+
+def _warn(sentence: str) -> None:
+    console.print(f"[yellow]{escape(sentence)}[/yellow]", highlight=False, soft_wrap=True)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pyarrow as pa
 
 from adapters.parquet_archive import ParquetArchive
@@ -19,6 +21,7 @@ from ingest.import_pipeline.base import Importer
 from ingest.import_pipeline.hash_set import HashSet
 from ingest.import_pipeline.run import ImportDependencies, Imported, ImportStep, run_import
 from ingest.main import site_policy
+from offline.config import OfflineSettings
 from offline.data.archive import BATCH, Progress, quiet
 from offline.data.metadata import read_metadata
 from offline.evaluation.point_in_time import copy_until
@@ -31,33 +34,40 @@ from schemas.log.records import LogEntry, OffsetToken, Record
 from schemas.ports import Appended, Archive
 from schemas.rating_scale import RatingScale
 from schemas.settings import read_settings
-from schemas.weights import Weight
+from schemas.weights import Weight, parse_weights
 
 _LOG_ID: Final = "evaluation"
 
 
 @contextmanager
 def read_interactions(
-    importer: Importer, progress: Progress = quiet, show: Callable[[Imported], None] = lambda _: None
+    importer: Importer,
+    progress: Progress = quiet,
+    show: Callable[[Imported], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Gathered]:
-    """A data set's interactions and facts, in a folder that is gone afterwards. ``show`` is given the counts of rows.
+    """A data set's interactions and facts, in a folder that is gone afterwards.
 
-    Raises DatasetUnknown if a file is damaged, and ConfigurationInvalid if it has no events about items.
+    ``show`` is given the counts of rows, ``say`` a sentence where events have no weight. Raises DatasetUnknown if a file is damaged, and ConfigurationInvalid if it has no events about items.
     """
     with tempfile.TemporaryDirectory(prefix="freshet-evaluate-") as temporary:
         folder, began = Path(temporary), time.time()
         archive = ParquetArchive(folder / "archive")
         scale = scale_of_data(read_settings(IngestSettings), importer)
-        done = _import(importer, archive, scale, progress)
+        writer = _ArchiveWriter(archive, time.time)
+        done = _import(importer, writer, scale, progress)
         show(done)
         if done.error is not None:
             raise done.error
         files = archive.files(topics.EVENTS)
-        weights = {**training_weights(scale), **importer.weights}
+        weights = _weights(importer, scale)
+        unweighted = _unweighted(writer.types, weights)
+        if unweighted:
+            say(unweighted)
         table = run_duckdb(files, Parameters(now=began, weights=weights), _as_one_step(progress))
         if not table.num_rows:
             raise ConfigurationInvalid(
-                f"{importer.dataset} holds no events about items, so there is nothing to compare on"
+                f"{importer.dataset} holds no events that count, so there is nothing to compare on"
             )
         metadata = read_metadata(archive)
         yield Gathered(
@@ -69,9 +79,22 @@ def read_interactions(
         )
 
 
-def _import(importer: Importer, archive: Archive, scale: RatingScale, progress: Progress) -> Imported:
-    writer = _ArchiveWriter(archive, time.time)
+def _weights(importer: Importer, scale: RatingScale) -> Mapping[str, Weight]:
+    """The weights by which a training on this data set would learn: the setting overrides the data set's own."""
+    return {**training_weights(scale), **importer.weights, **parse_weights(read_settings(OfflineSettings).weights)}
 
+
+def _unweighted(types: Counter[str], weights: Mapping[str, Weight]) -> str:
+    """A sentence about the events whose types have no weight; empty if there are none."""
+    left_out = {name: count for name, count in types.most_common() if not weights.get(name)}
+    if not left_out:
+        return ""
+    counts = ", ".join(f"{count:,} {name}" for name, count in left_out.items())
+    example = f"FRESHET_WEIGHTS={next(iter(left_out))}=1"
+    return f"{sum(left_out.values()):,} events are left out, because their types have no weight: {counts}. Set one with {example}."
+
+
+def _import(importer: Importer, writer: _ArchiveWriter, scale: RatingScale, progress: Progress) -> Imported:
     def report(step: ImportStep) -> None:
         progress(f"reading {step.topic}", step.rows, step.expected or step.rows)
 
@@ -101,10 +124,20 @@ def _has_times(table: pa.Table, began: float) -> bool:
     return bool((table["first_at"].to_numpy() < began - 1).any())
 
 
+class _EventType(msgspec.Struct):
+    """All that is counted of an event."""
+
+    type: str
+
+
+_EVENT_TYPE: Final = msgspec.json.Decoder(_EventType)
+
+
 class _ArchiveWriter:
-    """A log writer whose log is the archive itself, in one partition."""
+    """A log writer whose log is the archive itself, in one partition. Counts the events by type."""
 
     def __init__(self, archive: Archive, clock: Callable[[], float]) -> None:
+        self.types: Counter[str] = Counter()
         self._archive, self._clock = archive, clock
         self._waiting: dict[str, list[Record]] = {}
         self._ends: dict[str, int] = {}
@@ -114,6 +147,8 @@ class _ArchiveWriter:
         begin, now = self._ends.get(topic, 0), int(self._clock() * 1_000)
         records = [Record(topic, 0, begin + index, now, *entry) for index, entry in enumerate(entries)]
         self._ends[topic] = begin + len(records)
+        if topic == topics.EVENTS:
+            self.types.update(_EVENT_TYPE.decode(entry.value).type for entry in entries if entry.value is not None)
         waiting = self._waiting.setdefault(topic, [])
         waiting += records
         if len(waiting) >= BATCH:

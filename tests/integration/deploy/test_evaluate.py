@@ -70,6 +70,35 @@ def test_parameters_that_were_searched_are_compared_with(clicks, tmp_path):
     assert best.items() <= row["parameters"].items()
 
 
+@pytest.fixture
+def page_views(clicks):
+    """The clicks, with every other event a page view, which is a type of the site."""
+    header, *lines = clicks.read_text().splitlines()
+    lines = [line.replace(",click,", ",pv,") if number % 2 else line for number, line in enumerate(lines)]
+    clicks.write_text("\n".join([header, *lines]) + "\n")
+    return clicks
+
+
+def test_events_without_a_weight_are_counted_and_named(page_views, monkeypatch):
+    monkeypatch.setenv("FRESHET_EVENT_TYPES", "pv")
+    monkeypatch.setenv("COLUMNS", "300")
+    done = run("compare", page_views, "--map", COLUMNS, "--protocol", "leave-last", "--algorithms", "popularity")
+    assert "361 events read: 361 kept" in done.output
+    assert (
+        "180 events are left out, because their types have no weight: 180 pv. Set one with FRESHET_WEIGHTS=pv=1."
+        in done.output
+    )
+
+
+def test_a_type_of_the_site_counts_once_it_has_a_weight(page_views, monkeypatch):
+    monkeypatch.setenv("FRESHET_EVENT_TYPES", "pv")
+    monkeypatch.setenv("FRESHET_WEIGHTS", "pv=1")
+    said = []
+    with read_interactions(recognise(page_views, parse_map(COLUMNS)), say=said.append) as found:
+        assert sum(found.table["events"].to_pylist()) == 361
+    assert not said
+
+
 def test_what_was_known_at_a_moment_has_no_later_event_in_it(clicks):
     with read_interactions(recognise(clicks, parse_map(COLUMNS))) as found:
         whole, then = from_arrow(found.table, {}), from_arrow(found.until(1_700_000_000 + 3_600 * 4), {})
