@@ -19,7 +19,7 @@ from adapters.redis_pipeline import BlockingConnection, PipelinedConnection
 from adapters.registry import Adapter
 from schemas import site
 from schemas.addresses import Address
-from schemas.errors import FenceMoved, StoreUnavailable
+from schemas.errors import FenceMoved, StoreFull, StoreUnavailable
 from schemas.keys import FOLLOWED, commits_key, fence_key, values_key
 from schemas.log.fence import Fence
 from schemas.ports import SignalChanges, SignalValues
@@ -64,12 +64,30 @@ redis.call('SET', KEYS[1], ARGV[2])
 return false
 """
 
-# KEYS: fence, values, commits. ARGV: expected and new fence.
+# KEYS: fence, values, commits, fence aside, values aside. ARGV: expected and new fence.
+# A fence at -1 has no values to set aside.
 _RESET: Final = """
 local actual = redis.call('GET', KEYS[1]) or ''
 if actual ~= ARGV[1] then return actual end
+if actual ~= '' and string.sub(actual, 1, 3) ~= '-1@' and redis.call('EXISTS', KEYS[4]) == 0 then
+  if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('RENAME', KEYS[2], KEYS[5]) end
+  redis.call('SET', KEYS[4], actual)
+end
 redis.call('UNLINK', KEYS[2], KEYS[3])
 redis.call('SET', KEYS[1], ARGV[2])
+return false
+"""
+
+# KEYS as in _RESET. ARGV: expected fence.
+_RESTORE: Final = """
+local actual = redis.call('GET', KEYS[1]) or ''
+if actual ~= ARGV[1] then return actual end
+local aside = redis.call('GET', KEYS[4])
+if not aside then return false end
+redis.call('UNLINK', KEYS[2], KEYS[3])
+if redis.call('EXISTS', KEYS[5]) == 1 then redis.call('RENAME', KEYS[5], KEYS[2]) end
+redis.call('SET', KEYS[1], aside)
+redis.call('DEL', KEYS[4])
 return false
 """
 
@@ -133,6 +151,18 @@ class RedisSignalStore:
         """See SignalStore."""
         self._swap(_RESET, partition, signal, [_text(expected), _text(fence)])
 
+    def aside(self, partition: int, signal: str) -> Fence | None:
+        """See SignalStore."""
+        return self.fence(partition, _aside(signal))
+
+    def restore(self, partition: int, signal: str, expected: Fence | None) -> None:
+        """See SignalStore."""
+        self._swap(_RESTORE, partition, signal, [_text(expected)])
+
+    def discard_aside(self, partition: int, signal: str) -> None:
+        """See SignalStore."""
+        self._execute("UNLINK", *_keys(self._prefix, partition, _aside(signal))[:2])
+
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
         """Every value of the partition; a key may come twice while the hash grows, with its newest value last."""
         name, cursor = values_key(self._prefix, partition, signal), 0
@@ -172,7 +202,8 @@ class RedisSignalStore:
         self._redis.close()
 
     def _swap(self, script: str, partition: int, signal: str, arguments: list[Any]) -> None:
-        actual = self._execute("EVAL", script, 3, *_keys(self._prefix, partition, signal), *arguments)
+        names = [*_keys(self._prefix, partition, signal), *_keys(self._prefix, partition, _aside(signal))[:2]]
+        actual = self._execute("EVAL", script, len(names), *names, *arguments)
         if actual is not None:
             raise FenceMoved(partition, signal, _fence(actual or None))
 
@@ -282,6 +313,11 @@ def _keys(prefix: str, partition: int, signal: str) -> list[str]:
     return [name(prefix, partition, signal) for name in names]
 
 
+def _aside(signal: str) -> str:
+    """Returns the name under which the values of a signal are set aside."""
+    return f"{signal}:aside"
+
+
 def _is_continuation(earlier: Fence | None, later: Fence | None) -> bool:
     """True if the partition was not reset between two reads of its fence."""
     if earlier is None or later is None:
@@ -309,6 +345,8 @@ def _fence(encoded: Any) -> Fence | None:
 
 def _unavailable(url: str, error: redis.RedisError) -> StoreUnavailable:
     server = url.rpartition("@")[2]
+    if isinstance(error, redis.exceptions.OutOfMemoryError):  # type: ignore[attr-defined]  # the stubs are older than the driver
+        return StoreFull(f"Redis at {server} has no memory left ({error}): raise its maxmemory")
     return StoreUnavailable(
         f"Redis at {server} does not answer ({error}): start it, or set FRESHET_REDIS to where it runs"
     )

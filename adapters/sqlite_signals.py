@@ -30,6 +30,8 @@ _SET_VALUE: Final = (
     "ON CONFLICT DO UPDATE SET value = excluded.value, changed = excluded.changed"
 )
 _REMOVE_VALUE: Final = "DELETE FROM signal_values WHERE partition = ? AND signal = ? AND key = ?"
+_RENAME: Final = "UPDATE signal_values SET signal = ? WHERE partition = ? AND signal = ?"
+_REMOVE_FENCE: Final = "DELETE FROM fences WHERE partition = ? AND signal = ?"
 _REMOVE_ALL: Final = "DELETE FROM signal_values WHERE partition = ? AND signal = ?"
 _ALL_VALUES: Final = "SELECT key, value FROM signal_values WHERE partition = ? AND signal = ?"
 _CHANGED_VALUES: Final = f"{_ALL_VALUES} AND changed > ?"
@@ -69,7 +71,34 @@ class SqliteSignalStore:
         """See SignalStore."""
         with _translate_errors(), sqlite_files.transaction(self._connection):
             self._move_fence(partition, signal, expected, fence)
+            if (
+                expected is not None
+                and expected.offset >= 0
+                and _fence(self._connection, partition, _aside(signal)) is None
+            ):
+                self._connection.execute(_RENAME, (_aside(signal), partition, signal))
+                self._connection.execute(_SET_FENCE, (partition, _aside(signal), *expected))
             self._connection.execute(_REMOVE_ALL, (partition, signal))
+
+    def aside(self, partition: int, signal: str) -> Fence | None:
+        """See SignalStore."""
+        return self.fence(partition, _aside(signal))
+
+    def restore(self, partition: int, signal: str, expected: Fence | None) -> None:
+        """See SignalStore."""
+        with _translate_errors(), sqlite_files.transaction(self._connection):
+            fence = _fence(self._connection, partition, _aside(signal))
+            if fence is not None:
+                self._move_fence(partition, signal, expected, fence)
+                self._connection.execute(_REMOVE_ALL, (partition, signal))
+                self._connection.execute(_RENAME, (signal, partition, _aside(signal)))
+                self._connection.execute(_REMOVE_FENCE, (partition, _aside(signal)))
+
+    def discard_aside(self, partition: int, signal: str) -> None:
+        """See SignalStore."""
+        with _translate_errors(), sqlite_files.transaction(self._connection):
+            self._connection.execute(_REMOVE_ALL, (partition, _aside(signal)))
+            self._connection.execute(_REMOVE_FENCE, (partition, _aside(signal)))
 
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
         """See SignalStore; ordered by key."""
@@ -127,6 +156,11 @@ class SqliteSignalReader:
     async def close(self) -> None:
         """Closes the file."""
         self._connection.close()
+
+
+def _aside(signal: str) -> str:
+    """Returns the name under which the values of a signal are set aside."""
+    return f"{signal}:aside"
 
 
 def _fence(connection: sqlite3.Connection, partition: int, signal: str) -> Fence | None:

@@ -17,6 +17,7 @@ class InMemorySignalStore:
     def __init__(self) -> None:
         self._values: dict[PartitionSignal, dict[str, bytes]] = {}
         self._fences: dict[PartitionSignal, Fence] = {}
+        self._aside: dict[PartitionSignal, tuple[Fence, dict[str, bytes]]] = {}
 
     def fence(self, partition: int, signal: str) -> Fence | None:
         """Returns the fence, or None."""
@@ -40,9 +41,28 @@ class InMemorySignalStore:
                 stored[key] = value
 
     def reset(self, partition: int, signal: str, expected: Fence | None, fence: Fence) -> None:
-        """Remove every value and set the fence. Raises FenceMoved."""
+        """Set every value aside and set the fence. Raises FenceMoved."""
         self._swap(partition, signal, expected, fence)
-        self._values.pop((partition, signal), None)
+        values = self._values.pop((partition, signal), {})
+        if expected is not None and expected.offset >= 0:
+            self._aside.setdefault((partition, signal), (expected, values))
+
+    def aside(self, partition: int, signal: str) -> Fence | None:
+        """Returns the fence of the values that are set aside, or None."""
+        aside = self._aside.get((partition, signal))
+        return None if aside is None else aside[0]
+
+    def restore(self, partition: int, signal: str, expected: Fence | None) -> None:
+        """Put the values that are set aside in place of the present ones. Raises FenceMoved."""
+        if (partition, signal) in self._aside:
+            fence, values = self._aside[partition, signal]
+            self._swap(partition, signal, expected, fence)
+            self._values[partition, signal] = values
+            del self._aside[partition, signal]
+
+    def discard_aside(self, partition: int, signal: str) -> None:
+        """Remove the values that are set aside."""
+        self._aside.pop((partition, signal), None)
 
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
         """Yields every key and value of the partition."""

@@ -40,6 +40,18 @@ class MeasuredStore:
         """See SignalStore."""
         self._store.reset(partition, signal, expected, fence)
 
+    def aside(self, partition: int, signal: str) -> Fence | None:
+        """See SignalStore."""
+        return self._store.aside(partition, signal)
+
+    def restore(self, partition: int, signal: str, expected: Fence | None) -> None:
+        """See SignalStore."""
+        self._store.restore(partition, signal, expected)
+
+    def discard_aside(self, partition: int, signal: str) -> None:
+        """See SignalStore."""
+        self._store.discard_aside(partition, signal)
+
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
         """See SignalStore."""
         return self._store.scan(partition, signal)

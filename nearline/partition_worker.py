@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -22,7 +22,7 @@ from nearline.confirmation import Confirmation
 from nearline.dead_letters import DeadLetterSink
 from nearline.isolation import IsolatingProcessor
 from nearline.processor import SIGNALS, processor_for
-from schemas.errors import FenceMoved, LogReplaced, LogUnavailable, StoreUnavailable
+from schemas.errors import FenceMoved, LogReplaced, LogUnavailable, StoreFull, StoreUnavailable
 from schemas.keys import Signal
 from schemas.log import topics
 from schemas.log.fence import Fence
@@ -82,6 +82,8 @@ class PartitionWorker:
         self._archived: Iterator[Record] | None = None
         self._processor: IsolatingProcessor | None = None
         self._flushed = False
+        self._rebuilding = False
+        """True if old values may be set aside, until the rebuild is whole."""
         self._invalidated = False
         self._confirmation = Confirmation()
         self._reset_seconds = ONE_READER_SECONDS if dependencies.another_reader is None else RESET_SECONDS
@@ -131,6 +133,7 @@ class PartitionWorker:
         # Read the fences before the log's end. Else a fence that another worker moves could be past the end that was read.
         fences = {signal: self._dependencies.store.fence(self.partition, signal) for signal in SIGNALS[self.topic]}
         self._begin, self.target = self._dependencies.reader.bounds(self.topic, self.partition)
+        fences = {signal: self._restored(signal, fence, log_id) for signal, fence in fences.items()}
         stale = {signal: fence for signal, fence in fences.items() if self._is_stale(fence, log_id)}
         if stale:
             self._require_confirmed_stale(stale, log_id)
@@ -154,6 +157,9 @@ class PartitionWorker:
         except FenceMoved as moved:
             log.warning("fence_moved", topic=self.topic, partition=self.partition, signal=moved.signal)
             self._start_over("fence_moved")
+        except StoreFull as error:
+            self._make_room()
+            self._pause(error, now)
         except StoreUnavailable as error:
             metrics.STORE_RETRIES.inc()
             self._pause(error, now)
@@ -171,6 +177,24 @@ class PartitionWorker:
     def _is_stale(self, fence: Fence | None, log_id: str) -> bool:
         """True if values at this fence come from another log, or from records that are not on this log."""
         return fence is not None and (fence.log_id != log_id or fence.offset >= self.target)
+
+    def _restored(self, signal: Signal, fence: Fence | None, log_id: str) -> Fence | None:
+        """Returns the fence. If values of this log were set aside for another log, which is gone again, restores them first."""
+        store = self._dependencies.store
+        aside = store.aside(self.partition, signal)
+        self._rebuilding |= aside is not None
+        if aside is None or self._is_stale(aside, log_id) or fence is None or fence.log_id == log_id:
+            return fence
+        log.warning("signal_restored", topic=self.topic, partition=self.partition, signal=signal, fence=str(aside))
+        store.restore(self.partition, signal, fence)
+        return aside
+
+    def _discard_asides(self) -> None:
+        """Remove the old values, once the rebuild has applied all records of a log that has some."""
+        if self._rebuilding and self._flushed and self.position > 0:
+            for signal in SIGNALS[self.topic]:
+                self._dependencies.store.discard_aside(self.partition, signal)
+            self._rebuilding = False
 
     def _require_confirmed_stale(self, stale: Mapping[Signal, Fence | None], log_id: str) -> None:
         """Raise LogUnavailable until several looks at the log agree that these fences are not on it."""
@@ -202,6 +226,7 @@ class PartitionWorker:
             "signal_rebuilt", topic=self.topic, partition=self.partition, signal=signal, fence=str(fence), log_id=log_id
         )
         metrics.REBUILDS.labels(self.topic).inc()
+        self._rebuilding = True
         self._dependencies.store.reset(self.partition, signal, fence, Fence(log_id, -1))
 
     def _advance(self, now: float) -> None:
@@ -214,6 +239,7 @@ class PartitionWorker:
         else:
             self._go_back(self._processor.tick(now))
         self._flushed |= self.position >= self.target and self._processor.flushed
+        self._discard_asides()
 
     def _sort_offered(self) -> None:
         """Move offered records to the pending ones, in ascending order of offsets. Skip the others.
@@ -322,6 +348,13 @@ class PartitionWorker:
         if not records:
             self.position = self._begin
         return records
+
+    def _make_room(self) -> None:
+        """Give up the values that are set aside, because the rebuild needs their room."""
+        log.error("old_values_discarded", topic=self.topic, partition=self.partition, reason="the signal store is full")
+        with suppress(StoreUnavailable):
+            for signal in SIGNALS[self.topic]:
+                self._dependencies.store.discard_aside(self.partition, signal)
 
     def _require_confirmed_missing(self) -> None:
         """Raise LogUnavailable until several looks agree that neither the log nor the archive holds the next record."""

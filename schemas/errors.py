@@ -30,6 +30,10 @@ class StoreUnavailable(FreshetError):
     """A signal or model store did not answer in time."""
 
 
+class StoreFull(StoreUnavailable):
+    """A signal store has no room for a commit."""
+
+
 class ModelStoreUnavailable(StoreUnavailable):
     """The model store did not answer in time."""
 

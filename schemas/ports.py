@@ -98,7 +98,20 @@ class SignalStore(Protocol):
         """
 
     def reset(self, partition: int, signal: str, expected: Fence | None, fence: Fence) -> None:
-        """Removes all values of the partition and sets the fence, in one atomic step; raises FenceMoved."""
+        """Sets all values of the partition aside with their fence, and sets the new fence, in one step; raises FenceMoved.
+
+        No call but ``restore`` reads values that are set aside. If there are some already, they stay, and the present
+        values, which come from a rebuild that did not end, are removed.
+        """
+
+    def aside(self, partition: int, signal: str) -> Fence | None:
+        """The fence of the values that are set aside; None if there are none."""
+
+    def restore(self, partition: int, signal: str, expected: Fence | None) -> None:
+        """Puts the values that are set aside, with their fence, in place of the present ones; raises FenceMoved."""
+
+    def discard_aside(self, partition: int, signal: str) -> None:
+        """Removes the values that are set aside."""
 
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
         """All values of the partition, in any order. For verification and snapshots, not for requests."""

@@ -147,6 +147,55 @@ def test_a_reset_from_a_wrong_fence_removes_nothing(store):
     assert dict(store.scan(PARTITION, Signal.USERS)) == {"a": b"1"}
 
 
+OTHER = Fence("log-two", -1)
+
+
+def test_a_reset_sets_values_aside_and_a_restore_brings_them_back(store, read, changes):
+    store.commit(PARTITION, Signal.AGGREGATES, None, fence(4), {"a": b"1", "b": b"2"})
+    assert store.aside(PARTITION, Signal.AGGREGATES) is None
+    store.reset(PARTITION, Signal.AGGREGATES, fence(4), OTHER)
+    assert store.aside(PARTITION, Signal.AGGREGATES) == fence(4)
+    store.commit(PARTITION, Signal.AGGREGATES, OTHER, Fence("log-two", 7), {"c": b"3"})
+    store.restore(PARTITION, Signal.AGGREGATES, Fence("log-two", 7))
+    assert store.fence(PARTITION, Signal.AGGREGATES) == fence(4)
+    assert dict(store.scan(PARTITION, Signal.AGGREGATES)) == {"a": b"1", "b": b"2"}
+    assert store.aside(PARTITION, Signal.AGGREGATES) is None
+    assert changes(Fence("log-two", 7)) == SignalChanges(fence(4), {"a": b"1", "b": b"2"}, whole=True)
+
+
+def test_a_second_reset_keeps_the_values_that_are_aside(store):
+    store.commit(PARTITION, Signal.USERS, None, fence(4), {"a": b"whole"})
+    store.reset(PARTITION, Signal.USERS, fence(4), OTHER)
+    store.commit(PARTITION, Signal.USERS, OTHER, Fence("log-two", 7), {"a": b"part"})
+    store.reset(PARTITION, Signal.USERS, Fence("log-two", 7), Fence("log-three", -1))
+    assert list(store.scan(PARTITION, Signal.USERS)) == []
+    store.restore(PARTITION, Signal.USERS, Fence("log-three", -1))
+    assert dict(store.scan(PARTITION, Signal.USERS)) == {"a": b"whole"}
+
+
+def test_values_aside_are_gone_once_they_are_discarded(store):
+    store.commit(PARTITION, Signal.USERS, None, fence(4), {"a": b"1"})
+    store.reset(PARTITION, Signal.USERS, fence(4), OTHER)
+    store.discard_aside(PARTITION, Signal.USERS)
+    assert store.aside(PARTITION, Signal.USERS) is None
+    store.restore(PARTITION, Signal.USERS, OTHER)
+    assert (store.fence(PARTITION, Signal.USERS), list(store.scan(PARTITION, Signal.USERS))) == (OTHER, [])
+
+
+def test_an_empty_partition_has_nothing_to_set_aside(store):
+    store.reset(PARTITION, Signal.USERS, None, fence(-1))
+    store.reset(PARTITION, Signal.USERS, fence(-1), OTHER)
+    assert store.aside(PARTITION, Signal.USERS) is None
+
+
+def test_a_restore_from_a_wrong_fence_changes_nothing(store):
+    store.commit(PARTITION, Signal.USERS, None, fence(4), {"a": b"1"})
+    store.reset(PARTITION, Signal.USERS, fence(4), OTHER)
+    with pytest.raises(FenceMoved):
+        store.restore(PARTITION, Signal.USERS, fence(4))
+    assert (store.fence(PARTITION, Signal.USERS), store.aside(PARTITION, Signal.USERS)) == (OTHER, fence(4))
+
+
 def test_changes_are_what_commits_after_a_fence_have_written(store, changes):
     store.commit(PARTITION, Signal.AGGREGATES, None, fence(4), {"a": b"1", "b": b"1"})
     store.commit(PARTITION, Signal.AGGREGATES, fence(4), fence(8), {"b": b"2", "c": b"2"})

@@ -149,3 +149,24 @@ def test_a_redis_that_may_evict_is_warned_of(store, redis_url, capsys):
     finally:
         client.config_set("maxmemory-policy", "noeviction")
     assert "redis_may_evict" in capsys.readouterr().out
+
+
+@pytest.mark.stack
+def test_a_store_without_memory_says_so_and_still_gives_up_values_aside(redis_url, site):
+    import redis
+
+    from schemas.errors import StoreFull
+
+    store = redis_signals.RedisSignalStore(redis_url, f"{site}:")
+    store.commit(0, "users", None, Fence("one", 0), {"a": b"1"})
+    store.reset(0, "users", Fence("one", 0), Fence("two", -1))
+    server = redis.Redis.from_url(redis_url)
+    server.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(StoreFull, match="maxmemory"):
+            store.commit(0, "users", Fence("two", -1), Fence("two", 0), {"a": b"1"})
+        store.discard_aside(0, "users")
+        assert store.aside(0, "users") is None
+    finally:
+        server.config_set("maxmemory", "0")
+        store.close()
