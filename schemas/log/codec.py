@@ -22,9 +22,9 @@ def encode_event(event: LoggedEvent) -> bytes:
 def decode_event(value: bytes, timestamp_ms: int | None = None) -> LoggedEvent:
     """Reads an event from the log; raises Undecodable if the bytes are not one.
 
-    An event that is ahead of its ``received_at`` did not come through a collector: it is refused, because it would outweigh
-    all other events in a decayed count. The clocks of the log (``timestamp_ms``) and of the reader do not judge again what
-    a collector has accepted, unless ``received_at`` itself is far ahead of the log.
+    With ``timestamp_ms``, the time at which the log received it, its times are judged too. An event that is ahead of its
+    ``received_at`` did not come through a collector: it would outweigh all other events in a decayed count. The clocks of
+    the log and of the reader do not judge again what a collector has accepted, unless ``received_at`` is far ahead of both.
     """
     try:
         event = _EVENT_DECODER.decode(value)
@@ -34,9 +34,13 @@ def decode_event(value: bytes, timestamp_ms: int | None = None) -> LoggedEvent:
         raise Undecodable(f"not an event: {error}") from error
     if not event.partition_key:
         raise Undecodable("not an event: it names no user_id, anonymous_id or session_id")
+    if timestamp_ms is not None:
+        _check_times(event, timestamp_ms / 1_000)
+    return event
+
+
+def _check_times(event: LoggedEvent, logged_at: float) -> None:
     if event.occurred_at - event.received_at > MAX_AHEAD:
         raise Undecodable(f"occurred_at {event.occurred_at.isoformat()} is ahead of received_at")
-    received = event.received_at.timestamp()
-    if timestamp_ms is not None and received - timestamp_ms / 1_000 > MAX_CLOCK_ERROR.total_seconds():
+    if event.received_at.timestamp() - logged_at > MAX_CLOCK_ERROR.total_seconds():
         raise Undecodable(f"received_at {event.received_at.isoformat()} is ahead of the log's own time")
-    return event
