@@ -191,6 +191,7 @@ class Handlers:
     async def items(self, request: Request) -> Any:
         """``GET /v1/items``."""
         parameters = parsing.query(CatalogueParameters, request)
+        await self._service.turn()
         return self._service.items(parameters.query, offset_of(parameters.cursor), parameters.limit)
 
     async def statistics(self, request: Request) -> Any:

@@ -12,6 +12,7 @@ from schemas.answers import Boost, RecommendationRequest
 from schemas.log.records import OffsetToken
 from serving.ranking.business_rules import attributes_of
 from serving.service.filter_preparation import FilterPreparation
+from serving.service.turnstile import LONG_LIST, Turnstile
 from serving.state.model_bundle import ModelBundle, ScoredPositions
 from serving.stores.breaker import ReadFailed
 from serving.stores.precomputed_lists import PrecomputedLists
@@ -44,6 +45,8 @@ class RequestPreparation:
         """``boosts`` are those of the configuration; their filters may read attributes of the user."""
         self._users, self._lists, self._profiles = users, lists, profiles
         self._filters, self._boosts = filters, boosts
+        self.turnstile = Turnstile()
+        """For requests that are costly to answer."""
 
     async def for_user(
         self, route: str, request: RecommendationRequest, models: ModelBundle, after: OffsetToken | None = None
@@ -56,6 +59,8 @@ class RequestPreparation:
         if wanted:
             request = await self._with_attributes(request, wanted, user_state)
         await self._filters.prepare(request)
+        if request.count >= LONG_LIST:
+            await self.turnstile.wait()
         return PreparedRequest(route, request, user_state, models, precomputed)
 
     async def for_item(self, route: str, request: RecommendationRequest, models: ModelBundle) -> PreparedRequest:
@@ -69,6 +74,8 @@ class RequestPreparation:
     ) -> PreparedRequest:
         """Read nothing further; ``user_state`` is known."""
         await self._filters.prepare(request)
+        if request.count >= LONG_LIST:
+            await self.turnstile.wait()
         return PreparedRequest(route, request, user_state, models)
 
     async def by_models(

@@ -217,6 +217,10 @@ class ServingService:
             raise ProblemError(404, "unknown-item", f"Nothing is said of item '{item_id}'.", field="item_id")
         return item_view(item)
 
+    async def turn(self) -> None:
+        """Wait until a request that is costly to answer may go on; see ``Turnstile``."""
+        await self._preparation.turnstile.wait()
+
     def items(self, query: str | None, start: int, limit: int) -> dict[str, Any]:
         """A page of the catalogue, or of the matches of a query, from the place ``start``; hidden items are left out."""
         page, is_more = browse(self.state.catalogue, query, self._time_and_ids.clock(), start, limit)
@@ -262,6 +266,7 @@ class ServingService:
         """A user's ranking context, for explanations that make no list."""
         request = self.request(user_id=user_id)
         prepared = await self._preparation.for_user("explanations", request, self.state.models)
+        await self.turn()
         signals = Signals(prepared.user_state.value, self.state.aggregates, prepared.precomputed)
         context = build_context(request, signals, prepared.models, self.state.catalogue, self.config)
         return context, prepared.user_state

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import random
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, NamedTuple
@@ -17,6 +18,7 @@ ATTRIBUTES: Final = 12
 """Attributes that each item of the site has: ``a0``, ``a1``, …"""
 STRANGERS: Final = 4_000
 IMPRESSIONS: Final = 160_000
+FLOOD_SECONDS: Final = 120.0
 STREAMS: Final = 1_100
 _AT_ONCE: Final = 4
 """Requests of a flood that are sent at once; all others are sent one by one."""
@@ -57,14 +59,16 @@ def _gets(paths: Callable[[Target], Iterable[str]], at_once: int = 1) -> Abuse:
 
 
 async def _all(requests: Iterable[Any], at_once: int = 1) -> Statuses:
-    """Sends these requests, so many at once; the number of answers of each status."""
-    statuses, waiting = Statuses(), iter(requests)
+    """Sends these requests, so many at once, for up to FLOOD_SECONDS; the number of answers of each status."""
+    statuses, waiting, ends_at = Statuses(), iter(requests), time.monotonic() + FLOOD_SECONDS
 
     async def send() -> None:
         for request in waiting:
             async with request as response:
                 await response.read()
                 statuses[response.status] += 1
+            if time.monotonic() > ends_at:
+                return
 
     await asyncio.gather(*(send() for _ in range(at_once)))
     return statuses
