@@ -89,7 +89,7 @@ def stream(
     valid = ValidEvents(allowed, now, HashSet(), faults)
     recorded = list(_recorded_events(importer, valid, faults))
     events = [event for event in recorded if is_interaction(event.event) and _has_min_value(event.event, rules)]
-    counts = Counts(len(events), valid.repeated, faults.count)
+    counts = Counts(len(recorded), valid.repeated, faults.count)
     left_out = len(recorded) - len(events)
     show(Imported(importer.dataset, {topics.EVENTS: counts}, dict(faults.reasons), faults.examples, left_out))
     if all(event.timed for event in events):

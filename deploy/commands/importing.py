@@ -95,7 +95,7 @@ def counts_of(imported: Imported) -> dict[str, Any]:
     return {"read": total.read, "kept": total.kept, "repeated": total.repeated, "refused": imported.refused}
 
 
-def show_counts(imported: Imported, left_out: str = "were left out by the filter") -> None:
+def show_counts(imported: Imported, left_out: str = "more were left out by the filter") -> None:
     """Prints what became of the rows, and why rows were refused."""
     read = ", ".join(f"{counts.read:,} {topic}" for topic, counts in imported.topics.items()) or "0 rows"
     total = imported.total
@@ -105,7 +105,7 @@ def show_counts(imported: Imported, left_out: str = "were left out by the filter
         soft_wrap=True,
     )
     if imported.left_out:
-        console.print(f"{imported.left_out:,} more {left_out}.")
+        console.print(f"{imported.left_out:,} {left_out}.", soft_wrap=True)
     if total.repeated:
         console.print("Repeated rows stand on the log already, or came twice in the files.")
     if imported.refused:

@@ -100,7 +100,7 @@ def replay_(
 
 
 def _show(done: Imported) -> None:
-    show_counts(done, "are no interactions, or below what the protocol counts")
+    show_counts(done, "of them are not replayed: they are about no item, or below what the protocol counts")
 
 
 def _names(text: str) -> tuple[str, ...]:

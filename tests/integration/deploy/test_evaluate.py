@@ -153,3 +153,33 @@ def test_popularity_on_a_published_split_is_as_published(datasets, name, metric,
     assert done.exit_code == 0, done.output
     [row] = json.loads(out.read_text())["rows"]
     assert row["metrics"][metric] == pytest.approx(printed, abs=0.001)
+
+
+@pytest.fixture
+def own_types(tmp_path, monkeypatch):
+    """A shop's file of which most events are of a type of its own; one row has no item, one an unknown type."""
+    monkeypatch.setenv("FRESHET_EVENT_TYPES", "pv")
+    rows = [
+        f"p{n % 30},t{(n * n + n % 7) % 23},{'cart' if n % 5 == 3 else 'pv'},{1_700_000_000 + 97 * n}"
+        for n in range(600)
+    ]
+    path = tmp_path / "own.csv"
+    path.write_text("\n".join(["user,item,type,at", *rows, "p1,,pv,1700000000", "p1,t1,stare,1700000000"]) + "\n")
+    return path
+
+
+def test_a_comparison_knows_the_types_of_the_site_and_says_what_it_leaves_out(own_types, tmp_path, monkeypatch):
+    monkeypatch.setenv("FRESHET_WEIGHTS", "pv=1")
+    out = tmp_path / "out.json"
+    done = run("compare", own_types, "--map", COLUMNS, "--algorithms", "popularity", "--json", out)
+    assert done.exit_code == 0, done.output
+    assert "602 events read: 601 kept, 0 repeated, 1 refused" in done.output
+    assert "Refused: 1 type: unknown-type" in done.output
+    assert json.loads(out.read_text())["questions"] == 30
+
+
+def test_a_replay_knows_the_types_of_the_site_and_says_what_it_leaves_out(own_types):
+    done = run("replay", own_types, "--map", COLUMNS, "--variants", "none", "--limit", "60", "--weigh", "0")
+    assert done.exit_code == 0, done.output
+    assert "602 events read: 601 kept, 0 repeated, 1 refused" in done.output
+    assert "1 of them are not replayed" in done.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.online import serving_settings
 from deploy.wiring.rating_scale import with_noted_scale
 from deploy.wiring.training import noted_weights
+from schemas.log import topics
 from serving.config import Settings as ServingSettings
 
 MAP = "user=user,item=item,type=type,time=at"
@@ -85,3 +87,81 @@ def test_online_answers_and_training_use_the_noted_scale(tmp_path):
         assert client.post("/v1/events", json={**event, "value": 7}).status_code == 202
         refused = client.post("/v1/events", json={**event, "value": 11})
         assert (refused.status_code, refused.json()["field"]) == (400, "value")
+
+
+def test_the_counts_of_an_import_add_up_and_are_written_as_json(views, tmp_path):
+    out = tmp_path / "counts.json"
+    done = run("auto", views, "--map", MAP, "--data", tmp_path / "data", "--json", out)
+    assert done.exit_code == 0, done.output
+    assert "32 events read: 31 kept, 0 repeated, 1 refused" in done.output
+    assert json.loads(out.read_bytes()) == {"read": 32, "kept": 31, "repeated": 0, "refused": {"item_id: missing": 1}}
+    run("auto", views, "--map", MAP, "--data", tmp_path / "data", "--json", out)
+    assert json.loads(out.read_bytes()) == {"read": 32, "kept": 0, "repeated": 31, "refused": {"item_id: missing": 1}}
+
+
+def test_exports_of_several_days_count_each_row_once_however_they_are_named_and_grow(tmp_path):
+    rows = [f"p{n % 7},thing{n % 5},view,{1_700_000_000 + n}" for n in range(300)]
+    exports = {"mon/v.csv": rows[:100], "tue/v.csv": rows[50:200], "all.csv": rows, "again.csv": rows[::-1]}
+    counts = []
+    for name, lines in exports.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("\n".join(["user,item,type,at", *lines]) + "\n")
+        assert run("auto", path, "--map", MAP, "--data", tmp_path / "data", "--json", tmp_path / "out").exit_code == 0
+        counts.append(json.loads((tmp_path / "out").read_bytes()))
+    assert [(count["kept"], count["repeated"]) for count in counts] == [(100, 0), (100, 50), (100, 200), (0, 300)]
+    assert sum(1 for _ in events_in(tmp_path / "data")) == 300
+
+
+def test_refused_rows_are_mended_in_their_file_and_imported_from_it(views, tmp_path):
+    data = tmp_path / "data"
+    with views.open("a") as file:
+        file.write("p1,thing1,view,noon\np2,thing2,gaze,1700000001\np3,thing3\n")
+    run("auto", views, "--map", MAP, "--data", data)
+    [refused] = (data / "refused").iterdir()
+    rows = [json.loads(line) for line in refused.read_bytes().splitlines()]
+    assert sorted((row["line"], row["reason"]) for row in rows) == [
+        *((33, "item_id: missing"), (34, "not-a-time"), (35, "type: unknown-type"), (36, "columns")),
+    ]
+    for row in rows:
+        row["row"] = {"item": "thing9", **row["row"], "type": "view", "at": "1700000009"}
+        row["row"]["item"] = row["row"]["item"] or "thing9"
+    refused.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    mended = run("auto", refused, "--map", MAP, "--data", data)
+    assert "4 events read: 4 kept, 0 repeated, 0 refused" in mended.output
+    assert sum(1 for _ in events_in(data)) == 31 + 4
+
+
+def test_an_import_of_which_the_log_holds_nothing_is_an_error(tmp_path):
+    path, out = tmp_path / "a.csv", tmp_path / "out.json"
+    for text, refused in (("user,item,type,at\n", {}), ("user,item,type,at\na,x,购买,1700000000\n", 1)):
+        path.write_text(text)
+        done = run("auto", path, "--map", MAP, "--data", tmp_path / "data", "--json", out)
+        assert done.exit_code == 1
+        counts = json.loads(out.read_bytes())
+        assert (counts["kept"], sum(counts["refused"].values())) == (0, refused or 0)
+
+
+def test_too_many_refused_rows_end_an_import_early(tmp_path):
+    path, out = tmp_path / "a.csv", tmp_path / "out.json"
+    path.write_text("user,item,type,at\n" + "a,x,view,soon\n" * 9 + "a,x,view,1700000000\n")
+    allowed = run("auto", path, "--map", MAP, "--data", tmp_path / "data", "--max-errors", 9)
+    assert (allowed.exit_code, "1 kept" in allowed.output) == (0, True)
+    ended = run("auto", path, "--map", MAP, "--data", tmp_path / "other", "--max-errors", 8, "--json", out)
+    assert ended.exit_code == 1
+    assert "more than 8 rows were refused" in str(ended.exception)
+    assert json.loads(out.read_bytes()) == {"read": 9, "kept": 0, "repeated": 0, "refused": {"not-a-time": 9}}
+
+
+def test_a_filter_leaves_rows_whose_ids_are_lists_to_be_refused(tmp_path):
+    path = tmp_path / "l.jsonl"
+    path.write_text('{"u": "a", "i": [{"x": 1}]}\n{"u": "b", "i": "20"}\n{"u": {"id": 3}, "i": "20"}\n')
+    done = run("auto", path, "--map", "user=u,item=i,type=view", "--filter", "k-core=1", "--data", tmp_path / "data")
+    assert (done.exit_code, "3 events read: 1 kept, 0 repeated, 2 refused" in done.output) == (0, True), done.output
+    assert "l.jsonl line 1: item_id" in done.output
+
+
+def events_in(data):
+    with open_dependencies(CommandSettings(stack="embedded", data=data)) as parts:
+        for partition in range(8):
+            yield from parts.reader.read(topics.EVENTS, partition, 0, 10_000)
