@@ -22,6 +22,7 @@ class SequentialRules(Neighbours):
     """``Neighbours`` whose rows are followers: the items after an item. ``scores`` are shares of all followers' weight."""
 
     kind: ClassVar[str] = "followers"
+    """The name of stored values."""
 
     age: float = 1.0
     """The item n positions before the newest of a history counts exp(-n / age)."""

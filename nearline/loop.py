@@ -7,7 +7,7 @@ processes have written.
 from __future__ import annotations
 
 import threading
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -25,19 +25,12 @@ POLL_SECONDS: Final = 0.025
 log = structlog.get_logger()
 
 
-class FollowedLog(LogReader, Protocol):
-    """A log that returns the ends of all partitions in one cheap read."""
-
-    def ends(self) -> dict[tuple[str, int], int]:
-        """Returns the offset after the last one, for each topic and partition with records. Raises LogUnavailable."""
-
-
 class EmbeddedLoop:
     """Keeps all signals of an embedded log. ``reader`` and ``store`` are used on the thread of ``run`` only."""
 
     def __init__(
         self,
-        reader: FollowedLog,
+        reader: LogReader,
         store: SignalStore,
         dead_letters: DeadLetterSink,
         clock: Clock,

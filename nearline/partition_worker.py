@@ -41,7 +41,7 @@ LAST_BACKOFF_SECONDS: Final = 1.0
 RESET_SECONDS: Final = 10.0
 """Time over which all looks must agree before values are reset, or missing records are given up."""
 ONE_READER_SECONDS: Final = 1.0
-"""The same where the log is a file without brokers, and time over which all reads must be empty before offsets are skipped."""
+"""RESET_SECONDS of a log without brokers. Also the time for which reads must stay empty before offsets are skipped."""
 
 log = structlog.get_logger()
 

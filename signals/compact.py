@@ -51,7 +51,7 @@ class _Compact(msgspec.Struct, array_like=True, gc=False):
     recent: _Entries
     session: Session | None
     seen: dict[str, float]
-    """Without the items of ``recent`` where they are the newest, which they are unless an event was retracted."""
+    """If ``seen_in_recent``, without the items of ``recent``, which are the last ones then."""
     seen_in_recent: bool
     links: tuple[str, ...]
     counters: dict[str, int]

@@ -19,8 +19,8 @@ from signals.users import TYPES, Entry
 HALF_LIVES: Final = (HOUR, DAY, 14 * DAY)
 """The half-lives of trending, in seconds.
 
-A stored count has one number for each, so a change needs a rebuild of the aggregates. The sources of
-``serving/ranking/candidates/trending.py`` are in the same order.
+Stored counts do not record their half-life. Who changes one must remove the aggregates, which the workers then rebuild from the log;
+else counts of the old one and the new one are mixed. ``serving/ranking/candidates/trending.py`` has a source for each.
 """
 
 

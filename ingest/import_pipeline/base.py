@@ -189,19 +189,19 @@ class FileImporter:
         return find_file(self.folder, name)
 
     def ratings(self) -> Iterator[float]:
-        """None: the ratings of published data sets have up to five stars."""
+        """Yields nothing: the ratings of published data sets are on the default scale, up to five stars."""
         return iter(())
 
     def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - most sets name no items
-        """None."""
+        """Yields nothing."""
         return iter(())
 
     def users(self, faults: RowFaults) -> Iterator[UserRow]:  # noqa: ARG002 - most sets say nothing of users
-        """None."""
+        """Yields nothing."""
         return iter(())
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - a catalogue has no events
-        """None."""
+        """Yields nothing."""
         return iter(())
 
 

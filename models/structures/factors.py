@@ -39,6 +39,7 @@ class Factors:
     item_biases: Floats
     projection: Floats
     share: float = 0.0
+    """Exponent of a user's total interaction weight, by which the vector is divided: 0 adds up, 1 takes the mean."""
     nonnegative: bool = False
     user_ids: tuple[str, ...] = ()
     user_factors: Floats | None = None

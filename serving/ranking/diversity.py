@@ -77,7 +77,7 @@ def vectors(context: RankingContext, items: Ints) -> Floats:
 
 
 def within_caps(context: RankingContext, items: Ints, wanted: int) -> Ints:
-    """DecayedTop indices of the first ``wanted`` candidates with at most ``caps`` items of each value.
+    """Ascending indices of the first ``wanted`` candidates that keep every value of a field within its cap.
 
     ``items`` (C,) come best first. A list that would be too short is filled up with the best ones over the caps.
     """

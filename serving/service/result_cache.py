@@ -43,7 +43,7 @@ class Key(NamedTuple):
     """The packed values of the user and of linked anonymous users; each holds the offset of its last event."""
     model_version: str | None
     aggregates_version: str | None
-    """None where user values were read: such a list may use aggregates that are older by the lifetime of the entry."""
+    """None for a personal list: new aggregates do not make it invalid, so its aggregates may be as old as the entry."""
     catalogue_version: str
     config_id: str
     variant: str

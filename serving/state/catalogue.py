@@ -119,7 +119,12 @@ class Catalogue:
         return fragment
 
     def column(self, name: str) -> NDArray[Any]:
-        """A column (n,): listed (neither hidden nor deleted), opens, closes, born (seconds), dated, described, label (code of the first category, or -1), hash."""
+        """A column (n,).
+
+        ``listed``: neither hidden nor deleted. ``opens``, ``closes``: the window in which it is visible; ``born``: its publication, or
+        else its first record (seconds). ``dated``: it has a date of publication. ``described``: it has item data. ``label``: the code
+        of its first category, or -1. ``hash``: of its id.
+        """
         return self._columns[name][: len(self.ids)]
 
     def visible(self, items: Ints, now: float) -> Bools:

@@ -73,6 +73,7 @@ class ModelBundle:
     user_neighbours: Bound[UserNeighbours] | None = None
     """User neighbours, which the source ``user_knn`` reads."""
     sessions: Renumbered | None = None
+    """The sessions of the training, for session kNN; live sessions are in ``Aggregates.sessions``."""
     clusters: Bound[Clusters] | None = None
     hybrid: Bound[Hybrid] | None = None
     """Bound by its cold items: those that nobody had at training."""

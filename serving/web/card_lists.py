@@ -14,6 +14,7 @@ from serving.web.words import calmly, matches, why
 
 FOR_YOU: Final = 12
 RAIL: Final = 16
+"""Cards of a list that scrolls sideways."""
 RESULTS: Final = 12
 SIMILAR: Final = 10
 

@@ -48,6 +48,7 @@ class ItemCard(NamedTuple):
     """True if the name needs smaller letters, because it or one of its words is long."""
     year: str
     kicker: str
+    """The small line above the name: its first category."""
     maker: str
     price: str
     cover: Cover
@@ -64,6 +65,7 @@ class CardList(NamedTuple):
     key: str
     title: str
     shape: str
+    """``grid``, or ``rail``: one row that scrolls sideways."""
     cards: Sequence[ItemCard]
     sentence: str = ""
     notes: Sequence[str] = ()

@@ -25,8 +25,9 @@ from models.structures.sparse import row_positions
 EDGES: Final = (3, 10, 40)
 """Numbers of interactions at which a person enters the next segment."""
 TOTAL: Final = 2.0
-"""Weights are scaled to this sum; only their ratios order a list."""
+"""Weights are scaled to this sum: about that of the configured ones, against which ``dislike_share`` is subtracted."""
 _SHARPEST: Final = 200.0
+"""Largest weight before scaling, so that choices that one source explains completely still have a finite optimum."""
 _NOTHING: Final = SourceWeight(0.0)
 _ENOUGH: Final = 1e-6
 """Minimum relative gain in log-likelihood of a further step."""
@@ -139,8 +140,8 @@ class _ChoiceModel:
     def with_expected_choices(self, weights: Floats, people: int, ridge: float) -> _ChoiceModel | None:
         """Adds further choices, drawn by the expected weights (M, S, CURVES). Their sharpness is fitted to the real choices.
 
-        Their share shrinks the estimate (James, Stein, "Estimation with quadratic loss", 1961): it is (width - 2) / gain. The
-        gain is twice the log-likelihood that the choices' own weights have above the expected ones; it is a χ².
+        They get the share (width - 2) / gain of the estimate (James, Stein, "Estimation with quadratic loss", 1961). The gain is
+        the likelihood-ratio statistic, about χ², of freely fitted weights against the expected ones.
         All choices of one person count as one, so that a few busy people do not outweigh everybody. None if the share is
         1: the choices are explained by the expected weights as well as by their own.
         """

@@ -13,7 +13,7 @@ from serving.state.covisits import CovisitedItems
 from signals.covisits import HALF_LIFE
 
 _BUSY: Final = 20.0
-"""Counts are read as of now; or, where the busiest seed would have fewer co-visits, as of the time when it had this many."""
+"""Counts are decayed to now, but only until the total of the busiest seed has fallen to this number."""
 
 
 def generate(context: RankingContext) -> Candidates:

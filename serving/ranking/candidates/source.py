@@ -34,7 +34,7 @@ class CandidateSource:
     generate: Callable[[RankingContext], Candidates]
     """Returns its candidates: allowed positions only, with scores from 0 to 1."""
     needs: tuple[str, ...] = ()
-    """Fields of ``ModelBundle`` that it reads. Without any of them it proposes nothing; empty: it needs no model."""
+    """Fields of ``ModelBundle`` that ``generate`` reads, for the docs: it proposes nothing where the version has none of them."""
     scope: Scope = "user"
     """``everybody``: the candidates are the same for all users; the weight falls as more is known about the user."""
     order: int = 1_000
