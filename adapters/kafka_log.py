@@ -25,6 +25,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from adapters.registry import Adapter
 from schemas import site
 from schemas.addresses import Address, AnswerRetention
+from schemas.background import BackgroundTask
 from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable, RecordTooLarge, ServerMissing
 from schemas.log import topics
 from schemas.log.records import LogEntry, OffsetToken, Record
@@ -257,10 +258,12 @@ class KafkaLogWriter:
             report(error.args[0], None)
 
     def _poll(self) -> None:
-        while not self._closed.is_set():
-            self._producer.poll(0.1)
-            if self._broken.is_set():
-                self._renew()
+        task = BackgroundTask("writing to Kafka")
+        while not self._closed.wait(task.pause()):
+            with task.step():
+                self._producer.poll(0.1)
+                if self._broken.is_set():
+                    self._renew()
 
     def _renew(self) -> None:
         """Replaces the producer: an idempotent producer cannot recover from a wiped broker. Its entries fail."""

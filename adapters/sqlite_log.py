@@ -21,6 +21,7 @@ import structlog
 
 from adapters import sqlite_files
 from adapters.registry import Adapter
+from schemas.background import BackgroundTask
 from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable
 from schemas.log.records import LogEntry, OffsetToken, Record
 from schemas.log.topics import DEFAULT_PARTITIONS, partition_of
@@ -109,8 +110,10 @@ class SqliteLogWriter:
         self._connection.close()
 
     def _run(self) -> None:
+        task = BackgroundTask("writing the log" if self._upkeep is None else "writing answers")
         while (requests := self._take()) is not None:
-            self._settle(requests)
+            with task.step():
+                self._settle(requests)
 
     def _take(self) -> list[_QueuedAppend] | None:
         """The requests of the next commit, perhaps none; None only if the log is closed and everything is written."""
@@ -131,9 +134,11 @@ class SqliteLogWriter:
             results: list[list[Appended]] = self._write(requests)
         except (sqlite3.Error, LogUnavailable) as error:
             log.warning("log_append_failed", error=str(error), requests=len(requests))
-            results = [[_unavailable(error)] * len(request.entries) for request in requests]
-        for request, appended in zip(requests, results, strict=True):
-            request.future.set_result(appended)
+            results = _refused(requests, error)
+        except Exception as error:
+            _answer(requests, _refused(requests, error))
+            raise
+        _answer(requests, results)
 
     def _write(self, requests: list[_QueuedAppend]) -> list[list[Appended]]:
         now = int(self._clock() * 1_000)
@@ -160,6 +165,15 @@ class SqliteLogWriter:
         offset = ends.get((topic, partition), 0)
         ends[topic, partition] = offset + 1
         return partition, offset
+
+
+def _refused(requests: Sequence[_QueuedAppend], error: Exception) -> list[list[Appended]]:
+    return [[_unavailable(error)] * len(request.entries) for request in requests]
+
+
+def _answer(requests: Sequence[_QueuedAppend], results: Sequence[list[Appended]]) -> None:
+    for request, appended in zip(requests, results, strict=True):
+        request.future.set_result(appended)
 
 
 class SqliteLogReader:

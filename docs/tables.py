@@ -21,6 +21,7 @@ sys.path.insert(0, str(HERE.parent))
 import ingest.metrics  # noqa: E402 - from the checkout that these pages belong to
 import nearline.metrics  # noqa: E402
 import offline.metrics  # noqa: E402
+import schemas.background  # noqa: E402
 import serving.metrics  # noqa: E402
 from deploy.config import CommandSettings  # noqa: E402
 from ingest.config import IngestSettings  # noqa: E402
@@ -174,7 +175,7 @@ def metrics() -> list[str]:
     """Every metric of every process."""
     rows = (
         (f"`{_sample(metric)}`", metric._type, ", ".join(metric._labelnames), metric._documentation, tier)  # noqa: SLF001
-        for tier, module in METRICS.items()
+        for tier, module in {**METRICS, "all": schemas.background}.items()
         for metric in declared(module)
     )
     return _table(("metric", "kind", "labels", "meaning", "tier"), rows)

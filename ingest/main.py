@@ -23,6 +23,7 @@ from ingest.config import IngestSettings
 from ingest.http.limits import RateLimiter
 from ingest.http.routes import IngestDependencies, build_router, events_are_sent, events_endpoint
 from ingest.validation.validate import Policy, policy
+from schemas.background import failing
 from schemas.errors import FreshetError, LogUnavailable
 from schemas.http.hot_path import HotPathMiddleware
 from schemas.http.problems import ProblemError, as_response
@@ -114,16 +115,16 @@ def _add_operations(app: FastAPI, reader: LogReader) -> None:
             await run_in_threadpool(log_answers)
         except LogUnavailable as error:
             _LOG.warning("not_ready", reason=str(error))
-            return _readiness("not ready", [f"log: {error}"])
-        return _readiness("ready", [])
+            return _readiness([f"log: {error}"])
+        return _readiness(failing())
 
     @app.get("/metrics", tags=["operations"], summary="Prometheus text")
     async def metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _readiness(status: str, missing: list[str]) -> Response:
-    body = orjson.dumps({"status": status, "missing": missing})
+def _readiness(missing: list[str]) -> Response:
+    body = orjson.dumps({"status": "not ready" if missing else "ready", "missing": missing})
     return Response(body, 503 if missing else 200, media_type="application/json")
 
 

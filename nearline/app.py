@@ -28,6 +28,7 @@ from nearline.assignment import POLL_SECONDS, Assignment
 from nearline.config import NearlineConfig
 from nearline.partition_worker import TICK_SECONDS, PartitionWorker
 from nearline.watch import WATCH_SECONDS, Watch
+from schemas.background import BackgroundTask
 from schemas.errors import LogReplaced
 from schemas.log import topics
 from schemas.log.records import Record
@@ -118,8 +119,11 @@ class NearlineApp(faust.App):
         return any(worker.waiting > MAX_WAITING and worker in assigned for worker in workers)
 
     async def _work(self) -> None:
+        task = BackgroundTask("folding")
         while not self.should_stop:
-            await self._in_thread(self._poll)
+            with task.step():
+                await self._in_thread(self._poll)
+            await asyncio.sleep(task.pause())
 
     def _poll(self) -> None:
         """Poll for POLL_SECONDS. If no record is offered, poll every TICK_SECONDS, for the commits that are due."""
@@ -130,10 +134,12 @@ class NearlineApp(faust.App):
                 self._offered.wait(TICK_SECONDS)
 
     async def _check_workers(self) -> None:
+        task = BackgroundTask("watching the log and the store")
         while not self.should_stop:
-            await asyncio.sleep(WATCH_SECONDS)
-            workers = self.assignment.workers
-            await self._in_thread(partial(self._watch.check, workers), self._watch_thread)
+            await asyncio.sleep(task.pause(WATCH_SECONDS))
+            with task.step():
+                workers = self.assignment.workers
+                await self._in_thread(partial(self._watch.check, workers), self._watch_thread)
 
     async def _revoked(self, *args: Any, **_: Any) -> None:
         revoked: set[TP] = args[-1]

@@ -18,6 +18,7 @@ class NearlineConfig(SharedSettings, BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore")
 
     metrics_port: Annotated[int | None, Field(ge=0, le=65_535, description="Where metrics are served.")] = None
+    metrics_host: Annotated[str, Field(description="Address where metrics are served.")] = "127.0.0.1"
     worker_dir: Annotated[Path, Field(description="Faust's data folder.")] = (
         Path(tempfile.gettempdir()) / "freshet-worker"
     )

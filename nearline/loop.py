@@ -15,6 +15,7 @@ from nearline import metrics
 from nearline.archive_reader import ArchiveReader, no_archive
 from nearline.dead_letters import DeadLetterSink
 from nearline.partition_worker import PartitionWorker, WorkerDependencies
+from schemas.background import BackgroundTask
 from schemas.errors import FreshetError, LogReplaced
 from schemas.log import topics
 from schemas.ports import Clock, LogReader, SignalStore
@@ -44,6 +45,7 @@ class EmbeddedLoop:
         self._workers = [self._worker(topic, partition) for topic, partition in partitions]
         self._woken = threading.Event()
         self._polled = False
+        self._task = BackgroundTask("folding")
 
     def run(self, stop: threading.Event) -> None:
         """Follow the log until ``stop`` is set (call ``wake`` then to end at once)."""
@@ -51,12 +53,18 @@ class EmbeddedLoop:
             while not stop.is_set():
                 self._woken.clear()
                 if not self.poll():
-                    self._woken.wait(self._poll_seconds)
+                    self._woken.wait(self._task.pause(self._poll_seconds))
         finally:
             self._polled = False
 
     def poll(self) -> bool:
         """Poll each worker once. Returns True if more records can be applied at once."""
+        with self._task.step():
+            return self._poll_all()
+        self._polled = False
+        return False
+
+    def _poll_all(self) -> bool:
         try:
             ends = self._reader.ends()
             unfinished = [self._poll(worker, ends) for worker in self._workers]
@@ -64,7 +72,7 @@ class EmbeddedLoop:
             # New workers drop all memory of the old log.
             self._workers = [self._worker(worker.topic, worker.partition) for worker in self._workers]
             return self._not_polled(error)
-        except Exception as error:  # noqa: BLE001 - the loop lives as long as the process
+        except FreshetError as error:
             return self._not_polled(error)
         for gauge, worker in zip(self._lag_gauges, self._workers, strict=True):
             gauge.set(worker.lag)
@@ -92,8 +100,8 @@ class EmbeddedLoop:
         worker.target = ends.get((worker.topic, worker.partition), 0)
         return worker.poll()
 
-    def _not_polled(self, error: Exception) -> bool:
-        log.warning("nearline_waits", error=repr(error), exc_info=not isinstance(error, FreshetError))
+    def _not_polled(self, error: FreshetError) -> bool:
+        log.warning("nearline_waits", error=repr(error))
         metrics.RETRIES.labels(type(error).__name__).inc()
         self._polled = False
         return False

@@ -66,7 +66,7 @@ def build(config: NearlineConfig) -> NearlineApp:
             prepare_worker(config)
     config.worker_dir.mkdir(parents=True, exist_ok=True)
     if config.metrics_port is not None:
-        _serve_metrics(config.metrics_port)
+        _serve_metrics(config.metrics_host, config.metrics_port)
     # The adapters live as long as the process. The watch has its own thread, and so its own reader.
     opened, watched = (Dependencies(config, ExitStack()) for _ in range(2))
     measured = MeasuredStore(opened.signals)
@@ -83,9 +83,9 @@ def build(config: NearlineConfig) -> NearlineApp:
     return NearlineApp(config, Assignment(dependencies), watch, _restart)
 
 
-def _serve_metrics(port: int) -> None:
+def _serve_metrics(host: str, port: int) -> None:
     try:
-        start_http_server(port)
+        start_http_server(port, host)
     except OSError as error:
         raise PortInUse(f"port {port} is taken: set FRESHET_METRICS_PORT to a free one") from error
 

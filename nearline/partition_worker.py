@@ -22,6 +22,7 @@ from nearline.confirmation import Confirmation
 from nearline.dead_letters import DeadLetterSink
 from nearline.isolation import IsolatingProcessor
 from nearline.processor import SIGNALS, processor_for
+from schemas.background import FAILURES
 from schemas.errors import FenceMoved, LogReplaced, LogUnavailable, StoreFull, StoreUnavailable
 from schemas.keys import Signal
 from schemas.log import topics
@@ -169,6 +170,7 @@ class PartitionWorker:
             raise
         except Exception as error:
             log.exception("partition_failed", topic=self.topic, partition=self.partition)
+            FAILURES.labels("folding").inc()
             self._pause(error, now)
         else:
             self._backoff = FIRST_BACKOFF_SECONDS

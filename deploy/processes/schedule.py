@@ -27,6 +27,7 @@ from offline.config import OfflineSettings
 from offline.jobs import drift_job
 from offline.jobs.runs import Jobs, lease_of, seen
 from offline.jobs.schedule import Due, SchedulePolicy, ScheduleState, due, look
+from schemas.background import BackgroundTask
 from schemas.errors import FreshetError
 from schemas.jobs import WELL, Run
 from schemas.settings import read_settings
@@ -108,6 +109,7 @@ class Schedule:
         self._dependencies, self._jobs, self._policy, self._run, self._log_of = dependencies, jobs, policy, run, log_of
         self._measured: set[str] = set()
         self._stopped = threading.Event()
+        self._task = BackgroundTask("the schedule")
         for job in COMMANDS:
             for outcome in _ENDS:
                 metrics.JOB_RUNS.labels(job, outcome)
@@ -119,6 +121,10 @@ class Schedule:
 
     def look(self) -> None:
         """Looks once, and runs the jobs that are due. A store that does not answer is read again at the next look."""
+        with self._task.step():
+            self._look()
+
+    def _look(self) -> None:
         try:
             now = self._look_at_state()
             metrics.SCHEDULE_LOOKED_AT.set(now.now)

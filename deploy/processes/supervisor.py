@@ -11,14 +11,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 import structlog
+
+from schemas.background import BackgroundTask
 
 log = structlog.get_logger(__name__)
 
 _STOP_SECONDS = 15.0
 _RESTART_SECONDS = 1.0
+_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,6 @@ class Supervisor:
         self._services = {service.name: service for service in services}
         self._folder, self._sleep = folder, sleep
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self._logs: list[IO[bytes]] = []
         self._watching = threading.Event()
         self._watcher: threading.Thread | None = None
 
@@ -60,8 +61,6 @@ class Supervisor:
         deadline = time.monotonic() + _STOP_SECONDS
         for process in self._running.values():
             _end(process, deadline)
-        for file in self._logs:
-            file.close()
 
     @property
     def names(self) -> list[str]:
@@ -78,24 +77,29 @@ class Supervisor:
 
     def _launch(self, name: str) -> None:
         service = self._services[name]
-        output = self.log_of(name).open("ab")
-        self._logs.append(output)
-        self._running[name] = subprocess.Popen(
-            [sys.executable, "-m", service.module],
-            env={**os.environ, **service.environment},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        # The process has a handle of its own: one that stayed open here would be one more with each restart.
+        with self.log_of(name).open("ab") as output:
+            self._running[name] = subprocess.Popen(
+                [sys.executable, "-m", service.module],
+                env={**os.environ, **service.environment},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def _watch(self) -> None:
+        task = BackgroundTask("supervising processes")
         while self._watching.is_set():
-            for name, process in list(self._running.items()):
-                if process.poll() is not None and self._watching.is_set():
-                    log.warning("a process ended and is started again", name=name, code=process.returncode)
-                    self._sleep(_RESTART_SECONDS)
-                    self._launch(name)
-            self._sleep(0.2)
+            with task.step():
+                self._restart_ended()
+            self._sleep(task.pause(_LOOK_SECONDS))
+
+    def _restart_ended(self) -> None:
+        for name, process in list(self._running.items()):
+            if process.poll() is not None and self._watching.is_set():
+                log.warning("a process ended and is started again", name=name, code=process.returncode)
+                self._sleep(_RESTART_SECONDS)
+                self._launch(name)
 
 
 def _end(process: subprocess.Popen[bytes], deadline: float) -> None:

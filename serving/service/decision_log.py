@@ -17,6 +17,7 @@ import msgspec
 import structlog
 
 from schemas.answers import Decision
+from schemas.background import BackgroundTask
 from schemas.decision_codec import encode_decision
 from schemas.errors import LogUnavailable
 from schemas.log import topics
@@ -47,6 +48,7 @@ class DecisionLog:
         """``limit`` bounds the records that wait; ``sample`` is the share of answers that are recorded."""
         self._log, self._limit, self._sample = log, limit, sample
         self._waiting: deque[tuple[Decision, Receipt]] = deque()
+        self._task = BackgroundTask("recording answers")
 
     def record(self, decision: Decision) -> Receipt:
         """Queue a record, or drop it where too many wait or it is not in the sample."""
@@ -62,8 +64,9 @@ class DecisionLog:
     async def run(self) -> None:
         """Write what waits, until cancelled."""
         while True:
-            await self.flush()
-            await asyncio.sleep(_PAUSE_SECONDS)
+            with self._task.step():
+                await self.flush()
+            await asyncio.sleep(self._task.pause(_PAUSE_SECONDS))
 
     async def flush(self) -> None:
         """Hand all that waits to the log, with room for requests in between.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from schemas.background import failing
 from schemas.ports import Clock
 from serving.state.model_sync import ModelSync
 from serving.state.online_state import OnlineState
@@ -36,7 +37,7 @@ class Readiness:
         missing.append(self._lag_reason())
         if self._state.models.version is None:
             missing.append(self._no_model(models, otherwise_ready=not any(missing)))
-        return [sentence for sentence in missing if sentence is not None]
+        return [sentence for sentence in missing if sentence is not None] + failing()
 
     def _stale(self, sync: SignalSync, name: str) -> str | None:
         if sync.read_at is None:

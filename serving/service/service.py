@@ -18,6 +18,7 @@ import msgspec
 import structlog
 
 from schemas.answers import Answer, RecommendationRequest
+from schemas.background import BackgroundTask
 from schemas.events import Event, accept
 from schemas.http import cursors
 from schemas.http.problems import ProblemError
@@ -310,13 +311,15 @@ class ServingService:
 
     async def _report(self) -> None:
         """Keep the gauges that grow by themselves up to date, and let go of results that have ended."""
+        task = BackgroundTask("upkeep of caches and gauges")
         while True:
-            models, now = self.state.models, self._time_and_ids.clock()
-            metrics.CATALOGUE_ITEMS.set(len(self.state.catalogue))
-            metrics.MODEL_LOADED.set(models.version is not None)
-            metrics.MODEL_AGE_SECONDS.set(max(0.0, now - models.created_at) if models.version else 0.0)
-            self._results.let_go(self._time_and_ids.steady())
-            await asyncio.sleep(_REPORT_SECONDS)
+            with task.step():
+                models, now = self.state.models, self._time_and_ids.clock()
+                metrics.CATALOGUE_ITEMS.set(len(self.state.catalogue))
+                metrics.MODEL_LOADED.set(models.version is not None)
+                metrics.MODEL_AGE_SECONDS.set(max(0.0, now - models.created_at) if models.version else 0.0)
+                self._results.let_go(self._time_and_ids.steady())
+            await asyncio.sleep(task.pause(_REPORT_SECONDS))
 
 
 def _result_limits(settings: Settings) -> Limits:

@@ -8,6 +8,7 @@ from functools import partial
 
 import structlog
 
+from schemas.background import BackgroundTask
 from schemas.errors import FreshetError
 from schemas.ports import ModelStore
 from serving import metrics
@@ -26,6 +27,7 @@ class ModelSync:
         self._refused: str | None = None
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
+        self._task = BackgroundTask("following models")
         self.checked = False
         """True once the store has answered which version is active, if any."""
 
@@ -40,6 +42,10 @@ class ModelSync:
 
     def check(self) -> None:
         """Check once; a failure leaves the served version unchanged."""
+        with self._task.step():
+            self._check()
+
+    def _check(self) -> None:
         version = self._version
         try:
             version = self._store.active()
@@ -54,7 +60,7 @@ class ModelSync:
     def _run(self) -> None:
         while not self._stopped.is_set():
             self.check()
-            self._stopped.wait(self._seconds)
+            self._stopped.wait(self._task.pause(self._seconds))
 
     def _loaded(self, version: str) -> None:
         self._version, self._refused = version, None

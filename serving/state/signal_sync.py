@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from schemas.background import BackgroundTask
 from schemas.errors import FreshetError
 from schemas.keys import Signal
 from schemas.log.fence import Fence
@@ -45,6 +46,7 @@ class SignalSync:
         self._lag_reason = lag_reason
         self._fences: list[Fence | None] = [None] * partitions
         self._failing = False
+        self._task = BackgroundTask(f"following {signal}")
         self.version = "-"
         """The fences' offsets joined by dots; ``-`` before the first read."""
         self.read_at: float | None = None
@@ -56,10 +58,14 @@ class SignalSync:
         """Refresh until cancelled, with this pause (seconds)."""
         while True:
             await self.refresh()
-            await asyncio.sleep(pause)
+            await asyncio.sleep(self._task.pause(pause))
 
     async def refresh(self) -> None:
         """Read the changes and apply them; a failure is counted and leaves the earlier state."""
+        with self._task.step():
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         signals_are_current = self._lag_reason() is None
         try:
             async with asyncio.timeout(_READ_SECONDS):

@@ -8,6 +8,7 @@ import pytest
 
 from adapters import sqlite_files
 from adapters.sqlite_log import FILE, SqliteLogReader, SqliteLogWriter
+from schemas.background import failing
 from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable
 from schemas.log.records import LogEntry, OffsetToken
 from schemas.log.topics import ALL, EVENTS
@@ -209,3 +210,17 @@ def test_timestamps_are_of_the_clock_that_was_handed_in(tmp_path):
     (token,) = writer.append(EVENTS, entries(1)).result(10)
     writer.close()
     assert SqliteLogReader(tmp_path).read(EVENTS, token.partition, 0, 1)[0].timestamp_ms == 1_234_567
+
+
+def test_a_commit_that_fails_unforeseen_fails_its_requests_and_the_writer_goes_on(tmp_path, monkeypatch, until):
+    writer = SqliteLogWriter(tmp_path)
+    write = writer._write
+    monkeypatch.setattr(writer, "_write", lambda _: 1 / 0)
+    [refused] = writer.append(EVENTS, entries(1)).result(10)
+    assert isinstance(refused, LogUnavailable)
+    until(lambda: any("writing the log fails" in sentence for sentence in failing()))
+    monkeypatch.setattr(writer, "_write", write)
+    [token] = writer.append(EVENTS, entries(1)).result(10)
+    assert token.offset == 0
+    writer.close()
+    assert failing() == []

@@ -17,4 +17,4 @@ def test_a_metrics_port_that_is_taken_is_named_with_the_setting_to_change():
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(PortInUse, match=f"port {port} is taken: set FRESHET_METRICS_PORT"):
-            main._serve_metrics(port)
+            main._serve_metrics("127.0.0.1", port)
