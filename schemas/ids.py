@@ -27,16 +27,16 @@ PLACEHOLDERS: Final = (
 )
 """Texts that are no id of a guest or a session, in any case and in any quotes or brackets; zeros are none either."""
 
-_INVISIBLE: Final = "\u200b\u2060\ufeff"
+INVISIBLE: Final = "\u200b\u2060\ufeff"
 """Characters without a width that ``str.strip`` keeps: zero width space, word joiner, byte order mark."""
 _OBJECT: Final = re.compile(r"\[object \w+\]")
-_WRAPPERS: Final = "\"'`()[]{}<>" + _INVISIBLE
+_WRAPPERS: Final = "\"'`()[]{}<>" + INVISIBLE
 _ZEROS: Final = "0-."
 
 
 def id_fault(text: str) -> str | None:
     """Returns why a text cannot be an id, beyond its length and characters; None if it can."""
-    if text[:1].isspace() or text[-1:].isspace() or text.strip(_INVISIBLE) != text:
+    if text[:1].isspace() or text[-1:].isspace() or text.strip(INVISIBLE) != text:
         return "begins or ends with a blank; send the id without it"
     if text.startswith("[object ") and _OBJECT.fullmatch(text):
         return f"'{text}' is what JavaScript writes for an object, not an id; send the object's id"

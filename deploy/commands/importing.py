@@ -13,6 +13,7 @@ import typer
 from rich.markup import escape
 
 from adapters import http_download
+from deploy.commands import file_options
 from deploy.commands.catalogue import CATALOGUE, import_catalogue
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, open_for, steps
 from deploy.wiring.dependencies import Dependencies
@@ -21,6 +22,7 @@ from deploy.wiring.training import note_weights
 from ingest.config import IngestSettings
 from ingest.import_pipeline.base import Importer, RowFaults
 from ingest.import_pipeline.filtered import Filtered
+from ingest.import_pipeline.formats.dialect import FOUND_OUT, FileOptions
 from ingest.import_pipeline.k_core import parse_filter
 from ingest.import_pipeline.ledger import open_ledger
 from ingest.import_pipeline.published import downloaded
@@ -58,6 +60,13 @@ def import_(
     rules: Annotated[
         str, typer.Option("--filter", help="Whom and what to keep: k-core=5,min-user=N,min-item=N,top-items=N.")
     ] = "",
+    types: file_options.Types = "",
+    time_format: file_options.TimeFormat = "",
+    delimiter: file_options.Delimiter = "",
+    encoding: file_options.Encoding = "",
+    quote: file_options.Quote = "",
+    header: file_options.Header = None,
+    decimal_comma: file_options.DecimalComma = False,
     full: Annotated[
         bool,
         typer.Option("--full", help="With 'items': the file lists all items, so hide those that it does not list."),
@@ -76,7 +85,9 @@ def import_(
         return
     if download and path is not None:
         path = _download(dataset, path)
-    importer = _importer(dataset, path, mapping, rules)
+    options = file_options.file_options(types, time_format, delimiter, encoding, quote, header, decimal_comma)
+    importer = _importer(dataset, path, mapping, rules, options)
+    show_form(importer)
     event_weights = parse_weights(weights)
     with open_for(data, stack) as dependencies:
         imported = import_into(dependencies, data, importer, event_weights, max_errors)
@@ -108,8 +119,16 @@ def show_counts(imported: Imported, left_out: str = "more were left out by the f
         console.print(f"{imported.left_out:,} {left_out}.", soft_wrap=True)
     if total.repeated:
         console.print("Repeated rows stand on the log already, or came twice in the files.")
+    for correction, count in imported.mended.items():
+        console.print(f"{correction}: {count:,}.", soft_wrap=True)
     if imported.refused:
         _show_refused(imported)
+
+
+def show_form(importer: Importer | None) -> None:
+    """Prints how a file is read, if its form was found out."""
+    if importer is not None and importer.description:
+        console.print(importer.description, markup=False, soft_wrap=True)
 
 
 def _show_refused(imported: Imported) -> None:
@@ -137,7 +156,9 @@ def _download(dataset: str, folder: Path) -> Path:
         return downloaded(dataset, folder, fetch, published())
 
 
-def _importer(dataset: str, path: Path | None, mapping: str, rules: str = "") -> Importer | None:
+def _importer(
+    dataset: str, path: Path | None, mapping: str, rules: str = "", options: FileOptions = FOUND_OUT
+) -> Importer | None:
     """What reads the data set, before a data folder is made for it; None for the built-in sample."""
     if dataset == SAMPLE:
         if path is not None:
@@ -146,7 +167,7 @@ def _importer(dataset: str, path: Path | None, mapping: str, rules: str = "") ->
     if path is None:
         raise typer.BadParameter("say where the data set is: a folder or a file", param_hint="PATH")
     filter_rules = parse_filter(rules)
-    importer = recognise(path, parse_map(mapping) if mapping else None, dataset.partition(":")[0])
+    importer = recognise(path, parse_map(mapping) if mapping else None, dataset.partition(":")[0], options)
     return Filtered(importer, filter_rules) if str(filter_rules) else importer
 
 

@@ -61,6 +61,8 @@ class RowFaults:
     ) -> None:
         self.reasons: Counter[str] = Counter()
         self.examples: list[str] = []
+        self.mended: Counter[str] = Counter()
+        """Cells that were read only after a correction, by a sentence on it."""
         self.watch = watch
         self.expected: int | None = None
         """Number of all events; None until they have been read."""
@@ -84,6 +86,10 @@ class RowFaults:
         self._refuse(RefusedRow(where, reason, detail, row))
         if self._max_count is not None and self.count > self._max_count:
             raise TooManyRefused(f"more than {self._max_count:,} rows were refused, so the import ended early")
+
+    def mend(self, what: str) -> None:
+        """Counts a cell that was read only after a correction; ``what`` is its sentence."""
+        self.mended[what] += 1
 
     def observe(self, rows: Iterator[Any]) -> Iterator[Any]:
         """Passed every reader's ``TableRow``s; returns them. A subclass looks at them."""
@@ -117,6 +123,10 @@ class Importer(Protocol):
     @property
     def dataset(self) -> str:
         """The data set's name."""
+
+    @property
+    def description(self) -> str:
+        """A line for people that says how its file is read; empty if its form is known beforehand."""
 
     @property
     def types(self) -> frozenset[str]:
@@ -158,6 +168,7 @@ class FileImporter:
     """The base of importers of a folder: no items, no users, no types of its own."""
 
     dataset = ""
+    description = ""
     aliases: tuple[str, ...] = ()
     """Other names of the data set, for the command line."""
     needs: tuple[str, ...] = ()

@@ -1,44 +1,30 @@
-"""Reads text files row by row, plain or gzip, in any encoding. Counts a line that cannot be read as a fault."""
+"""Reads text files row by row: tables and JSON, plain or gzip, in any encoding. Counts a row that cannot be read as a fault."""
 
 from __future__ import annotations
 
-import ast
-import csv
-import gzip
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar
 
 from ingest.import_pipeline.base import RowFaults, SourceLine, find_file
-from ingest.validation.jsontext import parse
+from ingest.import_pipeline.formats.columns import CellInvalid, read_id, read_number
+from ingest.import_pipeline.formats.dialect import Dialect, records, records_of
+from ingest.import_pipeline.formats.json_rows import json_objects
+from ingest.import_pipeline.formats.lines import lines, sample_lines
+from ingest.import_pipeline.formats.quoting import RecordShape
+from ingest.import_pipeline.formats.times import read_time, time_reader
 from schemas.errors import DatasetUnknown
 
-_MILLIS: Final = 1e11
-_MICROS: Final = 1e14
-_NANOS: Final = 1e17
 _MAX_LEADING_FAULTS: Final = 1_000
 """A file is refused if it begins with this many malformed rows."""
-_PROGRESS_LINES: Final = 8_192
-"""Lines between two reports of progress."""
-
-_PYTHON: Final = ("{'", "{u'", '{u"')
+_HEADER_LINES: Final = 20
+_HEADER_BYTES: Final = 1 << 16
 
 T = TypeVar("T")
 
 REFUSED_FIELDS: Final = ("file", "line", "reason", "detail", "row")
 """Fields of a line of a file of refused rows: ``ingest.import_pipeline.refused``."""
-
-
-class CellInvalid(ValueError):
-    """A cell has the wrong form; the text names its column. Rows are counted by ``reason``."""
-
-    def __init__(self, detail: str, reason: str = "malformed") -> None:
-        super().__init__(detail)
-        self.reason = reason
 
 
 class TableRow(NamedTuple):
@@ -54,61 +40,33 @@ class TableRow(NamedTuple):
 
     def number_in(self, column: str) -> float:
         """The number that a column holds; raises CellInvalid."""
-        return self._converted(column, float, "a number", "not-a-number")
+        return self.read(column, read_number)
 
     def time_in(self, column: str) -> float:
         """The time that a column holds, in seconds since 1970; raises CellInvalid."""
-        return self._converted(column, parse_timestamp, "a time: epoch seconds or ms, or ISO", "not-a-time")
+        return self.read(column, read_time)
 
     def time_as(self, column: str, form: str) -> float:
         """The time in UTC that a column holds in this ``strptime`` form, in seconds since 1970; raises CellInvalid."""
-        return self._converted(
-            column, lambda text: datetime.strptime(text, form).replace(tzinfo=UTC).timestamp(), "a time", "not-a-time"
-        )
+        return self.read(column, _time_reader(form))
 
-    def _converted(self, column: str, convert: Callable[[Any], T], expected: str, reason: str) -> T:
-        text = self.cells.get(column)
+    def id_in(self, *columns: str) -> str:
+        """The id that the first of these columns holds that is not empty; raises CellInvalid if all are."""
+        for column in columns:
+            if (id_ := self.read(column, read_id)) is not None:
+                return id_
+        raise CellInvalid(f"column {' or '.join(columns)}: has no id", "no-id")
+
+    def read(self, column: str, read_cell: Callable[[Any], T]) -> T:
+        """What a cell holds by one of the readers of ``columns`` and ``times``; raises CellInvalid with its column."""
+        cell = self.cells.get(column)
         try:
-            return convert(text)
-        except (ValueError, TypeError, OverflowError) as error:
-            raise CellInvalid(f"column {column}: '{str(text)[:40]}' is not {expected}", reason) from error
+            return read_cell(cell)
+        except CellInvalid as error:
+            raise CellInvalid(f"column {column}: '{str(cell)[:40]}' {error}", error.reason) from error
 
 
-def lines(path: Path, encoding: str, faults: RowFaults) -> Iterator[str]:
-    """The lines of a file; a line that is not in the encoding is a fault and is returned empty."""
-    with _opened(path, faults) as file:
-        try:
-            for number, line in enumerate(file, 1):
-                try:
-                    yield line.decode(encoding).removeprefix("\ufeff")
-                except UnicodeDecodeError:
-                    row = line.decode(encoding, "backslashreplace")
-                    faults.note(SourceLine(path.name, number), f"is not {encoding} text", "encoding", row)
-                    yield "\n"
-        except (EOFError, zlib.error, OSError) as error:
-            raise DatasetUnknown(f"{path} is damaged ({error}); fetch it again") from error
-
-
-@contextmanager
-def _opened(path: Path, faults: RowFaults) -> Iterator[Iterable[bytes]]:
-    """The lines of a file as bytes, unpacked; reports progress. Raises DatasetUnknown if it cannot be opened."""
-    try:
-        raw = path.open("rb")
-    except OSError as error:
-        raise DatasetUnknown(f"{path} cannot be read: {error.strerror}") from error
-    with raw:
-        packed = path.suffix == ".gz"
-        unpacked = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if packed else raw
-        yield _watched(unpacked, raw, path, faults)
-
-
-def _watched(unpacked: IO[bytes], raw: IO[bytes], path: Path, faults: RowFaults) -> Iterator[bytes]:
-    total = path.stat().st_size
-    for number, line in enumerate(unpacked):
-        if number % _PROGRESS_LINES == 0:
-            faults.watch(path.name, raw.tell(), total)
-        yield line
-    faults.watch(path.name, total, total)
+_time_reader = lru_cache(maxsize=64)(time_reader)
 
 
 def rows(
@@ -123,40 +81,52 @@ def rows(
 ) -> Iterator[TableRow]:
     """The rows of a file. Its first line names the columns unless ``columns`` does. Rows of another length are faults.
 
-    ``delimiter`` may have several characters if nothing is quoted. Raises DatasetUnknown if the first line lacks a
-    column of ``needs``.
+    Raises DatasetUnknown if the first line lacks a column of ``needs``, or has it twice.
     """
-    text = lines(path, encoding, faults)
-    if len(delimiter) > 1:
-        # The csv module knows delimiters of one character only.
-        text = (line.replace(delimiter, "\x1f") for line in text)
-    reader = csv.reader(
-        text,
-        delimiter=delimiter if len(delimiter) == 1 else "\x1f",
-        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
-    )
-    names = list(columns) if columns is not None else first_row(reader, path)
-    missing_columns = [name for name in needs if name not in names]
-    if missing_columns:
-        raise DatasetUnknown(f"{path} line 1 names no column '{missing_columns[0]}': it has {', '.join(names)[:200]}")
-    return faults.observe(_rows(reader, names, path.name, faults))
+    dialect = Dialect(encoding, delimiter, '"' if quoted else "")
+    if columns is not None:
+        return table_rows(path, faults, dialect, columns)
+    names = _header(path, dialect)
+    for name in needs:
+        if names.count(name) != 1:
+            fault = f"names the column '{name}' twice" if name in names else f"names no column '{name}'"
+            raise DatasetUnknown(f"{path} line 1 {fault}: it has {', '.join(names)[:200]}")
+    return table_rows(path, faults, dialect._replace(skip=1), names)
 
 
-def _rows(reader: Any, names: Sequence[str], file: str, faults: RowFaults) -> Iterator[TableRow]:
-    width = len(names)
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            faults.note(SourceLine(file, reader.line_num), str(error), "not-csv")
-            continue
-        if len(cells) == width:
-            yield TableRow(SourceLine(file, reader.line_num), dict(zip(names, cells, strict=True)))
-        elif cells:
-            line = SourceLine(file, reader.line_num)
-            faults.note(line, f"has {len(cells)} columns instead of {width}", "columns", _by_column(names, cells))
+def table_rows(
+    path: Path,
+    faults: RowFaults,
+    dialect: Dialect,
+    names: Sequence[str],
+    header: Sequence[str] = (),
+    shape: RecordShape | None = None,
+) -> Iterator[TableRow]:
+    """The rows of a table whose form is known. A row of another length, or one that repeats the header, is a fault."""
+    return faults.observe(_table_rows(path, faults, dialect, names, header, shape or RecordShape(len(names))))
+
+
+def _table_rows(
+    path: Path, faults: RowFaults, dialect: Dialect, names: Sequence[str], header: Sequence[str], shape: RecordShape
+) -> Iterator[TableRow]:
+    width, file, to_skip = len(names), path.name, dialect.skip
+    for number, cells, stray_quote in records(lines(path, dialect.encoding, faults), dialect, shape):
+        if to_skip:
+            to_skip -= any(map(str.strip, cells))
+        elif len(cells) == width and cells != header:
+            if stray_quote:
+                faults.mend("quotes that are not closed were read as text")
+            yield TableRow(SourceLine(file, number), dict(zip(names, cells, strict=True)))
+        elif any(map(str.strip, cells)):
+            _note_record(faults, SourceLine(file, number), names, cells)
+
+
+def _note_record(faults: RowFaults, line: SourceLine, names: Sequence[str], cells: Sequence[str]) -> None:
+    """Counts a record of another width than the header, or one that is the header again."""
+    if len(cells) == len(names):
+        faults.note(line, "repeats the header", "header", dict(zip(names, cells, strict=True)))
+    else:
+        faults.note(line, f"has {len(cells)} columns instead of {len(names)}", "columns", _by_column(names, cells))
 
 
 def _by_column(names: Sequence[str], cells: Sequence[str]) -> dict[str, Any]:
@@ -165,48 +135,30 @@ def _by_column(names: Sequence[str], cells: Sequence[str]) -> dict[str, Any]:
     return row | {"extra": cells[len(names) :]} if len(cells) > len(names) else row
 
 
+def _header(path: Path, dialect: Dialect) -> list[str]:
+    first = records_of(sample_lines(path, dialect.encoding, _HEADER_LINES, _HEADER_BYTES), dialect)[:1]
+    return [name.strip() for cells in first for name in cells]
+
+
 def header(folder: Path, name: str) -> list[str]:
     """The columns that the first line of a folder's CSV file names; empty if there is no such file."""
     path = find_file(folder, name)
-    return first_row(csv.reader(lines(path, "utf-8", RowFaults())), path) if path else []
+    return _header(path, Dialect()) if path else []
 
 
-def first_row(reader: Iterator[list[str]], path: Path) -> list[str]:
-    """The first row of a file, empty if it has none. Raises DatasetUnknown if it cannot be read."""
-    try:
-        return next(reader, [])
-    except csv.Error as error:
-        raise DatasetUnknown(f"{path} line 1 cannot be read: {error}") from error
+def objects(path: Path, faults: RowFaults, encoding: str = "utf-8") -> Iterator[TableRow]:
+    """The objects of a file of JSON: one a line, an array, or Python dictionaries as some older data sets have them."""
+    return faults.observe(_objects(path, faults, encoding))
 
 
-def objects(path: Path, faults: RowFaults) -> Iterator[TableRow]:
-    """The objects of a file of JSON lines, or of Python dictionaries as some older data sets have them."""
-    return faults.observe(_objects(path, faults))
-
-
-def _objects(path: Path, faults: RowFaults) -> Iterator[TableRow]:
-    for number, line in enumerate(lines(path, "utf-8", faults), 1):
-        if not line.strip():
-            continue
-        try:
-            parsed = _python(line) if line.startswith(_PYTHON) else parse(line.encode())
-        except ValueError as error:
-            faults.note(SourceLine(path.name, number), f"is not JSON: {error}", "not-json", line.rstrip("\r\n"))
-            continue
-        if isinstance(parsed, dict) and parsed.keys() == set(REFUSED_FIELDS):
-            # The line is one that an earlier import refused and wrote to a file.
-            parsed = parsed["row"]
-        if isinstance(parsed, dict):
-            yield TableRow(SourceLine(path.name, number), parsed)
+def _objects(path: Path, faults: RowFaults, encoding: str) -> Iterator[TableRow]:
+    for line, parsed in json_objects(path, encoding, faults):
+        # A line that an earlier import refused and wrote to a file holds the row itself.
+        cells = parsed["row"] if parsed.keys() == set(REFUSED_FIELDS) else parsed
+        if isinstance(cells, dict):
+            yield TableRow(line, cells)
         else:
-            faults.note(SourceLine(path.name, number), "is not a JSON object", "not-an-object", parsed)
-
-
-def _python(line: str) -> Any:
-    try:
-        return ast.literal_eval(line)
-    except (SyntaxError, MemoryError, RecursionError) as error:
-        raise ValueError(f"nor a Python dictionary: {error}") from error
+            faults.note(line, "is not a JSON object", "not-an-object", cells)
 
 
 def readable(
@@ -230,22 +182,6 @@ def readable(
             yield row, result
     if not any_readable and faults.count > earlier_faults:
         raise DatasetUnknown(f"no row can be read, so this is not the file that it is taken for; {faults.examples[0]}")
-
-
-def parse_timestamp(text: str) -> float:
-    """Seconds since 1970 of an epoch time (s, ms, µs or ns, by its size) or an ISO time (UTC if it has no offset).
-
-    Raises ValueError.
-    """
-    try:
-        number = float(text)
-    except ValueError:
-        time = datetime.fromisoformat(text)
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
-    for limit, unit in ((_NANOS, 1e9), (_MICROS, 1e6), (_MILLIS, 1e3)):
-        if abs(number) >= limit:
-            return number / unit
-    return number
 
 
 @lru_cache(maxsize=1_024)

@@ -29,6 +29,11 @@ class Filtered:
         self.dataset = f"{importer.dataset}-{slug(str(rules), 64)}"
 
     @property
+    def description(self) -> str:
+        """The description of the whole data set."""
+        return self._importer.description
+
+    @property
     def types(self) -> frozenset[str]:
         """The types of the whole data set."""
         return self._importer.types

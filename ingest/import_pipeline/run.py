@@ -63,6 +63,8 @@ class Imported(NamedTuple):
     """What ended the import early."""
     refused_file: Path | None = None
     """Where the refused rows are."""
+    mended: Mapping[str, int] = MappingProxyType({})
+    """Number of cells that were read only after a correction, by a sentence on it."""
 
     @property
     def total(self) -> Counts:
@@ -168,6 +170,7 @@ class _Import:
             faults.examples,
             faults.left_out,
             error,
+            mended=dict(faults.mended),
         )
 
     def _begin(self, topic: str) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from ingest.import_pipeline.base import FileImporter, FileRow, Published, RowFaults, find_file
 from ingest.import_pipeline.files import TableRow, header, rows
+from ingest.import_pipeline.formats.columns import CellInvalid, read_number
 from ingest.import_pipeline.ordering import events_in_order
 
 
@@ -62,10 +63,12 @@ class Goodbooks(FileImporter):
 
 
 def _year(text: str) -> int | None:
+    """The year of a cell such as ``1999.0`` or ``-750.0``; None if it is no year of a calendar."""
     try:
-        return int(float(text))
-    except (ValueError, OverflowError):
+        year = int(read_number(text))
+    except CellInvalid:
         return None
+    return year if year <= MAXYEAR else None
 
 
 IMPORTERS: Final = (Goodbooks,)

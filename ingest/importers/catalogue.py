@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from ingest.import_pipeline.base import FileImporter, FileRow, RowFaults
 from ingest.import_pipeline.feed import feed_items
-from ingest.import_pipeline.files import CellInvalid, TableRow, objects, readable, rows, slug
+from ingest.import_pipeline.files import TableRow, objects, readable, rows, slug
+from ingest.import_pipeline.formats.columns import CellInvalid
 from schemas.errors import DatasetUnknown
 
 SUFFIXES: Final = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".xml")

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ingest.import_pipeline.base import FileImporter, FileRow, Published, RowFaults, find_file
-from ingest.import_pipeline.files import TableRow, objects, rows
+from ingest.import_pipeline.files import TableRow, objects, readable, rows
+from ingest.import_pipeline.formats.columns import texts
 from ingest.import_pipeline.ordering import DatedEvent, events_by_time, events_in_order
 from schemas.weights import Weight, WeightStep
 
@@ -74,15 +75,17 @@ class SteamReviews(FileImporter):
     def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Games with their genres as categories, and their tags."""
         path = self.path("steam_games.json")
-        for row in objects(path, faults) if path else ():
-            cells = row.cells
-            item = {
-                "item_id": str(cells.get("id", "")),
-                "title": cells.get("app_name") or cells.get("title") or "",
-                "categories": cells.get("genres") or [],
-                "tags": cells.get("tags") or [],
-            }
-            yield FileRow(item, row.source_line)
+        games = objects(path, faults) if path else iter(())
+        return (FileRow(item, row.source_line) for row, item in readable(games, self._game, faults))
+
+    def _game(self, row: TableRow) -> dict[str, Any]:
+        cells = row.cells
+        return {
+            "item_id": row.id_in("id"),
+            "title": cells.get("app_name") or cells.get("title") or "",
+            "categories": texts(cells.get("genres")),
+            "tags": texts(cells.get("tags")),
+        }
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Each review as ``dwell`` with the hours that its writer had played, or as a comment if it has no hours."""
@@ -91,8 +94,8 @@ class SteamReviews(FileImporter):
     def _event(self, row: TableRow) -> DatedEvent:
         event: dict[str, Any] = {
             "type": "comment",
-            "user_id": str(row.cells.get("user_id") or row.cells.get("username", "")),
-            "item_id": str(row.cells.get("product_id", "")),
+            "user_id": row.id_in("user_id", "username"),
+            "item_id": row.id_in("product_id"),
         }
         if row.cells.get("hours") is not None:
             event |= {"type": "dwell", "value": row.number_in("hours") * _HOUR}

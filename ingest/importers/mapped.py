@@ -1,20 +1,24 @@
-"""Any CSV, TSV or JSONL file with a map of its columns: ``user=userId,item=movieId,type=view,time=timestamp``."""
+"""Any CSV, TSV or JSON file with a map of its columns: ``user=userId,item=movieId,type=view,time=timestamp``."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ingest.import_pipeline.base import FileImporter, RowFaults
-from ingest.import_pipeline.files import TableRow, first_row, lines, objects, readable, rows, slug
+from ingest.import_pipeline.files import TableRow, readable, slug
+from ingest.import_pipeline.formats.columns import CellInvalid, id_reader, number_reader
+from ingest.import_pipeline.formats.dialect import FOUND_OUT, FileOptions
+from ingest.import_pipeline.formats.times import time_reader
 from ingest.import_pipeline.ordering import DatedEvent, events_by_time, events_in_order
+from ingest.import_pipeline.sources import open_source, plain_suffix
 from schemas.errors import ConfigurationInvalid, DatasetUnknown
 
-SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson")
+SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 SAMPLED_ROWS: Final = 20_000
 """Rows from which the scale of ratings is recognised."""
 FIELDS: Final = {
@@ -29,8 +33,9 @@ FIELDS: Final = {
     "id": "event_id",
 }
 """The names of a column map, and the event field that each fills."""
-_NAMES: Final = ("user_id", "anonymous_id", "session_id", "item_id", "event_id")
-_EMPTY: Final = (None, "")
+_NAMES: Final = frozenset({"user_id", "anonymous_id", "session_id", "item_id", "event_id"})
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TRIMMED: Final = "ids were read without blanks around them, or .0 at their end"
 
 
 def parse_map(text: str, fields: Collection[str] = FIELDS.keys()) -> dict[str, str]:
@@ -46,21 +51,41 @@ def parse_map(text: str, fields: Collection[str] = FIELDS.keys()) -> dict[str, s
     return mapping
 
 
-class Mapped(FileImporter):
-    """Imports one file, or the only CSV, TSV or JSONL file of a folder. Raises DatasetUnknown, ConfigurationInvalid."""
+def parse_types(text: str) -> dict[str, str]:
+    """Reads ``pv=view,fav=bookmark``: the words of a file, and their event types. Raises ConfigurationInvalid."""
+    types: dict[str, str] = {}
+    for assignment in filter(None, (assignment.strip() for assignment in text.split(","))):
+        word, equals, name = (side.strip() for side in assignment.partition("="))
+        if not equals or not word or not name:
+            raise ConfigurationInvalid(f"'{assignment}' maps no event type; write --types pv=view,fav=bookmark")
+        types[word] = name
+    return types
 
-    def __init__(self, path: Path, mapping: Mapping[str, str]) -> None:
+
+class _Column(NamedTuple):
+    """A mapped column: the event field that it fills, its name, and how its cells are read."""
+
+    field: str
+    name: str
+    read: Callable[[Any], Any]
+    is_id: bool
+
+
+class Mapped(FileImporter):
+    """Imports one file, or the only CSV, TSV or JSON file of a folder. Raises DatasetUnknown, ConfigurationInvalid."""
+
+    def __init__(self, path: Path, mapping: Mapping[str, str], options: FileOptions = FOUND_OUT) -> None:
         self.file = _file(path)
         super().__init__(self.file.parent)
-        self._mapping = dict(mapping)
-        self._filled = [(FIELDS[name], column) for name, column in mapping.items() if name != "time"]
-        self._json = _plain(self.file).suffix in {".jsonl", ".ndjson"}
-        self._numbered = not self._json and all(column.isdecimal() for column in self._columns().values())
-        self._delimiter = "" if self._json else _delimiter(self.file)
-        self._names = self._read_names()
-        self._check()
+        self._mapping, self._options = dict(mapping), options
+        self._check_map()
+        self._source = open_source(
+            self.file, {name: column for name, column in mapping.items() if name != "type"}, options
+        )
+        self._columns = [self._column(name) for name in mapping if name not in {"type", "time"}]
+        self._read_time = time_reader(options.time_format)
         digest = blake2b(f"{self.file.name}{sorted(mapping.items())}".encode(), digest_size=4).hexdigest()
-        self.dataset = f"{slug(_plain(self.file).stem)}-{digest}"
+        self.dataset = f"{slug(self.file.name.partition('.')[0])}-{digest}"
 
     @property
     def paths(self) -> Sequence[Path]:
@@ -76,69 +101,117 @@ class Mapped(FileImporter):
         """Ratings of the first SAMPLED_ROWS rows."""
         if "value" not in self._mapping:
             return
-        sample = islice(self._rows(RowFaults()), SAMPLED_ROWS)
-        for _, event in readable(sample, self._event, RowFaults()):
+        sample = islice(self._source.rows(RowFaults(), self._is_sound), SAMPLED_ROWS)
+        for _, event in readable(sample, self._event_maker(RowFaults()), RowFaults()):
             if event["type"] == "rating" and "value" in event:
                 yield event["value"]
 
+    @property
+    def description(self) -> str:  # type: ignore[override]
+        """A line that says how the file is read, with its first row."""
+        row = next(self._source.rows(RowFaults(), self._is_sound), None)
+        first = f"; {len(self._used())} columns used; first row read as {self._described(row)}" if row else ""
+        return f"{self.file.name}: {self._source}{first}"
+
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """The file's rows as events; in the order of the file if no time is mapped."""
-        if "time" in self._mapping:
-            return events_by_time(self._rows(faults), self._timed, faults)
-        return events_in_order(self._rows(faults), self._event, faults)
+        rows = self._source.rows(faults, self._is_sound)
+        event_of = self._event_maker(faults)
+        if "time" not in self._mapping:
+            return events_in_order(rows, event_of, faults)
+        column, read_time = self._mapping["time"], self._read_time
 
-    def _timed(self, row: TableRow) -> DatedEvent:
-        return row.time_in(self._mapping["time"]), self._event(row)
+        def dated(row: TableRow) -> DatedEvent:
+            return row.read(column, read_time), event_of(row)
 
-    def _event(self, row: TableRow) -> dict[str, Any]:
-        cells = row.cells
-        event = {field: cells[column] for field, column in self._filled if cells.get(column) not in _EMPTY}
-        event["type"] = self._type(event)
-        if "value" in event:
-            event["value"] = row.number_in(self._mapping["value"])
-        for name in _NAMES:
-            if isinstance(event.get(name), int | float):
-                event[name] = str(event[name])
-        return event
+        return events_by_time(rows, dated, faults)
 
-    def _type(self, event: Mapping[str, Any]) -> str:
-        default = "rating" if "value" in self._mapping else "view"
-        name = event.get("type") or self._constant_type() or default
-        return _type_name(str(name))
+    def _event_maker(self, faults: RowFaults) -> Callable[[TableRow], dict[str, Any]]:
+        """Returns the function that makes an event of a row. It is called for each row, so it looks up nothing twice."""
+        columns, type_of = self._columns, self._type_reader()
+
+        def event_of(row: TableRow) -> dict[str, Any]:
+            cells, event = row.cells, dict[str, Any]()
+            for field, column, read, is_id in columns:
+                cell = cells.get(column)
+                if cell or cell == 0:
+                    value = row.read(column, read)
+                    if is_id and value is not cell and isinstance(cell, str):
+                        faults.mend(_TRIMMED)
+                    if value is not None:
+                        event[field] = value
+            event["type"] = type_of(cells)
+            return event
+
+        return event_of
+
+    def _type_reader(self) -> Callable[[Mapping[str, Any]], str]:
+        """Returns the function that says the type of an event by the cells of its row."""
+        column, types = self._mapping.get("type", ""), self._options.types
+        default = self._constant_type() or ("rating" if "value" in self._mapping else "view")
+        if column not in self._source.names:
+            return lambda _: default
+
+        def type_of(cells: Mapping[str, Any]) -> str:
+            word = str(cells.get(column) or "").strip()
+            return types.get(word) or (_type_name(word) if word else default)
+
+        return type_of
 
     def _constant_type(self) -> str | None:
         column = self._mapping.get("type")
-        return _type_name(column) if column is not None and column not in self._names else None
+        return _type_name(column) if column is not None and column not in self._source.names else None
 
-    def _columns(self) -> dict[str, str]:
-        return {name: column for name, column in self._mapping.items() if name != "type"}
+    def _column(self, name: str) -> _Column:
+        field, column = FIELDS[name], self._mapping[name]
+        sample = self._source.sample(column)
+        if field in _NAMES:
+            return _Column(field, column, id_reader(sample), is_id=True)
+        if field == "value":
+            read = number_reader(sample, decimal_comma=self._options.decimal_comma)
+            return _Column(field, column, read, is_id=False)
+        return _Column(field, column, lambda cell: cell, is_id=False)
 
-    def _read_names(self) -> Sequence[str]:
-        """The names of the columns: from the header or the first object, or numbers from 1."""
-        if self._json:
-            first_object = next((row.cells for row in self._rows(RowFaults())), {})
-            return list(first_object)
-        header = first_row(csv.reader(lines(self.file, "utf-8", RowFaults()), delimiter=self._delimiter), self.file)
-        return [str(n) for n in range(1, len(header) + 1)] if self._numbered else header
+    def _is_sound(self, cells: Mapping[str, str]) -> bool:
+        """False for cells that are no row: a number or a time is none, or an id has a quote."""
+        quote, time = self._options.quote or '"', cells.get(self._mapping.get("time", ""))
+        try:
+            if time:
+                self._read_time(time)
+            for _, column, read, is_id in self._columns:
+                if cells[column] and read(cells[column]) and is_id and quote in cells[column]:
+                    return False
+        except CellInvalid:
+            return False
+        return True
 
-    def _check(self) -> None:
+    def _used(self) -> list[str]:
+        return [name for name, column in self._mapping.items() if column in self._source.names]
+
+    def _described(self, row: TableRow) -> str:
+        try:
+            event = self._event_maker(RowFaults())(row)
+            time = self._described_time(row)
+        except CellInvalid as error:
+            return f"no event: {error}"
+        return (
+            ", ".join(f"{name} {event[FIELDS[name]]}" for name in FIELDS if FIELDS[name] in event and name != "id")
+            + f" at {time}"
+        )
+
+    def _described_time(self, row: TableRow) -> str:
+        if "time" not in self._mapping:
+            return "the time of the import"
+        seconds = row.read(self._mapping["time"], self._read_time)
+        return (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+    def _check_map(self) -> None:
         if not self._mapping.keys() & {"user", "anonymous", "session"}:
             raise ConfigurationInvalid(
                 f"the column map must name who it was: user=, anonymous= or session=; write {_example()}"
             )
-        # A JSON object may lack optional fields, so the first line does not show all columns.
-        missing_columns = (
-            [] if self._json else [column for column in self._columns().values() if column not in self._names]
-        )
-        if missing_columns:
-            raise ConfigurationInvalid(
-                f"{self.file.name} has no column '{missing_columns[0]}'; it has {', '.join(self._names)}"
-            )
-
-    def _rows(self, faults: RowFaults) -> Iterator[TableRow]:
-        if self._json:
-            return objects(self.file, faults)
-        return rows(self.file, faults, delimiter=self._delimiter, columns=self._names if self._numbered else None)
+        if self._options.time_format and "time" not in self._mapping:
+            raise ConfigurationInvalid("--time-format says how a time is written, but --map names no column of times")
 
 
 def _type_name(text: str) -> str:
@@ -147,28 +220,13 @@ def _type_name(text: str) -> str:
 
 def _file(path: Path) -> Path:
     if path.is_file():
-        files = [path]
-    elif path.is_dir():
-        files = [file for file in sorted(path.iterdir()) if _plain(file).suffix in SUFFIXES]
-    else:
+        return path
+    if not path.is_dir():
         raise DatasetUnknown(f"there is no {path}")
-    if len(files) != 1 or _plain(files[0]).suffix not in (*SUFFIXES, ".txt"):
+    files = [file for file in sorted(path.iterdir()) if plain_suffix(file) in SUFFIXES]
+    if len(files) != 1:
         raise DatasetUnknown(f"{path}: name one file that ends in {', '.join(SUFFIXES)} (or the same with .gz)")
     return files[0]
-
-
-def _plain(path: Path) -> Path:
-    return path.with_suffix("") if path.suffix == ".gz" else path
-
-
-def _delimiter(path: Path) -> str:
-    if _plain(path).suffix == ".tsv":
-        return "\t"
-    sample = "".join(islice(lines(path, "utf-8", RowFaults()), 5))
-    try:
-        return csv.Sniffer().sniff(sample, ",;\t| ").delimiter
-    except csv.Error:
-        return ","
 
 
 def _example() -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ingest.import_pipeline.base import FileImporter, FileRow, RowFaults
-from ingest.import_pipeline.files import CellInvalid, TableRow, header, readable, rows
+from ingest.import_pipeline.files import TableRow, header, readable, rows
+from ingest.import_pipeline.formats.columns import CellInvalid
 from ingest.import_pipeline.ordering import DatedEvent, SortableEvent, by_time, events_by_time
 
 _PHONE: Final = re.compile(r"iphone|android.*mobile|windows phone", re.IGNORECASE)

@@ -11,6 +11,7 @@ from typing import Final
 
 from ingest import importers
 from ingest.import_pipeline.base import FileImporter, Importer, Published
+from ingest.import_pipeline.formats.dialect import FOUND_OUT, FileOptions
 from ingest.importers.mapped import Mapped
 from schemas.errors import DatasetUnknown
 
@@ -32,8 +33,16 @@ def published() -> Mapping[str, Published]:
     return {name: where for importer in file_importers() for name, where in importer.published.items()}
 
 
-def recognise(path: Path, mapping: Mapping[str, str] | None = None, dataset: str = "auto") -> Importer:
-    """The importer of a folder or file; ``dataset`` names the one to use. Raises DatasetUnknown, ConfigurationInvalid."""
+def recognise(
+    path: Path,
+    mapping: Mapping[str, str] | None = None,
+    dataset: str = "auto",
+    options: FileOptions = FOUND_OUT,
+) -> Importer:
+    """The importer of a folder or file; ``dataset`` names the one to use. Raises DatasetUnknown, ConfigurationInvalid.
+
+    ``options`` say how a file with a map is read. A known data set is always read in its published form.
+    """
     if not path.exists():
         raise DatasetUnknown(f"there is no {path}")
     candidates = [importer for importer in file_importers() if dataset in {*AUTO, importer.dataset, *importer.aliases}]
@@ -41,7 +50,7 @@ def recognise(path: Path, mapping: Mapping[str, str] | None = None, dataset: str
         names = ", ".join(importer.dataset for importer in file_importers())
         raise DatasetUnknown(f"no data set is called '{dataset}'; there are {names}, and auto")
     if mapping:
-        return Mapped(path, mapping)
+        return Mapped(path, mapping, options)
     folder = path if path.is_dir() else path.parent
     for importer in candidates:
         if importer.recognises(folder):
@@ -49,5 +58,5 @@ def recognise(path: Path, mapping: Mapping[str, str] | None = None, dataset: str
     looked = "; ".join(f"{' + '.join(importer.needs)} ({importer.dataset})" for importer in candidates)
     raise DatasetUnknown(
         f"{path} is not a data set that Freshet knows: it looked for {looked}. "
-        "Any CSV, TSV or JSONL file is read with --map user=…,item=…,type=…,value=…,time=…"
+        "Any CSV, TSV or JSON file is read with --map user=…,item=…,type=…,value=…,time=…"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
@@ -9,13 +10,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from ingest.import_pipeline.base import FileImporter, FileRow, Published, RowFaults
-from ingest.import_pipeline.files import CellInvalid, TableRow, header, objects, readable, rows
+from ingest.import_pipeline.files import TableRow, header, objects, readable, rows
+from ingest.import_pipeline.formats.columns import CellInvalid, texts
 from ingest.import_pipeline.ordering import DatedEvent, events_by_time
 from schemas.errors import DatasetUnknown
 
 _TEXT: Final = 10_000
 """Most characters of a product's description."""
 _UCSD: Final = "https://mcauleylab.ucsd.edu/public_datasets/data/"
+_MAX_CATEGORY: Final = 128
+_PRICE: Final = re.compile(r"(\d+|\d{1,3}(,\d{3})+)(\.\d+)?", re.ASCII)
 
 
 class Amazon(FileImporter):
@@ -65,18 +69,21 @@ class Amazon(FileImporter):
 
     def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Products with their categories, price and brand."""
-        for row in chain.from_iterable(objects(path, faults) for path in self._files["products"]):
-            cells = row.cells
-            attributes = {"brand": cells.get("brand") or cells.get("store")}
-            item = {
-                "item_id": _asin(row),
-                "title": str(cells.get("title") or ""),
-                "description": _text(cells.get("description")),
-                "categories": _categories(cells),
-                "price": _price(cells.get("price")),
-                "attributes": {name: value for name, value in attributes.items() if isinstance(value, str) and value},
-            }
-            yield FileRow({name: value for name, value in item.items() if value not in (None, "")}, row.source_line)
+        products = chain.from_iterable(objects(path, faults) for path in self._files["products"])
+        return (FileRow(item, row.source_line) for row, item in readable(products, self._product, faults))
+
+    def _product(self, row: TableRow) -> dict[str, Any]:
+        cells = row.cells
+        attributes = {"brand": cells.get("brand") or cells.get("store")}
+        item = {
+            "item_id": _asin(row),
+            "title": str(cells.get("title") or ""),
+            "description": " ".join(texts(cells.get("description")))[:_TEXT],
+            "categories": _categories(cells),
+            "price": _price(cells.get("price")),
+            "attributes": {name: value for name, value in attributes.items() if isinstance(value, str) and value},
+        }
+        return {name: value for name, value in item.items() if value not in (None, "")}
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """Reviews as ratings at their times."""
@@ -87,7 +94,7 @@ class Amazon(FileImporter):
         before_2023 = "reviewerID" in row.cells
         event = {
             "type": "rating",
-            "user_id": str(row.cells.get("reviewerID" if before_2023 else "user_id", "")),
+            "user_id": row.id_in("reviewerID" if before_2023 else "user_id"),
             "item_id": _asin(row),
             "value": row.number_in("overall" if before_2023 else "rating"),
         }
@@ -126,7 +133,7 @@ class RetailRocket(FileImporter):
         """The category that an item had from a time on; None for other properties."""
         if row.cells["property"] != "categoryid":
             return None
-        return row.time_in("timestamp"), row.cells["value"]
+        return row.number_in("timestamp"), row.cells["value"]
 
     def _event(self, row: TableRow) -> DatedEvent:
         kind = self._kinds.get(row.cells["event"])
@@ -138,25 +145,19 @@ class RetailRocket(FileImporter):
 
 def _asin(row: TableRow) -> str:
     """The item id. In 2023 it is the id of the product that all variants share."""
-    return str(row.cells.get("parent_asin") or row.cells.get("asin", ""))
+    return row.id_in("parent_asin", "asin")
 
 
 def _categories(cells: dict[str, Any]) -> list[str]:
     """The names of the categories: lists of lists in 2014, one list in 2018 and 2023."""
-    categories = cells.get("categories") or cells.get("category") or [cells.get("main_category") or ""]
-    flat = chain.from_iterable(names if isinstance(names, list) else [names] for names in categories)
-    return list(dict.fromkeys(str(name)[:128] for name in flat if name))
+    entries = texts(cells.get("categories") or cells.get("category") or cells.get("main_category"))
+    return list(dict.fromkeys(entry[:_MAX_CATEGORY] for entry in entries))
 
 
-def _price(text: Any) -> float | None:
-    try:
-        return float(str(text).lstrip("$").replace(",", ""))
-    except ValueError:
-        return None
-
-
-def _text(value: Any) -> str:
-    return " ".join(map(str, value) if isinstance(value, list) else [str(value or "")])[:_TEXT]
+def _price(cell: Any) -> float | None:
+    """The price of a cell such as ``$1,299.99``; None if it is none or not clear (``12,50``)."""
+    text = str(cell).strip().lstrip("$")
+    return float(text.replace(",", "")) if _PRICE.fullmatch(text) else None
 
 
 IMPORTERS: Final = (RetailRocket, Amazon)

@@ -25,6 +25,7 @@ class SampleStore:
     ``end`` is not part of its name. An interrupted import must be resumed with the ``end`` with which it began.
     """
 
+    description = ""
     types: frozenset[str] = frozenset()
     weights: Mapping[str, Weight] = {}
     paths: Sequence[Path] = ()

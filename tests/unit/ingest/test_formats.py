@@ -245,7 +245,7 @@ def test_a_wrong_file_is_not_read_to_its_end(tmp_path, faults):
 
 def test_a_reading_tells_how_far_it_is(tmp_path):
     told = []
-    text = "1::2::3::9\n" * 20_000
+    text = "1::2::3::978300760\n" * 20_000
     written(tmp_path, ratings_dot_dat_dot_gz=text, movies_dot_dat="")
     list(recognise(tmp_path).events(RowFaults(watch=lambda *told_: told.append(told_))))
     assert {name for name, _, _ in told} == {"ratings.dat.gz"}
