@@ -20,6 +20,8 @@ ITEMS: Final = 1_000
 TEXTS: Final = 4_000
 """Distinct texts that are tested in one step."""
 _TABLES: Final = 64
+_SPARE_TEXTS: Final = 10_000
+"""Texts that no item has any more, and that a column may hold all the same."""
 _NO_TERM: Final = 0
 _Row = tuple[int, float, float, int]
 """Owner, number, moment and term of a value."""
@@ -69,6 +71,11 @@ class Column:
         self._texts: list[Text] = []
         self._tables: dict[tuple[str, Text], Bools] = {}
         self.entries = Entries.of(())
+
+    @property
+    def is_wasteful(self) -> bool:
+        """Whether it holds far more texts than its items have: each text that an item ever had."""
+        return len(self._texts) > 2 * self.entries.terms.size + _SPARE_TEXTS
 
     def touch(self, position: int) -> None:
         """Mark the item at this position as changed."""

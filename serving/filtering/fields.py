@@ -121,7 +121,7 @@ class Fields:
             return Column(self._reader(path), 0)
         name = self._name(path)
         column = self._columns.get(name)
-        if column is None:
+        if column is None or column.is_wasteful:
             column = self._columns[name] = Column(self._reader(path), len(self), exact=path == ("item_id",))
             if len(self._columns) > _COLUMNS:
                 self._columns.popitem(last=False)

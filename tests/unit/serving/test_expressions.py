@@ -345,6 +345,18 @@ def test_texts_are_tested_in_short_steps_and_each_once(monkeypatch):
     assert len(tested) == 35
 
 
+def test_a_column_of_texts_that_no_item_has_any_more_is_made_anew(monkeypatch):
+    monkeypatch.setattr(columns, "_SPARE_TEXTS", 5)
+    catalogue = a_catalogue(Item(item_id="a", title="first"))
+    first = catalogue.fields.column(("title",))
+    for number in range(20):
+        catalogue.put(Item(item_id="a", title=f"title {number}"))
+        assert compiled(f"title = 'title {number}'").holds(RecommendationRequest(now=0.0), catalogue.fields).all()
+    now = catalogue.fields.column(("title",))
+    assert now is not first
+    assert len(now._texts) <= 8
+
+
 def test_a_result_is_remembered_until_an_item_changes():
     catalogue, request = a_catalogue(*GAMES), RecommendationRequest(now=0.0)
     expression = compiled("price < $max")
