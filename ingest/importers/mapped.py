@@ -154,7 +154,8 @@ class Mapped(FileImporter):
 
         def type_of(cells: Mapping[str, Any]) -> str:
             word = str(cells.get(column) or "").strip()
-            return types.get(word) or (_type_name(word) if word else default)
+            # A word without a Latin letter is kept, so that a refusal can say it.
+            return types.get(word) or _type_name(word) or word or default
 
         return type_of
 

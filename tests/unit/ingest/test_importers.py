@@ -215,6 +215,20 @@ def test_a_map_that_cannot_work_is_explained(tmp_path, mapping, message):
         recognise(path, parse_map(mapping))
 
 
+def test_a_column_that_no_object_of_a_json_file_has_is_an_error(tmp_path, faults):
+    path = write(tmp_path, "a.jsonl", '{"u": "ann", "i": "x"}\n{"u": "bo", "i": "y", "at": 1700000000}\n')
+    with pytest.raises(ConfigurationInvalid, match=r"a\.jsonl has no column 'usr'; it has u, i"):
+        recognise(path, parse_map("user=usr,item=i,time=at"))
+    [bo] = recognise(path, parse_map("user=u,item=i,time=at")).events(faults)
+    assert (bo["user_id"], faults.count) == ("bo", 1)
+
+
+def test_a_type_in_other_letters_is_refused_by_its_name(tmp_path, faults):
+    path = write(tmp_path, "a.csv", "u,i,k\nann,x,购买\n")
+    [event] = recognise(path, parse_map("user=u,item=i,type=k")).events(faults)
+    assert event["type"] == "购买"
+
+
 def test_a_map_needs_one_file(tmp_path):
     with pytest.raises(DatasetUnknown, match="name one file"):
         recognise(tmp_path, {"user": "u"})

@@ -125,6 +125,7 @@ def with_something_put_in(draw, content):
         b"{}",
         b"nan",
         b"1e400",
+        b"9",
         b"9" * 400,
     )
     return content[:at] + draw(st.sampled_from(put_in)) + content[at:]
