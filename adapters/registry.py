@@ -13,10 +13,12 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, NamedTuple, NoReturn
 
 from schemas.addresses import Address
-from schemas.errors import ConfigurationInvalid
+from schemas.drivers import missing_driver
+from schemas.errors import ConfigurationInvalid, DriverMissing
 from schemas.ports import (
     Archive,
     Documents,
@@ -73,7 +75,7 @@ class Adapter(NamedTuple):
 
 
 def adapter(address: Address) -> Adapter:
-    """All ports that can be opened at addresses of this scheme; raises ConfigurationInvalid."""
+    """All ports that can be opened at addresses of this scheme; raises ConfigurationInvalid, DriverMissing."""
     modules = declarations().get(address.scheme)
     if modules is None:
         known_schemes = ", ".join(sorted(declarations()))
@@ -107,12 +109,22 @@ def _declared_schemes(source: str) -> tuple[str, ...]:
     return ()
 
 
+def _imported(module: str) -> ModuleType:
+    """The module with its driver; raises DriverMissing."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        if (sentence := missing_driver(error)) is None:
+            raise
+        raise DriverMissing(sentence) from error
+
+
 @cache
 def _joined(scheme: str, modules: tuple[str, ...]) -> Adapter:
     """The declarations of several modules as one."""
     offered: dict[str, Any] = {}
     for module in modules:
-        declaration: Adapter = getattr(importlib.import_module(module), _NAME)
+        declaration: Adapter = getattr(_imported(module), _NAME)
         defaults = declaration._field_defaults
         offered |= {port: opener for port, opener in declaration._asdict().items() if opener is not defaults.get(port)}
     return Adapter(**offered | {"schemes": (scheme,)})

@@ -11,7 +11,6 @@ import time
 from contextlib import ExitStack
 from typing import Final, NoReturn
 
-import faust
 import stamina
 import structlog
 import uvloop
@@ -19,7 +18,6 @@ from prometheus_client import start_http_server
 
 from deploy.wiring.dependencies import Dependencies, prepare_worker
 from deploy.wiring.variables import warn_of_variables_without_effect
-from nearline.app import NearlineApp
 from nearline.archive_reader import ArchiveReader, archive_reader, no_archive
 from nearline.assignment import Assignment
 from nearline.config import NearlineConfig
@@ -27,8 +25,19 @@ from nearline.dead_letters import LogDeadLetterSink
 from nearline.measured_store import MeasuredStore
 from nearline.partition_worker import WorkerDependencies
 from nearline.watch import Watch
+from schemas.drivers import missing_driver
 from schemas.errors import FreshetError, PortInUse, ServerMissing, StoreUnavailable
 from schemas.settings import read_settings
+
+try:
+    import faust
+
+    from nearline.app import NearlineApp
+except ImportError as missing:
+    sentence = missing_driver(missing)
+    if __name__ != "__main__" or sentence is None:
+        raise
+    sys.exit(f"The worker cannot start: {sentence}")
 
 START_SECONDS: Final = 20.0
 """Time that a worker waits at its start for servers that are starting too."""

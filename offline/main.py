@@ -19,6 +19,7 @@ from offline.data.archive import quiet
 from offline.engines.engine import EngineName
 from offline.jobs.train import Skipped
 from offline.publishing.upload_api import build_router, upload_api_of
+from schemas.drivers import missing_driver
 from schemas.errors import ConfigurationInvalid, FreshetError
 from schemas.settings import read_settings
 
@@ -35,6 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.write(_train(settings, options.engine or settings.engine, force=options.force))
     except FreshetError as error:
         sys.stderr.write(f"{error}\n")
+        return 1
+    except ImportError as error:
+        if (sentence := missing_driver(error)) is None:
+            raise
+        sys.stderr.write(f"{sentence}\n")
         return 1
     return 0
 

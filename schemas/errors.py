@@ -120,6 +120,10 @@ class ConfigurationInvalid(FreshetError):
     """A setting or an option has a value that cannot work."""
 
 
+class DriverMissing(FreshetError):
+    """An optional package that the chosen log or store needs is not installed."""
+
+
 class SparkFailed(FreshetError):
     """Spark, or its Java process, failed at a job. ``trace`` is what it said, for the job's log."""
 

@@ -8,12 +8,13 @@ import urllib.request
 from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
+from http.client import HTTPException
 from typing import Annotated, Any
 
 import orjson
 import typer
 
-from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, open_for, settings_for, steps
+from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, open_existing, settings_for, steps
 from deploy.wiring.training import BY_HAND, archive_by_spark, jobs_of, train_in
 from ingest.simulator import shop
 from offline.data.archive import archive_log
@@ -24,6 +25,7 @@ from schemas.errors import ServerMissing
 from schemas.manifest import Manifest
 
 SAMPLE = "games"
+_NO_COLLECTOR = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
 
 
 def register(app: typer.Typer) -> None:
@@ -41,7 +43,7 @@ def archive(
 ) -> None:
     """Copy what is new on the log into the Parquet archive (`freshet train` does it too)."""
     with (
-        open_for(data, stack) as dependencies,
+        open_existing(data, stack) as dependencies,
         steps() as show,
         recorded(jobs_of(dependencies), "archive", reason, show=show) as run,
     ):
@@ -62,30 +64,38 @@ def simulate(
     seed: Annotated[int, typer.Option(help="Which shoppers do what.")] = 1,
 ) -> None:
     """Send what the sample store's shoppers do, live, to a running collector."""
-    begun = time.monotonic()
+    begun: float | None = None
     accepted_count = rejected_count = 0
     live_events = shop.live(seed, rate, lambda: datetime.now(UTC), time.sleep)
     with suppress(KeyboardInterrupt), errors.status("") as display:
         for event in live_events:
+            # The first event comes once the shop is made, which takes a moment.
+            begun = begun or time.monotonic()
             if time.monotonic() - begun > seconds:
                 break
             accepted = post(url, event)
             accepted_count, rejected_count = accepted_count + accepted, rejected_count + (not accepted)
             display.update(f"{accepted_count:,} events sent, {rejected_count:,} not taken; Ctrl-C ends it")
     console.print(f"{accepted_count:,} events sent, {rejected_count:,} not taken.")
+    if not accepted_count:
+        raise typer.Exit(1)
 
 
 def post(url: str, event: Any) -> bool:
     """Whether the collector took one event; raises ServerMissing where there is none."""
-    request = urllib.request.Request(  # noqa: S310 - the address is the user's own
-        f"{url}/v1/events", orjson.dumps(event), {"Content-Type": "application/json"}
-    )
     try:
+        request = urllib.request.Request(  # noqa: S310 - the address is the user's own
+            f"{url}/v1/events", orjson.dumps(event), {"Content-Type": "application/json"}
+        )
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             return bool(answer.status == HTTPStatus.ACCEPTED)
-    except urllib.error.HTTPError:
+    except urllib.error.HTTPError as error:
+        if error.code in _NO_COLLECTOR:
+            raise ServerMissing(
+                f"{url} answers {error.code} to events, so it is no collector: say where one is with --url"
+            ) from error
         return False
-    except OSError as error:
+    except (OSError, ValueError, HTTPException) as error:
         raise ServerMissing(
             f"no collector answers at {url} ({error}): start `freshet up`, or say where with --url"
         ) from error
@@ -105,7 +115,7 @@ def train(
     reason: Annotated[str, typer.Option(hidden=True)] = BY_HAND,
 ) -> None:
     """Archive the log, train on it and publish a new version where it is good enough."""
-    with open_for(data, stack) as dependencies, steps() as show:
+    with open_existing(data, stack) as dependencies, steps() as show:
         archive_by_spark(dependencies, settings_for(data, stack), engine, show)
         outcome = train_in(
             dependencies,

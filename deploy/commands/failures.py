@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 from typing import Final
 
-DRIVERS: Final = frozenset({"cassandra", "confluent_kafka", "cramjam", "faust", "pandas", "pyspark", "redis"})
-"""The import names of the optional set of packages that a cluster needs."""
+from schemas.drivers import missing_driver
 
 DISK_ADVICE: Final = {
     errno.ENOSPC: "make room on that disk, or choose another folder with --data",
@@ -19,14 +18,8 @@ DISK_ADVICE: Final = {
 def as_sentence(error: ImportError | OSError) -> str | None:
     """A sentence that says what happened and what to do; None if a user cannot mend the failure."""
     if isinstance(error, ImportError):
-        return _driver(error)
+        return missing_driver(error)
     advice = DISK_ADVICE.get(error.errno or 0)
     if advice is None:
         return None
     return f"{error.filename or 'the data folder'}: {error.strerror}; {advice}"
-
-
-def _driver(error: ImportError) -> str | None:
-    if (error.name or "").partition(".")[0] not in DRIVERS:
-        return None
-    return f"the cluster's drivers are not installed ({error.name} is missing): run `make dev`"
