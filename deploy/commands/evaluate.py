@@ -11,11 +11,13 @@ import msgspec
 import typer
 from rich.markup import escape
 
+from deploy.commands import file_options
 from deploy.commands.common import console, steps, table
 from deploy.commands.evaluation.interactions import read_interactions
 from deploy.commands.evaluation.options import DataSet, Mapping, Threads, commit
 from deploy.commands.evaluation.replay import replay_
-from deploy.commands.importing import show_counts
+from deploy.commands.importing import show_counts, show_form
+from ingest.import_pipeline.formats.dialect import FileOptions
 from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import recognise
 from offline.data.archive import Progress
@@ -63,6 +65,13 @@ def compare_(
     json: Annotated[Path | None, typer.Option(help="Also write the figures here.")] = None,
     html: Annotated[Path | None, typer.Option(help="Also write a report with charts here.")] = None,
     mapping: Mapping = "",
+    types: file_options.Types = "",
+    time_format: file_options.TimeFormat = "",
+    delimiter: file_options.Delimiter = "",
+    encoding: file_options.Encoding = "",
+    quote: file_options.Quote = "",
+    header: file_options.Header = None,
+    decimal_comma: file_options.DecimalComma = False,
     share: Share = 0.2,
     last: Last = 1,
     threads: Threads = 0,
@@ -78,7 +87,8 @@ def compare_(
         commit=commit(),
     )
     wanted(plan)
-    with steps() as show, _task(data, protocol, mapping, SplitOptions(share=share, last=last), show) as task:
+    files = file_options.file_options(types, time_format, delimiter, encoding, quote, header, decimal_comma)
+    with steps() as show, _task(data, protocol, mapping, files, SplitOptions(share=share, last=last), show) as task:
         report = compare_on(task, plan, show)
     _print(report, by_segment=segments)
     _write(report, json, html)
@@ -92,6 +102,13 @@ def tune_(
     json: Annotated[Path | None, typer.Option(help="Write the best parameters here, for compare --parameters.")] = None,
     protocol: How = "auto",
     mapping: Mapping = "",
+    types: file_options.Types = "",
+    time_format: file_options.TimeFormat = "",
+    delimiter: file_options.Delimiter = "",
+    encoding: file_options.Encoding = "",
+    quote: file_options.Quote = "",
+    header: file_options.Header = None,
+    decimal_comma: file_options.DecimalComma = False,
     seed: Annotated[int, typer.Option(help="Which people are the validation slice.")] = 0,
     share: Share = 0.2,
     last: Last = 1,
@@ -101,7 +118,8 @@ def tune_(
     from offline.evaluation.tuning import tune
 
     using = algorithm(name)
-    with steps() as show, _task(data, protocol, mapping, SplitOptions(share=share, last=last), show) as task:
+    files = file_options.file_options(types, time_format, delimiter, encoding, quote, header, decimal_comma)
+    with steps() as show, _task(data, protocol, mapping, files, SplitOptions(share=share, last=last), show) as task:
         study_result = tune(task.part, using, task.goal, trials, study, seed=seed, threads=threads, progress=show)
     rows = [
         [str(trial.number), _text(trial.parameters), trial.failed or f"{trial.value:.4f}", f"{trial.seconds:.1f}"]
@@ -121,12 +139,15 @@ def tune_(
 
 
 @contextmanager
-def _task(data: Path, protocol: Protocol, mapping: str, options: SplitOptions, progress: Progress) -> Iterator[Task]:
+def _task(
+    data: Path, protocol: Protocol, mapping: str, files: FileOptions, options: SplitOptions, progress: Progress
+) -> Iterator[Task]:
     chosen = (recognised(data) if protocol == "auto" and not mapping else None) or protocol
     if chosen in PUBLISHED:
         yield load(data, chosen)
         return
-    importer = recognise(data, parse_map(mapping) if mapping else None)
+    importer = recognise(data, parse_map(mapping) if mapping else None, options=files)
+    show_form(importer)
     with read_interactions(importer, progress, show_counts, _warn) as interactions:
         yield split(
             interactions, ("time" if interactions.timed else "leave-last") if chosen == "auto" else chosen, options

@@ -9,9 +9,10 @@ from typing import Annotated, Final
 import msgspec
 import typer
 
+from deploy.commands import file_options
 from deploy.commands.common import console, steps, table
 from deploy.commands.evaluation.options import DataSet, Mapping, Threads, commit
-from deploy.commands.importing import show_counts
+from deploy.commands.importing import show_counts, show_form
 from deploy.wiring.rating_scale import scale_of_data
 from ingest.config import IngestSettings
 from ingest.import_pipeline.run import Imported
@@ -44,6 +45,13 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
 def replay_(
     data: DataSet,
     mapping: Mapping = "",
+    types: file_options.Types = "",
+    time_format: file_options.TimeFormat = "",
+    delimiter: file_options.Delimiter = "",
+    encoding: file_options.Encoding = "",
+    quote: file_options.Quote = "",
+    header: file_options.Header = None,
+    decimal_comma: file_options.DecimalComma = False,
     limit: Annotated[int | None, typer.Option(help="Only so many events, the earliest.", min=1)] = None,
     variants: Annotated[
         str, typer.Option(help=f"Comma-separated, or none; {', '.join(_VARIANTS)} without it.")
@@ -63,7 +71,9 @@ def replay_(
     threads: Threads = 0,
 ) -> None:
     """Play a data set's events in time order, ask for each person's list before each, and score what then happened."""
-    importer = recognise(data, parse_map(mapping) if mapping else None)
+    files = file_options.file_options(types, time_format, delimiter, encoding, quote, header, decimal_comma)
+    importer = recognise(data, parse_map(mapping) if mapping else None, options=files)
+    show_form(importer)
     rules = REPLAY_RULES.get(importer.dataset, ReplayRules())
     settings = read_settings(Settings)
     scale = scale_of_data(settings, importer)

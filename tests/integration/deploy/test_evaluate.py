@@ -183,3 +183,14 @@ def test_a_replay_knows_the_types_of_the_site_and_says_what_it_leaves_out(own_ty
     assert done.exit_code == 0, done.output
     assert "602 events read: 601 kept, 0 repeated, 1 refused" in done.output
     assert "1 of them are not replayed" in done.output
+
+
+@pytest.mark.parametrize(
+    "command", [("compare", "--algorithms", "popularity"), ("replay", "--variants", "none", "--weigh", "0")]
+)
+def test_an_evaluation_reads_a_file_by_the_options_of_an_import(clicks, tmp_path, command):
+    path = tmp_path / "pv.csv"
+    path.write_text(clicks.read_text().replace(",click,", ",pv,").replace(",", ";"))
+    done = run(*command, path, "--map", COLUMNS, "--types", "pv=click", "--delimiter", "semicolon")
+    assert done.exit_code == 0, done.output
+    assert "361 events read: 361 kept, 0 repeated, 0 refused" in done.output
