@@ -267,7 +267,7 @@ def an_atomic_file_is_read_as_tsv(script: Script) -> None:
 def a_scale_to_ten_is_noticed(script: Script) -> None:
     imported, trained, recommended = script.runs
     assert (imported.kept, max(values(imported).values())) == (42, 10.0)
-    assert imported.names("0..10")
+    assert imported.names("Ratings are from 0 to 10")
     assert (trained.exit_code, recommended.exit_code) == (0, 0)
 
 

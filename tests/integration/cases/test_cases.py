@@ -25,7 +25,6 @@ PENDING: dict[str, str] = {
     "21-jsonl-nan": "NaN becomes a person",
     "22-amazon-null-ids": "null becomes a person",
     "28-epoch-small": "1 is a time of 1970",
-    "30-bx-scale": "the scale is not found out",
     "31-duplicate-header": "the last column of a name is taken",
     "32-blank-after-comma": "blanks are part of ids",
     "33-header-by-number": "a header is a person",
