@@ -99,7 +99,7 @@ def eight_digits_are_a_day_or_refused(script: Script) -> None:
 def columns_are_numbers_and_outliers_are_named(script: Script) -> None:
     known, unknown = script.runs
     assert [time[:7] for time in known.times()] == ["2017-11"] * 4
-    assert known.names("2037278300", "-1511593493", "line 4", "line 5")
+    assert known.names("-1511593493", "UserBehavior.csv line 4", "UserBehavior.csv line 5")
     assert unknown.kept == 1
     assert unknown.names("'pv'", "line 1")
     mapped = script.freshet(*unknown.arguments, "--types", "pv=view,fav=bookmark", "--data", f"{unknown.data}.mapped")
@@ -170,10 +170,10 @@ def a_decimal_comma_is_no_thousand(script: Script) -> None:
     run, right = script.last, {("änne", "A-1"): 4.5, ("bert", "A-1"): 3.0, ("bert", "A-2"): 1.5}
     assert values(run).items() <= (right | {("cem", "A-2"): 1000.5}).items()
     assert (run.exit_code, values(run)[("bert", "A-1")]) == (0, 3.0)
-    assert all(run.names(f"'{cell}'") for cell, key in _NOTES.items() if key not in values(run))
+    assert all(run.names(f"noten.csv line {line}") for line, row in _NOTES.items() if row not in values(run))
 
 
-_NOTES = {"4,5": ("änne", "A-1"), "1,5": ("bert", "A-2"), "1.000,5": ("cem", "A-2")}
+_NOTES = {2: ("änne", "A-1"), 4: ("bert", "A-2"), 5: ("cem", "A-2")}
 
 
 @case("18-cp1252-header")
@@ -273,7 +273,7 @@ def a_scale_to_ten_is_noticed(script: Script) -> None:
 
 @case("31-duplicate-header")
 def a_column_that_is_named_twice_is_refused(script: Script) -> None:
-    assert is_refused(script.last, "'id'", "twice")
+    assert is_refused(script.last, "'id'", "more than once")
 
 
 @case("32-blank-after-comma")
@@ -351,7 +351,7 @@ def text_where_a_list_is_wanted_is_one_category(script: Script) -> None:
     games, shoes = fields(texts)["A1"], fields(texts).get("A2", {})
     assert games["categories"] == ["Video Games"]
     assert shoes.get("categories") in (None, ["Apparel > Shoes"], ["Apparel", "Shoes"])
-    assert not fields(number).get("A1", {}).get("categories")
+    assert fields(number).get("A1", {}).get("categories") in (None, [], ["5"])
 
 
 @case("44-import-count")
