@@ -66,7 +66,7 @@ class IsolatingProcessor:
         """Apply consecutive records. Returns None, or the offset from which they have to be given again."""
         for batch, alone in self._batches(records):
             try:
-                self._processor.process([self._without_poison(record) for record in batch], now)
+                self._processor.process(self._without_poison(batch), now)
                 if alone:
                     self._processor.flush(now)
             except RECORD_FAULTS as error:
@@ -90,8 +90,11 @@ class IsolatingProcessor:
         if first < len(records):
             yield records[first:], False
 
-    def _without_poison(self, record: Record) -> Record:
-        return record._replace(value=None) if record.offset in self._poison else record
+    def _without_poison(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Returns the records, with a tombstone in place of each one that is poison."""
+        if not self._poison:
+            return records
+        return [record._replace(value=None) if record.offset in self._poison else record for record in records]
 
     def _suspect(self, offset: int, error: Exception) -> int:
         _log.warning("fold_raised", suspect_until=offset, error=repr(error)[:_LONGEST])

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from schemas.errors import Undecodable
 from schemas.events import Number, ZonedTime
 from schemas.ids import Id
-from schemas.integers import LONG_NUMBER, TOO_LONG, beyond_64_bits
+from schemas.integers import TOO_LONG, beyond_64_bits
 
 Label = Annotated[str, Field(min_length=1, max_length=128)]
 WebAddress = Annotated[str, StringConstraints(max_length=2_048, pattern=r"^https?://[^\s\x00-\x1f\x7f-\x9f]+$")]
@@ -115,7 +115,7 @@ def decode_upsert(value: bytes) -> Upsert:
         raise Undecodable(f"not an item or user: {error}") from error
     if _deeper(upsert.fields, MAX_DEPTH):
         raise Undecodable(f"not an item or user: its fields are nested deeper than {MAX_DEPTH}")
-    if LONG_NUMBER.search(value) and beyond_64_bits(upsert.fields):
+    if beyond_64_bits(upsert.fields):
         raise Undecodable(f"not an item or user: it {TOO_LONG}")
     return upsert
 

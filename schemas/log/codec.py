@@ -8,7 +8,7 @@ import msgspec
 
 from schemas.errors import Undecodable
 from schemas.events import MAX_AHEAD, MAX_CLOCK_ERROR, LoggedEvent
-from schemas.integers import LONG_NUMBER, TOO_LONG, beyond_64_bits
+from schemas.integers import TOO_LONG, beyond_64_bits
 
 _EVENT_ENCODER: Final = msgspec.json.Encoder()
 _EVENT_DECODER: Final = msgspec.json.Decoder(LoggedEvent)
@@ -28,7 +28,7 @@ def decode_event(value: bytes, timestamp_ms: int | None = None) -> LoggedEvent:
     """
     try:
         event = _EVENT_DECODER.decode(value)
-        if LONG_NUMBER.search(value) and beyond_64_bits((event.position, event.context, event.properties)):
+        if beyond_64_bits(event.position) or beyond_64_bits(event.context) or beyond_64_bits(event.properties):
             raise Undecodable(f"not an event: it {TOO_LONG}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Undecodable(f"not an event: {error}") from error
