@@ -12,15 +12,19 @@ from deploy.commands.common import StackName, console, open_for, steps
 from ingest.import_pipeline.base import RowFaults
 from ingest.import_pipeline.catalogue_update import CatalogueChange, update_catalogue
 from ingest.import_pipeline.hash_set import HashSet
-from ingest.import_pipeline.run import ImportDependencies
+from ingest.import_pipeline.refused import RefusedFile
+from ingest.import_pipeline.run import Counts, ImportDependencies, Imported
 from ingest.importers.catalogue import MAPPED, CatalogueFile
 from ingest.importers.mapped import parse_map
+from schemas.log import topics
 
 CATALOGUE: Final = "items"
 
 
-def import_catalogue(path: Path | None, data: Path, stack: StackName, mapping: str, *, full: bool) -> None:
-    """Write what a file of items changes. Exits with 1 where no row was kept."""
+def import_catalogue(
+    path: Path | None, data: Path, stack: StackName, mapping: str, max_errors: int | None, *, full: bool
+) -> Imported:
+    """Write what a file of items changes, and print how many."""
     if path is None:
         raise typer.BadParameter("say which file holds the items", param_hint="PATH")
     importer = CatalogueFile(path, parse_map(mapping, MAPPED))
@@ -31,11 +35,20 @@ def import_catalogue(path: Path | None, data: Path, stack: StackName, mapping: s
 
         # Opened writer first: that makes an embedded log where there is none.
         needs = ImportDependencies(dependencies.writer, time.time, time.sleep, HashSet())
-        faults = RowFaults(watch)
+        refused = RefusedFile(data, importer.dataset)
+        faults = RowFaults(watch, refused.add, max_errors)
         change = update_catalogue(importer, needs, dependencies.reader, faults, full=full)
+        refused_file = refused.close(importer)
     _print(path.name, change, faults, full=full)
-    if not change.kept:
-        raise typer.Exit(1)
+    counts = Counts(change.changed, change.unchanged, faults.count)
+    return Imported(
+        path.name,
+        {topics.ITEMS: counts},
+        dict(faults.reasons),
+        faults.examples,
+        error=change.error,
+        refused_file=refused_file,
+    )
 
 
 def _print(name: str, change: CatalogueChange, faults: RowFaults, *, full: bool) -> None:
@@ -44,7 +57,5 @@ def _print(name: str, change: CatalogueChange, faults: RowFaults, *, full: bool)
         f"{change.hidden:,} hidden, {faults.count:,} rows refused.",
         soft_wrap=True,
     )
-    for example in faults.examples:
-        console.print(f"  {example}", markup=False, soft_wrap=True)
     if full and faults.count:
         console.print("[yellow]Nothing was hidden, because a refused row may be that of a listed item.[/yellow]")

@@ -81,7 +81,9 @@ def import_(
 ) -> None:
     """Append a data set's items, users and events to the log, each row once; run again, it appends what is missing."""
     if dataset == CATALOGUE:
-        import_catalogue(path, data, stack, mapping, full=full)
+        imported = import_catalogue(path, data, stack, mapping, max_errors, full=full)
+        show_refused(imported)
+        _conclude(imported, json)
         return
     if download and path is not None:
         path = _download(dataset, path)
@@ -92,6 +94,11 @@ def import_(
     with open_for(data, stack) as dependencies:
         imported = import_into(dependencies, data, importer, event_weights, max_errors)
     show_counts(imported)
+    _conclude(imported, json)
+
+
+def _conclude(imported: Imported, json: Path | None) -> None:
+    """Write the counts; raise what ended the import early. Exits with 1 where the log holds none of the rows."""
     if json is not None:
         json.write_bytes(msgspec.json.format(msgspec.json.encode(counts_of(imported))) + b"\n")
     if imported.error is not None:
@@ -121,8 +128,7 @@ def show_counts(imported: Imported, left_out: str = "more were left out by the f
         console.print("Repeated rows stand on the log already, or came twice in the files.")
     for correction, count in imported.mended.items():
         console.print(f"{correction}: {count:,}.", soft_wrap=True)
-    if imported.refused:
-        _show_refused(imported)
+    show_refused(imported)
 
 
 def show_form(importer: Importer | None) -> None:
@@ -131,7 +137,10 @@ def show_form(importer: Importer | None) -> None:
         console.print(importer.description, markup=False, soft_wrap=True)
 
 
-def _show_refused(imported: Imported) -> None:
+def show_refused(imported: Imported) -> None:
+    """Prints why rows were refused, with the first of them, if there are any."""
+    if not imported.refused:
+        return
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in imported.refused.items())
     console.print(f"[yellow]Refused[/yellow]: {escape(reasons)}; such as:", soft_wrap=True)
     for example in imported.examples:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Final, NamedTuple
@@ -10,13 +12,13 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ingest.import_pipeline.appending import append_all
-from ingest.import_pipeline.base import Importer, RowFaults
+from ingest.import_pipeline.base import Importer, RowFaults, TooManyRefused
 from ingest.import_pipeline.run import ImportDependencies
-from ingest.import_pipeline.valid_events import BATCH
+from ingest.import_pipeline.valid_events import BATCH, refuse
 from ingest.validation import validate
 from ingest.validation.validate import Rejection
 from schemas.catalogue import Item, decode_upsert
-from schemas.errors import Undecodable
+from schemas.errors import DatasetUnknown, FreshetError, Undecodable
 from schemas.log import topics
 from schemas.log.records import LogEntry
 from schemas.ports import LogReader
@@ -26,16 +28,13 @@ _READ: Final = 1_000
 
 
 class CatalogueChange(NamedTuple):
-    """Numbers of items: those written because they are new or differ, those left as they are, and those hidden."""
+    """Numbers of rows that were written because they are new or differ, and of those that say nothing new; items hidden."""
 
     changed: int
     unchanged: int
     hidden: int
-
-    @property
-    def kept(self) -> int:
-        """Items of the file that stand in the catalogue now."""
-        return self.changed + self.unchanged
+    error: FreshetError | None = None
+    """What ended the reading early."""
 
 
 def update_catalogue(
@@ -51,15 +50,23 @@ def update_catalogue(
 
     ``full`` says that the file lists everything: items that it does not list are hidden. Where a row was refused, or no
     row was kept, nothing is hidden, because the item of that row would be. ``report`` receives the number of rows read.
-    Raises LogUnavailable, DatasetUnknown.
+    A file that is damaged, or has too many refused rows, ends it: see ``CatalogueChange.error``. Raises LogUnavailable.
     """
     catalogue, now = current_items(reader), validate.utc(dependencies.clock())
-    listed: dict[str, None] = {}
-    changed = _write(_changed(importer, catalogue, listed, faults, now, report), dependencies)
-    vanished = [item_id for item_id, item in catalogue.items() if item_id not in listed and _is_visible(item)]
-    hides = full and listed and not faults.count
+    read = _Read()
+    changed = _write(_changed(importer, catalogue, read, faults, now, report), dependencies)
+    vanished = [item_id for item_id, item in catalogue.items() if item_id not in read.rows and _is_visible(item)]
+    hides = full and read.rows and not faults.count and read.error is None
     hidden = _write((_hidden(item_id, now) for item_id in vanished), dependencies) if hides else 0
-    return CatalogueChange(changed, len(listed) - min(changed, len(listed)), hidden)
+    return CatalogueChange(changed, read.rows.total() - changed, hidden, read.error)
+
+
+@dataclass
+class _Read:
+    """The number of valid rows by item, and what ended the reading early."""
+
+    rows: Counter[str] = field(default_factory=Counter)
+    error: FreshetError | None = None
 
 
 def current_items(reader: LogReader) -> dict[str, Item]:
@@ -88,25 +95,33 @@ def _fold(catalogue: dict[str, Item], value: bytes | None, offset: int) -> None:
 def _changed(
     importer: Importer,
     catalogue: dict[str, Item],
-    listed: dict[str, None],
+    read: _Read,
     faults: RowFaults,
     now: datetime,
     report: Callable[[int], None],
 ) -> Iterator[LogEntry]:
-    """The entries of the rows that differ from the catalogue; adds to ``listed`` the id of each valid row."""
+    """The entries of the rows that differ from the catalogue; counts valid rows in ``read``."""
+    try:
+        for entry in _valid_items(importer, faults, now, report):
+            item = fold_item(None, decode_upsert(entry.value), -1)
+            read.rows[item.item_id] += 1
+            if _fields(item) != _fields(catalogue.get(item.item_id)):
+                catalogue[item.item_id] = item
+                yield entry
+    except (DatasetUnknown, TooManyRefused) as error:
+        read.error = error
+
+
+def _valid_items(
+    importer: Importer, faults: RowFaults, now: datetime, report: Callable[[int], None]
+) -> Iterator[LogEntry]:
     for number, row in enumerate(importer.items(faults), 1):
         if number % BATCH == 0:
             report(number)
         try:
-            entry = validate.validate_item(row, now).entry
+            yield validate.validate_item(row, now).entry
         except Rejection as error:
-            faults.note(getattr(row, "source_line", row.get("item_id")), str(error), error.code, row)
-            continue
-        item = fold_item(None, decode_upsert(entry.value), -1)
-        listed[item.item_id] = None
-        if _fields(item) != _fields(catalogue.get(item.item_id)):
-            catalogue[item.item_id] = item
-            yield entry
+            refuse(faults, "item", row, error)
 
 
 def _fields(item: Item | None) -> Item | None:

@@ -158,10 +158,25 @@ def test_a_filter_leaves_rows_whose_ids_are_lists_to_be_refused(tmp_path):
     path.write_text('{"u": "a", "i": [{"x": 1}]}\n{"u": "b", "i": "20"}\n{"u": {"id": 3}, "i": "20"}\n')
     done = run("auto", path, "--map", "user=u,item=i,type=view", "--filter", "k-core=1", "--data", tmp_path / "data")
     assert (done.exit_code, "3 events read: 1 kept, 0 repeated, 2 refused" in done.output) == (0, True), done.output
-    assert "l.jsonl line 1: item_id" in done.output
+    assert "l.jsonl line 1: column i" in done.output
 
 
 def events_in(data):
     with open_dependencies(CommandSettings(stack="embedded", data=data)) as parts:
         for partition in range(8):
             yield from parts.reader.read(topics.EVENTS, partition, 0, 10_000)
+
+
+def test_a_catalogue_has_the_same_counts_refused_rows_and_exit_codes(tmp_path):
+    path, out, data = tmp_path / "shop.csv", tmp_path / "out.json", tmp_path / "data"
+    path.write_text("id,title,price\nlamp,Lamp,9.99\nchair,Chair,cheap\nlamp,Lamp,9.99\n")
+    assert run("items", path, "--data", data, "--json", out).exit_code == 0
+    counts = json.loads(out.read_bytes())
+    assert (counts["read"], counts["kept"], counts["repeated"], sum(counts["refused"].values())) == (3, 1, 1, 1)
+    [refused] = (data / "refused").iterdir()
+    assert json.loads(refused.read_bytes())["row"]["title"] == "Chair"
+    refused.write_text(refused.read_text().replace("cheap", "5"))
+    assert run("items", refused, "--data", data, "--json", out).exit_code == 0
+    assert json.loads(out.read_bytes()) == {"read": 1, "kept": 1, "repeated": 0, "refused": {}}
+    ended = run("items", path, "--data", data, "--max-errors", 0, "--json", out)
+    assert (ended.exit_code, json.loads(out.read_bytes())["kept"]) == (1, 0)
