@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import time
+from typing import Annotated, Final
 
 import typer
 
 from ingest.import_pipeline.formats.dialect import FileOptions, said_delimiter, said_quote
 from ingest.import_pipeline.formats.times import FORMS
 from ingest.importers.mapped import parse_types
+
+_DAY: Final = 86_400
 
 Types = Annotated[str, typer.Option(help="Event types by the words of the file: pv=view,fav=bookmark.")]
 TimeFormat = Annotated[str, typer.Option(help=f"How times are written: {FORMS}.")]
@@ -31,6 +34,7 @@ def file_options(
         quote=said_quote(quote),
         header=header,
         time_format=time_format,
+        latest=time.time() + _DAY,
         decimal_comma=decimal_comma,
         types=parse_types(types),
     )

@@ -83,7 +83,7 @@ class Mapped(FileImporter):
             self.file, {name: column for name, column in mapping.items() if name != "type"}, options
         )
         self._columns = [self._column(name) for name in mapping if name not in {"type", "time"}]
-        self._read_time = time_reader(options.time_format)
+        self._read_time = time_reader(options.time_format, options.latest)
         digest = blake2b(f"{self.file.name}{sorted(mapping.items())}".encode(), digest_size=4).hexdigest()
         self.dataset = f"{slug(self.file.name.partition('.')[0])}-{digest}"
 

@@ -127,9 +127,8 @@ def id_reader(sample: Sequence[Any]) -> IdReader:
 
 
 def texts(value: Any) -> list[str]:
-    """The entries of a list of texts or numbers, however nested; a text is one entry, anything else none."""
+    """The texts of a list, however nested; a text is one entry, anything else none."""
     if isinstance(value, list | tuple):
         return [entry for member in value for entry in texts(member)]
-    if isinstance(value, str):
-        return [value.strip()] if value.strip() else []
-    return [str(value)] if isinstance(value, int) and not isinstance(value, bool) else []
+    text = value.strip() if isinstance(value, str) else ""
+    return [text] if text else []

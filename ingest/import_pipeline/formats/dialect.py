@@ -51,6 +51,8 @@ class FileOptions(NamedTuple):
     header: bool | None = None
     """Whether the first line names the columns."""
     time_format: str = ""
+    latest: float | None = None
+    """Seconds since 1970 after which a time is refused; None leaves that to validation."""
     decimal_comma: bool = False
     types: Mapping[str, str] = MappingProxyType({})
     """Event types by the words that the file has for them."""

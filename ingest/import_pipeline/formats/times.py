@@ -89,11 +89,26 @@ def read_iso(cell: Any) -> float:
         raise _invalid(cell) from error
 
 
-def time_reader(form: str) -> TimeReader:
-    """How times are read that have this form; raises ConfigurationInvalid for an unknown form.
+def time_reader(form: str, latest: float | None = None) -> TimeReader:
+    """How times are read that have this form; those after ``latest`` are refused. Raises ConfigurationInvalid for an unknown form.
 
-    Forms are ``unix``, ``unix-ms``, ``iso``, ``day-first``, ``month-first``, ``excel`` or a pattern of ``strptime``.
+    Forms are ``unix``, ``unix-ms``, ``iso``, ``day-first``, ``month-first``, ``excel`` or a pattern of ``strptime``. Without
+    one, a time is a number of a plausible size or ISO.
     """
+    read = _reader(form)
+    if latest is None:
+        return read
+
+    def read_past(cell: Any) -> float:
+        seconds = read(cell)
+        if seconds > latest:
+            raise CellInvalid("is not a time: it is after tomorrow", "ahead")
+        return seconds
+
+    return read_past
+
+
+def _reader(form: str) -> TimeReader:
     if form in _UNITS:
         return _epoch_reader(_UNITS[form])
     if form in {"day-first", "month-first"}:
@@ -109,7 +124,7 @@ def time_reader(form: str) -> TimeReader:
 def _invalid(cell: Any) -> CellInvalid:
     text = str(cell).strip() if isinstance(cell, str | int | float) else ""
     hint = next((hint for form, hint in _HINTS if form.fullmatch(text)), "")
-    return CellInvalid(f"is not a time: epoch seconds or ms, or ISO{hint and '; '}{hint}", "not-a-time")
+    return CellInvalid(f"is not a time: {hint or 'epoch seconds or ms, or ISO'}", "not-a-time")
 
 
 def _offset(match: re.Match[str]) -> str:
