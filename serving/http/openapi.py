@@ -172,6 +172,7 @@ DOCUMENTED_NOTIFICATIONS: Final[dict[str, Any]] = {
             "description": "Stays open; comments keep it alive. An event for each version that really changes the list.",
             "content": {"text/event-stream": {"example": _EXAMPLE_STREAM}},
         },
+        429: {"description": "Too many streams of this client are open", "content": {"application/problem+json": {}}},
         503: {"description": "Too many streams are open", "content": {"application/problem+json": {}}},
     },
     "openapi_extra": {
