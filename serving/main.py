@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from threadpoolctl import threadpool_limits
 
 from adapters import http_server
-from deploy.wiring.online import open_stores
+from deploy.wiring.online import open_facts, open_stores
 from deploy.wiring.variables import warn_of_variables_without_effect
 from schemas.errors import ConfigurationInvalid, FreshetError
 from schemas.http.hot_path import HotPathMiddleware
@@ -71,11 +71,17 @@ def main() -> None:
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(_level(settings.log_level)))
         warn_of_variables_without_effect(settings.stack)
         listening = http_server.listen(settings.host, settings.port, "set FRESHET_PORT")
-        app = create_app(settings, open_stores(settings))
+        app = create_app(settings, _stores(settings))
     except FreshetError as error:
         sys.exit(f"The online API cannot start: {error}")
     _log.info("online_api_starts", host=settings.host, port=settings.port, stack=settings.stack)
     http_server.serve(app, listening, settings.log_level, app.state.service.notifications.close)
+
+
+def _stores(settings: Settings) -> Stores:
+    """The stores; in a cluster with the log, because other processes fold it and nobody tells this one how far they are."""
+    stores = open_stores(settings)
+    return stores._replace(facts=open_facts(settings)) if settings.stack == "cluster" else stores
 
 
 def _level(name: str) -> int:
@@ -93,7 +99,7 @@ def _running(service: ServingService, stores: Stores) -> Callable[[FastAPI], Abs
         await stores.signals.close()
         await stores.close_lists()
         await run_in_threadpool(stores.models.close)
-        for part in (stores.log, stores.documents):
+        for part in (stores.log, stores.documents, stores.facts):
             if part is not None:
                 await run_in_threadpool(part.close)
 

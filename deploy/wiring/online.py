@@ -19,7 +19,7 @@ from models.structures.lists import ScoredList
 from schemas.addresses import SQLITE, parse_address
 from schemas.errors import ConfigurationInvalid
 from schemas.log import topics
-from schemas.ports import ListReader, LogWriter
+from schemas.ports import ListReader, LogReader, LogWriter
 from serving.config import Settings as ServingSettings
 from serving.ranking.config import RankingConfig
 from serving.service.service import ServingService, Stores
@@ -41,6 +41,12 @@ def open_stores(settings: ServingSettings) -> Stores:
         documents=adapter(models).documents(models),
     )
     return _with_lists(stores, settings)
+
+
+def open_facts(settings: ServingSettings) -> LogReader:
+    """Reads the log that the signals are folded from; connects when it is first asked. Raises ConfigurationInvalid."""
+    address = settings.log_address
+    return adapter(address).log_reader(address)
 
 
 def serving_settings(settings: CommandSettings) -> ServingSettings:

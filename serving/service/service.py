@@ -25,12 +25,13 @@ from schemas.http.problems import ProblemError
 from schemas.ids import placeholder_set
 from schemas.keys import Signal
 from schemas.log.records import OffsetToken
-from schemas.ports import Documents, ListReader, LogWriter, ModelStore, SignalReader
+from schemas.ports import Documents, ListReader, LogReader, LogWriter, ModelStore, SignalReader
 from serving import metrics
 from serving.arrays import kernels
 from serving.config import Settings
 from serving.ranking.context import RankingContext, Signals
 from serving.ranking.pipeline import build_context
+from serving.service.catch_up import CatchUp
 from serving.service.decision_log import DecisionLog
 from serving.service.explanations import Explanations
 from serving.service.filter_preparation import FilterPreparation
@@ -73,6 +74,8 @@ class Stores(NamedTuple):
     """None: answers are not recorded."""
     documents: Documents | None = None
     """None: there are no statistics."""
+    facts: LogReader | None = None
+    """The log that signals are folded from. None: whoever folds tells whether they have caught up."""
     lists_from: Mapping[str, ListReader] = {}
     """Where lists are read, in order, by the name that metrics give it; empty: ``lists`` alone."""
 
@@ -101,7 +104,9 @@ class ServingService:
         self.config = settings.ranking_config()
         self.partitions = settings.partitions
         self.placeholders = placeholder_set(settings.placeholder_ids)
-        self._settings, self._stores, self._lag_reason = settings, stores, lag_reason
+        self._settings, self._stores = settings, stores
+        self._catch_up = CatchUp(stores.facts, stores.signals, settings.partitions) if stores.facts else None
+        self._lag_reason = lag_reason = self._catch_up.reason if self._catch_up else lag_reason
         self._time_and_ids = time_and_ids or TimeAndIds()
         catalogue = Catalogue(bare_items=settings.bare_items)
         aggregates = Aggregates(
@@ -161,6 +166,8 @@ class ServingService:
             self._aggregates.run(self._settings.refresh_seconds),
             self._report(),
         ]
+        if self._catch_up:
+            background.append(self._catch_up.run())
         if self._decisions:
             background.append(self._decisions.run())
         self._tasks = [asyncio.create_task(work) for work in background]
