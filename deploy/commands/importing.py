@@ -14,20 +14,22 @@ from rich.markup import escape
 
 from adapters import http_download
 from deploy.commands import file_options
-from deploy.commands.catalogue import CATALOGUE, import_catalogue
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, open_for, steps
 from deploy.wiring.dependencies import Dependencies
 from deploy.wiring.rating_scale import scale_for_import
 from deploy.wiring.training import note_weights
 from ingest.config import IngestSettings
 from ingest.import_pipeline.base import Importer, RowFaults
+from ingest.import_pipeline.catalogue_update import hide_unlisted
 from ingest.import_pipeline.filtered import Filtered
 from ingest.import_pipeline.formats.dialect import FOUND_OUT, FileOptions
+from ingest.import_pipeline.hash_set import HashSet
 from ingest.import_pipeline.k_core import parse_filter
 from ingest.import_pipeline.ledger import open_ledger
 from ingest.import_pipeline.published import downloaded
 from ingest.import_pipeline.refused import RefusedFile
 from ingest.import_pipeline.run import ImportDependencies, Imported, ImportStep, run_import
+from ingest.importers.catalogue import MAPPED, CatalogueFile
 from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import published, recognise
 from ingest.importers.simulated import SampleFile, import_sample
@@ -38,6 +40,7 @@ from schemas.settings import read_settings
 from schemas.weights import Weight, describe, parse_weights
 
 SAMPLE = "games"
+CATALOGUE = "items"
 
 
 def register(app: typer.Typer) -> None:
@@ -80,11 +83,10 @@ def import_(
     json: Annotated[Path | None, typer.Option("--json", help="Also write the counts here.")] = None,
 ) -> None:
     """Append a data set's items, users and events to the log, each row once; run again, it appends what is missing."""
-    if dataset == CATALOGUE:
-        imported = import_catalogue(path, data, stack, mapping, max_errors, full=full)
-        show_refused(imported)
-        _conclude(imported, json)
-        return
+    if full and dataset != CATALOGUE:
+        raise typer.BadParameter(
+            f"only a catalogue can be full: freshet import {CATALOGUE} FILE --full", param_hint="--full"
+        )
     if download and path is not None:
         path = _download(dataset, path)
     options = file_options.file_options(types, time_format, delimiter, encoding, quote, header, decimal_comma)
@@ -93,12 +95,10 @@ def import_(
     event_weights = parse_weights(weights)
     with open_for(data, stack) as dependencies:
         imported = import_into(dependencies, data, importer, event_weights, max_errors)
+        hidden = _hide_unlisted(dependencies, importer, imported) if full and importer else 0
     show_counts(imported)
-    _conclude(imported, json)
-
-
-def _conclude(imported: Imported, json: Path | None) -> None:
-    """Write the counts; raise what ended the import early. Exits with 1 where the log holds none of the rows."""
+    if full:
+        _show_hidden(imported, hidden)
     if json is not None:
         json.write_bytes(msgspec.json.format(msgspec.json.encode(counts_of(imported))) + b"\n")
     if imported.error is not None:
@@ -153,6 +153,17 @@ def show_refused(imported: Imported) -> None:
         )
 
 
+def _hide_unlisted(dependencies: Dependencies, importer: Importer, imported: Imported) -> int:
+    needs = ImportDependencies(dependencies.writer, time.time, time.sleep, HashSet())
+    return hide_unlisted(importer, imported, needs, dependencies.reader)
+
+
+def _show_hidden(imported: Imported, hidden: int) -> None:
+    console.print(f"{hidden:,} items that the file does not list are hidden now.")
+    if imported.total.refused:
+        console.print("[yellow]Nothing was hidden, because a refused row may be that of a listed item.[/yellow]")
+
+
 def _download(dataset: str, folder: Path) -> Path:
     """Fetch a data set from its publisher with a progress display."""
     with steps(pace=True) as show:
@@ -175,6 +186,8 @@ def _importer(
         return None
     if path is None:
         raise typer.BadParameter("say where the data set is: a folder or a file", param_hint="PATH")
+    if dataset == CATALOGUE:
+        return CatalogueFile(path, parse_map(mapping, MAPPED), options)
     filter_rules = parse_filter(rules)
     importer = recognise(path, parse_map(mapping) if mapping else None, dataset.partition(":")[0], options)
     return Filtered(importer, filter_rules) if str(filter_rules) else importer

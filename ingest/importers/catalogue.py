@@ -6,15 +6,18 @@ The columns are recognised by their usual names; a column map names others. Colu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from ingest.import_pipeline.base import FileImporter, FileRow, RowFaults
 from ingest.import_pipeline.feed import feed_items
-from ingest.import_pipeline.files import TableRow, objects, readable, rows, slug
-from ingest.import_pipeline.formats.columns import CellInvalid
+from ingest.import_pipeline.files import TableRow, readable, slug
+from ingest.import_pipeline.formats.columns import CellInvalid, id_reader, number_reader, texts
+from ingest.import_pipeline.formats.dialect import FOUND_OUT, FileOptions, by_number, table_form
+from ingest.import_pipeline.formats.times import time_reader
+from ingest.import_pipeline.sources import Source, open_source, plain_suffix
 from schemas.errors import DatasetUnknown
 
 SUFFIXES: Final = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".xml")
@@ -35,10 +38,10 @@ COLUMNS: Final[Mapping[str, Sequence[str]]] = {
 """By item field, the names of columns that fill it; the first one that a row has counts."""
 MAPPED: Final = ("item", *list(COLUMNS)[1:])
 """The names that a column map may use."""
-_LISTS: Final = frozenset({"categories", "tags"})
+_JSON: Final = frozenset({".json", ".jsonl", ".ndjson"})
 _TIMES: Final = frozenset({"published_at", "available_from", "available_until"})
 _SEPARATOR: Final = "|"
-_PRICE: Final = re.compile(r"(?:([A-Z]{3})\s*)?(\d{1,15}(?:\.\d{1,6})?)(?:\s*([A-Z]{3}))?")
+_CURRENCY: Final = re.compile(r"^([A-Z]{3})\s*(?=\d)|(?<=\d)\s*([A-Z]{3})$")
 _AVAILABLE: Final = {
     "in_stock": True,
     "available": True,
@@ -51,18 +54,22 @@ _AVAILABLE: Final = {
 
 
 class CatalogueFile(FileImporter):
-    """One file of items. ``mapping`` names columns by the names of MAPPED. Raises DatasetUnknown for another ending."""
+    """One file of items. ``mapping`` names columns by the names of MAPPED. Raises DatasetUnknown, ConfigurationInvalid."""
 
-    def __init__(self, path: Path, mapping: Mapping[str, str] | None = None) -> None:
+    def __init__(self, path: Path, mapping: Mapping[str, str] | None = None, options: FileOptions = FOUND_OUT) -> None:
         if not path.is_file():
             raise DatasetUnknown(f"there is no file {path}; a catalogue is one file")
-        if _ending(path) not in SUFFIXES:
+        if plain_suffix(path) not in SUFFIXES:
             raise DatasetUnknown(f"{path}: a catalogue ends in {', '.join(SUFFIXES)} (or the same with .gz)")
         super().__init__(path.parent)
         self.file = path
         chosen = {"item_id" if name == "item" else name: (column,) for name, column in (mapping or {}).items()}
         self._columns: Mapping[str, Sequence[str]] = {**COLUMNS, **chosen}
         self._used = frozenset(name for names in self._columns.values() for name in names)
+        self._source = None if plain_suffix(path) == ".xml" else self._open(dict(mapping or {}), options)
+        self._read_id = id_reader(self._sample("item_id"))
+        self._read_price = number_reader(self._sample("price"), decimal_comma=options.decimal_comma)
+        self._read_time = time_reader(options.time_format)
         self.dataset = f"items-{slug(path.name)}"
 
     @property
@@ -70,69 +77,77 @@ class CatalogueFile(FileImporter):
         """The file."""
         return [self.file]
 
+    @property
+    def description(self) -> str:  # type: ignore[override]
+        """A line that says how the file is read."""
+        return f"{self.file.name}: {self._source or 'a product feed'}"
+
     def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """The rows as items."""
-        return (FileRow(item, row.source_line) for row, item in readable(self._rows(faults), self._item, faults))
+        rows = self._source.rows(faults, lambda _: True) if self._source else feed_items(self.file, faults)
+        return (FileRow(item, row.source_line) for row, item in readable(rows, self._item, faults))
 
-    def _rows(self, faults: RowFaults) -> Iterator[TableRow]:
-        ending = _ending(self.file)
-        if ending == ".xml":
-            return feed_items(self.file, faults)
-        if ending in {".json", ".jsonl", ".ndjson"}:
-            return objects(self.file, faults)
-        return rows(self.file, faults, delimiter="," if ending == ".csv" else "\t")
+    def _open(self, mapping: dict[str, str], options: FileOptions) -> Source:
+        if plain_suffix(self.file) in _JSON or (mapping and by_number(mapping)):
+            return open_source(self.file, mapping, options)
+        # The delimiter is the one that gives most of the usual names.
+        names = table_form(self.file, {name: name for name in self._used}, options).names
+        usual = {name: name for name in self._used if name in names}
+        return open_source(self.file, usual | mapping, options)
+
+    def _sample(self, field: str) -> Sequence[Any]:
+        """Cells of the column that fills a field."""
+        names = self._source.names if self._source else ()
+        column = next((name for name in self._columns[field] if name in names), None)
+        return self._source.sample(column) if self._source and column else ()
 
     def _item(self, row: TableRow) -> dict[str, Any]:
         cells = {name: cell for name, cell in row.cells.items() if cell not in (None, "", [], {})}
-        item: dict[str, Any] = {}
         attributes = {name: cell for name, cell in cells.items() if name not in self._used and name != "attributes"}
-        attributes |= cells.get("attributes", {}) if isinstance(cells.get("attributes"), dict) else {}
+        attributes |= cells["attributes"] if isinstance(cells.get("attributes"), dict) else {}
+        item: dict[str, Any] = {}
         for field, names in self._columns.items():
             column = next((name for name in names if name in cells), None)
             if column is not None:
-                _fill(item, attributes, field, row, column)
-        if "item_id" not in item:
-            raise CellInvalid(f"has no id; name its column with --map item=…, or call it one of {_ids()}")
+                item |= self._read(field, row, column, attributes)
+        if item.get("item_id") is None:
+            raise CellInvalid(f"has no id; name its column with --map item=…, or call it one of {_ids()}", "no-id")
         return item | ({"attributes": attributes} if attributes else {})
 
+    def _read(self, field: str, row: TableRow, column: str, attributes: dict[str, Any]) -> dict[str, Any]:
+        """The field that a cell fills; a currency of the price goes to ``attributes``. Raises CellInvalid."""
+        if field == "item_id":
+            return {field: row.read(column, self._read_id)}
+        if field == "price":
+            amount, currency = row.read(column, self._price)
+            attributes |= {"currency": currency} if currency and "currency" not in attributes else {}
+            return {field: amount}
+        if field == "availability":
+            return {"hidden": not row.read(column, _is_available)}
+        return {field: row.read(column, _READERS[field]) if field in _READERS else self._read_plain(field, row, column)}
 
-def _fill(item: dict[str, Any], attributes: dict[str, Any], field: str, row: TableRow, column: str) -> None:
-    """Put one cell into its field of the item; raises CellInvalid."""
-    cell = row.cells[column]
-    if field == "price":
-        item["price"], currency = _price(cell, column)
-        if currency:
-            attributes.setdefault("currency", currency)
-    elif field == "availability":
-        item["hidden"] = not _is_available(cell, column)
-    elif field in _LISTS:
-        item[field] = labels(cell)
-    elif field in _TIMES:
-        item[field] = datetime.fromtimestamp(row.time_in(column), UTC)
-    else:
-        item[field] = str(cell) if isinstance(cell, int) and not isinstance(cell, bool) else cell
+    def _read_plain(self, field: str, row: TableRow, column: str) -> Any:
+        if field not in _TIMES:
+            return row.cells[column]
+        return datetime.fromtimestamp(row.read(column, self._read_time), UTC)
+
+    def _price(self, cell: Any) -> tuple[float, str]:
+        """The amount and the currency (three letters, or empty) of ``9.99``, ``9.99 EUR`` or ``EUR 9.99``."""
+        if not isinstance(cell, str):
+            return self._read_price(cell), ""
+        match = _CURRENCY.search(cell.strip())
+        return self._read_price(_CURRENCY.sub("", cell.strip())), match[1] or match[2] if match else ""
 
 
 def labels(cell: Any) -> list[str]:
     """The entries of a list; a text is one entry, or several that ``|`` divides."""
-    entries = cell if isinstance(cell, list) else str(cell).split(_SEPARATOR)
-    return list(dict.fromkeys(text for entry in entries if (text := str(entry).strip())))
+    return list(dict.fromkeys(texts(cell.split(_SEPARATOR) if isinstance(cell, str) else cell)))
 
 
-def _price(cell: Any, column: str) -> tuple[float, str]:
-    """The amount and the currency (three letters, or empty) of ``9.99``, ``9.99 EUR`` or ``EUR 9.99``; raises CellInvalid."""
-    if isinstance(cell, int | float) and not isinstance(cell, bool):
-        return float(cell), ""
-    match = _PRICE.fullmatch(str(cell).strip())
-    if match is None:
-        raise CellInvalid(f"column {column}: '{str(cell)[:40]}' is not a price such as 9.99 or 9.99 EUR")
-    return float(match[2]), match[1] or match[3] or ""
-
-
-def _is_available(cell: Any, column: str) -> bool:
+def _is_available(cell: Any) -> bool:
     state = "_".join(str(cell).lower().split())
     if state not in _AVAILABLE:
-        raise CellInvalid(f"column {column}: '{str(cell)[:40]}' is not one of {', '.join(_AVAILABLE)}")
+        raise CellInvalid(f"is not one of {', '.join(_AVAILABLE)}", "availability")
     return _AVAILABLE[state]
 
 
@@ -140,5 +155,4 @@ def _ids() -> str:
     return ", ".join(COLUMNS["item_id"])
 
 
-def _ending(path: Path) -> str:
-    return (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
+_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {"categories": labels, "tags": labels}

@@ -10,6 +10,7 @@ import pytest
 
 from ingest.import_pipeline.base import RowFaults
 from ingest.import_pipeline.feed import feed_items
+from ingest.import_pipeline.formats.dialect import FileOptions
 from ingest.importers.catalogue import MAPPED, CatalogueFile
 from ingest.importers.mapped import parse_map
 from schemas.errors import ConfigurationInvalid, DatasetUnknown
@@ -122,12 +123,28 @@ def test_a_date_of_publication_is_a_time(items_of):
 
 
 def test_rows_that_cannot_be_an_item_are_named_and_the_others_kept(items_of, faults):
-    table = 'id,price,availability\n,1,in_stock\na,"12,50",in_stock\nb,1,perhaps\nc,2,in_stock\n'
+    table = 'id,price,availability\n,1,in_stock\na,"12,50",in_stock\nb,1,perhaps\nc,2.5,in_stock\n'
     assert [item["item_id"] for item in items_of("items.csv", table)] == ["c"]
     assert faults.count == 3
     assert "has no id" in faults.examples[0]
-    assert "'12,50' is not a price" in faults.examples[1]
+    assert "'12,50' is not a number" in faults.examples[1]
     assert "'perhaps' is not one of in_stock" in faults.examples[2]
+
+
+@pytest.mark.parametrize(
+    ("cell", "price", "currency"), [("1.299,00 EUR", 1299.0, "EUR"), ("EUR 7,5", 7.5, "EUR"), ("8,25", 8.25, None)]
+)
+def test_a_price_with_a_decimal_comma_is_read_where_that_is_said(tmp_path, faults, cell, price, currency):
+    (tmp_path / "items.csv").write_text(f"id;price\nlamp;{cell}\n")
+    [item] = CatalogueFile(tmp_path / "items.csv", None, FileOptions(decimal_comma=True)).items(faults)
+    assert (item["price"], item.get("attributes", {}).get("currency")) == (price, currency)
+
+
+def test_a_file_without_a_header_is_mapped_by_number(tmp_path, faults):
+    (tmp_path / "items.csv").write_text("17;Lamp\n18;Chair\n")
+    mapping = {"item": "1", "title": "2"}
+    items = list(CatalogueFile(tmp_path / "items.csv", mapping, FileOptions(header=False)).items(faults))
+    assert items == [{"item_id": "17", "title": "Lamp"}, {"item_id": "18", "title": "Chair"}]
 
 
 def test_a_field_that_items_do_not_have_cannot_be_mapped():
