@@ -56,7 +56,12 @@ def import_(
     path: Annotated[Path | None, typer.Argument(help="Its folder or file ('games' needs none).")] = None,
     data: Data = DEFAULT_FOLDER,
     stack: StackName = None,
-    mapping: Annotated[str, typer.Option("--map", help="Columns: user=…,item=…,type=…,value=…,time=…")] = "",
+    mapping: Annotated[
+        str,
+        typer.Option(
+            "--map", help="Columns: user=…,item=…,type=…,value=…,time=…; of items: title=…,categories=…,price=…"
+        ),
+    ] = "",
     weights: Annotated[
         str, typer.Option(help="What types of events count in training from now on: view=1,purchase=5,rating=3:1/5:4.")
     ] = "",

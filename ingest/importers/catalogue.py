@@ -5,19 +5,17 @@ The columns are recognised by their usual names; a column map names others. Colu
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from ingest.import_pipeline.base import FileImporter, FileRow, RowFaults
 from ingest.import_pipeline.feed import feed_items
 from ingest.import_pipeline.files import TableRow, readable, slug
-from ingest.import_pipeline.formats.columns import CellInvalid, id_reader, number_reader, texts
+from ingest.import_pipeline.formats.columns import CellInvalid, id_reader
 from ingest.import_pipeline.formats.dialect import FOUND_OUT, FileOptions, by_number, table_form
-from ingest.import_pipeline.formats.times import time_reader
 from ingest.import_pipeline.sources import Source, open_source, plain_suffix
+from ingest.importers.item_fields import EMPTY, ItemFields
 from schemas.errors import DatasetUnknown
 
 SUFFIXES: Final = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".xml")
@@ -39,18 +37,6 @@ COLUMNS: Final[Mapping[str, Sequence[str]]] = {
 MAPPED: Final = ("item", *list(COLUMNS)[1:])
 """The names that a column map may use."""
 _JSON: Final = frozenset({".json", ".jsonl", ".ndjson"})
-_TIMES: Final = frozenset({"published_at", "available_from", "available_until"})
-_SEPARATOR: Final = "|"
-_CURRENCY: Final = re.compile(r"^([A-Z]{3})\s*(?=\d)|(?<=\d)\s*([A-Z]{3})$")
-_AVAILABLE: Final = {
-    "in_stock": True,
-    "available": True,
-    "preorder": True,
-    "backorder": True,
-    "out_of_stock": False,
-    "sold_out": False,
-    "discontinued": False,
-}
 
 
 class CatalogueFile(FileImporter):
@@ -68,8 +54,9 @@ class CatalogueFile(FileImporter):
         self._used = frozenset(name for names in self._columns.values() for name in names)
         self._source = None if plain_suffix(path) == ".xml" else self._open(dict(mapping or {}), options)
         self._read_id = id_reader(self._sample("item_id"))
-        self._read_price = number_reader(self._sample("price"), decimal_comma=options.decimal_comma)
-        self._read_time = time_reader(options.time_format)
+        self._fields = ItemFields(
+            self._sample("price"), decimal_comma=options.decimal_comma, time_format=options.time_format
+        )
         self.dataset = f"items-{slug(path.name)}"
 
     @property
@@ -102,57 +89,20 @@ class CatalogueFile(FileImporter):
         return self._source.sample(column) if self._source and column else ()
 
     def _item(self, row: TableRow) -> dict[str, Any]:
-        cells = {name: cell for name, cell in row.cells.items() if cell not in (None, "", [], {})}
+        cells = {name: cell for name, cell in row.cells.items() if cell not in EMPTY}
         attributes = {name: cell for name, cell in cells.items() if name not in self._used and name != "attributes"}
         attributes |= cells["attributes"] if isinstance(cells.get("attributes"), dict) else {}
         item: dict[str, Any] = {}
         for field, names in self._columns.items():
             column = next((name for name in names if name in cells), None)
-            if column is not None:
-                item |= self._read(field, row, column, attributes)
+            if column is not None and field == "item_id":
+                item[field] = row.read(column, self._read_id)
+            elif column is not None:
+                item |= self._fields.read(field, row, column, attributes)
         if item.get("item_id") is None:
             raise CellInvalid(f"has no id; name its column with --map item=…, or call it one of {_ids()}", "no-id")
         return item | ({"attributes": attributes} if attributes else {})
 
-    def _read(self, field: str, row: TableRow, column: str, attributes: dict[str, Any]) -> dict[str, Any]:
-        """The field that a cell fills; a currency of the price goes to ``attributes``. Raises CellInvalid."""
-        if field == "item_id":
-            return {field: row.read(column, self._read_id)}
-        if field == "price":
-            amount, currency = row.read(column, self._price)
-            attributes |= {"currency": currency} if currency and "currency" not in attributes else {}
-            return {field: amount}
-        if field == "availability":
-            return {"hidden": not row.read(column, _is_available)}
-        return {field: row.read(column, _READERS[field]) if field in _READERS else self._read_plain(field, row, column)}
-
-    def _read_plain(self, field: str, row: TableRow, column: str) -> Any:
-        if field not in _TIMES:
-            return row.cells[column]
-        return datetime.fromtimestamp(row.read(column, self._read_time), UTC)
-
-    def _price(self, cell: Any) -> tuple[float, str]:
-        """The amount and the currency (three letters, or empty) of ``9.99``, ``9.99 EUR`` or ``EUR 9.99``."""
-        if not isinstance(cell, str):
-            return self._read_price(cell), ""
-        match = _CURRENCY.search(cell.strip())
-        return self._read_price(_CURRENCY.sub("", cell.strip())), match[1] or match[2] if match else ""
-
-
-def labels(cell: Any) -> list[str]:
-    """The entries of a list; a text is one entry, or several that ``|`` divides."""
-    return list(dict.fromkeys(texts(cell.split(_SEPARATOR) if isinstance(cell, str) else cell)))
-
-
-def _is_available(cell: Any) -> bool:
-    state = "_".join(str(cell).lower().split())
-    if state not in _AVAILABLE:
-        raise CellInvalid(f"is not one of {', '.join(_AVAILABLE)}", "availability")
-    return _AVAILABLE[state]
-
 
 def _ids() -> str:
     return ", ".join(COLUMNS["item_id"])
-
-
-_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {"categories": labels, "tags": labels}

@@ -16,6 +16,8 @@ from ingest.import_pipeline.formats.dialect import FOUND_OUT, FileOptions
 from ingest.import_pipeline.formats.times import time_reader
 from ingest.import_pipeline.ordering import DatedEvent, events_by_time, events_in_order
 from ingest.import_pipeline.sources import open_source, plain_suffix
+from ingest.importers.item_columns import ITEM_COLUMNS, DescribedItem, item_fields, newest_items
+from ingest.importers.item_fields import ItemFields
 from schemas.errors import ConfigurationInvalid, DatasetUnknown
 
 SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
@@ -38,7 +40,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TRIMMED: Final = "ids were read without blanks around them, or .0 at their end"
 
 
-def parse_map(text: str, fields: Collection[str] = FIELDS.keys()) -> dict[str, str]:
+def parse_map(text: str, fields: Collection[str] = (*FIELDS, *ITEM_COLUMNS)) -> dict[str, str]:
     """Reads ``user=a,item=b``; raises ConfigurationInvalid for another form, or for a name that is not in ``fields``."""
     mapping: dict[str, str] = {}
     for assignment in filter(None, (assignment.strip() for assignment in text.split(","))):
@@ -82,7 +84,8 @@ class Mapped(FileImporter):
         self._source = open_source(
             self.file, {name: column for name, column in mapping.items() if name != "type"}, options
         )
-        self._columns = [self._column(name) for name in mapping if name not in {"type", "time"}]
+        self._columns = [self._column(name) for name in mapping if name in FIELDS.keys() - {"type", "time"}]
+        self._item_columns = {name: column for name, column in mapping.items() if name in ITEM_COLUMNS}
         self._read_time = time_reader(options.time_format, options.latest)
         digest = blake2b(f"{self.file.name}{sorted(mapping.items())}".encode(), digest_size=4).hexdigest()
         self.dataset = f"{slug(self.file.name.partition('.')[0])}-{digest}"
@@ -112,6 +115,14 @@ class Mapped(FileImporter):
         row = next(self._source.rows(RowFaults(), self._is_sound), None)
         first = f"; {len(self._used())} columns used; first row read as {self._described(row)}" if row else ""
         return f"{self.file.name}: {self._source}{first}"
+
+    def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
+        """The items of the rows, if columns describe them: each once, with its newest values that are not empty."""
+        if not self._item_columns:
+            return iter(())
+        # Rows that cannot be read are counted once, as events.
+        rows = self._source.rows(RowFaults(faults.watch), self._is_sound)
+        return newest_items(readable(rows, self._item_reader(), faults))
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """The file's rows as events; in the order of the file if no time is mapped."""
@@ -144,6 +155,24 @@ class Mapped(FileImporter):
             return event
 
         return event_of
+
+    def _item_reader(self) -> Callable[[TableRow], DescribedItem | None]:
+        """Returns the function that reads the item of a row; None for a row that describes none, or is no event."""
+        [read_id] = [column.read for column in self._columns if column.field == "item_id"]
+        item_column, time_column, columns = self._mapping["item"], self._mapping.get("time"), self._item_columns
+        prices = self._source.sample(columns["price"]) if "price" in columns else ()
+        reader = ItemFields(prices, decimal_comma=self._options.decimal_comma)
+
+        def item_of(row: TableRow) -> DescribedItem | None:
+            try:
+                item_id = row.read(item_column, read_id)
+                time = row.read(time_column, self._read_time) if time_column else 0.0
+            except CellInvalid:
+                return None
+            fields = item_fields(row, columns, reader) if item_id else {}
+            return DescribedItem(item_id, fields, time) if item_id and fields else None
+
+        return item_of
 
     def _type_reader(self) -> Callable[[Mapping[str, Any]], str]:
         """Returns the function that says the type of an event by the cells of its row."""
@@ -211,6 +240,9 @@ class Mapped(FileImporter):
             raise ConfigurationInvalid(
                 f"the column map must name who it was: user=, anonymous= or session=; write {_example()}"
             )
+        described = next((name for name in self._mapping if name in ITEM_COLUMNS), None)
+        if described and "item" not in self._mapping:
+            raise ConfigurationInvalid(f"{described}= describes an item, but the column map names no item=")
         if self._options.time_format and "time" not in self._mapping:
             raise ConfigurationInvalid("--time-format says how a time is written, but --map names no column of times")
 

@@ -180,3 +180,15 @@ def test_a_catalogue_has_the_same_counts_refused_rows_and_exit_codes(tmp_path):
     assert json.loads(out.read_bytes()) == {"read": 1, "kept": 1, "repeated": 0, "refused": {}}
     ended = run("items", path, "--data", data, "--max-errors", 0, "--json", out)
     assert (ended.exit_code, json.loads(out.read_bytes())["kept"]) == (1, 0)
+
+
+def test_columns_of_items_fill_the_catalogue_with_the_events(tmp_path):
+    orders = tmp_path / "orders.csv"
+    orders.write_text(
+        "who,sku,at,name,price\nann,lamp,2024-05-01,A lamp,9.99\nbo,lamp,2024-05-02,A lamp,\nbo,desk,2024-05-02,A desk,40\n"
+    )
+    columns = "user=who,item=sku,type=purchase,time=at,title=name,price=price"
+    first = run("auto", orders, "--map", columns, "--data", tmp_path / "data")
+    assert "2 items, 3 events read: 5 kept, 0 repeated, 0 refused" in first.output
+    again = run("auto", orders, "--map", columns, "--data", tmp_path / "data")
+    assert "2 items, 3 events read: 0 kept, 5 repeated, 0 refused" in again.output

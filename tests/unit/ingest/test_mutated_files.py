@@ -84,12 +84,16 @@ SETS = {
     "jsonl": {
         "views.jsonl": '{"u": "ann", "i": 7, "t": 1700000000, "v": 3}\n{"u": "bo", "i": "y", "t": "1700000060", "v": 4.5}\n'
     },
+    "orders": {
+        "orders.csv": "u,i,t,v,title,price,tags\nann,x,1700000000,4,Lamp,9.99 EUR,home|light\nbo,x,1700000060,2,Lamp,,\n"
+    },
     "items": {
         "shop.csv": "id,title,price,tags,availability\n7,Lamp,9.99 EUR,home|light,in_stock\n8,Chair,20,,sold_out\n"
     },
     "feed": {"shop.xml": "<rss><channel><item><id>7</id><title>Lamp</title></item></channel></rss>"},
 }
-MAP = parse_map("user=u,item=i,time=t,value=v")
+MAP = "user=u,item=i,time=t,value=v"
+MAPS = {"csv": MAP, "tsv": MAP, "jsonl": MAP, "orders": f"{MAP},title=title,price=price,tags=tags"}
 
 
 @st.composite
@@ -176,7 +180,7 @@ def damaged(draw, name: str) -> dict[str, bytes]:
 def reader_of(name, folder):
     if name in {"items", "feed"}:
         return CatalogueFile(next(folder.iterdir()))
-    return recognise(folder, MAP if name in {"csv", "tsv", "jsonl"} else None)
+    return recognise(folder, parse_map(MAPS[name]) if name in MAPS else None)
 
 
 def checked_import(folder, name, filtered):
