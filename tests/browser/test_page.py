@@ -14,6 +14,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
+from schemas.catalogue import Item
+
 pytestmark = pytest.mark.browser
 
 T = TypeVar("T")
@@ -207,3 +209,11 @@ def test_events_may_go_to_a_collector_on_another_origin(page_with_a_collector_el
     milliseconds(browser)
     assert [event["type"] for event in page.shop.received] == ["like"]
     assert browser.get_log("browser") == []
+
+
+def test_the_drawn_cover_stands_in_for_an_image_that_cannot_be_loaded(page, browser):
+    lamp = Item(item_id="lamp", title="Lamp", image_url=f"{page.url}/no-such-image.jpg")
+    page.shop.items["lamp"] = lamp
+    browser.get(f"{page.url}/shop/item?user=robin&id=lamp")
+    until(browser, lambda: not browser.find_elements(By.CSS_SELECTOR, "img.image"))
+    assert one(browser, ".item .cover .name").text == "Lamp"

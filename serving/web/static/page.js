@@ -12,10 +12,17 @@
   document.documentElement.classList.add("js");
   if (new URLSearchParams(location.search).get("user") !== user) keepShopperInAddress();
   document.addEventListener("click", onClick);
+  // The drawn cover stands in for an image that cannot be loaded; such an error does not bubble.
+  document.addEventListener("error", (failure) => withoutImage(failure.target), true);
+  document.querySelectorAll("img.image").forEach((image) => image.complete && !image.naturalWidth && withoutImage(image));
   document.querySelector("form.search").addEventListener("submit", onSearch);
   dialog.addEventListener("close", () => dialog.replaceChildren());
   const opened = document.querySelector("#item-page .item");
   if (opened) act("Opened", opened.dataset.title, [about("view", opened)], performance.now());
+
+  function withoutImage(element) {
+    if (element.matches?.("img.image")) element.remove();
+  }
 
   function onClick(click) {
     const target = click.target;
