@@ -216,4 +216,4 @@ def test_the_drawn_cover_stands_in_for_an_image_that_cannot_be_loaded(page, brow
     page.shop.items["lamp"] = lamp
     browser.get(f"{page.url}/shop/item?user=robin&id=lamp")
     until(browser, lambda: not browser.find_elements(By.CSS_SELECTOR, "img.image"))
-    assert one(browser, ".item .cover .name").text == "Lamp"
+    assert one(browser, ".item .cover .name").get_attribute("textContent") == "Lamp"
