@@ -10,6 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Final, Protocol
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import structlog
@@ -21,6 +22,8 @@ FOLDER: Final = "imported"
 RUN: Final = 1 << 22
 """Hashes in a file: 32 MiB."""
 _JOURNAL: Final = "journal"
+_FINISHED: Final = "finished.json"
+_MAX_FINISHED: Final = 1_000
 _LOG = structlog.get_logger(__name__)
 
 
@@ -80,11 +83,26 @@ class FileLedger:
         if len(self._newest) >= self._run:
             self._close_journal()
 
+    def finished(self, fingerprint: str) -> dict[str, int] | None:
+        """By topic, the rows of a data set that was appended as a whole; None if it was not."""
+        return self._finished().get(fingerprint)
+
+    def finish(self, fingerprint: str, rows: dict[str, int]) -> None:
+        """Notes that a data set was appended as a whole."""
+        newest = list((self._finished() | {fingerprint: rows}).items())[-_MAX_FINISHED:]
+        _write(self._folder / _FINISHED, msgspec.json.encode(dict(newest)))
+
+    def _finished(self) -> dict[str, dict[str, int]]:
+        try:
+            return msgspec.json.decode((self._folder / _FINISHED).read_bytes(), type=dict[str, dict[str, int]])
+        except (FileNotFoundError, msgspec.DecodeError):
+            return {}
+
     def _close_journal(self) -> None:
         """Makes a sorted file of the journal, which then begins anew."""
         number = int(self._files[-1].stem) + 1 if self._files else 1
         path = self._folder / f"{number:08}.hashes"
-        _write(path, self._newest.to_sorted())
+        _write(path, self._newest.to_sorted().tobytes())
         self._journal.truncate(0)
         self._newest = HashSet()
         self._files.append(path)
@@ -107,10 +125,10 @@ def _mapped(path: Path) -> Hashes:
     return np.memmap(path, HASH, "r")
 
 
-def _write(path: Path, hashes: Hashes) -> None:
+def _write(path: Path, content: bytes) -> None:
     beside = path.with_suffix(".tmp")
     with beside.open("wb") as file:
-        file.write(hashes.tobytes())
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)

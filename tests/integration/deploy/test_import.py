@@ -192,3 +192,17 @@ def test_columns_of_items_fill_the_catalogue_with_the_events(tmp_path):
     assert "2 items, 3 events read: 5 kept, 0 repeated, 0 refused" in first.output
     again = run("auto", orders, "--map", columns, "--data", tmp_path / "data")
     assert "2 items, 3 events read: 0 kept, 5 repeated, 0 refused" in again.output
+
+
+def test_a_published_data_set_that_is_imported_again_is_not_read_unless_its_files_have_changed(tmp_path, monkeypatch):
+    folder, data, out = tmp_path / "books", tmp_path / "data", tmp_path / "out.json"
+    folder.mkdir()
+    (folder / "ratings.csv").write_text("user_id,book_id,rating\n1,258,5\n2,258,4\n")
+    assert run("auto", folder, "--data", data, "--json", out).exit_code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("deploy.commands.importing.run_import", None)
+        assert run("auto", folder, "--data", data, "--json", out).exit_code == 0
+    assert json.loads(out.read_bytes()) == {"read": 2, "kept": 0, "repeated": 2, "refused": {}}
+    (folder / "ratings.csv").write_text("user_id,book_id,rating\n1,258,5\n3,258,4\n")
+    run("auto", folder, "--data", data, "--json", out)
+    assert json.loads(out.read_bytes()) == {"read": 2, "kept": 1, "repeated": 1, "refused": {}}
