@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 REFUSED_FIELDS: Final = ("file", "line", "reason", "detail", "row")
 """Fields of a line of a file of refused rows: ``ingest.import_pipeline.refused``."""
+_REFUSED_ROW: Final = frozenset(REFUSED_FIELDS)
 
 
 class TableRow(NamedTuple):
@@ -110,12 +111,12 @@ def _table_rows(
     path: Path, faults: RowFaults, dialect: Dialect, names: Sequence[str], header: Sequence[str], shape: RecordShape
 ) -> Iterator[TableRow]:
     width, file, to_skip = len(names), path.name, dialect.skip
-    for number, cells, stray_quote in records(lines(path, dialect.encoding, faults), dialect, shape):
+    for number, cells, remark in records(lines(path, dialect.encoding, faults), dialect, shape):
         if to_skip:
             to_skip -= any(map(str.strip, cells))
         elif len(cells) == width and cells != header:
-            if stray_quote:
-                faults.mend("quotes that are not closed were read as text")
+            if remark:
+                faults.mend(remark)
             yield TableRow(SourceLine(file, number), dict(zip(names, cells, strict=True)))
         elif any(map(str.strip, cells)):
             _note_record(faults, SourceLine(file, number), names, cells)
@@ -154,7 +155,7 @@ def objects(path: Path, faults: RowFaults, encoding: str = "utf-8") -> Iterator[
 def _objects(path: Path, faults: RowFaults, encoding: str) -> Iterator[TableRow]:
     for line, parsed in json_objects(path, encoding, faults):
         # A line that an earlier import refused and wrote to a file holds the row itself.
-        cells = parsed["row"] if parsed.keys() == set(REFUSED_FIELDS) else parsed
+        cells = parsed["row"] if parsed.keys() == _REFUSED_ROW else parsed
         if isinstance(cells, dict):
             yield TableRow(line, cells)
         else:

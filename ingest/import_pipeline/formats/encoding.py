@@ -34,6 +34,11 @@ _CONTAINERS: Final = (
 )
 _NUL_SHARE: Final = 0.25
 """Least share of zero bytes, at even or at odd places, that shows UTF-16 without a mark."""
+_CONTROLS: Final = bytes({*range(32), 127} - {*b"\t\n\r\x01\x1c\x1d\x1e\x1f"})
+"""Control characters that are neither line ends nor delimiters."""
+_CONTROL_SHARE: Final = 0.02
+_FEW_CONTROLS: Final = 16
+"""A text may hold some of them; the rows that do are refused one by one."""
 _HIGH: Final = re.compile(rb"[\x80-\xff]+")
 _LONG_RUN: Final = 3
 """Western text seldom has so many letters beyond ASCII in a row; Cyrillic, Chinese or Japanese text has."""
@@ -52,9 +57,14 @@ codecs.register_error(ERRORS, _escape)
 def container(head: bytes) -> str | None:
     """Says what a file is that begins with these bytes and is not text, with what to do; None for text."""
     known = next((kind for magic, kind in _CONTAINERS if magic.match(head)), None)
-    if known is None and wide_encoding(head) is None and head.count(b"\0") > len(head) // 100:
+    if known is None and wide_encoding(head) is None and _is_binary(head):
         return "a binary file"
     return known
+
+
+def _is_binary(head: bytes) -> bool:
+    controls = len(head) - len(head.translate(None, _CONTROLS))
+    return controls > max(_FEW_CONTROLS, len(head) * _CONTROL_SHARE)
 
 
 def wide_encoding(head: bytes) -> str | None:
@@ -93,8 +103,8 @@ def _is_western(head: bytes) -> bool:
 def known_encoding(name: str) -> str:
     """Returns the name of an encoding that a person chose; raises ConfigurationInvalid if Python has no such text encoding."""
     try:
+        "a".encode(name)
         codecs.getincrementaldecoder(name)(ERRORS).decode(b"", final=True)
-        b"".decode(name)
     except (LookupError, UnicodeError, TypeError) as error:
         raise ConfigurationInvalid(
             f"'{name}' is not an encoding; use one such as utf-8, utf-16, cp1252, cp1251, gbk or shift_jis"

@@ -79,7 +79,8 @@ def _blocks(path: Path, encoding: str, faults: RowFaults) -> Iterator[list[str]]
                     f"{path} has a line of more than {_LONGEST_LINE:,} characters: it is no file of rows"
                 )
             yield block
-        rest += decoder.decode(b"", final=True)
+        # A CR at the end was held back, because LF might have followed.
+        rest = (rest + decoder.decode(b"", final=True)).removesuffix("\n")
         if rest:
             yield _split(rest)
         faults.watch(path.name, total, total)

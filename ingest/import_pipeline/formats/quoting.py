@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-Record = tuple[int, list[str], bool]
-"""The number of a record's last line, its cells, and True if a stray quote was read as text."""
+Record = tuple[int, list[str], str]
+"""The number of a record's last line, its cells, and what people should know of how it was read; mostly empty."""
+
+STRAY_QUOTE: Final = "quotes that are not closed were read as text"
+SEVERAL_LINES: Final = "records with a text of several lines were read as one"
 
 _STILL_OPEN: Final = "unexpected end of data"
 """The csv module's error for a quote that is open at the end."""
 _LOOK_AHEAD: Final = 20
-"""If so many lines after an open quote all look like records, the quote is a stray one."""
+"""If most of so many lines after an open quote look like records, the quote is a stray one."""
 _LONGEST_SPAN: Final = 1 << 17
 _UNIT_SEPARATOR: Final = "\x1f"
 
@@ -48,7 +51,7 @@ ANY_SHAPE: Final = RecordShape()
 def plain_records(lines: Iterator[str], delimiter: str) -> Iterator[Record]:
     """The records of lines in which a quote is a character like any other. An empty line gives no cells."""
     for number, line in enumerate(lines, 1):
-        yield number, line.split(delimiter) if line else [], False
+        yield number, line.split(delimiter) if line else [], ""
 
 
 class QuotedRecords:
@@ -70,7 +73,7 @@ class QuotedRecords:
         for line in self._lines:
             number += 1
             if quote not in line:
-                yield number, line.split(delimiter) if line else [], False
+                yield number, line.split(delimiter) if line else [], ""
                 continue
             self._number = number
             yield self._quoted(line)
@@ -85,7 +88,7 @@ class QuotedRecords:
             if self._quote in line:
                 yield self._quoted(line)
             else:
-                yield self._number, line.split(self._delimiter) if line else [], False
+                yield self._number, line.split(self._delimiter) if line else [], ""
 
     def _next_line(self) -> str | None:
         return self._returned.popleft() if self._returned else next(self._lines, None)
@@ -95,7 +98,7 @@ class QuotedRecords:
             cells = line[1:-1].split(self._between_quoted)
             if line.count(self._quote) == 2 * len(cells):
                 # Every cell is quoted and none holds a quote: no need for the csv module.
-                return self._number, cells, False
+                return self._number, cells, ""
         return self._irregular(line)
 
     def _irregular(self, line: str) -> Record:
@@ -105,19 +108,21 @@ class QuotedRecords:
             return self._spanning(line)
         except _StrayQuote:
             return self._unquoted(line)
-        return self._number, cells if self._has_width(cells) else self._without_blanks(line, cells), False
+        return self._number, cells if self._has_width(cells) else self._without_blanks(line, cells), ""
 
     def _parsed(self, text: str, *, skip_blanks: bool = False, strict: bool = True) -> list[str]:
         """The cells of one record; raises _OpenQuote, _StrayQuote."""
-        if self._character != self._delimiter:
-            text = text.replace(self._delimiter, self._character)
+        text = text.replace(self._delimiter, self._character)
         reader = csv.reader(
             [text], delimiter=self._character, quotechar=self._quote, strict=strict, skipinitialspace=skip_blanks
         )
         try:
-            return next(reader)
+            cells = next(reader)
         except csv.Error as error:
             raise (_OpenQuote if str(error) == _STILL_OPEN else _StrayQuote) from error
+        if self._character == self._delimiter:
+            return cells
+        return [cell.replace(self._character, self._delimiter) for cell in cells]
 
     def _has_width(self, cells: Sequence[str]) -> bool:
         return self.shape.width in {0, len(cells)}
@@ -137,7 +142,7 @@ class QuotedRecords:
             cells = self._closed(span)
             if cells is not None and self._is_text(span, cells):
                 self._number += len(span) - 1
-                return self._number, cells, False
+                return self._number, cells, SEVERAL_LINES
             self._returned.extendleft(reversed(span[1:]))
         return self._unquoted(line)
 
@@ -149,7 +154,7 @@ class QuotedRecords:
             size += len(following)
             if self._quote in following and self._ends(span):
                 break
-            if len(span) == _LOOK_AHEAD and self._are_records(span[1:]):
+            if len(span) == _LOOK_AHEAD and self._are_records(span):
                 break
         return span
 
@@ -172,14 +177,17 @@ class QuotedRecords:
         """True if these lines are one record with a text of several lines, and not records after a stray quote."""
         if not self._has_width(cells) or any("\n" in cells[column] for column in self.shape.single_line):
             return False
-        return not self._are_records(span[1:])
+        return not self._are_records(span)
 
     def _are_records(self, lines: Sequence[str]) -> bool:
-        """True if each of these lines looks like a record of its own."""
+        """True if most of these lines look like records of their own: few lines of a text do."""
         if self.shape.width <= 1:
             return False
-        divided = (self._divided(line) for line in lines)
-        return all(len(cells) == self.shape.width and self.shape.is_sound(cells) for cells in divided)
+        return 2 * sum(map(self._is_record, lines)) > len(lines)
+
+    def _is_record(self, line: str) -> bool:
+        cells = self._divided(line)
+        return len(cells) == self.shape.width and self.shape.is_sound(cells)
 
     def _unquoted(self, line: str) -> Record:
         """The record of one line with a stray quote: the quote is text where that gives the right number of cells."""
@@ -187,7 +195,7 @@ class QuotedRecords:
         if not self._has_width(cells):
             with suppress(_StrayQuote):
                 cells = self._parsed(line, strict=False)
-        return self._number, cells, True
+        return self._number, cells, STRAY_QUOTE
 
     def _divided(self, line: str) -> list[str]:
         """The cells between delimiters, without the quotes around a whole cell."""
