@@ -23,7 +23,7 @@ _SETTINGS: Final = (
     "schemas/settings.py",
     *(f"{tier}/config.py" for tier in ("deploy", "ingest", "nearline", "offline", "serving")),
 )
-_OF_TESTS_AND_STACK: Final = frozenset({"DATASETS", "REQUIRE_STACK", "STACK_JARS"})
+_OF_TESTS_AND_STACK: Final = frozenset({"CASES", "DATASETS", "REQUIRE_STACK", "STACK_JARS"})
 """What the local stack, the tests and the benchmarks read beside all settings."""
 _BENCH: Final = "BENCH_"
 _SERVERS: Final = ("FRESHET_KAFKA", "FRESHET_REDIS", "FRESHET_CASSANDRA")

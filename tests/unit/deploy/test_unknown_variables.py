@@ -48,7 +48,15 @@ def test_a_variable_like_no_other_is_named_alone():
 
 
 @pytest.mark.parametrize(
-    "name", ["FRESHET_DATA", "FRESHET_DATASETS", "FRESHET_REQUIRE_STACK", "FRESHET_STACK_JARS", "FRESHET_BENCH_MINUTES"]
+    "name",
+    [
+        "FRESHET_DATA",
+        "FRESHET_CASES",
+        "FRESHET_DATASETS",
+        "FRESHET_REQUIRE_STACK",
+        "FRESHET_STACK_JARS",
+        "FRESHET_BENCH_MINUTES",
+    ],
 )
 def test_what_settings_tests_benchmarks_and_the_local_stack_read_is_known(name):
     assert unknown_variables([name]) == []
