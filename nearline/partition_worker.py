@@ -136,7 +136,7 @@ class PartitionWorker:
         self._begin, self.target = self._dependencies.reader.bounds(self.topic, self.partition)
         fences = {signal: self._restored(signal, fence, log_id) for signal, fence in fences.items()}
         stale = {signal: fence for signal, fence in fences.items() if self._is_stale(fence, log_id)}
-        if stale:
+        if any(fence is not None and fence.offset >= 0 for fence in stale.values()):  # else there is nothing to lose
             self._require_confirmed_stale(stale, log_id)
         for signal, fence in stale.items():
             self._reset(signal, fence, log_id)

@@ -149,3 +149,11 @@ def test_the_watch_resets_nothing_after_one_low_watermark(folded, keep, lying):
     lying.bounds_told = None
     folded.settle(assignment)
     assert (folded.applied(), folded.clicks(), folded.store.resets) == (9, 10, 2)
+
+
+def test_an_empty_partition_of_another_log_is_reset_at_once(hands, keep):
+    hands.settle(keep())
+    assert hands.store.fence(0, "users") == Fence("cluster/one", -1)
+    hands.log.id = "cluster/two"
+    keep()
+    assert hands.store.fence(0, "users") == Fence("cluster/two", -1)
