@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -23,6 +23,11 @@ CellsTest = Callable[[Mapping[str, str]], bool]
 """False for cells by column that cannot be a row."""
 
 
+def any_cells(_cells: Mapping[str, str]) -> bool:
+    """True: nothing is known of the cells."""
+    return True
+
+
 class Source(Protocol):
     """A file of rows. Its text is a line for people that says how the file is read."""
 
@@ -37,8 +42,10 @@ class Source(Protocol):
     def sample(self, column: str) -> Sequence[Any]:
         """The cells of a column in the first rows."""
 
-    def rows(self, faults: RowFaults, is_sound: CellsTest) -> Iterator[TableRow]:
-        """All rows."""
+    def rows(
+        self, faults: RowFaults, is_sound: CellsTest = any_cells, single_line: Collection[str] = ()
+    ) -> Iterator[TableRow]:
+        """All rows. Cells of the columns ``single_line`` never hold a line end: by this stray quotes are recognised."""
 
 
 def open_source(path: Path, columns: Mapping[str, str], options: FileOptions = FOUND_OUT) -> Source:
@@ -72,7 +79,7 @@ class TableSource:
     has_all_names = True
 
     def __init__(self, path: Path, columns: Mapping[str, str], options: FileOptions) -> None:
-        self._path, self._columns = path, [*columns.values()]
+        self._path = path
         self._form = table_form(path, columns, options)
         self.names = self._form.names
 
@@ -81,7 +88,9 @@ class TableSource:
         place = self.names.index(column)
         return [cells[place] for cells in self._form.rows if len(cells) == len(self.names)]
 
-    def rows(self, faults: RowFaults, is_sound: CellsTest) -> Iterator[TableRow]:
+    def rows(
+        self, faults: RowFaults, is_sound: CellsTest = any_cells, single_line: Collection[str] = ()
+    ) -> Iterator[TableRow]:
         """All rows; a first line that looks like a header, but was not said to be one, is a fault."""
         form, names = self._form, self.names
         if form.doubtful_header:
@@ -92,10 +101,12 @@ class TableSource:
                 "header",
                 dict(zip(names, form.header, strict=True)),
             )
-        places = [names.index(column) for column in self._columns]
-        shape = RecordShape(
-            len(names), places, lambda cells: is_sound({names[place]: cells[place] for place in places})
-        )
+        places = [names.index(column) for column in single_line]
+
+        def is_record(cells: Sequence[str]) -> bool:
+            return is_sound(dict(zip(names, cells, strict=True)))
+
+        shape = RecordShape(len(names), places, is_record)
         return table_rows(self._path, faults, form.dialect, names, form.header, shape)
 
     def __str__(self) -> str:
@@ -117,7 +128,12 @@ class JsonSource:
         """The values of a member in the first objects."""
         return [cells[column] for cells in self._sample if column in cells]
 
-    def rows(self, faults: RowFaults, is_sound: CellsTest) -> Iterator[TableRow]:  # noqa: ARG002 - JSON has no stray quotes
+    def rows(
+        self,
+        faults: RowFaults,
+        is_sound: CellsTest = any_cells,  # noqa: ARG002 - JSON has no stray quotes
+        single_line: Collection[str] = (),  # noqa: ARG002
+    ) -> Iterator[TableRow]:
         """All objects."""
         return objects(self._path, faults, self._encoding)
 

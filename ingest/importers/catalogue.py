@@ -71,7 +71,7 @@ class CatalogueFile(FileImporter):
 
     def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """The rows as items."""
-        rows = self._source.rows(faults, lambda _: True) if self._source else feed_items(self.file, faults)
+        rows = self._source.rows(faults) if self._source else feed_items(self.file, faults)
         return (FileRow(item, row.source_line) for row, item in readable(rows, self._item, faults))
 
     def _open(self, mapping: dict[str, str], options: FileOptions) -> Source:

@@ -104,7 +104,7 @@ class Mapped(FileImporter):
         """Ratings of the first SAMPLED_ROWS rows."""
         if "value" not in self._mapping:
             return
-        sample = islice(self._source.rows(RowFaults(), self._is_sound), SAMPLED_ROWS)
+        sample = islice(self._rows(RowFaults()), SAMPLED_ROWS)
         for _, event in readable(sample, self._event_maker(RowFaults()), RowFaults()):
             if event["type"] == "rating" and "value" in event:
                 yield event["value"]
@@ -112,7 +112,7 @@ class Mapped(FileImporter):
     @property
     def description(self) -> str:  # type: ignore[override]
         """A line that says how the file is read, with its first row."""
-        row = next(self._source.rows(RowFaults(), self._is_sound), None)
+        row = next(self._rows(RowFaults()), None)
         first = f"; {len(self._used())} columns used; first row read as {self._described(row)}" if row else ""
         return f"{self.file.name}: {self._source}{first}"
 
@@ -121,12 +121,12 @@ class Mapped(FileImporter):
         if not self._item_columns:
             return iter(())
         # Rows that cannot be read are counted once, as events.
-        rows = self._source.rows(RowFaults(faults.watch), self._is_sound)
+        rows = self._rows(RowFaults(faults.watch))
         return newest_items(readable(rows, self._item_reader(), faults))
 
     def events(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """The file's rows as events; in the order of the file if no time is mapped."""
-        rows = self._source.rows(faults, self._is_sound)
+        rows = self._rows(faults)
         event_of = self._event_maker(faults)
         if "time" not in self._mapping:
             return events_in_order(rows, event_of, faults)
@@ -136,6 +136,12 @@ class Mapped(FileImporter):
             return row.read(column, read_time), event_of(row)
 
         return events_by_time(rows, dated, faults)
+
+    def _rows(self, faults: RowFaults) -> Iterator[TableRow]:
+        single_line = [
+            column for name, column in self._mapping.items() if name in FIELDS and name not in {"type", "query"}
+        ]
+        return self._source.rows(faults, self._is_sound, single_line)
 
     def _event_maker(self, faults: RowFaults) -> Callable[[TableRow], dict[str, Any]]:
         """Returns the function that makes an event of a row. It is called for each row, so it looks up nothing twice."""

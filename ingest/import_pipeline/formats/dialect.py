@@ -34,6 +34,8 @@ _HEADER_WORD: Final = re.compile(
     r"s?[ _-]?(id|name|no|nr|number|code|key|type|at)?(:\w+)?",
     re.IGNORECASE,
 )
+_IDS: Final = frozenset({"user", "anonymous", "session", "item", "id"})
+"""Names of a column map whose cells seldom hold a delimiter."""
 _OTHER_DELIMITER: Final = re.compile(r"[\t,;|\x01]")
 _SAMPLE_LINES: Final = 1_000
 _FORM_LINES: Final = 100
@@ -183,9 +185,7 @@ def _fit_by_number(found: Sequence[Sequence[str]], columns: Mapping[str, str]) -
     width = Counter(map(len, found)).most_common(1)[0][0]
     if width < max(2, *map(int, columns.values())):
         return 0.0
-    ids = [
-        int(column) - 1 for name, column in columns.items() if name not in {"value", "time", "query"} and int(column)
-    ]
+    ids = [int(column) - 1 for name, column in columns.items() if name in _IDS and int(column)]
     fitting = [cells for cells in found if len(cells) == width]
     clean = [cells for cells in fitting if not any(_OTHER_DELIMITER.search(cells[place]) for place in ids)]
     return (len(fitting) + len(clean)) / len(found)

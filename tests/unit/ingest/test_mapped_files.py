@@ -129,3 +129,11 @@ def test_a_file_without_rows_has_no_events_or_is_named(tmp_path, faults, text, n
         assert pairs(mapped(tmp_path, text, "user=u,item=i", name), faults) == []
     except (ConfigurationInvalid, DatasetUnknown):
         assert True
+
+
+def test_a_description_that_is_mapped_may_have_several_lines(tmp_path, faults):
+    rows = 'u1,i1,1600000000,"one\ntwo"\nu2,i2,1600000001,x\n'
+    columns = "user=user,item=item,time=at,description=text"
+    importer = mapped(tmp_path, f"user,item,at,text\n{rows}", columns)
+    assert pairs(importer, faults) == [("u1", "i1"), ("u2", "i2")]
+    assert [item["description"] for item in importer.items(faults)] == ["one\ntwo", "x"]
