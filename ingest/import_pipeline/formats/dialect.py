@@ -183,7 +183,7 @@ def _fit_by_number(found: Sequence[Sequence[str]], columns: Mapping[str, str]) -
     if not found:
         return 0.0
     width = Counter(map(len, found)).most_common(1)[0][0]
-    if width < max(2, *map(int, columns.values())):
+    if width < max([2, *map(int, columns.values())]):
         return 0.0
     ids = [int(column) - 1 for name, column in columns.items() if name in _IDS and int(column)]
     fitting = [cells for cells in found if len(cells) == width]

@@ -87,13 +87,26 @@ SETS = {
     "orders": {
         "orders.csv": "u,i,t,v,title,price,tags\nann,x,1700000000,4,Lamp,9.99 EUR,home|light\nbo,x,1700000060,2,Lamp,,\n"
     },
+    "json": {
+        "views.json": '[{"u": "ann", "i": 7, "t": 1700000000, "v": 3},\n {"u": "bo", "i": "y", "t": 1700000060, "v": 4.5}]'
+    },
+    "quoted": {
+        "views.csv": 'u;i;t;v\n"ann; the first";"x ""y""";2023-11-14 22:13;4,5\n"bo";"z";2023-11-15 22:13;3,0\n'
+    },
     "items": {
         "shop.csv": "id,title,price,tags,availability\n7,Lamp,9.99 EUR,home|light,in_stock\n8,Chair,20,,sold_out\n"
     },
     "feed": {"shop.xml": "<rss><channel><item><id>7</id><title>Lamp</title></item></channel></rss>"},
 }
 MAP = "user=u,item=i,time=t,value=v"
-MAPS = {"csv": MAP, "tsv": MAP, "jsonl": MAP, "orders": f"{MAP},title=title,price=price,tags=tags"}
+MAPS = {
+    "json": MAP,
+    "quoted": MAP,
+    "csv": MAP,
+    "tsv": MAP,
+    "jsonl": MAP,
+    "orders": f"{MAP},title=title,price=price,tags=tags",
+}
 
 
 @st.composite
