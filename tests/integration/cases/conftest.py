@@ -7,14 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
-from tests.e2e.systems import EmbeddedSystem
+from tests.e2e.systems import EmbeddedSystem, eventually
 from tests.integration.cases.command_server import RUNS
 from tests.integration.cases.outcomes import Calls, Run, Script
 
@@ -32,21 +32,23 @@ def environment(**more: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def command_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def command_path() -> Iterator[str]:
     """A PATH whose ``freshet`` is served by one process; see ``command_server``."""
-    folder = tmp_path_factory.mktemp("command")
-    program = f'"{sys.executable}" -I "{Path(__file__).with_name("command_server.py")}"'
-    (folder / "bin").mkdir()
-    (folder / "bin" / "freshet").write_text(f'#!/bin/sh\nexec {program} run "{folder}" "$@"\n')
-    (folder / "bin" / "freshet").chmod(0o755)
-    arguments = [sys.executable, str(Path(__file__).with_name("command_server.py")), "serve", str(folder)]
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, env=environment()) as server:
-        deadline = time.monotonic() + 60
-        while not (folder / "socket").exists():
-            assert server.poll() is None, "the server of the command has ended"
-            assert time.monotonic() < deadline, "the server of the command does not start"
-            time.sleep(0.05)
-        yield f"{folder / 'bin'}:{os.environ['PATH']}"
+    # The path of a socket must be short, which those of pytest's folders are not everywhere.
+    with tempfile.TemporaryDirectory(prefix="freshet-") as place:
+        folder, program = Path(place), str(Path(__file__).with_name("command_server.py"))
+        write_command(folder / "bin" / "freshet", program)
+        arguments = [sys.executable, program, "serve", place]
+        with subprocess.Popen(arguments, stdin=subprocess.PIPE, env=environment()) as server:
+            eventually(lambda: (folder / "socket").exists() or server.poll() is not None, 60, "the command is served")
+            yield f"{folder / 'bin'}:{os.environ['PATH']}"
+
+
+def write_command(path: Path, program: str) -> None:
+    """Writes a ``freshet`` that asks the server in the folder above."""
+    path.parent.mkdir()
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I "{program}" run "{path.parents[1]}" "$@"\n')
+    path.chmod(0o755)
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +58,7 @@ def run_script(command_path: str, tmp_path_factory: pytest.TempPathFactory) -> R
     def run(case: str) -> Script:
         place = tmp_path_factory.mktemp(case)
         folder = Path(shutil.copytree(CASES / case, place / case))
+        folder.chmod(0o755)
         shutil.copy(CASES / "dump.py", place)
         runs = place / "runs.jsonl"
         variables = environment(PATH=command_path, D=str(place / "data"), **{RUNS: str(runs)})
@@ -65,7 +68,7 @@ def run_script(command_path: str, tmp_path_factory: pytest.TempPathFactory) -> R
             return read_runs(runs)[-1]
 
         output = output_of(["sh", "cmd.sh"], folder, variables)
-        return Script(folder, output, read_runs(runs), freshet)
+        return Script(output, read_runs(runs), freshet)
 
     return run
 

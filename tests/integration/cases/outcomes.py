@@ -73,7 +73,6 @@ class Run:
 class Script:
     """What the ``cmd.sh`` of a case did."""
 
-    folder: Path
     output: str
     runs: list[Run]
     freshet: Callable[..., Run]
@@ -121,13 +120,9 @@ class Calls:
         return [line for line in self.output.splitlines() if re.search(r"(^|: | )5\d\d( |$)", line)]
 
     def get(self, path: str) -> tuple[int, Any]:
+        """A call of the same process: its status and body."""
         return call(self.url + path)
 
     def post(self, path: str, body: Any) -> tuple[int, Any]:
+        """A call of the same process: its status and body."""
         return call(self.url + path, body)
-
-    def item_ids(self, path: str) -> list[str]:
-        """The items of a list."""
-        status, answer = self.get(path)
-        assert status == 200, answer
-        return [item["item_id"] for item in answer["items"]]
