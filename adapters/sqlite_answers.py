@@ -27,6 +27,7 @@ CAPACITY: Final = 5_000
 _DAY_MS: Final = 86_400_000
 _MEBIBYTE: Final = 1_048_576
 _UPKEEP_SECONDS: Final = 60.0
+_GATHER_SECONDS: Final = 0.05
 _EXPIRED_AT_ONCE: Final = 1_000
 _RESERVE_SHARE: Final = 0.05
 _LARGEST_RESERVE: Final = 256 * _MEBIBYTE
@@ -46,6 +47,8 @@ class Retention:
 
     seconds: Final = _UPKEEP_SECONDS
     """Longest pause between two runs."""
+    gather_seconds: Final = _GATHER_SECONDS
+    """Each commit writes whole pages, so one for a few records would write many times their size."""
 
     def __init__(self, folder: Path, bounds: AnswerRetention) -> None:
         self._folder = folder

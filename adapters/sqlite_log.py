@@ -55,6 +55,10 @@ class Upkeep(Protocol):
     def seconds(self) -> float:
         """Longest pause between two calls."""
 
+    @property
+    def gather_seconds(self) -> float:
+        """How long a commit waits for more entries, because nobody waits for it."""
+
     def __call__(self, connection: sqlite3.Connection, now_ms: int) -> None:
         """Removes records; raises LogUnavailable where no entries may be written now."""
 
@@ -119,6 +123,8 @@ class SqliteLogWriter:
         """The requests of the next commit, perhaps none; None only if the log is closed and everything is written."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._closed, self._upkeep.seconds if self._upkeep else None)
+            if self._upkeep is not None and not self._closed:
+                self._changed.wait_for(lambda: self._closed, self._upkeep.gather_seconds)
             if self._closed and not self._queue:
                 return None
             requests: list[_QueuedAppend] = []

@@ -50,7 +50,9 @@ class Shop(NamedTuple):
             if user is None:
                 return await service.item_list("trending", service.request(count=count))
             parameters = RecommendationParameters(count=count, **fields)
-            return await service.recommend(service.request(user_id=user, **recommendation_fields(parameters)))
+            return await service.recommend(
+                service.request(user_id=user, **recommendation_fields(parameters, service.placeholders))
+            )
 
         return asyncio.run(self._with_service(ask))
 
