@@ -37,6 +37,7 @@ FIELDS: Final = {
 """The names of a column map, and the event field that each fills."""
 _NAMES: Final = frozenset({"user_id", "anonymous_id", "session_id", "item_id", "event_id"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_UNPRINTABLE: Final = "\ufffd"
 _TRIMMED: Final = "ids were read without blanks around them, or .0 at their end"
 
 
@@ -114,7 +115,8 @@ class Mapped(FileImporter):
         """A line that says how the file is read, with its first row."""
         row = next(self._rows(RowFaults()), None)
         first = f"; {len(self._used())} columns used; first row read as {self._described(row)}" if row else ""
-        return f"{self.file.name}: {self._source}{first}"
+        line = f"{self.file.name}: {self._source}{first}"
+        return "".join(char if char.isprintable() else _UNPRINTABLE for char in line)
 
     def items(self, faults: RowFaults) -> Iterator[dict[str, Any]]:
         """The items of the rows, if columns describe them: each once, with its newest values that are not empty."""
@@ -153,10 +155,10 @@ class Mapped(FileImporter):
                 cell = cells.get(column)
                 if cell or cell == 0:
                     value = row.read(column, read)
-                    if is_id and value is not cell and isinstance(cell, str):
-                        faults.mend(_TRIMMED)
                     if value is not None:
                         event[field] = value
+                        if is_id and value is not cell and isinstance(cell, str):
+                            faults.mend(_TRIMMED)
             event["type"] = type_of(cells)
             return event
 

@@ -178,17 +178,17 @@ def _fit_by_name(found: Sequence[Sequence[str]], columns: Mapping[str, str]) -> 
     return len(names.intersection(columns.values())), len(names)
 
 
-def _fit_by_number(found: Sequence[Sequence[str]], columns: Mapping[str, str]) -> float:
-    """The share of records that have the usual width and whose ids hold no other delimiter."""
+def _fit_by_number(found: Sequence[Sequence[str]], columns: Mapping[str, str]) -> tuple[float, int]:
+    """The share of records that have the usual width and whose ids hold no other delimiter; if there are none, the width."""
     if not found:
-        return 0.0
+        return 0.0, 0
     width = Counter(map(len, found)).most_common(1)[0][0]
     if width < max([2, *map(int, columns.values())]):
-        return 0.0
+        return 0.0, width
     ids = [int(column) - 1 for name, column in columns.items() if name in _IDS and int(column)]
     fitting = [cells for cells in found if len(cells) == width]
     clean = [cells for cells in fitting if not any(_OTHER_DELIMITER.search(cells[place]) for place in ids)]
-    return (len(fitting) + len(clean)) / len(found)
+    return (len(fitting) + len(clean)) / len(found), 0
 
 
 def _with_header(

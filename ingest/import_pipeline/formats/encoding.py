@@ -34,6 +34,7 @@ _CONTAINERS: Final = (
 )
 _NUL_SHARE: Final = 0.25
 """Least share of zero bytes, at even or at odd places, that shows UTF-16 without a mark."""
+_CHANCE: Final = 10
 _CONTROLS: Final = bytes({*range(32), 127} - {*b"\t\n\r\x01\x1c\x1d\x1e\x1f"})
 """Control characters that are neither line ends nor delimiters."""
 _CONTROL_SHARE: Final = 0.02
@@ -86,9 +87,13 @@ def detect(head: bytes) -> str | None:
         return wide
     text = codecs.getincrementaldecoder("utf-8")(ERRORS).decode(head)
     wrong = text.count(UNDECODABLE)
-    if not wrong or len(text) - len(text.encode("ascii", "ignore")) > 2 * wrong:
+    right = len(text) - len(text.encode("ascii", "ignore")) - wrong
+    if not wrong or right > wrong:
         return "utf-8"
-    return "cp1252" if _is_western(head) else None
+    if not _is_western(head):
+        return None
+    # Letters of Western Europe are seldom UTF-8 by chance: then the file is UTF-8 with damaged lines.
+    return "utf-8" if right * _CHANCE >= wrong else "cp1252"
 
 
 def _is_western(head: bytes) -> bool:

@@ -69,6 +69,12 @@ def test_one_damaged_line_does_not_change_the_encoding_of_a_file(tmp_path):
     assert (faults.examples, faults.reasons) == (["a.csv line 4: is not utf-8 text"], {"encoding": 1})
 
 
+def test_a_file_of_two_encodings_has_damaged_lines(tmp_path):
+    faults = RowFaults()
+    assert read(written(tmp_path, "žluť,x\n".encode() + b"m\xfcller,y\n"), faults) == ["žluť,x", ""]
+    assert faults.reasons == {"encoding": 1}
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
