@@ -7,6 +7,7 @@ Order under forward decay does not depend on ``now``, so the top lists are built
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, Self
 
@@ -225,14 +226,20 @@ class Aggregates:
             self.sessions.begin_anew(partition)
         return self.merge_counters(partition, self._decoded(partition, changes), into)
 
-    def merge_counters(self, partition: int, changed: Iterable[tuple[str, Counters]], into: Merged) -> Iterator[None]:
-        """As ``merge``, for decoded counters."""
+    def merge_counters(
+        self, partition: int, changed: Iterable[tuple[str, Counters | None]], into: Merged
+    ) -> Iterator[None]:
+        """As ``merge``, for decoded counters; None has its step too, or a flood of ids that wait would be one long step."""
         for key, counters in changed:
-            self._counters[partition][key] = counters
-            kind, _, subject = key.partition(":")
-            if (index := self._indexers.get(kind)) is not None:
-                index(partition, key, subject, into)
+            if counters is not None:
+                self._merge_key(partition, key, counters, into)
             yield
+
+    def _merge_key(self, partition: int, key: str, counters: Counters, into: Merged) -> None:
+        self._counters[partition][key] = counters
+        kind, _, subject = key.partition(":")
+        if (index := self._indexers.get(kind)) is not None:
+            index(partition, key, subject, into)
 
     def apply_tails(self, merged: Merged) -> Iterator[None]:
         """Apply the merged session tails, one chunk or session a step."""
@@ -281,18 +288,23 @@ class Aggregates:
     def _of_all_partitions(self, key: str) -> list[Any]:
         return [counters for by_key in self._counters if (counters := by_key.get(key)) is not None]
 
-    def _decoded(self, partition: int, changes: SignalChanges) -> Iterator[tuple[str, Counters]]:
+    def _decoded(self, partition: int, changes: SignalChanges) -> Iterator[tuple[str, Counters | None]]:
         """The partition's changed counters, decoded; after a complete read, missing ones are empty.
 
-        Popularity comes first, because it dates an item's first event. Counters of items that wait are left out.
+        Popularity comes first, because it dates an item's first event. None for items that wait.
         """
-        keys = dict.fromkeys(key for key in changes.values if _is_kept(aggregates.kind_of(key)))
-        if changes.whole:
-            keys = dict.fromkeys(self._counters[partition]) | keys
-        for key in sorted(keys, key=lambda key: not key.startswith(_POPULARITY)):
+        for key in self._keys(partition, changes):
             data = changes.values.get(key)
-            if data is None or not self._waits(partition, key, data):
-                yield key, aggregates.decode(key, data)
+            waits = data is not None and self._waits(partition, key, data)
+            yield key, None if waits else aggregates.decode(key, data)
+
+    def _keys(self, partition: int, changes: SignalChanges) -> Iterator[str]:
+        """The changed keys, those of popularity first; found while they are read, because there may be many."""
+        missing = [key for key in self._counters[partition] if key not in changes.values] if changes.whole else []
+        for of_popularity in (True, False):
+            for key in chain(missing, changes.values):
+                if key.startswith(_POPULARITY) == of_popularity and _is_kept(aggregates.kind_of(key)):
+                    yield key
 
     def _waits(self, partition: int, key: str, data: bytes) -> bool:
         kind, _, subject = key.partition(":")

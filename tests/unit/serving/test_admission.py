@@ -14,7 +14,7 @@ from schemas.log.fence import Fence
 from schemas.ports import SignalChanges
 from serving.ranking.defaults import default_config
 from serving.state.admission import Admission, Cell
-from serving.state.aggregates import Aggregates
+from serving.state.aggregates import Aggregates, Merged
 from serving.state.catalogue import Catalogue
 from serving.state.online_state import OnlineState
 from signals import aggregates, users
@@ -229,3 +229,14 @@ def test_a_changed_cell_replaces_the_one_that_waits():
     admission._catalogue.ensure("a")
     assert list(admission.released()) == [Cell(0, "exp:a", b"12")]
     assert admission._size == 0
+
+
+def test_a_flood_of_ids_that_wait_is_read_one_key_a_step(say):
+    nearline = Nearline()
+    for number in range(300):
+        nearline.happen(say("view", number, user_id="abuser"), 0)
+    merged = Merged.nothing()
+    waiting = Aggregates(Catalogue(), PARTITIONS, WEIGHTS, admit_after=2)
+    [changes, *_] = [changes for _, changes in nearline.changes()]
+    assert sum(1 for _ in waiting.merge(0, changes, merged)) >= 300
+    assert not merged.counts
