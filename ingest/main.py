@@ -10,7 +10,7 @@ import uuid
 
 import orjson
 import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.middleware.cors import CORSMiddleware
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -25,8 +25,9 @@ from ingest.http.routes import IngestDependencies, build_router, events_are_sent
 from ingest.validation.validate import Policy, policy
 from schemas.background import failing
 from schemas.errors import FreshetError, LogUnavailable
+from schemas.http.described import PLAIN_TEXT, READINESS
+from schemas.http.fallback import http_exception_as_problem
 from schemas.http.hot_path import HotPathMiddleware
-from schemas.http.problems import ProblemError, as_response
 from schemas.http.utf8 import Utf8Middleware
 from schemas.log import topics
 from schemas.ports import LogReader, LogWriter
@@ -42,7 +43,7 @@ def create_app(settings: IngestSettings, writer: LogWriter, reader: LogReader) -
     dependencies = ingest_dependencies(settings, writer)
     app.include_router(build_router(dependencies))
     _add_operations(app, reader)
-    app.add_exception_handler(HTTPException, _as_problem)
+    app.add_exception_handler(HTTPException, http_exception_as_problem)
     app.add_middleware(HotPathMiddleware, takes=events_are_sent, endpoint=events_endpoint(dependencies))
     app.add_middleware(Utf8Middleware)
     if settings.cors_origins:
@@ -109,7 +110,7 @@ def _add_operations(app: FastAPI, reader: LogReader) -> None:
     async def live() -> dict[str, str]:
         return {"status": "live"}
 
-    @app.get("/health/ready", tags=["operations"], summary="The log answers")
+    @app.get("/health/ready", tags=["operations"], summary="The log answers", responses=READINESS)
     async def ready() -> Response:
         try:
             await run_in_threadpool(log_answers)
@@ -118,7 +119,7 @@ def _add_operations(app: FastAPI, reader: LogReader) -> None:
             return _readiness([f"log: {error}"])
         return _readiness(failing())
 
-    @app.get("/metrics", tags=["operations"], summary="Prometheus text")
+    @app.get("/metrics", tags=["operations"], summary="Prometheus text", response_class=Response, responses=PLAIN_TEXT)
     async def metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
@@ -126,11 +127,6 @@ def _add_operations(app: FastAPI, reader: LogReader) -> None:
 def _readiness(missing: list[str]) -> Response:
     body = orjson.dumps({"status": "not ready" if missing else "ready", "missing": missing})
     return Response(body, 503 if missing else 200, media_type="application/json")
-
-
-async def _as_problem(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return as_response(ProblemError(error.status_code, "http", str(error.detail), headers=dict(error.headers or {})))
 
 
 if __name__ == "__main__":

@@ -86,6 +86,11 @@ def _within_64_bits(value: Any) -> Any:
     return value
 
 
+def _whole(value: Any) -> Any:
+    # To JSON, 3.0 is an integer.
+    return int(value) if value.__class__ is float and value.is_integer() else value
+
+
 Number = Annotated[float, BeforeValidator(_within_64_bits)]
 """A number. An integer beyond 64 bits is refused, because a float would lose its last digits."""
 ZonedTime = Annotated[AwareDatetime, BeforeValidator(_time_is_text), AfterValidator(_in_utc)]
@@ -113,7 +118,7 @@ class Event(BaseModel):
         None, description="Client clock, RFC 3339; any past time, at most 5 minutes ahead. Time of receipt if missing."
     )
     recommendation_id: Id | None = Field(None, description="The answer that led here.")
-    position: Annotated[int, Field(ge=0, le=10_000, strict=True)] | None = Field(
+    position: Annotated[int, BeforeValidator(_whole), Field(ge=0, le=10_000, strict=True)] | None = Field(
         None, description="Place in that answer, from 0."
     )
     impression: Annotated[list[Id], Field(max_length=500)] | None = Field(None, description="Item ids that were shown.")
@@ -123,7 +128,7 @@ class Event(BaseModel):
     properties: Annotated[dict[str, Any], Field(max_length=64)] | None = Field(
         None, description="Anything else worth keeping."
     )
-    schema_version: int = Field(
+    schema_version: Annotated[int, BeforeValidator(_whole)] = Field(
         SCHEMA_VERSION, ge=1, le=SCHEMA_VERSION, strict=True, description="Version of this envelope; 1 so far."
     )
 

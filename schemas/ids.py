@@ -18,7 +18,7 @@ _INNER: Final = r"[^\x00-\x1f\x7f-\x9f]"
 # Control characters are C0, DEL and C1. Python's $ also matches before a line end, so the last part looks for none.
 ID_PATTERN: Final = rf"^(?!\[object \w+\]$){_EDGE}(?:{_INNER}*{_EDGE})?$(?![\s\S])"
 """Matches the texts that can be ids, in Python and in JavaScript, whatever their length."""
-_NO_CONTROL: Final = r"^[^\x00-\x1f\x7f-\x9f]+$"
+NO_CONTROL: Final = r"^[^\x00-\x1f\x7f-\x9f]+$"
 MAX_ID: Final = 128
 MAX_EVENT_ID: Final = 64
 PLACEHOLDERS: Final = (
@@ -67,13 +67,13 @@ def _shown(longest: int) -> WithJsonSchema:
 # ID_PATTERN would refuse everything that ``_check`` does, but would not say why. pydantic itself refuses lone surrogates.
 Id = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=MAX_ID, pattern=_NO_CONTROL),
+    StringConstraints(min_length=1, max_length=MAX_ID, pattern=NO_CONTROL),
     AfterValidator(_check),
     _shown(MAX_ID),
 ]
 EventId = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=MAX_EVENT_ID, pattern=_NO_CONTROL),
+    StringConstraints(min_length=1, max_length=MAX_EVENT_ID, pattern=NO_CONTROL),
     AfterValidator(_check),
     _shown(MAX_EVENT_ID),
 ]

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.middleware.cors import CORSMiddleware
 from msgspec import ValidationError
@@ -19,6 +19,7 @@ from adapters import http_server
 from deploy.wiring.online import open_facts, open_stores
 from deploy.wiring.variables import warn_of_variables_without_effect
 from schemas.errors import ConfigurationInvalid, FreshetError
+from schemas.http.fallback import http_exception_as_problem
 from schemas.http.hot_path import HotPathMiddleware
 from schemas.http.problems import ProblemError, as_response
 from schemas.http.utf8 import Utf8Middleware
@@ -54,7 +55,7 @@ def create_app(
     else:
         app.add_api_route("/", _page_is_off, include_in_schema=False)
     app.include_router(build_router(service))
-    app.add_exception_handler(HTTPException, _as_problem)
+    app.add_exception_handler(HTTPException, http_exception_as_problem)
     app.add_middleware(HotPathMiddleware, takes=recommendations_are_asked, endpoint=recommendations_endpoint(service))
     app.add_middleware(Utf8Middleware)
     if settings.cors_origins:
@@ -109,11 +110,6 @@ def _running(service: ServingService, stores: Stores) -> Callable[[FastAPI], Abs
 async def _page_is_off() -> Response:
     detail = "The page is off. Switch it on with FRESHET_PAGE=true, or start `freshet up --page`."
     return as_response(ProblemError(404, "switched-off", detail))
-
-
-async def _as_problem(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return as_response(ProblemError(error.status_code, "http", str(error.detail)))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from schemas.catalogue import ItemFields, ItemUpsert, UserFields
-from schemas.events import Event
-from schemas.http.api import EventsAnswer, ItemReceipt, ItemsAnswer, Problem, UserReceipt
+from schemas.events import MAX_EVENTS, Event
+from schemas.http.api import EventsAnswer, ItemReceipt, ItemsAnswer, UserReceipt
+from schemas.http.described import problems
 
 _VIEW: Final = {
     "event_id": "5f0c7a52-8a49-4d5e-9f5c-2a8f7f0c1b11",
@@ -32,16 +33,7 @@ _ITEM: Final = {
 }
 _USER: Final = {"attributes": {"age": 34, "country": "SE", "postcode": "118 20"}}
 
-_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": Problem, "description": text}
-    for status, text in {
-        400: "Not valid: says which field",
-        413: "Too large",
-        415: "Another content type or encoding",
-        429: "Too many from this client: see Retry-After",
-        503: "The log is busy or away: see Retry-After",
-    }.items()
-}
+_ERRORS: Final = problems(400, 413, 415, 429, 503)
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
@@ -56,8 +48,9 @@ def _body(schema: dict[str, Any], examples: dict[str, Any], *media_types: str) -
 
 def _bulk(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
     object_schema = _schema(model)
-    body = _body({"oneOf": [object_schema, {"type": "array", "maxItems": 2_000, "items": object_schema}]}, examples)
-    lines = {"schema": {"type": "string"}, "example": "{…}\n{…}\n"}
+    several = {"type": "array", "minItems": 1, "items": object_schema, "description": f"At most {MAX_EVENTS:,}."}
+    body = _body({"oneOf": [object_schema, several]}, examples)
+    lines = {"schema": {"type": "string", "description": "An object in each line."}}
     body["requestBody"]["content"]["application/x-ndjson"] = lines
     return body
 

@@ -7,11 +7,11 @@ import math
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import orjson
 import structlog
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 from starlette.types import Scope
@@ -24,7 +24,9 @@ from ingest.http.turns import in_turns
 from ingest.validation import validate
 from ingest.validation.validate import Accepted, Policy, Rejection
 from schemas.errors import LogUnavailable
+from schemas.http.described import PATH_ID
 from schemas.http.problems import ProblemError, as_response, problem_type
+from schemas.http.views import refuse_view
 from schemas.log import topics
 from schemas.log.records import OffsetToken
 from schemas.ports import Appended, Clock, LogWriter
@@ -49,6 +51,7 @@ class IngestDependencies(NamedTuple):
 
 
 Validated = Accepted | Rejection
+PathId = Annotated[str, Path(json_schema_extra=PATH_ID, description="Slashes percent-encoded.")]
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -67,6 +70,7 @@ def _counted(name: str, endpoint: Handler) -> Handler:
     async def handler(request: Request) -> Response:
         try:
             _refuse_line_end(request)
+            refuse_view(request.scope)
             response = await endpoint(request)
         except ProblemError as error:
             response = as_response(error)
@@ -131,38 +135,38 @@ def _add_items(router: APIRouter, dependencies: IngestDependencies) -> None:
         return await _write_bulk(request, dependencies, topics.ITEMS, "item_id", validator)
 
     @router.put("/v1/items/{item_id:path}", name="item", **openapi.PUT_ITEM)
-    async def put_item(item_id: str, request: Request) -> Response:
+    async def put_item(item_id: PathId, request: Request) -> Response:
         raw = await read_object(request)
         validator = partial(validate.put_item, item_id, raw, validate.utc(dependencies.clock()))
         return await _write_single(request, dependencies, topics.ITEMS, "item_id", validator)
 
     @router.patch("/v1/items/{item_id:path}", name="item", **openapi.PATCH_ITEM)
-    async def patch_item(item_id: str, request: Request) -> Response:
+    async def patch_item(item_id: PathId, request: Request) -> Response:
         raw = await read_object(request, MERGE_PATCH)
         validator = partial(validate.patch_item, item_id, raw, validate.utc(dependencies.clock()))
         return await _write_single(request, dependencies, topics.ITEMS, "item_id", validator)
 
     @router.delete("/v1/items/{item_id:path}", name="item", **openapi.DELETE_ITEM)
-    async def delete_item(item_id: str, request: Request) -> Response:
+    async def delete_item(item_id: PathId, request: Request) -> Response:
         validator = partial(validate.delete, item_id, "item_id", validate.utc(dependencies.clock()))
         return await _write_single(request, dependencies, topics.ITEMS, "item_id", validator)
 
 
 def _add_users(router: APIRouter, dependencies: IngestDependencies) -> None:
     @router.put("/v1/users/{user_id:path}", name="user", **openapi.PUT_USER)
-    async def put_user(user_id: str, request: Request) -> Response:
+    async def put_user(user_id: PathId, request: Request) -> Response:
         raw = await read_object(request)
         validator = partial(validate.put_user, user_id, raw, validate.utc(dependencies.clock()), dependencies.policy)
         return await _write_single(request, dependencies, topics.USERS, "user_id", validator)
 
     @router.patch("/v1/users/{user_id:path}", name="user", **openapi.PATCH_USER)
-    async def patch_user(user_id: str, request: Request) -> Response:
+    async def patch_user(user_id: PathId, request: Request) -> Response:
         raw = await read_object(request, MERGE_PATCH)
         validator = partial(validate.patch_user, user_id, raw, validate.utc(dependencies.clock()), dependencies.policy)
         return await _write_single(request, dependencies, topics.USERS, "user_id", validator)
 
     @router.delete("/v1/users/{user_id:path}", name="user", **openapi.DELETE_USER)
-    async def delete_user(user_id: str, request: Request) -> Response:
+    async def delete_user(user_id: PathId, request: Request) -> Response:
         validator = partial(validate.delete, user_id, "user_id", validate.utc(dependencies.clock()))
         return await _write_single(request, dependencies, topics.USERS, "user_id", validator)
 

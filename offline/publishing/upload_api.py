@@ -31,6 +31,7 @@ from schemas.errors import (
     StoreUnavailable,
 )
 from schemas.http.body import read_body
+from schemas.http.described import problems
 from schemas.http.problems import ProblemError, as_response
 from schemas.manifest import Manifest
 
@@ -66,7 +67,12 @@ def build_router(upload_api: UploadApi) -> APIRouter:
     """Returns the router. Errors are answered as RFC 9457 problems."""
     router = APIRouter(tags=["models"])
 
-    @router.post("/v1/models/{kind}", summary="Publish similarities, lists or factors of an external model")
+    @router.post(
+        "/v1/models/{kind}",
+        summary="Publish similarities, lists or factors of an external model",
+        status_code=201,
+        responses=problems(400, 401, 404, 409, 413, 422, 500, 503),
+    )
     async def post_models(kind: str, request: Request) -> Response:
         try:
             return await _published(upload_api, kind, request)

@@ -14,6 +14,7 @@ from fastapi import Request, Response
 from schemas.answers import Answer, encode_answer
 from schemas.http.cursors import offset_of
 from schemas.http.problems import ProblemError, as_response
+from schemas.http.views import refuse_view
 from schemas.statistics import EVERY
 from serving import metrics
 from serving.http import parsing
@@ -154,6 +155,7 @@ class Handlers:
 
     async def user(self, request: Request) -> Any:
         """``GET /v1/users/{user_id}``."""
+        refuse_view(request.scope)
         parsing.query(NoParameters, request)
         return await self._service.user(parsing.path_id(request, "/v1/users/", "", "user_id")[0])
 

@@ -7,6 +7,8 @@ from typing import Any, Final
 import msgspec
 
 from schemas.answers import Answer
+from schemas.http.described import PATH_ID, TOO_LONG_URL, problems
+from schemas.statistics import KINDS
 
 _EXAMPLE_ITEM: Final = {
     "item_id": "celeste",
@@ -80,20 +82,31 @@ EXAMPLE_USER: Final[dict[str, Any]] = {
 }
 EXAMPLE_SESSION_BODY: Final[dict[str, Any]] = {"events": [{"type": "view", "item_id": "hollow-knight"}], "count": 10}
 EXAMPLE_LIST_BODY: Final[dict[str, Any]] = {"item_ids": ["celeste", "portal-2"]}
-_PROBLEM: Final = {
-    "type": "urn:freshet:problem:invalid",
-    "title": "The request is not valid",
-    "status": 400,
-    "detail": "count: Expected `int` <= 500",
-    "field": "count",
+
+CONTEXT: Final[dict[str, Any]] = {
+    "name": "context.<name>",
+    "in": "query",
+    "required": False,
+    "style": "form",
+    "explode": True,
+    "description": "Parameters context.<name>: device, country, page, …; $<name> in filters, and kept on record.",
+    "schema": {
+        "type": "object",
+        "propertyNames": {"pattern": "^context\\.[A-Za-z0-9_.-]{1,64}$"},
+        "additionalProperties": {"type": "string"},
+    },
 }
+"""The parameters ``context.<name>``: an object whose members are parameters of their own."""
 
 
 def parameters(struct: type[msgspec.Struct]) -> list[dict[str, Any]]:
     """The query parameters of a struct, in the form of OpenAPI."""
     schema = msgspec.json.schema(struct, ref_template="{name}")["$defs"][struct.__name__]
+    required = schema.get("required", ())
     return [
-        {"name": _shown_name(name), "in": "query", "required": False, **_described(field)}
+        CONTEXT
+        if name == "context"
+        else {"name": name, "in": "query", "required": name in required, **_described(field)}
         for name, field in schema["properties"].items()
     ]
 
@@ -133,7 +146,7 @@ data: {"model_version":"20261124T104500000Z-5a6b7c8d","changed":2,"generated_at"
 def _path_parameter(name: str | None) -> list[dict[str, Any]]:
     if name is None:
         return []
-    schema = {"type": "string", "minLength": 1, "maxLength": 128}
+    schema = {"type": "string", "enum": list(KINDS)} if name == "kind" else PATH_ID
     return [{"name": name, "in": "path", "required": True, "schema": schema, "description": "Slashes percent-encoded."}]
 
 
@@ -142,11 +155,9 @@ def _responses(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
     if "recommendation_id" in example:
         _, definitions = msgspec.json.schema_components([Answer], ref_template="{name}")
         shown["schema"] = {"type": "object", "title": "Answer", "properties": _flat(definitions["Answer"])}
-    problem = {
-        "description": "Says which field is at fault",
-        "content": {"application/problem+json": {"example": _PROBLEM}},
-    }
-    return {200: {"description": "The answer", "content": {"application/json": shown}}, 400: problem}
+    responses = problems(400, 404, 413)
+    responses[400]["content"] |= TOO_LONG_URL
+    return {200: {"description": "The answer", "content": {"application/json": shown}}, **responses}
 
 
 def _flat(schema: dict[str, Any]) -> dict[str, Any]:
@@ -154,16 +165,14 @@ def _flat(schema: dict[str, Any]) -> dict[str, Any]:
     return {name: {} if "$ref" in str(field) else field for name, field in schema["properties"].items()}
 
 
-def _shown_name(name: str) -> str:
-    return "context.<name>" if name == "context" else name
-
-
 def _described(field: dict[str, Any]) -> dict[str, Any]:
-    schema = {name: value for name, value in field.items() if name != "description"}
-    text = field.get("description") or next(
-        (option["description"] for option in field.get("anyOf", ()) if "description" in option), ""
-    )
-    return {"schema": schema, "description": text}
+    # A query has no null: a parameter that is not sent is one.
+    option: dict[str, Any] = next((option for option in field.get("anyOf", ()) if option.get("type") != "null"), {})
+    schema = {
+        name: value for name, value in {**field, **option}.items() if name not in {"anyOf", "description", "default"}
+    }
+    default = {} if field.get("default") is None else {"default": field["default"]}
+    return {"schema": schema | default, "description": option.get("description", field.get("description", ""))}
 
 
 DOCUMENTED_NOTIFICATIONS: Final[dict[str, Any]] = {
@@ -172,8 +181,7 @@ DOCUMENTED_NOTIFICATIONS: Final[dict[str, Any]] = {
             "description": "Stays open; comments keep it alive. An event for each version that really changes the list.",
             "content": {"text/event-stream": {"example": _EXAMPLE_STREAM}},
         },
-        429: {"description": "Too many streams of this client are open", "content": {"application/problem+json": {}}},
-        503: {"description": "Too many streams are open", "content": {"application/problem+json": {}}},
+        **problems(400, 404, 429, 503),
     },
     "openapi_extra": {
         "parameters": [

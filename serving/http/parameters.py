@@ -6,11 +6,14 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from schemas.ids import ID_PATTERN, MAX_ID
+from schemas.ids import ID_PATTERN, MAX_ID, NO_CONTROL
 from schemas.statistics import MOST, Period
 
 ParameterId = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID, pattern=ID_PATTERN)]
+CategoryName = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=NO_CONTROL + r"(?![\s\S])")]
 Count = Annotated[int, msgspec.Meta(ge=1, le=500, description="How many items.")]
+CURSOR_PATTERN: Final = r"^(?:[A-Za-z0-9_-]{16})*(?:[A-Za-z0-9_-]{6}|[A-Za-z0-9_-]{11})?$"
+"""Cursors of lists in OpenAPI: base64 of hashes of four bytes each."""
 MAX_SESSION_EVENTS: Final = 200
 MAX_SCORED: Final = 1_000
 _MAX_SEED: Final = 2**32 - 1
@@ -35,14 +38,33 @@ class ListParameters(msgspec.Struct, frozen=True, kw_only=True):
 class RecommendationParameters(ListParameters, frozen=True, kw_only=True):
     """Parameters of ``GET /v1/users/{user_id}/recommendations``."""
 
-    after: Annotated[str, msgspec.Meta(description="Offset token of an event that the answer must know.")] | None = None
+    after: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                description="Offset token of an event that the answer must know.",
+                extra_json_schema={"pattern": r"^[0-9]{1,6}:[0-9]{1,18}$"},
+            ),
+        ]
+        | None
+    ) = None
     anonymous_id: Annotated[ParameterId, msgspec.Meta(description="The guest that this user was.")] | None = None
     session_id: Annotated[ParameterId, msgspec.Meta(description="The visit that is going on.")] | None = None
     exclude: Annotated[tuple[ParameterId, ...], msgspec.Meta(max_length=500, description="Items to leave out.")] = ()
     diversity: Annotated[
         float, msgspec.Meta(ge=0, le=1, description="0: by score alone; 1: as unlike each other as can be.")
     ] = 0.0
-    cursor: Annotated[str, msgspec.Meta(max_length=8_192, description="next_cursor of the page before.")] | None = None
+    cursor: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                max_length=8_192,
+                description="next_cursor of the page before.",
+                extra_json_schema={"pattern": CURSOR_PATTERN, "maxLength": 8_000},
+            ),
+        ]
+        | None
+    ) = None
     include: Annotated[
         tuple[ParameterId, ...], msgspec.Meta(max_length=1_000, description="Rank these items alone.")
     ] = ()
@@ -123,7 +145,17 @@ class CatalogueParameters(msgspec.Struct, frozen=True, kw_only=True):
 
     query: Annotated[str, msgspec.Meta(max_length=512, description="Words to look for.")] | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 50
-    cursor: Annotated[str, msgspec.Meta(max_length=64, description="next_cursor of the page before.")] | None = None
+    cursor: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                max_length=64,
+                description="next_cursor of the page before.",
+                extra_json_schema={"pattern": r"^o[0-9]{1,10}$"},
+            ),
+        ]
+        | None
+    ) = None
 
 
 class StatisticsParameters(msgspec.Struct, frozen=True, kw_only=True):

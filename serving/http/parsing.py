@@ -26,6 +26,7 @@ from serving.http.parameters import ListParameters, ParameterId, RecommendationP
 P = TypeVar("P", bound=msgspec.Struct)
 
 _REPEATED: Final = frozenset({"exclude", "include", "category", "pin", "boost"})
+_WHOLE_NUMBERS: Final = frozenset({"count", "seed"})
 _LAST_POSITION: Final = 1_000
 _FACTOR: Final = re.compile(r"\d{1,6}(?:\.\d{1,6})?")
 _TOO_LARGE: Final = f"A body may have {MAX_BODY_BYTES} bytes; send fewer events."
@@ -104,11 +105,20 @@ async def body(kind: type[P], request: Request) -> P:
     """Returns the JSON body; raises ProblemError."""
     data = await read_body(request.stream(), MAX_BODY_BYTES, _TOO_LARGE)
     try:
-        return _with_readable_filter(msgspec.json.decode(data, type=kind))
+        return _with_readable_filter(msgspec.convert(_with_whole_numbers(msgspec.json.decode(data)), kind))
     except msgspec.ValidationError as error:
         raise _invalid(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProblemError(400, "malformed", f"The body is not JSON: {error}") from error
+
+
+def _with_whole_numbers(body: Any) -> Any:
+    """The body with 20.0 as 20 where a whole number is wanted; to JSON, both are the same."""
+    if isinstance(body, dict):
+        for name in _WHOLE_NUMBERS & body.keys():
+            if isinstance(body[name], float) and body[name].is_integer():
+                body[name] = int(body[name])
+    return body
 
 
 def valid_id(text: str, field: str) -> str:

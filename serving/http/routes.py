@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import Scope
 
+from schemas.http.described import PLAIN_TEXT, READINESS
 from schemas.http.problems import ProblemError, as_response
 from serving import metrics
 from serving.http import openapi
@@ -214,12 +215,20 @@ def _add_operations(router: APIRouter, service: ServingService) -> None:
     async def live() -> dict[str, str]:
         return {"status": "live"}
 
-    @router.get("/health/ready", tags=["operations"], summary="What is missing, if anything", response_model=None)
+    @router.get(
+        "/health/ready",
+        tags=["operations"],
+        summary="What is missing, if anything",
+        response_model=None,
+        responses=READINESS,
+    )
     async def ready() -> Response:
         missing = service.missing()
         body = {"status": "not ready" if missing else "ready", "missing": missing}
         return Response(_ENCODE(body), 503 if missing else 200, media_type="application/json")
 
-    @router.get("/metrics", tags=["operations"], summary="Prometheus text", response_model=None)
+    @router.get(
+        "/metrics", tags=["operations"], summary="Prometheus text", response_class=Response, responses=PLAIN_TEXT
+    )
     async def prometheus() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -91,3 +91,22 @@ async def test_a_log_that_is_away_is_503(client, log):
     log.error = LogUnavailable("Kafka does not answer")
     answer = await client.put("/v1/items/i", json={})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+@pytest.mark.parametrize("path", ["/v1/items/7/similar", "/v1/users/ann/recommendations", "/v1/users/a/b/rank"])
+async def test_a_view_is_not_written_unless_its_slash_is_encoded(client, records, path):
+    refused = await client.put(path, json={})
+    assert (refused.status_code, "Allow" in refused.headers) == (405, True)
+    head, _, view = path.rpartition("/")
+    assert (await client.put(f"{head}%2F{view}", json={})).status_code == 202
+    assert len(records("items") + records("users")) == 1
+
+
+async def test_an_unknown_method_is_told_which_ones_there_are(client):
+    refused = await client.request("TRACE", "/v1/items/7")
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "DELETE, PATCH, PUT")
+
+
+async def test_ids_with_plain_slashes_are_written_as_before(client, records):
+    assert (await client.put("/v1/items/game/7", json={})).status_code == 202
+    assert [record.key for record in records("items")] == [b"game/7"]

@@ -1,0 +1,58 @@
+"""What all HTTP processes say under ``/docs`` and ``/openapi.json``: problems, ids in paths, texts of monitoring."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from schemas.http.api import Problem
+from schemas.http.problems import MEDIA_TYPE
+from schemas.ids import ID_PATTERN, MAX_ID
+
+Responses = dict[int | str, dict[str, Any]]
+
+_MEANINGS: Final = {
+    400: "Not valid: says which field",
+    401: "Without the right token",
+    404: "There is nothing here",
+    409: "Busy: see Retry-After",
+    413: "Too large",
+    415: "Another content type or encoding",
+    422: "Well formed, but refused",
+    429: "Too many from this client: see Retry-After",
+    500: "Failed: the log of the process says why",
+    503: "Busy or away: see Retry-After",
+}
+PATH_ID: Final[dict[str, Any]] = {"type": "string", "minLength": 1, "maxLength": MAX_ID, "pattern": ID_PATTERN}
+"""JSON Schema of an id in a path."""
+PLAIN_TEXT: Final[Responses] = {
+    200: {"description": "Prometheus text", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
+READINESS: Final[Responses] = {
+    503: {
+        "description": "Not ready: says what is missing",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "status": {"type": "string"},
+                        "missing": {"type": "array", "items": {"type": "string"}},
+                    },
+                    "required": ["status", "missing"],
+                }
+            }
+        },
+    }
+}
+
+
+TOO_LONG_URL: Final[dict[str, Any]] = {"text/plain": {"schema": {"type": "string"}}}
+"""Content of a 400 to an address of more than 64 KiB, which the server itself answers."""
+
+
+def problems(*statuses: int) -> Responses:
+    """Returns the responses with these statuses, each a problem (RFC 9457)."""
+    schema = Problem.model_json_schema()
+    return {
+        status: {"description": _MEANINGS[status], "content": {MEDIA_TYPE: {"schema": schema}}} for status in statuses
+    }

@@ -1,0 +1,31 @@
+"""Answers what no route answers: an unknown address, or a method that an address does not take."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+
+from schemas.http.problems import ProblemError, as_response
+from schemas.http.views import view_method
+
+_METHODS: Final = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+
+
+async def http_exception_as_problem(request: Request, error: Exception) -> Response:
+    """The error as problem details; a 405 names the methods that the address takes (RFC 9110)."""
+    assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = view_method(request.scope) or ", ".join(_methods(request))
+    return as_response(ProblemError(error.status_code, "http", str(error.detail), headers=headers))
+
+
+def _methods(request: Request) -> list[str]:
+    """The methods that some route takes at this path; several routers may share a path."""
+    routes: list[BaseRoute] = request.app.routes
+    scopes = {method: {**request.scope, "method": method} for method in _METHODS}
+    return [name for name, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]

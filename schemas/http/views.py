@@ -1,0 +1,37 @@
+"""Addresses that end with a view of an item or a user: ``/v1/items/{item_id}/similar``. They are read, and never written."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.types import Scope
+
+from schemas.http.problems import ProblemError
+
+_USER_VIEWS: Final = (b"recommendations", b"because", b"compatibility", b"similar", b"notifications")
+METHODS: Final = {
+    b"users": {**dict.fromkeys(_USER_VIEWS, "GET"), b"rank": "POST", b"scores": "POST"},
+    b"items": {b"similar": "GET", b"together": "GET"},
+}
+"""By resource, the last part of such an address, and the method that reads it."""
+
+
+def view_method(scope: Scope) -> str | None:
+    """Returns the only method of an address that ends with a view; None for another address.
+
+    In an id, a slash is percent-encoded: ``/v1/items/a%2Fsimilar`` is an item.
+    """
+    path: bytes = (scope.get("raw_path") or b"").partition(b"?")[0]
+    resource, _, rest = path.removeprefix(b"/v1/").partition(b"/")
+    id_, _, view = rest.rpartition(b"/")
+    return METHODS.get(resource, {}).get(view) if id_ else None
+
+
+def refuse_view(scope: Scope) -> None:
+    """Refuses another method at a view's address: ``PUT /v1/items/7/similar`` would write an item ``7/similar``.
+
+    Raises ProblemError (405).
+    """
+    if (method := view_method(scope)) is not None:
+        detail = "This address is of a view. If it is an id, percent-encode its slash as %2F."
+        raise ProblemError(405, "http", detail, headers={"Allow": method})

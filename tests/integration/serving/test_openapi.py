@@ -1,0 +1,102 @@
+"""Schemathesis over the OpenAPI document of each HTTP process: it sends what the document allows, and what it forbids.
+
+It reports server errors, statuses, content types and bodies that are not documented, forbidden requests that are accepted,
+and wrong answers to other methods. It is run with a fixed seed and few examples; more: ``--max-examples``.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import uvicorn
+
+from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
+from deploy.config import CommandSettings
+from deploy.embedded.app import create_app as create_embedded_app
+from deploy.embedded.app import nearline
+from deploy.wiring.online import open_stores
+from ingest.config import IngestSettings
+from ingest.main import create_app as create_collector
+from schemas.log import topics
+from serving.config import Settings
+from serving.main import create_app as create_online_app
+
+pytest.importorskip("schemathesis", reason="install requirements/dev.txt")
+TOKEN = "secret"
+EXCLUDED = "positive_data_acceptance"
+"""A check that cannot hold: OpenAPI cannot describe which texts are filters, or which types a site has."""
+ENDLESS = "notifications$"
+"""The stream of notifications does not end."""
+
+
+@contextmanager
+def serve(app) -> Iterator[str]:
+    """The address of an application while it runs in a thread."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def check(url: str, folder, examples: int = 12) -> None:
+    """Fails with the report of schemathesis if it finds anything."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--seed", "1", "--no-color"),
+            *("--max-examples", str(examples), "--phases", "examples,coverage,fuzzing"),
+            *("--exclude-checks", EXCLUDED, "--exclude-path-regex", ENDLESS, "--suppress-health-check", "all"),
+            *("--header", f"Authorization: Bearer {TOKEN}", "--generation-database", "none"),
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def folder(embedded, monkeypatch):
+    monkeypatch.setenv("FRESHET_MODELS_TOKEN", TOKEN)
+    return embedded.folder
+
+
+@pytest.mark.slow
+def test_the_collector_answers_as_its_document_says(folder, tmp_path):
+    writer, reader = SqliteLogWriter(folder, 4), SqliteLogReader(folder)
+    with serve(create_collector(IngestSettings(data=folder), writer, reader)) as url:
+        check(url, tmp_path)
+    assert reader.bounds(topics.ITEMS, 0)[1] > 0
+    writer.close()
+    reader.close()
+
+
+@pytest.mark.slow
+def test_the_online_api_answers_as_its_document_says(folder, tmp_path):
+    settings = Settings(data=folder, partitions=4, store_seconds=2.0, after_seconds=0.01, page=True)
+    with serve(create_online_app(settings, open_stores(settings))) as url:
+        check(url, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_embedded_application_answers_as_its_document_says(folder, tmp_path):
+    settings = Settings(data=folder, partitions=4, store_seconds=2.0, after_seconds=0.01)
+    with (
+        nearline(CommandSettings(data=folder, partitions=4)) as running,
+        serve(create_embedded_app(running, settings)) as url,
+    ):
+        check(url, tmp_path)
