@@ -105,11 +105,20 @@ async def body(kind: type[P], request: Request) -> P:
     """Returns the JSON body; raises ProblemError."""
     data = await read_body(request.stream(), MAX_BODY_BYTES, _TOO_LARGE)
     try:
-        return _with_readable_filter(msgspec.convert(_with_whole_numbers(msgspec.json.decode(data)), kind))
+        return _with_readable_filter(_decoded(kind, data))
     except msgspec.ValidationError as error:
         raise _invalid(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProblemError(400, "malformed", f"The body is not JSON: {error}") from error
+
+
+def _decoded(kind: type[P], data: bytes) -> P:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError as error:
+        if "got `float`" not in str(error):
+            raise
+        return msgspec.convert(_with_whole_numbers(msgspec.json.decode(data)), kind)
 
 
 def _with_whole_numbers(body: Any) -> Any:

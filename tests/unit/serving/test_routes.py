@@ -316,3 +316,11 @@ async def _lag_reason(client, wanted):
             return
         await asyncio.sleep(0.02)
     pytest.fail("the catalogue did not catch up")
+
+
+async def test_a_whole_number_may_be_written_with_a_point(client):
+    body = {"events": [{"type": "view", "item_id": "item-1"}]}
+    whole = await client.post("/v1/sessions/recommendations", json={**body, "count": 3.0})
+    assert (whole.status_code, len(whole.json()["items"])) == (200, 3)
+    broken = await client.post("/v1/sessions/recommendations", json={**body, "count": 3.5})
+    assert (broken.status_code, broken.json()["field"]) == (400, "count")
