@@ -20,7 +20,7 @@ LAST_HOUR = 0
 
 def generate(context: RankingContext) -> Candidates:
     """Returns allowed items, each scored by how many trending items have its tags."""
-    trending = context.signals.aggregates.rising(LAST_HOUR, context.request.now).items[:TRENDING]
+    trending = context.signals.aggregates.decayed_top(LAST_HOUR, context.request.now).items[:TRENDING]
     tag_counts = Counter(tag for position in trending.tolist() for tag in tags_of(context, position))
     if not tag_counts:
         return NO_CANDIDATES
