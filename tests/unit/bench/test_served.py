@@ -11,8 +11,13 @@ from tests.bench.served import Rating, copy, hold_out, popular, read, scored
 
 SECOND = 881_250_000
 """A second of 1997, because an import takes no time before 1990."""
-ANN = [Rating("ann", str(item), stars, SECOND + at) for item, stars, at in [(9, 5, 10), (1, 5, 30), (10, 3, 20), (2, 4, 20)]]
-BOB = [Rating("bob", str(item), stars, SECOND + at) for item, stars, at in [(1, 5, 5), (2, 4, 6), (9, 2, 7), (10, 1, 8)]]
+ANN = [
+    Rating("ann", str(item), stars, SECOND + at)
+    for item, stars, at in [(9, 5, 10), (1, 5, 30), (10, 3, 20), (2, 4, 20)]
+]
+BOB = [
+    Rating("bob", str(item), stars, SECOND + at) for item, stars, at in [(1, 5, 5), (2, 4, 6), (9, 2, 7), (10, 1, 8)]
+]
 
 
 def test_a_persons_last_ratings_are_held_out_and_those_of_one_second_go_by_the_items_number() -> None:
