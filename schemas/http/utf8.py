@@ -1,4 +1,7 @@
-"""Refuses addresses that are not UTF-8: servers would put U+FFFD in their place, and two ids would become one."""
+"""Refuses addresses that are not UTF-8: servers would put U+FFFD in their place, and two ids would become one.
+
+A line break in a path is refused here too: routers match no route with it, and would answer that there is nothing.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +31,12 @@ class Utf8Middleware:
 
 
 def address_problem(scope: Scope) -> ProblemError | None:
-    """Returns what is wrong with the text of an address; None if it is UTF-8."""
+    """Returns what is wrong with the text of an address; None if it is UTF-8, without a line break in its path."""
     path: bytes = scope.get("raw_path") or b""
     if not _is_utf8(path):
         return _problem("path", path, None)
+    if b"\n" in unquote_to_bytes(path):
+        return ProblemError(400, "control-character", "The path has a line break (%0A); no id has control characters.")
     query: bytes = scope["query_string"]
     if _is_utf8(query):
         return None

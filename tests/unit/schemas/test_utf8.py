@@ -45,6 +45,11 @@ async def test_an_address_that_is_not_utf8_is_a_problem(address, status):
         assert "UTF-8" in answer.json()["detail"]
 
 
+def test_a_line_break_in_a_path_is_a_problem_and_not_a_missing_route():
+    problem = address_problem(scope(b"/v1/items/a%0Ab"))
+    assert (problem.status, problem.code) == (400, "control-character")
+
+
 def test_the_parameter_is_named():
     assert address_problem(scope(b"/x", b"a=1&exclude=caf%E9")).field == "exclude"
     assert address_problem(scope(b"/x", b"%E9=1")).field is None
@@ -59,4 +64,5 @@ def test_whatever_is_in_an_address_is_text_or_a_problem(data):
         assert address_problem(scope(b"/" + encoded)).status == 400
         assert address_problem(scope(b"/", b"q=" + encoded)).field == "q"
     else:
-        assert address_problem(scope(b"/" + encoded, b"q=" + encoded)) is None
+        assert address_problem(scope(b"/", b"q=" + encoded)) is None
+        assert (address_problem(scope(b"/" + encoded)) is None) == (b"\n" not in data)
