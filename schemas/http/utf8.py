@@ -13,6 +13,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from schemas.http.problems import ProblemError, as_response
 
 _SHOWN: Final = 80
+_ID_FIELDS: Final = {b"items": "item_id", b"users": "user_id"}
+_ID_PLACE: Final = 3
+"""The number of slashes before the id."""
 
 
 class Utf8Middleware:
@@ -36,13 +39,20 @@ def address_problem(scope: Scope) -> ProblemError | None:
     if not _is_utf8(path):
         return _problem("path", path, None)
     if b"\n" in unquote_to_bytes(path):
-        return ProblemError(400, "control-character", "The path has a line break (%0A); no id has control characters.")
+        detail = "The path has a line break (%0A); no id has control characters."
+        return ProblemError(400, "control-character", detail, field=_id_field(path))
     query: bytes = scope["query_string"]
     if _is_utf8(query):
         return None
     pair = next((pair for pair in query.split(b"&") if not _is_utf8(pair)), query)
     name = pair.partition(b"=")[0]
     return _problem("query", pair, name.decode() if name.isascii() and _is_utf8(name) else None)
+
+
+def _id_field(path: bytes) -> str | None:
+    """The field that the id in a path such as ``/v1/items/lamp`` fills; None where the path has no such id."""
+    parts = path.split(b"/")
+    return _ID_FIELDS.get(parts[2]) if len(parts) > _ID_PLACE else None
 
 
 def _is_utf8(text: bytes) -> bool:

@@ -47,7 +47,8 @@ async def test_an_address_that_is_not_utf8_is_a_problem(address, status):
 
 def test_a_line_break_in_a_path_is_a_problem_and_not_a_missing_route():
     problem = address_problem(scope(b"/v1/items/a%0Ab"))
-    assert (problem.status, problem.code) == (400, "control-character")
+    assert (problem.status, problem.code, problem.field) == (400, "control-character", "item_id")
+    assert address_problem(scope(b"/a%0Ab")).field is None
 
 
 def test_the_parameter_is_named():
