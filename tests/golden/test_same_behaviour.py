@@ -22,8 +22,8 @@ class Made(NamedTuple):
 pytestmark = pytest.mark.timeout(600)
 
 
-CHANGED = "/v1/statistics/best-rated"
-"""Answers changed on purpose: since issue 19 a person counts once for an item, by the newest rating."""
+CHANGED = ("/v1/statistics/best-rated", "/v1/users/a%0Ab")
+"""Answers changed on purpose: a person counts once for an item, by the newest rating; a line break in a path is a 400."""
 
 
 @pytest.fixture(scope="module", params=["embedded", pytest.param("cluster", marks=pytest.mark.stack)])
