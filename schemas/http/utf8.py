@@ -38,7 +38,7 @@ def address_problem(scope: Scope) -> ProblemError | None:
     path: bytes = scope.get("raw_path") or b""
     if not _is_utf8(path):
         return _problem("path", path, None)
-    if b"\n" in unquote_to_bytes(path):
+    if b"%0A" in path.upper():
         detail = "The path has a line break (%0A); no id has control characters."
         return ProblemError(400, "control-character", detail, field=_id_field(path))
     query: bytes = scope["query_string"]
