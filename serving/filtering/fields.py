@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from models.structures.arrays import Bools
-from schemas.catalogue import Item
+from schemas.catalogue import Item, ItemFields
 from serving.filtering.columns import Column, Steps
 from serving.filtering.values import Value, dig, values_of
 from serving.sized_cache import MIB, SizedCache
@@ -20,20 +20,7 @@ Path = tuple[str, ...]
 Shape = tuple[str | Path, ...]
 """The names of an item's attributes, and the paths of nested ones."""
 
-_OWN: Final = frozenset(
-    {
-        "title",
-        "description",
-        "categories",
-        "tags",
-        "price",
-        "url",
-        "image_url",
-        "published_at",
-        "available_from",
-        "available_until",
-    }
-)
+_OWN: Final = frozenset(ItemFields.model_fields) - {"hidden", "attributes"}
 _DECLARED: Final = _OWN | {"item_id", "age"}
 _ATTRIBUTES: Final = "attributes"
 _COLUMNS: Final = 64

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.structures.arrays import Bools, Ints
-from schemas.catalogue import Item
+from schemas.catalogue import Item, ItemFields
 from serving.filtering.fields import Fields
 from serving.state.recent_items import RecentItems
 from serving.state.text_index import TextIndex
@@ -24,16 +24,8 @@ from signals.bloom import hash_of
 _START: Final = 1_024
 SAMPLE: Final = 4_096
 """Number of items of the sample: a share of them differs from that of all by less than a hundredth (standard error)."""
-_PUBLIC_FIELDS: Final = (
-    "title",
-    "description",
-    "categories",
-    "tags",
-    "price",
-    "url",
-    "image_url",
-    "published_at",
-    "attributes",
+_PUBLIC_FIELDS: Final = tuple(
+    name for name in ItemFields.model_fields if name not in {"hidden", "available_from", "available_until"}
 )
 _ENCODER: Final = msgspec.json.Encoder()
 _COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
