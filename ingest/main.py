@@ -8,15 +8,12 @@ import threading
 import time
 import uuid
 
-import orjson
 import structlog
-from fastapi import FastAPI, Response
+from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
-from fastapi.middleware.cors import CORSMiddleware
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.exceptions import HTTPException
 
 from adapters import http_server
+from adapters.http_application import HotPath, Missing, build_application
 from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.variables import warn_of_variables_without_effect
 from ingest.config import IngestSettings
@@ -25,10 +22,6 @@ from ingest.http.routes import IngestDependencies, build_router, events_are_sent
 from ingest.validation.validate import Policy, policy
 from schemas.background import failing
 from schemas.errors import FreshetError, LogUnavailable
-from schemas.http.described import PLAIN_TEXT, READINESS
-from schemas.http.fallback import http_exception_as_problem
-from schemas.http.hot_path import HotPathMiddleware
-from schemas.http.utf8 import Utf8Middleware
 from schemas.log import topics
 from schemas.ports import LogReader, LogWriter
 from schemas.rating_scale import RatingScale, scale_of
@@ -39,22 +32,19 @@ _LOG = structlog.get_logger(__name__)
 
 def create_app(settings: IngestSettings, writer: LogWriter, reader: LogReader) -> FastAPI:
     """The collector's application over a log. The caller closes the log."""
-    app = FastAPI(title="Freshet collector", version="1")
     dependencies = ingest_dependencies(settings, writer)
-    app.include_router(build_router(dependencies))
-    _add_operations(app, reader)
-    app.add_exception_handler(HTTPException, http_exception_as_problem)
-    app.add_middleware(HotPathMiddleware, takes=events_are_sent, endpoint=events_endpoint(dependencies))
-    app.add_middleware(Utf8Middleware)
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(settings.cors_origins),
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=["Retry-After"],
-        )
-    return app
+    return build_application(
+        "Freshet collector",
+        [build_router(dependencies)],
+        _missing(reader),
+        hot_paths=[hot_path(dependencies)],
+        cors_origins=settings.cors_origins,
+    )
+
+
+def hot_path(dependencies: IngestDependencies) -> HotPath:
+    """The route of events, which is served before FastAPI looks for one."""
+    return HotPath(events_are_sent, events_endpoint(dependencies))
 
 
 def ingest_dependencies(settings: IngestSettings, writer: LogWriter) -> IngestDependencies:
@@ -99,34 +89,22 @@ def listen(settings: IngestSettings) -> socket.socket:
     return http_server.listen(settings.collector_host, settings.collector_port, "set FRESHET_COLLECTOR_PORT")
 
 
-def _add_operations(app: FastAPI, reader: LogReader) -> None:
+def _missing(reader: LogReader) -> Missing:
     one_at_a_time = threading.Lock()
 
     def log_answers() -> None:
         with one_at_a_time:
             reader.bounds(topics.EVENTS, 0)
 
-    @app.get("/health/live", tags=["operations"], summary="The process answers")
-    async def live() -> dict[str, str]:
-        return {"status": "live"}
-
-    @app.get("/health/ready", tags=["operations"], summary="The log answers", responses=READINESS)
-    async def ready() -> Response:
+    async def missing() -> list[str]:
         try:
             await run_in_threadpool(log_answers)
         except LogUnavailable as error:
             _LOG.warning("not_ready", reason=str(error))
-            return _readiness([f"log: {error}"])
-        return _readiness(failing())
+            return [f"log: {error}"]
+        return failing()
 
-    @app.get("/metrics", tags=["operations"], summary="Prometheus text", response_class=Response, responses=PLAIN_TEXT)
-    async def metrics() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-
-def _readiness(missing: list[str]) -> Response:
-    body = orjson.dumps({"status": "not ready" if missing else "ready", "missing": missing})
-    return Response(body, 503 if missing else 200, media_type="application/json")
+    return missing
 
 
 if __name__ == "__main__":

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from fastapi import FastAPI, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi import FastAPI
 
 from adapters import http_server
+from adapters.http_application import build_application
 from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.training import receive_in, train_in
 from deploy.wiring.variables import warn_of_variables_without_effect
@@ -18,7 +18,8 @@ from offline.config import OfflineSettings
 from offline.data.archive import quiet
 from offline.engines.engine import EngineName
 from offline.jobs.train import Skipped
-from offline.publishing.upload_api import build_router, upload_api_of
+from offline.publishing.upload_api import UploadApi, build_router, upload_api_of
+from schemas.background import failing
 from schemas.drivers import missing_driver
 from schemas.errors import ConfigurationInvalid, FreshetError
 from schemas.settings import read_settings
@@ -69,11 +70,16 @@ def _listen(settings: OfflineSettings) -> None:
         if upload_api is None:
             raise ConfigurationInvalid("FRESHET_MODELS_TOKEN is empty: set it, so that nobody else can publish")
         listening = http_server.listen(settings.models_host, settings.models_port, "set FRESHET_MODELS_PORT")
-        app = FastAPI(title="Freshet models", version="1")
-        app.include_router(build_router(upload_api))
-        app.add_api_route("/metrics", lambda: Response(generate_latest(), media_type=CONTENT_TYPE_LATEST))
-        app.add_api_route("/health/live", lambda: {"status": "live"})
-        http_server.serve(app, listening, "INFO")
+        http_server.serve(create_app(upload_api), listening, "INFO")
+
+
+def create_app(upload_api: UploadApi) -> FastAPI:
+    """The application that receives external models."""
+
+    async def missing() -> list[str]:
+        return failing()
+
+    return build_application("Freshet models", [build_router(upload_api)], missing)
 
 
 if __name__ == "__main__":

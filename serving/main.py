@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import structlog
-from fastapi import FastAPI, Response
+from fastapi import APIRouter, FastAPI, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.middleware.cors import CORSMiddleware
 from msgspec import ValidationError
-from starlette.exceptions import HTTPException
 from threadpoolctl import threadpool_limits
 
 from adapters import http_server
+from adapters.http_application import HotPath, build_application
 from deploy.wiring.online import open_facts, open_stores
 from deploy.wiring.variables import warn_of_variables_without_effect
 from schemas.errors import ConfigurationInvalid, FreshetError
-from schemas.http.fallback import http_exception_as_problem
-from schemas.http.hot_path import HotPathMiddleware
 from schemas.http.problems import ProblemError, as_response
-from schemas.http.utf8 import Utf8Middleware
 from schemas.settings import read_settings
 from serving.config import Settings
 from serving.http.routes import build_router, recommendations_are_asked, recommendations_endpoint
@@ -38,31 +34,41 @@ def create_app(
     stores: Stores,
     time_and_ids: TimeAndIds | None = None,
     lag_reason: Callable[[], str | None] = lambda: None,
+    *,
+    routers: Sequence[APIRouter] = (),
+    hot_paths: Sequence[HotPath] = (),
 ) -> FastAPI:
     """The application and the page over these stores; it closes them when it stops.
 
-    ``lag_reason`` returns why the signals are still behind; None once they have caught up.
+    ``lag_reason`` returns why the signals are still behind; None once they have caught up. ``routers`` and ``hot_paths`` are served beside its own.
     Raises ConfigurationInvalid; a store that is away is no reason not to start.
     """
     try:
         service = ServingService(stores, settings, time_and_ids, lag_reason)
     except ValidationError as error:
         raise ConfigurationInvalid(f"FRESHET_RANKING cannot be used: {error}") from error
-    app = FastAPI(title="Freshet online API", version="1", lifespan=_running(service, stores))
+
+    async def missing() -> list[str]:
+        return service.missing()
+
+    app = build_application(
+        "Freshet online API",
+        [_page(settings, service), build_router(service), *routers],
+        missing,
+        hot_paths=[*hot_paths, HotPath(recommendations_are_asked, recommendations_endpoint(service))],
+        cors_origins=settings.cors_origins,
+        lifespan=_running(service, stores),
+    )
     app.state.service = service
-    if settings.page:
-        app.include_router(build_web_router(service, events_url=settings.events_url, currency=settings.currency))
-    else:
-        app.add_api_route("/", _page_is_off, include_in_schema=False)
-    app.include_router(build_router(service))
-    app.add_exception_handler(HTTPException, http_exception_as_problem)
-    app.add_middleware(HotPathMiddleware, takes=recommendations_are_asked, endpoint=recommendations_endpoint(service))
-    app.add_middleware(Utf8Middleware)
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware, allow_origins=list(settings.cors_origins), allow_methods=["*"], allow_headers=["*"]
-        )
     return app
+
+
+def _page(settings: Settings, service: ServingService) -> APIRouter:
+    if settings.page:
+        return build_web_router(service, events_url=settings.events_url, currency=settings.currency)
+    router = APIRouter(include_in_schema=False)
+    router.add_api_route("/", _page_is_off)
+    return router
 
 
 def main() -> None:

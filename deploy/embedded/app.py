@@ -19,7 +19,7 @@ from deploy.wiring.rating_scale import with_noted_scale
 from deploy.wiring.training import receive_in
 from ingest.config import IngestSettings
 from ingest.http.routes import build_router as build_write_router
-from ingest.main import ingest_dependencies
+from ingest.main import hot_path, ingest_dependencies
 from nearline.archive_reader import archive_reader
 from nearline.dead_letters import LogDeadLetterSink
 from nearline.loop import EmbeddedLoop
@@ -87,12 +87,16 @@ def create_app(running: Nearline, settings: ServingSettings) -> FastAPI:
     with open_dependencies(settings) as dependencies:
         settings = with_noted_scale(settings, dependencies.documents)
     ingest_settings = read_settings(IngestSettings).model_copy(update={"rating_scale": settings.rating_scale})
-    app = create_serving_app(settings, open_stores(settings), lag_reason=running.missing)
-    app.title = "Freshet"
-    app.include_router(build_write_router(ingest_dependencies(ingest_settings, running.writer)))
+    write_api = ingest_dependencies(ingest_settings, running.writer)
     upload_api = upload_api_of(read_settings(OfflineSettings), partial(_receive, settings))
-    if upload_api is not None:
-        app.include_router(build_models_router(upload_api))
+    app = create_serving_app(
+        settings,
+        open_stores(settings),
+        lag_reason=running.missing,
+        routers=[build_write_router(write_api), *([build_models_router(upload_api)] if upload_api else [])],
+        hot_paths=[hot_path(write_api)],
+    )
+    app.title = "Freshet"
     return app
 
 

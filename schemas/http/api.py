@@ -74,3 +74,20 @@ class UserReceipt(BaseModel):
 
     user_id: str
     offset: str
+
+
+class Liveness(BaseModel):
+    """The process answers."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Literal["live"]
+
+
+class Readiness(BaseModel):
+    """Whether a process can serve, and what it lacks if not."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Literal["ready", "not ready"]
+    missing: list[str] = Field(description="A sentence for each thing that is missing.")

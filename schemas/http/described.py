@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from schemas.http.api import Problem
+from pydantic import BaseModel
+
+from schemas.http.api import Liveness, Problem, Readiness
 from schemas.http.problems import MEDIA_TYPE
 from schemas.ids import ID_PATTERN, MAX_ID
 
@@ -24,28 +26,20 @@ _MEANINGS: Final = {
 }
 PATH_ID: Final[dict[str, Any]] = {"type": "string", "minLength": 1, "maxLength": MAX_ID, "pattern": ID_PATTERN}
 """JSON Schema of an id in a path."""
+
+
+def _json(model: type[BaseModel]) -> dict[str, Any]:
+    return {"application/json": {"schema": model.model_json_schema()}}
+
+
 PLAIN_TEXT: Final[Responses] = {
     200: {"description": "Prometheus text", "content": {"text/plain": {"schema": {"type": "string"}}}}
 }
+LIVENESS: Final[Responses] = {200: {"description": "It answers", "content": _json(Liveness)}}
 READINESS: Final[Responses] = {
-    503: {
-        "description": "Not ready: says what is missing",
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        "status": {"type": "string"},
-                        "missing": {"type": "array", "items": {"type": "string"}},
-                    },
-                    "required": ["status", "missing"],
-                }
-            }
-        },
-    }
+    200: {"description": "Ready", "content": _json(Readiness)},
+    503: {"description": "Not ready: says what is missing", "content": _json(Readiness)},
 }
-
-
 TOO_LONG_URL: Final[dict[str, Any]] = {"text/plain": {"schema": {"type": "string"}}}
 """Content of a 400 to an address of more than 64 KiB, which the server itself answers."""
 

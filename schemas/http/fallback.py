@@ -1,8 +1,8 @@
-"""Answers what no route answers: an unknown address, or a method that an address does not take."""
+"""Answers what no route answers: an unknown address, a method that an address does not take, or an unexpected fault."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Match
 from schemas.http.problems import ProblemError, as_response
 from schemas.http.views import view_method
 
+INTERNAL: Final = "Something went wrong here; the log of the process says what. Try again."
 _METHODS: Final = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 
@@ -22,6 +23,18 @@ async def http_exception_as_problem(request: Request, error: Exception) -> Respo
     if error.status_code == 405:
         headers["Allow"] = view_method(request.scope) or ", ".join(_methods(request))
     return as_response(ProblemError(error.status_code, "http", str(error.detail), headers=headers))
+
+
+async def invalid_as_problem(_: Request, error: Exception) -> Response:
+    """FastAPI's own refusal of a parameter as problem details: 400, with the field at fault."""
+    first: dict[str, Any] = error.errors()[0]  # type: ignore[attr-defined]  # FastAPI's; this package does not import it
+    field = ".".join(str(step) for step in first["loc"][1:])
+    return as_response(ProblemError(400, "invalid", f"{field}: {first['msg']}", field=field or None))
+
+
+async def fault_as_problem(_request: Request, _error: Exception) -> Response:
+    """An exception that nobody expected as problem details: 500. Starlette then raises it again, and it is logged."""
+    return as_response(ProblemError(500, "internal", INTERNAL))
 
 
 def _methods(request: Request) -> list[str]:

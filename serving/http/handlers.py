@@ -13,6 +13,7 @@ from fastapi import Request, Response
 
 from schemas.answers import Answer, encode_answer
 from schemas.http.cursors import offset_of
+from schemas.http.fallback import INTERNAL
 from schemas.http.problems import ProblemError, as_response
 from schemas.http.views import refuse_view
 from schemas.statistics import EVERY
@@ -64,9 +65,7 @@ def endpoint_of(route: str, handle: Handler) -> Endpoint:
             return as_response(error)
         except Exception:  # noqa: BLE001 - at the edge, an unexpected fault also gets an answer that says what to do
             _log.exception("request_failed", route=route)
-            return as_response(
-                ProblemError(500, "internal", "Something went wrong here; the log of the process says what. Try again.")
-            )
+            return as_response(ProblemError(500, "internal", INTERNAL))
         finally:
             outcomes[outcome].inc()
             seconds.observe(perf_counter() - began)

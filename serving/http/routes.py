@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import Scope
 
-from schemas.http.described import PLAIN_TEXT, READINESS
 from schemas.http.problems import ProblemError, as_response
 from serving import metrics
 from serving.http import openapi
@@ -31,11 +29,9 @@ from serving.http.parameters import (
 from serving.ranking.item_lists import ItemList
 from serving.service.service import ServingService
 
-_ENCODE: Final = msgspec.json.Encoder().encode
 
-
-def build_router(service: ServingService, *, operations: bool = True) -> APIRouter:
-    """All read endpoints; with ``operations`` also health and metrics. The caller starts and stops the service."""
+def build_router(service: ServingService) -> APIRouter:
+    """All read endpoints. The caller starts and stops the service."""
     router = APIRouter()
     handlers = Handlers(service)
     # Ids may contain slashes, so paths that end in a word of ours are tried before the bare resource.
@@ -43,8 +39,6 @@ def build_router(service: ServingService, *, operations: bool = True) -> APIRout
     _add_items(router, handlers)
     _add_item_lists(router, handlers)
     _add_statistics(router, handlers)
-    if operations:
-        _add_operations(router, service)
     return router
 
 
@@ -208,27 +202,3 @@ def _add_statistics(router: APIRouter, handlers: Handlers) -> None:
         response_model=None,
         **openapi.documented(openapi.EXAMPLE_STATISTICS, StatisticsParameters, "kind"),
     )(endpoint_of("statistics", handlers.statistics))
-
-
-def _add_operations(router: APIRouter, service: ServingService) -> None:
-    @router.get("/health/live", tags=["operations"], summary="The process answers")
-    async def live() -> dict[str, str]:
-        return {"status": "live"}
-
-    @router.get(
-        "/health/ready",
-        tags=["operations"],
-        summary="What is missing, if anything",
-        response_model=None,
-        responses=READINESS,
-    )
-    async def ready() -> Response:
-        missing = service.missing()
-        body = {"status": "not ready" if missing else "ready", "missing": missing}
-        return Response(_ENCODE(body), 503 if missing else 200, media_type="application/json")
-
-    @router.get(
-        "/metrics", tags=["operations"], summary="Prometheus text", response_class=Response, responses=PLAIN_TEXT
-    )
-    async def prometheus() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -4,10 +4,9 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
+from adapters.http_application import HotPath, build_application
 from schemas.catalogue import Item, Profile, encode_view
-from schemas.http.hot_path import HotPathMiddleware
 from schemas.http.problems import ProblemError
 from schemas.keys import Signal
 from serving.http.routes import build_router, recommendations_are_asked, recommendations_endpoint
@@ -21,12 +20,17 @@ async def client(shop, say, request) -> AsyncIterator[httpx.AsyncClient]:
     shop.know("ann", say("view", 3), say("like", 7))
     service = shop.serve()
     await service.start()
-    app = FastAPI()
-    app.include_router(build_router(service))
-    if request.param == "by the short cut":
-        app.add_middleware(
-            HotPathMiddleware, takes=recommendations_are_asked, endpoint=recommendations_endpoint(service)
-        )
+
+    async def missing() -> list[str]:
+        return service.missing()
+
+    hot_paths = [HotPath(recommendations_are_asked, recommendations_endpoint(service))]
+    app = build_application(
+        "Online API",
+        [build_router(service)],
+        missing,
+        hot_paths=hot_paths if request.param == "by the short cut" else [],
+    )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client:
         yield client
     await service.stop()

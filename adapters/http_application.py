@@ -1,0 +1,89 @@
+"""Builds the application of an HTTP process. Every HTTP process of Freshet is built here, so that all have the same edges.
+
+A request passes, from outside in: CORS, the check of its address (UTF-8), the hot paths, then FastAPI's routes.
+What no route answers, and a fault that nobody expected, are problem details too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.types import Scope
+
+from schemas.http.described import LIVENESS, PLAIN_TEXT, READINESS
+from schemas.http.fallback import fault_as_problem, http_exception_as_problem, invalid_as_problem
+from schemas.http.hot_path import HotPathMiddleware
+from schemas.http.utf8 import Utf8Middleware
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+Missing = Callable[[], Awaitable[list[str]]]
+"""Returns a sentence for each thing that a process lacks to serve; none if it is ready."""
+
+_ENCODE: Final = msgspec.json.Encoder().encode
+
+
+class HotPath(NamedTuple):
+    """A route that is served before FastAPI looks for one."""
+
+    takes: Callable[[Scope], bool]
+    endpoint: Callable[[Request], Awaitable[Response]]
+
+
+def build_application(
+    title: str,
+    routers: Sequence[APIRouter],
+    missing: Missing,
+    *,
+    hot_paths: Sequence[HotPath] = (),
+    cors_origins: Sequence[str] = (),
+    lifespan: Lifespan | None = None,
+) -> FastAPI:
+    """Returns the application with these routers, health, metrics, and the edges that all processes share."""
+    app = FastAPI(title=title, version="1", lifespan=lifespan)
+    for router in (*routers, _operations(missing)):
+        app.include_router(router)
+    app.add_exception_handler(HTTPException, http_exception_as_problem)
+    app.add_exception_handler(RequestValidationError, invalid_as_problem)
+    app.add_exception_handler(Exception, fault_as_problem)
+    for hot_path in hot_paths:
+        app.add_middleware(HotPathMiddleware, takes=hot_path.takes, endpoint=hot_path.endpoint)
+    app.add_middleware(Utf8Middleware)
+    if cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=list(cors_origins), **_CORS)
+    return app
+
+
+_CORS: Final[dict[str, Any]] = {"allow_methods": ["*"], "allow_headers": ["*"], "expose_headers": ["Retry-After"]}
+
+
+def _operations(missing: Missing) -> APIRouter:
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/health/live", summary="The process answers", response_model=None, responses=LIVENESS)
+    async def live() -> Response:
+        return _json({"status": "live"})
+
+    @router.get("/health/ready", summary="What is missing, if anything", response_model=None, responses=READINESS)
+    async def ready() -> Response:
+        lacking = await missing()
+        return _json(
+            {"status": "not ready" if lacking else "ready", "missing": lacking}, status=503 if lacking else 200
+        )
+
+    @router.get("/metrics", summary="Prometheus text", response_class=Response, responses=PLAIN_TEXT)
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def _json(body: dict[str, Any], status: int = 200) -> Response:
+    return Response(_ENCODE(body), status, media_type="application/json")
