@@ -26,7 +26,7 @@ from adapters.registry import Adapter
 from schemas import site
 from schemas.addresses import Address, AnswerRetention
 from schemas.background import BackgroundTask
-from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable, RecordTooLarge, ServerMissing
+from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable, RecordTooLarge, ServerMissing, TopicMissing
 from schemas.log import topics
 from schemas.log.records import LogEntry, OffsetToken, Record
 from schemas.ports import Appended
@@ -50,8 +50,10 @@ _RETENTION_DAYS: Final[Mapping[str, int | None]] = {
     topics.USERS: None,
     topics.DEADLETTERS: 90,
     topics.MODELS: 30,
+    topics.ACCESS: None,
+    topics.KEY_USES: 90,
 }
-"""Days that each topic keeps its records, but for events and answers, which have settings; None means for ever. A new worker must find every item and user on the log."""
+"""Days that each topic keeps its records, but for events and answers, which have settings; None means for ever. A new worker must find every item and user on the log, and a new process every key."""
 
 _ANSWERS_IN_FLIGHT: Final = 5_000
 _ANSWER_BYTES_IN_FLIGHT: Final = 16 * 1_048_576
@@ -400,6 +402,10 @@ class KafkaLogReader:
         try:
             return operation()
         except KafkaException as error:
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise TopicMissing(
+                    f"Kafka at {self._servers} lacks a topic: `freshet cluster init` makes it"
+                ) from error
             raise LogUnavailable(f"Kafka at {self._servers} does not answer: {error.args[0].str()}") from error
 
     def _seek(self, topic: str, partition: int, offset: int) -> None:

@@ -22,6 +22,10 @@ class LogBusy(LogUnavailable):
     """The log's queue is full: slow down and try again."""
 
 
+class TopicMissing(LogUnavailable):
+    """The log has no such topic yet."""
+
+
 class RecordTooLarge(LogUnavailable):
     """The log does not take a record of this size, however often it is sent."""
 

@@ -11,11 +11,15 @@ USERS: Final = "users"
 DEADLETTERS: Final = "deadletters"
 MODELS: Final = "models"
 ANSWERS: Final = "answers"
+ACCESS: Final = "access"
+"""Keys with their scopes: who may call the HTTP APIs. Only ``ingest`` writes it, and every HTTP process follows it."""
+KEY_USES: Final = "key-uses"
+"""When keys were last used, to the hour. Whoever checks a key writes it."""
 
 FACTS: Final = (EVENTS, ITEMS, USERS)
-"""Topics that only the collector writes. All other data is derived from them."""
+"""Topics that only the collector writes and nearline folds. All other data is derived from them."""
 
-ALL: Final = (*FACTS, DEADLETTERS, MODELS, ANSWERS)
+ALL: Final = (*FACTS, DEADLETTERS, MODELS, ANSWERS, ACCESS, KEY_USES)
 
 DEFAULT_PARTITIONS: Final = 8
 """Default number of partitions. It is fixed for the life of a log; a change needs a replay into a new log."""

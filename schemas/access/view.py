@@ -1,0 +1,104 @@
+"""The view of the topic ``access`` that every HTTP process keeps in memory: the keys, and how far the topic was read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from schemas.access.keys import AccessKey, decode_key, id_in, id_of_record
+from schemas.errors import Undecodable
+from schemas.log import topics
+from schemas.log.records import Record
+from schemas.ports import LogReader
+
+_BATCH: Final = 500
+
+
+class AccessView(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys of a site as of one moment; an immutable value that the reader of the topic replaces."""
+
+    log_id: str = ""
+    """The log that was read; empty before the first read."""
+    positions: dict[int, int] = {}
+    """By partition, the offset of the next record to read."""
+    keys: dict[str, AccessKey] = {}
+    """By id; revoked and expired ones too."""
+    had_keys: bool = False
+    """True once any key was seen, on this log or one before it. From then on access is never open."""
+
+    @property
+    def is_known(self) -> bool:
+        """True if the topic was read to its end once."""
+        return bool(self.log_id)
+
+    def find(self, text: str) -> AccessKey | None:
+        """The key with this text, live or not; None if there is none."""
+        key = self.keys.get(id_in(text) or "")
+        return key if key is not None and key.matches(text) else None
+
+    def origins(self, now: float) -> frozenset[str]:
+        """The origins of all live keys."""
+        return frozenset(origin for key in self.keys.values() if key.is_live(now) for origin in key.origins)
+
+
+def read_on(view: AccessView, reader: LogReader, *, check_log: bool = False) -> AccessView:
+    """Returns the view with everything that the topic holds now; the same object if nothing is new.
+
+    Blocks. Raises LogUnavailable. If the log was replaced by another, its records alone count: that is noticed where the
+    topic is shorter than before, and with ``check_log`` always.
+    """
+    bounds = {
+        partition: reader.bounds(topics.ACCESS, partition) for partition in range(reader.partitions(topics.ACCESS))
+    }
+    moved_back = any(view.positions.get(partition, 0) > end for partition, (_, end) in bounds.items())
+    if check_log or moved_back or not view.is_known:
+        view = _of_log(view, reader.log_id(topics.ACCESS))
+    records: list[Record] = []
+    for partition, (_, end) in bounds.items():
+        records += _read(reader, partition, view.positions.get(partition, 0), end)
+    if not records and view.positions.keys() == bounds.keys():
+        return view
+    applied = with_records(view, records)
+    return msgspec.structs.replace(applied, positions={partition: end for partition, (_, end) in bounds.items()})
+
+
+def with_records(view: AccessView, records: Iterable[Record]) -> AccessView:
+    """The view with these records applied, in their order; records of other kinds change nothing."""
+    keys, had_keys = dict(view.keys), view.had_keys
+    for record in records:
+        id_ = id_of_record(record.key)
+        if id_ is None:
+            continue
+        had_keys = True
+        key = _decoded(record)
+        if key is None or key.id != id_:
+            # What cannot be read may be a revocation, so the key is refused from here on.
+            keys.pop(id_, None)
+        else:
+            keys[id_] = key
+    return msgspec.structs.replace(view, keys=keys, had_keys=had_keys)
+
+
+def _decoded(record: Record) -> AccessKey | None:
+    try:
+        return decode_key(record.value or b"")
+    except Undecodable:
+        return None
+
+
+def _of_log(view: AccessView, log_id: str) -> AccessView:
+    """The view from which reading this log goes on: the same one, or one without keys."""
+    return view if view.log_id == log_id else AccessView(log_id=log_id, had_keys=view.had_keys)
+
+
+def _read(reader: LogReader, partition: int, offset: int, end: int) -> list[Record]:
+    records: list[Record] = []
+    while offset < end:
+        batch = reader.read(topics.ACCESS, partition, offset, _BATCH)
+        if not batch:
+            break
+        records += batch
+        offset = batch[-1].offset + 1
+    return records
