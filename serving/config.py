@@ -72,6 +72,20 @@ class Settings(SharedSettings, BaseSettings):
     decision_queue: Annotated[int, Field(ge=1, description="Largest number of answers that wait to be recorded.")] = (
         2_000
     )
+    decision_queue_mib: Annotated[
+        int, Field(ge=1, description="Memory (MiB) for answers that wait to be recorded.")
+    ] = 64
+    filter_columns_mib: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Memory (MiB) for the fields that filters read; the least recently used are let go, a field that takes more"
+            " than all of it is refused.",
+        ),
+    ] = 256
+    filter_seconds: Annotated[
+        float, Field(gt=0, description="Longest wait of a request for fields that no filter has read before.")
+    ] = 5.0
     cors_origins: Annotated[
         tuple[str, ...],
         NoDecode,

@@ -66,6 +66,11 @@ CATALOGUE_ITEMS: Final = Gauge("freshet_catalogue_items", "Items in memory, incl
 WAITING_ITEMS: Final = Gauge(
     "freshet_waiting_items", "Ids without item data that too few people were at; they are not in the catalogue yet."
 )
+FILTER_COLUMNS: Final = Counter(
+    "freshet_filter_columns_total",
+    "Columns of item fields that were made for filters, by outcome: read, refused (larger than FRESHET_FILTER_COLUMNS_MIB).",
+    ("outcome",),
+)
 FOLLOW_AGE_SECONDS: Final = Gauge(
     "freshet_follow_age_seconds",
     "Time since all partitions of a synced signal (items, aggregates) were last read.",

@@ -1,15 +1,22 @@
-"""One field of all items as typed arrays, made in steps, so that a filter is a few array operations."""
+"""One field of all items as typed arrays, made in steps, so that a filter is a few array operations.
+
+A step may run on another thread than the one that evaluates filters: texts get their codes under a lock, and what was
+read is taken over as a whole.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Sequence
+from sys import getsizeof
+from threading import Lock
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
 from models.structures.arrays import Bools, Doubles, Ints
 from serving.filtering.values import Text, Value, value_of
+from serving.sized_cache import MIB, SizedCache
 
 T = TypeVar("T")
 Steps = Generator[bool, None, T]
@@ -20,6 +27,12 @@ ITEMS: Final = 1_000
 TEXTS: Final = 4_000
 """Distinct texts that are tested in one step."""
 _TABLES: Final = 64
+_TABLE_BYTES: Final = 8 * MIB
+"""Memory of one column for the results of tests of its texts."""
+_TEXT_BYTES: Final = 130
+"""What a distinct text takes beside itself: its code, and its places in a dict and a list."""
+_COLUMN_BYTES: Final = 4_000
+_STALE_BYTES: Final = 100
 _SPARE_TEXTS: Final = 10_000
 """Texts that no item has any more, and that a column may hold all the same."""
 _NO_TERM: Final = 0
@@ -51,6 +64,13 @@ class Entries(NamedTuple):
         return Entries(self.owners[chosen], self.numbers[chosen], self.moments[chosen], self.terms[chosen])
 
 
+class Reading(NamedTuple):
+    """The positions (ascending) of items that are read now, and the number of this reading."""
+
+    positions: Sequence[int]
+    number: int
+
+
 def joined(parts: Sequence[Entries]) -> Entries:
     """All values of these parts."""
     return Entries(*map(np.concatenate, zip(*parts, strict=True)))
@@ -63,14 +83,39 @@ class Column:
         """``read`` returns the raw value of the item at a position. ``exact``: case matters."""
         self._read, self._exact = read, exact
         self._encoded: dict[str, tuple[float, float, int]] = {}
-        self._stale: dict[int, int] = dict.fromkeys(range(size), 0)
+        self._unread = size
+        """The items at the first so many positions have never been read."""
+        self._stale: dict[int, int] = {}
         """The positions to read again, each with the number of the reading that it was touched in."""
         self._reading = 0
         self._is_read = False
         self._terms: dict[Text, int] = {}
         self._texts: list[Text] = []
-        self._tables: dict[tuple[str, Text], Bools] = {}
+        self._text_bytes = 0
+        self._coding = Lock()
+        self._tables = SizedCache[tuple[str, Text], Bools](_TABLE_BYTES, _TABLES)
         self.entries = Entries.of(())
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory, about."""
+        values = sum(part.nbytes for part in self.entries)
+        return _COLUMN_BYTES + self.text_size + values + self._tables.size + _STALE_BYTES * len(self._stale)
+
+    @property
+    def text_size(self) -> int:
+        """Bytes of the distinct texts, about."""
+        return _TEXT_BYTES * len(self._texts) + self._text_bytes
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it has not been read at all, though there are items."""
+        return self._unread > 0
+
+    @property
+    def stale(self) -> int:
+        """Number of items that are to be read."""
+        return self._unread + len(self._stale)
 
     @property
     def is_wasteful(self) -> bool:
@@ -83,7 +128,7 @@ class Column:
 
     def refresh(self) -> None:
         """Read the changed items again."""
-        while self._stale:
+        while self.stale:
             self._is_read = False  # this reads them now, whoever else is about to
             for _ in self.refresh_steps():
                 pass
@@ -92,37 +137,63 @@ class Column:
         """As ``refresh``, in steps; while another request does the same, this one waits."""
         while self._is_read:
             yield True
-        if not self._stale:
+        if not self.stale:
             return
-        self._reading, self._is_read = self._reading + 1, True
-        reading = self._reading
-        try:
-            yield from self._read_stale(reading)
-        finally:
-            if self._reading == reading:
-                self._is_read = False
-
-    def _read_stale(self, reading: int) -> Steps[None]:
-        positions = sorted(self._stale)
+        reading = self.begin()
         parts: list[Entries] = []
-        for begin in range(0, len(positions), ITEMS):
-            if begin:
-                yield False
-            if self._reading != reading:
-                return  # somebody could not wait, and has read them all
-            parts.append(Entries.of(list(self._rows(positions[begin : begin + ITEMS]))))
-        stale = np.zeros(1 + max(positions[-1], int(self.entries.owners.max(initial=-1))), np.bool_)
-        stale[positions] = True
-        self.entries = joined([self.entries.where(~stale[self.entries.owners]), *parts])
-        self._stale = {position: touched for position, touched in self._stale.items() if touched >= reading}
+        try:
+            for begin in range(0, len(reading.positions), ITEMS):
+                if begin:
+                    yield False
+                if self._reading != reading.number:
+                    return  # somebody could not wait, and has read them all
+                parts.append(self.read(reading.positions[begin : begin + ITEMS]))
+            self.take_over(reading, self.merged(reading, parts))
+        finally:
+            self.end(reading)
 
-    def _rows(self, positions: Sequence[int]) -> Generator[_Row, None, None]:
+    def begin(self) -> Reading:
+        """Begin to read the changed items. Follow with ``read``, ``take_over`` and, in any case, ``end``."""
+        self._reading, self._is_read = self._reading + 1, True
+        changed = sorted(position for position in self._stale if position >= self._unread)
+        unread = range(self._unread)
+        return Reading([*unread, *changed] if changed else unread, self._reading)
+
+    def read(self, positions: Sequence[int]) -> Entries:
+        """The values of the items at these positions, as they are now; any thread may call it."""
+        return Entries.of(self._rows(positions))
+
+    def merged(self, reading: Reading, parts: Sequence[Entries]) -> Entries:
+        """All values, with those that were read; any thread may call it."""
+        stale = np.zeros(1 + max(*reading.positions[-1:], int(self.entries.owners.max(initial=-1))), np.bool_)
+        stale[np.fromiter(reading.positions, np.int64, len(reading.positions))] = True
+        return joined([self.entries.where(~stale[self.entries.owners]), *parts])
+
+    def take_over(self, reading: Reading, entries: Entries) -> None:
+        """Adopt what was read, unless a later reading has begun."""
+        if self._reading == reading.number:
+            self.entries, self._unread = entries, 0
+            self._stale = {position: touched for position, touched in self._stale.items() if touched >= reading.number}
+
+    def end(self, reading: Reading) -> None:
+        """Let the next one read, whether this reading was taken over or not."""
+        self._encoded.clear()
+        if self._reading == reading.number:
+            self._is_read = False
+
+    def _rows(self, positions: Sequence[int]) -> list[_Row]:
+        read, rows = self._read, list[_Row]()
         for position in positions:
-            raw = self._read(position)
-            for member in raw if type(raw) in (list, tuple) else (raw,):
-                readings = self._readings(member)
-                if readings is not None:
-                    yield position, *readings
+            raw = read(position)
+            kind = raw.__class__
+            if kind is float or kind is int:
+                rows.append((position, float(raw), math.nan, _NO_TERM))
+            elif raw is not None:
+                for member in raw if kind is list or kind is tuple else (raw,):
+                    readings = self._readings(member)
+                    if readings is not None:
+                        rows.append((position, *readings))
+        return rows
 
     def term(self, text: Text) -> int | None:
         """The code of a text; None if no item ever had it."""
@@ -139,27 +210,23 @@ class Column:
 
     def matching(self, name: str, test: Callable[[str, str], bool], wanted: str, terms: Ints) -> Steps[Bools]:
         """True for the values, by their terms (E,), whose text passes a test; each distinct text is tested once, some a step."""
-        table = self._tables.get((name, wanted), np.zeros(1, np.bool_))
+        remembered = self._tables.get((name, wanted))
+        table = np.zeros(1, np.bool_) if remembered is None else remembered
         while table.size <= len(self._texts):
             untested = self._texts[table.size - 1 : table.size - 1 + TEXTS]
             results = [isinstance(text, str) and test(text, wanted) for text in untested]
             table = np.append(table, np.array(results, np.bool_))
-            self._remember(name, wanted, table)
+            self._tables.put((name, wanted), table, table.nbytes + len(wanted))
             yield False
         return table[terms]
-
-    def _remember(self, name: str, wanted: str, table: Bools) -> None:
-        if (name, wanted) not in self._tables and len(self._tables) >= _TABLES:
-            del self._tables[next(iter(self._tables))]
-        self._tables[name, wanted] = table
 
     def _readings(self, raw: Any) -> tuple[float, float, int] | None:
         """The number, moment and term of a raw value; None if it is no value. Equal texts are parsed once."""
         cached = self._encoded.get(raw) if isinstance(raw, str) else None
         if cached is not None:
             return cached
-        if type(raw) is float:
-            return raw, math.nan, _NO_TERM
+        if type(raw) is float or type(raw) is int:
+            return float(raw), math.nan, _NO_TERM
         value = raw if isinstance(raw, Value) else value_of(raw)
         if value is None:
             return None
@@ -176,7 +243,12 @@ class Column:
         if text is None:
             return _NO_TERM
         code = self._terms.get(text)
-        if code is None:
-            self._texts.append(text)
-            code = self._terms[text] = len(self._texts)
-        return code
+        return self._new_code(text) if code is None else code
+
+    def _new_code(self, text: Text) -> int:
+        with self._coding:
+            if text not in self._terms:
+                self._texts.append(text)
+                self._text_bytes += getsizeof(text)
+                self._terms[text] = len(self._texts)
+            return self._terms[text]

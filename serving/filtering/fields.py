@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from models.structures.arrays import Bools
 from schemas.catalogue import Item, ItemFields
+from schemas.http.problems import ProblemError
 from serving.filtering.columns import Column, Steps
 from serving.filtering.values import Value, dig, values_of
 from serving.sized_cache import MIB, SizedCache
@@ -23,14 +24,30 @@ Shape = tuple[str | Path, ...]
 _OWN: Final = frozenset(ItemFields.model_fields) - {"hidden", "attributes"}
 _DECLARED: Final = _OWN | {"item_id", "age"}
 _ATTRIBUTES: Final = "attributes"
+COLUMN_BYTES: Final = 256 * MIB
 _COLUMNS: Final = 64
-"""Number of cached columns; the least recently used are dropped, and rebuilt at their next use."""
+"""Number of cached columns: each change of an item is read for each of them."""
+_REFRESHED: Final = 10_000
+"""Number of changed items that a request reads itself, in turns with others; more are read aside."""
+_REFUSED_CHANGES: Final = 1_000
+"""Number of changes of items after which a column that was too large is tried again."""
 _RESULT_BYTES: Final = 32 * MIB
 _KEY_BYTES: Final = 3_000
 """A remembered result without its values: at most the text of its filter."""
 
 
 _NO_SHAPE: Final[Shape] = ()
+
+
+class FieldNotReady(ProblemError):
+    """The column of a field was let go since it was read, or many items have changed."""
+
+    def __init__(self, path: Path) -> None:
+        detail = (
+            f"the field {'.'.join(path)} is not in memory now: it is being read, or others took its place"
+            " (FRESHET_FILTER_COLUMNS_MIB); send the request again"
+        )
+        super().__init__(503, "busy", detail, field="filter", headers={"Retry-After": "1"})
 
 
 class Results:
@@ -54,11 +71,19 @@ class Results:
 
 
 class Fields:
-    """The columns of a catalogue, by the path that a filter names. Positions never change."""
+    """The columns of a catalogue, by the path that a filter names."""
 
-    def __init__(self, ids: Sequence[str], items: Sequence[Item | None]) -> None:
-        """``ids`` and ``items`` are lists that the catalogue extends. A caller that changes an item calls ``touch``."""
+    def __init__(self, ids: Sequence[str], items: Sequence[Item | None], limit: int = COLUMN_BYTES) -> None:
+        """``ids`` and ``items`` are lists that the catalogue extends. A caller that changes an item calls ``touch``.
+
+        ``limit`` is the memory of all columns in bytes; the least recently used ones are dropped.
+        """
         self._ids, self._items = ids, items
+        self.limit = limit
+        self.is_read_aside = False
+        """True if another thread reads new columns, as a server needs it. Otherwise filters read them where they are evaluated."""
+        self._refused: dict[Path, int] = {}
+        """Columns that were too large, by the version at which that was found out."""
         self._columns: OrderedDict[Path, Column] = OrderedDict()
         self._shape_of: dict[int, Shape] = {}
         self._shapes: dict[Shape, tuple[Shape, int]] = {}
@@ -88,31 +113,57 @@ class Fields:
         return (path[0] in _DECLARED and len(path) == 1) or self._attribute(path) in self._observed
 
     def is_ready(self, path: Path) -> bool:
-        """Whether a filter can read this field without making a column first."""
-        return not self.is_known(path) or self._name(path) in self._columns
+        """Whether a filter can read this field at next to no cost."""
+        if not self.is_known(path):
+            return True
+        column = self._columns.get(self.name(path))
+        return column is not None and not (column.is_new or column.is_wasteful or column.stale > _REFRESHED)
+
+    def is_refused(self, path: Path) -> bool:
+        """Whether the column of this field was found to be larger than the limit."""
+        refused_at = self._refused.get(self.name(path))
+        return refused_at is not None and self.version - refused_at < _REFUSED_CHANGES
+
+    def refuse(self, path: Path) -> None:
+        """Let go of a column that is larger than the limit."""
+        self._refused[self.name(path)] = self.version
+        self._columns.pop(self.name(path), None)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all columns, about."""
+        return sum(column.size for column in self._columns.values())
+
+    def fit(self) -> None:
+        """Drop the columns beyond the limits, the least recently used ones first; the one that was used last stays."""
+        size = self.size
+        while len(self._columns) > 1 and (size > self.limit or len(self._columns) > _COLUMNS):
+            size -= self._columns.popitem(last=False)[1].size
 
     def column(self, path: Path) -> Column:
         """The current column of a field: an own field of items, ``age`` (as moments), or an attribute; empty if no item has it."""
-        column = self._column(path)
+        column = self.unread_column(path)
         column.refresh()
         return column
 
     def column_steps(self, path: Path) -> Steps[Column]:
-        """As ``column``, in steps."""
-        column = self._column(path)
+        """As ``column``, in steps; raises FieldNotReady where it is to be read aside."""
+        if self.is_read_aside and not self.is_ready(path):
+            raise FieldNotReady(path)
+        column = self.unread_column(path)
         yield from column.refresh_steps()
         return column
 
-    def _column(self, path: Path) -> Column:
+    def unread_column(self, path: Path) -> Column:
+        """The column of a field as it is: a new one is empty."""
         if not self.is_known(path):
             return Column(self._reader(path), 0)
-        name = self._name(path)
+        name = self.name(path)
         column = self._columns.get(name)
         if column is None or column.is_wasteful:
             column = self._columns[name] = Column(self._reader(path), len(self), exact=path == ("item_id",))
-            if len(self._columns) > _COLUMNS:
-                self._columns.popitem(last=False)
         self._columns.move_to_end(name)
+        self.fit()
         return column
 
     def _observe(self, position: int) -> None:
@@ -150,6 +201,8 @@ class Fields:
         if path == ("item_id",):
             return self._ids.__getitem__
         name, keys = path[0], self._attribute(path)
+        if name not in _DECLARED and len(keys) == 1:
+            return self._attribute_reader(keys[0])
 
         def read(position: int) -> Any:
             item = self._items[position]
@@ -161,7 +214,16 @@ class Fields:
 
         return read
 
-    def _name(self, path: Path) -> Path:
+    def _attribute_reader(self, name: str) -> Callable[[int], Any]:
+        items = self._items
+
+        def read(position: int) -> Any:
+            item = items[position]
+            return None if item is None else item.attributes.get(name)
+
+        return read
+
+    def name(self, path: Path) -> Path:
         """One name for the two that an attribute has."""
         return path if path[0] in _DECLARED else (_ATTRIBUTES, *self._attribute(path))
 

@@ -155,7 +155,7 @@ def _responses(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
     if "recommendation_id" in example:
         _, definitions = msgspec.json.schema_components([Answer], ref_template="{name}")
         shown["schema"] = {"type": "object", "title": "Answer", "properties": _flat(definitions["Answer"])}
-    responses = problems(400, 404, 413)
+    responses = problems(400, 404, 413, 503)
     responses[400]["content"] |= TOO_LONG_URL
     return {200: {"description": "The answer", "content": {"application/json": shown}}, **responses}
 

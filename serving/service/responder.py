@@ -8,6 +8,7 @@ import msgspec
 import structlog
 
 from schemas.answers import Answer, Encoded
+from schemas.http.problems import ProblemError
 from serving.ranking.config import RankingConfig
 from serving.ranking.context import Signals
 from serving.ranking.pipeline import RankedList, call_source
@@ -70,9 +71,11 @@ class Responder:
         return result.answer
 
     def rank(self, prepared: PreparedRequest) -> RankedList:
-        """Returns the ranked list. Where ranking raises, it returns the popular list, and ``degraded`` says so: never a 5xx."""
+        """Returns the ranked list; raises FieldNotReady. Where ranking raises, it returns the popular list, and ``degraded`` says so: never a 5xx."""
         try:
             return self._rank(prepared)
+        except ProblemError:
+            raise  # a filter that cannot be evaluated now must not be left out
         except Exception:  # noqa: BLE001 - the last rung of the ladder
             # A defect in one source must not empty a page; the traceback in the log says where it is.
             _log.exception("ranking_failed")

@@ -108,7 +108,7 @@ class ServingService:
         self._catch_up = CatchUp(stores.facts, stores.signals, settings.partitions) if stores.facts else None
         self._lag_reason = lag_reason = self._catch_up.reason if self._catch_up else lag_reason
         self._time_and_ids = time_and_ids or TimeAndIds()
-        catalogue = Catalogue(bare_items=settings.bare_items)
+        catalogue = Catalogue(bare_items=settings.bare_items, column_bytes=settings.filter_columns_mib * MIB)
         aggregates = Aggregates(
             catalogue,
             settings.partitions,
@@ -127,10 +127,12 @@ class ServingService:
         self._lists = PrecomputedLists(
             self._repositories(), catalogue, settings.cached_lists, settings.cached_lists_mib * MIB
         )
-        filters = FilterPreparation(catalogue.fields, self.config.boosts)
+        self._filters = filters = FilterPreparation(catalogue.fields, self.config.boosts, settings.filter_seconds)
         self._preparation = RequestPreparation(self._users, self._lists, self._profiles, filters, self.config.boosts)
         self._decisions = (
-            DecisionLog(stores.log, settings.decision_queue, settings.decision_sample)
+            DecisionLog(
+                stores.log, settings.decision_queue, settings.decision_sample, settings.decision_queue_mib * MIB
+            )
             if stores.log and settings.decisions
             else None
         )
@@ -177,6 +179,7 @@ class ServingService:
         if self._model_sync:
             self._model_sync.stop()
         self.notifications.close()
+        self._filters.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.structures.arrays import Bools, Ints
 from schemas.catalogue import Item, ItemFields
-from serving.filtering.fields import Fields
+from serving.filtering.fields import COLUMN_BYTES, Fields
 from serving.state.recent_items import RecentItems
 from serving.state.text_index import TextIndex
 from signals.bloom import hash_of
@@ -61,7 +61,8 @@ class _Sample(NamedTuple):
 class Catalogue:
     """Items by position. Used from one thread; reads between two changes see one state."""
 
-    def __init__(self, *, bare_items: bool = True) -> None:
+    def __init__(self, *, bare_items: bool = True, column_bytes: int = COLUMN_BYTES) -> None:
+        """``column_bytes`` is the memory for the fields that filters read."""
         self._bare_items = bare_items
         self.ids: list[str] = []
         self._index: dict[str, int] = {}
@@ -74,7 +75,7 @@ class Catalogue:
         self._columns: dict[str, NDArray[Any]] = {
             name: np.full(_START, blank, dtype) for name, (blank, dtype) in _COLUMNS.items()
         }
-        self.fields = Fields(self.ids, self._items)
+        self.fields = Fields(self.ids, self._items, column_bytes)
         self.text = TextIndex(lambda: self.column("hash"))
         self.loaded_at = np.inf
         """The time at which the oldest item was first stored (seconds): the first load."""
