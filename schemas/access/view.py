@@ -1,17 +1,20 @@
-"""The view of the topic ``access`` that every HTTP process keeps in memory: the keys, and how far the topic was read."""
+"""The view of the topic ``access`` that every HTTP process keeps in memory: keys, accounts, and how far the topic was read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
+from schemas.access.accounts import Account, decode_account, name_of_record
 from schemas.access.keys import AccessKey, decode_key, id_in, id_of_record
 from schemas.errors import Undecodable
 from schemas.log import topics
 from schemas.log.records import Record
 from schemas.ports import LogReader
+
+V = TypeVar("V")
 
 _BATCH: Final = 500
 
@@ -25,8 +28,10 @@ class AccessView(msgspec.Struct, frozen=True, kw_only=True):
     """By partition, the offset of the next record to read."""
     keys: dict[str, AccessKey] = {}
     """By id; revoked and expired ones too."""
+    accounts: dict[str, Account] = {}
+    """By name; disabled ones too."""
     had_keys: bool = False
-    """True once any key was seen, on this log or one before it. From then on access is never open."""
+    """True once any key or account was seen, on this log or one before it. From then on access is never open."""
 
     @property
     def is_known(self) -> bool:
@@ -66,26 +71,40 @@ def read_on(view: AccessView, reader: LogReader, *, check_log: bool = False) -> 
 
 def with_records(view: AccessView, records: Iterable[Record]) -> AccessView:
     """The view with these records applied, in their order; records of other kinds change nothing."""
-    keys, had_keys = dict(view.keys), view.had_keys
+    keys, accounts, had_keys = dict(view.keys), dict(view.accounts), view.had_keys
     for record in records:
-        id_ = id_of_record(record.key)
-        if id_ is None:
+        if (name := name_of_record(record.key)) is not None:
+            _put(accounts, name, _account(record, name))
+        elif (id_ := id_of_record(record.key)) is not None:
+            _put(keys, id_, _key(record, id_))
+        else:
             continue
         had_keys = True
-        key = _decoded(record)
-        if key is None or key.id != id_:
-            # What cannot be read may be a revocation, so the key is refused from here on.
-            keys.pop(id_, None)
-        else:
-            keys[id_] = key
-    return msgspec.structs.replace(view, keys=keys, had_keys=had_keys)
+    return msgspec.structs.replace(view, keys=keys, accounts=accounts, had_keys=had_keys)
 
 
-def _decoded(record: Record) -> AccessKey | None:
+def _put(values: dict[str, V], name: str, value: V | None) -> None:
+    # What cannot be read may be a revocation, so its key or account is refused from here on.
+    if value is None:
+        values.pop(name, None)
+    else:
+        values[name] = value
+
+
+def _key(record: Record, id_: str) -> AccessKey | None:
     try:
-        return decode_key(record.value or b"")
+        key = decode_key(record.value or b"")
     except Undecodable:
         return None
+    return key if key.id == id_ else None
+
+
+def _account(record: Record, name: str) -> Account | None:
+    try:
+        account = decode_account(record.value or b"")
+    except Undecodable:
+        return None
+    return account if account.name == name else None
 
 
 def _of_log(view: AccessView, log_id: str) -> AccessView:
