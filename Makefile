@@ -62,8 +62,8 @@ test: dev ## every test; those that need a missing server are skipped and say wh
 coverage: dev ## the unit tests with coverage of lines and branches, as a table of the files that are not fully covered
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=term tests/unit
 
-faults: dev ## only the tests that kill, wipe and stop servers
-	@$(BIN)/pytest -rs tests/faults
+faults: dev ## the fault table on real processes and servers, both stacks (about an hour); writes tests/faults/results/*.json
+	@$(BIN)/python -m tests.faults
 
 bench: dev ## measure freshness, throughput and quality; writes tests/bench/results/*.json
 	@$(BIN)/python -m tests.bench

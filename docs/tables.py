@@ -17,6 +17,9 @@ from pydantic_core import PydanticUndefined
 
 HERE: Final = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(HERE))
+
+import fault_table  # noqa: E402 - beside this file
 
 import ingest.metrics  # noqa: E402 - from the checkout that these pages belong to
 import nearline.metrics  # noqa: E402
@@ -97,6 +100,7 @@ NOW: Final = datetime(2026, 11, 23, tzinfo=UTC)
 COMPARED: Final = "compare-"
 """Prefix of the result files that `freshet evaluate compare --json` wrote, before the name of the data set."""
 RESULTS: Final = HERE.parent / "tests" / "bench" / "results"
+FAULT_RESULTS: Final = HERE.parent / "tests" / "faults" / "results"
 
 
 def envelope() -> list[str]:
@@ -221,6 +225,11 @@ def comparison(measured: Path) -> list[str]:
     return _table(("algorithm", *names, "seconds of training", "peak MiB"), rows)
 
 
+def faults() -> list[str]:
+    """The faults that were played, and what each cost."""
+    return _table(fault_table.HEAD, fault_table.rows(FAULT_RESULTS))
+
+
 def declared(module: ModuleType) -> list[MetricWrapperBase]:
     """The metrics of a module, in its order."""
     return [value for value in vars(module).values() if isinstance(value, MetricWrapperBase)]
@@ -234,6 +243,7 @@ TABLES: Final[dict[str, Callable[[], list[str]]]] = {
     "metrics": metrics,
     "settings": settings,
     "sources": sources,
+    "faults": faults,
 } | {path.stem: partial(comparison, path) for path in sorted(RESULTS.glob(f"{COMPARED}*.json"))}
 
 
