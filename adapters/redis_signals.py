@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from itertools import chain
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 import redis
@@ -19,12 +20,10 @@ from adapters.redis_pipeline import BlockingConnection, PipelinedConnection
 from adapters.registry import Adapter
 from schemas import site
 from schemas.addresses import Address
-from schemas.errors import FenceMoved, StoreFull, StoreUnavailable
+from schemas.errors import FenceMoved, FreshetError, StoreFull, StoreUnavailable, ValueCorrupt
 from schemas.keys import FOLLOWED, commits_key, fence_key, values_key
 from schemas.log.fence import Fence
 from schemas.ports import SignalChanges, SignalValues
-
-T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
@@ -45,9 +44,17 @@ _SCANS: Final = 5
 # Returns false, or the stored fence if it was not the expected one.
 # Each command takes hundreds of values, because a command costs a record in the append-only file. Lua's stack
 # allows no more.
+# All or nothing: Redis undoes nothing of a script that fails. So whatever can fail, by a foreign type, a full memory or a
+# replica, fails at the first write. A foreign type in place of the commits is removed, because they can be told anew.
 _COMMIT: Final = """
 local actual = redis.call('GET', KEYS[1]) or ''
 if actual ~= ARGV[1] then return actual end
+local kind = redis.call('TYPE', KEYS[2]).ok
+if kind ~= 'hash' and kind ~= 'none' then return redis.error_reply('WRONGTYPE ' .. KEYS[2] .. ' is a ' .. kind) end
+if ARGV[3] ~= '' then
+  kind = redis.call('TYPE', KEYS[3]).ok
+  if kind ~= 'zset' and kind ~= 'none' then redis.call('DEL', KEYS[3]) end
+end
 local last = 7 + 2 * tonumber(ARGV[7])
 for i = 8, last, 1000 do
   redis.call('HSET', KEYS[2], unpack(ARGV, i, math.min(i + 999, last)))
@@ -70,7 +77,7 @@ _RESET: Final = """
 local actual = redis.call('GET', KEYS[1]) or ''
 if actual ~= ARGV[1] then return actual end
 if actual ~= '' and string.sub(actual, 1, 3) ~= '-1@' and redis.call('EXISTS', KEYS[4]) == 0 then
-  if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('RENAME', KEYS[2], KEYS[5]) end
+  if redis.call('TYPE', KEYS[2]).ok == 'hash' then redis.call('RENAME', KEYS[2], KEYS[5]) end
   redis.call('SET', KEYS[4], actual)
 end
 redis.call('UNLINK', KEYS[2], KEYS[3])
@@ -113,6 +120,7 @@ class _Commit(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(_Commit)
+_FENCE: Final = re.compile(rb"(-1|0|[1-9][0-9]{0,18})@(.+)", re.DOTALL)
 
 
 class RedisSignalStore:
@@ -125,13 +133,16 @@ class RedisSignalStore:
 
     def fence(self, partition: int, signal: str) -> Fence | None:
         """The stored fence."""
-        return _fence(self._execute("GET", fence_key(self._prefix, partition, signal)))
+        with self._translate_errors(partition, signal):
+            encoded = self._connection.execute("GET", fence_key(self._prefix, partition, signal))
+        return _fence(partition, signal, encoded)
 
     def load(self, partition: int, signal: str, keys: Sequence[str]) -> list[bytes | None]:
         """The values of these keys, in their order."""
         name, values = values_key(self._prefix, partition, signal), list[bytes | None]()
-        for start in range(0, len(keys), _CHUNK):
-            values.extend(self._execute("HMGET", name, *keys[start : start + _CHUNK]))
+        with self._translate_errors(partition, signal):
+            for start in range(0, len(keys), _CHUNK):
+                values.extend(self._connection.execute("HMGET", name, *keys[start : start + _CHUNK]))
         return values
 
     def commit(
@@ -161,21 +172,26 @@ class RedisSignalStore:
 
     def discard_aside(self, partition: int, signal: str) -> None:
         """See SignalStore."""
-        self._execute("UNLINK", *_keys(self._prefix, partition, _aside(signal))[:2])
+        self._discard(partition, _aside(signal))
+
+    def discard(self, partition: int, signal: str) -> None:
+        """See SignalStore."""
+        self._discard(partition, signal)
 
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
         """Every value of the partition; a key may come twice while the hash grows, with its newest value last."""
         name, cursor = values_key(self._prefix, partition, signal), 0
         while True:
-            cursor, values = self._call(lambda position=cursor: self._redis.hscan(name, position, count=_CHUNK))  # type: ignore[misc]
-            for key, value in values.items():
-                yield key.decode(), value
+            with self._translate_errors(partition, signal):
+                cursor, values = self._redis.hscan(name, cursor, count=_CHUNK)
+            yield from _by_name(values).items()
             if not cursor:
                 return
 
     def check(self) -> None:
         """Raises StoreUnavailable if Redis does not reply; warns if Redis may evict values under memory pressure."""
-        self._call(self._redis.ping)
+        with self._translate_errors():
+            self._redis.ping()
         policy = self.eviction_policy()
         if policy not in ("noeviction", None):
             _log.warning(
@@ -186,14 +202,11 @@ class RedisSignalStore:
 
     def eviction_policy(self) -> str | None:
         """Redis's ``maxmemory-policy``; None if Redis does not show it, as some managed services do not."""
-
-        def read_policy() -> Any:
+        with self._translate_errors():
             try:
-                return self._redis.config_get("maxmemory-policy")
+                policy: str | None = self._redis.config_get("maxmemory-policy").get("maxmemory-policy")
             except redis.ResponseError:
-                return {}
-
-        policy: str | None = self._call(read_policy).get("maxmemory-policy")
+                return None
         return policy
 
     def close(self) -> None:
@@ -203,18 +216,21 @@ class RedisSignalStore:
 
     def _swap(self, script: str, partition: int, signal: str, arguments: list[Any]) -> None:
         names = [*_keys(self._prefix, partition, signal), *_keys(self._prefix, partition, _aside(signal))[:2]]
-        actual = self._execute("EVAL", script, len(names), *names, *arguments)
+        with self._translate_errors(partition, signal):
+            actual = self._connection.execute("EVAL", script, len(names), *names, *arguments)
         if actual is not None:
-            raise FenceMoved(partition, signal, _fence(actual or None))
+            raise FenceMoved(partition, signal, _fence(partition, signal, actual or None))
 
-    def _execute(self, *command: str | int | bytes) -> Any:
-        return self._call(lambda: self._connection.execute(*command))
+    def _discard(self, partition: int, signal: str) -> None:
+        with self._translate_errors():
+            self._connection.execute("UNLINK", *_keys(self._prefix, partition, signal))
 
-    def _call(self, operation: Callable[[], T]) -> T:
+    @contextmanager
+    def _translate_errors(self, partition: int = -1, signal: str = "") -> Iterator[None]:
         try:
-            return operation()
+            yield
         except redis.RedisError as error:
-            raise _unavailable(self._url, error) from error
+            raise _translated(self._url, error, partition, signal) from error
 
 
 class RedisSignalReader:
@@ -231,15 +247,14 @@ class RedisSignalReader:
     async def read(self, partition: int, signal: str, keys: Sequence[str]) -> SignalValues:
         """See SignalReader. One script reads fence and values at one moment."""
         names = _keys(self._prefix, partition, signal)[:2]
-        fence, values = await self._call(self._connection.execute("EVAL", _READ, 2, *names, *keys))
-        return SignalValues(_fence(fence), values)
+        reply = self._connection.execute("EVAL", _READ, 2, *names, *keys)
+        fence, values = await self._call(reply, partition, signal)
+        return SignalValues(_fence(partition, signal, fence), values)
 
     async def fences(self, signal: str, partitions: Sequence[int]) -> dict[int, Fence]:
         """See SignalReader. Each fence has a command, because the keys lie in several slots; all are sent together."""
-        replies = [
-            self._connection.execute("GET", fence_key(self._prefix, partition, signal)) for partition in partitions
-        ]
-        fences = [_fence(encoded) for encoded in await self._call(asyncio.gather(*replies))]
+        replies = [self._readable_fence(partition, signal) for partition in partitions]
+        fences = await asyncio.gather(*replies)
         return {partition: fence for partition, fence in zip(partitions, fences, strict=True) if fence is not None}
 
     async def changes(self, partition: int, signal: str, since: Fence | None) -> SignalChanges:
@@ -247,15 +262,26 @@ class RedisSignalReader:
         if since is None:
             return await self._all_values(partition, signal)
         keys = _keys(self._prefix, partition, signal)
-        encoded_fence, encoded_commits = await self._call(self._commits(keys=keys, args=[since.offset]))
-        fence = _fence(encoded_fence)
+        try:
+            reply = await self._call(self._commits(keys=keys, args=[since.offset]), partition, signal)
+            fence, commits = _fence(partition, signal, reply[0]), [_DECODER.decode(encoded) for encoded in reply[1]]
+        except (
+            ValueCorrupt,
+            msgspec.DecodeError,
+        ):  # the commits cannot be read; if it is the fence, all values neither
+            return await self._all_values(partition, signal)
         if fence is None or fence.log_id != since.log_id or fence.offset < since.offset:
             return await self._all_values(partition, signal)
-        commits = [_DECODER.decode(encoded) for encoded in encoded_commits]
         if not _are_contiguous(commits, since.offset, fence.offset):
             return await self._all_values(partition, signal)
         changed = list(dict.fromkeys(chain.from_iterable([commit.keys for commit in commits])))
-        values = await self._values(keys[1], changed)
+        values = [
+            value
+            for start in range(0, len(changed), _CHUNK)
+            for value in await self._call(
+                self._redis.hmget(keys[1], changed[start : start + _CHUNK]), partition, signal
+            )
+        ]
         changed_values = {key: value for key, value in zip(changed, values, strict=True) if value is not None}
         return SignalChanges(fence, changed_values, whole=False)
 
@@ -265,38 +291,37 @@ class RedisSignalReader:
         await self._redis.aclose()  # type: ignore[attr-defined]  # the stubs are older than the driver
 
     async def _all_values(self, partition: int, signal: str) -> SignalChanges:
-        fence_name, values_name, _ = _keys(self._prefix, partition, signal)
         for _ in range(_SCANS):
-            fence_before = await self._fence(fence_name)
-            values = {key.decode(): value async for key, value in self._scan(values_name)}
-            fence_after = await self._fence(fence_name)
+            fence_before = await self._fence(partition, signal)
+            values = await self._scan(partition, signal)
+            fence_after = await self._fence(partition, signal)
             if _is_continuation(fence_before, fence_after):
                 return SignalChanges(fence_before, values if fence_before else {}, whole=True)
         raise StoreUnavailable(f"partition {partition} of '{signal}' is being rebuilt; ask again in a moment")
 
-    async def _scan(self, name: str) -> Any:
-        cursor = 0
+    async def _scan(self, partition: int, signal: str) -> dict[str, bytes]:
+        name, cursor, values = values_key(self._prefix, partition, signal), 0, dict[str, bytes]()
         while True:
-            cursor, values = await self._call(self._redis.hscan(name, cursor, count=_CHUNK))
-            for pair in values.items():
-                yield pair
+            cursor, page = await self._call(self._redis.hscan(name, cursor, count=_CHUNK), partition, signal)
+            values.update(_by_name(page))
             if not cursor:
-                return
+                return values
 
-    async def _values(self, name: str, keys: Sequence[str]) -> list[bytes | None]:
-        values: list[bytes | None] = []
-        for start in range(0, len(keys), _CHUNK):
-            values.extend(await self._call(self._redis.hmget(name, list(keys[start : start + _CHUNK]))))
-        return values
+    async def _fence(self, partition: int, signal: str) -> Fence | None:
+        reply = self._connection.execute("GET", fence_key(self._prefix, partition, signal))
+        return _fence(partition, signal, await self._call(reply, partition, signal))
 
-    async def _fence(self, name: str) -> Fence | None:
-        return _fence(await self._call(self._redis.get(name)))
+    async def _readable_fence(self, partition: int, signal: str) -> Fence | None:
+        try:
+            return await self._fence(partition, signal)
+        except ValueCorrupt:
+            return None
 
-    async def _call(self, awaitable: Any) -> Any:
+    async def _call(self, awaitable: Any, partition: int, signal: str) -> Any:
         try:
             return await awaitable
         except redis.RedisError as error:
-            raise _unavailable(self._url, error) from error
+            raise _translated(self._url, error, partition, signal) from error
 
 
 # A restart of Redis leaves dead connections in the pool: one retry uses a fresh one. The caller decides about waiting.
@@ -336,15 +361,31 @@ def _text(fence: Fence | None) -> str:
     return "" if fence is None else f"{fence.offset}@{fence.log_id}"
 
 
-def _fence(encoded: Any) -> Fence | None:
+def _fence(partition: int, signal: str, encoded: bytes | None) -> Fence | None:
+    """Returns the fence; raises ValueCorrupt."""
     if encoded is None:
         return None
-    offset, _, log_id = encoded.decode().partition("@")
-    return Fence(log_id, int(offset))
+    match = _FENCE.fullmatch(encoded)
+    try:
+        if match is not None:
+            return Fence(match[2].decode(), int(match[1]))
+    except UnicodeDecodeError:
+        pass
+    raise ValueCorrupt(partition, signal, (), f"the fence is {encoded[:100]!r}")
 
 
-def _unavailable(url: str, error: redis.RedisError) -> StoreUnavailable:
+def _by_name(values: Mapping[bytes, bytes]) -> dict[str, bytes]:
+    """Returns the values by their keys as text. A key that is no text is left out: it is of nobody here."""
+    try:
+        return {key.decode(): value for key, value in values.items()}
+    except UnicodeDecodeError:
+        return {text: value for key, value in values.items() if (text := key.decode(errors="ignore")).encode() == key}
+
+
+def _translated(url: str, error: redis.RedisError, partition: int, signal: str) -> FreshetError:
     server = url.rpartition("@")[2]
+    if isinstance(error, redis.ResponseError) and str(error).startswith("WRONGTYPE"):
+        return ValueCorrupt(partition, signal, (), error)
     if isinstance(error, redis.exceptions.OutOfMemoryError):  # type: ignore[attr-defined]  # the stubs are older than the driver
         return StoreFull(f"Redis at {server} has no memory left ({error}): raise its maxmemory")
     return StoreUnavailable(

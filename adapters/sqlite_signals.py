@@ -7,14 +7,14 @@ fence, and the log is folded again from there.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from adapters import sqlite_files
 from adapters.registry import Adapter
-from schemas.errors import FenceMoved, StoreUnavailable
+from schemas.errors import FenceMoved, StoreUnavailable, ValueCorrupt
 from schemas.keys import FOLLOWED
 from schemas.log.fence import Fence
 from schemas.ports import SignalChanges, SignalValues
@@ -34,6 +34,7 @@ _RENAME: Final = "UPDATE signal_values SET signal = ? WHERE partition = ? AND si
 _REMOVE_FENCE: Final = "DELETE FROM fences WHERE partition = ? AND signal = ?"
 _REMOVE_ALL: Final = "DELETE FROM signal_values WHERE partition = ? AND signal = ?"
 _ALL_VALUES: Final = "SELECT key, value FROM signal_values WHERE partition = ? AND signal = ?"
+_NEXT_VALUES: Final = f"{_ALL_VALUES} AND key > ? ORDER BY key LIMIT {KEYS_AT_ONCE}"
 _CHANGED_VALUES: Final = f"{_ALL_VALUES} AND changed > ?"
 
 
@@ -100,10 +101,22 @@ class SqliteSignalStore:
             self._connection.execute(_REMOVE_ALL, (partition, _aside(signal)))
             self._connection.execute(_REMOVE_FENCE, (partition, _aside(signal)))
 
+    def discard(self, partition: int, signal: str) -> None:
+        """See SignalStore."""
+        with _translate_errors(), sqlite_files.transaction(self._connection):
+            self._connection.execute(_REMOVE_ALL, (partition, signal))
+            self._connection.execute(_REMOVE_FENCE, (partition, signal))
+
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
-        """See SignalStore; ordered by key."""
-        with _translate_errors():
-            yield from self._connection.execute(f"{_ALL_VALUES} ORDER BY key", (partition, signal))
+        """See SignalStore; ordered by key. It reads KEYS_AT_ONCE values at a time, and holds no cursor in between."""
+        last = ""
+        while True:
+            with _translate_errors():
+                rows = self._connection.execute(_NEXT_VALUES, (partition, signal, last)).fetchall()
+            yield from _values(rows).items()
+            if len(rows) < KEYS_AT_ONCE:
+                return
+            last = rows[-1][0]
 
     def close(self) -> None:
         """Closes the file."""
@@ -137,7 +150,7 @@ class SqliteSignalReader:
     async def fences(self, signal: str, partitions: Sequence[int]) -> dict[int, Fence]:
         """See SignalReader."""
         with _translate_errors():
-            fences = {partition: _fence(self._connection, partition, signal) for partition in partitions}
+            fences = {partition: _readable_fence(self._connection, partition, signal) for partition in partitions}
         return {partition: fence for partition, fence in fences.items() if fence is not None}
 
     async def changes(self, partition: int, signal: str, since: Fence | None) -> SignalChanges:
@@ -151,7 +164,7 @@ class SqliteSignalReader:
                 rows = self._connection.execute(_ALL_VALUES, (partition, signal))
             else:
                 rows = self._connection.execute(_CHANGED_VALUES, (partition, signal, since.offset))
-            return SignalChanges(fence, dict(rows), whole)
+            return SignalChanges(fence, _values(rows), whole)
 
     async def close(self) -> None:
         """Closes the file."""
@@ -164,8 +177,27 @@ def _aside(signal: str) -> str:
 
 
 def _fence(connection: sqlite3.Connection, partition: int, signal: str) -> Fence | None:
+    """Returns the fence; raises ValueCorrupt."""
     row = connection.execute(_FENCE, (partition, signal)).fetchone()
-    return Fence(*row) if row else None
+    if row is None:
+        return None
+    log_id, offset = row
+    if not (isinstance(log_id, str) and isinstance(offset, int) and log_id and offset >= -1):
+        raise ValueCorrupt(partition, signal, (), f"the fence is {str(row)[:100]}")
+    return Fence(log_id, offset)
+
+
+def _readable_fence(connection: sqlite3.Connection, partition: int, signal: str) -> Fence | None:
+    """Returns the fence, or None if it cannot be read."""
+    try:
+        return _fence(connection, partition, signal)
+    except ValueCorrupt:
+        return None
+
+
+def _values(rows: Iterable[tuple[Any, Any]]) -> dict[str, bytes]:
+    """Returns the values by key. Something of another type is empty bytes, at which decoding fails; a foreign key is left out."""
+    return {key: value if type(value) is bytes else b"" for key, value in rows if type(key) is str}
 
 
 def _load(connection: sqlite3.Connection, partition: int, signal: str, keys: Sequence[str]) -> list[bytes | None]:
@@ -173,7 +205,8 @@ def _load(connection: sqlite3.Connection, partition: int, signal: str, keys: Seq
     for start in range(0, len(keys), KEYS_AT_ONCE):
         chunk = keys[start : start + KEYS_AT_ONCE]
         marks = ",".join("?" * len(chunk))
-        values.update(connection.execute(f"{_ALL_VALUES} AND key IN ({marks})", (partition, signal, *chunk)))
+        rows = connection.execute(f"{_ALL_VALUES} AND key IN ({marks})", (partition, signal, *chunk))
+        values.update(_values(rows))
     return [values.get(key) for key in keys]
 
 

@@ -64,6 +64,11 @@ class InMemorySignalStore:
         """Remove the values that are set aside."""
         self._aside.pop((partition, signal), None)
 
+    def discard(self, partition: int, signal: str) -> None:
+        """Remove the fence and all values."""
+        self._fences.pop((partition, signal), None)
+        self._values.pop((partition, signal), None)
+
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
         """Yields every key and value of the partition."""
         yield from self._values.get((partition, signal), {}).items()

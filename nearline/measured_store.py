@@ -52,6 +52,10 @@ class MeasuredStore:
         """See SignalStore."""
         self._store.discard_aside(partition, signal)
 
+    def discard(self, partition: int, signal: str) -> None:
+        """See SignalStore."""
+        self._store.discard(partition, signal)
+
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
         """See SignalStore."""
         return self._store.scan(partition, signal)

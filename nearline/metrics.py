@@ -6,6 +6,7 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from schemas.keys import Signal
 from schemas.log import topics
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3_600)
@@ -44,6 +45,13 @@ STORE_RETRIES: Final = Counter(
 REBUILDS: Final = Counter(
     "freshet_nearline_rebuilds_total", "Rebuilds of a partition's signals from the log's start.", ["topic"]
 )
+CORRUPT: Final = Counter(
+    "freshet_nearline_corrupt_values_total",
+    "Stored values that could not be read and are made anew from the log.",
+    ["signal"],
+)
+for _signal in Signal:
+    CORRUPT.labels(_signal)
 ARCHIVED: Final = Counter(
     "freshet_nearline_archive_records_total",
     "Records applied from the archive, because retention had removed them from the log.",

@@ -8,7 +8,6 @@ by itself. So no rebalance, duplicate or late delivery can lose a record or appl
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import islice
@@ -20,10 +19,12 @@ from nearline import metrics
 from nearline.archive_reader import ArchiveReader
 from nearline.confirmation import Confirmation
 from nearline.dead_letters import DeadLetterSink
+from nearline.healing import Healer
 from nearline.isolation import IsolatingProcessor
 from nearline.processor import SIGNALS, processor_for
+from nearline.waiting_records import WaitingRecords
 from schemas.background import FAILURES
-from schemas.errors import FenceMoved, LogReplaced, LogUnavailable, StoreFull, StoreUnavailable
+from schemas.errors import FenceMoved, LogReplaced, LogUnavailable, StoreFull, StoreUnavailable, ValueCorrupt
 from schemas.keys import Signal
 from schemas.log import topics
 from schemas.log.fence import Fence
@@ -78,8 +79,6 @@ class PartitionWorker:
         self.lag = 0
         """Number of offsets from the position to ``target``, at the end of the last poll."""
         self._begin = 0
-        self._offered: deque[Record] = deque()
-        self._pending: deque[Record] = deque()
         self._archived: Iterator[Record] | None = None
         self._processor: IsolatingProcessor | None = None
         self._flushed = False
@@ -87,15 +86,17 @@ class PartitionWorker:
         """True if old values may be set aside, until the rebuild is whole."""
         self._invalidated = False
         self._confirmation = Confirmation()
+        self._healer = Healer(topic, partition, dependencies)
         self._reset_seconds = ONE_READER_SECONDS if dependencies.another_reader is None else RESET_SECONDS
         self._backoff, self._paused_until = FIRST_BACKOFF_SECONDS, 0.0
         self._polled = 0.0
-        self._applied, self._skipped = (metrics.EVENTS.labels(topic, outcome) for outcome in ("applied", "skipped"))
+        self._applied = metrics.EVENTS.labels(topic, "applied")
+        self._waiting = WaitingRecords(metrics.EVENTS.labels(topic, "skipped").inc)
 
     @property
     def waiting(self) -> int:
         """Number of records that were offered and are not yet applied."""
-        return len(self._offered) + len(self._pending)
+        return len(self._waiting)
 
     @property
     def opened(self) -> bool:
@@ -108,7 +109,7 @@ class PartitionWorker:
 
     def offer(self, record: Record) -> None:
         """Take a delivered record. Records may come in any order."""
-        self._offered.append(record)
+        self._waiting.offer(record)
 
     def invalidate(self) -> None:
         """Make the worker read the fences again before it applies another record."""
@@ -121,7 +122,10 @@ class PartitionWorker:
         return unfinished
 
     def open(self) -> None:
-        """Read the fences, unless they have been read. Raises StoreUnavailable, LogUnavailable, LogReplaced, FenceMoved."""
+        """Read the fences, unless they have been read. While stored values are healed, the worker is not open.
+
+        Raises StoreUnavailable, LogUnavailable, LogReplaced, FenceMoved, ValueCorrupt.
+        """
         if self._invalidated:
             self._invalidated = False
             self._processor = None
@@ -131,6 +135,7 @@ class PartitionWorker:
         if self.log_id not in (None, log_id):
             raise LogReplaced(f"the log of {self.topic} was {self.log_id} and is {log_id} now")
         self.log_id = log_id
+        self._healer.discard_unreadable()
         # Read the fences before the log's end. Else a fence that another worker moves could be past the end that was read.
         fences = {signal: self._dependencies.store.fence(self.partition, signal) for signal in SIGNALS[self.topic]}
         self._begin, self.target = self._dependencies.reader.bounds(self.topic, self.partition)
@@ -140,6 +145,12 @@ class PartitionWorker:
             self._require_confirmed_stale(stale, log_id)
         for signal, fence in stale.items():
             self._reset(signal, fence, log_id)
+            fences[signal] = Fence(log_id, -1)
+        for signal in sorted(self._healer.to_rebuild(fences)):
+            self._reset(signal, fences[signal], log_id)
+            fences[signal] = Fence(log_id, -1)
+        if not self._healer.refold(log_id, fences):
+            return
         store, dead_letters = self._dependencies.store, self._dependencies.dead_letters
         processor = IsolatingProcessor(
             processor_for(self.topic, self.partition, log_id, store, dead_letters), dead_letters
@@ -149,32 +160,44 @@ class PartitionWorker:
         self._processor = processor
 
     def _poll(self, now: float) -> bool:
+        if self._processor is None or now < self._paused_until or self._has_gap():
+            # Read them from the log later.
+            self.target = max(self.target, self._waiting.drop_excess())
         if now < self._paused_until or (self._idle() and 0.0 <= now - self._polled < self._tick_seconds):
             return False
         self._polled = now
         try:
             self.open()
             self._advance(now)
-        except FenceMoved as moved:
-            log.warning("fence_moved", topic=self.topic, partition=self.partition, signal=moved.signal)
-            self._start_over("fence_moved")
-        except StoreFull as error:
-            self._make_room()
-            self._pause(error, now)
-        except StoreUnavailable as error:
-            metrics.STORE_RETRIES.inc()
-            self._pause(error, now)
-        except LogUnavailable as error:
-            self._pause(error, now)
+        except (ValueCorrupt, FenceMoved) as error:
+            self._read_again(error)
         except LogReplaced:
             raise
-        except Exception as error:
-            log.exception("partition_failed", topic=self.topic, partition=self.partition)
-            FAILURES.labels("folding").inc()
-            self._pause(error, now)
+        except Exception as error:  # noqa: BLE001 - one partition must not end the process
+            self._wait_after(error, now)
         else:
             self._backoff = FIRST_BACKOFF_SECONDS
-        return self._paused_until <= now and (self._processor is None or self._behind() or bool(self._pending))
+        return self._paused_until <= now and (
+            self._processor is None or self._behind() or self._waiting.first is not None
+        )
+
+    def _read_again(self, error: ValueCorrupt | FenceMoved) -> None:
+        if isinstance(error, ValueCorrupt):
+            self._healer.report(error)
+            self._start_over("value_corrupt")
+        else:
+            log.warning("fence_moved", topic=self.topic, partition=self.partition, signal=error.signal)
+            self._start_over("fence_moved")
+
+    def _wait_after(self, error: Exception, now: float) -> None:
+        if isinstance(error, StoreFull):
+            self._make_room()
+        elif isinstance(error, StoreUnavailable):
+            metrics.STORE_RETRIES.inc()
+        elif not isinstance(error, LogUnavailable):
+            log.error("partition_failed", topic=self.topic, partition=self.partition, exc_info=error)
+            FAILURES.labels("folding").inc()
+        self._pause(error, now)
 
     def _is_stale(self, fence: Fence | None, log_id: str) -> bool:
         """True if values at this fence come from another log, or from records that are not on this log."""
@@ -183,7 +206,11 @@ class PartitionWorker:
     def _restored(self, signal: Signal, fence: Fence | None, log_id: str) -> Fence | None:
         """Returns the fence. If values of this log were set aside for another log, which is gone again, restores them first."""
         store = self._dependencies.store
-        aside = store.aside(self.partition, signal)
+        try:
+            aside = store.aside(self.partition, signal)
+        except ValueCorrupt:
+            store.discard_aside(self.partition, signal)
+            aside = None
         self._rebuilding |= aside is not None
         if aside is None or self._is_stale(aside, log_id) or fence is None or fence.log_id == log_id:
             return fence
@@ -232,10 +259,11 @@ class PartitionWorker:
         self._dependencies.store.reset(self.partition, signal, fence, Fence(log_id, -1))
 
     def _advance(self, now: float) -> None:
-        assert self._processor is not None
-        self._sort_offered()
-        if self._pending and self._pending[0].offset == self.position:
-            self._apply_pending(self._processor, now)
+        if self._processor is None:
+            return
+        self._waiting.sort(self.position)
+        if self._waiting.first == self.position:
+            self._apply_waiting(self._processor, now)
         elif self._behind():
             self._apply_missing(self._processor, now)
         else:
@@ -243,43 +271,22 @@ class PartitionWorker:
         self._flushed |= self.position >= self.target and self._processor.flushed
         self._discard_asides()
 
-    def _sort_offered(self) -> None:
-        """Move offered records to the pending ones, in ascending order of offsets. Skip the others.
-
-        The worker reads a skipped record from the log if it needs it.
-        """
-        skipped = 0
-        while self._offered:
-            record = self._offered.popleft()
-            if record.offset < self.position or (self._pending and record.offset <= self._pending[-1].offset):
-                skipped += 1
-            else:
-                self._pending.append(record)
-        while self._pending and self._pending[0].offset < self.position:
-            self._pending.popleft()
-            skipped += 1
-        if skipped:
-            self._skipped.inc(skipped)
-
     def _idle(self) -> bool:
         return self.opened and not self._invalidated and not self.waiting and not self._behind()
 
     def _behind(self) -> bool:
-        return self.position < max(self.target, self._pending[0].offset if self._pending else 0)
+        return self.position < max(self.target, self._waiting.first or 0)
 
-    def _apply_pending(self, processor: IsolatingProcessor, now: float) -> None:
-        records: list[Record] = []
-        for record in islice(self._pending, BATCH_RECORDS):
-            if record.offset != self.position + len(records):
-                break
-            records.append(record)
-        self._apply(processor, records, now)
-        while self._pending and self._pending[0].offset < self.position:
-            self._pending.popleft()
+    def _has_gap(self) -> bool:
+        return (self._waiting.first or 0) > self.position
+
+    def _apply_waiting(self, processor: IsolatingProcessor, now: float) -> None:
+        self._apply(processor, self._waiting.consecutive(self.position, BATCH_RECORDS), now)
+        self._waiting.drop_before(self.position)
 
     def _apply_missing(self, processor: IsolatingProcessor, now: float) -> None:
         """Apply the records before the pending ones, or before ``target``. They come from the archive or the log."""
-        end = self._pending[0].offset if self._pending else self.target
+        end = self.target if self._waiting.first is None else self._waiting.first
         if self.position < self._begin:
             self._apply(processor, self._read_archive(), now)
             return

@@ -16,7 +16,7 @@ import msgspec
 
 from nearline.dead_letters import DeadLetterSink
 from schemas.catalogue import Item, Profile, Upsert, decode_item, decode_profile, decode_upsert, encode_view
-from schemas.errors import FenceMoved, Undecodable
+from schemas.errors import UNREADABLE, FenceMoved, Undecodable, ValueCorrupt
 from schemas.events import LoggedEvent
 from schemas.keys import Signal
 from schemas.log import topics
@@ -118,12 +118,25 @@ class SignalState(Generic[V]):
         self.applied = self.committed
 
     def fetch(self, keys: Iterable[str]) -> None:
-        """Read into memory the values that it lacks of these keys, in one read."""
+        """Read into memory the values that it lacks of these keys, in one read. Raises ValueCorrupt."""
         # A difference of sets would visit every value in memory.
         missing = [key for key in keys if key not in self._values]
         if missing:
             stored = self._store.load(self._partition, self._signal, missing)
-            self._values.update(zip(missing, map(self._decode, missing, stored), strict=True))
+            try:
+                self._values.update(zip(missing, map(self._decode, missing, stored), strict=True))
+            except UNREADABLE as error:
+                unreadable = [
+                    key for key, data in zip(missing, stored, strict=True) if not self._is_readable(key, data)
+                ]
+                raise ValueCorrupt(self._partition, self._signal, unreadable, error) from error
+
+    def _is_readable(self, key: str, data: bytes | None) -> bool:
+        try:
+            self._decode(key, data)
+        except UNREADABLE:
+            return False
+        return True
 
     def __getitem__(self, key: str) -> V:
         return self._values[key]
@@ -242,10 +255,18 @@ class EventProcessor:
             return None
 
     def _fetch_users(self, subjects: set[str]) -> None:
-        """Read the values of these users. Raises FenceMoved if a value is past the fence, because another writer wrote it."""
+        """Read the values of these users. If values are past the fence, raises FenceMoved where another writer wrote them.
+
+        Where the fence has not moved, nobody can have committed them, and it raises ValueCorrupt.
+        """
         self._users.fetch(subjects)
-        if any(self._users[subject].offset > self._users.applied for subject in subjects):
-            raise FenceMoved(self._partition, Signal.USERS, self._store.fence(self._partition, Signal.USERS))
+        ahead = [subject for subject in subjects if self._users[subject].offset > self._users.applied]
+        if not ahead:
+            return
+        fence = self._store.fence(self._partition, Signal.USERS)
+        if fence is None or fence.offset != self._users.committed or self._users.applied != self._users.committed:
+            raise FenceMoved(self._partition, Signal.USERS, fence)
+        raise ValueCorrupt(self._partition, Signal.USERS, sorted(ahead), f"it is ahead of the fence {fence.offset}")
 
     def _apply(self, event: LoggedEvent, offset: int) -> tuple[users.UserValue, users.UserValue]:
         before = self._users[event.subject]

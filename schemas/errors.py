@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from schemas.log.fence import Fence
+
+
+UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError, LookupError, TypeError)
+"""What decoding raises at bytes that nobody of this system wrote."""
 
 
 class FreshetError(Exception):
@@ -50,6 +57,20 @@ class FenceMoved(FreshetError):
         self.partition = partition
         self.signal = signal
         self.actual = actual
+
+
+class ValueCorrupt(FreshetError):
+    """Stored values of a signal, or its fence, are not as this system writes them. The worker makes them anew from the log.
+
+    ``keys`` are those of the values at fault. Without keys, the fence or all values of the partition are at fault.
+    """
+
+    def __init__(self, partition: int, signal: str, keys: Sequence[str], reason: object) -> None:
+        named = ", ".join(repr(key) for key in keys[:3]) or "the fence or all values"
+        super().__init__(
+            f"partition {partition} of '{signal}': {named} cannot be read ({reason}); the worker rebuilds it from the log"
+        )
+        self.partition, self.signal, self.keys = partition, signal, tuple(keys)
 
 
 class LogReplaced(FreshetError):

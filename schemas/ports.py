@@ -81,7 +81,11 @@ class SignalChanges(NamedTuple):
 
 
 class SignalStore(Protocol):
-    """Stores each signal's values for each partition, with their fence. Calls block and raise StoreUnavailable."""
+    """Stores each signal's values for each partition, with their fence. Calls block and raise StoreUnavailable.
+
+    All calls but ``discard`` and ``discard_aside`` raise ValueCorrupt without keys if something foreign is in place of the
+    fence or of all values.
+    """
 
     def fence(self, partition: int, signal: str) -> Fence | None:
         """The stored fence."""
@@ -113,6 +117,9 @@ class SignalStore(Protocol):
     def discard_aside(self, partition: int, signal: str) -> None:
         """Removes the values that are set aside."""
 
+    def discard(self, partition: int, signal: str) -> None:
+        """Removes the fence and all values of the partition, whatever is stored in their place."""
+
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
         """All values of the partition, in any order. For verification and snapshots, not for requests."""
 
@@ -121,13 +128,13 @@ class SignalStore(Protocol):
 
 
 class SignalReader(Protocol):
-    """Reads signals for the online layer, from one event loop. Raises StoreUnavailable."""
+    """Reads signals for the online layer, from one event loop. Raises StoreUnavailable, and ValueCorrupt as SignalStore does."""
 
     async def read(self, partition: int, signal: str, keys: Sequence[str]) -> SignalValues:
         """The values of these keys and the fence at one moment, in one round trip."""
 
     async def fences(self, signal: str, partitions: Sequence[int]) -> dict[int, Fence]:
-        """The fences of these partitions that have one, in one round trip."""
+        """The fences of these partitions that have one that can be read, in one round trip."""
 
     async def changes(self, partition: int, signal: str, since: Fence | None) -> SignalChanges:
         """The values of a followed signal that commits wrote after ``since``; all values if that is None or too old."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -88,33 +89,60 @@ class OpenSignals:
     store: Callable[[], SignalStore]
     reader: Callable[[], SignalReader]
     run: Callable[[Coroutine[Any, Any, T]], T]
+    damage: Callable[[int, str, str], None]
+    """Puts something foreign in a partition's signal: ``fence``, ``type of fence``, ``value of a``."""
 
 
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.stack)])
 def open_signals(request: pytest.FixtureRequest, tmp_path: Path, site: str) -> Iterator[OpenSignals]:
     with asyncio.Runner() as runner, ExitStack() as closing:
         make = {"sqlite": _sqlite_signals, "redis": _redis_signals}[request.param]
-        store, open_reader = make(request, tmp_path, site)
+        store, open_reader, damage = make(request, tmp_path, site)
 
         def reader() -> SignalReader:
             opened = open_reader()
             closing.callback(lambda: runner.run(opened.close()))
             return opened
 
-        yield OpenSignals(_closed_with(closing, store), reader, runner.run)
+        yield OpenSignals(_closed_with(closing, store), reader, runner.run, damage)
 
 
 def _sqlite_signals(request, folder, site):
     from adapters.sqlite_signals import SqliteSignalReader, SqliteSignalStore
 
-    return lambda: SqliteSignalStore(folder), lambda: SqliteSignalReader(folder)
+    statements = {
+        "fence": 'UPDATE fences SET "offset" = -7 WHERE partition = ? AND signal = ?',
+        "type of fence": "UPDATE fences SET log_id = x'ff00' WHERE partition = ? AND signal = ?",
+        "value of a": "UPDATE signal_values SET value = 'text' WHERE partition = ? AND signal = ? AND key = 'a'",
+    }
+
+    def damage(partition: int, signal: str, what: str) -> None:
+        with closing(sqlite3.connect(folder / "signals.sqlite")) as connection, connection:
+            connection.execute(statements[what], (partition, signal))
+
+    return lambda: SqliteSignalStore(folder), lambda: SqliteSignalReader(folder), damage
 
 
 def _redis_signals(request, folder, site):
+    import redis
+
     from adapters.redis_signals import RedisSignalReader, RedisSignalStore
+    from schemas.keys import fence_key, values_key
 
     url = request.getfixturevalue("redis_url")
-    return lambda: RedisSignalStore(url, f"{site}:"), lambda: RedisSignalReader(url, f"{site}:")
+
+    def damage(partition: int, signal: str, what: str) -> None:
+        fence, values = (key(f"{site}:", partition, signal) for key in (fence_key, values_key))
+        with redis.Redis.from_url(url) as client:
+            if what == "type of fence":
+                client.delete(fence)
+                client.rpush(fence, "foreign")
+            elif what == "fence":
+                client.set(fence, b"\xff 12@log")
+            else:
+                client.hset(values, "a", b"")
+
+    return lambda: RedisSignalStore(url, f"{site}:"), lambda: RedisSignalReader(url, f"{site}:"), damage
 
 
 @dataclass

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from schemas.errors import FenceMoved
+from schemas.errors import FenceMoved, ValueCorrupt
 from schemas.keys import Signal
 from schemas.log.fence import Fence
 from schemas.ports import SignalChanges, SignalValues
@@ -285,3 +285,47 @@ def test_fences_of_several_partitions_are_read_together_and_those_without_one_le
         store.commit(partition, Signal.USERS, None, fence(partition), {"a": b"1"})
     store.commit(2, Signal.ITEMS, None, fence(9), {"a": b"1"})
     assert open_signals.run(reader.fences(Signal.USERS, (1, 2, 4))) == {1: fence(1), 4: fence(4)}
+
+
+@pytest.mark.parametrize("what", ["fence", "type of fence"])
+def test_a_foreign_fence_is_named_as_corrupt_and_gone_once_it_is_discarded(store, read, changes, open_signals, what):
+    store.commit(PARTITION, Signal.AGGREGATES, None, fence(4), {"a": b"1"})
+    store.commit(PARTITION + 1, Signal.AGGREGATES, None, fence(4), {"a": b"1"})
+    open_signals.damage(PARTITION, Signal.AGGREGATES, what)
+    for call in (
+        lambda: store.fence(PARTITION, Signal.AGGREGATES),
+        lambda: store.commit(PARTITION, Signal.AGGREGATES, fence(4), fence(5), {"a": b"2"}),
+        lambda: store.reset(PARTITION, Signal.AGGREGATES, fence(4), OTHER),
+        lambda: read("a", signal=Signal.AGGREGATES),
+        lambda: changes(fence(4)),
+        lambda: changes(None),
+    ):
+        with pytest.raises((ValueCorrupt, FenceMoved)):
+            call()
+    fences = open_signals.run(open_signals.reader().fences(Signal.AGGREGATES, (PARTITION, PARTITION + 1)))
+    assert fences == {PARTITION + 1: fence(4)}
+    store.discard(PARTITION, Signal.AGGREGATES)
+    assert store.fence(PARTITION, Signal.AGGREGATES) is None
+    assert list(store.scan(PARTITION, Signal.AGGREGATES)) == []
+    assert list(store.scan(PARTITION + 1, Signal.AGGREGATES)) == [("a", b"1")]
+
+
+def test_a_foreign_value_is_empty_bytes_and_no_other_value_is_touched(store, read, changes, open_signals):
+    store.commit(PARTITION, Signal.AGGREGATES, None, fence(4), {"a": b"1", "b": b"2"})
+    open_signals.damage(PARTITION, Signal.AGGREGATES, "value of a")
+    assert store.load(PARTITION, Signal.AGGREGATES, ["a", "b"]) == [b"", b"2"]
+    assert read("a", "b", signal=Signal.AGGREGATES).values == [b"", b"2"]
+    assert changes(None).values == {"a": b"", "b": b"2"}
+    assert dict(store.scan(PARTITION, Signal.AGGREGATES)) == {"a": b"", "b": b"2"}
+
+
+def test_a_commit_at_the_same_fence_replaces_a_value(store, read):
+    store.commit(PARTITION, Signal.USERS, None, fence(4), {"a": b"1", "b": b"2"})
+    store.commit(PARTITION, Signal.USERS, fence(4), fence(4), {"a": b"mended", "b": None})
+    assert read("a", "b") == SignalValues(fence(4), [b"mended", None])
+
+
+def test_a_scan_of_many_values_gives_each_once(store):
+    values = {f"k{number}": str(number).encode() for number in range(1_501)}
+    store.commit(PARTITION, Signal.USERS, None, fence(4), values)
+    assert sorted(store.scan(PARTITION, Signal.USERS)) == sorted(values.items())

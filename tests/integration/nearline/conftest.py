@@ -12,7 +12,7 @@ from nearline.assignment import Assignment
 from nearline.in_memory_store import InMemorySignalStore
 from nearline.loop import EmbeddedLoop
 from nearline.partition_worker import WorkerDependencies
-from schemas.errors import LogUnavailable, StoreUnavailable
+from schemas.errors import LogUnavailable, StoreUnavailable, ValueCorrupt
 from schemas.events import LoggedEvent
 from schemas.log import topics
 from schemas.log.codec import encode_event
@@ -84,10 +84,25 @@ class Breakable(InMemorySignalStore):
     def __init__(self) -> None:
         super().__init__()
         self.away, self.resets = False, 0
+        self.unreadable: set[tuple[int, str]] = set()
+        """Places of fences that cannot be read."""
 
     def fence(self, partition, signal):
         self._be_there()
+        if (partition, signal) in self.unreadable:
+            raise ValueCorrupt(partition, signal, (), "foreign")
         return super().fence(partition, signal)
+
+    def discard(self, partition, signal):
+        self.unreadable.discard((partition, signal))
+        super().discard(partition, signal)
+
+    def stored(self, signal: str) -> dict[str, bytes]:
+        """The stored values of partition 0, which a test may damage."""
+        return self._values[0, signal]
+
+    def put_fence(self, partition: int, signal: str, fence) -> None:
+        self._fences[partition, signal] = fence
 
     def commit(self, *args):
         self._be_there()
@@ -123,11 +138,22 @@ class Hands:
     def assignment(self) -> Assignment:
         return Assignment(WorkerDependencies(self.log, self.store, self.refuse, self.read_archive, self.time))
 
+    def keep(self) -> Assignment:
+        made = self.assignment()
+        made.assign({(topics.EVENTS, 0)})
+        return made
+
     def loop(self) -> EmbeddedLoop:
         return EmbeddedLoop(self.log, self.store, self.refuse, self.time, archive=self.read_archive)
 
     def refuse(self, record, reason) -> None:
         self.refused.append((record.offset, reason))
+
+    def archived(self, until: int) -> None:
+        """Retention removes the records before an offset. The archive has them."""
+        records = self.log.records[topics.EVENTS, 0][:until]
+        self.log.begin[topics.EVENTS, 0] = until
+        self.archive = lambda topic, partition, begin, end: iter([r for r in records if begin <= r.offset < end])
 
     def read_archive(self, *args):
         return self.archive(*args)
@@ -158,13 +184,13 @@ def hands() -> Hands:
     return Hands()
 
 
+@pytest.fixture(scope="session")
+def new_hands() -> Callable[[], Hands]:
+    """Makes hands of their own, for each example of a property."""
+    return Hands
+
+
 @pytest.fixture
 def keeping(hands: Hands) -> Callable[[], Assignment]:
     """An assignment that keeps partition 0 of the events."""
-
-    def keep() -> Assignment:
-        made = hands.assignment()
-        made.assign({(topics.EVENTS, 0)})
-        return made
-
-    return keep
+    return hands.keep

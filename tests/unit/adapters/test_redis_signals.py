@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from schemas.errors import StoreUnavailable
-from schemas.keys import Signal, fence_key
+from schemas.errors import FreshetError, StoreUnavailable, ValueCorrupt
+from schemas.keys import Signal, commits_key, fence_key, values_key
 from schemas.log.fence import Fence
 
 NO_SERVER = "redis://user:secret@127.0.0.1:1/0"
@@ -170,3 +170,86 @@ def test_a_store_without_memory_says_so_and_still_gives_up_values_aside(redis_ur
     finally:
         server.config_set("maxmemory", "0")
         store.close()
+
+
+@pytest.fixture
+def server(redis_url):
+    """The Redis under the store, to do what only an operator or a stranger does."""
+    import redis
+
+    with redis.Redis.from_url(redis_url) as client:
+        yield client
+        client.config_set("maxmemory", "0")
+        client.execute_command("REPLICAOF", "NO", "ONE")
+
+
+def everything(server, site: str) -> dict[bytes, bytes]:
+    return {key: server.dump(key) for key in sorted(server.keys(f"{site}:*"))}
+
+
+def foreign_type(server, name: str) -> None:
+    server.delete(name)
+    server.rpush(name, "foreign")
+
+
+FAILURES = {
+    "foreign fence": lambda server, keys: foreign_type(server, keys[0]),
+    "foreign values": lambda server, keys: foreign_type(server, keys[1]),
+    "no memory": lambda server, _: server.config_set("maxmemory", "1"),
+    "read-only replica": lambda server, _: server.execute_command("REPLICAOF", "127.0.0.1", "1"),
+}
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("signal", [Signal.USERS, Signal.AGGREGATES])
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("changed", [{"a": b"2", "c": b"3"}, {"a": None}, {}])
+def test_a_commit_that_fails_has_written_nothing(store, server, site, signal, failure, changed):
+    """Removals alone need no memory. Then the commit may succeed, but as a whole."""
+    store.commit(1, signal, None, Fence(LOG, 4), {"a": b"1", "b": b"1"})
+    FAILURES[failure](server, [fence_key(f"{site}:", 1, signal), values_key(f"{site}:", 1, signal)])
+    before = everything(server, site)
+    try:
+        store.commit(1, signal, Fence(LOG, 4), Fence(LOG, 5), changed)
+    except FreshetError:
+        assert everything(server, site) == before
+    else:
+        assert (failure, changed) == ("no memory", {"a": None})
+        assert store.fence(1, signal) == Fence(LOG, 5)
+
+
+@pytest.mark.stack
+def test_foreign_commits_are_told_anew_and_hold_up_nothing(store, server, site, follow):
+    commit(store, -1, 1, 2)
+    foreign_type(server, commits_key(f"{site}:", 1, Signal.ITEMS))
+    assert follow(1)[0].whole
+    commit(store, 2, 3)
+    assert (store.fence(1, Signal.ITEMS), follow(2)[0].values) == (Fence(LOG, 3), {"3": b"1"})
+    server.zadd(commits_key(f"{site}:", 1, Signal.ITEMS), {b"\xc1 not a commit": 3})
+    assert set(follow(2)[0].values) == {"1", "2", "3"}
+
+
+@pytest.mark.stack
+def test_fields_that_are_no_text_are_passed_over(store, server, site, follow):
+    commit(store, -1, 1)
+    server.hset(values_key(f"{site}:", 1, Signal.ITEMS), b"\xff\xfe", b"?")
+    assert dict(store.scan(1, Signal.ITEMS)) == {"1": b"1"}
+    assert follow(-1)[0].values == {"1": b"1"}
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("part", ["values", "fence aside", "values aside"])
+def test_a_reset_gets_rid_of_foreign_types(store, server, site, part):
+    store.commit(1, Signal.USERS, None, Fence(LOG, 4), {"a": b"1"})
+    aside = f"{Signal.USERS}:aside"
+    name = {"values": values_key(f"{site}:", 1, Signal.USERS), "fence aside": fence_key(f"{site}:", 1, aside)}
+    foreign_type(server, name.get(part, values_key(f"{site}:", 1, aside)))
+    if part == "fence aside":
+        with pytest.raises(ValueCorrupt):
+            store.aside(1, Signal.USERS)
+        store.discard_aside(1, Signal.USERS)
+    store.reset(1, Signal.USERS, Fence(LOG, 4), Fence(LOG, -1))
+    assert store.aside(1, Signal.USERS) == Fence(LOG, 4)
+    store.commit(1, Signal.USERS, Fence(LOG, -1), Fence(LOG, 0), {"a": b"2"})
+    store.restore(1, Signal.USERS, Fence(LOG, 0))
+    assert dict(store.scan(1, Signal.USERS)) == ({} if part == "values" else {"a": b"1"})
