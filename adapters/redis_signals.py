@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import chain
 from typing import Any, Final
+from uuid import uuid4
 
 import msgspec
 import redis
@@ -21,7 +22,7 @@ from adapters.registry import Adapter
 from schemas import site
 from schemas.addresses import Address
 from schemas.errors import FenceMoved, FreshetError, StoreFull, StoreUnavailable, ValueCorrupt
-from schemas.keys import FOLLOWED, commits_key, fence_key, values_key
+from schemas.keys import FOLLOWED, commits_key, fence_key, fence_text, require_known_format, values_key
 from schemas.log.fence import Fence
 from schemas.ports import SignalChanges, SignalValues
 
@@ -34,6 +35,8 @@ ANNOUNCED: Final = 1_000
 """Number of commits that followers can read. A follower that is further behind reads everything anew."""
 ANNOUNCED_OFFSETS: Final = 200_000
 """Number of offsets that these commits reach back. This bounds the number of their keys."""
+_LOADING_SECONDS: Final = 86_400
+"""Time after which values that a killed process was loading are removed."""
 _SCANS: Final = 5
 """Most times that a full read begins anew because the partition was reset during the read."""
 
@@ -95,6 +98,19 @@ redis.call('UNLINK', KEYS[2], KEYS[3])
 if redis.call('EXISTS', KEYS[5]) == 1 then redis.call('RENAME', KEYS[5], KEYS[2]) end
 redis.call('SET', KEYS[1], aside)
 redis.call('DEL', KEYS[4])
+return false
+"""
+
+# KEYS: fence, values, commits, loaded values. ARGV: expected and new fence.
+_REPLACE: Final = """
+local actual = redis.call('GET', KEYS[1]) or ''
+if actual ~= ARGV[1] then return actual end
+redis.call('UNLINK', KEYS[2], KEYS[3])
+if redis.call('EXISTS', KEYS[4]) == 1 then
+  redis.call('RENAME', KEYS[4], KEYS[2])
+  redis.call('PERSIST', KEYS[2])
+end
+redis.call('SET', KEYS[1], ARGV[2])
 return false
 """
 
@@ -177,6 +193,39 @@ class RedisSignalStore:
     def discard(self, partition: int, signal: str) -> None:
         """See SignalStore."""
         self._discard(partition, signal)
+
+    def replace(
+        self,
+        partition: int,
+        signal: str,
+        expected: Fence | None,
+        fence: Fence,
+        batches: Iterable[Mapping[str, bytes | None]],
+    ) -> None:
+        """See SignalStore. The values are loaded under a name of their own, which expires if the process ends."""
+        loading = values_key(self._prefix, partition, f"{signal}:loading:{uuid4().hex}")
+        names = [*_keys(self._prefix, partition, signal), loading]
+        with self._translate_errors(partition, signal):
+            try:
+                for values in batches:
+                    self._load_batch(loading, values)
+                actual = self._connection.execute("EVAL", _REPLACE, len(names), *names, _text(expected), _text(fence))
+            finally:
+                self._connection.execute("UNLINK", loading)
+        if actual is not None:
+            raise FenceMoved(partition, signal, _fence(partition, signal, actual or None))
+
+    def _load_batch(self, name: str, values: Mapping[str, bytes | None]) -> None:
+        items = list(values.items())
+        for start in range(0, len(items), _CHUNK):
+            chunk = items[start : start + _CHUNK]
+            written = [argument for key, value in chunk if value is not None for argument in (key, value)]
+            removed = [key for key, value in chunk if value is None]
+            if written:
+                self._connection.execute("HSET", name, *written)
+            if removed:
+                self._connection.execute("HDEL", name, *removed)
+        self._connection.execute("EXPIRE", name, _LOADING_SECONDS)
 
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
         """Every value of the partition; a key may come twice while the hash grows, with its newest value last."""
@@ -358,13 +407,14 @@ def _are_contiguous(commits: Sequence[_Commit], begin: int, end: int) -> bool:
 
 
 def _text(fence: Fence | None) -> str:
-    return "" if fence is None else f"{fence.offset}@{fence.log_id}"
+    return "" if fence is None else fence_text(fence)
 
 
 def _fence(partition: int, signal: str, encoded: bytes | None) -> Fence | None:
     """Returns the fence; raises ValueCorrupt."""
     if encoded is None:
         return None
+    require_known_format(encoded)
     match = _FENCE.fullmatch(encoded)
     try:
         if match is not None:

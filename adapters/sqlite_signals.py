@@ -107,6 +107,27 @@ class SqliteSignalStore:
             self._connection.execute(_REMOVE_ALL, (partition, signal))
             self._connection.execute(_REMOVE_FENCE, (partition, signal))
 
+    def replace(
+        self,
+        partition: int,
+        signal: str,
+        expected: Fence | None,
+        fence: Fence,
+        batches: Iterable[Mapping[str, bytes | None]],
+    ) -> None:
+        """See SignalStore. One transaction; other commits wait for it."""
+        changed = fence.offset if signal in FOLLOWED else None
+        with _translate_errors(), sqlite_files.transaction(self._connection):
+            self._move_fence(partition, signal, expected, fence)
+            self._connection.execute(_REMOVE_ALL, (partition, signal))
+            for values in batches:
+                written = [
+                    (partition, signal, key, value, changed) for key, value in values.items() if value is not None
+                ]
+                self._connection.executemany(_SET_VALUE, written)
+                removed = [(partition, signal, key) for key, value in values.items() if value is None]
+                self._connection.executemany(_REMOVE_VALUE, removed)
+
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
         """See SignalStore; ordered by key. It reads KEYS_AT_ONCE values at a time, and holds no cursor in between."""
         last = ""

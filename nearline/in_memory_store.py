@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from schemas.errors import FenceMoved
 from schemas.log.fence import Fence
@@ -33,12 +33,7 @@ class InMemorySignalStore:
     ) -> None:
         """Write values and fence. Raises FenceMoved."""
         self._swap(partition, signal, expected, fence)
-        stored = self._values.setdefault((partition, signal), {})
-        for key, value in values.items():
-            if value is None:
-                stored.pop(key, None)
-            else:
-                stored[key] = value
+        _write(self._values.setdefault((partition, signal), {}), values)
 
     def reset(self, partition: int, signal: str, expected: Fence | None, fence: Fence) -> None:
         """Set every value aside and set the fence. Raises FenceMoved."""
@@ -69,6 +64,21 @@ class InMemorySignalStore:
         self._fences.pop((partition, signal), None)
         self._values.pop((partition, signal), None)
 
+    def replace(
+        self,
+        partition: int,
+        signal: str,
+        expected: Fence | None,
+        fence: Fence,
+        batches: Iterable[Mapping[str, bytes | None]],
+    ) -> None:
+        """Write these values in place of all values of the partition. Raises FenceMoved."""
+        values: dict[str, bytes] = {}
+        for batch in batches:
+            _write(values, batch)
+        self._swap(partition, signal, expected, fence)
+        self._values[partition, signal] = values
+
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
         """Yields every key and value of the partition."""
         yield from self._values.get((partition, signal), {}).items()
@@ -81,3 +91,11 @@ class InMemorySignalStore:
         if actual != expected:
             raise FenceMoved(partition, signal, actual)
         self._fences[partition, signal] = fence
+
+
+def _write(stored: dict[str, bytes], values: Mapping[str, bytes | None]) -> None:
+    for key, value in values.items():
+        if value is None:
+            stored.pop(key, None)
+        else:
+            stored[key] = value

@@ -15,6 +15,7 @@ from nearline import metrics
 from nearline.archive_reader import ArchiveReader, no_archive
 from nearline.dead_letters import DeadLetterSink
 from nearline.partition_worker import PartitionWorker, WorkerDependencies
+from nearline.snapshots.recovery import SnapshotRecovery
 from schemas.background import BackgroundTask
 from schemas.errors import FreshetError, LogReplaced
 from schemas.log import topics
@@ -37,15 +38,21 @@ class EmbeddedLoop:
         clock: Clock,
         poll_seconds: float = POLL_SECONDS,
         archive: ArchiveReader = no_archive,
+        recovery: SnapshotRecovery | None = None,
     ) -> None:
         self._reader, self._poll_seconds = reader, poll_seconds
-        self._dependencies = WorkerDependencies(reader, store, dead_letters, archive, clock)
+        self._dependencies = WorkerDependencies(reader, store, dead_letters, archive, clock, recovery=recovery)
         partitions = [(topic, partition) for topic in topics.FACTS for partition in range(reader.partitions(topic))]
         self._lag_gauges = [metrics.LAG.labels(topic, str(partition)) for topic, partition in partitions]
         self._workers = [self._worker(topic, partition) for topic, partition in partitions]
         self._woken = threading.Event()
         self._polled = False
         self._task = BackgroundTask("folding")
+
+    @property
+    def workers(self) -> list[PartitionWorker]:
+        """A list of the present workers. For any thread."""
+        return list(self._workers)
 
     def run(self, stop: threading.Event) -> None:
         """Follow the log until ``stop`` is set (call ``wake`` then to end at once)."""

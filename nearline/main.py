@@ -18,12 +18,15 @@ from prometheus_client import start_http_server
 
 from deploy.wiring.dependencies import Dependencies, prepare_worker
 from deploy.wiring.variables import warn_of_variables_without_effect
-from nearline.archive_reader import ArchiveReader, archive_reader, no_archive
+from nearline.archive_reader import archive_reader
 from nearline.assignment import Assignment
 from nearline.config import NearlineConfig
 from nearline.dead_letters import LogDeadLetterSink
 from nearline.measured_store import MeasuredStore
 from nearline.partition_worker import WorkerDependencies
+from nearline.snapshots.recording import RecordingStore
+from nearline.snapshots.recovery import SnapshotRecovery
+from nearline.snapshots.taking import SnapshotPolicy, SnapshotTaker
 from nearline.watch import Watch
 from schemas.drivers import missing_driver
 from schemas.errors import FreshetError, PortInUse, ServerMissing, StoreUnavailable
@@ -78,18 +81,25 @@ def build(config: NearlineConfig) -> NearlineApp:
         _serve_metrics(config.metrics_host, config.metrics_port)
     # The adapters live as long as the process. The watch has its own thread, and so its own reader.
     opened, watched = (Dependencies(config, ExitStack()) for _ in range(2))
-    measured = MeasuredStore(opened.signals)
+    recording = RecordingStore(opened.signals)
+    measured = MeasuredStore(recording)
     dead_letters = LogDeadLetterSink(opened.writer, time.time)
     dependencies = WorkerDependencies(
         opened.reader,
         measured,
         dead_letters,
-        _archive_reader(config, opened),
+        archive_reader(opened.archive, opened.reader),
         time.time,
         lambda: Dependencies(config, ExitStack()).reader,
+        _recovery(config),
     )
-    watch = Watch(watched.reader, measured)
-    return NearlineApp(config, Assignment(dependencies), watch, _restart)
+    watch, assignment = Watch(watched.reader, measured), Assignment(dependencies)
+    if watched.snapshots is not None:
+        policy = SnapshotPolicy.of(config)
+        SnapshotTaker(
+            lambda: assignment.workers, recording, watched.signals, watched.snapshots, policy, time.time
+        ).start()
+    return NearlineApp(config, assignment, watch, _restart)
 
 
 def _serve_metrics(host: str, port: int) -> None:
@@ -99,8 +109,16 @@ def _serve_metrics(host: str, port: int) -> None:
         raise PortInUse(f"port {port} is taken: set FRESHET_METRICS_PORT to a free one") from error
 
 
-def _archive_reader(config: NearlineConfig, opened: Dependencies) -> ArchiveReader:
-    return no_archive if config.archive is None else archive_reader(opened.archive, opened.reader)
+def _recovery(config: NearlineConfig) -> SnapshotRecovery | None:
+    """Loads snapshots through connections of its own, in threads of its own."""
+    opened = Dependencies(config, ExitStack())
+    if opened.snapshots is None:
+        return None
+    return SnapshotRecovery(
+        opened.snapshots,
+        lambda: Dependencies(config, ExitStack()).signals,
+        archive_reader(opened.archive, opened.reader),
+    )
 
 
 def _restart(reason: str) -> NoReturn:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from nearline import metrics
 from schemas.errors import FenceMoved
@@ -55,6 +55,17 @@ class MeasuredStore:
     def discard(self, partition: int, signal: str) -> None:
         """See SignalStore."""
         self._store.discard(partition, signal)
+
+    def replace(
+        self,
+        partition: int,
+        signal: str,
+        expected: Fence | None,
+        fence: Fence,
+        batches: Iterable[Mapping[str, bytes | None]],
+    ) -> None:
+        """See SignalStore."""
+        self._store.replace(partition, signal, expected, fence, batches)
 
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
         """See SignalStore."""

@@ -63,3 +63,23 @@ MISSING: Final = Counter(
     ["topic"],
 )
 PARTITIONS: Final = Gauge("freshet_nearline_partitions", "Partitions that this worker keeps.", ["topic"])
+
+SNAPSHOTS: Final = Counter(
+    "freshet_snapshots_total",
+    "Snapshots of a partition's signals by outcome: taken, abandoned, failed, loaded, refused (damaged) or unreadable.",
+    ["topic", "outcome"],
+)
+for _topic in topics.FACTS:
+    for _outcome in ("failed", "refused", "unreadable"):
+        SNAPSHOTS.labels(_topic, _outcome)
+SNAPSHOT_SECONDS: Final = Histogram(
+    "freshet_snapshot_seconds", "Seconds that a snapshot of one partition took.", ["topic"], buckets=SECONDS
+)
+SNAPSHOT_AGE: Final = Gauge(
+    "freshet_snapshot_age_seconds",
+    "Age of the newest snapshot of a partition that has changed since; 0 if it has not.",
+    ["topic", "partition"],
+)
+SNAPSHOT_INTERVAL: Final = Gauge(
+    "freshet_snapshot_interval_seconds", "Seconds after which a changed partition is due for a snapshot."
+)

@@ -22,6 +22,7 @@ from nearline.dead_letters import DeadLetterSink
 from nearline.healing import Healer
 from nearline.isolation import IsolatingProcessor
 from nearline.processor import SIGNALS, processor_for
+from nearline.snapshots.recovery import SnapshotRecovery
 from nearline.waiting_records import WaitingRecords
 from schemas.background import FAILURES
 from schemas.errors import FenceMoved, LogReplaced, LogUnavailable, StoreFull, StoreUnavailable, ValueCorrupt
@@ -58,6 +59,8 @@ class WorkerDependencies(NamedTuple):
     clock: Clock
     another_reader: Callable[[], LogReader] | None = None
     """Opens a reader with connections of its own, to look again at what one answer of the log says."""
+    recovery: SnapshotRecovery | None = None
+    """Loads the snapshot of a partition that has no fence; None if there are no snapshots."""
 
 
 class PartitionWorker:
@@ -137,8 +140,13 @@ class PartitionWorker:
         self.log_id = log_id
         self._healer.discard_unreadable()
         # Read the fences before the log's end. Else a fence that another worker moves could be past the end that was read.
-        fences = {signal: self._dependencies.store.fence(self.partition, signal) for signal in SIGNALS[self.topic]}
+        fences = self._fences()
         self._begin, self.target = self._dependencies.reader.bounds(self.topic, self.partition)
+        # A load writes the first signal last. While its fence is missing, the others may be loaded or not.
+        if self._dependencies.recovery is not None and fences[SIGNALS[self.topic][0]] is None:
+            bounds = self._begin, self.target
+            self._dependencies.recovery.require_loaded(self.topic, self.partition, log_id, bounds)
+            fences = self._fences()
         fences = {signal: self._restored(signal, fence, log_id) for signal, fence in fences.items()}
         stale = {signal: fence for signal, fence in fences.items() if self._is_stale(fence, log_id)}
         if any(fence is not None and fence.offset >= 0 for fence in stale.values()):  # else there is nothing to lose
@@ -158,6 +166,9 @@ class PartitionWorker:
         self.position = processor.resume()
         self._archived = None
         self._processor = processor
+
+    def _fences(self) -> dict[Signal, Fence | None]:
+        return {signal: self._dependencies.store.fence(self.partition, signal) for signal in SIGNALS[self.topic]}
 
     def _poll(self, now: float) -> bool:
         if self._processor is None or now < self._paused_until or self._has_gap():

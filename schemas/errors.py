@@ -45,6 +45,22 @@ class StoreFull(StoreUnavailable):
     """A signal store has no room for a commit."""
 
 
+class FormatUnknown(StoreUnavailable):
+    """Stored values were written by a later release, in a form that this release cannot read."""
+
+
+class SnapshotsUnavailable(StoreUnavailable):
+    """The place of snapshots did not answer, or does not take a write."""
+
+
+class SnapshotUnusable(FreshetError):
+    """A snapshot is incomplete or damaged, or was written by a later release."""
+
+
+class SnapshotAbandoned(FreshetError):
+    """Values changed in a way that a snapshot under way cannot follow; a later one will."""
+
+
 class ModelStoreUnavailable(StoreUnavailable):
     """The model store did not answer in time."""
 

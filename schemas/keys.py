@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Final
+
+from schemas.errors import FormatUnknown
+from schemas.log.fence import Fence
+
+VALUE_FORMAT: Final = 1
+"""Version of the encoding of values, keys and fences in the signal store.
+
+A change that the release before cannot read raises it. A fence of version 1 is ``"<offset>@<log id>"``; a fence of a later
+version begins with ``"v<version>:"``, so that each reader can say that it is too old.
+"""
+
+
+_LATER_FENCE: Final = re.compile(rb"v(\d{1,6}):")
 
 
 class Signal(StrEnum):
@@ -31,6 +45,21 @@ def values_key(prefix: str, partition: int, signal: str) -> str:
 def fence_key(prefix: str, partition: int, signal: str) -> str:
     """The string that holds a signal's fence for one partition, as ``"<offset>@<log id>"``."""
     return f"{prefix}{{p{partition}}}:fence:{signal}"
+
+
+def fence_text(fence: Fence) -> str:
+    """The text that the signal store holds of a fence."""
+    return f"{fence.offset}@{fence.log_id}"
+
+
+def require_known_format(fence: bytes) -> None:
+    """Raises FormatUnknown if this text of a fence was written by a later release than this one."""
+    later = _LATER_FENCE.match(fence)
+    if later is not None and (version := int(later[1])) > VALUE_FORMAT:
+        raise FormatUnknown(
+            f"the signals were written by a later release of Freshet (format {version}, this release reads up to "
+            f"{VALUE_FORMAT}): upgrade this process, or rebuild the signals with `freshet rebuild signals`"
+        )
 
 
 def commits_key(prefix: str, partition: int, signal: str) -> str:

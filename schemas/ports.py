@@ -5,7 +5,7 @@ Adapters in ``adapters/`` implement them. One contract suite (``tests/contract``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple, Protocol
 
@@ -13,6 +13,7 @@ from schemas.jobs import Run
 from schemas.log.fence import Fence
 from schemas.log.records import LogEntry, OffsetToken, Record
 from schemas.manifest import Manifest
+from schemas.snapshots import Snapshot, SnapshotFile
 
 Appended = OffsetToken | Exception
 """The position of an appended entry, or the LogUnavailable that says why it was not confirmed."""
@@ -120,11 +121,59 @@ class SignalStore(Protocol):
     def discard(self, partition: int, signal: str) -> None:
         """Removes the fence and all values of the partition, whatever is stored in their place."""
 
+    def replace(
+        self,
+        partition: int,
+        signal: str,
+        expected: Fence | None,
+        fence: Fence,
+        batches: Iterable[Mapping[str, bytes | None]],
+    ) -> None:
+        """Writes these values (None removes one) and this fence in place of all values of the partition, in one step.
+
+        Later batches overwrite earlier ones. Readers see the values before or all values after, also if the process ends.
+        Raises FenceMoved, and what ``batches`` raises; then nothing has changed.
+        """
+
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
         """All values of the partition, in any order. For verification and snapshots, not for requests."""
 
     def close(self) -> None:
         """Closes the store."""
+
+
+Rows = Iterable[tuple[str, bytes | None]]
+"""Keys and values. The last row of a key counts; None removes it."""
+
+
+class SnapshotStore(Protocol):
+    """Keeps snapshots of signals. Calls block and raise SnapshotsUnavailable; several threads may call."""
+
+    name: str
+    """The address of the snapshots, as its operator wrote it."""
+
+    def write_values(
+        self, topic: str, partition: int, snapshot_id: str, signal: str, rows: Rows, offset: Callable[[], int]
+    ) -> SnapshotFile:
+        """Writes the values of one signal. ``offset`` is called after the last row. It raises the errors of ``rows``.
+
+        For readers, the values do not exist before ``publish``.
+        """
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Writes the manifest, after all values."""
+
+    def snapshots(self, topic: str, partition: int) -> list[Snapshot]:
+        """The published snapshots of a partition, newest first. Damaged manifests are left out."""
+
+    def values(self, snapshot: Snapshot, signal: str) -> Iterator[dict[str, bytes | None]]:
+        """The values of one signal in batches, once the digest of the file was found right; raises SnapshotUnusable."""
+
+    def delete(self, topic: str, partition: int, snapshot_id: str) -> None:
+        """Removes a snapshot, its manifest first. A missing snapshot is not an error."""
+
+    def delete_unpublished(self, topic: str, partition: int, before: float) -> None:
+        """Removes what writers that began before this time (seconds since 1970) have left behind unpublished."""
 
 
 class SignalReader(Protocol):

@@ -57,7 +57,15 @@ class SharedSettings(BaseModel):
     cassandra: str = "127.0.0.1:19042"
     """Cassandra, the model store: host:port, comma-separated."""
     archive: Path | None = None
-    """The folder of the Parquet archive. By default `archive/` in the data folder; a worker reads an archive only where this is set."""
+    """The folder of the Parquet archive. By default `archive/` in the data folder. `freshet schedule` writes it, trainings and workers read it: set it where they run on several machines."""
+    snapshots: str = ""
+    """Folder or fsspec address (`s3://bucket/snapshots`) of snapshots of the signals. Without it none are taken. All workers must reach it."""
+    snapshot_minutes: Annotated[float, Field(gt=0)] = 15.0
+    """Time between two snapshots of a partition that changes."""
+    snapshot_keep: Annotated[int, Field(ge=1)] = 2
+    """Number of snapshots of each partition that are kept."""
+    snapshot_days: Annotated[float, Field(gt=0)] = 7.0
+    """Days after which a snapshot is removed; set it below the log's retention. It bounds how long an erased person is in a snapshot."""
     prefix: Annotated[str, Field(min_length=1)] = DEFAULT_SITE
     """The site's name: before its topics, keys and keyspace."""
     partitions: Annotated[int, Field(ge=1, le=4096)] = DEFAULT_PARTITIONS

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from typing import Final
 
 import typer
 from rich.markup import escape
 
+from deploy.commands.checks import durability
 from deploy.commands.checks import setup as checks
 from deploy.commands.checks.servers import of_cluster
 from deploy.commands.checks.setup import Check, State
@@ -53,3 +55,5 @@ def examined(settings: CommandSettings) -> Iterator[Check]:
     followed = settings.stack == "cluster" or checks.holder(settings.data) is not None
     with open_dependencies(settings) as dependencies:
         yield from checks.of_dependencies(dependencies, followed=followed)
+        if settings.stack == "cluster":
+            yield from durability.of_cluster(dependencies, settings, time.time())

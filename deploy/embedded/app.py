@@ -6,14 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import NamedTuple
 
 from fastapi import FastAPI
 
 from adapters.folder_lock import folder_lock
-from deploy.wiring.dependencies import open_dependencies
+from deploy.wiring.dependencies import Dependencies, open_dependencies
 from deploy.wiring.online import open_stores
 from deploy.wiring.rating_scale import with_noted_scale
 from deploy.wiring.training import receive_in
@@ -23,6 +23,9 @@ from ingest.main import hot_path, ingest_dependencies
 from nearline.archive_reader import archive_reader
 from nearline.dead_letters import LogDeadLetterSink
 from nearline.loop import EmbeddedLoop
+from nearline.snapshots.recording import RecordingStore
+from nearline.snapshots.recovery import SnapshotRecovery
+from nearline.snapshots.taking import SnapshotPolicy, SnapshotTaker
 from offline.config import OfflineSettings
 from offline.publishing.external_models import ExternalModel, ExternalModelKind
 from offline.publishing.upload_api import build_router as build_models_router
@@ -70,16 +73,39 @@ def nearline(settings: SharedSettings) -> Iterator[Nearline]:
         writer = _WakingWriter(dependencies.writer, lambda: loop.wake())  # noqa: PLW0108 - the loop is made after its writer
         reader, dead_letters = dependencies.reader, LogDeadLetterSink(writer, time.time)
         archive = archive_reader(dependencies.archive, reader)
-        loop = EmbeddedLoop(reader, dependencies.signals, dead_letters, time.time, archive=archive)
+        store, recovery = RecordingStore(dependencies.signals), _recovery(settings)
+        loop = EmbeddedLoop(reader, store, dead_letters, time.time, archive=archive, recovery=recovery)
         stop = threading.Event()
         thread = threading.Thread(target=loop.run, args=(stop,), name="nearline", daemon=True)
         thread.start()
+        taker = _snapshot_taker(settings, loop, store)
         try:
             yield Nearline(writer, loop)
         finally:
+            if taker is not None:
+                taker.stop()
             stop.set()
             loop.wake()
             thread.join()
+
+
+def _recovery(settings: SharedSettings) -> SnapshotRecovery | None:
+    opened = Dependencies(settings, ExitStack())
+    if opened.snapshots is None:
+        return None
+    archive = archive_reader(opened.archive, opened.reader)
+    return SnapshotRecovery(opened.snapshots, lambda: Dependencies(settings, ExitStack()).signals, archive)
+
+
+def _snapshot_taker(settings: SharedSettings, loop: EmbeddedLoop, store: RecordingStore) -> SnapshotTaker | None:
+    """Takes snapshots in a thread, through a connection of its own, where the settings name a place for them."""
+    opened = Dependencies(settings, ExitStack())
+    if opened.snapshots is None:
+        return None
+    policy = SnapshotPolicy.of(settings)
+    taker = SnapshotTaker(lambda: loop.workers, store, opened.signals, opened.snapshots, policy, time.time)
+    taker.start()
+    return taker
 
 
 def create_app(running: Nearline, settings: ServingSettings) -> FastAPI:

@@ -10,7 +10,17 @@ from typing import Protocol, TypeVar
 
 from adapters.registry import adapter
 from schemas.addresses import Address
-from schemas.ports import Archive, Documents, Lease, LogReader, LogWriter, ModelStore, RunStore, SignalStore
+from schemas.ports import (
+    Archive,
+    Documents,
+    Lease,
+    LogReader,
+    LogWriter,
+    ModelStore,
+    RunStore,
+    SignalStore,
+    SnapshotStore,
+)
 from schemas.settings import SharedSettings
 
 
@@ -70,6 +80,15 @@ class Dependencies:
         """The Parquet archive."""
         address = self._settings.archive_address
         return adapter(address).archive(address)
+
+    @cached_property
+    def snapshots(self) -> SnapshotStore | None:
+        """The snapshots of signals; None where ``FRESHET_SNAPSHOTS`` names no place."""
+        if not self._settings.snapshots:
+            return None
+        from adapters.parquet_snapshots import ParquetSnapshots  # a process without snapshots needs no Arrow
+
+        return ParquetSnapshots(self._settings.snapshots, self._settings.prefix)
 
     @cached_property
     def lease(self) -> Lease:

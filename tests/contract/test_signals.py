@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from schemas.errors import FenceMoved, ValueCorrupt
+from schemas.errors import FenceMoved, StoreUnavailable, ValueCorrupt
 from schemas.keys import Signal
 from schemas.log.fence import Fence
 from schemas.ports import SignalChanges, SignalValues
@@ -329,3 +329,36 @@ def test_a_scan_of_many_values_gives_each_once(store):
     values = {f"k{number}": str(number).encode() for number in range(1_501)}
     store.commit(PARTITION, Signal.USERS, None, fence(4), values)
     assert sorted(store.scan(PARTITION, Signal.USERS)) == sorted(values.items())
+
+
+def test_a_replacement_puts_other_values_and_their_fence_in_place_of_all(store, read, changes):
+    store.commit(PARTITION, Signal.AGGREGATES, None, fence(4), {"a": b"1", "b": b"2"})
+    batches = [{"b": b"old", "c": b"3", "d": b"4"}, {}, {"b": b"new", "d": None}]
+    store.replace(PARTITION, Signal.AGGREGATES, fence(4), fence(9), batches)
+    assert dict(store.scan(PARTITION, Signal.AGGREGATES)) == {"b": b"new", "c": b"3"}
+    assert store.fence(PARTITION, Signal.AGGREGATES) == fence(9)
+    assert changes(fence(4))[:2] == (fence(9), {"b": b"new", "c": b"3"})
+    store.commit(PARTITION, Signal.AGGREGATES, fence(9), fence(10), {"c": b"5"})
+    assert changes(fence(9)) == SignalChanges(fence(10), {"c": b"5"}, whole=False)
+
+
+def test_a_replacement_by_nothing_leaves_an_empty_signal_with_a_fence(store):
+    store.commit(PARTITION, Signal.USERS, None, fence(4), {"a": b"1"})
+    store.replace(PARTITION, Signal.USERS, fence(4), fence(7), [])
+    assert list(store.scan(PARTITION, Signal.USERS)) == []
+    assert store.fence(PARTITION, Signal.USERS) == fence(7)
+
+
+def test_a_replacement_that_loses_the_fence_or_fails_midway_changes_nothing(store):
+    store.commit(PARTITION, Signal.USERS, None, fence(4), {"a": b"1"})
+    with pytest.raises(FenceMoved):
+        store.replace(PARTITION, Signal.USERS, None, fence(9), [{"b": b"2"}])
+
+    def broken():
+        yield {"b": b"2"}
+        raise OSError("the file ends here")
+
+    with pytest.raises((OSError, StoreUnavailable)):
+        store.replace(PARTITION, Signal.USERS, fence(4), fence(9), broken())
+    assert dict(store.scan(PARTITION, Signal.USERS)) == {"a": b"1"}
+    assert store.fence(PARTITION, Signal.USERS) == fence(4)
