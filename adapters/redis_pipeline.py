@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import redis
 from hiredis import pack_command
-from redis import asyncio as aioredis
 
 
 class _Command(NamedTuple):
@@ -25,13 +25,15 @@ class PipelinedConnection:
     are sent once more on a new connection.
     """
 
-    def __init__(self, client: aioredis.Redis[bytes]) -> None:
-        """Creates the connection with the client's settings."""
-        self._connection: Any = client.connection_pool.make_connection()
+    def __init__(self, make_connection: Callable[[], Any]) -> None:
+        """Makes the driver's connection; it opens at first use."""
+        # Kept for its pool: a connection behind sentinels refers to it weakly.
+        self._make_connection = make_connection
+        self._connection: Any = make_connection()
         self._pending: list[_Command] = []
         self._running: asyncio.Task[None] | None = None
 
-    def execute(self, *command: str | int) -> asyncio.Future[Any]:
+    def execute(self, *command: str | int | bytes) -> asyncio.Future[Any]:
         """The reply of Redis, as a future; it raises redis.RedisError."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
@@ -81,9 +83,11 @@ class BlockingConnection:
     For commands that may be sent twice: if the connection is dead, the command is sent once more on a new connection.
     """
 
-    def __init__(self, client: redis.Redis[bytes]) -> None:
-        """Prepares a connection with the client's settings; it opens at first use."""
-        self._connection: Any = client.connection_pool.make_connection()
+    def __init__(self, make_connection: Callable[[], Any]) -> None:
+        """Makes the driver's connection; it opens at first use."""
+        # Kept for its pool: a connection behind sentinels refers to it weakly.
+        self._make_connection = make_connection
+        self._connection: Any = make_connection()
         self._exchanging = threading.Lock()
 
     def execute(self, *command: str | int | bytes) -> Any:
@@ -96,12 +100,18 @@ class BlockingConnection:
                 self._connection.disconnect()
                 return self._exchange(packed)
 
+    def on_primaries(self, *command: str) -> list[Any]:
+        """The reply of the one server; raises redis.RedisError."""
+        return [self.execute(*command)]
+
     def close(self) -> None:
         """Closes the connection."""
         with self._exchanging:
             self._connection.disconnect()
 
     def _exchange(self, packed: list[bytes]) -> Any:
+        # A connection behind sentinels asks them for the master only here.
+        self._connection.connect()
         self._connection.send_packed_command(packed)
         return self._connection.read_response()
 

@@ -13,18 +13,16 @@ from uuid import uuid4
 import msgspec
 import redis
 import structlog
-from redis import asyncio as aioredis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from adapters.redis_pipeline import BlockingConnection, PipelinedConnection
+from adapters.redis_servers import redis_servers, unavailable
 from adapters.registry import Adapter
 from schemas import site
 from schemas.addresses import Address
-from schemas.errors import FenceMoved, FreshetError, StoreFull, StoreUnavailable, ValueCorrupt
+from schemas.errors import FenceMoved, FreshetError, StoreUnavailable, ValueCorrupt
 from schemas.keys import FOLLOWED, commits_key, fence_key, fence_text, require_known_format, values_key
 from schemas.log.fence import Fence
 from schemas.ports import SignalChanges, SignalValues
+from schemas.server_access import NO_ACCESS, ServerAccess
 
 _log = structlog.get_logger(__name__)
 
@@ -120,6 +118,9 @@ if #ARGV == 0 then return {redis.call('GET', KEYS[1]), {}} end
 return {redis.call('GET', KEYS[1]), redis.call('HMGET', KEYS[2], unpack(ARGV))}
 """
 
+# KEYS: values. ARGV: cursor and count. Returns the next cursor, and keys and values one after the other.
+_SCAN: Final = "return redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])"
+
 # KEYS: fence, values, commits. ARGV: the offset up to which the follower has read. Returns the fence and later commits.
 _COMMITS: Final = """
 return {redis.call('GET', KEYS[1]), redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. ARGV[1], '+inf')}
@@ -142,10 +143,12 @@ _FENCE: Final = re.compile(rb"(-1|0|[1-9][0-9]{0,18})@(.+)", re.DOTALL)
 class RedisSignalStore:
     """The SignalStore on Redis; ``prefix`` is put before every key."""
 
-    def __init__(self, url: str, prefix: str = "", *, answer_seconds: float = ANSWER_SECONDS) -> None:
-        self._prefix, self._url = prefix, url
-        self._redis: redis.Redis[bytes] = redis.Redis.from_url(url, **_settings(answer_seconds), retry=_RETRY)
-        self._connection = BlockingConnection(self._redis)
+    def __init__(
+        self, url: str, prefix: str = "", *, access: ServerAccess = NO_ACCESS, answer_seconds: float = ANSWER_SECONDS
+    ) -> None:
+        servers = redis_servers(url, access, answer_seconds)
+        self._prefix, self._shown = prefix, servers.shown
+        self._connection = servers.blocking()
 
     def fence(self, partition: int, signal: str) -> Fence | None:
         """The stored fence."""
@@ -229,18 +232,18 @@ class RedisSignalStore:
 
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
         """Every value of the partition; a key may come twice while the hash grows, with its newest value last."""
-        name, cursor = values_key(self._prefix, partition, signal), 0
+        name, cursor = values_key(self._prefix, partition, signal), b"0"
         while True:
             with self._translate_errors(partition, signal):
-                cursor, values = self._redis.hscan(name, cursor, count=_CHUNK)
-            yield from _by_name(values).items()
-            if not cursor:
+                cursor, page = self._connection.execute("EVAL", _SCAN, 1, name, cursor, _CHUNK)
+            yield from _by_name(page).items()
+            if cursor == b"0":
                 return
 
     def check(self) -> None:
         """Raises StoreUnavailable if Redis does not reply; warns if Redis may evict values under memory pressure."""
         with self._translate_errors():
-            self._redis.ping()
+            self._connection.on_primaries("PING")
         policy = self.eviction_policy()
         if policy not in ("noeviction", None):
             _log.warning(
@@ -251,17 +254,21 @@ class RedisSignalStore:
 
     def eviction_policy(self) -> str | None:
         """Redis's ``maxmemory-policy``; None if Redis does not show it, as some managed services do not."""
+        policies = self.configured("maxmemory-policy")
+        return next((policy for policy in policies if policy != "noeviction"), policies[0] if policies else None)
+
+    def configured(self, name: str) -> list[str | None]:
+        """The values of a setting on every server that takes writes; None where Redis does not show it."""
         with self._translate_errors():
             try:
-                policy: str | None = self._redis.config_get("maxmemory-policy").get("maxmemory-policy")
+                replies = self._connection.on_primaries("CONFIG", "GET", name)
             except redis.ResponseError:
-                return None
-        return policy
+                return [None]
+        return [_setting(reply, name) for reply in replies]
 
     def close(self) -> None:
         """Closes the connections."""
         self._connection.close()
-        self._redis.close()
 
     def _swap(self, script: str, partition: int, signal: str, arguments: list[Any]) -> None:
         names = [*_keys(self._prefix, partition, signal), *_keys(self._prefix, partition, _aside(signal))[:2]]
@@ -279,19 +286,18 @@ class RedisSignalStore:
         try:
             yield
         except redis.RedisError as error:
-            raise _translated(self._url, error, partition, signal) from error
+            raise _translated(self._shown, error, partition, signal) from error
 
 
 class RedisSignalReader:
     """The SignalReader on Redis, for one event loop."""
 
-    def __init__(self, url: str, prefix: str = "", *, answer_seconds: float = ANSWER_SECONDS) -> None:
-        self._prefix, self._url = prefix, url
-        self._redis: aioredis.Redis[bytes] = aioredis.Redis.from_url(
-            url, **_settings(answer_seconds), retry=_ASYNC_RETRY
-        )
-        self._commits: Any = self._redis.register_script(_COMMITS)
-        self._connection = PipelinedConnection(self._redis)
+    def __init__(
+        self, url: str, prefix: str = "", *, access: ServerAccess = NO_ACCESS, answer_seconds: float = ANSWER_SECONDS
+    ) -> None:
+        servers = redis_servers(url, access, answer_seconds)
+        self._prefix, self._shown = prefix, servers.shown
+        self._connection = servers.pipelined()
 
     async def read(self, partition: int, signal: str, keys: Sequence[str]) -> SignalValues:
         """See SignalReader. One script reads fence and values at one moment."""
@@ -312,7 +318,8 @@ class RedisSignalReader:
             return await self._all_values(partition, signal)
         keys = _keys(self._prefix, partition, signal)
         try:
-            reply = await self._call(self._commits(keys=keys, args=[since.offset]), partition, signal)
+            commits_after = self._connection.execute("EVAL", _COMMITS, len(keys), *keys, since.offset)
+            reply = await self._call(commits_after, partition, signal)
             fence, commits = _fence(partition, signal, reply[0]), [_DECODER.decode(encoded) for encoded in reply[1]]
         except (
             ValueCorrupt,
@@ -328,7 +335,7 @@ class RedisSignalReader:
             value
             for start in range(0, len(changed), _CHUNK)
             for value in await self._call(
-                self._redis.hmget(keys[1], changed[start : start + _CHUNK]), partition, signal
+                self._connection.execute("HMGET", keys[1], *changed[start : start + _CHUNK]), partition, signal
             )
         ]
         changed_values = {key: value for key, value in zip(changed, values, strict=True) if value is not None}
@@ -337,7 +344,6 @@ class RedisSignalReader:
     async def close(self) -> None:
         """Closes the connections. Reads that have not ended are cancelled."""
         await self._connection.close()
-        await self._redis.aclose()  # type: ignore[attr-defined]  # the stubs are older than the driver
 
     async def _all_values(self, partition: int, signal: str) -> SignalChanges:
         for _ in range(_SCANS):
@@ -349,11 +355,12 @@ class RedisSignalReader:
         raise StoreUnavailable(f"partition {partition} of '{signal}' is being rebuilt; ask again in a moment")
 
     async def _scan(self, partition: int, signal: str) -> dict[str, bytes]:
-        name, cursor, values = values_key(self._prefix, partition, signal), 0, dict[str, bytes]()
+        name, cursor, values = values_key(self._prefix, partition, signal), b"0", dict[str, bytes]()
         while True:
-            cursor, page = await self._call(self._redis.hscan(name, cursor, count=_CHUNK), partition, signal)
+            reply = self._connection.execute("EVAL", _SCAN, 1, name, cursor, _CHUNK)
+            cursor, page = await self._call(reply, partition, signal)
             values.update(_by_name(page))
-            if not cursor:
+            if cursor == b"0":
                 return values
 
     async def _fence(self, partition: int, signal: str) -> Fence | None:
@@ -370,16 +377,7 @@ class RedisSignalReader:
         try:
             return await awaitable
         except redis.RedisError as error:
-            raise _translated(self._url, error, partition, signal) from error
-
-
-# A restart of Redis leaves dead connections in the pool: one retry uses a fresh one. The caller decides about waiting.
-_RETRY: Final = Retry(NoBackoff(), 1)
-_ASYNC_RETRY: Final = aioredis.retry.Retry(NoBackoff(), 1)
-
-
-def _settings(seconds: float) -> dict[str, Any]:
-    return {"socket_timeout": seconds, "socket_connect_timeout": min(seconds, 2.0), "socket_keepalive": True}
+            raise _translated(self._shown, error, partition, signal) from error
 
 
 def _keys(prefix: str, partition: int, signal: str) -> list[str]:
@@ -424,34 +422,50 @@ def _fence(partition: int, signal: str, encoded: bytes | None) -> Fence | None:
     raise ValueCorrupt(partition, signal, (), f"the fence is {encoded[:100]!r}")
 
 
-def _by_name(values: Mapping[bytes, bytes]) -> dict[str, bytes]:
-    """Returns the values by their keys as text. A key that is no text is left out: it is of nobody here."""
+def _by_name(flat: Sequence[bytes]) -> dict[str, bytes]:
+    """Returns the values by their keys as text, from keys and values one after the other.
+
+    A key that is no text is left out: it is of nobody here.
+    """
+    values = dict(zip(flat[::2], flat[1::2], strict=True))
     try:
         return {key.decode(): value for key, value in values.items()}
     except UnicodeDecodeError:
         return {text: value for key, value in values.items() if (text := key.decode(errors="ignore")).encode() == key}
 
 
-def _translated(url: str, error: redis.RedisError, partition: int, signal: str) -> FreshetError:
-    server = url.rpartition("@")[2]
+def _translated(shown: str, error: redis.RedisError, partition: int, signal: str) -> FreshetError:
     if isinstance(error, redis.ResponseError) and str(error).startswith("WRONGTYPE"):
         return ValueCorrupt(partition, signal, (), error)
-    if isinstance(error, redis.exceptions.OutOfMemoryError):  # type: ignore[attr-defined]  # the stubs are older than the driver
-        return StoreFull(f"Redis at {server} has no memory left ({error}): raise its maxmemory")
-    return StoreUnavailable(
-        f"Redis at {server} does not answer ({error}): start it, or set FRESHET_REDIS to where it runs"
-    )
+    return unavailable(shown, error)
+
+
+def _setting(reply: Any, name: str) -> str | None:
+    """The value in a reply to CONFIG GET, which is a map or a list, of texts or bytes."""
+    pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
+    return {_as_text(key): _as_text(value) for key, value in pairs}.get(name)
+
+
+def _as_text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def _prepare(address: Address) -> None:
-    with closing(RedisSignalStore(address.url, site.key_prefix(address.site))) as store:
+    with closing(signal_store(address)) as store:
         store.check()
 
 
+def signal_store(address: Address) -> RedisSignalStore:
+    """The signal store of an address."""
+    return RedisSignalStore(address.url, site.key_prefix(address.site), access=address.access)
+
+
 ADAPTER: Final = Adapter(
-    ("redis", "rediss", "unix"),
-    signal_store=lambda address: RedisSignalStore(address.url, site.key_prefix(address.site)),
-    signal_reader=lambda address: RedisSignalReader(address.url, site.key_prefix(address.site)),
+    ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"),
+    signal_store=signal_store,
+    signal_reader=lambda address: RedisSignalReader(address.url, site.key_prefix(address.site), access=address.access),
     prepare=_prepare,
 )
-"""Signals at ``redis://host:port/database``, with TLS at ``rediss://``, on a socket at ``unix://path``."""
+"""Signals at ``redis://host:port/database``, on a socket at ``unix://path``, behind sentinels at
+``redis+sentinel://host:port,host:port/service/database``, in a cluster at ``redis+cluster://host:port,host:port``.
+``rediss`` in the place of ``redis`` is with TLS."""

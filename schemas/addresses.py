@@ -6,8 +6,14 @@ from typing import Final, NamedTuple
 
 from schemas.errors import ConfigurationInvalid
 from schemas.log.topics import DEFAULT_PARTITIONS
+from schemas.secrets import masked
+from schemas.server_access import NO_ACCESS, ServerAccess
 from schemas.site import DEFAULT_SITE
 
+KAFKA: Final = "kafka"
+REDIS: Final = "redis"
+"""Every scheme of Redis begins so: `rediss` with TLS, `redis+sentinel`, `redis+cluster`."""
+CASSANDRA: Final = "cassandra"
 SQLITE: Final = "sqlite"
 """The scheme of SQLite files in a folder. An embedded stack uses it by default."""
 _SEPARATOR: Final = "://"
@@ -33,10 +39,12 @@ class Address(NamedTuple):
     """Number of partitions of every topic."""
     answers: AnswerRetention = AnswerRetention()
     """How long the log keeps answers."""
+    access: ServerAccess = NO_ACCESS
+    """Who we are to the server, and how we know it."""
 
     @property
     def url(self) -> str:
-        """The complete URL."""
+        """The complete URL. It may contain a password: show ``masked(url)``."""
         return f"{self.scheme}{_SEPARATOR}{self.location}"
 
 
@@ -49,5 +57,7 @@ def parse_address(
     """The address that a URL names; raises ConfigurationInvalid."""
     scheme, separator, location = url.partition(_SEPARATOR)
     if not separator or not scheme:
-        raise ConfigurationInvalid(f"'{url}' is not an address: write it as scheme://where, such as kafka://host:9092")
+        raise ConfigurationInvalid(
+            f"'{masked(url)}' is not an address: write it as scheme://where, such as kafka://host:9092"
+        )
     return Address(scheme, location, site, partitions, answers)

@@ -11,12 +11,14 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import NoDecode
 
-from schemas.addresses import SQLITE, Address, AnswerRetention, parse_address
+from schemas.addresses import CASSANDRA, KAFKA, REDIS, SQLITE, Address, AnswerRetention, parse_address
 from schemas.errors import ConfigurationInvalid
 from schemas.ids import PLACEHOLDERS
 from schemas.log.topics import DEFAULT_PARTITIONS
 from schemas.plugins import load_plugins
 from schemas.rating_scale import scale_of
+from schemas.secrets import MayHoldPassword, SecretFiles
+from schemas.server_settings import ServerSettings
 from schemas.site import DEFAULT_SITE
 
 S = TypeVar("S", bound=BaseModel)
@@ -35,7 +37,7 @@ def _checked_scale(text: str) -> str:
         raise ValueError(str(error)) from error
 
 
-class SharedSettings(BaseModel):
+class SharedSettings(ServerSettings):
     """The addresses of the log, the stores and the archive, and the settings on which a site's processes agree."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
@@ -44,18 +46,12 @@ class SharedSettings(BaseModel):
     """`embedded`: SQLite in the data folder. `cluster`: Kafka, Redis and Cassandra."""
     data: Path = Path("data/games")
     """The data folder: the embedded stack's files, and the archive unless `FRESHET_ARCHIVE` is set."""
-    log: str = ""
+    log: Annotated[str, MayHoldPassword()] = ""
     """The log, as a URL. By default `kafka://$FRESHET_KAFKA` (cluster) or `sqlite://$FRESHET_DATA` (embedded)."""
-    signals: str = ""
+    signals: Annotated[str, MayHoldPassword()] = ""
     """The signal store, as a URL. By default `$FRESHET_REDIS` (cluster) or `sqlite://$FRESHET_DATA` (embedded)."""
-    model_store: str = ""
+    model_store: Annotated[str, MayHoldPassword()] = ""
     """The store of models and of job records, as a URL. By default `cassandra://$FRESHET_CASSANDRA` (cluster) or `sqlite://$FRESHET_DATA` (embedded)."""
-    kafka: str = "127.0.0.1:19092"
-    """Kafka's bootstrap servers: host:port, comma-separated."""
-    redis: str = "redis://127.0.0.1:16379/0"
-    """Redis, the signal store, as a URL."""
-    cassandra: str = "127.0.0.1:19042"
-    """Cassandra, the model store: host:port, comma-separated."""
     archive: Path | None = None
     """The folder of the Parquet archive. By default `archive/` in the data folder. `freshet schedule` writes it, trainings and workers read it: set it where they run on several machines."""
     snapshots: str = ""
@@ -89,20 +85,30 @@ class SharedSettings(BaseModel):
     ] = ()
     """Modules of the site that add candidate sources or algorithms, comma-separated; Python must be able to import them."""
 
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[Any], init_settings: Any, env_settings: Any, *_: Any, **__: Any
+    ) -> tuple[Any, ...]:
+        """Where a process's settings come from: the environment, and the files that it names for secrets."""
+        return init_settings, SecretFiles(settings_cls), env_settings
+
     @property
     def log_address(self) -> Address:
         """The address of the log; raises ConfigurationInvalid."""
-        return self._address(self.log, f"kafka://{self.kafka}")
+        address = self._address(self.log, f"{KAFKA}://{self.kafka}")
+        return address._replace(access=self.kafka_access()) if address.scheme == KAFKA else address
 
     @property
     def signals_address(self) -> Address:
         """The address of the signal store; raises ConfigurationInvalid."""
-        return self._address(self.signals, self.redis)
+        address = self._address(self.signals, self.redis)
+        return address._replace(access=self.redis_access(address.url)) if address.scheme.startswith(REDIS) else address
 
     @property
     def models_address(self) -> Address:
         """The address of models, leases, records of runs and documents; raises ConfigurationInvalid."""
-        return self._address(self.model_store, f"cassandra://{self.cassandra}")
+        address = self._address(self.model_store, f"{CASSANDRA}://{self.cassandra}")
+        return address._replace(access=self.cassandra_access()) if address.scheme == CASSANDRA else address
 
     @property
     def archive_address(self) -> Address:

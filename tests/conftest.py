@@ -6,6 +6,7 @@ import os
 import signal
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -13,6 +14,7 @@ from random import Random
 import hypothesis
 import pytest
 
+from deploy.local import groups
 from deploy.local import stack as servers
 from deploy.local.config import SERVERS, StackConfig
 from deploy.local.errors import DownloadFailed, ProgramMissing, UnsupportedSystem, WrongJava
@@ -66,6 +68,27 @@ def _cannot_run(reason: str) -> None:
 def redis_url(ensure_server: Ensure) -> str:
     """A running Redis, as ``redis://host:port/0``."""
     return ensure_server("redis").environment()["FRESHET_REDIS"]
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[groups.Group]:
+    """A Redis Cluster of three masters, each with a replica."""
+    yield from _group(groups.redis_cluster, tmp_path_factory.mktemp("redis-cluster"))
+
+
+@pytest.fixture(scope="session")
+def redis_sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[groups.Group]:
+    """A Redis with a replica, and three sentinels."""
+    yield from _group(groups.redis_sentinels, tmp_path_factory.mktemp("redis-sentinels"))
+
+
+def _group(open_group: Callable[[Path], AbstractContextManager[groups.Group]], folder: Path) -> Iterator[groups.Group]:
+    with ExitStack() as opened:
+        try:
+            group = opened.enter_context(open_group(folder))
+        except CANNOT_RUN_HERE as error:
+            _cannot_run(str(error))
+        yield group
 
 
 @pytest.fixture

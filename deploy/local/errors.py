@@ -109,3 +109,7 @@ class NotRunning(StackError):
 
     def __init__(self, server: str) -> None:
         super().__init__(f"{server} is not running; start it first")
+
+
+class GroupFailed(StackError):
+    """Several servers did not become one cluster."""

@@ -2,18 +2,19 @@
 
 import http.client
 import socket
+import ssl
 import struct
 
 _TIMEOUT = 2.0
 
 
-def kafka_answers(host: str, port: int) -> bool:
+def kafka_answers(host: str, port: int, tls: ssl.SSLContext | None = None) -> bool:
     """Whether the broker lists itself: it listens a while before the controller lets it serve."""
     header = struct.pack(">hhih", 3, 1, 1, -1)  # Metadata, version 1, correlation 1, no client id
     no_topics = struct.pack(">i", 0)
     request = header + no_topics
     try:
-        with socket.create_connection((host, port), _TIMEOUT) as connection:
+        with _connect(host, port, tls) as connection:
             connection.sendall(struct.pack(">i", len(request)) + request)
             answer = _receive(connection, 12)
     except OSError:
@@ -24,21 +25,21 @@ def kafka_answers(host: str, port: int) -> bool:
     return bool(brokers > 0)
 
 
-def redis_answers(host: str, port: int) -> bool:
-    """Whether Redis serves: while it loads its file it answers with an error instead."""
+def redis_answers(host: str, port: int, tls: ssl.SSLContext | None = None) -> bool:
+    """Whether Redis serves, or asks for a login: while it loads its file it answers with another error instead."""
     try:
-        with socket.create_connection((host, port), _TIMEOUT) as connection:
+        with _connect(host, port, tls) as connection:
             connection.sendall(b"PING\r\n")
-            return _receive(connection, 5) == b"+PONG"
+            return _receive(connection, 5) in (b"+PONG", b"-NOAU")
     except OSError:
         return False
 
 
-def cassandra_answers(host: str, port: int) -> bool:
+def cassandra_answers(host: str, port: int, tls: ssl.SSLContext | None = None) -> bool:
     """Whether CQL is served: Cassandra opens this port last."""
     options = struct.pack(">BBhBi", 0x04, 0, 0, 0x05, 0)
     try:
-        with socket.create_connection((host, port), _TIMEOUT) as connection:
+        with _connect(host, port, tls) as connection:
             connection.sendall(options)
             answer = _receive(connection, 9)
     except OSError:
@@ -56,6 +57,17 @@ def prometheus_answers(host: str, port: int) -> bool:
         return False
     finally:
         connection.close()
+
+
+def _connect(host: str, port: int, tls: ssl.SSLContext | None) -> socket.socket:
+    connection = socket.create_connection((host, port), _TIMEOUT)
+    if tls is None:
+        return connection
+    try:
+        return tls.wrap_socket(connection)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _receive(connection: socket.socket, size: int) -> bytes:

@@ -33,6 +33,7 @@ __all__ = [
     "ServerStatus",
     "StackConfig",
     "StartedServer",
+    "client_port",
     "kill",
     "restart",
     "running",
@@ -156,7 +157,7 @@ def _prepare(config: StackConfig, name: str, report: Report) -> list[str]:
 
 
 def _launch(config: StackConfig, name: str, command: list[str]) -> ProcessRecord:
-    record = spawn(command, config.log(name), _client_port(config, name))
+    record = spawn(command, config.log(name), client_port(config, name))
     record.write(_record_path(config, name))
     return record
 
@@ -178,7 +179,7 @@ def _wait_for_all(
 
 
 def _answers(config: StackConfig, name: str, record: ProcessRecord, waited: float) -> bool:
-    if server_named(name).answers(config.host, record.port):
+    if server_named(name).answers(config, record.port):
         return True
     if not record.alive():
         raise StartFailed(name, config.log(name))
@@ -188,7 +189,7 @@ def _answers(config: StackConfig, name: str, record: ProcessRecord, waited: floa
 
 
 def _require_same_port(config: StackConfig, name: str, record: ProcessRecord) -> None:
-    port = _client_port(config, name)
+    port = client_port(config, name)
     if record.port != port:
         raise RunsElsewhere(name, record.port, port)
 
@@ -199,7 +200,8 @@ def _require_free_ports(config: StackConfig, name: str) -> None:
             raise ServerPortInUse(name, port.number, ports.holder(port.number), port.setting)
 
 
-def _client_port(config: StackConfig, name: str) -> int:
+def client_port(config: StackConfig, name: str) -> int:
+    """The port that clients of a server use."""
     return server_named(name).ports(config)[0].number
 
 
@@ -220,8 +222,8 @@ def _end_one(config: StackConfig, name: str, report: Report) -> bool:
 def _status_of(config: StackConfig, name: str) -> ServerStatus:
     record = _record(config, name)
     if record is None:
-        return ServerStatus(name, "stopped", None, _client_port(config, name), config.log(name))
-    state = "answering" if server_named(name).answers(config.host, record.port) else "silent"
+        return ServerStatus(name, "stopped", None, client_port(config, name), config.log(name))
+    state = "answering" if server_named(name).answers(config, record.port) else "silent"
     return ServerStatus(name, state, record.pid, record.port, config.log(name))
 
 

@@ -15,12 +15,14 @@ from typing import Final
 
 import structlog
 
+from schemas.secrets import SUFFIX
 from schemas.settings import Stack
 
 PREFIX: Final = "FRESHET_"
 _ROOT: Final = Path(__file__).parents[2]
 _SETTINGS: Final = (
     "schemas/settings.py",
+    "schemas/server_settings.py",
     *(f"{tier}/config.py" for tier in ("deploy", "ingest", "nearline", "offline", "serving")),
 )
 _OF_TESTS_AND_STACK: Final = frozenset({"CASES", "DATASETS", "REQUIRE_STACK", "STACK_JARS"})
@@ -73,7 +75,11 @@ def _fields(source: str) -> Iterator[str]:
 
 def _is_known(name: str) -> bool:
     short = name.removeprefix(PREFIX)
-    return name in declared_variables() or short in _OF_TESTS_AND_STACK or short.startswith(_BENCH)
+    return (
+        not declared_variables().isdisjoint((name, name.removesuffix(SUFFIX)))
+        or short in _OF_TESTS_AND_STACK
+        or short.startswith(_BENCH)
+    )
 
 
 def _sentence(name: str) -> str:

@@ -93,10 +93,14 @@ class OpenSignals:
     """Puts something foreign in a partition's signal: ``fence``, ``type of fence``, ``value of a``."""
 
 
-@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.stack)])
+REDIS = {"redis": "redis_url", "redis+sentinel": "redis_sentinels", "redis+cluster": "redis_cluster"}
+"""The ways of Redis, and the fixture of each."""
+
+
+@pytest.fixture(params=["sqlite", *(pytest.param(way, marks=pytest.mark.stack) for way in REDIS)])
 def open_signals(request: pytest.FixtureRequest, tmp_path: Path, site: str) -> Iterator[OpenSignals]:
     with asyncio.Runner() as runner, ExitStack() as closing:
-        make = {"sqlite": _sqlite_signals, "redis": _redis_signals}[request.param]
+        make = _sqlite_signals if request.param == "sqlite" else _redis_signals
         store, open_reader, damage = make(request, tmp_path, site)
 
         def reader() -> SignalReader:
@@ -124,23 +128,24 @@ def _sqlite_signals(request, folder, site):
 
 
 def _redis_signals(request, folder, site):
-    import redis
 
     from adapters.redis_signals import RedisSignalReader, RedisSignalStore
     from schemas.keys import fence_key, values_key
 
-    url = request.getfixturevalue("redis_url")
+    opened = request.getfixturevalue(REDIS[request.param])
+    url = opened if isinstance(opened, str) else opened.environment["FRESHET_REDIS"]
 
     def damage(partition: int, signal: str, what: str) -> None:
         fence, values = (key(f"{site}:", partition, signal) for key in (fence_key, values_key))
-        with redis.Redis.from_url(url) as client:
+        with closing(RedisSignalStore(url)) as store:
+            execute = store._connection.execute
             if what == "type of fence":
-                client.delete(fence)
-                client.rpush(fence, "foreign")
+                execute("DEL", fence)
+                execute("RPUSH", fence, "foreign")
             elif what == "fence":
-                client.set(fence, b"\xff 12@log")
+                execute("SET", fence, b"\xff 12@log")
             else:
-                client.hset(values, "a", b"")
+                execute("HSET", values, "a", b"")
 
     return lambda: RedisSignalStore(url, f"{site}:"), lambda: RedisSignalReader(url, f"{site}:"), damage
 

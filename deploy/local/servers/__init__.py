@@ -5,13 +5,14 @@ from deploy.local.servers.base import Server
 from deploy.local.servers.cassandra import Cassandra
 from deploy.local.servers.kafka import Kafka
 from deploy.local.servers.prometheus import Prometheus
-from deploy.local.servers.redis import Redis
+from deploy.local.servers.redis import Redis, Sentinel
 
 KNOWN: dict[str, Server] = {
     "kafka": Kafka(),
     "redis": Redis(),
     "cassandra": Cassandra(),
     "prometheus": Prometheus(),
+    "sentinel": Sentinel(),
 }
 
 

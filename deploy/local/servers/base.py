@@ -30,7 +30,7 @@ class Server(Protocol):
         """
         ...
 
-    def answers(self, host: str, port: int) -> bool:
+    def answers(self, config: StackConfig, port: int) -> bool:
         """Whether it serves clients now; never raises, and gives up within seconds."""
         ...
 

@@ -1,4 +1,4 @@
-"""Cassandra: one node, as the whole ring."""
+"""Cassandra: one node, as the whole ring or as one of several."""
 
 from deploy.local import jars, probes, programs
 from deploy.local.config import StackConfig
@@ -46,6 +46,32 @@ _EXPORTED = (
 )
 
 
+_ALONE = (
+    # Nobody else will ever join, so there is nobody to wait for.
+    "-Dcassandra.ring_delay_ms=1",
+    "-Dcassandra.skip_wait_for_gossip_to_settle=0",
+)
+_JOINING = ("-Dcassandra.ring_delay_ms=3000", "-Dcassandra.consistent.rangemovement=false")
+
+_SECURED = """
+authenticator: PasswordAuthenticator
+authorizer: CassandraAuthorizer
+role_manager: CassandraRoleManager
+# By default a change of a role counts after up to two seconds.
+roles_validity: 100ms
+permissions_validity: 100ms
+credentials_validity: 100ms
+client_encryption_options:
+  enabled: true
+  optional: false
+  require_client_auth: false
+  ssl_context_factory:
+    class_name: org.apache.cassandra.security.PEMBasedSslContextFactory
+  keystore: {keystore}
+  truststore: {truststore}
+"""
+
+
 class Cassandra:
     """Answers some 8 s after its start."""
 
@@ -73,9 +99,9 @@ class Cassandra:
             "-Djdk.attach.allowAttachSelf=true",
             "-Djava.security.manager=allow",
             "-Dio.netty.tryReflectionSetAccessible=true",
-            # Nobody else will ever join, so there is nobody to wait for.
-            "-Dcassandra.ring_delay_ms=1",
-            "-Dcassandra.skip_wait_for_gossip_to_settle=0",
+            *(_JOINING if config.cassandra_seeds else _ALONE),
+            # By default the first role is made ten seconds after the start.
+            "-Dcassandra.superuser_setup_delay_ms=0",
             f"-Dcassandra.config={settings.as_uri()}",
             f"-Dcassandra.storagedir={config.data('cassandra')}",
             f"-Dlogback.configurationFile={CONF / 'cassandra.logback.xml'}",
@@ -84,17 +110,23 @@ class Cassandra:
             "org.apache.cassandra.service.CassandraDaemon",
         ]
 
-    def answers(self, host: str, port: int) -> bool:
+    def answers(self, config: StackConfig, port: int) -> bool:
         """Whether CQL is served."""
-        return probes.cassandra_answers(host, port)
+        return probes.cassandra_answers(config.host, port, config.probe_context())
 
 
 def yaml_text(config: StackConfig) -> str:
     """The node's configuration."""
-    return render(
+    text = render(
         "cassandra.yaml",
         host=config.host,
         port=config.cassandra_port,
         storage_port=config.cassandra_storage_port,
+        seeds=config.cassandra_seeds or f"{config.host}:{config.cassandra_storage_port}",
         data=config.data("cassandra"),
+    )
+    if config.security is None:
+        return text
+    return text + _SECURED.format(
+        keystore=config.security.bundle(config.home("cassandra")), truststore=config.security.ca
     )

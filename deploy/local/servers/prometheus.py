@@ -25,9 +25,9 @@ class Prometheus:
             f"--web.listen-address={config.host}:{config.prometheus_port}",
         ]
 
-    def answers(self, host: str, port: int) -> bool:
+    def answers(self, config: StackConfig, port: int) -> bool:
         """Whether it says that it is ready."""
-        return probes.prometheus_answers(host, port)
+        return probes.prometheus_answers(config.host, port)
 
 
 def _default_config(config: StackConfig) -> Path:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from types import SimpleNamespace
 
 import hiredis
 import pytest
@@ -43,7 +42,7 @@ class Connection:
 
 
 def pipelined_on(connection: Connection) -> PipelinedConnection:
-    return PipelinedConnection(SimpleNamespace(connection_pool=SimpleNamespace(make_connection=lambda: connection)))
+    return PipelinedConnection(lambda: connection)
 
 
 def asked(connection: Connection, *names: str) -> list[object]:
@@ -109,6 +108,9 @@ def test_what_is_asked_while_answers_are_read_goes_out_next(turns):
 class Plain(Connection):
     """The same for a thread that blocks."""
 
+    def connect(self):
+        return
+
     def send_packed_command(self, packed):
         asyncio.run(super().send_packed_command(b"".join(packed)))
 
@@ -120,7 +122,7 @@ class Plain(Connection):
 
 
 def blocking_on(connection: Plain) -> BlockingConnection:
-    return BlockingConnection(SimpleNamespace(connection_pool=SimpleNamespace(make_connection=lambda: connection)))
+    return BlockingConnection(lambda: connection)
 
 
 def test_a_blocking_command_is_sent_as_it_is_and_answered():

@@ -32,9 +32,9 @@ class Toy:
     def prepare(self, config: StackConfig, _report: object, /) -> list[str]:
         return [sys.executable, "-c", self.program, str(config.redis_port)]
 
-    def answers(self, host: str, port: int) -> bool:
+    def answers(self, config: StackConfig, port: int) -> bool:
         try:
-            socket.create_connection((host, port), 1).close()
+            socket.create_connection((config.host, port), 1).close()
         except OSError:
             return False
         return True
