@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import chain
 from typing import Any, Final
@@ -21,7 +21,7 @@ from schemas.addresses import Address
 from schemas.errors import FenceMoved, FreshetError, StoreUnavailable, ValueCorrupt
 from schemas.keys import FOLLOWED, commits_key, fence_key, fence_text, require_known_format, values_key
 from schemas.log.fence import Fence
-from schemas.ports import SignalChanges, SignalValues
+from schemas.ports import Replacement, SignalChanges, SignalValues
 from schemas.server_access import NO_ACCESS, ServerAccess
 
 _log = structlog.get_logger(__name__)
@@ -99,16 +99,25 @@ redis.call('DEL', KEYS[4])
 return false
 """
 
-# KEYS: fence, values, commits, loaded values. ARGV: expected and new fence.
+# KEYS: fence, values, commits and loaded values of each signal. ARGV 1: not empty if a fence may have moved on.
+# Then the expected and the new fence of each signal. Returns false, or the number of a signal and its stored fence.
 _REPLACE: Final = """
-local actual = redis.call('GET', KEYS[1]) or ''
-if actual ~= ARGV[1] then return actual end
-redis.call('UNLINK', KEYS[2], KEYS[3])
-if redis.call('EXISTS', KEYS[4]) == 1 then
-  redis.call('RENAME', KEYS[4], KEYS[2])
-  redis.call('PERSIST', KEYS[2])
+for i = 0, #KEYS / 4 - 1 do
+  local actual, expected, new = redis.call('GET', KEYS[4 * i + 1]) or '', ARGV[2 * i + 2], ARGV[2 * i + 3]
+  local offset, log = string.match(actual, '^(%-?%d+)@(.*)$')
+  local new_offset, new_log = string.match(new, '^(%-?%d+)@(.*)$')
+  local reached = ARGV[1] ~= '' and log == new_log and tonumber(offset) >= tonumber(new_offset)
+  if actual ~= expected and not reached then return {i, actual} end
 end
-redis.call('SET', KEYS[1], ARGV[2])
+for i = 0, #KEYS / 4 - 1 do
+  local fence, values, loaded = KEYS[4 * i + 1], KEYS[4 * i + 2], KEYS[4 * i + 4]
+  redis.call('UNLINK', values, KEYS[4 * i + 3])
+  if redis.call('EXISTS', loaded) == 1 then
+    redis.call('RENAME', loaded, values)
+    redis.call('PERSIST', values)
+  end
+  redis.call('SET', fence, ARGV[2 * i + 3])
+end
 return false
 """
 
@@ -197,26 +206,33 @@ class RedisSignalStore:
         """See SignalStore."""
         self._discard(partition, signal)
 
-    def replace(
-        self,
-        partition: int,
-        signal: str,
-        expected: Fence | None,
-        fence: Fence,
-        batches: Iterable[Mapping[str, bytes | None]],
-    ) -> None:
-        """See SignalStore. The values are loaded under a name of their own, which expires if the process ends."""
-        loading = values_key(self._prefix, partition, f"{signal}:loading:{uuid4().hex}")
-        names = [*_keys(self._prefix, partition, signal), loading]
-        with self._translate_errors(partition, signal):
+    def replace(self, partition: int, replacements: Sequence[Replacement], *, back: bool = False) -> None:
+        """See SignalStore. The values are loaded under names of their own, which expire if the process ends."""
+        loading = [
+            values_key(self._prefix, partition, f"{replacement.signal}:loading:{uuid4().hex}")
+            for replacement in replacements
+        ]
+        with self._translate_errors(partition, replacements[0].signal):
             try:
-                for values in batches:
-                    self._load_batch(loading, values)
-                actual = self._connection.execute("EVAL", _REPLACE, len(names), *names, _text(expected), _text(fence))
+                for name, replacement in zip(loading, replacements, strict=True):
+                    for values in replacement.batches:
+                        self._load_batch(name, values)
+                moved = self._swap_in(partition, replacements, loading, back=back)
             finally:
-                self._connection.execute("UNLINK", loading)
-        if actual is not None:
-            raise FenceMoved(partition, signal, _fence(partition, signal, actual or None))
+                self._connection.execute("UNLINK", *loading)
+        if moved is not None:
+            signal = replacements[moved[0]].signal
+            raise FenceMoved(partition, signal, _fence(partition, signal, moved[1] or None))
+
+    def _swap_in(
+        self, partition: int, replacements: Sequence[Replacement], loading: Sequence[str], *, back: bool
+    ) -> Any:
+        names: list[str] = []
+        arguments = ["back" if back else ""]
+        for name, replacement in zip(loading, replacements, strict=True):
+            names += [*_keys(self._prefix, partition, replacement.signal), name]
+            arguments += [_text(replacement.expected), _text(replacement.fence)]
+        return self._connection.execute("EVAL", _REPLACE, len(names), *names, *arguments)
 
     def _load_batch(self, name: str, values: Mapping[str, bytes | None]) -> None:
         items = list(values.items())

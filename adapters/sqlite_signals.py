@@ -17,7 +17,7 @@ from adapters.registry import Adapter
 from schemas.errors import FenceMoved, StoreUnavailable, ValueCorrupt
 from schemas.keys import FOLLOWED
 from schemas.log.fence import Fence
-from schemas.ports import SignalChanges, SignalValues
+from schemas.ports import Replacement, SignalChanges, SignalValues
 
 FILE: Final = "signals.sqlite"
 KEYS_AT_ONCE: Final = 500
@@ -60,13 +60,9 @@ class SqliteSignalStore:
         self, partition: int, signal: str, expected: Fence | None, fence: Fence, values: Mapping[str, bytes | None]
     ) -> None:
         """See SignalStore."""
-        changed = fence.offset if signal in FOLLOWED else None
-        written = [(partition, signal, key, value, changed) for key, value in values.items() if value is not None]
-        removed = [(partition, signal, key) for key, value in values.items() if value is None]
         with _translate_errors(), sqlite_files.transaction(self._connection):
             self._move_fence(partition, signal, expected, fence)
-            self._connection.executemany(_SET_VALUE, written)
-            self._connection.executemany(_REMOVE_VALUE, removed)
+            self._write(partition, signal, fence, values)
 
     def reset(self, partition: int, signal: str, expected: Fence | None, fence: Fence) -> None:
         """See SignalStore."""
@@ -107,26 +103,26 @@ class SqliteSignalStore:
             self._connection.execute(_REMOVE_ALL, (partition, signal))
             self._connection.execute(_REMOVE_FENCE, (partition, signal))
 
-    def replace(
-        self,
-        partition: int,
-        signal: str,
-        expected: Fence | None,
-        fence: Fence,
-        batches: Iterable[Mapping[str, bytes | None]],
-    ) -> None:
+    def replace(self, partition: int, replacements: Sequence[Replacement], *, back: bool = False) -> None:
         """See SignalStore. One transaction; other commits wait for it."""
-        changed = fence.offset if signal in FOLLOWED else None
         with _translate_errors(), sqlite_files.transaction(self._connection):
-            self._move_fence(partition, signal, expected, fence)
-            self._connection.execute(_REMOVE_ALL, (partition, signal))
-            for values in batches:
-                written = [
-                    (partition, signal, key, value, changed) for key, value in values.items() if value is not None
-                ]
-                self._connection.executemany(_SET_VALUE, written)
-                removed = [(partition, signal, key) for key, value in values.items() if value is None]
-                self._connection.executemany(_REMOVE_VALUE, removed)
+            for replacement in replacements:
+                self._replace(partition, replacement, back=back)
+
+    def _replace(self, partition: int, replacement: Replacement, *, back: bool) -> None:
+        signal, expected, fence, batches = replacement
+        actual = _fence(self._connection, partition, signal)
+        self._move_fence(partition, signal, actual if back and fence.is_reached_by(actual) else expected, fence)
+        self._connection.execute(_REMOVE_ALL, (partition, signal))
+        for values in batches:
+            self._write(partition, signal, fence, values)
+
+    def _write(self, partition: int, signal: str, fence: Fence, values: Mapping[str, bytes | None]) -> None:
+        changed = fence.offset if signal in FOLLOWED else None
+        written = [(partition, signal, key, value, changed) for key, value in values.items() if value is not None]
+        removed = [(partition, signal, key) for key, value in values.items() if value is None]
+        self._connection.executemany(_SET_VALUE, written)
+        self._connection.executemany(_REMOVE_VALUE, removed)
 
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
         """See SignalStore; ordered by key. It reads KEYS_AT_ONCE values at a time, and holds no cursor in between."""

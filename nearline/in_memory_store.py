@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from schemas.errors import FenceMoved
 from schemas.log.fence import Fence
+from schemas.ports import Replacement
 
 PartitionSignal = tuple[int, str]
 """A partition and the name of a signal."""
@@ -64,20 +65,16 @@ class InMemorySignalStore:
         self._fences.pop((partition, signal), None)
         self._values.pop((partition, signal), None)
 
-    def replace(
-        self,
-        partition: int,
-        signal: str,
-        expected: Fence | None,
-        fence: Fence,
-        batches: Iterable[Mapping[str, bytes | None]],
-    ) -> None:
-        """Write these values in place of all values of the partition. Raises FenceMoved."""
-        values: dict[str, bytes] = {}
-        for batch in batches:
-            _write(values, batch)
-        self._swap(partition, signal, expected, fence)
-        self._values[partition, signal] = values
+    def replace(self, partition: int, replacements: Sequence[Replacement], *, back: bool = False) -> None:
+        """Put other values and fences in place of all values of these signals. Raises FenceMoved."""
+        replaced = [(replacement, _joined(replacement.batches)) for replacement in replacements]
+        for replacement, _ in replaced:
+            actual = self._fences.get((partition, replacement.signal))
+            if actual != replacement.expected and not (back and replacement.fence.is_reached_by(actual)):
+                raise FenceMoved(partition, replacement.signal, actual)
+        for replacement, values in replaced:
+            self._fences[partition, replacement.signal] = replacement.fence
+            self._values[partition, replacement.signal] = values
 
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
         """Yields every key and value of the partition."""
@@ -91,6 +88,13 @@ class InMemorySignalStore:
         if actual != expected:
             raise FenceMoved(partition, signal, actual)
         self._fences[partition, signal] = fence
+
+
+def _joined(batches: Iterable[Mapping[str, bytes | None]]) -> dict[str, bytes]:
+    values: dict[str, bytes] = {}
+    for batch in batches:
+        _write(values, batch)
+    return values
 
 
 def _write(stored: dict[str, bytes], values: Mapping[str, bytes | None]) -> None:

@@ -16,6 +16,7 @@ from nearline.archive_reader import ArchiveReader, no_archive
 from nearline.dead_letters import DeadLetterSink
 from nearline.partition_worker import PartitionWorker, WorkerDependencies
 from nearline.snapshots.recovery import SnapshotRecovery
+from nearline.watch import WATCH_SECONDS, Watch
 from schemas.background import BackgroundTask
 from schemas.errors import FreshetError, LogReplaced
 from schemas.log import topics
@@ -45,6 +46,7 @@ class EmbeddedLoop:
         partitions = [(topic, partition) for topic in topics.FACTS for partition in range(reader.partitions(topic))]
         self._lag_gauges = [metrics.LAG.labels(topic, str(partition)) for topic, partition in partitions]
         self._workers = [self._worker(topic, partition) for topic, partition in partitions]
+        self._watch, self._clock, self._watched = Watch(reader, store), clock, clock()
         self._woken = threading.Event()
         self._polled = False
         self._task = BackgroundTask("folding")
@@ -75,6 +77,7 @@ class EmbeddedLoop:
         try:
             ends = self._reader.ends()
             unfinished = [self._poll(worker, ends) for worker in self._workers]
+            self._check_workers()
         except LogReplaced as error:
             # New workers drop all memory of the old log.
             self._workers = [self._worker(worker.topic, worker.partition) for worker in self._workers]
@@ -85,6 +88,13 @@ class EmbeddedLoop:
             gauge.set(worker.lag)
         self._polled = True
         return any(unfinished)
+
+    def _check_workers(self) -> None:
+        """Find fences that another process has moved back, as `freshet rebuild signals` does."""
+        now = self._clock()
+        if not 0.0 <= now - self._watched < WATCH_SECONDS:
+            self._watched = now
+            self._watch.check(self._workers)
 
     def wake(self) -> None:
         """Make the loop poll at once, after an append. For any thread."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from nearline import metrics
 from schemas.errors import FenceMoved
 from schemas.log.fence import Fence
-from schemas.ports import SignalStore
+from schemas.ports import Replacement, SignalStore
 
 
 class MeasuredStore:
@@ -56,16 +56,9 @@ class MeasuredStore:
         """See SignalStore."""
         self._store.discard(partition, signal)
 
-    def replace(
-        self,
-        partition: int,
-        signal: str,
-        expected: Fence | None,
-        fence: Fence,
-        batches: Iterable[Mapping[str, bytes | None]],
-    ) -> None:
+    def replace(self, partition: int, replacements: Sequence[Replacement], *, back: bool = False) -> None:
         """See SignalStore."""
-        self._store.replace(partition, signal, expected, fence, batches)
+        self._store.replace(partition, replacements, back=back)
 
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
         """See SignalStore."""

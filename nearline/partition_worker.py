@@ -142,8 +142,7 @@ class PartitionWorker:
         # Read the fences before the log's end. Else a fence that another worker moves could be past the end that was read.
         fences = self._fences()
         self._begin, self.target = self._dependencies.reader.bounds(self.topic, self.partition)
-        # A load writes the first signal last. While its fence is missing, the others may be loaded or not.
-        if self._dependencies.recovery is not None and fences[SIGNALS[self.topic][0]] is None:
+        if self._dependencies.recovery is not None and not any(fences.values()):
             bounds = self._begin, self.target
             self._dependencies.recovery.require_loaded(self.topic, self.partition, log_id, bounds)
             fences = self._fences()

@@ -7,7 +7,7 @@ right if it equals the fold at any offset in between.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -63,7 +63,7 @@ class VerifyReport(NamedTuple):
         return sum(check.values for check in self.checks)
 
 
-class _Snapshot(NamedTuple):
+class StoredSignal(NamedTuple):
     """A signal's stored values, with the fences before and after they were read."""
 
     signal: str
@@ -90,47 +90,53 @@ def verify(reader: LogReader, store: SignalStore, facts: Iterable[str] = topics.
     for topic in facts:
         log_id = reader.log_id(topic)
         for partition in range(reader.partitions(topic)):
-            checks.extend(_verify_partition(reader, store, topic, partition, log_id))
+            stored = read_stored(store, topic, partition)
+            fold = PartitionFold(reader, topic, partition, log_id)
+            checks.extend(compare(reader, fold, topic, partition, stored))
     return VerifyReport(tuple(checks))
 
 
-def _verify_partition(
-    reader: LogReader, store: SignalStore, topic: str, partition: int, log_id: str
+def read_stored(store: SignalStore, topic: str, partition: int) -> list[StoredSignal]:
+    """Returns the stored signals of one partition. Raises StoreUnavailable."""
+    return [_read_stored(store, partition, signal) for signal in SIGNALS[topic]]
+
+
+def compare(
+    reader: LogReader, fold: PartitionFold, topic: str, partition: int, stored: Sequence[StoredSignal]
 ) -> Iterator[SignalCheck]:
-    snapshots = [_snapshot(store, partition, signal) for signal in SIGNALS[topic]]
+    """Yields the comparison of each stored signal with the fold, which goes on to their fences. Raises LogUnavailable."""
     begin, _ = reader.bounds(topic, partition)
-    problems = {snapshot.signal: _problem(snapshot, log_id, begin) for snapshot in snapshots}
-    fold = _Fold(reader, topic, partition, log_id)
-    differing_keys = fold.differing([snapshot for snapshot in snapshots if problems[snapshot.signal] is None])
-    for snapshot in snapshots:
-        differing = sorted(differing_keys.get(snapshot.signal, ()))
+    problems = {signal.signal: _problem(signal, fold.log_id, begin) for signal in stored}
+    differing_keys = fold.differing([signal for signal in stored if problems[signal.signal] is None])
+    for signal in stored:
+        differing = sorted(differing_keys.get(signal.signal, ()))
         yield SignalCheck(
             topic,
             partition,
-            snapshot.signal,
-            snapshot.before,
-            len(snapshot.values),
-            _digest(snapshot.values),
+            signal.signal,
+            signal.before,
+            len(signal.values),
+            _digest(signal.values),
             tuple(differing[:_NAMED]),
             len(differing),
-            problems[snapshot.signal],
+            problems[signal.signal],
         )
 
 
-def _snapshot(store: SignalStore, partition: int, signal: str) -> _Snapshot:
+def _read_stored(store: SignalStore, partition: int, signal: str) -> StoredSignal:
     for _ in range(_ATTEMPTS):
         before = store.fence(partition, signal)
         values = dict(store.scan(partition, signal))
         after = store.fence(partition, signal)
         if before == after or (before and after and before.log_id == after.log_id and before.offset <= after.offset):
-            return _Snapshot(signal, before, after, values)
+            return StoredSignal(signal, before, after, values)
     raise StoreUnavailable(f"partition {partition} of '{signal}' is being rebuilt; verify again in a moment")
 
 
-def _problem(snapshot: _Snapshot, log_id: str, begin: int) -> str | None:
-    fence = snapshot.before
+def _problem(stored: StoredSignal, log_id: str, begin: int) -> str | None:
+    fence = stored.before
     if fence is None:
-        return "it has values but no fence" if snapshot.values else None
+        return "it has values but no fence" if stored.values else None
     if fence.log_id != log_id:
         return f"it follows another log ({fence.log_id}); a running worker rebuilds it"
     if begin and fence.offset >= 0:
@@ -146,11 +152,11 @@ def _digest(values: dict[str, bytes]) -> str:
     return digest.hexdigest()
 
 
-class _Fold:
+class PartitionFold:
     """The fold of one partition in memory, up to the offset before ``_next``."""
 
     def __init__(self, reader: LogReader, topic: str, partition: int, log_id: str) -> None:
-        self._reader, self._topic, self._partition = reader, topic, partition
+        self._reader, self._topic, self._partition, self.log_id = reader, topic, partition, log_id
         self._memory = InMemorySignalStore()
         self._processor = IsolatingProcessor(
             processor_for(topic, partition, log_id, self._memory, _pass_over), _pass_over
@@ -158,32 +164,40 @@ class _Fold:
         self._next = self._processor.resume()
         self._now = 0.0
 
-    def differing(self, snapshots: Iterable[_Snapshot]) -> dict[str, set[str]]:
+    def values(self, signal: str) -> dict[str, bytes]:
+        """Returns the values of a signal as of now."""
+        return dict(self._memory.scan(self._partition, signal))
+
+    def fold_through(self, offset: int) -> None:
+        """Fold all records up to this offset."""
+        self._fold_through(offset, _BATCH)
+
+    def differing(self, signals: Iterable[StoredSignal]) -> dict[str, set[str]]:
         """Returns, for each signal, the keys whose stored value equals the fold at no offset between its two fences."""
-        waiting = sorted((snapshot for snapshot in snapshots if snapshot.before is not None), key=_Snapshot.first)
+        waiting = sorted((stored for stored in signals if stored.before is not None), key=StoredSignal.first)
         wrong: dict[str, set[str]] = {}
-        begun: list[_Snapshot] = []
+        begun: list[StoredSignal] = []
         while True:
             while waiting and waiting[0].first() < self._next:
                 begun.append(waiting.pop(0))
                 wrong[begun[-1].signal] = self._keys(begun[-1])
-            for snapshot in begun:
-                if self._next - 1 <= snapshot.last():
-                    wrong[snapshot.signal] = self._compare(snapshot, wrong[snapshot.signal])
-            if any(wrong[snapshot.signal] and self._next <= snapshot.last() for snapshot in begun):
+            for stored in begun:
+                if self._next - 1 <= stored.last():
+                    wrong[stored.signal] = self._compare(stored, wrong[stored.signal])
+            if any(wrong[stored.signal] and self._next <= stored.last() for stored in begun):
                 self._fold_through(self._next, 1)
             elif waiting:
                 self._fold_through(waiting[0].first(), _BATCH)
             else:
                 return wrong
 
-    def _keys(self, snapshot: _Snapshot) -> set[str]:
-        return snapshot.values.keys() | {key for key, _ in self._memory.scan(self._partition, snapshot.signal)}
+    def _keys(self, stored: StoredSignal) -> set[str]:
+        return stored.values.keys() | {key for key, _ in self._memory.scan(self._partition, stored.signal)}
 
-    def _compare(self, snapshot: _Snapshot, keys: Iterable[str]) -> set[str]:
+    def _compare(self, stored: StoredSignal, keys: Iterable[str]) -> set[str]:
         wanted = list(keys)
-        folded = self._memory.load(self._partition, snapshot.signal, wanted)
-        return {key for key, value in zip(wanted, folded, strict=True) if snapshot.values.get(key) != value}
+        folded = self._memory.load(self._partition, stored.signal, wanted)
+        return {key for key, value in zip(wanted, folded, strict=True) if stored.values.get(key) != value}
 
     def _fold_through(self, offset: int, batch: int) -> None:
         while self._next <= offset:

@@ -81,6 +81,16 @@ class SignalChanges(NamedTuple):
     """True if ``values`` holds all values: at the first read, after a reset or for another log, or if ``since`` is too old."""
 
 
+class Replacement(NamedTuple):
+    """The values of one signal and their fence, to be put in place of those at the expected fence."""
+
+    signal: str
+    expected: Fence | None
+    fence: Fence
+    batches: Iterable[Mapping[str, bytes | None]]
+    """Values by key. A later batch overwrites an earlier one; None removes a key."""
+
+
 class SignalStore(Protocol):
     """Stores each signal's values for each partition, with their fence. Calls block and raise StoreUnavailable.
 
@@ -121,18 +131,12 @@ class SignalStore(Protocol):
     def discard(self, partition: int, signal: str) -> None:
         """Removes the fence and all values of the partition, whatever is stored in their place."""
 
-    def replace(
-        self,
-        partition: int,
-        signal: str,
-        expected: Fence | None,
-        fence: Fence,
-        batches: Iterable[Mapping[str, bytes | None]],
-    ) -> None:
-        """Writes these values (None removes one) and this fence in place of all values of the partition, in one step.
+    def replace(self, partition: int, replacements: Sequence[Replacement], *, back: bool = False) -> None:
+        """Puts other values with their fences in place of all values of these signals, in one step for all of them.
 
-        Later batches overwrite earlier ones. Readers see the values before or all values after, also if the process ends.
-        Raises FenceMoved, and what ``batches`` raises; then nothing has changed.
+        Readers see everything before or everything after, also if the process ends. ``back`` also accepts a stored fence
+        that has moved on from the expected one, on the log of the new fence and to its offset or a later one. Raises
+        FenceMoved, and what ``batches`` raises; then nothing has changed.
         """
 
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:

@@ -1,12 +1,16 @@
-"""``freshet signals``: whether the store holds what the log says."""
+"""``freshet signals verify``, ``freshet rebuild signals``: whether the store holds what the log says, and mending it."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import typer
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, open_existing, table
-from nearline.verify import VerifyReport
+from nearline.rebuild import rebuild as rebuild_signals
+from nearline.verify import SignalCheck, VerifyReport
 from nearline.verify import verify as verify_signals
+from nearline.whole_log import WholeLog
 from schemas.ports import LogReader
 
 
@@ -16,12 +20,16 @@ def register(app: typer.Typer) -> None:
     group.callback()(lambda: None)
     group.command()(verify)
     app.add_typer(group, name="signals")
+    rebuilding = typer.Typer(help="Fold anew what is derived from the log.", no_args_is_help=True)
+    rebuilding.callback()(lambda: None)
+    rebuilding.command("signals")(rebuild)
+    app.add_typer(rebuilding, name="rebuild")
 
 
 def verify(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     """Fold the log again and compare every stored value with the result; exit code 1 where one differs."""
     with open_existing(data, stack) as dependencies, errors.status("Folding the log ..."):
-        report = verify_signals(dependencies.reader, dependencies.signals)
+        report = verify_signals(WholeLog(dependencies.reader, dependencies.archive), dependencies.signals)
         behind = _behind(dependencies.reader, report)
     if behind:
         console.print(f"[yellow]The signals are {behind:,} records behind the log[/yellow]; `freshet up` folds them.")
@@ -29,6 +37,35 @@ def verify(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     if not wrong:
         console.print(f"{report.values:,} values, all equal to a single-threaded fold of the log.")
         return
+    _print_wrong(wrong)
+    raise typer.Exit(1)
+
+
+def rebuild(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
+    """Fold archive and log beside the stored signals, compare byte for byte, and replace the partitions that differ.
+
+    It may run under traffic: a replaced partition continues after its last record by itself. Exit code 1 if a partition could not be compared.
+    """
+    checks: list[SignalCheck] = []
+    replaced = 0
+    with open_existing(data, stack) as dependencies, errors.status("Folding archive and log ..."):
+        reader = WholeLog(dependencies.reader, dependencies.archive)
+        for rebuilt in rebuild_signals(reader, dependencies.signals):
+            checks.extend(rebuilt.checks)
+            replaced += rebuilt.replaced
+    wrong = [check for check in checks if not check.equal]
+    values, differences = sum(check.values for check in checks), sum(check.differences for check in checks)
+    if wrong:
+        _print_wrong(wrong)
+    result = f"{replaced} partitions were replaced" if replaced else "nothing was replaced"
+    console.print(
+        f"{values:,} stored values compared with a fold of archive and log: {differences:,} differ; {result}."
+    )
+    if any(check.problem for check in checks):
+        raise typer.Exit(1)
+
+
+def _print_wrong(wrong: Sequence[SignalCheck]) -> None:
     rows = [
         [
             f"{check.signal} {check.partition}",
@@ -38,7 +75,6 @@ def verify(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
         for check in wrong
     ]
     table("signal", "values", "what is wrong", rows=rows)
-    raise typer.Exit(1)
 
 
 def _behind(reader: LogReader, report: VerifyReport) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from schemas.log.fence import Fence
-from schemas.ports import SignalStore
+from schemas.ports import Replacement, SignalStore
 
 _PartitionSignal = tuple[int, str]
 
@@ -109,17 +109,11 @@ class RecordingStore:
         self._break(partition, signal)
         self._store.discard(partition, signal)
 
-    def replace(
-        self,
-        partition: int,
-        signal: str,
-        expected: Fence | None,
-        fence: Fence,
-        batches: Iterable[Mapping[str, bytes | None]],
-    ) -> None:
+    def replace(self, partition: int, replacements: Sequence[Replacement], *, back: bool = False) -> None:
         """See SignalStore."""
-        self._break(partition, signal)
-        self._store.replace(partition, signal, expected, fence, batches)
+        for replacement in replacements:
+            self._break(partition, replacement.signal)
+        self._store.replace(partition, replacements, back=back)
 
     def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
         """See SignalStore."""

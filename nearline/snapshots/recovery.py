@@ -12,7 +12,7 @@ from nearline import metrics
 from nearline.archive_reader import ArchiveReader
 from nearline.processor import SIGNALS
 from schemas.errors import FenceMoved, FreshetError, SnapshotsUnavailable, SnapshotUnusable, StoreUnavailable
-from schemas.ports import SignalStore, SnapshotStore
+from schemas.ports import Replacement, SignalStore, SnapshotStore
 from schemas.snapshots import Snapshot
 
 Batch = dict[str, bytes | None]
@@ -95,14 +95,16 @@ class SnapshotRecovery:
             return
 
     def _put(self, store: SignalStore, snapshot: Snapshot) -> None:
-        """Put all signals of the snapshot into the store, once every file was found whole.
-
-        ``users`` is last. If the process ends before, it is folded from the log's start, and ``aggregates`` waits for it.
-        """
-        signals = SIGNALS[snapshot.topic][::-1]
+        """Put all signals of the snapshot into the store in one step, once every file was found whole."""
+        signals = SIGNALS[snapshot.topic]
         batches = [_begun(self._snapshots.values(snapshot, signal)) for signal in signals]
-        for signal, values in zip(signals, batches, strict=True):
-            store.replace(snapshot.partition, signal, None, snapshot.fence(signal), values)
+        store.replace(
+            snapshot.partition,
+            [
+                Replacement(signal, None, snapshot.fence(signal), values)
+                for signal, values in zip(signals, batches, strict=True)
+            ],
+        )
 
 
 def _begun(batches: Iterator[Batch]) -> Iterator[Batch]:

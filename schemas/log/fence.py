@@ -13,3 +13,7 @@ class Fence(NamedTuple):
 
     log_id: str
     offset: int
+
+    def is_reached_by(self, other: Fence | None) -> bool:
+        """True if the other fence is on the same log, at this offset or a later one."""
+        return other is not None and other.log_id == self.log_id and other.offset >= self.offset

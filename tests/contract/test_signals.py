@@ -10,7 +10,7 @@ import pytest
 from schemas.errors import FenceMoved, StoreUnavailable, ValueCorrupt
 from schemas.keys import Signal
 from schemas.log.fence import Fence
-from schemas.ports import SignalChanges, SignalValues
+from schemas.ports import Replacement, SignalChanges, SignalValues
 
 LOG = "log-one"
 PARTITION = 3
@@ -334,7 +334,7 @@ def test_a_scan_of_many_values_gives_each_once(store):
 def test_a_replacement_puts_other_values_and_their_fence_in_place_of_all(store, read, changes):
     store.commit(PARTITION, Signal.AGGREGATES, None, fence(4), {"a": b"1", "b": b"2"})
     batches = [{"b": b"old", "c": b"3", "d": b"4"}, {}, {"b": b"new", "d": None}]
-    store.replace(PARTITION, Signal.AGGREGATES, fence(4), fence(9), batches)
+    store.replace(PARTITION, [Replacement(Signal.AGGREGATES, fence(4), fence(9), batches)])
     assert dict(store.scan(PARTITION, Signal.AGGREGATES)) == {"b": b"new", "c": b"3"}
     assert store.fence(PARTITION, Signal.AGGREGATES) == fence(9)
     assert changes(fence(4))[:2] == (fence(9), {"b": b"new", "c": b"3"})
@@ -344,7 +344,7 @@ def test_a_replacement_puts_other_values_and_their_fence_in_place_of_all(store, 
 
 def test_a_replacement_by_nothing_leaves_an_empty_signal_with_a_fence(store):
     store.commit(PARTITION, Signal.USERS, None, fence(4), {"a": b"1"})
-    store.replace(PARTITION, Signal.USERS, fence(4), fence(7), [])
+    store.replace(PARTITION, [Replacement(Signal.USERS, fence(4), fence(7), [])])
     assert list(store.scan(PARTITION, Signal.USERS)) == []
     assert store.fence(PARTITION, Signal.USERS) == fence(7)
 
@@ -352,13 +352,38 @@ def test_a_replacement_by_nothing_leaves_an_empty_signal_with_a_fence(store):
 def test_a_replacement_that_loses_the_fence_or_fails_midway_changes_nothing(store):
     store.commit(PARTITION, Signal.USERS, None, fence(4), {"a": b"1"})
     with pytest.raises(FenceMoved):
-        store.replace(PARTITION, Signal.USERS, None, fence(9), [{"b": b"2"}])
+        store.replace(PARTITION, [Replacement(Signal.USERS, None, fence(9), [{"b": b"2"}])])
 
     def broken():
         yield {"b": b"2"}
         raise OSError("the file ends here")
 
     with pytest.raises((OSError, StoreUnavailable)):
-        store.replace(PARTITION, Signal.USERS, fence(4), fence(9), broken())
+        store.replace(PARTITION, [Replacement(Signal.USERS, fence(4), fence(9), broken())])
     assert dict(store.scan(PARTITION, Signal.USERS)) == {"a": b"1"}
     assert store.fence(PARTITION, Signal.USERS) == fence(4)
+
+
+def test_several_signals_are_replaced_together_or_not_at_all(store):
+    store.commit(PARTITION, Signal.USERS, None, fence(4), {"a": b"1"})
+    store.commit(PARTITION, Signal.AGGREGATES, None, fence(3), {"a": b"1"})
+    users = Replacement(Signal.USERS, fence(4), fence(9), [{"b": b"2"}])
+    with pytest.raises(FenceMoved) as moved:
+        store.replace(PARTITION, [users, Replacement(Signal.AGGREGATES, fence(4), fence(9), [{"b": b"2"}])])
+    assert (moved.value.signal, moved.value.actual) == (Signal.AGGREGATES, fence(3))
+    assert dict(store.scan(PARTITION, Signal.USERS)) == {"a": b"1"}
+    store.replace(PARTITION, [users, Replacement(Signal.AGGREGATES, fence(3), fence(8), [{"b": b"3"}])])
+    assert dict(store.scan(PARTITION, Signal.USERS)) == {"b": b"2"}
+    assert dict(store.scan(PARTITION, Signal.AGGREGATES)) == {"b": b"3"}
+
+
+def test_a_replacement_may_move_a_fence_back_that_has_moved_on_but_not_forward_or_to_another_log(store):
+    store.commit(PARTITION, Signal.USERS, None, fence(4), {"a": b"1"})
+    back = Replacement(Signal.USERS, fence(2), fence(3), [{"a": b"0"}])
+    with pytest.raises(FenceMoved):
+        store.replace(PARTITION, [back])
+    for refused in (back._replace(fence=fence(5)), back._replace(fence=fence(3, "log-two"))):
+        with pytest.raises(FenceMoved):
+            store.replace(PARTITION, [refused], back=True)
+    store.replace(PARTITION, [back], back=True)
+    assert (store.fence(PARTITION, Signal.USERS), dict(store.scan(PARTITION, Signal.USERS))) == (fence(3), {"a": b"0"})

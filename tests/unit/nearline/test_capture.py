@@ -12,6 +12,7 @@ from nearline.snapshots.capture import Capture
 from nearline.snapshots.recording import RecordingStore
 from schemas.errors import SnapshotAbandoned, StoreUnavailable
 from schemas.log.fence import Fence
+from schemas.ports import Replacement
 
 LOG = "log"
 keys = st.sampled_from([f"k{n}" for n in range(12)])
@@ -105,7 +106,7 @@ def test_a_change_that_is_no_commit_abandons_the_capture(change, monkeypatch):
         if change == "reset":
             site.recording.reset(0, "users", site.fence, Fence(LOG, -1))
         elif change == "replace":
-            site.recording.replace(0, "users", site.fence, Fence(LOG, 5), [{"a": b"9"}])
+            site.recording.replace(0, [Replacement("users", site.fence, Fence(LOG, 5), [{"a": b"9"}])])
         else:
             monkeypatch.setattr(site.store, "commit", _unavailable)
             with pytest.raises(StoreUnavailable):
