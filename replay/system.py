@@ -17,8 +17,9 @@ from serving.ranking.config import RankingConfig
 from serving.ranking.context import RankingContext, Signals
 from serving.ranking.pipeline import RankedList, build_context, generate_candidates
 from serving.state import model_bundle
-from serving.state.aggregates import Aggregates, Merged
+from serving.state.aggregates import Aggregates
 from serving.state.catalogue import Catalogue
+from serving.state.merged import Merged
 from serving.state.model_bundle import ModelBundle
 from serving.state.online_state import OnlineState
 from signals import aggregates, users

@@ -110,6 +110,13 @@ class Settings(SharedSettings, BaseSettings):
     waiting_items_mib: Annotated[
         int, Field(ge=1, description="Memory (MiB) for items that wait for such people; the oldest are let go.")
     ] = 16
+    bare_items_mib: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Memory (MiB) for items known only from events that no model knows; beyond it the least active are let go.",
+        ),
+    ] = 512
     ranking: Annotated[dict[str, Any], Field(description="Fields of RankingConfig that differ from the defaults.")] = {}
 
     def ranking_config(self) -> RankingConfig:

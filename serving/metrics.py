@@ -71,6 +71,13 @@ FILTER_COLUMNS: Final = Counter(
     "Columns of item fields that were made for filters, by outcome: read, refused (larger than FRESHET_FILTER_COLUMNS_MIB).",
     ("outcome",),
 )
+BARE_ITEM_BYTES: Final = Gauge(
+    "freshet_bare_item_bytes",
+    "Memory of the ids without item data that no model knows, about; FRESHET_BARE_ITEMS_MIB is its limit.",
+)
+ITEMS_LET_GO: Final = Counter(
+    "freshet_items_let_go_total", "Ids without item data that were let go because all such ids took too much memory."
+)
 FOLLOW_AGE_SECONDS: Final = Gauge(
     "freshet_follow_age_seconds",
     "Time since all partitions of a synced signal (items, aggregates) were last read.",

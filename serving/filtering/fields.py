@@ -199,7 +199,7 @@ class Fields:
 
     def _reader(self, path: Path) -> Callable[[int], Any]:
         if path == ("item_id",):
-            return self._ids.__getitem__
+            return lambda position: self._ids[position] or None
         name, keys = path[0], self._attribute(path)
         if name not in _DECLARED and len(keys) == 1:
             return self._attribute_reader(keys[0])

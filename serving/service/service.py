@@ -11,12 +11,14 @@ import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 import msgspec
 import structlog
 
+from models.structures.arrays import Ints
 from schemas.answers import Answer, RecommendationRequest
 from schemas.background import BackgroundTask
 from schemas.events import Event, accept
@@ -44,6 +46,7 @@ from serving.service.result_cache import Limits, ResultCache
 from serving.service.time_and_ids import TimeAndIds
 from serving.sized_cache import MIB
 from serving.state import model_bundle
+from serving.state.admission.eviction import ItemEviction
 from serving.state.aggregates import Aggregates
 from serving.state.catalogue import Catalogue
 from serving.state.catalogue_access import CatalogueFromThread
@@ -127,6 +130,9 @@ class ServingService:
         self._lists = PrecomputedLists(
             self._repositories(), catalogue, settings.cached_lists, settings.cached_lists_mib * MIB
         )
+        self._eviction = self.state.eviction = ItemEviction(
+            catalogue, aggregates, settings.bare_items_mib * MIB, self._time_and_ids.steady, self._lists.clear
+        )
         self._filters = filters = FilterPreparation(catalogue.fields, self.config.boosts, settings.filter_seconds)
         self._preparation = RequestPreparation(self._users, self._lists, self._profiles, filters, self.config.boosts)
         self._decisions = (
@@ -153,15 +159,15 @@ class ServingService:
 
         def adopt(models: ModelBundle) -> None:
             # On the watcher's thread: binding a version would hold the loop for the longer the more items there are.
-            bound = model_bundle.bind(models, CatalogueFromThread(self.state.catalogue, loop))
-            loop.call_soon_threadsafe(self._adopt, bound)
+            access = CatalogueFromThread(self.state.catalogue, loop)
+            with self._eviction.models:
+                bound = model_bundle.bind(models, access)
+                access.call(partial(self._adopt, bound, access.positions))
 
         self._model_sync = ModelSync(self._stores.models, adopt, self._settings.model_seconds)
         with _long_lived():
             first = (self._items.refresh(), self._aggregates.refresh(), asyncio.to_thread(self._model_sync.check))
             await asyncio.gather(*first)
-            # Lets the model that the check handed over be adopted before the first request.
-            await asyncio.sleep(0)
         self._model_sync.start()
         background = [
             self._items.run(self._settings.follow_seconds),
@@ -288,8 +294,9 @@ class ServingService:
         prepared = await self._preparation.by_models("recommendations", request, versions)
         return [[item.item_id for item in self._responder.rank(by_model).items] for by_model in prepared]
 
-    def _adopt(self, models: ModelBundle) -> None:
-        """Serve this bound version from now on."""
+    def _adopt(self, models: ModelBundle, positions: Ints) -> None:
+        """Serve this bound version, whose items are at these positions, from now on."""
+        self._eviction.keep(positions)
         # Open notification streams are compared by the version before, too.
         self._lists.keep_versions((self.state.models.version, models.version))
         self.state.models = models
@@ -325,7 +332,7 @@ class ServingService:
         while True:
             with task.step():
                 models, now = self.state.models, self._time_and_ids.clock()
-                metrics.CATALOGUE_ITEMS.set(len(self.state.catalogue))
+                metrics.CATALOGUE_ITEMS.set(self.state.catalogue.items)
                 metrics.MODEL_LOADED.set(models.version is not None)
                 metrics.MODEL_AGE_SECONDS.set(max(0.0, now - models.created_at) if models.version else 0.0)
                 self._results.let_go(self._time_and_ids.steady())

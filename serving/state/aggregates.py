@@ -9,19 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import attrgetter
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from models.structures.arrays import Doubles, Floats, Ints
 from schemas.ports import SignalChanges
 from serving.arrays.top_k import reciprocal_rank_fusion, top_k
-from serving.state.admission import Admission, Cell
+from serving.state.admission.item_memory import ItemMemory
+from serving.state.admission.waiting import Admission, Cell
 from serving.state.catalogue import Catalogue
 from serving.state.context_counts import ContextCounts
 from serving.state.covisits import NO_COVISITS, CovisitedItems, CovisitIndex, by_position
-from serving.state.exposure import Exposed, Exposure
+from serving.state.exposure import Exposure
 from serving.state.live_sessions import SESSIONS, LiveSessions
+from serving.state.merged import Merged
 from signals import aggregates, baskets, context, covisits, exposure, people, popularity, queries, tail
 from signals.aggregates import Counters
 from signals.baskets import BasketCounters
@@ -67,25 +69,6 @@ class OrderedCounts(NamedTuple):
     orders: _Orders
 
 
-class Merged(NamedTuple):
-    """Changed counters, merged over all partitions, ready for ``adopt``; by position."""
-
-    decayed: dict[int, tuple[float, ...]]
-    counts: dict[int, float]
-    followers: dict[int, tuple[CovisitCounters, ...]]
-    """The counters of each partition; tuples, because the garbage collector stops tracking them."""
-    companions: dict[int, tuple[BasketCounters, ...]]
-    exposed: dict[int, Exposed]
-    contexts: dict[int, dict[str, float]]
-    tails: dict[int, list[TailChunk]]
-    """By partition."""
-
-    @classmethod
-    def nothing(cls) -> Self:
-        """An empty value to merge into."""
-        return cls({}, {}, {}, {}, {}, {}, {})
-
-
 class Aggregates:
     """The merged aggregates, by position in the catalogue."""
 
@@ -102,7 +85,9 @@ class Aggregates:
         """``admit_after``: people after whom an id without item data enters the catalogue; ids that wait take ``waiting_bytes``."""
         self._catalogue, self._weights = catalogue, weights
         self._admission = Admission(catalogue, admit_after, waiting_bytes)
-        self._known_items = 0
+        self._known_additions = 0
+        self.memory = ItemMemory(catalogue)
+        """What the counters of each item take."""
         # Kinds that have an index of their own. Any other kind is merged when it is read.
         self._indexers: Mapping[str, Callable[[int, str, str, Merged], None]] = {
             popularity.KIND.name: self._index_popularity,
@@ -236,10 +221,34 @@ class Aggregates:
             yield
 
     def _merge_key(self, partition: int, key: str, counters: Counters, into: Merged) -> None:
-        self._counters[partition][key] = counters
+        former, self._counters[partition][key] = self._counters[partition].get(key), counters
         kind, _, subject = key.partition(":")
         if (index := self._indexers.get(kind)) is not None:
             index(partition, key, subject, into)
+        if kind in _OF_ITEMS:
+            self.memory.replace(subject, former, counters)
+
+    def activity(self, items: Ints) -> Doubles:
+        """The decayed counts of these items (n,) with the longest half-life, in log space."""
+        activity = np.full(items.size, NOTHING)
+        known = items < self._decayed.shape[1]
+        activity[known] = self._decayed[-1, items[known]]
+        return activity
+
+    def let_go(self, position: int, item_id: str) -> None:
+        """Drop the counters of an item that is let go; ``Merged.without`` then drops its counts, and ``forget_sums`` the rest."""
+        for kind in _OF_ITEMS:
+            key = aggregates.KINDS[kind].key(item_id)
+            for counters in self._counters:
+                counters.pop(key, None)
+        for part in (self._followers, self._companions, self.exposure, self.contexts, self.memory):
+            part.let_go(position)
+
+    def forget_sums(self) -> None:
+        """Sum covisits and searches again, at their next request, because some items were let go."""
+        self._followers.forget_sums()
+        self._companions.forget_sums()
+        self._sought.clear()
 
     def apply_tails(self, merged: Merged) -> Iterator[None]:
         """Apply the merged session tails, one chunk or session a step."""
@@ -279,8 +288,8 @@ class Aggregates:
 
     def _complete_covisits(self) -> None:
         """Drop the cached covisits that left out items which have entered the catalogue since."""
-        if len(self._catalogue) > self._known_items:
-            self._known_items = len(self._catalogue)
+        if self._catalogue.additions > self._known_additions:
+            self._known_additions = self._catalogue.additions
             self._followers.forget_incomplete()
             self._companions.forget_incomplete()
             self._sought.clear()

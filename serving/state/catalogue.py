@@ -1,10 +1,12 @@
 """The catalogue in memory: each item has a position, and its fields are in columns, so that array operations read many.
 
-A position is assigned once, and never changes or ends, so that arrays by position stay valid.
+A position is assigned once and never changes. An id without item data can be let go (``vacate``); its position is given to
+another id only once nobody holds it any more (``reuse``), so that arrays by position stay valid.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import repeat
@@ -35,11 +37,14 @@ _COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
     "born": (-np.inf, np.float64),
     "dated": (False, np.bool_),
     "described": (False, np.bool_),
+    "bare": (True, np.bool_),
     "label": (-1, np.int32),
     "hash": (0, np.uint32),
 }
 """The type of each column, and its value for an item without item data."""
 _NO_LABELS: Final[tuple[int, ...]] = ()
+VACANT: Final = ""
+"""In place of the id of a position that nobody has. No item has this id."""
 
 
 class _Visible(NamedTuple):
@@ -65,7 +70,10 @@ class Catalogue:
         """``column_bytes`` is the memory for the fields that filters read."""
         self._bare_items = bare_items
         self.ids: list[str] = []
+        """By position; VACANT where an id was let go."""
         self._index: dict[str, int] = {}
+        self._free: list[int] = []
+        self._arrivals: list[deque[str]] = []
         self._items: list[Item | None] = []
         self._fragments: list[msgspec.Raw | None] = []
         self._labels: list[tuple[int, ...]] = []
@@ -80,13 +88,26 @@ class Catalogue:
         self.loaded_at = np.inf
         """The time at which the oldest item was first stored (seconds): the first load."""
         self.changes = 0
-        """Number of item views stored so far."""
+        """Number of item views stored, and of ids let go, so far."""
+        self.additions = 0
+        """Number of ids that have entered so far."""
         self._visible = _Visible((-1, -1), np.inf, -np.inf, np.zeros(0, np.bool_))
         self._sample = _Sample(self._visible, np.empty(0, np.int32))
         self.recent_items = RecentItems(self)
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def items(self) -> int:
+        """The number of ids that have a position."""
+        return len(self._index)
+
+    def arrivals(self) -> deque[str]:
+        """The ids that enter from now on, in their order; whoever takes it must empty it."""
+        arrivals = deque[str](self._index)
+        self._arrivals.append(arrivals)
+        return arrivals
 
     def position(self, item_id: str) -> int | None:
         """The position of an item; None if it is unknown."""
@@ -115,8 +136,8 @@ class Catalogue:
         """A column (n,).
 
         ``listed``: neither hidden nor deleted. ``opens``, ``closes``: the window in which it is visible; ``born``: its publication, or
-        else its first record (seconds). ``dated``: it has a date of publication. ``described``: it has item data. ``label``: the code
-        of its first category, or -1. ``hash``: of its id.
+        else its first record (seconds). ``dated``: it has a date of publication. ``described``: it has item data. ``bare``: it
+        never had any. ``label``: the code of its first category, or -1. ``hash``: of its id.
         """
         return self._columns[name][: len(self.ids)]
 
@@ -149,7 +170,7 @@ class Catalogue:
     @property
     def state(self) -> tuple[int, int]:
         """A value that differs after any item was added or changed."""
-        return self.changes, len(self.ids)
+        return self.changes, self.additions
 
     def _compute_visible(self, now: float) -> _Visible:
         opens, closes = self.column("opens"), self.column("closes")
@@ -230,6 +251,7 @@ class Catalogue:
         columns["born"][position] = _seconds(item.published_at or item.first_at, -np.inf)
         columns["dated"][position] = item.published_at is not None
         columns["described"][position] = not item.deleted
+        columns["bare"][position] = False
         self.loaded_at = min(self.loaded_at, _seconds(item.first_at, np.inf))
         self._label(position, () if item.deleted else item.categories)
         columns["label"][position] = self._labels[position][0] if self._labels[position] else -1
@@ -244,18 +266,44 @@ class Catalogue:
             self._member_positions.pop(code, None)
         self._labels[position] = codes
 
+    def vacate(self, position: int) -> None:
+        """Let go of the id at a position, which must never have had item data. The position is not given away yet."""
+        del self._index[self.ids[position]]
+        self.ids[position] = VACANT
+        self._blank(position)
+        self._columns["bare"][position] = False
+        self.changes += 1
+        self.fields.touch(position)
+
+    def reuse(self, positions: Iterable[int]) -> None:
+        """Give vacated positions to the next new ids, once nobody holds them any more."""
+        self._free.extend(positions)
+
     def _add(self, item_id: str) -> int:
+        position = self._free.pop() if self._free else self._append()
+        self._blank(position)
+        self.ids[position] = item_id
+        self._index[item_id] = position
+        self._columns["hash"][position] = hash_of(item_id)
+        self.additions += 1
+        self.fields.touch(position)
+        for arrivals in self._arrivals:
+            arrivals.append(item_id)
+        return position
+
+    def _append(self) -> int:
         position = len(self.ids)
         if position == len(self._columns["hash"]):
             self._grow()
-        self.ids.append(item_id)
-        self._index[item_id] = position
+        self.ids.append(VACANT)
         self._items.append(None)
         self._fragments.append(None)
         self._labels.append(_NO_LABELS)
-        self.fields.touch(position)
-        self._columns["hash"][position] = hash_of(item_id)
         return position
+
+    def _blank(self, position: int) -> None:
+        for name, (blank, _) in _COLUMNS.items():
+            self._columns[name][position] = blank
 
     def _grow(self) -> None:
         for name, column in self._columns.items():

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, TypeVar
 
 import numpy as np
 
 from models.structures.arrays import Ints
 from serving.state.catalogue import Catalogue
 
+T = TypeVar("T")
 SLICE: Final = 1_000
 """Items that are looked up, or added, before the loop has its turn: about a millisecond."""
 _SECONDS: Final = 60.0
@@ -22,6 +24,12 @@ class CatalogueFromThread:
 
     def __init__(self, catalogue: Catalogue, loop: asyncio.AbstractEventLoop) -> None:
         self._catalogue, self._loop = catalogue, loop
+        self._found: list[Ints] = []
+
+    @property
+    def positions(self) -> Ints:
+        """All positions that were returned so far, each once."""
+        return np.unique(np.concatenate([np.empty(0, np.int32), *self._found]))
 
     def __len__(self) -> int:
         return len(self._catalogue)
@@ -29,10 +37,12 @@ class CatalogueFromThread:
     def ensure_all(self, item_ids: Sequence[str]) -> Ints:
         """See ``Catalogue``; raises TimeoutError where the loop has ended."""
         slices = [item_ids[begin : begin + SLICE] for begin in range(0, len(item_ids), SLICE)]
-        return np.concatenate([np.empty(0, np.int32), *map(self._ensure, slices)])
+        positions = np.concatenate([np.empty(0, np.int32), *map(self._ensure, slices)])
+        self._found.append(positions)
+        return positions
 
     def _ensure(self, item_ids: Sequence[str]) -> Ints:
-        # Positions never change, so one that is found here stays right.
+        # No id is let go while a model is bound (``ItemEviction.models``), so a position that is found here stays right.
         positions = self._catalogue.aligned_positions(item_ids)
         missing = np.flatnonzero(positions < 0)
         if missing.size:
@@ -40,9 +50,14 @@ class CatalogueFromThread:
         return positions
 
     def _add(self, item_ids: Sequence[str]) -> Ints:
-        async def add() -> Ints:
-            return self._catalogue.ensure_all(item_ids)
+        return self.call(partial(self._catalogue.ensure_all, item_ids))
+
+    def call(self, work: Callable[[], T]) -> T:
+        """Returns what ``work`` returns on the loop; raises TimeoutError where the loop has ended."""
+
+        async def run() -> T:
+            return work()
 
         if self._loop.is_closed():
             raise TimeoutError("the event loop has ended")
-        return asyncio.run_coroutine_threadsafe(add(), self._loop).result(_SECONDS)
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(_SECONDS)

@@ -49,6 +49,11 @@ class ContextCounts:
         if len(self._counts) > LABELS + SLACK:
             self._drop_least_used()
 
+    def let_go(self, position: int) -> None:
+        """Drop the counts of the item at a position."""
+        self.put(position, {})
+        del self._labels[position]
+
     def _drop_least_used(self) -> None:
         """Drop the labels beyond LABELS. Anybody can send labels that do not exist, and they must not last."""
         used = sorted(self._counts, key=lambda label: (self._greatest[label], len(self._counts[label]), label))

@@ -87,6 +87,19 @@ class CovisitIndex(Generic[C]):
             self._partition_counts.pop(position, None)
         self._incomplete.clear()
 
+    def let_go(self, position: int) -> None:
+        """Drop the covisits of the item at a position; ``forget_sums`` drops it from those of all others."""
+        self._counters.pop(position, None)
+        self._partition_counts.pop(position, None)
+        self._summed.pop(position, None)
+        self._incomplete.discard(position)
+
+    def forget_sums(self) -> None:
+        """Sum all covisits again, at their next request: some items were let go."""
+        self._summed.clear()
+        self._partition_counts.clear()
+        self._incomplete.clear()
+
     def _read_counters(self, position: int, counters: C) -> _PartitionCounts[C]:
         counts = self._read_counts(counters)
         items, visits = _columns(self._catalogue, counts)

@@ -80,6 +80,12 @@ class Exposure:
         self._all_responses[items] = self._responses[items].sum(axis=1)
         self._totals = None
 
+    def let_go(self, position: int) -> None:
+        """Drop the counts of the item at a position."""
+        if position < len(self._impressions):
+            self._impressions[position] = self._responses[position] = self._all_responses[position] = 0.0
+            self._totals = None
+
     def examination(self, now: float) -> Doubles:
         """The examination of each bucket of ranks relative to the first (B,), 0 to 1; 1 without data."""
         return self._of_all(now).examined

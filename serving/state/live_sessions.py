@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Final
 
@@ -50,6 +50,13 @@ class _LiveSession:
         self._drop(index)
         return True
 
+    def without(self, positions: Container[int]) -> bool:
+        """Remove the visits of the items at these positions; returns whether there were any."""
+        indices = [index for index, position in enumerate(self.positions) if position in positions]
+        for index in reversed(indices):
+            self._drop(index)
+        return bool(indices)
+
     def _drop(self, index: int) -> None:
         del self.offsets[index], self.positions[index], self.times[index]
 
@@ -61,7 +68,7 @@ class _WaitingVisits:
         self._catalogue = catalogue
         self._visits: dict[str, list[tuple[int, TailEntry]]] = {}
         self._count = 0
-        self._seen_positions = 0
+        self._arrivals = catalogue.arrivals()
 
     def add(self, partition: int, entry: TailEntry) -> None:
         self._visits.setdefault(entry.item, []).append((partition, entry))
@@ -84,8 +91,8 @@ class _WaitingVisits:
 
     def entered(self) -> list[tuple[int, TailEntry]]:
         """Returns the visits of the items that have entered the catalogue since the last call."""
-        items = self._catalogue.ids[self._seen_positions :]
-        self._seen_positions += len(items)
+        items = list(self._arrivals)
+        self._arrivals.clear()
         return [visit for item in items for visit in self._pop(item)]
 
     def _pop(self, item: str) -> list[tuple[int, TailEntry]]:
@@ -135,6 +142,13 @@ class LiveSessions:
             self._put(session, ended[session])
             yield
         self._due.clear()
+
+    def let_go(self, positions: Container[int]) -> Iterator[None]:
+        """Remove the visits of items that were let go, one session a step."""
+        for session, live in list(self._sessions.items()):
+            if live.without(positions):
+                self._put(session, max(live.times, default=0.0))
+            yield
 
     def _read(self, partition: int, chunks: Sequence[TailChunk]) -> Iterator[None]:
         """Add the entries that were not read before, and remove the retracted ones; one chunk a step."""

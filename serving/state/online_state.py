@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from schemas.catalogue import decode_item
 from schemas.ports import SignalChanges
 from serving.state import model_bundle
-from serving.state.aggregates import Aggregates, Merged
+from serving.state.admission.eviction import ItemEviction
+from serving.state.aggregates import Aggregates
 from serving.state.catalogue import Catalogue
+from serving.state.merged import Merged
 from serving.state.model_bundle import NO_BUNDLE, ModelBundle
 
 PartitionChanges = Sequence[tuple[int, SignalChanges]]
@@ -22,6 +24,8 @@ class OnlineState:
 
     def __init__(self, catalogue: Catalogue, aggregates: Aggregates) -> None:
         self.catalogue, self.aggregates = catalogue, aggregates
+        self.eviction: ItemEviction | None = None
+        """Lets ids go in a server; None: every id stays."""
         self.models: ModelBundle = NO_BUNDLE
         self._item_ids: dict[int, set[str]] = {}
 
@@ -48,6 +52,8 @@ class OnlineState:
         yield from self.aggregates.apply_tails(merged)
         arranged = yield from self.aggregates.arrange(merged)
         self.aggregates.adopt(merged, arranged)
+        if self.eviction is not None:
+            yield from self.eviction.run()
 
     def adopt(self, models: ModelBundle) -> None:
         """Bind this model version and serve it from now on. A server binds it off its loop (``CatalogueFromThread``)."""

@@ -46,6 +46,10 @@ class PrecomputedLists:
         self._lists.put((version, user_id), _Stored(positions), _FIXED_BYTES + values)
         return positions
 
+    def clear(self) -> None:
+        """Drop all lists: positions that they may hold are given to other items."""
+        self._lists.clear()
+
     def keep_versions(self, versions: Collection[str | None]) -> None:
         """Drop the lists of all other model versions."""
         self._lists.remove_where(lambda key, _: key[0] not in versions)

@@ -32,8 +32,9 @@ from serving.ranking.pipeline import RankedList, recommend
 from serving.service.service import ServingService, Stores
 from serving.service.time_and_ids import TimeAndIds
 from serving.state import model_bundle
-from serving.state.aggregates import Aggregates, Merged
+from serving.state.aggregates import Aggregates
 from serving.state.catalogue import Catalogue
+from serving.state.merged import Merged
 from serving.state.model_bundle import NO_BUNDLE, ModelBundle, as_columns
 from signals import aggregates, users
 from signals.counters import transition

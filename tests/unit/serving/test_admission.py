@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from schemas.log.fence import Fence
 from schemas.ports import SignalChanges
 from serving.ranking.defaults import default_config
-from serving.state.admission import Admission, Cell
-from serving.state.aggregates import Aggregates, Merged
+from serving.state.admission.waiting import Admission, Cell
+from serving.state.aggregates import Aggregates
 from serving.state.catalogue import Catalogue
+from serving.state.merged import Merged
 from serving.state.online_state import OnlineState
 from signals import aggregates, users
 from signals.counters import transition

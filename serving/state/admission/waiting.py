@@ -1,6 +1,6 @@
 """Which ids without item data enter the catalogue: those that enough different people were at.
 
-A catalogue position costs memory in every process, and is never given back. So an id that only events name waits here
+A catalogue position costs memory in every process. So an id that only events name waits here
 first, with its counters as they were read. It enters once its people are enough, an import told of it, its item data
 comes, or a model brings it. What waits is bounded in bytes: the id that was not heard of for longest is let go. Its
 counters are read again when they change.
@@ -48,7 +48,7 @@ class Admission:
         self._catalogue, self._admit_after, self._limit = catalogue, admit_after, limit_bytes
         self._waiting: OrderedDict[str, _WaitingId] = OrderedDict()
         self._size = 0
-        self._seen_positions = 0
+        self._arrivals = catalogue.arrivals()
 
     @property
     def open(self) -> bool:
@@ -87,9 +87,8 @@ class Admission:
 
     def released(self) -> Iterator[Cell]:
         """Yields the cells of the ids that have entered the catalogue since the last call."""
-        entered = self._catalogue.ids[self._seen_positions :]
-        self._seen_positions += len(entered)
-        for item_id in entered:
+        while self._arrivals:
+            item_id = self._arrivals.popleft()
             if (waiting := self._waiting.pop(item_id, None)) is not None:
                 self._size -= waiting.size
                 for (partition, key), data in waiting.cells.items():
