@@ -51,6 +51,7 @@ _RETENTION_DAYS: Final[Mapping[str, int | None]] = {
     topics.DEADLETTERS: 90,
     topics.MODELS: 30,
     topics.ACCESS: None,
+    topics.AUDIT: None,
     topics.KEY_USES: 90,
 }
 """Days that each topic keeps its records, but for events and answers, which have settings; None means for ever. A new worker must find every item and user on the log, and a new process every key."""

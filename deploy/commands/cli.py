@@ -27,6 +27,7 @@ from deploy.commands import (
     stack,
     statistics,
 )
+from deploy.commands.access import admin, audit
 from deploy.commands.common import errors
 from deploy.commands.failures import as_sentence
 from deploy.config import CommandSettings
@@ -53,6 +54,8 @@ for module in (
     signals,
     deadletters,
     evaluate,
+    admin,
+    audit,
     doctor,
     stack,
 ):

@@ -13,13 +13,15 @@ MODELS: Final = "models"
 ANSWERS: Final = "answers"
 ACCESS: Final = "access"
 """Keys with their scopes: who may call the HTTP APIs. Only ``ingest`` writes it, and every HTTP process follows it."""
+AUDIT: Final = "audit"
+"""Who changed what: a record for each change by a person, a key or a command. Whoever makes the change writes it."""
 KEY_USES: Final = "key-uses"
 """When keys were last used, to the hour. Whoever checks a key writes it."""
 
 FACTS: Final = (EVENTS, ITEMS, USERS)
 """Topics that only the collector writes and nearline folds. All other data is derived from them."""
 
-ALL: Final = (*FACTS, DEADLETTERS, MODELS, ANSWERS, ACCESS, KEY_USES)
+ALL: Final = (*FACTS, DEADLETTERS, MODELS, ANSWERS, ACCESS, AUDIT, KEY_USES)
 
 DEFAULT_PARTITIONS: Final = 8
 """Default number of partitions. It is fixed for the life of a log; a change needs a replay into a new log."""
