@@ -1,10 +1,12 @@
 """The filter language: what it means, and that columns say the same as a look at each item."""
 
 import operator
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from schemas.answers import RecommendationRequest
@@ -113,6 +115,7 @@ def test_an_expression_selects(text, expected):
         (" or ".join(["a = 1"] * 65), 1, "at most 64 tests"),
         ("a in [" + ",".join("1" * 501) + "]", 1, "at most 500 values"),
         ("a" * 2_001, 2_001, "at most 2000 characters"),
+        (" or ".join(["a in [" + ",".join("1" * 8) + "]"] * 64), 1, "at most 1100 words"),
     ],
 )
 def test_a_fault_is_said_with_its_column(text, column, said):
@@ -120,6 +123,42 @@ def test_a_fault_is_said_with_its_column(text, column, said):
         compiled(text)
     assert caught.value.column == column
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a in [" + ",".join("1" * 990) + "]",
+        "a=1 or " * 280 + "a=1 a",
+        ("(" * 31 + "a=1" + ")" * 31 + " or ") * 28 + "a=1",
+        "(" * 31 + "a=1 or " * 240 + "a",
+        "a in [" + "$b," * 640 + "=",
+        "a" + ".b" * 990 + "=1",
+        "not(" * 30 + "a.b.c.d=$a.b.c or " * 100 + "a",
+        "a and not (" * 180,
+        "\"'" * 1_000,
+    ],
+)
+def test_no_filter_takes_long_to_parse(text):
+    seconds = []
+    for _ in range(3):
+        compiled.cache_clear()
+        begun = time.thread_time()
+        with suppress(FilterInvalid):
+            compiled(text[:2_000])
+        seconds.append(time.thread_time() - begun)
+    assert min(seconds) < 0.02
+
+
+@given(
+    values=st.integers(0, 500), tests=st.integers(0, 30), depth=st.integers(0, 15), word=st.sampled_from(["1", "'x'"])
+)
+def test_filters_within_the_other_bounds_are_parsed(values, tests, depth, word):
+    listed = f"a in [{','.join([word] * values)}]"
+    others = "".join(" or a=1" for _ in range(min(tests, (1_090 - 2 * values - 2 * depth) // 4)))
+    text = "(" * depth + listed + others + ")" * depth
+    assume(len(text) <= 2_000)
+    assert compiled(text).tests == 1 + others.count("or")
 
 
 def test_an_expression_says_which_of_the_users_attributes_it_reads():
