@@ -21,7 +21,7 @@ from schemas.addresses import Address
 from schemas.errors import FenceMoved, FreshetError, StoreUnavailable, ValueCorrupt
 from schemas.keys import FOLLOWED, commits_key, fence_key, fence_text, require_known_format, values_key
 from schemas.log.fence import Fence
-from schemas.ports import Replacement, SignalChanges, SignalValues
+from schemas.ports import PAGE, Replacement, SignalChanges, SignalValues
 from schemas.server_access import NO_ACCESS, ServerAccess
 
 _log = structlog.get_logger(__name__)
@@ -246,13 +246,13 @@ class RedisSignalStore:
                 self._connection.execute("HDEL", name, *removed)
         self._connection.execute("EXPIRE", name, _LOADING_SECONDS)
 
-    def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
+    def scan(self, partition: int, signal: str, page: int = PAGE) -> Iterator[tuple[str, bytes]]:
         """Every value of the partition; a key may come twice while the hash grows, with its newest value last."""
         name, cursor = values_key(self._prefix, partition, signal), b"0"
         while True:
             with self._translate_errors(partition, signal):
-                cursor, page = self._connection.execute("EVAL", _SCAN, 1, name, cursor, _CHUNK)
-            yield from _by_name(page).items()
+                cursor, values = self._connection.execute("EVAL", _SCAN, 1, name, cursor, page)
+            yield from _by_name(values).items()
             if cursor == b"0":
                 return
 

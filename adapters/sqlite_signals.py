@@ -17,7 +17,7 @@ from adapters.registry import Adapter
 from schemas.errors import FenceMoved, StoreUnavailable, ValueCorrupt
 from schemas.keys import FOLLOWED
 from schemas.log.fence import Fence
-from schemas.ports import Replacement, SignalChanges, SignalValues
+from schemas.ports import PAGE, Replacement, SignalChanges, SignalValues
 
 FILE: Final = "signals.sqlite"
 KEYS_AT_ONCE: Final = 500
@@ -34,7 +34,7 @@ _RENAME: Final = "UPDATE signal_values SET signal = ? WHERE partition = ? AND si
 _REMOVE_FENCE: Final = "DELETE FROM fences WHERE partition = ? AND signal = ?"
 _REMOVE_ALL: Final = "DELETE FROM signal_values WHERE partition = ? AND signal = ?"
 _ALL_VALUES: Final = "SELECT key, value FROM signal_values WHERE partition = ? AND signal = ?"
-_NEXT_VALUES: Final = f"{_ALL_VALUES} AND key > ? ORDER BY key LIMIT {KEYS_AT_ONCE}"
+_NEXT_VALUES: Final = f"{_ALL_VALUES} AND key > ? ORDER BY key LIMIT ?"
 _CHANGED_VALUES: Final = f"{_ALL_VALUES} AND changed > ?"
 
 
@@ -124,14 +124,14 @@ class SqliteSignalStore:
         self._connection.executemany(_SET_VALUE, written)
         self._connection.executemany(_REMOVE_VALUE, removed)
 
-    def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
-        """See SignalStore; ordered by key. It reads KEYS_AT_ONCE values at a time, and holds no cursor in between."""
+    def scan(self, partition: int, signal: str, page: int = PAGE) -> Iterator[tuple[str, bytes]]:
+        """See SignalStore; ordered by key. It holds no cursor between two pages."""
         last = ""
         while True:
             with _translate_errors():
-                rows = self._connection.execute(_NEXT_VALUES, (partition, signal, last)).fetchall()
+                rows = self._connection.execute(_NEXT_VALUES, (partition, signal, last, page)).fetchall()
             yield from _values(rows).items()
-            if len(rows) < KEYS_AT_ONCE:
+            if len(rows) < page:
                 return
             last = rows[-1][0]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from schemas.errors import FenceMoved
 from schemas.log.fence import Fence
-from schemas.ports import Replacement
+from schemas.ports import PAGE, Replacement
 
 PartitionSignal = tuple[int, str]
 """A partition and the name of a signal."""
@@ -76,7 +76,7 @@ class InMemorySignalStore:
             self._fences[partition, replacement.signal] = replacement.fence
             self._values[partition, replacement.signal] = values
 
-    def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
+    def scan(self, partition: int, signal: str, page: int = PAGE) -> Iterator[tuple[str, bytes]]:  # noqa: ARG002 - the port's signature
         """Yields every key and value of the partition."""
         yield from self._values.get((partition, signal), {}).items()
 

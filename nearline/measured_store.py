@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from nearline import metrics
 from schemas.errors import FenceMoved
 from schemas.log.fence import Fence
-from schemas.ports import Replacement, SignalStore
+from schemas.ports import PAGE, Replacement, SignalStore
 
 
 class MeasuredStore:
@@ -60,9 +60,9 @@ class MeasuredStore:
         """See SignalStore."""
         self._store.replace(partition, replacements, back=back)
 
-    def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
+    def scan(self, partition: int, signal: str, page: int = PAGE) -> Iterator[tuple[str, bytes]]:
         """See SignalStore."""
-        return self._store.scan(partition, signal)
+        return self._store.scan(partition, signal, page)
 
     def close(self) -> None:
         """See SignalStore."""

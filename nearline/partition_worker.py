@@ -8,8 +8,10 @@ by itself. So no rebalance, duplicate or late delivery can lose a record or appl
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
+from functools import partial
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -22,6 +24,7 @@ from nearline.dead_letters import DeadLetterSink
 from nearline.healing import Healer
 from nearline.isolation import IsolatingProcessor
 from nearline.processor import SIGNALS, processor_for
+from nearline.set_aside import SetAside
 from nearline.snapshots.recovery import SnapshotRecovery
 from nearline.waiting_records import WaitingRecords
 from schemas.background import FAILURES
@@ -66,7 +69,7 @@ class WorkerDependencies(NamedTuple):
 class PartitionWorker:
     """Keeps the signals of one partition of one topic.
 
-    ``offer`` and ``invalidate`` may be called from any thread. All other methods are for the one thread that applies.
+    ``offer``, ``invalidate`` and ``report_corrupt`` may be called from any thread. All other methods are for the one thread that applies.
     """
 
     def __init__(
@@ -85,11 +88,10 @@ class PartitionWorker:
         self._archived: Iterator[Record] | None = None
         self._processor: IsolatingProcessor | None = None
         self._flushed = False
-        self._rebuilding = False
-        """True if old values may be set aside, until the rebuild is whole."""
+        self._set_aside = SetAside(topic, partition, dependencies.store)
         self._invalidated = False
         self._confirmation = Confirmation()
-        self._healer = Healer(topic, partition, dependencies)
+        self._healer, self._reported = Healer(topic, partition, dependencies), deque[ValueCorrupt]()
         self._reset_seconds = ONE_READER_SECONDS if dependencies.another_reader is None else RESET_SECONDS
         self._backoff, self._paused_until = FIRST_BACKOFF_SECONDS, 0.0
         self._polled = 0.0
@@ -118,6 +120,11 @@ class PartitionWorker:
         """Make the worker read the fences again before it applies another record."""
         self._invalidated = True
 
+    def report_corrupt(self, corrupt: ValueCorrupt) -> None:
+        """Make the worker heal stored values that cannot be read."""
+        self._reported.append(corrupt)
+        self._invalidated = True
+
     def poll(self) -> bool:
         """Apply the next records. Returns True if more records can be applied at once. Raises LogReplaced."""
         unfinished = self._poll(self._dependencies.clock())
@@ -132,6 +139,8 @@ class PartitionWorker:
         if self._invalidated:
             self._invalidated = False
             self._processor = None
+        while self._reported:
+            self._healer.report(self._reported.popleft())
         if self._processor is not None:
             return
         log_id = self._dependencies.reader.log_id(self.topic)
@@ -146,7 +155,8 @@ class PartitionWorker:
             bounds = self._begin, self.target
             self._dependencies.recovery.require_loaded(self.topic, self.partition, log_id, bounds)
             fences = self._fences()
-        fences = {signal: self._restored(signal, fence, log_id) for signal, fence in fences.items()}
+        is_stale = partial(self._is_stale, log_id=log_id)
+        fences = {signal: self._set_aside.restored(signal, fence, log_id, is_stale) for signal, fence in fences.items()}
         stale = {signal: fence for signal, fence in fences.items() if self._is_stale(fence, log_id)}
         if any(fence is not None and fence.offset >= 0 for fence in stale.values()):  # else there is nothing to lose
             self._require_confirmed_stale(stale, log_id)
@@ -201,7 +211,7 @@ class PartitionWorker:
 
     def _wait_after(self, error: Exception, now: float) -> None:
         if isinstance(error, StoreFull):
-            self._make_room()
+            self._set_aside.make_room()
         elif isinstance(error, StoreUnavailable):
             metrics.STORE_RETRIES.inc()
         elif not isinstance(error, LogUnavailable):
@@ -212,28 +222,6 @@ class PartitionWorker:
     def _is_stale(self, fence: Fence | None, log_id: str) -> bool:
         """True if values at this fence come from another log, or from records that are not on this log."""
         return fence is not None and (fence.log_id != log_id or fence.offset >= self.target)
-
-    def _restored(self, signal: Signal, fence: Fence | None, log_id: str) -> Fence | None:
-        """Returns the fence. If values of this log were set aside for another log, which is gone again, restores them first."""
-        store = self._dependencies.store
-        try:
-            aside = store.aside(self.partition, signal)
-        except ValueCorrupt:
-            store.discard_aside(self.partition, signal)
-            aside = None
-        self._rebuilding |= aside is not None
-        if aside is None or self._is_stale(aside, log_id) or fence is None or fence.log_id == log_id:
-            return fence
-        log.warning("signal_restored", topic=self.topic, partition=self.partition, signal=signal, fence=str(aside))
-        store.restore(self.partition, signal, fence)
-        return aside
-
-    def _discard_asides(self) -> None:
-        """Remove the old values, once the rebuild has applied all records of a log that has some."""
-        if self._rebuilding and self._flushed and self.position > 0:
-            for signal in SIGNALS[self.topic]:
-                self._dependencies.store.discard_aside(self.partition, signal)
-            self._rebuilding = False
 
     def _require_confirmed_stale(self, stale: Mapping[Signal, Fence | None], log_id: str) -> None:
         """Raise LogUnavailable until several looks at the log agree that these fences are not on it."""
@@ -265,7 +253,7 @@ class PartitionWorker:
             "signal_rebuilt", topic=self.topic, partition=self.partition, signal=signal, fence=str(fence), log_id=log_id
         )
         metrics.REBUILDS.labels(self.topic).inc()
-        self._rebuilding = True
+        self._set_aside.may_exist = True
         self._dependencies.store.reset(self.partition, signal, fence, Fence(log_id, -1))
 
     def _advance(self, now: float) -> None:
@@ -279,7 +267,8 @@ class PartitionWorker:
         else:
             self._go_back(self._processor.tick(now))
         self._flushed |= self.position >= self.target and self._processor.flushed
-        self._discard_asides()
+        if self._set_aside.may_exist and self._flushed and self.position > 0:
+            self._set_aside.discard()
 
     def _idle(self) -> bool:
         return self.opened and not self._invalidated and not self.waiting and not self._behind()
@@ -367,13 +356,6 @@ class PartitionWorker:
         if not records:
             self.position = self._begin
         return records
-
-    def _make_room(self) -> None:
-        """Give up the values that are set aside, because the rebuild needs their room."""
-        log.error("old_values_discarded", topic=self.topic, partition=self.partition, reason="the signal store is full")
-        with suppress(StoreUnavailable):
-            for signal in SIGNALS[self.topic]:
-                self._dependencies.store.discard_aside(self.partition, signal)
 
     def _require_confirmed_missing(self) -> None:
         """Raise LogUnavailable until several looks agree that neither the log nor the archive holds the next record."""

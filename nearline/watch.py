@@ -13,7 +13,8 @@ import structlog
 from nearline import metrics
 from nearline.partition_worker import PartitionWorker
 from nearline.processor import SIGNALS
-from schemas.errors import LogReplaced, LogUnavailable, StoreUnavailable
+from nearline.scrub import Scrub
+from schemas.errors import LogReplaced, LogUnavailable, StoreUnavailable, ValueCorrupt
 from schemas.keys import Signal
 from schemas.ports import LogReader, SignalStore
 
@@ -26,15 +27,17 @@ class Watch:
     """For one thread; blocking."""
 
     def __init__(self, reader: LogReader, store: SignalStore) -> None:
-        self._reader, self._store = reader, store
+        self._reader, self._store, self._scrub = reader, store, Scrub(store)
 
     def check(self, workers: Iterable[PartitionWorker]) -> None:
-        """Compare each open worker with log and store, and invalidate the workers that are ahead of either.
+        """Compare each open worker with log and store, and invalidate the workers that are ahead of either. Scrub some values.
 
         Raises LogReplaced if a topic is not the log that its workers follow.
         """
         try:
-            self._check([worker for worker in workers if worker.opened])
+            opened = [worker for worker in workers if worker.opened]
+            self._check(opened)
+            self._scrub.look(opened)
         except (LogUnavailable, StoreUnavailable) as error:
             # Without an answer the watch concludes nothing. The workers handle the failure themselves.
             log.warning("watch_failed", error=str(error))
@@ -65,7 +68,10 @@ class Watch:
 
     def _went_back(self, worker: PartitionWorker, position: int) -> bool:
         for signal in SIGNALS[worker.topic]:
-            fence = self._store.fence(worker.partition, signal)
+            try:
+                fence = self._store.fence(worker.partition, signal)
+            except ValueCorrupt:
+                return True  # The worker finds the same when it opens, and heals it.
             if fence is None or fence.log_id != worker.log_id:
                 return True
             if signal != Signal.AGGREGATES and fence.offset < position - 1:

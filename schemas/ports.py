@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from schemas.jobs import Run
 from schemas.log.fence import Fence
@@ -15,6 +15,8 @@ from schemas.log.records import LogEntry, OffsetToken, Record
 from schemas.manifest import Manifest
 from schemas.snapshots import Snapshot, SnapshotFile
 
+PAGE: Final = 1_000
+"""Values that one command of a scan reads, so that no command holds up a store for long."""
 Appended = OffsetToken | Exception
 """The position of an appended entry, or the LogUnavailable that says why it was not confirmed."""
 
@@ -139,8 +141,8 @@ class SignalStore(Protocol):
         FenceMoved, and what ``batches`` raises; then nothing has changed.
         """
 
-    def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
-        """All values of the partition, in any order. For verification and snapshots, not for requests."""
+    def scan(self, partition: int, signal: str, page: int = PAGE) -> Iterator[tuple[str, bytes]]:
+        """All values of the partition, in any order, about ``page`` of them at a time. Not for requests."""
 
     def close(self) -> None:
         """Closes the store."""

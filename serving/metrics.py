@@ -18,7 +18,7 @@ REQUEST_SECONDS: Final = Histogram(
 )
 DEGRADED: Final = Counter(
     "freshet_degraded_total",
-    "Answers with a missing input, by input: signals, links, lists, profiles, after, catalogue, ranking.",
+    "Answers with a missing input, by input: signals, links, lists, profiles, after, catalogue, aggregates, models, ranking.",
     ("reason",),
 )
 FALLBACKS: Final = Counter(
@@ -30,7 +30,7 @@ STORE_SECONDS: Final = Histogram(
 )
 STORE_OUTCOMES: Final = Counter(
     "freshet_source_total",
-    "Reads of a store (label `source`) by outcome: ok, timeout, failed, open (not read, its breaker is open).",
+    "Reads of a store (label `source`) by outcome: ok, timeout, failed, corrupt, open (not read, its breaker is open).",
     ("source", "outcome"),
 )
 CANDIDATES_SECONDS: Final = Histogram(
@@ -85,6 +85,11 @@ FOLLOW_AGE_SECONDS: Final = Gauge(
 )
 FOLLOW_FAILURES: Final = Counter(
     "freshet_follow_failures_total", "Failed reads of a synced signal; the earlier state is still served.", ("signal",)
+)
+UNREADABLE: Final = Counter(
+    "freshet_unreadable_values_total",
+    "Stored values of a synced signal that could not be read. The earlier ones are served until the worker heals them.",
+    ("signal",),
 )
 NOTIFICATION_STREAMS: Final = Gauge(
     "freshet_notification_streams", "Clients with an open stream of notifications about their list."

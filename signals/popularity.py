@@ -28,7 +28,7 @@ class TypeCount(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Events of one type on one item: their number, and their decayed counts in log space for each of HALF_LIVES."""
 
     count: int
-    decayed: tuple[float, ...]
+    decayed: tuple[float, float, float]
 
 
 class PopularityCounters(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -39,7 +39,7 @@ class PopularityCounters(msgspec.Struct, array_like=True, frozen=True, gc=False)
     last: float = float("-inf")
 
 
-_EMPTY_TYPE: Final = TypeCount(0, (NOTHING,) * len(HALF_LIVES))
+_EMPTY_TYPE: Final = TypeCount(0, (NOTHING, NOTHING, NOTHING))
 
 
 def fold(counters: PopularityCounters, changes: Sequence[Entry | Retraction]) -> PopularityCounters:
@@ -53,7 +53,8 @@ def fold(counters: PopularityCounters, changes: Sequence[Entry | Retraction]) ->
         if type_ not in types and len(types) >= TYPES:
             continue
         old = types.get(type_, _EMPTY_TYPE)
-        decayed = tuple([log_add(d, time / h) for d, h in zip(old.decayed, HALF_LIVES, strict=True)])
+        (hour, day, fortnight), (hours, days, fortnights) = old.decayed, HALF_LIVES
+        decayed = log_add(hour, time / hours), log_add(day, time / days), log_add(fortnight, time / fortnights)
         types[type_] = TypeCount(old.count + 1, decayed)
         first, last = min(first, time), max(last, time)
     return PopularityCounters(types, first, last)
@@ -101,5 +102,10 @@ def _total(counters: Sequence[PopularityCounters], weights: Mapping[str, float])
 
 def _uncount(types: dict[str, TypeCount], entry: Entry) -> None:
     if (old := types.get(entry.type)) is not None:
-        decayed = tuple([log_subtract(d, entry.at / h) for d, h in zip(old.decayed, HALF_LIVES, strict=True)])
+        (hour, day, fortnight), (hours, days, fortnights), at = old.decayed, HALF_LIVES, entry.at
+        decayed = (
+            log_subtract(hour, at / hours),
+            log_subtract(day, at / days),
+            log_subtract(fortnight, at / fortnights),
+        )
         types[entry.type] = TypeCount(max(0, old.count - 1), decayed)

@@ -149,8 +149,17 @@ def encode(value: UserValue) -> bytes:
 
 
 def decode(data: bytes | None) -> UserValue:
-    """Returns the value that these bytes hold; None gives the empty value."""
-    return EMPTY if data is None else _DECODER.decode(data)
+    """Returns the value that these bytes hold; None gives the empty value. Raises UNREADABLE of ``schemas.errors``."""
+    if data is None:
+        return EMPTY
+    value = _DECODER.decode(data)
+    if not (_is_generation(value.past.newer) and _is_generation(value.past.older)):
+        raise msgspec.ValidationError("the filter of past items has another size")
+    return value
+
+
+def _is_generation(bits: bytes) -> bool:
+    return not bits or len(bits) == bloom.BITS // 8
 
 
 def head(data: bytes) -> Head:

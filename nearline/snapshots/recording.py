@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from schemas.log.fence import Fence
-from schemas.ports import Replacement, SignalStore
+from schemas.ports import PAGE, Replacement, SignalStore
 
 _PartitionSignal = tuple[int, str]
 
@@ -115,9 +115,9 @@ class RecordingStore:
             self._break(partition, replacement.signal)
         self._store.replace(partition, replacements, back=back)
 
-    def scan(self, partition: int, signal: str) -> Iterator[tuple[str, bytes]]:
+    def scan(self, partition: int, signal: str, page: int = PAGE) -> Iterator[tuple[str, bytes]]:
         """See SignalStore."""
-        return self._store.scan(partition, signal)
+        return self._store.scan(partition, signal, page)
 
     def close(self) -> None:
         """See SignalStore."""

@@ -19,7 +19,7 @@ import structlog
 from schemas.answers import Decision
 from schemas.background import BackgroundTask
 from schemas.decision_codec import encode_decision
-from schemas.errors import LogUnavailable
+from schemas.errors import UNREADABLE, LogUnavailable
 from schemas.log import topics
 from schemas.log.records import LogEntry
 from schemas.ports import Appended, LogWriter
@@ -115,7 +115,11 @@ def _with_compact_inputs(decision: Decision) -> Decision:
     if not decision.inputs:
         return decision
     alone = len(decision.inputs) == 1
-    inputs = {name: compact(data, alone=alone) for name, data in decision.inputs.items()}
+    try:
+        inputs = {name: compact(data, alone=alone) for name, data in decision.inputs.items()}
+    except UNREADABLE as error:
+        _log.warning("inputs_not_recorded", recommendation_id=decision.recommendation_id, error=str(error))
+        inputs = {}
     return msgspec.structs.replace(decision, inputs=inputs)
 
 

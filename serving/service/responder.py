@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import msgspec
@@ -48,7 +49,10 @@ class Responder:
         cache: ResultCache,
         decisions: DecisionLog | None,
         time_and_ids: TimeAndIds,
+        missing: Callable[[], list[str]],
     ) -> None:
+        """``missing`` names what this process lacks of the shared state."""
+        self._missing = missing
         self._state, self._syncs, self._config, self._cache, self._decisions = state, syncs, config, cache, decisions
         self._config_id = config.config_id
         self._steady, self._new_id = time_and_ids.steady, time_and_ids.new_id
@@ -57,8 +61,7 @@ class Responder:
     def respond(self, prepared: PreparedRequest) -> Answer:
         """Returns the answer. Where a read failed, the cache is neither read nor filled."""
         degraded = prepared.user_state.degraded
-        if self._syncs.items.read_at is None:
-            degraded.append("catalogue")
+        degraded += self._missing()
         versions = Versions(self._syncs.aggregates.version, self._syncs.items.version, self._config_id)
         if degraded:
             return self._new_result(prepared, versions).answer

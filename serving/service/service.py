@@ -38,6 +38,7 @@ from serving.service.decision_log import DecisionLog
 from serving.service.explanations import Explanations
 from serving.service.filter_preparation import FilterPreparation
 from serving.service.item_views import browse, item_view
+from serving.service.missing_state import MissingState
 from serving.service.notifications import Notifications, StreamLimits
 from serving.service.preparation import RequestPreparation
 from serving.service.readiness import Readiness
@@ -54,6 +55,7 @@ from serving.state.model_bundle import ModelBundle
 from serving.state.model_sync import ModelSync
 from serving.state.online_state import Apply, OnlineState
 from serving.state.signal_sync import SignalSync
+from serving.state.unreadable_keys import UnreadableKeys
 from serving.stores.breaker import Breaker, Guard
 from serving.stores.list_repositories import ListRepositories
 from serving.stores.precomputed_lists import PrecomputedLists
@@ -120,8 +122,8 @@ class ServingService:
             waiting_bytes=settings.waiting_items_mib * 1_048_576,
         )
         self.state = OnlineState(catalogue, aggregates)
-        self._items = self._sync(Signal.ITEMS, self.state.apply_items)
-        self._aggregates = self._sync(Signal.AGGREGATES, self.state.apply_aggregates)
+        self._items = self._sync(Signal.ITEMS, self.state.apply_items, self.state.unreadable_items)
+        self._aggregates = self._sync(Signal.AGGREGATES, self.state.apply_aggregates, aggregates.unreadable)
         self._model_sync: ModelSync | None = None
         self._users = UserStateReader(
             stores.signals, self._guard("signals"), settings.partitions, settings.after_seconds, settings.poll_seconds
@@ -143,6 +145,7 @@ class ServingService:
             else None
         )
         self._results = ResultCache(catalogue, _result_limits(settings))
+        self._missing_state = MissingState(self._items, self._aggregates, self._time_and_ids.clock)
         self._responder = self._make_responder()
         self._readiness = Readiness(self.state, self._items, self._aggregates, lag_reason, self._time_and_ids.clock)
         streams = StreamLimits(settings.notification_streams, settings.notification_streams_per_client)
@@ -165,6 +168,7 @@ class ServingService:
                 access.call(partial(self._adopt, bound, access.positions))
 
         self._model_sync = ModelSync(self._stores.models, adopt, self._settings.model_seconds)
+        self._missing_state.models = self._model_sync
         with _long_lived():
             first = (self._items.refresh(), self._aggregates.refresh(), asyncio.to_thread(self._model_sync.check))
             await asyncio.gather(*first)
@@ -283,6 +287,7 @@ class ServingService:
         """A user's ranking context, for explanations that make no list."""
         request = self.request(user_id=user_id)
         prepared = await self._preparation.for_user("explanations", request, self.state.models)
+        prepared.user_state.degraded += self._missing_state.names()
         await self.turn()
         signals = Signals(prepared.user_state.value, self.state.aggregates, prepared.precomputed)
         context = build_context(request, signals, prepared.models, self.state.catalogue, self.config)
@@ -304,7 +309,15 @@ class ServingService:
 
     def _make_responder(self) -> Responder:
         syncs = Syncs(self._items, self._aggregates)
-        return Responder(self.state, syncs, self.config, self._results, self._decisions, self._time_and_ids)
+        return Responder(
+            self.state,
+            syncs,
+            self.config,
+            self._results,
+            self._decisions,
+            self._time_and_ids,
+            self._missing_state.names,
+        )
 
     def _guard(self, store: str) -> Guard:
         settings = self._settings
@@ -315,10 +328,9 @@ class ServingService:
         readers = {name: (reader, self._guard(name)) for name, reader in self._stores.list_readers.items()}
         return ListRepositories(readers, self._settings.store_seconds)
 
-    def _sync(self, signal: Signal, apply: Apply) -> SignalSync:
-        return SignalSync(
-            signal, self._stores.signals, self.partitions, apply, self._time_and_ids.clock, self._lag_reason
-        )
+    def _sync(self, signal: Signal, apply: Apply, unreadable: UnreadableKeys) -> SignalSync:
+        clock = self._time_and_ids.clock
+        return SignalSync(signal, self._stores.signals, self.partitions, apply, clock, self._lag_reason, unreadable)
 
     def _position(self, item_id: str) -> int:
         position = self.state.catalogue.position(item_id)

@@ -7,6 +7,7 @@ Order under forward decay does not depend on ``now``, so the top lists are built
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
@@ -14,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from models.structures.arrays import Doubles, Floats, Ints
+from schemas.keys import Signal
 from schemas.ports import SignalChanges
 from serving.arrays.top_k import reciprocal_rank_fusion, top_k
 from serving.state.admission.item_memory import ItemMemory
@@ -24,6 +26,7 @@ from serving.state.covisits import NO_COVISITS, CovisitedItems, CovisitIndex, by
 from serving.state.exposure import Exposure
 from serving.state.live_sessions import SESSIONS, LiveSessions
 from serving.state.merged import Merged
+from serving.state.unreadable_keys import UnreadableKeys
 from signals import aggregates, baskets, context, covisits, exposure, people, popularity, queries, tail
 from signals.aggregates import Counters
 from signals.baskets import BasketCounters
@@ -98,6 +101,7 @@ class Aggregates:
             context.KIND.name: self._index_context,
             queries.KIND.name: self._forget_searches,
         }
+        self.unreadable = UnreadableKeys(Signal.AGGREGATES)
         self.sessions = LiveSessions(catalogue, sessions, admits_all=self._admission.open)
         """The newest sessions of all users, for session kNN."""
         self.exposure = Exposure()
@@ -190,7 +194,8 @@ class Aggregates:
                 self._admission.begin_anew(partition)
             for key, data in changes.values.items():
                 if key.startswith(_PEOPLE):
-                    self._admission.count(partition, key[len(_PEOPLE) :], people.KIND.decode(data))
+                    if isinstance(counters := self._read(partition, key, data), people.PeopleCounters):
+                        self._admission.count(partition, key[len(_PEOPLE) :], counters)
                     yield
                 elif changes.whole and key.startswith(_POPULARITY) and _people_key(key) not in changes.values:
                     # Counted by an earlier version, which did not count people.
@@ -200,7 +205,8 @@ class Aggregates:
     def release(self, into: Merged) -> Iterator[None]:
         """Merge the counters that have waited for items which are in the catalogue by now, one key a step."""
         for cell in self._admission.released():
-            yield from self.merge_counters(cell.partition, [(cell.key, aggregates.decode(cell.key, cell.data))], into)
+            counters = self._read(cell.partition, cell.key, cell.data)
+            yield from self.merge_counters(cell.partition, [(cell.key, counters)], into)
 
     def merge(self, partition: int, changes: SignalChanges, into: Merged) -> Iterator[None]:
         """Merge a partition's changed counters into ``into``, one key a step; those of items that wait are kept aside.
@@ -209,6 +215,7 @@ class Aggregates:
         """
         if changes.whole:
             self.sessions.begin_anew(partition)
+            self.unreadable.clear(partition)
         return self.merge_counters(partition, self._decoded(partition, changes), into)
 
     def merge_counters(
@@ -217,7 +224,7 @@ class Aggregates:
         """As ``merge``, for decoded counters; None has its step too, or a flood of ids that wait would be one long step."""
         for key, counters in changed:
             if counters is not None:
-                self._merge_key(partition, key, counters, into)
+                self.unreadable.read(partition, key, partial(self._merge_key, partition, key, counters, into))
             yield
 
     def _merge_key(self, partition: int, key: str, counters: Counters, into: Merged) -> None:
@@ -305,7 +312,11 @@ class Aggregates:
         for key in self._keys(partition, changes):
             data = changes.values.get(key)
             waits = data is not None and self._waits(partition, key, data)
-            yield key, None if waits else aggregates.decode(key, data)
+            yield key, None if waits else self._read(partition, key, data)
+
+    def _read(self, partition: int, key: str, data: bytes | None) -> Counters | None:
+        """The counters; None if they cannot be read, so that the earlier ones stay."""
+        return self.unreadable.read(partition, key, lambda: aggregates.decode(key, data))
 
     def _keys(self, partition: int, changes: SignalChanges) -> Iterator[str]:
         """The changed keys, those of popularity first; found while they are read, because there may be many."""

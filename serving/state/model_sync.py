@@ -9,7 +9,7 @@ from functools import partial
 import structlog
 
 from schemas.background import BackgroundTask
-from schemas.errors import FreshetError
+from schemas.errors import UNREADABLE, FreshetError
 from schemas.ports import ModelStore
 from serving import metrics
 from serving.state import model_bundle
@@ -30,6 +30,8 @@ class ModelSync:
         self._task = BackgroundTask("following models")
         self.checked = False
         """True once the store has answered which version is active, if any."""
+        self.lacking = True
+        """True while no version is loaded although one is active, or although nobody knows whether one is."""
 
     def start(self) -> None:
         """Start the watcher's thread."""
@@ -54,7 +56,8 @@ class ModelSync:
                 models = model_bundle.load(self._store.manifest(version), partial(self._store.value, version))
                 self._adopt(models)
                 self._loaded(version)
-        except (FreshetError, OSError, ValueError, KeyError) as error:
+            self.lacking = False
+        except (FreshetError, OSError, *UNREADABLE) as error:
             self._failed(version, error)
 
     def _run(self) -> None:
@@ -68,6 +71,7 @@ class ModelSync:
         _log.info("model_loaded", version=version)
 
     def _failed(self, version: str | None, error: Exception) -> None:
+        self.lacking = self._version is None
         metrics.MODEL_LOADS.labels("failed").inc()
         name = version or "none"
         if self._refused != name:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from schemas.catalogue import decode_item
+from schemas.keys import Signal
 from schemas.ports import SignalChanges
 from serving.state import model_bundle
 from serving.state.admission.eviction import ItemEviction
@@ -12,6 +13,7 @@ from serving.state.aggregates import Aggregates
 from serving.state.catalogue import Catalogue
 from serving.state.merged import Merged
 from serving.state.model_bundle import NO_BUNDLE, ModelBundle
+from serving.state.unreadable_keys import UnreadableKeys
 
 PartitionChanges = Sequence[tuple[int, SignalChanges]]
 """Partitions with their changes."""
@@ -28,6 +30,7 @@ class OnlineState:
         """Lets ids go in a server; None: every id stays."""
         self.models: ModelBundle = NO_BUNDLE
         self._item_ids: dict[int, set[str]] = {}
+        self.unreadable_items = UnreadableKeys(Signal.ITEMS)
 
     def apply_items(self, changed: PartitionChanges) -> Iterator[None]:
         """Apply item changes, one item a step; an item that is missing from a complete read is deleted."""
@@ -37,10 +40,15 @@ class OnlineState:
                 for item_id in item_ids - changes.values.keys():
                     self.catalogue.forget(item_id)
                 item_ids.clear()
+                self.unreadable_items.clear(partition)
             item_ids.update(changes.values)
-            for data in changes.values.values():
-                self.catalogue.put(decode_item(data))
+            for item_id, data in changes.values.items():
+                self._put(partition, item_id, data)
                 yield
+
+    def _put(self, partition: int, item_id: str, data: bytes) -> None:
+        """Store an item. One that cannot be read stays as it was."""
+        self.unreadable_items.read(partition, item_id, lambda: self.catalogue.put(decode_item(data)))
 
     def apply_aggregates(self, changed: PartitionChanges) -> Iterator[None]:
         """Merge changed counters, one key a step, then apply all of them in one step; sessions are applied before it."""

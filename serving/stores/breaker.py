@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 import structlog
 
-from schemas.errors import FreshetError, StoreUnavailable
+from schemas.errors import FreshetError, StoreUnavailable, Undecodable, ValueCorrupt
 from schemas.ports import Clock
 from serving import metrics
 
@@ -86,6 +86,11 @@ class Guard:
         except TimeoutError:
             self._fail("timeout")
             raise ReadFailed(self._store, "timeout") from None
+        except (ValueCorrupt, Undecodable) as error:
+            # The store answers. One value that cannot be read says nothing about the others.
+            self._succeed("corrupt")
+            _log.warning("value_unreadable", store=self._store, error=str(error))
+            raise ReadFailed(self._store, "corrupt") from error
         except (FreshetError, OSError) as error:
             self._fail("failed", error)
             raise ReadFailed(self._store, "failed") from error
@@ -93,8 +98,8 @@ class Guard:
         self._succeed()
         return answer
 
-    def _succeed(self) -> None:
-        self._outcomes["ok"].inc()
+    def _succeed(self, outcome: str = "ok") -> None:
+        self._outcomes[outcome].inc()
         if self._breaker.open:
             self._gauge.set(0)
             _log.info("source_recovered", store=self._store)
@@ -109,7 +114,7 @@ class Guard:
             _log.warning("source_down", store=self._store, outcome=outcome, error=str(error or "too slow"))
 
 
-_OUTCOMES = ("ok", "timeout", "failed", "open")
+_OUTCOMES = ("ok", "timeout", "failed", "corrupt", "open")
 
 
 async def _with_deadline(read: Callable[[], Awaitable[T]], seconds: float) -> T:

@@ -7,7 +7,7 @@ from functools import partial
 from time import perf_counter
 
 from models.structures.lists import ScoredList
-from schemas.errors import VersionUnknown
+from schemas.errors import UNREADABLE, Undecodable, VersionUnknown
 from schemas.ports import ListReader
 from serving.stores.breaker import Guard, ReadFailed
 
@@ -50,4 +50,7 @@ async def _read(reader: ListReader, version: str, kind: str, key: str) -> tuple[
         data = await reader.read(version, kind, key)
     except VersionUnknown:
         return False, None
-    return True, None if data is None else ScoredList.load(data)
+    try:
+        return True, None if data is None else ScoredList.load(data)
+    except UNREADABLE as error:
+        raise Undecodable(f"the list of '{key}' in version {version} cannot be read: {error}") from error

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import msgspec
 import structlog
 
 from schemas.catalogue import decode_profile
+from schemas.errors import UNREADABLE
 from schemas.keys import Signal
 from schemas.log.topics import partition_of
 from schemas.ports import SignalReader
@@ -30,7 +30,7 @@ class ProfileReader:
             read = partial(self._reader.read, partition, Signal.PROFILES, [user_id])
             data = (await self._guard.call(read)).values[0]
             profile = None if data is None else decode_profile(data)
-        except (ReadFailed, msgspec.DecodeError) as error:
+        except (ReadFailed, *UNREADABLE) as error:
             _log.warning("profile_not_read", error=str(error))
             degraded.append("profiles")
             return None

@@ -9,7 +9,7 @@ from typing import Any, Final
 import structlog
 
 from models.ratings import Ratings
-from schemas.errors import FreshetError
+from schemas.errors import UNREADABLE, FreshetError
 from schemas.ports import Clock, Documents
 from schemas.statistics import (
     EVERY,
@@ -58,7 +58,7 @@ class StatisticsReader:
         try:
             stored = None if self._documents is None else self._documents.read(RATINGS)
             return None if stored is None else Ratings.load(stored)
-        except FreshetError as error:
+        except (FreshetError, *UNREADABLE) as error:
             _log.warning("ratings_not_read", reason=str(error))
             return self._ratings
 
@@ -77,7 +77,7 @@ class StatisticsReader:
         try:
             stored = None if self._documents is None else self._documents.read(name)
             return None if stored is None else decode_statistics(stored)
-        except FreshetError as error:
+        except (FreshetError, *UNREADABLE) as error:
             _log.warning("statistics_not_read", reason=str(error))
             return older
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import count
+from time import perf_counter
 
 import msgspec
 import pytest
@@ -10,8 +12,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nearline.processor import SIGNALS
+from nearline.scrub import BYTES, Scrub
 from nearline.verify import verify
 from nearline.waiting_records import MAX_UNAPPLICABLE
+from nearline.watch import Watch
 from schemas.catalogue import Upsert, decode_item, encode_upsert
 from schemas.errors import UNREADABLE, ValueCorrupt
 from schemas.keys import Signal
@@ -181,3 +185,46 @@ def test_what_is_corrupt_is_said_with_the_place(hands):
     assert str(error) == (
         "partition 3 of 'users': 'u:7' cannot be read (expected an array); the worker rebuilds it from the log"
     )
+
+
+@pytest.mark.parametrize(("signal", "key"), [(Signal.USERS, "u:user3"), (Signal.AGGREGATES, "pop:item3")])
+@pytest.mark.parametrize("embedded", [True, False])
+def test_a_corrupt_value_that_no_event_needs_is_found_and_healed(hands, signal, key, embedded):
+    fill(hands, 0, 60)
+    worker = hands.loop() if embedded else hands.keep()
+    watch = Watch(hands.log, hands.store)
+    hands.settle(worker)
+    right = hands.store.stored(signal)[key]
+    hands.store.stored(signal)[key] = b"\xc1"
+    for _ in range(10):
+        if not embedded:
+            watch.check(worker.workers)
+        hands.settle(worker)
+    assert hands.store.stored(signal)[key] == right
+    assert_whole(hands, 60)
+
+
+def test_a_fence_that_becomes_unreadable_while_a_worker_runs_is_found(hands):
+    assignment, watch = hands.keep(), Watch(hands.log, hands.store)
+    for offset in range(60):
+        hands.log.add(offset)
+    assignment.offer(hands.log.add(60))
+    hands.settle(assignment)
+    hands.store.unreadable.add((0, Signal.AGGREGATES))
+    watch.check(assignment.workers)
+    hands.settle(assignment)
+    assert_whole(hands, 61)
+
+
+def test_a_look_at_values_takes_little_time_and_goes_on_with_the_next_ones(hands, monkeypatch):
+    fill(hands, 0, 60)
+    assignment, data = hands.keep(), hands.store.stored(Signal.USERS)["u:user3"]
+    hands.settle(assignment)
+    read = count()
+    monkeypatch.setattr(hands.store, "scan", lambda *_: (("u:user3", data) for _ in read))
+    scrub = Scrub(hands.store)
+    for _ in range(3):
+        before, began = next(read), perf_counter()
+        scrub.look(assignment.workers)
+        assert 0 < next(read) - before <= BYTES / len(data) + 2
+        assert perf_counter() - began < 1.0

@@ -16,7 +16,7 @@ from models.popularity import Popularity
 from models.structures.lists import ScoredList
 from schemas.answers import RecommendationRequest
 from schemas.catalogue import Item, encode_view
-from schemas.errors import ModelStoreUnavailable, StoreUnavailable
+from schemas.errors import ModelStoreUnavailable, StoreUnavailable, ValueCorrupt
 from schemas.events import LoggedEvent
 from schemas.keys import Signal
 from schemas.log.fence import Fence
@@ -164,6 +164,8 @@ class FakeSignals:
     def __init__(self) -> None:
         self.values: dict[tuple[int, str], dict[str, bytes]] = {}
         self.held_fences: dict[tuple[int, str], Fence] = {}
+        self.corrupt: set[tuple[int, str]] = set()
+        """Partitions and signals whose fence cannot be read."""
         self.mode = "ok"
         self.reads = 0
 
@@ -185,6 +187,8 @@ class FakeSignals:
 
     async def changes(self, partition: int, signal: str, since: Fence | None) -> SignalChanges:
         await self._as_told()
+        if (partition, signal) in self.corrupt:
+            raise ValueCorrupt(partition, signal, (), "foreign")
         fence = self.held_fences.get((partition, signal))
         if since is not None and since == fence:
             return SignalChanges(fence, {}, whole=False)
@@ -316,6 +320,12 @@ def shop() -> Shop:
     made = Shop()
     made.stock()
     return made
+
+
+@pytest.fixture(scope="session")
+def new_shop():
+    """Makes a shop of its own, for each example of a property."""
+    return Shop
 
 
 @pytest.fixture

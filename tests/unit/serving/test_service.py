@@ -98,7 +98,7 @@ async def test_a_start_without_any_store_still_answers(shop):
     shop.signals.mode = shop.models.mode = "raise"
     async with shop.running() as service:
         answer = await recommend(service, "ann")
-        assert set(answer.degraded) == {"signals", "catalogue"}
+        assert set(answer.degraded) == {"signals", "catalogue", "aggregates", "models"}
         assert any("catalogue" in each for each in service.missing())
         shop.signals.mode = "ok"
         await until(lambda: len(service.state.catalogue) == 60)
