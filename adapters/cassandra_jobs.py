@@ -8,16 +8,22 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
+import structlog
+
 from adapters.cassandra_ring import Ring, hosts_and_keyspace
+from adapters.process_identity import identity, is_gone
 from adapters.registry import Adapter
 from schemas.errors import JobStoreUnavailable, LeaseLost, LeaseTaken, ModelStoreUnavailable
 from schemas.jobs import Run, decode_run, encode_run
 from schemas.ports import LeaseRecord
 
+_log = structlog.get_logger(__name__)
+
 LEASE_SECONDS: Final = 120
-"""Seconds after which a lease that is not renewed becomes free. A killed job blocks the next one this long."""
+"""Seconds after which a lease that is not renewed becomes free. A job killed on another machine blocks the next one this long."""
 
 _TAKE: Final = "UPDATE leases USING TTL ? SET holder = ?, since = ? WHERE name = ? IF holder = null"
+_TAKE_OVER: Final = "UPDATE leases USING TTL ? SET holder = ?, since = ?, fence = null WHERE name = ? IF holder = ?"
 _NUMBER: Final = "UPDATE leases USING TTL ? SET holder = ?, since = ?, fence = ? WHERE name = ? IF holder = ?"
 _RENEW: Final = "UPDATE leases USING TTL ? SET holder = ?, since = ?, fence = ? WHERE name = ? IF fence = ?"
 _RELEASE: Final = "DELETE FROM leases WHERE name = ? IF fence = ?"
@@ -25,7 +31,7 @@ _HELD: Final = "SELECT holder, since, fence FROM leases WHERE name = ?"
 _LAST: Final = "SELECT fence FROM lease_tokens WHERE name = ?"
 _NEXT: Final = "UPDATE lease_tokens SET fence = ? WHERE name = ? IF fence = ?"
 _MARK: Final = "\x1f"
-"""Separates a holder's name from the random id of one acquisition."""
+"""Separates a holder's name, the random id of one acquisition, and the identity of its process."""
 
 
 class _JobTables:
@@ -62,9 +68,12 @@ class CassandraLease:
         self._leases: dict[tuple[str, int], LeaseRecord] = {}
 
     def acquire(self, name: str, holder: str, now: float) -> int:
-        """Takes the row, then draws its token. Only the holder draws, so tokens increase in the order of holders."""
-        mine = f"{holder}{_MARK}{uuid4().hex}"
-        if not self._tables.applied(_TAKE, self._ttl, mine, now, name):
+        """Takes the row, then draws its token. Only the holder draws, so tokens increase in the order of holders.
+
+        A row whose holder was a process of this machine that has ended is taken over at once.
+        """
+        mine = _MARK.join((holder, uuid4().hex, identity()))
+        if not self._tables.applied(_TAKE, self._ttl, mine, now, name) and not self._takes_over(name, mine, now):
             lease = self.held(name) or LeaseRecord("a run that has just ended", now, 0)
             raise LeaseTaken(name, lease.holder, datetime.fromtimestamp(lease.since, UTC))
         token = self._draw(name)
@@ -72,6 +81,18 @@ class CassandraLease:
             raise _lost(name)
         self._leases[name, token] = LeaseRecord(mine, now, token)
         return token
+
+    def _takes_over(self, name: str, mine: str, now: float) -> bool:
+        rows = self._tables.run(_HELD, name)
+        stored = rows[0][0] if rows else None
+        if stored is None or not is_gone(stored.rpartition(_MARK)[2]):
+            return False
+        taken = self._tables.applied(_TAKE_OVER, self._ttl, mine, now, name, stored)
+        if taken:
+            _log.warning(
+                "lease_taken_over", name=name, former=stored.partition(_MARK)[0], reason="its process has ended"
+            )
+        return taken
 
     def renew(self, name: str, token: int) -> None:
         """Writes the row again, with a new time to live."""
