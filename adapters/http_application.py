@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.openapi.utils import get_openapi
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
@@ -50,6 +52,7 @@ def build_application(
     app = FastAPI(title=title, version="1", lifespan=lifespan)
     for router in (*routers, _operations(missing)):
         app.include_router(router)
+    app.openapi = partial(_described, app)  # type: ignore[method-assign]  # as FastAPI documents it
     app.add_exception_handler(HTTPException, http_exception_as_problem)
     app.add_exception_handler(RequestValidationError, invalid_as_problem)
     app.add_exception_handler(Exception, fault_as_problem)
@@ -83,6 +86,19 @@ def _operations(missing: Missing) -> APIRouter:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return router
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document without FastAPI's own 422: what it refuses is a problem (400), as ``invalid_as_problem`` answers."""
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, routes=app.routes)
+        for operation in (operation for path in document["paths"].values() for operation in path.values()):
+            if "HTTPValidationError" in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]
+        for name in ("HTTPValidationError", "ValidationError"):
+            document.get("components", {}).get("schemas", {}).pop(name, None)
+        app.openapi_schema = document
+    return app.openapi_schema
 
 
 def _json(body: dict[str, Any], status: int = 200) -> Response:

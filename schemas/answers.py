@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
+
+from schemas.catalogue import SHOWN_FIELDS, Item
+from schemas.json_schema import closed, schema_of
 
 E = TypeVar("E")
 _ENCODER = msgspec.json.Encoder()
@@ -23,13 +26,20 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     item_id: str | None = None
 
 
+SHOWN_ITEM: Final = closed(
+    "ShownItem", {name: schema_of(Item)["properties"][name] for name in SHOWN_FIELDS}, required=()
+)
+ShownItem = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=SHOWN_ITEM)]
+"""The catalogue's view of an item in a list, as JSON; fields without a value are left out."""
+
+
 class AnswerItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One recommended item; ``item`` is the catalogue's view of it, as JSON."""
 
     item_id: str
     score: float
     reasons: list[Reason]
-    item: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    item: ShownItem | msgspec.UnsetType = msgspec.UNSET
 
 
 class Encoded(list[E]):
@@ -55,7 +65,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     config_id: str
     variant: str
     degraded: list[str]
-    generated_at: datetime
+    generated_at: Annotated[datetime, msgspec.Meta(tz=True)]
     next_cursor: str | None
 
 

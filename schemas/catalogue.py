@@ -41,6 +41,12 @@ class ItemFields(BaseModel):
     attributes: Attributes | None = None
 
 
+SHOWN_FIELDS: Final = tuple(
+    name for name in ItemFields.model_fields if name not in {"hidden", "available_from", "available_until"}
+)
+"""The fields of an item that lists of recommendations show."""
+
+
 class ItemUpsert(ItemFields):
     """An item with its id, for the bulk call."""
 

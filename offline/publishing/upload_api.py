@@ -5,13 +5,13 @@ from __future__ import annotations
 import hmac
 import io
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import structlog
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from offline.config import OfflineSettings
@@ -33,6 +33,7 @@ from schemas.errors import (
 from schemas.http.body import read_body
 from schemas.http.described import problems
 from schemas.http.problems import ProblemError, as_response
+from schemas.json_schema import schema_of
 from schemas.manifest import Manifest
 
 MAX_BYTES: Final = 256 * 1024 * 1024
@@ -41,10 +42,31 @@ _TOO_LARGE: Final = f"the body is larger than {MAX_BYTES:,} bytes; use `freshet 
 PARQUET: Final = frozenset({"application/vnd.apache.parquet", "application/x-parquet", "application/octet-stream"})
 NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 
+_ROW: Final = {"type": "object"}
+_BODY: Final[dict[str, Any]] = {
+    "required": True,
+    "description": "The columns of each kind: "
+    + "; ".join(f"{kind}: {', '.join(schema.names)}" for kind, schema in COLUMNS.items()),
+    "content": {
+        "application/json": {"schema": {"type": "array", "items": _ROW}},
+        "application/x-ndjson": {"schema": {"type": "string", "description": "An object in each line."}},
+        "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
+    },
+}
 _log = structlog.get_logger()
 
 Receive = Callable[[ExternalModelKind, ExternalModel], Manifest]
 """Publishes an external model. Blocks."""
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer: the version that was published, and the one that it was made from."""
+
+    version: str
+    parent: str | None
+    kind: ExternalModelKind
+    rows: int
+    """Rows of the body."""
 
 
 class UploadApi(NamedTuple):
@@ -71,9 +93,16 @@ def build_router(upload_api: UploadApi) -> APIRouter:
         "/v1/models/{kind}",
         summary="Publish similarities, lists or factors of an external model",
         status_code=201,
-        responses=problems(400, 401, 404, 409, 413, 422, 500, 503),
+        response_model=None,
+        responses={
+            201: {"description": "Published", "content": {"application/json": {"schema": schema_of(Published)}}},
+            **problems(401, 404, 409, 413, 422, 503),
+        },
+        openapi_extra={"requestBody": _BODY},
     )
-    async def post_models(kind: str, request: Request) -> Response:
+    async def post_models(
+        kind: Annotated[str, Path(json_schema_extra={"enum": [*COLUMNS]})], request: Request
+    ) -> Response:
         try:
             return await _published(upload_api, kind, request)
         except ProblemError as problem:
@@ -90,7 +119,7 @@ async def _published(upload_api: UploadApi, kind: str, request: Request) -> Resp
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     body = await read_body(request.stream(), MAX_BYTES, _TOO_LARGE)
     manifest, rows = await run_in_threadpool(_receive, upload_api, known, media_type, body)
-    answer = {"version": manifest.version, "parent": manifest.parent, "kind": known, "rows": rows}
+    answer = Published(version=manifest.version, parent=manifest.parent, kind=known, rows=rows)
     return Response(msgspec.json.encode(answer), 201, media_type="application/json")
 
 

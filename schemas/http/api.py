@@ -10,12 +10,16 @@ KEEP_ALIVE_SECONDS: Final = 75
 """Seconds that a server keeps an idle connection: longer than clients' pools, so that clients close it first."""
 
 
+PROBLEM_PATTERN: Final = "^urn:freshet:problem:[a-z0-9_-]+$"
+_OFFSET_PATTERN: Final = "^[0-9]+:[0-9]+$"
+
+
 class Problem(BaseModel):
     """An error in the form of RFC 9457, with ``field`` and ``index`` if one is at fault."""
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = Field("about:blank", description="Names the kind of problem: urn:freshet:problem:<code>.")
+    type: str = Field(pattern=PROBLEM_PATTERN, description="Names the kind of problem: urn:freshet:problem:<code>.")
     title: str = Field(description="The kind of problem, in words.")
     status: int = Field(description="The HTTP status.")
     detail: str = Field(description="What is wrong with this request and what to do.")
@@ -23,71 +27,75 @@ class Problem(BaseModel):
     index: int | None = Field(None, description="Its place in the request, from 0.")
 
 
-class Fault(BaseModel):
+class _Closed(BaseModel):
+    """An answer with no other members than its fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Fault(_Closed):
     """The reason why one event or item of a request was rejected."""
 
-    type: str = Field(description="Names the kind of problem: urn:freshet:problem:<code>.")
+    type: str = Field(pattern=PROBLEM_PATTERN, description="Names the kind of problem: urn:freshet:problem:<code>.")
     detail: str
-    field: str | None = None
+    field: str | None
     index: int
 
 
-class EventResult(BaseModel):
+class EventResult(_Closed):
     """The outcome of one event."""
 
     event_id: str | None = Field(description="The event's id, made by the collector where the client gave none.")
     status: Literal["accepted", "rejected"]
-    offset: str | None = Field(None, description='Where it stands on the log, as "partition:offset"; hand it to after=')
-    error: Fault | None = None
+    offset: str | None = Field(
+        pattern=_OFFSET_PATTERN, description='Where it stands on the log, as "partition:offset"; hand it to after='
+    )
+    error: Fault | None
 
 
-class EventsAnswer(BaseModel):
+class EventsAnswer(_Closed):
     """The outcome of each event of a request, in its order."""
 
     results: list[EventResult]
 
 
-class ItemResult(BaseModel):
+class ItemResult(_Closed):
     """The outcome of one item of a bulk request."""
 
     item_id: str | None
     status: Literal["accepted", "rejected"]
-    offset: str | None = None
-    error: Fault | None = None
+    offset: str | None = Field(pattern=_OFFSET_PATTERN)
+    error: Fault | None
 
 
-class ItemsAnswer(BaseModel):
+class ItemsAnswer(_Closed):
     """The outcome of each item of a bulk request, in its order."""
 
     results: list[ItemResult]
 
 
-class ItemReceipt(BaseModel):
+class ItemReceipt(_Closed):
     """An item's change is on the log, at this offset."""
 
     item_id: str
-    offset: str
+    offset: str = Field(pattern=_OFFSET_PATTERN)
 
 
-class UserReceipt(BaseModel):
+class UserReceipt(_Closed):
     """A user's change is on the log, at this offset."""
 
     user_id: str
-    offset: str
+    offset: str = Field(pattern=_OFFSET_PATTERN)
 
 
-class Liveness(BaseModel):
+class Liveness(_Closed):
     """The process answers."""
-
-    model_config = ConfigDict(extra="forbid")
 
     status: Literal["live"]
 
 
-class Readiness(BaseModel):
+class Readiness(_Closed):
     """Whether a process can serve, and what it lacks if not."""
-
-    model_config = ConfigDict(extra="forbid")
 
     status: Literal["ready", "not ready"]
     missing: list[str] = Field(description="A sentence for each thing that is missing.")

@@ -27,26 +27,32 @@ _MEANINGS: Final = {
 PATH_ID: Final[dict[str, Any]] = {"type": "string", "minLength": 1, "maxLength": MAX_ID, "pattern": ID_PATTERN}
 """JSON Schema of an id in a path."""
 
+_NOT_HTTP: Final[dict[str, Any]] = {"text/plain": {"schema": {"type": "string"}}}
+"""Content of a 400 to a request that is not HTTP, or to an address of more than 64 KiB. The server itself answers it."""
+
+
+def problems(*statuses: int) -> Responses:
+    """Returns the responses with these statuses, and those that any request can get (400, 500), each a problem (RFC 9457)."""
+    schema = Problem.model_json_schema()
+    responses: Responses = {
+        status: {"description": _MEANINGS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in sorted({400, 500, *statuses})
+    }
+    responses[400]["content"] |= _NOT_HTTP
+    return responses
+
 
 def _json(model: type[BaseModel]) -> dict[str, Any]:
     return {"application/json": {"schema": model.model_json_schema()}}
 
 
 PLAIN_TEXT: Final[Responses] = {
-    200: {"description": "Prometheus text", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    200: {"description": "Prometheus text", "content": {"text/plain": {"schema": {"type": "string"}}}},
+    **problems(),
 }
-LIVENESS: Final[Responses] = {200: {"description": "It answers", "content": _json(Liveness)}}
+LIVENESS: Final[Responses] = {200: {"description": "It answers", "content": _json(Liveness)}, **problems()}
 READINESS: Final[Responses] = {
     200: {"description": "Ready", "content": _json(Readiness)},
     503: {"description": "Not ready: says what is missing", "content": _json(Readiness)},
+    **problems(),
 }
-TOO_LONG_URL: Final[dict[str, Any]] = {"text/plain": {"schema": {"type": "string"}}}
-"""Content of a 400 to an address of more than 64 KiB, which the server itself answers."""
-
-
-def problems(*statuses: int) -> Responses:
-    """Returns the responses with these statuses, each a problem (RFC 9457)."""
-    schema = Problem.model_json_schema()
-    return {
-        status: {"description": _MEANINGS[status], "content": {MEDIA_TYPE: {"schema": schema}}} for status in statuses
-    }

@@ -23,6 +23,7 @@ from serving.http.parameters import (
     CatalogueParameters,
     ListParameters,
     NoParameters,
+    NotificationParameters,
     RankParameters,
     RecommendationParameters,
     ScoresParameters,
@@ -54,11 +55,8 @@ def endpoint_of(route: str, handle: Handler) -> Endpoint:
         began, outcome = perf_counter(), "error"
         try:
             answer = await handle(request)
-            if isinstance(answer, Answer):
-                body, degraded = encode_answer(answer), answer.degraded
-            else:
-                body, degraded = _ENCODE(answer), answer.get("degraded")
-            outcome = "degraded" if degraded else "ok"
+            body = encode_answer(answer) if isinstance(answer, Answer) else _ENCODE(answer)
+            outcome = "degraded" if getattr(answer, "degraded", None) else "ok"
             return Response(body, media_type="application/json")
         except ProblemError as error:
             outcome = "invalid"
@@ -161,7 +159,8 @@ class Handlers:
     def notifications(self, request: Request) -> AsyncIterator[bytes] | None:
         """``GET /v1/users/{user_id}/notifications``; None for a user whose id ends like that."""
         user_id, suffix_in_id = parsing.path_id(request, "/v1/users/", "/notifications", "user_id")
-        last_event_id = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
+        parameters = parsing.query(NotificationParameters, request)
+        last_event_id = request.headers.get("last-event-id") or parameters.last_event_id
         client = request.client.host if request.client else ""
         return None if suffix_in_id else self._service.notifications.open(user_id, last_event_id, client)
 

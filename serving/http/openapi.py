@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from schemas.answers import Answer
-from schemas.http.described import PATH_ID, TOO_LONG_URL, problems
+from schemas.http.described import PATH_ID, problems
+from schemas.http.read_answers import (
+    ITEM_VIEW,
+    Because,
+    Compatibility,
+    ItemPage,
+    Scores,
+    SimilarUsers,
+    StatisticsAnswer,
+    UserView,
+)
+from schemas.json_schema import schema_of
 from schemas.statistics import KINDS
+from serving.http.parameters import NotificationParameters
 
 _EXAMPLE_ITEM: Final = {
     "item_id": "celeste",
@@ -66,7 +78,7 @@ EXAMPLE_ITEMS: Final[dict[str, Any]] = {"items": [EXAMPLE_ITEM], "next_cursor": 
 EXAMPLE_STATISTICS: Final[dict[str, Any]] = {
     "kind": "best-rated",
     "period": "month",
-    "category": None,
+    "category": "Platformer",
     "as_of": "2026-11-24T10:45:02Z",
     "prior": {"mean": 3.6, "ratings": 10.0},
     "items": [{"item_id": "celeste", "title": "Celeste", "average": 4.41, "ratings": 212.0, "mean": 4.45}],
@@ -111,22 +123,42 @@ def parameters(struct: type[msgspec.Struct]) -> list[dict[str, Any]]:
     ]
 
 
+class Documented(NamedTuple):
+    """What a 200 of a route holds: its schema, which is derived from the type that is encoded, and an example."""
+
+    schema: dict[str, Any]
+    example: dict[str, Any]
+
+
+ANSWER: Final = Documented(schema_of(Answer), EXAMPLE_ANSWER)
+SCORES: Final = Documented(schema_of(Scores), EXAMPLE_SCORES)
+BECAUSE: Final = Documented(schema_of(Because), EXAMPLE_BECAUSE)
+COMPATIBILITY: Final = Documented(schema_of(Compatibility), EXAMPLE_COMPATIBILITY)
+USERS: Final = Documented(schema_of(SimilarUsers), EXAMPLE_USERS)
+USER: Final = Documented(schema_of(UserView), EXAMPLE_USER)
+ITEM: Final = Documented(ITEM_VIEW, EXAMPLE_ITEM)
+ITEMS: Final = Documented(schema_of(ItemPage), EXAMPLE_ITEMS)
+STATISTICS: Final = Documented(schema_of(StatisticsAnswer), EXAMPLE_STATISTICS)
+
+
 def documented(
-    example: dict[str, Any], struct: type[msgspec.Struct] | None = None, path: str | None = None
+    answer: Documented, struct: type[msgspec.Struct] | None = None, path: str | None = None
 ) -> dict[str, Any]:
-    """Keyword arguments of a route: its answer's example, the id in its path, its parameters, its problems."""
+    """Keyword arguments of a route: its answer, the id in its path, its parameters, its problems."""
     all_parameters = [*_path_parameter(path), *(parameters(struct) if struct else [])]
-    return {"responses": _responses(example), "openapi_extra": {"parameters": all_parameters}}
+    return {"responses": _responses(answer), "openapi_extra": {"parameters": all_parameters}}
 
 
 def documented_body(
-    example: dict[str, Any], struct: type[msgspec.Struct], example_body: dict[str, Any], path: str | None = None
+    answer: Documented, struct: type[msgspec.Struct], example_body: dict[str, Any], path: str | None = None
 ) -> dict[str, Any]:
     """Keyword arguments of a route that takes a body; ``example_body`` is an example of it."""
-    schema = msgspec.json.schema(struct, ref_template="{name}")["$defs"][struct.__name__]
-    body = {"required": True, "content": {"application/json": {"schema": schema, "example": example_body}}}
+    body = {
+        "required": True,
+        "content": {"application/json": {"schema": schema_of(struct), "example": example_body}},
+    }
     return {
-        "responses": _responses(example),
+        "responses": _responses(answer),
         "openapi_extra": {"parameters": _path_parameter(path), "requestBody": body},
     }
 
@@ -143,26 +175,20 @@ data: {"model_version":"20261124T104500000Z-5a6b7c8d","changed":2,"generated_at"
 """
 
 
+_EXAMPLES: Final = {"user_id": "ann", "item_id": "celeste", "kind": "best-rated"}
+
+
 def _path_parameter(name: str | None) -> list[dict[str, Any]]:
     if name is None:
         return []
     schema = {"type": "string", "enum": list(KINDS)} if name == "kind" else PATH_ID
-    return [{"name": name, "in": "path", "required": True, "schema": schema, "description": "Slashes percent-encoded."}]
+    parameter = {"name": name, "in": "path", "required": True, "schema": schema, "example": _EXAMPLES[name]}
+    return [parameter | {"description": "Slashes percent-encoded."}]
 
 
-def _responses(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
-    shown: dict[str, Any] = {"example": example}
-    if "recommendation_id" in example:
-        _, definitions = msgspec.json.schema_components([Answer], ref_template="{name}")
-        shown["schema"] = {"type": "object", "title": "Answer", "properties": _flat(definitions["Answer"])}
-    responses = problems(400, 404, 413, 503)
-    responses[400]["content"] |= TOO_LONG_URL
-    return {200: {"description": "The answer", "content": {"application/json": shown}}, **responses}
-
-
-def _flat(schema: dict[str, Any]) -> dict[str, Any]:
-    """The properties of a schema. Those that refer to other definitions are empty: the example shows them."""
-    return {name: {} if "$ref" in str(field) else field for name, field in schema["properties"].items()}
+def _responses(answer: Documented) -> dict[int | str, dict[str, Any]]:
+    content = {"application/json": {"schema": answer.schema, "example": answer.example}}
+    return {200: {"description": "The answer", "content": content}, **problems(404, 413, 503)}
 
 
 def _described(field: dict[str, Any]) -> dict[str, Any]:
@@ -179,20 +205,20 @@ DOCUMENTED_NOTIFICATIONS: Final[dict[str, Any]] = {
     "responses": {
         200: {
             "description": "Stays open; comments keep it alive. An event for each version that really changes the list.",
-            "content": {"text/event-stream": {"example": _EXAMPLE_STREAM}},
+            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE_STREAM}},
         },
-        **problems(400, 404, 429, 503),
+        **problems(404, 429, 503),
     },
     "openapi_extra": {
         "parameters": [
             *_path_parameter("user_id"),
+            *parameters(NotificationParameters),
             {
                 "name": "Last-Event-ID",
                 "in": "header",
                 "required": False,
                 "schema": {"type": "string"},
-                "description": "Sent by browsers that reconnect: what changed meanwhile is told at once. "
-                "`last_event_id` in the query does the same.",
+                "description": "Browsers send it when they reconnect. A change meanwhile is then sent at once.",
             },
         ]
     },

@@ -131,13 +131,21 @@ class NoParameters(msgspec.Struct, frozen=True, kw_only=True):
 class UserItemParameters(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of calls about a user and an item."""
 
-    item_id: Annotated[ParameterId, msgspec.Meta(description="The item in question.")]
+    item_id: Annotated[ParameterId, msgspec.Meta(description="The item in question.", examples=["celeste"])]
 
 
 class SimilarUsersParameters(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of ``GET /v1/users/{user_id}/similar``."""
 
     count: Count = 20
+
+
+class NotificationParameters(msgspec.Struct, frozen=True, kw_only=True):
+    """Parameters of ``GET /v1/users/{user_id}/notifications``."""
+
+    last_event_id: (
+        Annotated[str, msgspec.Meta(max_length=512, description="The same as the header Last-Event-ID.")] | None
+    ) = None
 
 
 class CatalogueParameters(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
@@ -61,28 +59,28 @@ def _add_users(router: APIRouter, handlers: Handlers) -> None:
         summary="What this user may like next",
         tags=["recommendations"],
         response_model=None,
-        **openapi.documented(openapi.EXAMPLE_ANSWER, RecommendationParameters, "user_id"),
+        **openapi.documented(openapi.ANSWER, RecommendationParameters, "user_id"),
     )(endpoint_of("recommendations", handlers.recommendations))
     router.post(
         "/v1/sessions/recommendations",
         summary="What a guest may like next, whose events come along",
         tags=["recommendations"],
         response_model=None,
-        **openapi.documented_body(openapi.EXAMPLE_ANSWER, SessionParameters, openapi.EXAMPLE_SESSION_BODY),
+        **openapi.documented_body(openapi.ANSWER, SessionParameters, openapi.EXAMPLE_SESSION_BODY),
     )(endpoint_of("session", handlers.session))
     router.post(
         "/v1/users/{user_id:path}/scores",
         summary="Scores of a list that you bring, in its order",
         tags=["recommendations"],
         response_model=None,
-        **openapi.documented_body(openapi.EXAMPLE_SCORES, ScoresParameters, openapi.EXAMPLE_LIST_BODY, "user_id"),
+        **openapi.documented_body(openapi.SCORES, ScoresParameters, openapi.EXAMPLE_LIST_BODY, "user_id"),
     )(endpoint_of("scores", handlers.scores))
     router.post(
         "/v1/users/{user_id:path}/rank",
         summary="Rank a list that you bring, best first",
         tags=["recommendations"],
         response_model=None,
-        **openapi.documented_body(openapi.EXAMPLE_ANSWER, RankParameters, openapi.EXAMPLE_LIST_BODY, "user_id"),
+        **openapi.documented_body(openapi.ANSWER, RankParameters, openapi.EXAMPLE_LIST_BODY, "user_id"),
     )(endpoint_of("rank", handlers.rank))
     _add_relations(router, handlers)
     _add_notifications(router, handlers)
@@ -91,36 +89,40 @@ def _add_users(router: APIRouter, handlers: Handlers) -> None:
         summary="The current view of a user",
         tags=["users"],
         response_model=None,
-        **openapi.documented(openapi.EXAMPLE_USER, path="user_id"),
+        **openapi.documented(openapi.USER, path="user_id"),
     )(endpoint_of("user", handlers.user))
 
 
 def _add_relations(router: APIRouter, handlers: Handlers) -> None:
-    relations: tuple[tuple[str, str, Handler, dict[str, Any], type[msgspec.Struct]], ...] = (
+    relations: tuple[tuple[str, str, Handler, openapi.Documented, type[msgspec.Struct]], ...] = (
         (
             "because",
             "Which of a user's items led to this one",
             handlers.because,
-            openapi.EXAMPLE_BECAUSE,
+            openapi.BECAUSE,
             UserItemParameters,
         ),
         (
             "compatibility",
             "How well an item suits a user, and why",
             handlers.compatibility,
-            openapi.EXAMPLE_COMPATIBILITY,
+            openapi.COMPATIBILITY,
             UserItemParameters,
         ),
-        ("similar", "Who is like a user", handlers.similar_users, openapi.EXAMPLE_USERS, SimilarUsersParameters),
+        ("similar", "Who is like a user", handlers.similar_users, openapi.USERS, SimilarUsersParameters),
     )
-    for name, summary, handler, example, struct in relations:
+    for name, summary, handler, answer, struct in relations:
         router.get(
             f"/v1/users/{{user_id:path}}/{name}",
             summary=summary,
             tags=["users"],
             response_model=None,
-            **openapi.documented(example, struct, "user_id"),
+            **openapi.documented(answer, struct, "user_id"),
         )(endpoint_of("similar_users" if name == "similar" else name, handler))
+
+
+class _EventStream(StreamingResponse):
+    media_type = "text/event-stream"
 
 
 def _add_notifications(router: APIRouter, handlers: Handlers) -> None:
@@ -135,14 +137,14 @@ def _add_notifications(router: APIRouter, handlers: Handlers) -> None:
         if stream is None:
             return await user(request)
         metrics.REQUESTS.labels("notifications", "ok").inc()
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+        return _EventStream(stream, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
     router.get(
         "/v1/users/{user_id:path}/notifications",
         summary="Says when a new model has changed this user's list (server-sent events)",
         tags=["recommendations"],
         response_model=None,
+        response_class=_EventStream,
         **openapi.DOCUMENTED_NOTIFICATIONS,
     )(notifications)
 
@@ -153,28 +155,28 @@ def _add_items(router: APIRouter, handlers: Handlers) -> None:
         summary="What is like an item",
         tags=["recommendations"],
         response_model=None,
-        **openapi.documented(openapi.EXAMPLE_ANSWER, SimilarParameters, "item_id"),
+        **openapi.documented(openapi.ANSWER, SimilarParameters, "item_id"),
     )(endpoint_of("similar", handlers.similar))
     router.get(
         "/v1/items/{item_id:path}/together",
         summary="What people go on to after an item, or put in a basket with it",
         tags=["recommendations"],
         response_model=None,
-        **openapi.documented(openapi.EXAMPLE_ANSWER, TogetherParameters, "item_id"),
+        **openapi.documented(openapi.ANSWER, TogetherParameters, "item_id"),
     )(endpoint_of("together", handlers.together))
     router.get(
         "/v1/items",
         summary="The catalogue, or what matches a query",
         tags=["items"],
         response_model=None,
-        **openapi.documented(openapi.EXAMPLE_ITEMS, CatalogueParameters),
+        **openapi.documented(openapi.ITEMS, CatalogueParameters),
     )(endpoint_of("items", handlers.items))
     router.get(
         "/v1/items/{item_id:path}",
         summary="The current view of an item",
         tags=["items"],
         response_model=None,
-        **openapi.documented(openapi.EXAMPLE_ITEM, path="item_id"),
+        **openapi.documented(openapi.ITEM, path="item_id"),
     )(endpoint_of("item", handlers.item))
 
 
@@ -190,7 +192,7 @@ def _add_item_lists(router: APIRouter, handlers: Handlers) -> None:
             summary=summary,
             tags=["recommendations"],
             response_model=None,
-            **openapi.documented(openapi.EXAMPLE_ANSWER, ListParameters),
+            **openapi.documented(openapi.ANSWER, ListParameters),
         )(endpoint_of(kind, handlers.item_list(kind)))
 
 
@@ -200,5 +202,5 @@ def _add_statistics(router: APIRouter, handlers: Handlers) -> None:
         summary="What is best rated, most viewed or rising: best-rated, most-viewed, rising",
         tags=["statistics"],
         response_model=None,
-        **openapi.documented(openapi.EXAMPLE_STATISTICS, StatisticsParameters, "kind"),
+        **openapi.documented(openapi.STATISTICS, StatisticsParameters, "kind"),
     )(endpoint_of("statistics", handlers.statistics))

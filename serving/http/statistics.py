@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
-
 from schemas.http.problems import ProblemError
+from schemas.http.read_answers import StatisticsAnswer
 from schemas.statistics import KINDS, Period
 from serving.stores.statistics import StatisticsReader
 
 
 async def statistics_answer(
     reader: StatisticsReader, kind: str, period: Period, category: str, count: int
-) -> dict[str, Any]:
-    """A published table as JSON values; raises ProblemError (404) if the kind is unknown or no table is published."""
+) -> StatisticsAnswer:
+    """A published table; raises ProblemError (404) if the kind is unknown or no table is published."""
     known_kind = next((name for name in KINDS if name == kind), None)
     if known_kind is None:
         raise ProblemError(404, "unknown-statistics", f"There are {', '.join(KINDS)}.", field="kind")
@@ -22,11 +19,11 @@ async def statistics_answer(
     if table is None:
         raise ProblemError(404, "no-statistics", "No statistics are published yet; run 'freshet statistics'.")
     prior = table.priors.get(category)
-    return {
-        "kind": kind,
-        "period": period,
-        "category": category or None,
-        "as_of": table.as_of,
-        "prior": None if prior is None else msgspec.structs.asdict(prior),
-        "items": reader.rows(table, category, count),
-    }
+    return StatisticsAnswer(
+        kind=known_kind,
+        period=period,
+        category=category or None,
+        as_of=table.as_of,
+        prior=prior,
+        items=reader.rows(table, category, count),
+    )

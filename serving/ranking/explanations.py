@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
 
 from models.ratings import Ratings
 from schemas.answers import Reason
+from schemas.http.read_answers import Contribution, SimilarUser
 from serving.arrays.top_k import top_k
 from serving.ranking import scoring
 from serving.ranking.context import RankingContext, max_normalize
@@ -17,13 +18,6 @@ from serving.ranking.pipeline import recommend
 from serving.ranking.user_vector import user_vector
 
 _SMALLEST_SHARE: Final = 0.01
-
-
-class Contribution(NamedTuple):
-    """One of the user's own items with its share in the score of another item, 0 to 1."""
-
-    item_id: str
-    share: float
 
 
 def contributions(context: RankingContext, position: int) -> list[Contribution]:
@@ -39,14 +33,24 @@ def contributions(context: RankingContext, position: int) -> list[Contribution]:
     return sorted((own for own in shares if own.share >= _SMALLEST_SHARE), key=lambda own: -own.share)
 
 
-def compatibility(context: RankingContext, position: int) -> dict[str, Any]:
+class Suitability(NamedTuple):
+    """How well an item suits a user."""
+
+    score: float
+    percentile: float
+    """Place among visible items, 0 to 1."""
+    reasons: list[Reason]
+    because: list[Contribution]
+
+
+def compatibility(context: RankingContext, position: int) -> Suitability:
     """How well an item suits a user: score, percentile among visible items, reasons and contributions."""
-    return {
-        "score": scoring.scores(context, [context.catalogue.ids[position]])[0],
-        "percentile": _percentile(context, position),
-        "reasons": _reasons(context, position),
-        "because": [own._asdict() for own in contributions(context, position)],
-    }
+    return Suitability(
+        score=scoring.scores(context, [context.catalogue.ids[position]])[0],
+        percentile=_percentile(context, position),
+        reasons=_reasons(context, position),
+        because=contributions(context, position),
+    )
 
 
 def predicted_ratings(context: RankingContext, ratings: Ratings, item_ids: Sequence[str]) -> list[float]:
@@ -60,7 +64,7 @@ def predicted_ratings(context: RankingContext, ratings: Ratings, item_ids: Seque
     return predicted
 
 
-def similar_users(context: RankingContext, count: int) -> list[dict[str, Any]]:
+def similar_users(context: RankingContext, count: int) -> list[SimilarUser]:
     """The trained users with the greatest cosine to the user's factors, greatest first; none for a cold-start user."""
     als, vector = context.models.als, user_vector(context)
     if als is None or vector is None or not als.user_ids:
@@ -68,8 +72,8 @@ def similar_users(context: RankingContext, count: int) -> list[dict[str, Any]]:
     lengths = np.sqrt(np.einsum("ud,ud->u", als.user_factors, als.user_factors)) * np.linalg.norm(vector)
     cosines = (als.user_factors @ vector) / np.maximum(lengths, np.finfo(np.float32).tiny)
     order = top_k(cosines, count + 1, np.arange(cosines.size, dtype=np.uint32))
-    near = [{"user_id": als.user_ids[row], "score": float(cosines[row])} for row in order.tolist()]
-    return [other for other in near if other["user_id"] != context.request.user_id][:count]
+    near = [SimilarUser(als.user_ids[row], float(cosines[row])) for row in order.tolist()]
+    return [other for other in near if other.user_id != context.request.user_id][:count]
 
 
 def _model_contributions(context: RankingContext, position: int) -> dict[int, float]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from schemas.catalogue import Item
+from schemas.http.read_answers import ItemView
 from serving.state.catalogue import Catalogue, described
 
 
-def item_view(item: Item) -> dict[str, Any]:
-    """All that the site says of an item."""
+def item_view(item: Item) -> ItemView:
+    """All that is known about an item."""
     view = {"item_id": item.item_id, **described(item), "hidden": item.hidden, "version": item.version}
     window = {"available_from": item.available_from, "available_until": item.available_until, "first_at": item.first_at}
     return view | {name: at for name, at in window.items() if at is not None}

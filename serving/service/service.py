@@ -24,6 +24,7 @@ from schemas.background import BackgroundTask
 from schemas.events import Event, accept
 from schemas.http import cursors
 from schemas.http.problems import ProblemError
+from schemas.http.read_answers import ItemPage, ItemView, UserView
 from schemas.ids import placeholder_set
 from schemas.keys import Signal
 from schemas.log.records import OffsetToken
@@ -231,7 +232,7 @@ class ServingService:
             await self._preparation.for_state(route, request, UserState(), self.state.models)
         )
 
-    def item(self, item_id: str) -> dict[str, Any]:
+    def item(self, item_id: str) -> ItemView:
         """The current view of an item; raises ProblemError where there is none."""
         item = self.state.catalogue.item(self._position(item_id))
         if item is None:
@@ -242,31 +243,31 @@ class ServingService:
         """Wait until a request that is costly to answer may go on; see ``Turnstile``."""
         await self._preparation.turnstile.wait()
 
-    def items(self, query: str | None, start: int, limit: int) -> dict[str, Any]:
+    def items(self, query: str | None, start: int, limit: int) -> ItemPage:
         """A page of the catalogue, or of the matches of a query, from the place ``start``; hidden items are left out."""
         page, is_more = browse(self.state.catalogue, query, self._time_and_ids.clock(), start, limit)
-        return {
-            "items": [item_view(item) for item in page],
-            "next_cursor": cursors.at_offset(start + limit) if is_more else None,
-            "catalogue_version": self._items.version,
-        }
+        return ItemPage(
+            items=[item_view(item) for item in page],
+            next_cursor=cursors.at_offset(start + limit) if is_more else None,
+            catalogue_version=self._items.version,
+        )
 
-    async def user(self, user_id: str) -> dict[str, Any]:
+    async def user(self, user_id: str) -> UserView:
         """The current view of a user: attributes and what the signals hold; raises ProblemError where there is neither."""
         state = await self._users.read(user_id)
         attributes = await self._profiles.attributes(user_id, state.degraded)
         if attributes is None and state.offset is None and not state.degraded:
             raise ProblemError(404, "unknown-user", f"Nothing is known of user '{user_id}'.", field="user_id")
         value = state.value
-        return {
-            "user_id": user_id,
-            "attributes": attributes or {},
-            "counters": value.counters,
-            "seen": len(value.seen),
-            "last_at": datetime.fromtimestamp(value.session.last, UTC) if value.session else None,
-            "signals_offset": str(state.offset) if state.offset else None,
-            "degraded": state.degraded,
-        }
+        return UserView(
+            user_id=user_id,
+            attributes=attributes or {},
+            counters=value.counters,
+            seen=len(value.seen),
+            last_at=datetime.fromtimestamp(value.session.last, UTC) if value.session else None,
+            signals_offset=str(state.offset) if state.offset else None,
+            degraded=state.degraded,
+        )
 
     async def user_state(self, user_id: str) -> UserState:
         """What the signals hold of a user; never raises."""

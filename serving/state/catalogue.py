@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.structures.arrays import Bools, Ints
-from schemas.catalogue import Item, ItemFields
+from schemas.catalogue import SHOWN_FIELDS, Item
 from serving.filtering.fields import COLUMN_BYTES, Fields
 from serving.state.recent_items import RecentItems
 from serving.state.text_index import TextIndex
@@ -26,9 +26,6 @@ from signals.bloom import hash_of
 _START: Final = 1_024
 SAMPLE: Final = 4_096
 """Number of items of the sample: a share of them differs from that of all by less than a hundredth (standard error)."""
-_PUBLIC_FIELDS: Final = tuple(
-    name for name in ItemFields.model_fields if name not in {"hidden", "available_from", "available_until"}
-)
 _ENCODER: Final = msgspec.json.Encoder()
 _COLUMNS: Final[dict[str, tuple[Any, Any]]] = {
     "listed": (False, np.bool_),
@@ -313,7 +310,7 @@ class Catalogue:
 
 def described(item: Item) -> dict[str, Any]:
     """The fields of an item that answers show; fields without a value are left out."""
-    return {name: value for name in _PUBLIC_FIELDS if (value := getattr(item, name)) not in (None, (), {})}
+    return {name: value for name in SHOWN_FIELDS if (value := getattr(item, name)) not in (None, (), {})}
 
 
 def taste(catalogue: Catalogue, weights: Iterable[tuple[int, float]]) -> dict[int, float]:

@@ -54,7 +54,7 @@ class ServiceShop:
     def search(self, query: str, count: int) -> Sequence[Item]:
         """As ``GET /v1/items?query=``."""
         page = self._service.items(query, 0, count)
-        items = (self.item(row["item_id"]) for row in page["items"])
+        items = (self.item(row["item_id"]) for row in page.items)
         return [item for item in items if item is not None]
 
     def item(self, item_id: str) -> Item | None:

@@ -54,18 +54,18 @@ def test_a_cold_start_user_has_no_contributions(trained):
 def test_compatibility_has_score_percentile_and_reasons(trained, remember, say):
     context = context_of(trained, remember(say("like", 1)), user_id="ann")
     suits, suits_not = explanations.compatibility(context, 7), explanations.compatibility(context, 8)
-    assert suits["score"] > suits_not["score"]
-    assert suits["percentile"] > suits_not["percentile"] > 0
-    assert {reason.item_id for reason in suits["reasons"]} >= {"item-1"}
-    assert [each["item_id"] for each in suits["because"]] == ["item-1"]
+    assert suits.score > suits_not.score
+    assert suits.percentile > suits_not.percentile > 0
+    assert {reason.item_id for reason in suits.reasons} >= {"item-1"}
+    assert [each.item_id for each in suits.because] == ["item-1"]
     seen = explanations.compatibility(context, 1)
-    assert seen["percentile"] > 0.8
-    assert seen["reasons"]
+    assert seen.percentile > 0.8
+    assert seen.reasons
 
 
 def test_the_percentile_of_a_large_catalogue_is_that_of_a_sample(trained, monkeypatch, remember, say):
     context = context_of(trained, remember(say("like", 1)), user_id="ann")
-    exact = [explanations.compatibility(context, position)["percentile"] for position in range(60)]
+    exact = [explanations.compatibility(context, position).percentile for position in range(60)]
     monkeypatch.setattr(catalogue, "SAMPLE", 30)
     trained.catalogue.ensure("one more")
     asked, scores = [], scoring.scores
@@ -75,7 +75,7 @@ def test_the_percentile_of_a_large_catalogue_is_that_of_a_sample(trained, monkey
         return scores(context, item_ids)
 
     monkeypatch.setattr(scoring, "scores", counted)
-    sampled = [explanations.compatibility(context, position)["percentile"] for position in range(60)]
+    sampled = [explanations.compatibility(context, position).percentile for position in range(60)]
     assert max(asked) <= 31
     assert sampled == pytest.approx(exact, abs=0.3)
     assert sampled != exact
@@ -95,8 +95,8 @@ def test_similar_users_do_not_include_the_user(trained):
     factors = [[1, 0, 0, 0, 0, 0], [0.9, 0.1, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0]]
     trained.models = replace(trained.models, als=Als(people, als.item_ids, factors, als.item_factors, 0.1, 1.0))
     found = explanations.similar_users(context_of(trained, user_id="bob"), 2)
-    assert [each["user_id"] for each in found] == ["cat", "dan"]
-    assert found[0]["score"] > 0.9 > found[1]["score"]
+    assert [each.user_id for each in found] == ["cat", "dan"]
+    assert found[0].score > 0.9 > found[1].score
     assert explanations.similar_users(context_of(trained, user_id="stranger"), 2) == []
 
 

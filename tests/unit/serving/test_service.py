@@ -290,7 +290,7 @@ async def test_scores_rank_the_list_that_is_brought(shop, say):
     shop.know("ann", say("like", 1))
     async with shop.running() as service:
         found = await service.explanations.scores("ann", ["item-2", "item-7", "no such item"])
-    scores = {each["item_id"]: each["score"] for each in found["scores"]}
+    scores = {each.item_id: each.score for each in found.scores}
     assert scores["item-7"] > scores["item-2"] > -1
     assert list(scores) == ["item-2", "item-7", "no such item"]
 
