@@ -31,7 +31,7 @@ class ItemFields(BaseModel):
     description: Annotated[str, Field(max_length=20_000)] | None = None
     categories: Annotated[list[Label], Field(max_length=64)] | None = None
     tags: Annotated[list[Label], Field(max_length=128)] | None = None
-    price: Annotated[Number, Field(ge=0, strict=True)] | None = None
+    price: Annotated[Number, Field(ge=0, strict=True, json_schema_extra={"minimum": 0})] | None = None
     url: WebAddress | None = None
     image_url: WebAddress | None = None
     published_at: ZonedTime | None = None

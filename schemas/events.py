@@ -6,6 +6,7 @@ A field may be added with a default, but never removed or changed in meaning, be
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Self
 
@@ -22,7 +23,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from schemas.ids import EventId, Id
+from schemas.ids import PLACEHOLDERS, EventId, Id, without_placeholders
 from schemas.keys import anonymous_key, session_key, user_key
 from schemas.rating_scale import RatingScale
 
@@ -118,9 +119,14 @@ class Event(BaseModel):
         None, description="Client clock, RFC 3339; any past time, at most 5 minutes ahead. Time of receipt if missing."
     )
     recommendation_id: Id | None = Field(None, description="The answer that led here.")
-    position: Annotated[int, BeforeValidator(_whole), Field(ge=0, le=10_000, strict=True)] | None = Field(
-        None, description="Place in that answer, from 0."
-    )
+    position: (
+        Annotated[
+            int,
+            BeforeValidator(_whole),
+            Field(ge=0, le=10_000, strict=True, json_schema_extra={"minimum": 0, "maximum": 10_000}),
+        ]
+        | None
+    ) = Field(None, description="Place in that answer, from 0.")
     impression: Annotated[list[Id], Field(max_length=500)] | None = Field(None, description="Item ids that were shown.")
     context: Annotated[dict[str, Scalar], Field(max_length=_MAX_CONTEXT), BeforeValidator(_few_members)] | None = Field(
         None, description="Device, country, page, …"
@@ -149,6 +155,55 @@ class Event(BaseModel):
         if self.type == "retract" and not self.event_id:
             raise ValueError("retract needs the event_id that it takes back")
         return self
+
+
+_IDS: Final = ("user_id", "anonymous_id", "session_id")
+
+
+def event_schema(
+    types: Iterable[str] = (),
+    scale: RatingScale | None = None,
+    placeholders: Iterable[str] = PLACEHOLDERS,
+    *,
+    needs_id: bool = True,
+) -> dict[str, Any]:
+    """Returns the JSON Schema of an event, with what its type needs.
+
+    With ``types`` only these are allowed; with ``scale`` values are in their ranges. Without ``needs_id`` it may lack all ids
+    of its subject, and they may be placeholders.
+    """
+    schema = Event.model_json_schema()
+    fields = schema["properties"]
+    if needs_id:
+        schema["properties"] = fields = without_placeholders(fields, placeholders)
+    if types:
+        fields["type"] = {"enum": sorted(types), "description": fields["type"]["description"]}
+    rules = [
+        _needs({"search"}, "query"),
+        _needs(ITEM_TYPES - {"impression"}, "item_id"),
+        _needs({"identify"}, "user_id", "anonymous_id"),
+        _needs({"retract"}, "event_id"),
+        _if_type({"impression"}, {"anyOf": [_has("impression", type="array", minItems=1), _has("item_id")]}),
+        _if_type({"dwell"}, _has("value", type="number", **_bounds(DWELL_RANGE if scale else None))),
+        _if_type({"rating"}, _has("value", type="number", **_bounds(scale))),
+    ]
+    return schema | {"allOf": [*rules, *([{"anyOf": [_has(name) for name in _IDS]}] if needs_id else [])]}
+
+
+def _bounds(bounds: tuple[float, float] | None) -> dict[str, float]:
+    return {} if bounds is None else {"minimum": bounds[0], "maximum": bounds[1]}
+
+
+def _needs(types: Iterable[str], *names: str) -> dict[str, Any]:
+    return _if_type(types, {"allOf": [_has(name) for name in names]})
+
+
+def _has(name: str, **rules: Any) -> dict[str, Any]:
+    return {"required": [name], "properties": {name: rules or {"type": "string"}}}
+
+
+def _if_type(types: Iterable[str], then: dict[str, Any]) -> dict[str, Any]:
+    return {"if": {"required": ["type"], "properties": {"type": {"enum": sorted(types)}}}, "then": then}
 
 
 def range_fault(event: Event, scale: RatingScale) -> tuple[str, str] | None:

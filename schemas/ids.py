@@ -7,8 +7,8 @@ writes where it has no value: ``undefined``, ``null``, ``0``. As the id of a gue
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Annotated, Final
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -27,6 +27,8 @@ PLACEHOLDERS: Final = (
 )
 """Texts that are no id of a guest or a session, in any case and in any quotes or brackets; zeros are none either."""
 
+VISITOR_FIELDS: Final = frozenset({"anonymous_id", "session_id"})
+"""The fields in which a placeholder is refused: with it, different visitors would be one."""
 INVISIBLE: Final = "\u200b\u2060\ufeff"
 """Characters without a width that ``str.strip`` keeps: zero width space, word joiner, byte order mark."""
 _OBJECT: Final = re.compile(r"\[object \w+\]")
@@ -52,6 +54,29 @@ def is_placeholder(text: str, placeholders: frozenset[str]) -> bool:
 def placeholder_set(texts: Iterable[str] = PLACEHOLDERS) -> frozenset[str]:
     """Returns the placeholders in the form in which ``is_placeholder`` compares them."""
     return frozenset(text.strip().lower() for text in texts)
+
+
+def without_placeholders(properties: Mapping[str, Any], placeholders: Iterable[str] = PLACEHOLDERS) -> dict[str, Any]:
+    """Returns JSON Schema's properties; those of a guest's and a session's id refuse the texts that stand for no id."""
+    pattern = _visitor_pattern(placeholders)
+    visitors = {name: _with_pattern(properties[name], pattern) for name in VISITOR_FIELDS & properties.keys()}
+    return {**properties, **visitors}
+
+
+def _with_pattern(schema: dict[str, Any], pattern: str) -> dict[str, Any]:
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [_with_pattern(option, pattern) for option in schema["anyOf"]]}
+    return {**schema, "pattern": pattern} if schema.get("type") == "string" else schema
+
+
+def _visitor_pattern(placeholders: Iterable[str]) -> str:
+    around = rf"[\s{re.escape(_WRAPPERS)}]*"
+    texts = "|".join(_in_any_case(text) for text in sorted(placeholder_set(placeholders)))
+    return rf"^(?!{around}(?:[0.\-]*|{texts}){around}$){ID_PATTERN.removeprefix('^')}"
+
+
+def _in_any_case(text: str) -> str:
+    return "".join(f"[{letter.lower()}{letter.upper()}]" if letter.isalpha() else re.escape(letter) for letter in text)
 
 
 def _check(text: str) -> str:

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from ingest.validation.validate import Policy
 from schemas.catalogue import ItemFields, ItemUpsert, UserFields
-from schemas.events import MAX_EVENTS, Event
+from schemas.events import MAX_EVENTS, event_schema
 from schemas.http.api import EventsAnswer, ItemReceipt, ItemsAnswer, UserReceipt
 from schemas.http.described import problems
 
@@ -46,8 +47,7 @@ def _body(schema: dict[str, Any], examples: dict[str, Any], *media_types: str) -
     return {"requestBody": {"required": True, "content": content}}
 
 
-def _bulk(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
-    object_schema = _schema(model)
+def _bulk(object_schema: dict[str, Any], examples: dict[str, Any]) -> dict[str, Any]:
     several = {"type": "array", "minItems": 1, "items": object_schema, "description": f"At most {MAX_EVENTS:,}."}
     body = _body({"oneOf": [object_schema, several]}, examples)
     lines = {"schema": {"type": "string", "description": "An object in each line."}}
@@ -81,17 +81,25 @@ def _receipt(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
 
 _PATCH: Final = "application/merge-patch+json"
 
-EVENTS: Final = _operation(
-    "events",
-    "Take one event, an array of them, or NDJSON; gzip allowed; at most 2,000 events and 1 MiB",
-    _answers(EventsAnswer),
-    _bulk(Event, {"a view": _VIEW, "a search": _SEARCH, "several": [_VIEW, _RATING]}),
-)
+
+def events(policy: Policy) -> dict[str, Any]:
+    """Keyword arguments of the route of events, with the types and the scale of the site."""
+    return _operation(
+        "events",
+        "Take one event, an array of them, or NDJSON; gzip allowed; at most 2,000 events and 1 MiB",
+        _answers(EventsAnswer),
+        _bulk(
+            event_schema(policy.types, policy.scale, policy.placeholders),
+            {"a view": _VIEW, "a search": _SEARCH, "several": [_VIEW, _RATING]},
+        ),
+    )
+
+
 ITEMS: Final = _operation(
     "items",
     "Put many items: an array, or NDJSON",
     _answers(ItemsAnswer),
-    _bulk(ItemUpsert, {"several": [{"item_id": "portal-2", **_ITEM}]}),
+    _bulk(_schema(ItemUpsert), {"several": [{"item_id": "portal-2", **_ITEM}]}),
 )
 PUT_ITEM: Final = _operation(
     "items",

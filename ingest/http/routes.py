@@ -115,7 +115,7 @@ def _events(dependencies: IngestDependencies) -> Handler:
 
 
 def _add_events(router: APIRouter, dependencies: IngestDependencies) -> None:
-    router.post("/v1/events", name="events", **openapi.EVENTS)(_events(dependencies))
+    router.post("/v1/events", name="events", **openapi.events(dependencies.policy))(_events(dependencies))
 
 
 def _add_items(router: APIRouter, dependencies: IngestDependencies) -> None:

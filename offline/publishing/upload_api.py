@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hmac
 import io
-from collections.abc import Callable
-from typing import Annotated, Any, Final, NamedTuple
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import structlog
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from offline.config import OfflineSettings
@@ -33,7 +33,7 @@ from schemas.errors import (
 from schemas.http.body import read_body
 from schemas.http.described import problems
 from schemas.http.problems import ProblemError, as_response
-from schemas.json_schema import schema_of
+from schemas.json_schema import closed, schema_of
 from schemas.manifest import Manifest
 
 MAX_BYTES: Final = 256 * 1024 * 1024
@@ -42,18 +42,40 @@ _TOO_LARGE: Final = f"the body is larger than {MAX_BYTES:,} bytes; use `freshet 
 PARQUET: Final = frozenset({"application/vnd.apache.parquet", "application/x-parquet", "application/octet-stream"})
 NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 
-_ROW: Final = {"type": "object"}
-_BODY: Final[dict[str, Any]] = {
-    "required": True,
-    "description": "The columns of each kind: "
-    + "; ".join(f"{kind}: {', '.join(schema.names)}" for kind, schema in COLUMNS.items()),
-    "content": {
-        "application/json": {"schema": {"type": "array", "items": _ROW}},
-        "application/x-ndjson": {"schema": {"type": "string", "description": "An object in each line."}},
-        "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
-    },
+_NOUNS: Final[dict[ExternalModelKind, str]] = {
+    "neighbours": "similarities",
+    "lists": "lists of users",
+    "factors": "factors",
 }
+_STATUSES: Final = (401, 404, 409, 413, 422, 503)
+_CELLS: Final[dict[str, dict[str, Any]]] = {
+    "string": {"type": "string", "minLength": 1, "maxLength": 128},
+    "float": {"type": "number"},
+    "list<item: float>": {"type": "array", "items": {"type": "number"}, "minItems": 1},
+}
+"""JSON Schema by the type of a column."""
 _log = structlog.get_logger()
+
+
+def _body(kind: ExternalModelKind) -> dict[str, Any]:
+    """The OpenAPI description of a body with rows of this kind."""
+    row = closed(
+        "Row", {name: _cell(name, COLUMNS[kind].field(name)) for name in COLUMNS[kind].names}, COLUMNS[kind].names
+    )
+    rows = {"type": "array", "items": row | {"additionalProperties": True}, "minItems": 1}
+    return {
+        "required": True,
+        "content": {
+            "application/json": {"schema": rows},
+            "application/x-ndjson": {"schema": {"type": "string", "description": "An object in each line."}},
+            "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+
+
+def _cell(name: str, column: pa.Field) -> dict[str, Any]:
+    return {"enum": ["user", "item"]} if name == "of" else _CELLS[str(column.type)]
+
 
 Receive = Callable[[ExternalModelKind, ExternalModel], Manifest]
 """Publishes an external model. Blocks."""
@@ -67,6 +89,9 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     kind: ExternalModelKind
     rows: int
     """Rows of the body."""
+
+
+_PUBLISHED: Final = {"description": "Published", "content": {"application/json": {"schema": schema_of(Published)}}}
 
 
 class UploadApi(NamedTuple):
@@ -89,26 +114,28 @@ def build_router(upload_api: UploadApi) -> APIRouter:
     """Returns the router. Errors are answered as RFC 9457 problems."""
     router = APIRouter(tags=["models"])
 
-    @router.post(
-        "/v1/models/{kind}",
-        summary="Publish similarities, lists or factors of an external model",
-        status_code=201,
-        response_model=None,
-        responses={
-            201: {"description": "Published", "content": {"application/json": {"schema": schema_of(Published)}}},
-            **problems(401, 404, 409, 413, 422, 503),
-        },
-        openapi_extra={"requestBody": _BODY},
-    )
-    async def post_models(
-        kind: Annotated[str, Path(json_schema_extra={"enum": [*COLUMNS]})], request: Request
-    ) -> Response:
+    for kind in COLUMNS:
+        router.post(
+            f"/v1/models/{kind}",
+            name=f"publish_{kind}",
+            summary=f"Publish {_NOUNS[kind]} of an external model",
+            status_code=201,
+            response_model=None,
+            responses={201: _PUBLISHED, **problems(*_STATUSES)},
+            openapi_extra={"requestBody": _body(kind)},
+        )(_endpoint(upload_api, kind))
+    router.post("/v1/models/{kind}", include_in_schema=False)(_endpoint(upload_api))
+    return router
+
+
+def _endpoint(upload_api: UploadApi, kind: str | None = None) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    async def post_models(request: Request) -> Response:
         try:
-            return await _published(upload_api, kind, request)
+            return await _published(upload_api, kind or request.path_params["kind"], request)
         except ProblemError as problem:
             return as_response(problem)
 
-    return router
+    return post_models
 
 
 async def _published(upload_api: UploadApi, kind: str, request: Request) -> Response:

@@ -24,6 +24,14 @@ _MEANINGS: Final = {
     500: "Failed: the log of the process says why",
     503: "Busy or away: see Retry-After",
 }
+FILTER: Final = "freshet-filter"
+"""Format of a filter: brackets nest in it, which no pattern can describe. docs/serving.md describes the language."""
+BOOST: Final = "freshet-boost"
+"""Format of a boost: a factor, a colon and a filter."""
+CURSOR: Final = "freshet-cursor"
+"""Format of the cursor of a list: the next_cursor of an answer, or nothing."""
+OFFSET_TOKEN: Final = "freshet-offset-token"  # noqa: S105 - the name of a format
+"""Format of an offset token. Its partition must be one of the log's; their number is a setting."""
 PATH_ID: Final[dict[str, Any]] = {"type": "string", "minLength": 1, "maxLength": MAX_ID, "pattern": ID_PATTERN}
 """JSON Schema of an id in a path."""
 

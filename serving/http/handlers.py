@@ -95,6 +95,7 @@ class Handlers:
         """``POST /v1/sessions/recommendations``."""
         parsing.query(NoParameters, request)
         parameters = await parsing.body(SessionParameters, request)
+        parsing.token(parameters.after, self._service.partitions)  # a guest has nothing on the log to wait for
         if parameters.boost:
             await asyncio.sleep(0)
         recommendation_request = self._service.request(

@@ -18,6 +18,7 @@ from schemas.http.read_answers import (
     StatisticsAnswer,
     UserView,
 )
+from schemas.ids import without_placeholders
 from schemas.json_schema import schema_of
 from schemas.statistics import KINDS
 from serving.http.parameters import NotificationParameters
@@ -119,7 +120,7 @@ def parameters(struct: type[msgspec.Struct]) -> list[dict[str, Any]]:
         CONTEXT
         if name == "context"
         else {"name": name, "in": "query", "required": name in required, **_described(field)}
-        for name, field in schema["properties"].items()
+        for name, field in without_placeholders(schema["properties"]).items()
     ]
 
 
@@ -153,10 +154,9 @@ def documented_body(
     answer: Documented, struct: type[msgspec.Struct], example_body: dict[str, Any], path: str | None = None
 ) -> dict[str, Any]:
     """Keyword arguments of a route that takes a body; ``example_body`` is an example of it."""
-    body = {
-        "required": True,
-        "content": {"application/json": {"schema": schema_of(struct), "example": example_body}},
-    }
+    schema = schema_of(struct)
+    schema["properties"] = without_placeholders(schema["properties"])
+    body = {"required": True, "content": {"application/json": {"schema": schema, "example": example_body}}}
     return {
         "responses": _responses(answer),
         "openapi_extra": {"parameters": _path_parameter(path), "requestBody": body},

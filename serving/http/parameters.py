@@ -6,14 +6,18 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from schemas.events import event_schema
+from schemas.http.described import BOOST, CURSOR, FILTER, OFFSET_TOKEN
 from schemas.ids import ID_PATTERN, MAX_ID, NO_CONTROL
 from schemas.statistics import MOST, Period
+from serving.filtering.expressions import MAX_LENGTH
 
 ParameterId = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID, pattern=ID_PATTERN)]
 CategoryName = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=NO_CONTROL + r"(?![\s\S])")]
 Count = Annotated[int, msgspec.Meta(ge=1, le=500, description="How many items.")]
-CURSOR_PATTERN: Final = r"^(?:[A-Za-z0-9_-]{16})*(?:[A-Za-z0-9_-]{6}|[A-Za-z0-9_-]{11})?$"
-"""Cursors of lists in OpenAPI: base64 of hashes of four bytes each."""
+PIN_PATTERN: Final = r"^[\s\S]+:(?:[1-9][0-9]{0,2}|1000)$(?![\s\S])"
+"""An item's id and its place in the list, from 1 to 1,000."""
+FACTOR_PATTERN: Final = r"[0-9]{1,6}(?:\.[0-9]{1,6})?"
 MAX_SESSION_EVENTS: Final = 200
 MAX_SCORED: Final = 1_000
 _MAX_SEED: Final = 2**32 - 1
@@ -26,9 +30,13 @@ class ListParameters(msgspec.Struct, frozen=True, kw_only=True):
     category: Annotated[
         tuple[ParameterId, ...], msgspec.Meta(max_length=64, description="Only items in any of these.")
     ] = ()
-    filter: Annotated[str, msgspec.Meta(description='Only items that fulfil it: genres has "RPG" and price < $max')] = (
-        ""
-    )
+    filter: Annotated[
+        str,
+        msgspec.Meta(
+            description='Only items that fulfil it: genres has "RPG" and price < $max',
+            extra_json_schema={"format": FILTER, "maxLength": MAX_LENGTH},
+        ),
+    ] = ""
     context: Annotated[
         dict[str, str],
         msgspec.Meta(description="context.<name>: device, country, page, …; $<name> in filters, and kept on record."),
@@ -43,7 +51,7 @@ class RecommendationParameters(ListParameters, frozen=True, kw_only=True):
             str,
             msgspec.Meta(
                 description="Offset token of an event that the answer must know.",
-                extra_json_schema={"pattern": r"^[0-9]{1,6}:[0-9]{1,18}$"},
+                extra_json_schema={"format": OFFSET_TOKEN},
             ),
         ]
         | None
@@ -60,7 +68,7 @@ class RecommendationParameters(ListParameters, frozen=True, kw_only=True):
             msgspec.Meta(
                 max_length=8_192,
                 description="next_cursor of the page before.",
-                extra_json_schema={"pattern": CURSOR_PATTERN, "maxLength": 8_000},
+                extra_json_schema={"format": CURSOR},
             ),
         ]
         | None
@@ -69,13 +77,13 @@ class RecommendationParameters(ListParameters, frozen=True, kw_only=True):
         tuple[ParameterId, ...], msgspec.Meta(max_length=1_000, description="Rank these items alone.")
     ] = ()
     pin: Annotated[
-        tuple[str, ...],
+        tuple[Annotated[str, msgspec.Meta(extra_json_schema={"pattern": PIN_PATTERN})], ...],
         msgspec.Meta(
             max_length=50, description="item:place, from 1: an item that stands at this place, come what may."
         ),
     ] = ()
     boost: Annotated[
-        tuple[str, ...],
+        tuple[Annotated[str, msgspec.Meta(extra_json_schema={"format": BOOST})], ...],
         msgspec.Meta(max_length=10, description='factor:filter, as 1.5:genres has "RPG": multiplies scores.'),
     ] = ()
     seed: Annotated[
@@ -88,10 +96,14 @@ class RecommendationParameters(ListParameters, frozen=True, kw_only=True):
     ] = 0
 
 
+SessionEvent = Annotated[dict[str, Any], msgspec.Meta(extra_json_schema=event_schema(needs_id=False))]
+"""An event; without an id of a user, a guest or a session it belongs to this session."""
+
+
 class SessionParameters(RecommendationParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Body of ``POST /v1/sessions/recommendations``."""
 
-    events: Annotated[list[dict[str, Any]], msgspec.Meta(max_length=MAX_SESSION_EVENTS)]
+    events: Annotated[list[SessionEvent], msgspec.Meta(max_length=MAX_SESSION_EVENTS)]
 
 
 class RankParameters(RecommendationParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -21,14 +21,14 @@ from schemas.http.problems import ProblemError, printable
 from schemas.ids import id_fault, is_placeholder
 from schemas.log.records import OffsetToken
 from serving.filtering.expressions import MAX_LENGTH, MAX_TESTS, compiled
-from serving.http.parameters import ListParameters, ParameterId, RecommendationParameters
+from serving.http.parameters import FACTOR_PATTERN, PIN_PATTERN, ListParameters, ParameterId, RecommendationParameters
 
 P = TypeVar("P", bound=msgspec.Struct)
 
 _REPEATED: Final = frozenset({"exclude", "include", "category", "pin", "boost"})
 _WHOLE_NUMBERS: Final = frozenset({"count", "seed"})
-_LAST_POSITION: Final = 1_000
-_FACTOR: Final = re.compile(r"\d{1,6}(?:\.\d{1,6})?")
+_PIN: Final = re.compile(PIN_PATTERN)
+_FACTOR: Final = re.compile(FACTOR_PATTERN)
 _TOO_LARGE: Final = f"A body may have {MAX_BODY_BYTES} bytes; send fewer events."
 _FAULT: Final = re.compile(r"^(?P<message>.*?)(?: - at `(?P<path>.*)`)?$", re.DOTALL)
 
@@ -162,10 +162,10 @@ def pins(texts: Sequence[str]) -> dict[str, int]:
     """Returns the position of each pinned item, from 1; raises ProblemError."""
     positions: dict[str, int] = {}
     for index, text in enumerate(texts):
-        item_id, _, position = text.rpartition(":")
-        if not (item_id and position.isascii() and position.isdigit() and 1 <= int(position[:4]) <= _LAST_POSITION):
-            detail = f"pin: '{printable(text)}' is not item:place, with a place from 1 to {_LAST_POSITION}"
+        if not _PIN.match(text):
+            detail = f"pin: '{printable(text)}' is not item:place, with a place from 1 to 1000"
             raise ProblemError(400, "invalid", detail, field="pin", index=index)
+        item_id, _, position = text.rpartition(":")
         positions[item_id] = int(position)
     return positions
 
@@ -244,7 +244,7 @@ def _event(raw: dict[str, Any], index: int) -> Event:
             field=f"events.{printable(unknown)}",
             index=index,
         )
-    has_id = raw.keys() & {"user_id", "anonymous_id", "session_id"}
+    has_id = any(raw.get(name) is not None for name in ("user_id", "anonymous_id", "session_id"))
     try:
         return Event.model_validate(raw if has_id else {**raw, "session_id": "session"})
     except ValidationError as error:

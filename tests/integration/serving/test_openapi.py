@@ -1,17 +1,20 @@
 """Schemathesis over the OpenAPI document of each HTTP process: it sends what the document allows, and what it forbids.
 
-It reports server errors, statuses, content types and bodies that are not documented, forbidden requests that are accepted,
-and wrong answers to other methods. It is run with a fixed seed and few examples; more: ``--max-examples``.
+It reports server errors, statuses, content types and bodies that are not documented, allowed requests that are refused,
+forbidden requests that are accepted, and wrong answers to other methods. It is run with a fixed seed and few examples; more:
+``--max-examples``. Streams end after their first message here. ``openapi_formats`` makes the texts of formats.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import uvicorn
@@ -29,6 +32,9 @@ from serving.main import create_app as create_online_app
 
 pytest.importorskip("schemathesis", reason="install requirements/dev.txt")
 TOKEN = "secret"
+EVERY_PHASE = "examples,coverage,fuzzing"
+MODELS = "^/v1/models/"
+HERE = Path(__file__).parent
 
 
 class Edge:
@@ -66,22 +72,36 @@ def serve(app) -> Iterator[str]:
         thread.join()
 
 
-def check(url: str, folder, *options: str, examples: int = 12) -> None:
+def check(url: str, folder, *options: str, examples: int = 8, phases: str = EVERY_PHASE) -> None:
     """Fails with the report of schemathesis if it finds anything."""
-    done = findings(url, folder, *options, examples=examples)
+    done = findings(url, folder, *options, examples=examples, phases=phases)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def findings(url: str, folder, *options: str, examples: int = 12) -> subprocess.CompletedProcess:
+def findings(
+    url: str, folder, *options: str, examples: int = 8, phases: str = EVERY_PHASE
+) -> subprocess.CompletedProcess:
     """The run of schemathesis over a process; it ends with 1 if something was found."""
     return subprocess.run(
         [
-            *(sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--seed", "1", "--no-color"),
-            *("--max-examples", str(examples), "--phases", "examples,coverage,fuzzing"),
+            *(
+                sys.executable,
+                "-m",
+                "schemathesis.cli",
+                "--config-file",
+                str(HERE / "schemathesis.toml"),
+                "run",
+                f"{url}/openapi.json",
+                "--seed",
+                "1",
+                "--no-color",
+            ),
+            *("--max-examples", str(examples), "--phases", phases),
             *("--suppress-health-check", "all", *options),
             *("--header", f"Authorization: Bearer {TOKEN}", "--generation-database", "none"),
         ],
         cwd=folder,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": "openapi_formats", "PYTHONPATH": f"{Path.cwd()}:{HERE}"},
         capture_output=True,
         text=True,
         timeout=280,
@@ -122,4 +142,20 @@ def test_the_embedded_application_answers_as_its_document_says(folder, tmp_path)
         nearline(CommandSettings(data=folder, partitions=4)) as running,
         serve(Edge(create_embedded_app(running, settings))) as url,
     ):
-        check(url, tmp_path)
+        check(url, tmp_path, "--exclude-path-regex", MODELS, phases="examples")
+        check(url, tmp_path, "--include-path-regex", MODELS, examples=6)
+
+
+def renamed(body: bytes) -> bytes:
+    """An answer whose items have another name for their ids."""
+    return body.replace(b'"item_id"', b'"item_ix"') if body.startswith(b'{"recommendation_id"') else body
+
+
+@pytest.mark.slow
+def test_a_renamed_member_of_an_answer_is_found(folder, tmp_path):
+    settings = Settings(data=folder, partitions=4, store_seconds=2.0)
+    app = Edge(create_online_app(settings, open_stores(settings)), renamed)
+    with serve(app) as url:
+        run = findings(url, tmp_path, "--include-path", "/v1/popular", examples=1, phases="examples,fuzzing")
+    assert run.returncode == 1
+    assert "Response violates schema" in run.stdout
