@@ -16,6 +16,7 @@ from adapters.registry import Adapter
 from schemas.errors import JobStoreUnavailable, LeaseLost, LeaseTaken, ModelStoreUnavailable
 from schemas.jobs import Run, decode_run, encode_run
 from schemas.ports import LeaseRecord
+from schemas.server_access import NO_ACCESS, ServerAccess
 
 _log = structlog.get_logger(__name__)
 
@@ -37,8 +38,8 @@ _MARK: Final = "\x1f"
 class _JobTables:
     """Runs statements on the keyspace; every failure becomes JobStoreUnavailable."""
 
-    def __init__(self, hosts: str, keyspace: str) -> None:
-        self._ring = Ring(hosts, keyspace)
+    def __init__(self, hosts: str, keyspace: str, access: ServerAccess) -> None:
+        self._ring = Ring(hosts, keyspace, access)
 
     def run(self, query: str, *parameters: Any) -> list[Any]:
         with self._translate_errors():
@@ -62,9 +63,11 @@ class _JobTables:
 class CassandraLease:
     """A Lease for all machines of a cluster, by light-weight transactions on a row that expires."""
 
-    def __init__(self, hosts: str, keyspace: str, seconds: int = LEASE_SECONDS) -> None:
+    def __init__(
+        self, hosts: str, keyspace: str, seconds: int = LEASE_SECONDS, *, access: ServerAccess = NO_ACCESS
+    ) -> None:
         self.seconds: float = seconds
-        self._ttl, self._tables = seconds, _JobTables(hosts, keyspace)
+        self._ttl, self._tables = seconds, _JobTables(hosts, keyspace, access)
         self._leases: dict[tuple[str, int], LeaseRecord] = {}
 
     def acquire(self, name: str, holder: str, now: float) -> int:
@@ -130,8 +133,8 @@ class CassandraLease:
 class CassandraRuns:
     """Implements ``schemas.ports.RunStore``."""
 
-    def __init__(self, hosts: str, keyspace: str) -> None:
-        self._tables = _JobTables(hosts, keyspace)
+    def __init__(self, hosts: str, keyspace: str, *, access: ServerAccess = NO_ACCESS) -> None:
+        self._tables = _JobTables(hosts, keyspace, access)
 
     def put(self, run: Run) -> None:
         """Writes a run's record."""
@@ -157,8 +160,8 @@ class CassandraRuns:
 class CassandraDocuments:
     """Implements ``schemas.ports.Documents``. A document must fit into one cell (a few megabytes)."""
 
-    def __init__(self, hosts: str, keyspace: str) -> None:
-        self._tables = _JobTables(hosts, keyspace)
+    def __init__(self, hosts: str, keyspace: str, *, access: ServerAccess = NO_ACCESS) -> None:
+        self._tables = _JobTables(hosts, keyspace, access)
 
     def write(self, name: str, value: bytes) -> None:
         """Replaces a document."""
@@ -180,8 +183,8 @@ def _lost(name: str) -> LeaseLost:
 
 ADAPTER: Final = Adapter(
     ("cassandra",),
-    lease=lambda address: CassandraLease(*hosts_and_keyspace(address)),
-    runs=lambda address: CassandraRuns(*hosts_and_keyspace(address)),
-    documents=lambda address: CassandraDocuments(*hosts_and_keyspace(address)),
+    lease=lambda address: CassandraLease(*hosts_and_keyspace(address), access=address.access),
+    runs=lambda address: CassandraRuns(*hosts_and_keyspace(address), access=address.access),
+    documents=lambda address: CassandraDocuments(*hosts_and_keyspace(address), access=address.access),
 )
 """Leases, records of runs and documents in the model store's keyspace."""

@@ -21,6 +21,7 @@ from adapters.registry import Adapter
 from schemas.addresses import Address
 from schemas.errors import PointerMoved, VersionExists, VersionUnknown
 from schemas.manifest import Manifest, decode_manifest, encode_manifest
+from schemas.server_access import NO_ACCESS, ServerAccess
 
 __all__ = ["CassandraListReader", "CassandraModelStore", "create_keyspace"]
 
@@ -73,8 +74,8 @@ class CassandraModelStore:
     ``hosts`` is ``"host:port"``, several with commas; the connection opens at first use.
     """
 
-    def __init__(self, hosts: str, keyspace: str) -> None:
-        self._ring = Ring(hosts, keyspace)
+    def __init__(self, hosts: str, keyspace: str, *, access: ServerAccess = NO_ACCESS) -> None:
+        self._ring = Ring(hosts, keyspace, access)
 
     def write(
         self,
@@ -198,8 +199,10 @@ class CassandraModelStore:
 class CassandraListReader:
     """A ListReader on the same keyspace. The first read opens the connection, in a thread."""
 
-    def __init__(self, hosts: str, keyspace: str, timeout_seconds: float = _READ_SECONDS) -> None:
-        self._ring = Ring(hosts, keyspace)
+    def __init__(
+        self, hosts: str, keyspace: str, timeout_seconds: float = _READ_SECONDS, *, access: ServerAccess = NO_ACCESS
+    ) -> None:
+        self._ring = Ring(hosts, keyspace, access)
         self._timeout = timeout_seconds
 
     async def read(self, version: str, kind: str, key: str) -> bytes | None:
@@ -254,13 +257,13 @@ def _exists(version: str) -> VersionExists:
 
 
 def _prepare(address: Address) -> None:
-    create_keyspace(*hosts_and_keyspace(address))
+    create_keyspace(*hosts_and_keyspace(address), address.durability, address.access)
 
 
 ADAPTER: Final = Adapter(
     ("cassandra",),
-    model_store=lambda address: CassandraModelStore(*hosts_and_keyspace(address)),
-    list_reader=lambda address: CassandraListReader(*hosts_and_keyspace(address)),
+    model_store=lambda address: CassandraModelStore(*hosts_and_keyspace(address), access=address.access),
+    list_reader=lambda address: CassandraListReader(*hosts_and_keyspace(address), access=address.access),
     prepare=_prepare,
 )
 """Models at ``cassandra://host:port,host:port``, or ``.../keyspace`` for another keyspace than the site's."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from importlib import resources
 from threading import Lock
 from typing import Any, Final
 
-from cassandra import ConsistencyLevel, DriverException
+from cassandra import AuthenticationFailed, ConsistencyLevel, DriverException, Unauthorized
+from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
 from cassandra.connection import ConnectionException
 from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
@@ -17,7 +18,9 @@ from cassandra.query import tuple_factory
 
 from schemas import site
 from schemas.addresses import Address
+from schemas.durability import AUTOMATIC, Durability, keyspace_copies
 from schemas.errors import ConfigurationInvalid, ModelStoreUnavailable, ServerMissing
+from schemas.server_access import NO_ACCESS, ServerAccess
 
 FAILURES: Final = (DriverException, NoHostAvailable, ConnectionException, OSError)
 """The driver's errors when a server fails or refuses."""
@@ -30,8 +33,8 @@ _CONNECT_SECONDS: Final = 5.0
 class Ring:
     """One session of one keyspace. It opens at first use and prepares each statement once. Several threads may use it."""
 
-    def __init__(self, hosts: str, keyspace: str) -> None:
-        self._hosts, self._keyspace = hosts, keyspace
+    def __init__(self, hosts: str, keyspace: str, access: ServerAccess = NO_ACCESS) -> None:
+        self._hosts, self._keyspace, self._access = hosts, keyspace, access
         self._lock = Lock()
         self._cluster: Any = None
         self._session: Any = None
@@ -73,7 +76,7 @@ class Ring:
 
     def unavailable(self, error: BaseException) -> ModelStoreUnavailable:
         """The ModelStoreUnavailable that describes a driver's error."""
-        return ModelStoreUnavailable(f"Cassandra at {self._hosts} (keyspace {self._keyspace}) failed: {error}")
+        return ModelStoreUnavailable(f"Cassandra at {self._hosts} (keyspace {self._keyspace}) failed: {reason(error)}")
 
     def close(self) -> None:
         """Closes the connection."""
@@ -84,7 +87,7 @@ class Ring:
             self._prepared.clear()
 
     def _connect(self) -> Any:
-        self._cluster = _cluster(self._hosts)
+        self._cluster = _cluster(self._hosts, self._access)
         try:
             return self._cluster.connect(self._keyspace)
         except FAILURES:
@@ -92,22 +95,26 @@ class Ring:
             raise
 
 
-def create_keyspace(hosts: str, keyspace: str, replication: int = 1) -> None:
-    """Creates the keyspace and its tables if they are missing; ``replication`` is the number of copies.
+def create_keyspace(
+    hosts: str, keyspace: str, durability: Durability = AUTOMATIC, access: ServerAccess = NO_ACCESS
+) -> None:
+    """Creates the keyspace and its tables if they are missing.
 
-    Raises ServerMissing if no server replies.
+    Raises ServerMissing if no server replies, and ConfigurationInvalid if there are too few nodes for the copies.
     """
-    cluster = _cluster(hosts)
+    cluster = _cluster(hosts, access)
     try:
         session = cluster.connect()
-        replicas = f"{{'class': 'NetworkTopologyStrategy', 'replication_factor': {int(replication)}}}"
-        session.execute(f'CREATE KEYSPACE IF NOT EXISTS "{keyspace}" WITH replication = {replicas}')
+        if keyspace not in cluster.metadata.keyspaces:
+            copies = keyspace_copies(durability, len(cluster.metadata.all_hosts()), hosts)
+            options = {"class": "NetworkTopologyStrategy", **copies}
+            session.execute(f'CREATE KEYSPACE IF NOT EXISTS "{keyspace}" WITH replication = {options}')
         session.set_keyspace(keyspace)
         for statement in (*_statements("cql/models.cql"), *_statements("cql/jobs.cql")):
             session.execute(statement)
     except FAILURES as error:
         raise ServerMissing(
-            f"no Cassandra that can be used at {hosts}: start one (`make stack`) or set FRESHET_CASSANDRA ({error})"
+            f"no Cassandra that can be used at {hosts} ({reason(error)}): start one (`make stack`) or set FRESHET_CASSANDRA"
         ) from error
     finally:
         cluster.shutdown()
@@ -119,16 +126,36 @@ def _statements(path: str) -> list[str]:
     return [statement for chunk in text.split(";") if (statement := chunk.strip())]
 
 
-def _cluster(hosts: str) -> Any:
+def reason(error: BaseException) -> str:
+    """A driver's error in words. A refused login or certificate says what to do."""
+    errors = error.args[1].values() if isinstance(error, NoHostAvailable) and len(error.args) > 1 else [error]
+    texts = {type(each): f"{each}" for each in errors}
+    for kind, text in texts.items():
+        if issubclass(kind, AuthenticationFailed) or "Bad credentials" in text or "requires authentication" in text:
+            return f"it refuses the login: set FRESHET_CASSANDRA_USER and FRESHET_CASSANDRA_PASSWORD ({text})"
+        if issubclass(kind, ssl.SSLError) or "certificate" in text.lower():
+            return f"its certificate is not accepted: renew it, or set FRESHET_CASSANDRA_CA to its authority ({text})"
+        if issubclass(kind, Unauthorized):
+            return f"the role of FRESHET_CASSANDRA_USER lacks a right that docs/security.md names ({text})"
+    return str(error)
+
+
+def _cluster(hosts: str, access: ServerAccess) -> Any:
     profile = ExecutionProfile(
-        load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy()),
+        load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(local_dc=access.datacenter)),
         consistency_level=ConsistencyLevel.LOCAL_QUORUM,
         serial_consistency_level=ConsistencyLevel.SERIAL,
         request_timeout=_REQUEST_SECONDS,
         row_factory=tuple_factory,
     )
-    make = partial(Cluster, [_address(host) for host in hosts.split(",")], connect_timeout=_CONNECT_SECONDS)
-    return make(execution_profiles={EXEC_PROFILE_DEFAULT: profile})
+    login = PlainTextAuthProvider(access.user, access.password.get_secret_value()) if access.user else None
+    return Cluster(
+        [_address(host) for host in hosts.split(",")],
+        connect_timeout=_CONNECT_SECONDS,
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        auth_provider=login,
+        ssl_context=access.tls_context(),
+    )
 
 
 def _address(host: str) -> tuple[str, int]:

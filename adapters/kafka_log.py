@@ -3,185 +3,37 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, Final, TypeVar
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
-from confluent_kafka.admin import (  # type: ignore[attr-defined]
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    NewTopic,
-    ResourceType,
-    TopicDescription,
-    TopicMetadata,
-)
+from confluent_kafka.admin import TopicDescription  # type: ignore[attr-defined]
 
+from adapters.kafka_access import Connection, Setting, connection_settings
+from adapters.kafka_topics import MAX_RECORD_BYTES, SiteTopics, create_topics, prepare_topics
 from adapters.registry import Adapter
 from schemas import site
-from schemas.addresses import Address, AnswerRetention
+from schemas.addresses import Address
 from schemas.background import BackgroundTask
-from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable, RecordTooLarge, ServerMissing, TopicMissing
+from schemas.errors import LogBusy, LogUnavailable, RecordTooLarge, TopicMissing
 from schemas.log import topics
 from schemas.log.records import LogEntry, OffsetToken, Record
 from schemas.ports import Appended
+from schemas.server_access import NO_ACCESS, ServerAccess
 
 T = TypeVar("T")
-Setting = str | int | float | bool
+
+__all__ = ["ADAPTER", "KafkaLogReader", "KafkaLogWriter", "create_topics"]
 
 _log = structlog.get_logger(__name__)
 
-DAY_MS: Final = 86_400_000
-EVENTS_RETENTION_DAYS: Final = 30
-MAX_RECORD_BYTES: Final = 2 * 1_048_576
-"""Twice the collector's largest body, so that one event and its envelope always fit."""
 _ANSWER_SECONDS: Final = 5.0
 _CONSUME_SECONDS: Final = 0.2
-_LOOK_SECONDS: Final = 0.1
-_SMALLEST_SEGMENT: Final = 4 * 1_048_576
-"""Bytes; larger than the largest record."""
-_RETENTION_DAYS: Final[Mapping[str, int | None]] = {
-    topics.ITEMS: None,
-    topics.USERS: None,
-    topics.DEADLETTERS: 90,
-    topics.MODELS: 30,
-    topics.ACCESS: None,
-    topics.AUDIT: None,
-    topics.KEY_USES: 90,
-}
-"""Days that each topic keeps its records, but for events and answers, which have settings; None means for ever. A new worker must find every item and user on the log, and a new process every key."""
-
 _ANSWERS_IN_FLIGHT: Final = 5_000
 _ANSWER_BYTES_IN_FLIGHT: Final = 16 * 1_048_576
-
-# librdkafka writes reconnects to stderr by itself; failures that matter are returned as errors.
-_QUIET: Final[dict[str, Setting]] = {
-    "log_level": 0,
-    "socket.timeout.ms": 10_000,
-    "topic.metadata.refresh.interval.ms": 30_000,
-}
-
-
-def create_topics(
-    servers: str,
-    prefix: str = "freshet.",
-    partitions: int = topics.DEFAULT_PARTITIONS,
-    *,
-    events_retention_days: int = EVENTS_RETENTION_DAYS,
-    replication: int = -1,
-    answers: AnswerRetention = AnswerRetention(),  # noqa: B008 - a constant
-) -> None:
-    """Creates the topics that do not exist yet; ``replication`` -1 is the brokers' own default.
-
-    Raises ServerMissing if Kafka does not reply. Raises ConfigurationInvalid if a topic has another number
-    of partitions, because keys would then move between partitions, away from their values.
-    """
-    admin = _admin(servers)
-    existing = _existing(admin, servers)
-    days = {topics.EVENTS: events_retention_days, topics.ANSWERS: None, **_RETENTION_DAYS}
-    missing_topics = [topic for topic in topics.ALL if topics.topic_name(topic, prefix) not in existing]
-    of_answers = _answers_config(partitions, answers)
-    new_topics = [
-        NewTopic(
-            topics.topic_name(topic, prefix),
-            partitions,
-            replication,
-            config=_topic_config(days[topic]) | (of_answers if topic == topics.ANSWERS else {}),
-        )
-        for topic in missing_topics
-    ]
-    if new_topics:
-        for name, created in admin.create_topics(new_topics, operation_timeout=10.0).items():
-            _check_created(name, created)
-        existing = _wait_for_leaders(admin, servers, [topics.topic_name(topic, prefix) for topic in missing_topics])
-    if topics.ANSWERS not in missing_topics:
-        _change_config(admin, topics.topic_name(topics.ANSWERS, prefix), of_answers)
-    for topic in topics.ALL:
-        _check_partitions(topics.topic_name(topic, prefix), existing, partitions)
-
-
-def topic_partitions(servers: str, prefix: str = "freshet.") -> dict[str, int]:
-    """The number of partitions of each of our topics that exists; raises ServerMissing if Kafka does not reply."""
-    existing = _existing(_admin(servers), servers)
-    return {t: len(metadata.partitions) for t in topics.ALL if (metadata := existing.get(topics.topic_name(t, prefix)))}
-
-
-def _admin(servers: str) -> AdminClient:
-    return AdminClient({**_QUIET, "bootstrap.servers": servers})
-
-
-def _existing(admin: AdminClient, servers: str) -> dict[str, TopicMetadata]:
-    try:
-        topics_by_name: dict[str, TopicMetadata] = admin.list_topics(timeout=_ANSWER_SECONDS).topics
-    except KafkaException as error:
-        raise ServerMissing(
-            f"Kafka does not answer at {servers}: start it (make stack), or set FRESHET_KAFKA to where it runs"
-        ) from error
-    return topics_by_name
-
-
-def _wait_for_leaders(admin: AdminClient, servers: str, names: Sequence[str]) -> dict[str, TopicMetadata]:
-    """Waits until these topics have leaders, then returns all topics. A topic without leaders cannot be used."""
-    for _ in range(int(3 * _ANSWER_SECONDS / _LOOK_SECONDS)):
-        existing = _existing(admin, servers)
-        if all(name in existing and all(p.leader >= 0 for p in existing[name].partitions.values()) for name in names):
-            return existing
-        time.sleep(_LOOK_SECONDS)
-    raise ServerMissing(f"Kafka at {servers} found no leaders for {', '.join(names)}: see the brokers' logs")
-
-
-def _topic_config(days: int | None) -> dict[str, str]:
-    return {
-        "retention.ms": str(-1 if days is None else days * DAY_MS),
-        "cleanup.policy": "delete",
-        # The log's own clock, because a producer's may be wrong. Latency is measured from this time.
-        "message.timestamp.type": "LogAppendTime",
-        "max.message.bytes": str(MAX_RECORD_BYTES),
-    }
-
-
-def _change_config(admin: AdminClient, name: str, config: Mapping[str, str]) -> None:
-    """Sets what settings may have changed since the topic was created. A refusal is a warning: the topic works as it is."""
-    entries = [ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in config.items()]
-    resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
-    try:
-        for altered in admin.incremental_alter_configs([resource]).values():
-            altered.result(timeout=3 * _ANSWER_SECONDS)
-    except KafkaException as error:
-        _log.warning("topic_not_changed", topic=name, reason=error.args[0].str())
-
-
-def _answers_config(partitions: int, answers: AnswerRetention) -> dict[str, str]:
-    size = max(answers.mebibytes * 1_048_576 // partitions, _SMALLEST_SEGMENT)
-    return {
-        "retention.ms": str(int(answers.days * DAY_MS)),
-        "retention.bytes": str(size),
-        # Kafka removes whole segments, and never the one that it writes.
-        "segment.bytes": str(max(size // 8, _SMALLEST_SEGMENT)),
-        "segment.ms": str(int(answers.days * DAY_MS / 7)),
-    }
-
-
-def _check_created(name: str, created: Future[None]) -> None:
-    try:
-        created.result(timeout=3 * _ANSWER_SECONDS)
-    except KafkaException as error:
-        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            raise ConfigurationInvalid(f"Kafka refused to create the topic {name}: {error.args[0].str()}") from error
-
-
-def _check_partitions(name: str, existing: Mapping[str, TopicMetadata], partitions: int) -> None:
-    count = len(existing[name].partitions)
-    if count != partitions:
-        raise ConfigurationInvalid(
-            f"the topic {name} has {count} partitions, not {partitions}: set FRESHET_PARTITIONS to "
-            f"{count}, or replay the log into a new one under another FRESHET_PREFIX"
-        )
 
 
 class KafkaLogWriter:
@@ -200,10 +52,13 @@ class KafkaLogWriter:
         max_in_flight: int = 100_000,
         max_bytes: int = 256 * 1_048_576,
         delivery_seconds: float = 10.0,
+        access: ServerAccess = NO_ACCESS,
     ) -> None:
         self._prefix, self._partitions = prefix, partitions
         self._max_in_flight, self._max_bytes = max_in_flight, max_bytes
-        self._settings = _producer_settings(servers, max_in_flight, max_bytes, delivery_seconds)
+        self._settings = connection_settings(servers, access) | _producer_settings(
+            max_in_flight, max_bytes, delivery_seconds
+        )
         self._in_flight, self._bytes = 0, 0
         self._counting = threading.Lock()
         self._producing = threading.Lock()
@@ -278,10 +133,8 @@ class KafkaLogWriter:
         broken.flush(5.0)
 
 
-def _producer_settings(servers: str, entries: int, size: int, delivery_seconds: float) -> dict[str, Setting]:
+def _producer_settings(entries: int, size: int, delivery_seconds: float) -> dict[str, Setting]:
     return {
-        **_QUIET,
-        "bootstrap.servers": servers,
         "acks": "all",
         "enable.idempotence": True,
         "linger.ms": 0,
@@ -335,10 +188,18 @@ def _append_result(error: KafkaError | None, message: Message | None) -> Appende
 class KafkaLogReader:
     """The LogReader on Kafka: one consumer without a group, which keeps its position between reads."""
 
-    def __init__(self, servers: str, prefix: str = "freshet.", *, answer_seconds: float = _ANSWER_SECONDS) -> None:
+    def __init__(
+        self,
+        servers: str,
+        prefix: str = "freshet.",
+        *,
+        answer_seconds: float = _ANSWER_SECONDS,
+        access: ServerAccess = NO_ACCESS,
+    ) -> None:
         self._servers, self._prefix, self._seconds = servers, prefix, answer_seconds
-        self._admin = _admin(servers)
-        self._consumer = Consumer(_consumer_settings(servers))
+        self._connection = Connection(servers, access)
+        self._admin = self._connection.admin
+        self._consumer = Consumer(connection_settings(servers, access) | _CONSUMER)
         self._position: tuple[str, int, int] | None = None
         self._end = 0
 
@@ -407,7 +268,7 @@ class KafkaLogReader:
                 raise TopicMissing(
                     f"Kafka at {self._servers} lacks a topic: `freshet cluster init` makes it"
                 ) from error
-            raise LogUnavailable(f"Kafka at {self._servers} does not answer: {error.args[0].str()}") from error
+            raise LogUnavailable(self._connection.sentence(error.args[0])) from error
 
     def _seek(self, topic: str, partition: int, offset: int) -> None:
         topic_partition = TopicPartition(topics.topic_name(topic, self._prefix), partition, offset)
@@ -439,22 +300,19 @@ class KafkaLogReader:
         return False
 
 
-def _consumer_settings(servers: str) -> dict[str, Setting]:
-    return {
-        **_QUIET,
-        "bootstrap.servers": servers,
-        "group.id": "freshet-reader",  # librdkafka needs a group; nothing is ever committed under it
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "enable.partition.eof": True,
-        "auto.offset.reset": "error",
-        # The Faust workers read with the same level, so both see the same records.
-        "isolation.level": "read_uncommitted",
-        "fetch.wait.max.ms": 10,
-        "fetch.error.backoff.ms": 50,
-        "fetch.message.max.bytes": 4 * 1_048_576,
-        "queued.max.messages.kbytes": 16_384,
-    }
+_CONSUMER: Final[dict[str, Setting]] = {
+    "group.id": "freshet-reader",  # librdkafka needs a group; nothing is ever committed under it
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "enable.partition.eof": True,
+    "auto.offset.reset": "error",
+    # The Faust workers read with the same level, so both see the same records.
+    "isolation.level": "read_uncommitted",
+    "fetch.wait.max.ms": 10,
+    "fetch.error.backoff.ms": 50,
+    "fetch.message.max.bytes": 4 * 1_048_576,
+    "queued.max.messages.kbytes": 16_384,
+}
 
 
 def _record(topic: str, message: Message) -> Record:
@@ -467,7 +325,13 @@ def _record(topic: str, message: Message) -> Record:
 
 
 def _prepare(address: Address) -> None:
-    create_topics(address.location, site.topic_prefix(address.site), address.partitions, answers=address.answers)
+    prepare_topics(topics_of(address))
+
+
+def topics_of(address: Address) -> SiteTopics:
+    """The topics of an address."""
+    prefix = site.topic_prefix(address.site)
+    return SiteTopics(address.location, prefix, address.partitions, address.durability, address.answers, address.access)
 
 
 def _answer_writer(address: Address) -> KafkaLogWriter:
@@ -478,16 +342,21 @@ def _answer_writer(address: Address) -> KafkaLogWriter:
         address.partitions,
         max_in_flight=_ANSWERS_IN_FLIGHT,
         max_bytes=_ANSWER_BYTES_IN_FLIGHT,
+        access=address.access,
     )
 
 
 def _reader(address: Address) -> KafkaLogReader:
-    return KafkaLogReader(address.location, site.topic_prefix(address.site))
+    return KafkaLogReader(address.location, site.topic_prefix(address.site), access=address.access)
+
+
+def _writer(address: Address) -> KafkaLogWriter:
+    return KafkaLogWriter(address.location, site.topic_prefix(address.site), address.partitions, access=address.access)
 
 
 ADAPTER: Final = Adapter(
     ("kafka",),
-    log_writer=lambda address: KafkaLogWriter(address.location, site.topic_prefix(address.site), address.partitions),
+    log_writer=_writer,
     log_reader=_reader,
     own_answer_writer=_answer_writer,
     prepare=_prepare,

@@ -81,6 +81,8 @@ def redis_servers(url: str, access: ServerAccess, answer_seconds: float) -> Redi
                 aioredis.Redis.from_url(url, **options, retry=_ASYNC_RETRY).connection_pool.make_connection
             ),
         )
+    if scheme not in SENTINEL + CLUSTER:
+        raise ConfigurationInvalid(f"'{shown}' is no address of Redis: write redis://host:port/0")
     place = _parse(url, _PORTS["sentinel" if scheme in SENTINEL else "cluster"])
     options |= {"ssl": access.tls} | place.login
     if scheme in SENTINEL:

@@ -18,7 +18,7 @@ from adapters.redis_servers import redis_servers, unavailable
 from adapters.registry import Adapter
 from schemas import site
 from schemas.addresses import Address
-from schemas.errors import FenceMoved, FreshetError, StoreUnavailable, ValueCorrupt
+from schemas.errors import ConfigurationInvalid, FenceMoved, FreshetError, StoreUnavailable, ValueCorrupt
 from schemas.keys import FOLLOWED, commits_key, fence_key, fence_text, require_known_format, values_key
 from schemas.log.fence import Fence
 from schemas.ports import PAGE, Replacement, SignalChanges, SignalValues
@@ -256,17 +256,20 @@ class RedisSignalStore:
             if cursor == b"0":
                 return
 
-    def check(self) -> None:
-        """Raises StoreUnavailable if Redis does not reply; warns if Redis may evict values under memory pressure."""
+    def check(self, *, allow_eviction: bool = False) -> None:
+        """Raises StoreUnavailable if Redis does not reply, and ConfigurationInvalid if it may throw values away."""
         with self._translate_errors():
             self._connection.on_primaries("PING")
         policy = self.eviction_policy()
-        if policy not in ("noeviction", None):
-            _log.warning(
-                "redis_may_evict",
-                policy=policy,
-                advice="set maxmemory-policy to noeviction: an evicted value beside a live fence is lost unnoticed",
+        if policy in ("noeviction", None):
+            return
+        if not allow_eviction:
+            raise ConfigurationInvalid(
+                f"Redis at {self._shown} throws values away when its memory is full (maxmemory-policy {policy}), and a value "
+                "that vanishes beside its fence is lost unnoticed: set maxmemory-policy to noeviction, or "
+                "FRESHET_ALLOW_EVICTION=true to accept that"
             )
+        _log.warning("redis_may_evict", policy=policy)
 
     def eviction_policy(self) -> str | None:
         """Redis's ``maxmemory-policy``; None if Redis does not show it, as some managed services do not."""
@@ -468,7 +471,7 @@ def _as_text(value: str | bytes) -> str:
 
 def _prepare(address: Address) -> None:
     with closing(signal_store(address)) as store:
-        store.check()
+        store.check(allow_eviction=address.durability.allow_eviction)
 
 
 def signal_store(address: Address) -> RedisSignalStore:

@@ -32,6 +32,7 @@ from schemas.background import BackgroundTask
 from schemas.errors import LogReplaced
 from schemas.log import topics
 from schemas.log.records import Record
+from schemas.server_access import ServerAccess
 from schemas.site import topic_prefix
 
 MAX_WAITING: Final = 5_000
@@ -54,6 +55,7 @@ class NearlineApp(faust.App):
         super().__init__(
             id=f"{config.prefix}-nearline",
             broker=[f"kafka://{server.strip()}" for server in config.kafka.split(",")],
+            broker_credentials=_credentials(config.kafka_access()),
             store="memory://",
             datadir=str(config.worker_dir),
             web_enabled=False,
@@ -150,6 +152,17 @@ class NearlineApp(faust.App):
             return await asyncio.get_running_loop().run_in_executor(thread or self._thread, work)
         except LogReplaced as error:
             self._restart(str(error))
+
+
+def _credentials(access: ServerAccess) -> Any:
+    """How Faust's consumer connects; None if Kafka asks for nothing."""
+    context = access.tls_context()
+    if access.mechanism:
+        password = access.password.get_secret_value()
+        return faust.SASLCredentials(
+            username=access.user, password=password, ssl_context=context, mechanism=access.mechanism
+        )
+    return faust.SSLCredentials(context) if context else None
 
 
 class _Forgetful(dict[Any, Any]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from schemas.durability import AUTOMATIC, Durability
 from schemas.errors import ConfigurationInvalid
 from schemas.log.topics import DEFAULT_PARTITIONS
 from schemas.secrets import masked
@@ -41,6 +42,8 @@ class Address(NamedTuple):
     """How long the log keeps answers."""
     access: ServerAccess = NO_ACCESS
     """Who we are to the server, and how we know it."""
+    durability: Durability = AUTOMATIC
+    """How many copies the server keeps."""
 
     @property
     def url(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -31,6 +32,15 @@ class ServerAccess(NamedTuple):
     """Redis: the password of the sentinels."""
     datacenter: str = ""
     """Cassandra: the data center of this process. Empty: that of the first node that replies."""
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """What a driver needs for an encrypted connection; None if it is not encrypted."""
+        if not self.tls:
+            return None
+        context = ssl.create_default_context(cafile=None if self.ca is None else str(self.ca))
+        if self.certificate is not None:
+            context.load_cert_chain(self.certificate, self.key)
+        return context
 
 
 NO_ACCESS: Final = ServerAccess()

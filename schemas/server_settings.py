@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from schemas.durability import EVENTS_DAYS, Durability, Mode
 from schemas.errors import ConfigurationInvalid
 from schemas.secrets import MayHoldPassword
 from schemas.server_access import NO_SECRET, ServerAccess
@@ -70,6 +71,37 @@ class ServerSettings(BaseModel):
     """PEM file of that certificate's key, without a password."""
     cassandra_datacenter: Annotated[str, Field(max_length=128)] = ""
     """Data center of this process, whose nodes it asks. By default that of the first node that replies."""
+    durability: Mode = "auto"
+    """`replicated`: three copies of everything, two of them before an event is accepted. `single`: one copy, lost with its disk. `auto`: `single` on fewer than three servers of this machine, else `replicated`."""
+    topic_replication: Annotated[int, Field(ge=0, le=99)] = 0
+    """Copies of each topic, when it is made; 0 is 3, or 1 where `FRESHET_DURABILITY` says so."""
+    min_insync_replicas: Annotated[int, Field(ge=0, le=99)] = 0
+    """Copies that must have an event before it is accepted; 0 is one fewer than there are, at least 2, or 1 where `FRESHET_DURABILITY` says so."""
+    keyspace_replication: str = ""
+    """Copies of Cassandra's keyspace, when it is made: a number, or `dc1:3,dc2:3`. By default 3, or 1 where `FRESHET_DURABILITY` says so."""
+    events_days: Annotated[int, Field(ge=1, le=36_500)] = EVENTS_DAYS
+    """Days that Kafka keeps events, when the topic is made. Archive within this time, or what Kafka dropped is in no archive."""
+    allow_eviction: bool = False
+    """Whether a Redis may be used that throws values away when its memory is full. What it throws away is lost until the signals are rebuilt."""
+
+    def copies(self) -> Durability:
+        """How many copies the servers keep."""
+        return Durability(
+            self.durability,
+            self.topic_replication,
+            self.min_insync_replicas,
+            self.keyspace_replication,
+            self.events_days,
+            self.allow_eviction,
+        )
+
+    def server_environment(self) -> dict[str, str]:
+        """The variables by which another process gets these settings. They contain passwords."""
+        return {
+            f"FRESHET_{name.upper()}": str(value.get_secret_value() if isinstance(value, SecretStr) else value)
+            for name, field in ServerSettings.model_fields.items()
+            if (value := getattr(self, name)) != field.default or name in ("kafka", "redis", "cassandra")
+        }
 
     def kafka_access(self) -> ServerAccess:
         """How to connect to Kafka; raises ConfigurationInvalid."""

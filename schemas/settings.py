@@ -96,19 +96,29 @@ class SharedSettings(ServerSettings):
     def log_address(self) -> Address:
         """The address of the log; raises ConfigurationInvalid."""
         address = self._address(self.log, f"{KAFKA}://{self.kafka}")
-        return address._replace(access=self.kafka_access()) if address.scheme == KAFKA else address
+        return (
+            address._replace(access=self.kafka_access(), durability=self.copies())
+            if address.scheme == KAFKA
+            else address
+        )
 
     @property
     def signals_address(self) -> Address:
         """The address of the signal store; raises ConfigurationInvalid."""
         address = self._address(self.signals, self.redis)
-        return address._replace(access=self.redis_access(address.url)) if address.scheme.startswith(REDIS) else address
+        if not address.scheme.startswith(REDIS):
+            return address
+        return address._replace(access=self.redis_access(address.url), durability=self.copies())
 
     @property
     def models_address(self) -> Address:
         """The address of models, leases, records of runs and documents; raises ConfigurationInvalid."""
         address = self._address(self.model_store, f"{CASSANDRA}://{self.cassandra}")
-        return address._replace(access=self.cassandra_access()) if address.scheme == CASSANDRA else address
+        return (
+            address._replace(access=self.cassandra_access(), durability=self.copies())
+            if address.scheme == CASSANDRA
+            else address
+        )
 
     @property
     def archive_address(self) -> Address:

@@ -36,9 +36,7 @@ def services(settings: CommandSettings, ports: Ports, workers: int, folder: Path
     """What runs: one collector, one online API, and so many workers."""
     common = {
         "FRESHET_STACK": "cluster",
-        "FRESHET_KAFKA": settings.kafka,
-        "FRESHET_REDIS": settings.redis,
-        "FRESHET_CASSANDRA": settings.cassandra,
+        **settings.server_environment(),
         "FRESHET_PREFIX": settings.prefix,
         "FRESHET_PARTITIONS": str(settings.partitions),
         "FRESHET_ARCHIVE": str((settings.archive or folder / "archive").resolve()),

@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from schemas.background import BackgroundTask
+from schemas.secrets import SUFFIX
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +82,7 @@ class Supervisor:
         with self.log_of(name).open("ab") as output:
             self._running[name] = subprocess.Popen(
                 [sys.executable, "-m", service.module],
-                env={**os.environ, **service.environment},
+                env=_environment(os.environ, service.environment),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -100,6 +101,12 @@ class Supervisor:
                 log.warning("a process ended and is started again", name=name, code=process.returncode)
                 self._sleep(_RESTART_SECONDS)
                 self._launch(name)
+
+
+def _environment(inherited: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process. A file of a secret is left out if the secret itself is given: only one may be."""
+    files = {name + SUFFIX for name in own}
+    return {name: text for name, text in inherited.items() if name not in files} | dict(own)
 
 
 def _end(process: subprocess.Popen[bytes], deadline: float) -> None:

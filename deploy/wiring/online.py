@@ -134,5 +134,5 @@ def _list_reader(where: str, settings: ServingSettings) -> ListReader:
     kind, _, name = where.partition(":")
     if kind != "keyspace":
         return ParquetListReader(where, lambda item_ids, scores: ScoredList(tuple(item_ids), tuple(scores)).save())
-    address = parse_address(f"cassandra://{settings.cassandra}/{name}")
+    address = parse_address(f"cassandra://{settings.cassandra}/{name}")._replace(access=settings.cassandra_access())
     return adapter(address).list_reader(address)

@@ -78,6 +78,7 @@ def _connector() -> list[str]:
 def _run_on_spark(
     dependencies: Dependencies, settings: CommandSettings, connector: list[str], progress: Progress, log: Path
 ) -> Archived:
+    from adapters.kafka_access import spark_options
     from offline.engines.spark_failures import named_failures
     from offline.engines.spark_session import session
     from offline.jobs.archive_on_spark import archive_log_with_spark
@@ -86,7 +87,12 @@ def _run_on_spark(
     prefix = site.topic_prefix(settings.prefix)
     with named_failures("archiving"):
         return archive_log_with_spark(
-            spark, settings.kafka, prefix, dependencies.reader, dependencies.archive, progress=progress
+            spark,
+            spark_options(settings.kafka, settings.kafka_access()),
+            prefix,
+            dependencies.reader,
+            dependencies.archive,
+            progress=progress,
         )
 
 

@@ -30,7 +30,7 @@ _log = structlog.get_logger()
 
 def archive_log_with_spark(
     session: SparkSession,
-    servers: str,
+    connection: Mapping[str, str],
     prefix: str,
     reader: LogReader,
     archive: Archive,
@@ -40,14 +40,14 @@ def archive_log_with_spark(
 ) -> Archived:
     """Does what ``archive_log`` does, by Spark from Kafka. Raises LogUnavailable, and Spark's errors if a task fails.
 
-    ``reader`` gives the ranges of the log. ``archive`` is pickled and must be reachable by executors. A new run continues
+    ``connection`` has the options by which Spark connects to Kafka. ``reader`` gives the ranges of the log. ``archive`` is pickled and must be reachable by executors. A new run continues
     after the files of an interrupted one.
     """
     planned, missed = plan(reader, archive, topics)
     total, done = sum(planned_range.end - planned_range.begin for planned_range in planned), 0
     for topic in topics:
         for ranges in _rounds([planned_range for planned_range in planned if planned_range.topic == topic]):
-            frame = _read(session, servers, names.topic_name(topic, prefix), ranges)
+            frame = _read(session, connection, names.topic_name(topic, prefix), ranges)
             written = _write(frame, archive, topic, ranges[0].log_id, batch)
             ARCHIVED.labels(topic).inc(written)
             done += written
@@ -71,9 +71,9 @@ def _rounds(planned: Sequence[Planned]) -> Iterator[list[Planned]]:
         ]
 
 
-def _read(session: SparkSession, servers: str, name: str, ranges: Sequence[Planned]) -> DataFrame:
+def _read(session: SparkSession, connection: Mapping[str, str], name: str, ranges: Sequence[Planned]) -> DataFrame:
     options = {
-        "kafka.bootstrap.servers": servers,
+        **connection,
         "assign": json.dumps({name: [planned_range.partition for planned_range in ranges]}),
         "startingOffsets": json.dumps(
             {name: {str(planned_range.partition): planned_range.begin for planned_range in ranges}}

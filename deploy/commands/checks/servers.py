@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from importlib import resources
 from re import findall
-from typing import Final
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Final
 
 from deploy.commands.checks.setup import Check, broken, java, note, ok, run_check
 from deploy.config import CommandSettings
 from schemas import site
+from schemas.durability import keyspace_copies
 from schemas.errors import ModelStoreUnavailable
 from schemas.log import topics
+from schemas.secrets import masked
+
+if TYPE_CHECKING:
+    from adapters.kafka_topics import Difference
 
 _INIT: Final = "`freshet cluster init` makes what is missing"
 
@@ -26,12 +30,30 @@ def of_cluster(settings: CommandSettings) -> Iterator[Check]:
     yield java()
 
 
+def _of_cluster(settings: CommandSettings) -> CommandSettings:
+    return settings.model_copy(update={"stack": "cluster"})
+
+
 def kafka(settings: CommandSettings) -> Check:
     """Checks that Kafka answers and has every topic with the right number of partitions."""
-    from adapters.kafka_log import topic_partitions
+    from adapters.kafka_log import topics_of
+    from adapters.kafka_topics import topic_differences, topic_partitions
 
-    partitions_by_topic = topic_partitions(settings.kafka, site.topic_prefix(settings.prefix))
-    return check_topics(partitions_by_topic, settings.partitions, settings.kafka)
+    wanted = topics_of(_of_cluster(settings).log_address)
+    present = check_topics(
+        topic_partitions(wanted.servers, wanted.prefix, wanted.access), wanted.partitions, wanted.servers
+    )
+    return present if present.state == "broken" else check_differences(topic_differences(wanted), present)
+
+
+def check_differences(differences: Sequence[Difference], present: Check) -> Check:
+    """Checks that the topics keep what they should; ``present`` is the result if they do."""
+    sentences = "; ".join(map(str, differences))
+    if any(difference.loses for difference in differences):
+        return broken("Kafka", sentences, "change the topic: what was accepted may be lost with one broker")
+    if differences:
+        return note("Kafka", sentences, "change the topic, or the setting, so that they agree")
+    return present
 
 
 def check_topics(partitions_by_topic: dict[str, int], partitions: int, address: str) -> Check:
@@ -50,12 +72,19 @@ def check_topics(partitions_by_topic: dict[str, int], partitions: int, address: 
 
 def redis(settings: CommandSettings) -> Check:
     """Checks that Redis answers and never evicts: an evicted value beside a live fence would be lost unnoticed."""
-    from adapters.redis_signals import RedisSignalStore
+    from adapters.redis_signals import signal_store
 
-    # The address without its user and password.
-    address = urlsplit(settings.redis).netloc.rpartition("@")[2]
-    with closing(RedisSignalStore(settings.redis, site.key_prefix(settings.prefix))) as store:
-        return check_policy(store.eviction_policy(), address)
+    with closing(signal_store(_of_cluster(settings).signals_address)) as store:
+        result = check_policy(store.eviction_policy(), masked(settings.redis))
+        return result if result.state != "ok" else check_file(store.configured("appendonly"), result)
+
+
+def check_file(values: Sequence[str | None], present: Check) -> Check:
+    """Checks that Redis keeps its append-only file; ``present`` is the result if it does."""
+    if "no" in values:
+        advice = "set appendonly to yes: without it, signals are rebuilt from a snapshot or the log after each restart"
+        return note("Redis", "has no append-only file", advice)
+    return present
 
 
 def check_policy(policy: str | None, address: str) -> Check:
@@ -76,13 +105,30 @@ def cassandra(settings: CommandSettings) -> Check:
 
     keyspace = site.keyspace(settings.prefix)
     try:
-        with closing(Ring(settings.cassandra, "system")) as ring:
+        with closing(Ring(settings.cassandra, "system", settings.cassandra_access())) as ring:
             rows = ring.run("SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", keyspace)
-    except ModelStoreUnavailable:
+            replication = ring.run("SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?", keyspace)
+            peers = ring.run("SELECT peer FROM system.peers")
+    except ModelStoreUnavailable as error:
+        if "docs/security.md" in str(error) or "set FRESHET_CASSANDRA_" in str(error):
+            return broken("Cassandra", str(error), "")
         # The driver's message names every host and socket, but does not say what to do.
         advice = "start it (`make stack`), or set FRESHET_CASSANDRA to where it runs"
         return broken("Cassandra", f"does not answer at {settings.cassandra}", advice)
-    return check_tables({name for (name,) in rows}, keyspace, settings.cassandra)
+    tables = check_tables({name for (name,) in rows}, keyspace, settings.cassandra)
+    if tables.state == "broken":
+        return tables
+    return check_keyspace(dict(replication[0][0]), len(peers) + 1, settings, tables)
+
+
+def check_keyspace(replication: Mapping[str, str], nodes: int, settings: CommandSettings, present: Check) -> Check:
+    """Checks that the keyspace has the copies that the settings want; ``present`` is the result if it has."""
+    wanted = min(keyspace_copies(settings.copies(), nodes, settings.cassandra).values())
+    copies = [int(value) for name, value in replication.items() if name != "class"]
+    if copies and min(copies) >= wanted:
+        return present
+    advice = "`ALTER KEYSPACE … WITH replication`, then `nodetool repair`: models are lost with a node until then"
+    return broken("Cassandra", f"the keyspace has {min(copies, default=1)} copies, not {wanted}", advice)
 
 
 def check_tables(tables: set[str], keyspace: str, address: str) -> Check:

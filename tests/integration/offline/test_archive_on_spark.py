@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 import stamina
 
+from adapters.kafka_access import spark_options
 from adapters.parquet_archive import ParquetArchive
 from offline.data.archive import Archived, archive_log
 from offline.jobs.archive_on_spark import archive_log_with_spark
 from schemas.errors import LogUnavailable
 from schemas.log.records import LogEntry
 from schemas.log.topics import ALL, FACTS
+from schemas.server_access import NO_ACCESS
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -57,7 +59,9 @@ def test_spark_writes_the_same_files_and_records(spark, kafka, kafka_servers, si
 
     def copy_both():
         one = archive_log(reader, single, batch=700)
-        return one, archive_log_with_spark(spark, kafka_servers, f"{site}.", reader, by_spark, batch=700)
+        return one, archive_log_with_spark(
+            spark, spark_options(kafka_servers, NO_ACCESS), f"{site}.", reader, by_spark, batch=700
+        )
 
     append(writer, "events", 5_000)
     append(writer, "items", 100)
@@ -77,7 +81,12 @@ def test_a_job_goes_on_after_what_another_left(spark, kafka, kafka_servers, site
     archive_log(reader, archive)
     append(writer, "events", 1_500, first=1_000)
     done = archive_log_with_spark(
-        spark, kafka_servers, f"{site}.", reader, archive, progress=lambda *said: told.append(said)
+        spark,
+        spark_options(kafka_servers, NO_ACCESS),
+        f"{site}.",
+        reader,
+        archive,
+        progress=lambda *said: told.append(said),
     )
     assert done == Archived(500, 0)
     assert told[-1] == ("archiving events", 500, 500)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from schemas.errors import FreshetError, StoreUnavailable, ValueCorrupt
+from schemas.errors import ConfigurationInvalid, FreshetError, StoreUnavailable, ValueCorrupt
 from schemas.keys import Signal, commits_key, fence_key, values_key
 from schemas.log.fence import Fence
 
@@ -137,15 +137,16 @@ def test_scripts_survive_a_redis_that_has_forgotten_them(store, redis_url):
 
 
 @pytest.mark.stack
-def test_a_redis_that_may_evict_is_warned_of(store, redis_url, capsys):
+def test_a_redis_that_may_evict_is_refused_unless_the_site_accepts_that(store, redis_url, capsys):
     import redis
 
     store.check()
-    assert "redis_may_evict" not in capsys.readouterr().out
     client = redis.Redis.from_url(redis_url)
     client.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        store.check()
+        with pytest.raises(ConfigurationInvalid, match="FRESHET_ALLOW_EVICTION=true to accept that"):
+            store.check()
+        store.check(allow_eviction=True)
     finally:
         client.config_set("maxmemory-policy", "noeviction")
     assert "redis_may_evict" in capsys.readouterr().out
