@@ -85,7 +85,7 @@ class Settings(SharedSettings, BaseSettings):
     ] = 256
     filter_seconds: Annotated[
         float, Field(gt=0, description="Longest wait of a request for fields that no filter has read before.")
-    ] = 5.0
+    ] = 10.0
     cors_origins: Annotated[
         tuple[str, ...],
         NoDecode,

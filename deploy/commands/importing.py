@@ -24,6 +24,7 @@ from deploy.wiring.training import note_weights
 from ingest.config import IngestSettings
 from ingest.import_pipeline.base import Importer, RowFaults
 from ingest.import_pipeline.catalogue_update import hide_unlisted
+from ingest.import_pipeline.files import holds_refused_rows
 from ingest.import_pipeline.filtered import Filtered
 from ingest.import_pipeline.formats.dialect import FOUND_OUT, FileOptions
 from ingest.import_pipeline.hash_set import HashSet
@@ -90,10 +91,19 @@ def import_(
     ] = None,
     json: Annotated[Path | None, typer.Option("--json", help="Also write the counts here.")] = None,
 ) -> None:
-    """Append a data set's items, users and events to the log, each row once; run again, it appends what is missing."""
+    """Append a data set's items, users and events to the log, each row once; run again, it appends what is missing.
+
+    Exit code 0 if the log holds rows of the data set, also where all are repeated; 1 if it holds none.
+    """
     if full and dataset != CATALOGUE:
         raise typer.BadParameter(
             f"only a catalogue can be full: freshet import {CATALOGUE} FILE --full", param_hint="--full"
+        )
+    if full and path is not None and path.is_file() and holds_refused_rows(path):
+        raise typer.BadParameter(
+            f"{path.name} holds only the rows that an import refused, and --full would hide all other items: "
+            "import it without --full, then the mended catalogue with it",
+            param_hint="--full",
         )
     if download and path is not None:
         path = _download(dataset, path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
 
 from schemas.errors import FreshetError
@@ -44,6 +45,8 @@ class RefusedRow(NamedTuple):
     """One of a few codes, by which refused rows are counted."""
     detail: str
     row: Any
+    cells: Mapping[str, Any] = MappingProxyType({})
+    """Cells of other rows, by column, that were read in place of its own."""
 
 
 def ignore_refused(_refused: RefusedRow) -> None:
@@ -75,15 +78,22 @@ class RowFaults:
         """Number of refused rows."""
         return self.reasons.total()
 
-    def note(self, where: object, detail: str, reason: str = "malformed", row: Any = None) -> None:
+    def note(
+        self,
+        where: object,
+        detail: str,
+        reason: str = "malformed",
+        row: Any = None,
+        cells: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         """Counts a refused row under its reason, and describes it if it is one of the first.
 
-        Raises TooManyRefused if there are more than are allowed.
+        ``cells`` are those of other rows that were read in place of its own. Raises TooManyRefused if there are more than are allowed.
         """
         self.reasons[reason] += 1
         if len(self.examples) < MAX_NAMED_FAULTS:
             self.examples.append(f"{where}: {detail}")
-        self._refuse(RefusedRow(where, reason, detail, row))
+        self._refuse(RefusedRow(where, reason, detail, row, cells))
         if self._max_count is not None and self.count > self._max_count:
             raise TooManyRefused(f"more than {self._max_count:,} rows were refused, so the import ended early")
 
@@ -99,11 +109,14 @@ class RowFaults:
 class FileRow(dict[str, Any]):
     """An item or event that was read from one line of a file, with that line."""
 
-    __slots__ = ("source_line",)
+    __slots__ = ("cells", "source_line")
 
-    def __init__(self, fields: dict[str, Any], source_line: SourceLine) -> None:
+    def __init__(
+        self, fields: dict[str, Any], source_line: SourceLine, cells: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        """``cells`` are those of other rows, by column, that it was read from."""
         super().__init__(fields)
-        self.source_line = source_line
+        self.source_line, self.cells = source_line, cells
 
 
 class UserRow(NamedTuple):
@@ -127,6 +140,10 @@ class Importer(Protocol):
     @property
     def description(self) -> str:
         """A line for people that says how its file is read; empty if its form is known beforehand."""
+
+    @property
+    def merges_items(self) -> bool:
+        """True if its items change what is known about them, False if they replace it."""
 
     @property
     def types(self) -> frozenset[str]:
@@ -177,6 +194,7 @@ class FileImporter:
     """Further files that are read if they exist."""
     published: Mapping[str, Published] = {}
     """Its data sets that can be downloaded without an account or a consent, by name."""
+    merges_items = False
     order = 100
     """The order in which importers are tried. Equal orders follow the names of the modules."""
     types: frozenset[str] = frozenset()

@@ -6,20 +6,16 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-import msgspec
-
 from ingest.import_pipeline.appending import append_all
 from ingest.import_pipeline.base import Importer, RowFaults
+from ingest.import_pipeline.item_patches import current_items
 from ingest.import_pipeline.run import ImportDependencies, Imported
 from ingest.validation import validate
-from schemas.catalogue import Item, decode_upsert
-from schemas.errors import Undecodable
+from schemas.catalogue import Item
 from schemas.log import topics
 from schemas.log.records import LogEntry
 from schemas.ports import LogReader
-from signals.catalogue import fold_item
 
-_READ: Final = 1_000
 _BATCH: Final = 2_000
 
 
@@ -39,27 +35,6 @@ def hide_unlisted(importer: Importer, imported: Imported, dependencies: ImportDe
     while batch := list(islice(entries, _BATCH)):
         append_all(dependencies.writer, dependencies.sleep, topics.ITEMS, batch)
     return len(unlisted)
-
-
-def current_items(reader: LogReader) -> dict[str, Item]:
-    """The current view of all items, folded from the log."""
-    catalogue: dict[str, Item] = {}
-    for partition in range(reader.partitions(topics.ITEMS)):
-        offset, end = reader.bounds(topics.ITEMS, partition)
-        while offset < end and (records := reader.read(topics.ITEMS, partition, offset, _READ)):
-            for record in records:
-                _fold(catalogue, record.value, record.offset)
-            offset = records[-1].offset + 1
-    return catalogue
-
-
-def _fold(catalogue: dict[str, Item], value: bytes | None, offset: int) -> None:
-    try:
-        upsert = decode_upsert(value or b"")
-        catalogue[upsert.id] = fold_item(catalogue.get(upsert.id), upsert, offset)
-    except (Undecodable, msgspec.ValidationError):
-        # The worker has put this record among the dead letters.
-        return
 
 
 def _is_visible(item: Item) -> bool:

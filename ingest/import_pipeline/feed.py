@@ -26,6 +26,10 @@ def feed_items(path: Path, faults: RowFaults) -> Iterator[TableRow]:
 
     Raises DatasetUnknown where the file is not well-formed XML, or declares entities.
     """
+    return faults.observe(_feed_items(path, faults))
+
+
+def _feed_items(path: Path, faults: RowFaults) -> Iterator[TableRow]:
     reader = _FeedReader(path.name)
     total = path.stat().st_size
     with path.open("rb") as raw:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -14,7 +15,8 @@ from ingest.import_pipeline.formats.json_rows import json_objects
 from ingest.import_pipeline.formats.lines import lines, sample_lines
 from ingest.import_pipeline.formats.quoting import RecordShape
 from ingest.import_pipeline.formats.times import read_time, time_reader
-from schemas.errors import DatasetUnknown
+from ingest.validation.jsontext import parse
+from schemas.errors import DatasetUnknown, FreshetError
 
 _MAX_LEADING_FAULTS: Final = 1_000
 """A file is refused if it begins with this many malformed rows."""
@@ -160,6 +162,14 @@ def _objects(path: Path, faults: RowFaults, encoding: str) -> Iterator[TableRow]
             yield TableRow(line, cells)
         else:
             faults.note(line, "is not a JSON object", "not-an-object", cells)
+
+
+def holds_refused_rows(path: Path) -> bool:
+    """True for a file of rows that an import refused, by its first line."""
+    with suppress(FreshetError, ValueError):
+        first = parse(next(iter(sample_lines(path, "utf-8", 1)), "").encode())
+        return isinstance(first, dict) and first.keys() == _REFUSED_ROW
+    return False
 
 
 def readable(

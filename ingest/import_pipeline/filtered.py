@@ -34,6 +34,11 @@ class Filtered:
         return self._importer.description
 
     @property
+    def merges_items(self) -> bool:
+        """As the whole data set."""
+        return self._importer.merges_items
+
+    @property
     def types(self) -> frozenset[str]:
         """The types of the whole data set."""
         return self._importer.types

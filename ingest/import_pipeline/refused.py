@@ -36,7 +36,8 @@ class RefusedFile:
         if self.rows + len(self._without_cells) >= MAX_ROWS:
             return
         if refused.row is None and isinstance(refused.where, SourceLine):
-            self._without_cells[refused.where] = refused
+            same = self._without_cells.get(refused.where, refused)
+            self._without_cells[refused.where] = same._replace(cells={**same.cells, **refused.cells})
         else:
             self._write(refused, refused.row)
 
@@ -70,7 +71,7 @@ class RefusedFile:
     def take(self, row: TableRow) -> None:
         """Writes this row if it is one of those that are looked for."""
         if refused := self._without_cells.pop(row.source_line, None):
-            self._write(refused, row.cells)
+            self._write(refused, {**row.cells, **refused.cells})
 
     def _write(self, refused: RefusedRow, row: Any) -> None:
         if self._file is None:

@@ -14,8 +14,9 @@ import structlog
 
 from ingest.import_pipeline.appending import append_all
 from ingest.import_pipeline.base import Importer, RowFaults, TooManyRefused, UserRow
+from ingest.import_pipeline.item_patches import ItemPatches
 from ingest.import_pipeline.ledger import RowLedger
-from ingest.import_pipeline.upserts import Upserts
+from ingest.import_pipeline.upserts import Changes, Upserts
 from ingest.import_pipeline.valid_events import ByHash, ValidEvent, ValidEvents, in_batches, refuse
 from ingest.validation import validate
 from ingest.validation.validate import Policy, Rejection
@@ -151,8 +152,11 @@ class _Import:
     def run(self) -> None:
         """Imports all topics."""
         importer, faults = self._importer, self._faults
-        self._import_upserts(topics.ITEMS, importer.items(faults), self._validated_item)
-        self._import_upserts(topics.USERS, importer.users(faults), self._validated_user)
+        reader = self._dependencies.reader
+        items = ItemPatches(reader) if importer.merges_items else Upserts(reader, topics.ITEMS)
+        self._import_upserts(topics.ITEMS, items, importer.items(faults), self._validated_item)
+        users = Upserts(reader, topics.USERS)
+        self._import_upserts(topics.USERS, users, importer.users(faults), self._validated_user)
         self._import_events(importer.events(faults))
 
     def result(self, error: FreshetError | None) -> Imported:
@@ -178,9 +182,11 @@ class _Import:
         self._refused[self._topic] += self._faults.count - self._refused.total()
         self._topic, self._faults.expected = topic, None
 
-    def _import_upserts(self, topic: str, rows: Iterable[T], validated: Callable[[T], LogEntry | None]) -> None:
+    def _import_upserts(
+        self, topic: str, upserts: Changes, rows: Iterable[T], validated: Callable[[T], LogEntry | None]
+    ) -> None:
         self._begin(topic)
-        upserts, waiting = Upserts(self._dependencies.reader, topic), 0
+        waiting = 0
         for batch in in_batches(rows):
             entries = [entry for row in batch if (entry := validated(row)) is not None]
             new = upserts.add(entries)
@@ -204,6 +210,9 @@ class _Import:
 
     def _validated_item(self, row: dict[str, Any]) -> LogEntry | None:
         try:
+            if self._importer.merges_items:
+                fields = {name: value for name, value in row.items() if name != "item_id"}
+                return validate.patch_item(row["item_id"], fields, self._now).entry
             return validate.validate_item(row, self._now).entry
         except Rejection as error:
             refuse(self._faults, "item", row, error)

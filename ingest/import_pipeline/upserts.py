@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -16,6 +16,16 @@ from schemas.ports import LogReader
 _READ: Final = 5_000
 """Records read at once."""
 _encode = msgspec.json.Encoder(order="sorted").encode
+
+
+class Changes(Protocol):
+    """Chooses the entries of a topic that change something."""
+
+    def add(self, entries: Sequence[LogEntry], /) -> list[LogEntry]:
+        """Takes entries; returns those that can be appended at once."""
+
+    def changes(self) -> list[LogEntry]:
+        """Of the others, those that change something, once all are taken."""
 
 
 class Upserts:

@@ -71,7 +71,7 @@ class ValidEvents:
 def refuse(faults: RowFaults, what: str, row: dict[str, Any], error: Rejection) -> None:
     """Counts a row that is not valid."""
     if isinstance(row, FileRow):
-        faults.note(row.source_line, str(error), _reason(error))
+        faults.note(row.source_line, str(error), _reason(error), cells=row.cells)
     else:
         faults.note(f"{what} {row.get(f'{what}_id')}", str(error), _reason(error), row)
 

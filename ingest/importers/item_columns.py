@@ -21,17 +21,25 @@ class DescribedItem(NamedTuple):
     fields: dict[str, Any]
     time: float
     """Seconds since 1970; 0 in a file without times, where later rows are newer."""
+    cells: dict[str, tuple[str, Any]]
+    """By field, the column and the cell that it was read from."""
 
 
-def item_fields(row: TableRow, columns: Mapping[str, str], reader: ItemFields) -> dict[str, Any]:
-    """The fields that a row gives its item, without empty ones; raises CellInvalid."""
-    fields, attributes = dict[str, Any](), dict[str, Any]()
+def described_item(
+    row: TableRow, item_id: str, time: float, columns: Mapping[str, str], reader: ItemFields
+) -> DescribedItem:
+    """What a row says about its item, without empty cells; raises CellInvalid."""
+    described, attributes = DescribedItem(item_id, {}, time, {}), dict[str, Any]()
     for name, column in columns.items():
         cell = row.cells.get(column)
         cell = cell.strip() if isinstance(cell, str) else cell
         if cell not in EMPTY:
-            fields |= reader.read(name, TableRow(row.source_line, {column: cell}), column, attributes)
-    return fields | ({"attributes": attributes} if attributes else {})
+            for field, value in reader.read(
+                name, TableRow(row.source_line, {column: cell}), column, attributes
+            ).items():
+                described.fields[field], described.cells[field] = value, (column, cell)
+    described.fields.update({"attributes": attributes} if attributes else {})
+    return described
 
 
 def newest_items(rows: Iterable[tuple[TableRow, DescribedItem]]) -> Iterator[FileRow]:
@@ -41,14 +49,18 @@ def newest_items(rows: Iterable[tuple[TableRow, DescribedItem]]) -> Iterator[Fil
         item = items.setdefault(described.item_id, _NewestItem(row.source_line, {}))
         for name, value in described.fields.items():
             if name not in item.fields or described.time >= item.fields[name].time:
-                item.fields[name] = _NewestValue(described.time, value)
+                item.fields[name] = _NewestValue(described.time, value, described.cells.get(name))
     for item_id, item in items.items():
-        yield FileRow({"item_id": item_id, **{name: newest.value for name, newest in item.fields.items()}}, item.line)
+        fields = {name: newest.value for name, newest in item.fields.items()}
+        cells = dict(newest.cell for newest in item.fields.values() if newest.cell is not None)
+        yield FileRow({"item_id": item_id, **fields}, item.line, cells)
 
 
 class _NewestValue(NamedTuple):
     time: float
     value: Any
+    cell: tuple[str, Any] | None
+    """The column and the cell that it was read from."""
 
 
 class _NewestItem(NamedTuple):

@@ -16,7 +16,7 @@ from ingest.import_pipeline.formats.dialect import FOUND_OUT, FileOptions
 from ingest.import_pipeline.formats.times import time_reader
 from ingest.import_pipeline.ordering import DatedEvent, events_by_time, events_in_order
 from ingest.import_pipeline.sources import open_source, plain_suffix
-from ingest.importers.item_columns import ITEM_COLUMNS, DescribedItem, item_fields, newest_items
+from ingest.importers.item_columns import ITEM_COLUMNS, DescribedItem, described_item, newest_items
 from ingest.importers.item_fields import ItemFields
 from schemas.errors import ConfigurationInvalid, DatasetUnknown
 
@@ -76,6 +76,8 @@ class _Column(NamedTuple):
 
 class Mapped(FileImporter):
     """Imports one file, or the only CSV, TSV or JSON file of a folder. Raises DatasetUnknown, ConfigurationInvalid."""
+
+    merges_items = True
 
     def __init__(self, path: Path, mapping: Mapping[str, str], options: FileOptions = FOUND_OUT) -> None:
         self.file = _file(path)
@@ -177,8 +179,10 @@ class Mapped(FileImporter):
                 time = row.read(time_column, self._read_time) if time_column else 0.0
             except CellInvalid:
                 return None
-            fields = item_fields(row, columns, reader) if item_id else {}
-            return DescribedItem(item_id, fields, time) if item_id and fields else None
+            if not item_id:
+                return None
+            described = described_item(row, item_id, time, columns, reader)
+            return described if described.fields else None
 
         return item_of
 

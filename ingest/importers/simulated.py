@@ -26,6 +26,7 @@ class SampleStore:
     """
 
     description = ""
+    merges_items = False
     types: frozenset[str] = frozenset()
     weights: Mapping[str, Weight] = {}
     paths: Sequence[Path] = ()

@@ -31,7 +31,7 @@ _ROUNDS: Final = 3
 class FilterPreparation:
     """Used from one event loop. All requests together hold it for one turn, then pause."""
 
-    def __init__(self, fields: Fields, boosts: Sequence[Boost], seconds: float = 5.0) -> None:
+    def __init__(self, fields: Fields, boosts: Sequence[Boost], seconds: float = 10.0) -> None:
         """``boosts`` are those of the configuration; a request waits up to ``seconds`` for columns."""
         self._fields, self._boosts = fields, boosts
         self._columns = ColumnReading(fields, seconds)

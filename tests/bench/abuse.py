@@ -35,6 +35,8 @@ from tests.bench.system import rss_mib, servers
 from tests.e2e.systems import ClusterSystem, EmbeddedSystem, System, call, eventually, running
 
 ITEMS: Final = int(os.environ.get("FRESHET_BENCH_ITEMS", "100000"))
+BARE_ITEMS_MIB: Final = 32
+"""Memory for ids without item data: far less than the default, so that the flood of such ids is larger."""
 STALL_MS: Final = 50.0
 """Longest time for which one client may hold an event loop."""
 SETTLE_SECONDS: Final = 3.0
@@ -54,7 +56,8 @@ class Site(NamedTuple):
 
 
 def measure() -> Figures:
-    figures: dict[str, Any] = {"items": ITEMS, "limit_ms": STALL_MS}
+    figures: dict[str, Any] = {"items": ITEMS, "limit_ms": STALL_MS, "bare_items_mib": BARE_ITEMS_MIB}
+    os.environ["FRESHET_BARE_ITEMS_MIB"] = str(BARE_ITEMS_MIB)  # for the processes of both sites
     with tempfile.TemporaryDirectory(prefix="freshet-abuse-") as name, _embedded(Path(name)) as site:
         figures["embedded"] = asyncio.run(_abused(site))
     try:

@@ -18,6 +18,9 @@ ATTRIBUTES: Final = 12
 """Attributes that each item of the site has: ``a0``, ``a1``, …"""
 STRANGERS: Final = 4_000
 IMPRESSIONS: Final = 160_000
+PAIRS: Final = 60_000
+SYNC_SECONDS: Final = 15.0
+"""Pause in which online processes read what was sent."""
 FLOOD_SECONDS: Final = 120.0
 STREAMS: Final = 1_100
 _AT_ONCE: Final = 4
@@ -145,6 +148,27 @@ def _impressions() -> Iterable[bytes]:
         yield json.dumps([{"type": "impression", "user_id": "abuser", "impression": ids} for ids in lists]).encode()
 
 
+def _visits_of_pairs() -> Iterable[bytes]:
+    """Two people at each of many invented ids, so that each is admitted to the catalogue."""
+    for begin in range(0, PAIRS, 1_000):
+        events = [
+            {"type": "view", "user_id": f"pair-{number // 20}-{person}", "item_id": f"invented-{number}"}
+            for number in range(begin, begin + 1_000)
+            for person in range(2)
+        ]
+        yield json.dumps(events).encode()
+
+
+async def _pairs(target: Target) -> Statuses:
+    statuses = await _posts("/v1/events", _JSON, _visits_of_pairs)(target)
+    await asyncio.sleep(SYNC_SECONDS)
+    return statuses
+
+
+def _longest_filter(number: int) -> str:
+    return f"a{number} = 1 and ({_any_of(f'a{n} in [{number},{n}]' for n in range(ATTRIBUTES))}" + " or a0=1" * 40 + ")"
+
+
 def _sessions(target: Target) -> Iterable[Any]:
     events = [{"type": "view", "item_id": f"item-{n}"} for n in range(200)]
     yield from (("/v1/sessions/recommendations", {"events": events, "count": 500, "diversity": 1.0}),) * 5
@@ -170,6 +194,14 @@ def _long_key() -> bytes:
 
 def _nested() -> bytes:
     return b"[" + b'{"a":{"b":{"c":[1]}}},' * 47_000 + b"1]"
+
+
+_UNREADABLE: Final = (
+    "a in [" + ",".join("1" * 990) + "]",
+    "(" * 31 + "a=1 or " * 240 + "a",
+    "a in [" + "'x'," * 480 + "=",
+    ("(" * 31 + "a=1" + ")" * 31 + " or ") * 28 + "a=1",
+)
 
 
 def _five(body: Callable[[], bytes]) -> Callable[[], list[bytes]]:
@@ -203,6 +235,7 @@ _BODIES: Final[dict[str, Abuse]] = {
     "a gzip bomb": _posts("/v1/events", _GZIP, _five(lambda: gzip.compress(b" " * 50_000_000))),
     "invented countries": _posts("/v1/events", _JSON, _countries),
     f"impressions of {IMPRESSIONS:,} items of nobody": _posts("/v1/events", _JSON, _impressions),
+    f"{PAIRS:,} invented ids of two people each": _pairs,
 }
 _READS: Final[dict[str, Abuse]] = {
     "filters of 64 invented fields": _gets(lambda _: [_list_of("abuser", filter=_invented(n)) for n in range(10)]),
@@ -210,6 +243,12 @@ _READS: Final[dict[str, Abuse]] = {
         lambda _: [_list_of("abuser", boost=_invented_boosts(n)) for n in range(10)]
     ),
     "filters of all fields": _gets(lambda _: [_list_of("abuser", filter=_observed(n)) for n in range(10)]),
+    "filters that take long to read": _gets(
+        lambda _: [
+            *(_list_of("abuser", filter=_longest_filter(n % ATTRIBUTES)) for n in range(5)),
+            *(_list_of("abuser", filter=text) for text in _UNREADABLE),
+        ]
+    ),
     "filters of 60 parts of texts": _gets(lambda _: [_list_of("abuser", filter=_parts(n)) for n in range(5)]),
     "64 times the same category": _gets(lambda _: [_list_of("abuser", category=["games"] * 64)] * 5),
     "500 diverse items": _gets(lambda _: [_list_of(f"d{n}", count=500, diversity=1.0) for n in range(10)]),

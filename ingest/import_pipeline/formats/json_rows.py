@@ -1,4 +1,7 @@
-"""Reads the objects of a JSON file: one a line, or the members of an array, or Python dictionaries as older data sets have them."""
+"""Reads the objects of a JSON file: one a line, or the members of an array, or Python dictionaries as older data sets have them.
+
+Objects may stand on several lines. An object that holds its rows in a list (``{"products": [...]}``) is read as that list.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,12 @@ from ingest.validation.jsontext import parse
 _PYTHON: Final = ("{'", "{u'", '{u"')
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _BETWEEN: Final = " \t,"
+_LISTS: Final = frozenset({"products", "items", "events", "entries", "records", "rows", "results", "data"})
+"""Members of an object that hold its rows as a list."""
+_ID: Final = re.compile(r"(.*_)?id|sku|user|item|.*Id")
+"""Members of an object that is a row itself."""
+_OBJECT_CHARACTERS: Final = 256 * 2**20
+"""Longest object on several lines."""
 
 
 def json_objects(path: Path, encoding: str, faults: RowFaults) -> Iterator[tuple[SourceLine, dict[str, Any]]]:
@@ -47,8 +56,13 @@ def _texts(source: Iterator[str], file: str, faults: RowFaults) -> Iterator[tupl
     if first is None:
         return
     if not _begins_array(first[1]):
-        yield first
-        yield from numbered
+        second = next(numbered, None)
+        rest = numbered if second is None else chain([second], numbered)
+        if first[1].lstrip().startswith("{") and not (second and second[1].lstrip().startswith("{")):
+            yield from _objects_over_lines(chain([first], rest), file, faults)
+        else:
+            yield first
+            yield from rest
         return
     reader, number = _ArrayReader(file, faults), 0
     for number, line in chain([first], numbered):
@@ -58,6 +72,74 @@ def _texts(source: Iterator[str], file: str, faults: RowFaults) -> Iterator[tupl
             yield number, line
     if reader.depth:
         faults.note(SourceLine(file, number), "ends before its array is closed", "not-json")
+
+
+def _objects_over_lines(numbered: Iterator[tuple[int, str]], file: str, faults: RowFaults) -> Iterator[tuple[int, str]]:
+    """The objects of lines, each with the line on which it begins; of one that holds its rows in a list, the rows."""
+    begun: list[tuple[int, str]] = []
+    depth, size = 0, 0
+    for number, line in numbered:
+        if begun and (size > _OBJECT_CHARACTERS or _begins_anew(begun[-1][1], line)):
+            yield from begun  # what is never closed is refused line by line, and swallows nothing
+            begun, depth, size = [], 0, 0
+        begun.append((number, line))
+        size += len(line)
+        if not line.startswith(_PYTHON):
+            depth += sum(1 if token[0] in "[{" else -1 for token in _TOKEN.finditer(line) if token[0] in "[]{}")
+        if depth <= 0:
+            yield from _rows_of("\n".join(text for _, text in begun), begun[0][0], file, faults)
+            begun, depth, size = [], 0, 0
+    yield from begun
+
+
+def _begins_anew(before: str, line: str) -> bool:
+    """True for a line that begins an object where the one before it does not go on."""
+    return line.startswith("{") and not before.rstrip().endswith((",", "[", ":"))
+
+
+def _rows_of(text: str, number: int, file: str, faults: RowFaults) -> Iterator[tuple[int, str]]:
+    """The object itself, or the members of the one list that holds its rows."""
+    try:
+        parsed = parse(text.encode())
+    except ValueError:
+        parsed = None
+    name = _list_name(parsed) if isinstance(parsed, dict) else None
+    if name is None:
+        yield number, text
+        return
+    begin, end = _list_span(text, name)
+    reader = _ArrayReader(file, faults)
+    first = number + text.count("\n", 0, begin)
+    for index, line in enumerate(text[begin:end].split("\n"), first):
+        yield from reader.members(line, index)
+
+
+def _list_name(parsed: dict[str, Any]) -> str | None:
+    """The member that holds the rows; None for an object that is a row itself, or where there are several."""
+    lists = [
+        name
+        for name, value in parsed.items()
+        if name in _LISTS and isinstance(value, list) and all(isinstance(member, dict) for member in value)
+    ]
+    is_row = any(_ID.fullmatch(name) and not isinstance(value, list | dict) for name, value in parsed.items())
+    return lists[0] if len(lists) == 1 and not is_row else None
+
+
+def _list_span(text: str, name: str) -> tuple[int, int]:
+    """Where the list of a member begins and ends in the text of its object."""
+    depth, begin, is_next = 0, 0, False
+    for token in _TOKEN.finditer(text):
+        if token[0] in "[{":
+            depth += 1
+            if is_next and depth == 2:
+                begin = token.start()
+        elif token[0] in "]}":
+            depth -= 1
+            if begin and depth == 1:
+                return begin, token.end()
+        elif depth == 1:
+            is_next = token[0][1:-1] == name and text[token.end() : token.end() + 20].lstrip()[:1] == ":"
+    return begin, len(text)
 
 
 def _begins_array(line: str) -> bool:

@@ -16,6 +16,7 @@ from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.online import serving_settings
 from deploy.wiring.rating_scale import with_noted_scale
 from deploy.wiring.training import noted_weights
+from ingest.import_pipeline.item_patches import current_items
 from schemas.log import topics
 from serving.config import Settings as ServingSettings
 
@@ -206,3 +207,77 @@ def test_a_published_data_set_that_is_imported_again_is_not_read_unless_its_file
     (folder / "ratings.csv").write_text("user_id,book_id,rating\n1,258,5\n3,258,4\n")
     run("auto", folder, "--data", data, "--json", out)
     assert json.loads(out.read_bytes()) == {"read": 2, "kept": 1, "repeated": 1, "refused": {}}
+
+
+ITEM_MAP = "user=user,item=item,time=at,title=name,url=link"
+
+
+def catalogue_of(data):
+    with open_dependencies(settings_in(data)) as parts:
+        return current_items(parts.reader)
+
+
+def written(path, *lines):
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_an_import_that_only_repeats_rows_succeeds(views, tmp_path):
+    data, out = tmp_path / "data", tmp_path / "counts.json"
+    assert run("auto", views, "--map", MAP, "--data", data).exit_code == 0
+    again = run("auto", views, "--map", MAP, "--data", data, "--json", out)
+    assert again.exit_code == 0
+    counts = json.loads(out.read_text())
+    assert (counts["kept"], counts["repeated"]) == (0, 31)
+
+
+def test_columns_of_items_change_a_catalogue_entry_and_never_empty_it(tmp_path):
+    data = tmp_path / "data"
+    items = [
+        {"id": "a", "title": "Alpha", "description": "long", "price": 3, "attributes": {"colour": "red"}},
+        {"id": "b", "title": "Beta", "tags": ["x"]},
+    ]
+    (tmp_path / "items.json").write_text(json.dumps({"products": items}, indent=2))
+    assert run("items", tmp_path / "items.json", "--data", data).exit_code == 0
+    events = written(tmp_path / "events.csv", "user,item,at,name,link", "u,a,1700000000,New,", "u,b,1700000001,Beta,")
+    out = tmp_path / "counts.json"
+    assert run("auto", events, "--map", ITEM_MAP, "--data", data, "--json", out).exit_code == 0
+    known = catalogue_of(data)
+    assert (known["a"].title, known["a"].description, known["a"].price) == ("New", "long", 3)
+    assert known["a"].attributes == {"colour": "red"}
+    assert known["b"].tags == ("x",)
+    counts = json.loads(out.read_text())
+    assert (counts["kept"], counts["repeated"]) == (3, 1)
+
+
+def test_an_item_that_events_describe_wrongly_is_mended_in_the_file_of_refused_rows(tmp_path):
+    data = tmp_path / "data"
+    events = written(
+        tmp_path / "events.csv", "user,item,at,name,link", "u,b,1700000000,Beta,", "v,b,1700000001,Newer,no address"
+    )
+    assert run("auto", events, "--map", ITEM_MAP, "--data", data).exit_code == 0
+    assert "b" not in catalogue_of(data)
+    [refused] = (data / "refused").iterdir()
+    refused.write_text(refused.read_text().replace("no address", "https://shop.example/b"))
+    done = run("auto", refused, "--map", ITEM_MAP, "--data", data)
+    assert done.exit_code == 0
+    assert "1 kept, 1 repeated, 0 refused" in done.output
+    known = catalogue_of(data)["b"]
+    assert (known.title, known.url) == ("Newer", "https://shop.example/b")
+
+
+def test_a_refused_item_of_a_feed_is_mended_but_never_taken_for_the_whole_catalogue(tmp_path):
+    data, feed = tmp_path / "data", tmp_path / "feed.xml"
+    entries = [("a", "https://x.example/a"), ("b", "no address")]
+    items = "".join(f"<item><id>{name}</id><title>{name}</title><link>{link}</link></item>\n" for name, link in entries)
+    feed.write_text(f"<rss><channel>\n{items}</channel></rss>")
+    assert run("items", feed, "--data", data).exit_code == 0
+    [refused] = (data / "refused").iterdir()
+    refused.write_text(refused.read_text().replace("no address", "https://x.example/b"))
+    full = run("items", refused, "--full", "--data", data)
+    assert full.exit_code != 0
+    assert "--full would hide" in " ".join(full.output.split())
+    assert run("items", refused, "--data", data).exit_code == 0
+    known = catalogue_of(data)
+    assert known["b"].url == "https://x.example/b"
+    assert not known["a"].hidden

@@ -117,7 +117,7 @@ DESCRIPTIONS = st.lists(
 
 @given(DESCRIPTIONS)
 def test_each_field_is_that_of_the_newest_row_that_has_it(descriptions):
-    rows = [(TableRow(SourceLine("a.csv", n), {}), DescribedItem(*row)) for n, row in enumerate(descriptions)]
+    rows = [(TableRow(SourceLine("a.csv", n), {}), DescribedItem(*row, {})) for n, row in enumerate(descriptions)]
     expected: dict[str, dict[str, int]] = {}
     for item_id, fields, _ in sorted(descriptions, key=lambda row: row[2]):
         expected.setdefault(item_id, {"item_id": item_id}).update(fields)
