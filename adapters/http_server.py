@@ -12,9 +12,12 @@ from typing import Any, Final
 
 import uvicorn
 
+from adapters.http_connections import ConnectionLimits, protocol_of, raise_file_limit
 from schemas.errors import PortInUse
 from schemas.http.api import KEEP_ALIVE_SECONDS
+from schemas.http.connection_settings import ConnectionSettings
 
+DEFAULT_CONNECTIONS: Final = ConnectionSettings()
 _BACKLOG: Final = 2_048
 _GARBAGE: Final = (5_000, 10, 400)
 """Thresholds of the garbage collector. A request creates hundreds of objects, and hardly any in a cycle.
@@ -54,12 +57,25 @@ class _UvicornServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(app: Any, listening: socket.socket, log_level: str, stopping: Callable[[], None] = lambda: None) -> None:
+def serve(
+    app: Any,
+    listening: socket.socket,
+    log_level: str,
+    stopping: Callable[[], None] = lambda: None,
+    connections: ConnectionSettings = DEFAULT_CONNECTIONS,
+) -> None:
     """Serves ``app``, an ASGI application, on a listening socket until a signal ends it in an orderly way.
 
     ``stopping`` is called on the event loop when the shutdown begins. It ends the responses that have no end.
+    ``connections`` bounds connections and their clients' time; the limit of open files is raised as far as it may be.
     """
-    config = uvicorn.Config(app, log_level=log_level.lower(), access_log=False, timeout_keep_alive=KEEP_ALIVE_SECONDS)
+    config = uvicorn.Config(
+        app,
+        http=protocol_of(ConnectionLimits(connections, raise_file_limit())),
+        log_level=log_level.lower(),
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
     # Objects that exist by now stay. Without freezing, each full collection would visit all of them.
     gc.freeze()
     gc.set_threshold(*_GARBAGE)

@@ -21,6 +21,7 @@ sys.path.insert(0, str(HERE))
 
 import fault_table  # noqa: E402 - beside this file
 
+import adapters.http_connections  # noqa: E402
 import ingest.metrics  # noqa: E402 - from the checkout that these pages belong to
 import nearline.metrics  # noqa: E402
 import offline.metrics  # noqa: E402
@@ -179,7 +180,7 @@ def metrics() -> list[str]:
     """Every metric of every process."""
     rows = (
         (f"`{_sample(metric)}`", metric._type, ", ".join(metric._labelnames), metric._documentation, tier)  # noqa: SLF001
-        for tier, module in {**METRICS, "all": schemas.background}.items()
+        for tier, module in {**METRICS, "all": schemas.background, "HTTP": adapters.http_connections}.items()
         for metric in declared(module)
     )
     return _table(("metric", "kind", "labels", "meaning", "tier"), rows)

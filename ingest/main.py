@@ -79,7 +79,7 @@ def main() -> None:
             app = create_app(settings, dependencies.writer, dependencies.reader)
             where = {"host": settings.collector_host, "port": settings.collector_port}
             _LOG.info("collector_starts", **where, log=settings.log_address.scheme)
-            http_server.serve(app, listening, settings.log_level)
+            http_server.serve(app, listening, settings.log_level, connections=settings)
     except FreshetError as error:
         sys.exit(f"The collector cannot start: {error}")
 

@@ -70,7 +70,7 @@ def _listen(settings: OfflineSettings) -> None:
         if upload_api is None:
             raise ConfigurationInvalid("FRESHET_MODELS_TOKEN is empty: set it, so that nobody else can publish")
         listening = http_server.listen(settings.models_host, settings.models_port, "set FRESHET_MODELS_PORT")
-        http_server.serve(create_app(upload_api), listening, "INFO")
+        http_server.serve(create_app(upload_api), listening, "INFO", connections=settings)
 
 
 def create_app(upload_api: UploadApi) -> FastAPI:

@@ -13,6 +13,7 @@ from pydantic_settings import NoDecode
 
 from schemas.addresses import CASSANDRA, KAFKA, REDIS, SQLITE, Address, AnswerRetention, parse_address
 from schemas.errors import ConfigurationInvalid
+from schemas.http.connection_settings import ConnectionSettings
 from schemas.ids import PLACEHOLDERS
 from schemas.log.topics import DEFAULT_PARTITIONS
 from schemas.plugins import load_plugins
@@ -37,7 +38,7 @@ def _checked_scale(text: str) -> str:
         raise ValueError(str(error)) from error
 
 
-class SharedSettings(ServerSettings):
+class SharedSettings(ServerSettings, ConnectionSettings):
     """The addresses of the log, the stores and the archive, and the settings on which a site's processes agree."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)

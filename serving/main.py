@@ -82,7 +82,7 @@ def main() -> None:
     except FreshetError as error:
         sys.exit(f"The online API cannot start: {error}")
     _log.info("online_api_starts", host=settings.host, port=settings.port, stack=settings.stack)
-    http_server.serve(app, listening, settings.log_level, app.state.service.notifications.close)
+    http_server.serve(app, listening, settings.log_level, app.state.service.notifications.close, settings)
 
 
 def _stores(settings: Settings) -> Stores:

@@ -12,7 +12,7 @@ from serving.config import Settings as ServingSettings
 def serve(running: Nearline, listener: socket.socket, settings: ServingSettings) -> None:
     """Serves on a listening socket until a signal ends it in an orderly way."""
     app = create_app(running, settings)
-    http_server.serve(app, listener, settings.log_level, app.state.service.notifications.close)
+    http_server.serve(app, listener, settings.log_level, app.state.service.notifications.close, settings)
 
 
 def listen(host: str, port: int) -> socket.socket:

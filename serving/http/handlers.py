@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 from fastapi import Request, Response
+from starlette.requests import ClientDisconnect
 
 from schemas.answers import Answer, encode_answer
 from schemas.http.cursors import offset_of
@@ -61,6 +62,9 @@ def endpoint_of(route: str, handle: Handler) -> Endpoint:
         except ProblemError as error:
             outcome = "invalid"
             return as_response(error)
+        except ClientDisconnect:
+            outcome = "invalid"
+            return Response(status_code=499)  # as nginx logs it; nobody reads it
         except Exception:  # noqa: BLE001 - at the edge, an unexpected fault also gets an answer that says what to do
             _log.exception("request_failed", route=route)
             return as_response(ProblemError(500, "internal", INTERNAL))
