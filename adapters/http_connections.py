@@ -63,6 +63,8 @@ class ConnectionLimits:
         self.header_seconds, self.body_seconds = settings.header_seconds, settings.body_seconds
         self.open: set[BoundedProtocol] = set()
         self._clients: dict[str, set[BoundedProtocol]] = defaultdict(set)
+        self.now = 0.0
+        """The loop's time, at most a sweep ago; so a deadline may be that much early."""
         self._sweeping = False
 
     def enter(self, connection: BoundedProtocol) -> ProblemError | None:
@@ -100,7 +102,7 @@ class ConnectionLimits:
         return bool(waiting)
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = loop.time()
+        self.now = now = loop.time()
         for connection in list(self.open):
             connection.close_if_late(now)
         loop.call_later(_SWEEP_SECONDS, self._sweep, loop)
@@ -121,6 +123,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """When it last sent something, or connected."""
     awaited: str = "idle"
     client_key: str = ""
+    _refused: bool = False
     _head_bytes: int = 0
     _unwanted_bytes: int = 0
     _unread_at: float = 0.0
@@ -130,7 +133,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Takes a connection, or answers that there is no room for it."""
         super().connection_made(transport)
         self.client_key = _client_key(self.client[0] if self.client else "")
-        self.heard_at = self.loop.time()
+        self.heard_at = self.limits.now = self.loop.time()
         self.late_at = self.heard_at + self.limits.header_seconds
         _detect_dead_clients(transport, self.limits.body_seconds)
         if (refusal := self.limits.enter(self)) is not None:
@@ -143,45 +146,47 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Reads a part of a request."""
-        if self.transport.is_closing():
+        if self._refused:
             return
-        if not self.late_at and not self._is_answering():
+        if not self.late_at and not ((cycle := self.cycle) and not cycle.response_complete):
             # The first bytes after an answer. They end uvicorn's time-out, even if they begin no request.
-            self.heard_at = self.loop.time()
-            self.late_at = self.heard_at + self.limits.header_seconds
-        self._head_bytes += len(data)
-        super().data_received(data)
-        if self.awaited == "header" and self._head_bytes > MAX_HEAD_BYTES:
-            CLOSED.labels("head").inc()
-            self._answer(ProblemError(431, "too-large", f"The head of a request has at most {MAX_HEAD_BYTES:,} bytes."))
+            self.heard_at = self.limits.now
+            self.late_at = self.limits.now + self.limits.header_seconds
+        HttpToolsProtocol.data_received(self, data)
+        if self.awaited == "header":
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                CLOSED.labels("head").inc()
+                detail = f"The head of a request has at most {MAX_HEAD_BYTES:,} bytes."
+                self._answer(ProblemError(431, "too-large", detail))
+
+    # Called for every request, so they call uvicorn's methods without ``super``, and read a clock that ticks with the sweep.
 
     def on_message_begin(self) -> None:
         """A request begins."""
         self.awaited, self._head_bytes = "header", 0
-        if not self.late_at:
-            self.late_at = self.loop.time() + self.limits.header_seconds
-        super().on_message_begin()
+        self.late_at = self.late_at or self.limits.now + self.limits.header_seconds
+        HttpToolsProtocol.on_message_begin(self)
 
     def on_headers_complete(self) -> None:
         """The head of a request is there; its body has its own time."""
-        self.awaited, self._head_bytes, self._unwanted_bytes = "body", 0, 0
-        self.late_at = self.loop.time() + self.limits.body_seconds
-        super().on_headers_complete()
+        self.awaited, self.late_at = "body", self.limits.now + self.limits.body_seconds
+        HttpToolsProtocol.on_headers_complete(self)
 
     def on_body(self, body: bytes) -> None:
         """A part of a body is there. It earns more time, unless it is answered already: then some of it is ignored."""
-        if self._is_answering():
+        if not self.cycle.response_complete:
             self.late_at += len(body) / BYTES_PER_SECOND
-            super().on_body(body)
-        elif (unwanted := self._unwanted_bytes + len(body)) <= MAX_UNWANTED_BYTES:
-            self._unwanted_bytes = unwanted
+            HttpToolsProtocol.on_body(self, body)
+        elif self._unwanted_bytes <= MAX_UNWANTED_BYTES:
+            self._unwanted_bytes += len(body)
         elif not self.transport.is_closing():
             self.end("body")
 
     def on_message_complete(self) -> None:
         """A whole request is there: nothing is awaited from the client."""
-        self.awaited, self.late_at, self._head_bytes = "idle", 0.0, 0
-        super().on_message_complete()
+        self.awaited, self.late_at = "idle", 0.0
+        HttpToolsProtocol.on_message_complete(self)
 
     def pause_writing(self) -> None:
         """The client does not read its answer as fast as it comes."""
@@ -219,7 +224,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _answer(self, problem: ProblemError) -> None:
         """Sends a problem that no application answers, and closes the connection."""
-        self.late_at, body = 0.0, problem.body()
+        self._refused, body = True, problem.body()
         lines = [f"HTTP/1.1 {problem.status} {_TITLES.get(problem.status, 'Service Unavailable')}"]
         headers = {"content-type": MEDIA_TYPE, "content-length": str(len(body)), "connection": "close"}
         lines += [f"{name}: {value}" for name, value in (headers | (problem.headers or {})).items()]
