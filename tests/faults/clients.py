@@ -62,15 +62,18 @@ class Clients:
         events_per_second: float = 120.0,
         reads_per_second: float = 15.0,
         writers: int = 6,
+        readers: int = 2,
+        batch: int = 5,
         users: int = 300,
         items: int = 60,
     ) -> None:
         self.collector, self.api, self.users, self.items = collector, api, users, items
         self.ledger = Ledger()
-        self._seed, self._writers = seed, writers
+        self._seed, self._writers, self._readers, self._batch = seed, writers, readers, batch
         self._events_per_second, self._reads_per_second = events_per_second, reads_per_second
         self._numbers = itertools.count()
-        self._ending = threading.Event()
+        self._ending, self._held = threading.Event(), threading.Event()
+        self._busy = 0
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="clients", daemon=True)
         self.failure: BaseException | None = None
 
@@ -84,11 +87,27 @@ class Clients:
         if self.failure is not None:
             raise self.failure
 
+    def hold(self) -> None:
+        """Send no new writes, and return when those that were sent are settled."""
+        self._held.set()
+        ends = time.monotonic() + SETTLE_SECONDS
+        while self._busy and time.monotonic() < ends:
+            time.sleep(0.05)
+
+    def resume(self) -> None:
+        """Send writes again."""
+        self._held.clear()
+
+    def forget(self) -> None:
+        """Expect nothing any longer of what was acknowledged so far, because its log is gone. Call it while writes are held."""
+        for acknowledged in (self.ledger.acknowledged, self.ledger.titles, self.ledger.acknowledged_at):
+            acknowledged.clear()
+
     async def _run(self) -> None:
         timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS, connect=3.0)
         try:
             async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
-                readers = [self._read(session, random.Random(f"{self._seed}r{n}")) for n in range(2)]
+                readers = [self._read(session, random.Random(f"{self._seed}r{n}")) for n in range(self._readers)]
                 writers = [self._write(session, random.Random(f"{self._seed}w{n}")) for n in range(self._writers)]
                 await asyncio.gather(*writers, *readers)
         except BaseException as error:  # noqa: BLE001 - raised again by stop
@@ -96,28 +115,32 @@ class Clients:
 
     async def _write(self, session: aiohttp.ClientSession, chance: random.Random) -> None:
         sent: list[list[dict[str, Any]]] = []
-        pause = 3.0 * self._writers / self._events_per_second
+        pause = (1 + self._batch) / 2 * self._writers / self._events_per_second
         while not self._ending.is_set():
             await asyncio.sleep(chance.uniform(0, 2 * pause))
+            if self._held.is_set():
+                continue
             if chance.random() < 0.05:
                 await self._settle(lambda: self._put(session, chance), chance)
             if sent and chance.random() < 0.03:
                 body = chance.choice(sent)
             else:
-                body = [self._event(chance) for _ in range(chance.randint(1, 5))]
+                body = [self._event(chance) for _ in range(chance.randint(1, self._batch))]
             await self._settle(lambda body=body: self._post(session, body), chance)
             sent = [*sent[1 - REMEMBERED :], body]
 
     async def _settle(self, attempt: Callable[[], Any], chance: random.Random) -> None:
         """Repeat an attempt until it is acknowledged."""
+        self._busy += 1
         ends = None
         while not await attempt():
             if self._ending.is_set():
                 ends = ends or time.monotonic() + SETTLE_SECONDS
                 if time.monotonic() > ends:
                     self.ledger.unsettled += 1
-                    return
+                    break
             await asyncio.sleep(chance.uniform(0.2, 1.0))
+        self._busy -= 1
 
     def _event(self, chance: random.Random) -> dict[str, Any]:
         number = next(self._numbers)
@@ -175,7 +198,7 @@ class Clients:
 
     async def _read(self, session: aiohttp.ClientSession, chance: random.Random) -> None:
         while not self._ending.is_set():
-            await asyncio.sleep(chance.uniform(0, 4 / self._reads_per_second))
+            await asyncio.sleep(chance.uniform(0, 2 * self._readers / self._reads_per_second))
             user = f"{PLAIN}{chance.randrange(self.users)}"
             path = chance.choices(
                 [

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import random
 import threading
 import time
+import traceback
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from deploy.wiring.dependencies import Dependencies
 from nearline.verify import verify
 from schemas.errors import FreshetError
 from schemas.keys import Signal
@@ -38,11 +41,19 @@ class Fault:
     must: str
     play: Callable[[Run], None]
     repetitions: int = 1
-    short: int = 0
-    """Repetitions in the short form; 0 leaves it out."""
+    short: Mapping[str, int] = field(default_factory=dict)
+    """Repetitions in the short form, by stack; a stack that is not named leaves it out."""
     stall_seconds: float | None = None
     """Longest stall that is allowed."""
     stacks: tuple[str, ...] = ("embedded", "cluster")
+    proxied: tuple[str, ...] = ()
+    """Servers that all processes reach through a proxy."""
+    disk_mib: int = 0
+    """Size of a disk of its own for the data folder; 0: none."""
+    alone: bool = False
+    """True if it is played only when it is named, because it takes long."""
+    traffic: Mapping[str, Any] = field(default_factory=dict)
+    """Changes of the usual traffic."""
 
 
 @dataclass
@@ -69,6 +80,11 @@ class Run:
 
     def pause(self, shortest: float, longest: float) -> None:
         time.sleep(self.random.uniform(shortest, longest))
+
+    def settle(self) -> None:
+        """Hold the writes, and wait until every signal has every record. ``clients.resume`` goes on."""
+        self.clients.hold()
+        self.world.wait_until_applied()
 
     def expect(self, holds: Any, otherwise: str) -> None:
         """Note a broken promise."""
@@ -107,6 +123,11 @@ def probes(partitions: int) -> list[str]:
     return list(by_partition.values())
 
 
+def port_of(address: str) -> int:
+    """Returns the port of an address ``http://host:port``."""
+    return int(address.rpartition(":")[2])
+
+
 def call(url: str, body: Any = None, seconds: float = 15.0, method: str | None = None) -> tuple[int, Any]:
     """Returns status and JSON of an answer; status 0 if there was none."""
     data = None if body is None else json.dumps(body).encode()
@@ -127,6 +148,8 @@ class StallWatch:
         self._world, self._ledger = world, clients.ledger
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stall-watch", daemon=True)
+        self._waiting: list[tuple[int, int, float]] = []
+        self._taken = 0
         self.longest = 0.0
 
     def start(self) -> None:
@@ -138,28 +161,35 @@ class StallWatch:
         return self.longest
 
     def _run(self) -> None:
-        waiting: list[tuple[int, int, float]] = []
-        taken = 0
-        with self._world.opened() as dependencies:
-            while not self._ending.wait(WATCH_SECONDS):
-                new = self._ledger.acknowledged_at[taken:]
-                taken += len(new)
-                waiting += new
-                try:
-                    fences = {p: dependencies.signals.fence(p, Signal.USERS) for p in {p for p, _, _ in waiting}}
-                except FreshetError:
-                    continue
-                now = time.monotonic()
-                counted = [one for one in waiting if (fence := fences.get(one[0])) and fence.offset >= one[1]]
-                self.longest = max([self.longest, *(now - at for _, _, at in counted)])
-                waiting = [one for one in waiting if not ((fence := fences.get(one[0])) and fence.offset >= one[1])]
+        while not self._ending.wait(WATCH_SECONDS):
+            with contextlib.suppress(FreshetError), self._world.opened() as dependencies:
+                # A file that stays open would keep a disk from being mounted again.
+                while self._look(dependencies) and self._world.disk is None and not self._ending.wait(WATCH_SECONDS):
+                    pass
+
+    def _look(self, dependencies: Dependencies) -> bool:
+        """Take what has counted off the list. Returns True, so that it can go on; raises FreshetError without an answer."""
+        acknowledged = self._ledger.acknowledged_at
+        if self._taken > len(acknowledged):
+            self._waiting, self._taken = [], 0  # the log was made anew
+        new = acknowledged[self._taken :]
+        self._taken += len(new)
+        self._waiting += new
+        signals = dependencies.signals
+        fences = {partition: signals.fence(partition, Signal.USERS) for partition in {one[0] for one in self._waiting}}
+        offsets = {partition: fence.offset for partition, fence in fences.items() if fence is not None}
+        now = time.monotonic()
+        counted = [at for partition, offset, at in self._waiting if offsets.get(partition, -1) >= offset]
+        self.longest = max([self.longest, *(now - at for at in counted)])
+        self._waiting = [one for one in self._waiting if offsets.get(one[0], -1) < one[1]]
+        return True
 
 
-def play(fault: Fault, world: World, seed: int, repetitions: int, seconds: float, **traffic: Any) -> Row:
+def play(fault: Fault, world: World, seed: int, repetitions: int, seconds: float) -> Row:
     """Start the world, play the fault under traffic, and return its row."""
     began = time.monotonic()
     world.start_all()
-    clients = Clients(world.collector, world.api, seed, **traffic)
+    clients = Clients(world.collector, world.api, seed, **fault.traffic)
     run = Run(world, clients, random.Random(seed), repetitions, time.monotonic() + seconds)
     watch = StallWatch(world, clients)
     run.recover()
@@ -169,8 +199,8 @@ def play(fault: Fault, world: World, seed: int, repetitions: int, seconds: float
     try:
         fault.play(run)
         run.recover()
-    except (TimeoutError, FreshetError, OSError) as error:
-        run.broken.append(f"{type(error).__name__}: {error}")
+    except Exception as error:  # noqa: BLE001 - whatever ends a fault early is told in its row
+        run.broken.append(f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-3)}")
     finally:
         clients.stop()
     row = judged(fault, run, seed)

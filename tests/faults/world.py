@@ -28,6 +28,7 @@ from schemas.log import topics
 from schemas.log.codec import decode_event
 from tests.e2e.systems import free_port
 from tests.faults.oracle import PLAIN, Counts, Expected, LogEvent
+from tests.faults.proxy import Proxy
 
 ROOT = Path(__file__).resolve().parents[2]
 TERM_SECONDS = 20.0
@@ -38,13 +39,20 @@ class Process:
 
     def __init__(self, name: str, arguments: list[str], environment: Mapping[str, str], folder: Path) -> None:
         self.name, self.log = name, folder / f"{name}.out"
-        self._command, self.environment = [sys.executable, *arguments], dict(environment)
+        self._plain = self._command = [sys.executable, *arguments]
+        self.environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int:
         assert self._process is not None, f"{self.name} has not been started"
         return self._process.pid
+
+    def shift(self, seconds: float) -> None:
+        """Let its clock be off by so many seconds from its next start on."""
+        python, *arguments = self._plain
+        shifted = ["-m", "tests.faults.shifted", str(seconds), *arguments[1:]]
+        self._command = [python, *(shifted if seconds else arguments)]
 
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
@@ -82,6 +90,10 @@ class Process:
     def thaw(self) -> None:
         self.signal(signal.SIGCONT)
 
+    def last_line(self) -> str:
+        """The last line of its output."""
+        return (self.log.read_text(errors="replace").strip().splitlines() or [""])[-1][:300]
+
     def signal(self, number: signal.Signals) -> None:
         if self.alive():
             assert self._process is not None
@@ -98,6 +110,17 @@ class World:
     def __init__(self, folder: Path, settings: CommandSettings) -> None:
         self.folder, self.settings = folder, settings
         self.processes: dict[str, Process] = {}
+        self.proxies: dict[str, Proxy] = {}
+        self.disk: Any = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a command on this site."""
+        named = {
+            name: str(getattr(self.settings, name))
+            for name in ("stack", "kafka", "redis", "cassandra", "prefix", "data")
+        }
+        return {**os.environ, **{f"FRESHET_{name.upper()}": value for name, value in named.items()}}
 
     @property
     def collecting(self) -> str:
@@ -108,6 +131,31 @@ class World:
     def folding(self) -> list[str]:
         """The names of the processes that fold events."""
         raise NotImplementedError
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of ``freshet`` on this site; run it with ``environment``."""
+        return [
+            sys.executable,
+            "-m",
+            "deploy.commands.cli",
+            *arguments,
+            "--data",
+            str(self.settings.data),
+            "--stack",
+            self.stack,
+        ]
+
+    def freshet(self, *arguments: str, seconds: float = 300.0) -> subprocess.CompletedProcess[str]:
+        """Run ``freshet`` on this site to its end."""
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
 
     def start_all(self) -> None:
         """Start every process that does not run, and wait until both HTTP ends are alive."""

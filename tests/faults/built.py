@@ -1,0 +1,45 @@
+"""Builds the world that a fault needs: with proxies before its servers, or on a disk of its own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from deploy.local.config import StackConfig
+from tests.faults.disk import mounted
+from tests.faults.proxy import Proxy, proxied
+from tests.faults.run import Fault
+from tests.faults.world import ClusterWorld, EmbeddedWorld, World
+
+
+@contextlib.contextmanager
+def embedded_world(fault: Fault, folder: Path) -> Iterator[World]:
+    """``freshet up`` in this folder; raises CannotMount."""
+    with contextlib.ExitStack() as opened:
+        disk = opened.enter_context(mounted(folder, fault.disk_mib)) if fault.disk_mib else None
+        world = EmbeddedWorld(folder, disk.path / "data" if disk else None)
+        opened.callback(world.close)
+        world.disk = disk
+        yield world
+
+
+@contextlib.contextmanager
+def cluster_world(
+    fault: Fault, folder: Path, servers: StackConfig, addresses: Mapping[str, str] | None = None
+) -> Iterator[World]:
+    """The processes of a cluster on these servers."""
+    with contextlib.ExitStack() as opened:
+        ports = {"redis": servers.redis_port, "cassandra": servers.cassandra_port}
+        proxies = {name: opened.enter_context(proxied(ports[name])) for name in fault.proxied}
+        world = ClusterWorld(servers, folder, addresses=addresses, through={"": _addresses(proxies)})
+        opened.callback(world.close)
+        world.proxies = proxies
+        yield world
+
+
+def _addresses(proxies: Mapping[str, Proxy]) -> dict[str, str]:
+    addresses = {name: f"127.0.0.1:{proxy.port}" for name, proxy in proxies.items()}
+    if "redis" in addresses:
+        addresses["redis"] = f"redis://{addresses['redis']}/0"
+    return {f"FRESHET_{name.upper()}": address for name, address in addresses.items()}

@@ -1,0 +1,60 @@
+"""The disk of the embedded stack is full, or loses its power."""
+
+from __future__ import annotations
+
+from tests.faults.run import Fault, Run, call
+
+
+def disk_full(run: Run) -> None:
+    """The disk is full for some seconds, under load."""
+    disk = run.world.disk
+    for _ in run.repeat():
+        run.pause(2.0, 4.0)
+        disk.fill()
+        refused = run.clients.ledger.refused
+        for _ in range(10):
+            run.pause(0.3, 0.6)
+            disk.refill()
+            status, answer = call(f"{run.world.api}/v1/users/plain-1/recommendations")
+            run.expect(status == 200, f"a read with a full disk got {status} {answer}")
+        run.expect(run.clients.ledger.refused > refused, "no write was refused while the disk was full")
+        disk.free()
+        run.recover()
+
+
+def power_lost(run: Run) -> None:
+    """What was not synced is lost: the file system stops at once, under load, and is mounted again."""
+    disk, process = run.world.disk, run.world.processes[run.world.collecting]
+    for _ in run.repeat():
+        run.pause(1.0, 5.0)
+        disk.lose_power()
+        process.kill()
+        disk.unmount()
+        disk.mount()
+        process.start()
+        run.recover()
+
+
+FAULTS = [
+    Fault(
+        3,
+        "disk-full",
+        "the disk under log, signals and answers is full",
+        "events 503, reads answer, everything resumes by itself",
+        disk_full,
+        repetitions=5,
+        stacks=("embedded",),
+        disk_mib=64,
+    ),
+    Fault(
+        21,
+        "power-lost",
+        "the power fails: what was not synced is lost",
+        "every acknowledged event is on the log",
+        power_lost,
+        repetitions=20,
+        short={"embedded": 1},
+        stacks=("embedded",),
+        disk_mib=256,
+    ),
+]

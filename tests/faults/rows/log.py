@@ -1,0 +1,119 @@
+"""The log does not answer, loses its answers, is made anew, or has forgotten what a fence needs."""
+
+from __future__ import annotations
+
+import time
+
+from tests.faults.disturbances import can_cut_connections, connections_cut, server_frozen, server_killed
+from tests.faults.proxy import proxied
+from tests.faults.run import Fault, Run, call, port_of
+from tests.faults.world import ClusterWorld
+
+AWAY_SECONDS = 60.0
+REFUSAL_SECONDS = 1.0
+"""A log that is known to be silent is refused within this time."""
+LOSS = 0.2
+
+
+def broker_away(run: Run) -> None:
+    """In turn, the broker stands still and is dead, for a minute."""
+    assert isinstance(run.world, ClusterWorld)
+    for number in run.repeat():
+        run.pause(2.0, 4.0)
+        with (server_frozen, server_killed)[number % 2](run.world, "kafka"):
+            time.sleep(AWAY_SECONDS / 2)
+            _expect_refusal(run)
+            time.sleep(AWAY_SECONDS / 2)
+        run.recover()
+
+
+def _expect_refusal(run: Run) -> None:
+    began = time.monotonic()
+    status, _ = call(f"{run.world.collector}/v1/events", {"type": "view", "user_id": "probe", "item_id": "probe"}, 30)
+    seconds = time.monotonic() - began
+    run.expect(status == 503, f"a write during the outage got {status} instead of 503")
+    run.expect(
+        seconds <= REFUSAL_SECONDS, f"the 503 came after {seconds:.1f} s, with the log away for {AWAY_SECONDS / 2:g} s"
+    )
+    status, _ = call(f"{run.world.api}/v1/users/probe/recommendations")
+    run.expect(status == 200, f"a read during the outage got {status}")
+
+
+def answers_lost(run: Run) -> None:
+    """Answers to clients are lost after the append; on real servers, connections to the broker break as well."""
+    direct = run.world.collector
+    with proxied(port_of(direct), run.random.randrange(1_000)) as proxy:
+        run.clients.collector = f"http://127.0.0.1:{proxy.port}"
+        for _ in run.repeat():
+            proxy.lose_answers = LOSS
+            run.pause(2.0, 4.0)
+            if isinstance(run.world, ClusterWorld) and can_cut_connections():
+                with connections_cut(run.world.servers.kafka_port):
+                    run.pause(0.1, 0.5)
+            proxy.heal()
+            run.pause(0.2, 0.5)
+        run.clients.hold()
+        run.clients.collector = direct
+        run.clients.resume()
+    run.notes.append(f"{proxy.lost} answers of the collector were lost after the append")
+    run.expect(proxy.lost, "no answer was lost")
+
+
+def topics_recreated(run: Run) -> None:
+    """All topics are removed and made again, while workers run. What was on the old log is gone with it."""
+    from confluent_kafka.admin import AdminClient
+
+    from adapters.kafka_log import create_topics
+    from schemas.log import topics
+    from schemas.site import topic_prefix
+
+    settings = run.world.settings
+    admin, prefix = AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0}), topic_prefix(settings.prefix)
+    names = [topics.topic_name(topic, prefix) for topic in topics.ALL]
+    for _ in run.repeat():
+        run.pause(4.0, 6.0)
+        run.clients.hold()
+        for removed in admin.delete_topics(names, operation_timeout=30).values():
+            removed.result(30)
+        run.world.wait_until(
+            lambda: not set(names) & set(admin.list_topics(timeout=10).topics), 60, "the topics are gone"
+        )
+        create_topics(settings.kafka, prefix, settings.partitions)
+        run.clients.forget()
+        # Tokens do not name their log: the old fences would let a read believe that its event counts.
+        began = time.monotonic()
+        run.world.wait_until_applied()
+        run.recoveries.append(time.monotonic() - began)
+        run.clients.resume()
+        run.recover()
+
+
+FAULTS = [
+    Fault(
+        2,
+        "broker-away",
+        "the broker stands still, or is dead, for 60 s",
+        "503 with `Retry-After` within a second, reads go on, and what was sent is stored once",
+        broker_away,
+        repetitions=4,
+        stacks=("cluster",),
+    ),
+    Fault(
+        4,
+        "answers-lost",
+        "answers are lost after the append: to clients, and between broker and collector; clients send again",
+        "counted once",
+        answers_lost,
+        repetitions=20,
+        short={"cluster": 1},
+    ),
+    Fault(
+        7,
+        "topics-recreated",
+        "the topics are removed and made again under running workers",
+        "the new log is folded from its start; nothing of it is skipped",
+        topics_recreated,
+        repetitions=3,
+        stacks=("cluster",),
+    ),
+]
