@@ -16,6 +16,7 @@ from nearline.processor import SIGNALS
 from nearline.scrub import Scrub
 from schemas.errors import LogReplaced, LogUnavailable, StoreUnavailable, ValueCorrupt
 from schemas.keys import Signal
+from schemas.log import topics
 from schemas.ports import LogReader, SignalStore
 
 WATCH_SECONDS: Final = 2.0
@@ -28,11 +29,12 @@ class Watch:
 
     def __init__(self, reader: LogReader, store: SignalStore) -> None:
         self._reader, self._store, self._scrub = reader, store, Scrub(store)
+        self._log_ids: dict[str, str] = {}
 
     def check(self, workers: Iterable[PartitionWorker]) -> None:
         """Compare each open worker with log and store, and invalidate the workers that are ahead of either. Scrub some values.
 
-        Raises LogReplaced if a topic is not the log that its workers follow.
+        Raises LogReplaced if a topic is not the log that its workers follow, or that it was when it was first looked at.
         """
         try:
             opened = [worker for worker in workers if worker.opened]
@@ -50,10 +52,12 @@ class Watch:
             metrics.RETRIES.labels("watch").inc()
 
     def _check(self, workers: list[PartitionWorker]) -> None:
-        ids = {topic: self._reader.log_id(topic) for topic in {worker.topic for worker in workers}}
-        for worker in workers:
-            if worker.log_id != ids[worker.topic]:
-                raise LogReplaced(f"the log of {worker.topic} was {worker.log_id} and is {ids[worker.topic]} now")
+        # Without workers too: while a topic is missing, Kafka assigns none, and says nothing when it is there again.
+        ids = {topic: self._reader.log_id(topic) for topic in topics.FACTS}
+        followed = [(topic, self._log_ids.setdefault(topic, log_id)) for topic, log_id in ids.items()]
+        for topic, log_id in [*followed, *((worker.topic, worker.log_id) for worker in workers)]:
+            if log_id != ids[topic]:
+                raise LogReplaced(f"the log of {topic} was {log_id} and is {ids[topic]} now")
         for worker in workers:
             # Read the position first. Then the log and the fences can only be ahead of it, unless they went back.
             position = worker.position

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from nearline.watch import Watch
+from schemas.errors import LogReplaced
 
 
 def test_a_store_that_forgot_everything_is_noticed_by_the_watch_and_rebuilt(hands, keeping):
@@ -24,3 +27,11 @@ def test_the_watch_leaves_a_sound_worker_alone(hands, keeping):
     Watch(hands.log, hands.store).check(assignment.workers)
     [worker] = assignment.workers
     assert not worker._invalidated
+
+
+def test_a_topic_made_again_is_noticed_by_a_process_that_keeps_no_partition(hands):
+    watch = Watch(hands.log, hands.store)
+    watch.check([])
+    hands.log.id = "made-again"
+    with pytest.raises(LogReplaced, match="made-again"):
+        watch.check([])
