@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -13,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import TopicDescription  # type: ignore[attr-defined]
 
 from adapters.kafka_access import Connection, Setting, connection_settings
+from adapters.kafka_silence import Silence
 from adapters.kafka_topics import MAX_RECORD_BYTES, SiteTopics, create_topics, prepare_topics
 from adapters.registry import Adapter
 from schemas import site
@@ -32,6 +34,9 @@ _log = structlog.get_logger(__name__)
 
 _ANSWER_SECONDS: Final = 5.0
 _CONSUME_SECONDS: Final = 0.2
+_LOOK_SECONDS: Final = 0.5
+_SILENT: Final = frozenset({KafkaError._MSG_TIMED_OUT, KafkaError._TRANSPORT})  # noqa: SLF001 - librdkafka's local codes begin so
+"""Failures of an entry that say that no broker answered."""
 _ANSWERS_IN_FLIGHT: Final = 5_000
 _ANSWER_BYTES_IN_FLIGHT: Final = 16 * 1_048_576
 
@@ -40,7 +45,8 @@ class KafkaLogWriter:
     """The LogWriter on Kafka: ``acks=all``, idempotent, confirmed by delivery reports.
 
     Raises LogBusy if more than ``max_in_flight`` entries or ``max_bytes`` bytes would wait for confirmation. The result
-    of an entry that is not confirmed within ``delivery_seconds`` is LogUnavailable.
+    of an entry that is not confirmed within ``delivery_seconds`` is LogUnavailable. While Kafka is known to be silent, entries
+    fail at once and are not handed to it.
     """
 
     def __init__(
@@ -54,7 +60,8 @@ class KafkaLogWriter:
         delivery_seconds: float = 10.0,
         access: ServerAccess = NO_ACCESS,
     ) -> None:
-        self._prefix, self._partitions = prefix, partitions
+        self._servers, self._prefix, self._partitions = servers, prefix, partitions
+        self._silence = Silence(delivery_seconds, time.monotonic)
         self._max_in_flight, self._max_bytes = max_in_flight, max_bytes
         self._settings = connection_settings(servers, access) | _producer_settings(
             max_in_flight, max_bytes, delivery_seconds
@@ -72,9 +79,12 @@ class KafkaLogWriter:
         """See LogWriter. The polling thread ends the future when Kafka has reported every entry."""
         if self._closed.is_set():
             raise LogUnavailable("the writer to the log has been closed")
+        if self._silence.known:
+            # Nothing is handed to Kafka, so what is reported as failed here is never stored.
+            return _failed(len(entries), f"Kafka at {self._servers} does not answer; try again in a second")
         size = sum(len(entry.key) + len(entry.value) for entry in entries)
         self._reserve(len(entries), size)
-        request = _DeliveryReports(len(entries), partial(self._release, len(entries), size))
+        request = _DeliveryReports(len(entries), partial(self._release, len(entries), size), self._silence.reported)
         name = topics.topic_name(topic, self._prefix)
         with self._producing:
             for index, entry in enumerate(entries):
@@ -93,6 +103,8 @@ class KafkaLogWriter:
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
             self._broken.set()
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's local codes begin so
+            self._silence.suspect()
 
     def _reserve(self, entries: int, size: int) -> None:
         with self._counting:
@@ -120,8 +132,16 @@ class KafkaLogWriter:
         while not self._closed.wait(task.pause()):
             with task.step():
                 self._producer.poll(0.1)
+                self._silence.look(self._answers)
                 if self._broken.is_set():
                     self._renew()
+
+    def _answers(self) -> bool:
+        try:
+            self._producer.list_topics(topics.topic_name(topics.EVENTS, self._prefix), timeout=_LOOK_SECONDS)
+        except KafkaException:
+            return False
+        return True
 
     def _renew(self) -> None:
         """Replaces the producer: an idempotent producer cannot recover from a wiped broker. Its entries fail."""
@@ -150,16 +170,18 @@ def _producer_settings(entries: int, size: int, delivery_seconds: float) -> dict
 class _DeliveryReports:
     """Collects the delivery reports of one append."""
 
-    def __init__(self, entries: int, release: Callable[[], None]) -> None:
+    def __init__(self, entries: int, release: Callable[[], None], heard: Callable[[bool], None]) -> None:
         self.future: Future[list[Appended]] = Future()
         self._results: list[Appended | None] = [None] * entries
-        self._unreported, self._release_entries = entries, release
+        self._unreported, self._release_entries, self._heard = entries, release, heard
         self._lock = threading.Lock()
         if not entries:
             self._finish()
 
     def reported(self, index: int, error: KafkaError | None, message: Message | None) -> None:
         self._results[index] = _append_result(error, message)
+        if error is None or error.code() in _SILENT:
+            self._heard(error is None)
         with self._lock:
             self._unreported -= 1
             complete = not self._unreported
@@ -171,6 +193,12 @@ class _DeliveryReports:
         # The caller may have cancelled the future; the entries are on the log all the same.
         if self.future.set_running_or_notify_cancel():
             self.future.set_result([result for result in self._results if result is not None])
+
+
+def _failed(entries: int, reason: str) -> Future[list[Appended]]:
+    failed: Future[list[Appended]] = Future()
+    failed.set_result([LogUnavailable(reason)] * entries)
+    return failed
 
 
 def _append_result(error: KafkaError | None, message: Message | None) -> Appended:

@@ -85,7 +85,7 @@ class ReportWithoutOffset:
 
 
 def test_an_entry_whose_offset_kafka_does_not_report_is_not_confirmed():
-    reports = kafka_log._DeliveryReports(1, lambda: None)
+    reports = kafka_log._DeliveryReports(1, lambda: None, lambda confirmed: None)
     reports.reported(0, None, ReportWithoutOffset())
     [result] = reports.future.result(timeout=1)
     assert isinstance(result, LogUnavailable)
@@ -164,3 +164,16 @@ def test_a_topic_made_anew_is_another_log_and_the_writer_goes_on(kafka_servers, 
     found = reader.read(topics.EVENTS, landed.partition, landed.offset, 10)
     assert [record.value for record in found] == [ENTRY.value]
     reader.close()
+
+
+def test_a_log_that_is_known_to_be_silent_fails_at_once_and_keeps_nothing(writer_of):
+    writer = writer_of(NO_SERVER, delivery_seconds=1.0, max_in_flight=1)
+    writer.append(topics.EVENTS, [ENTRY]).result(timeout=20)
+    deadline = time.monotonic() + 20
+    while not writer._silence.known:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    began = time.monotonic()
+    results = [writer.append(topics.EVENTS, [ENTRY]).result(timeout=1) for _ in range(100)]
+    assert time.monotonic() - began < 1
+    assert all("does not answer" in str(result) for [result] in results)
