@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import uuid
+from functools import partial
 
 import structlog
 from fastapi import FastAPI
@@ -14,7 +15,8 @@ from fastapi.concurrency import run_in_threadpool
 
 from adapters import http_server
 from adapters.http_application import HotPath, Missing, build_application
-from deploy.wiring.dependencies import open_dependencies
+from deploy.wiring.dependencies import open_dependencies, prepare_log
+from deploy.wiring.server_wait import say_while_waiting
 from deploy.wiring.variables import warn_of_variables_without_effect
 from ingest.config import IngestSettings
 from ingest.http.limits import RateLimiter
@@ -78,6 +80,7 @@ def main() -> None:
         with listen(settings) as listening, open_dependencies(settings) as dependencies:
             app = create_app(settings, dependencies.writer, dependencies.reader)
             where = {"host": settings.collector_host, "port": settings.collector_port}
+            say_while_waiting(partial(prepare_log, settings), "the collector")
             _LOG.info("collector_starts", **where, log=settings.log_address.scheme)
             http_server.serve(app, listening, settings.log_level, connections=settings)
     except FreshetError as error:

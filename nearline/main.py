@@ -9,14 +9,15 @@ import os
 import sys
 import time
 from contextlib import ExitStack
-from typing import Final, NoReturn
+from functools import partial
+from typing import NoReturn
 
-import stamina
 import structlog
 import uvloop
 from prometheus_client import start_http_server
 
 from deploy.wiring.dependencies import Dependencies, prepare_worker
+from deploy.wiring.server_wait import wait_for_servers
 from deploy.wiring.variables import warn_of_variables_without_effect
 from nearline.archive_reader import archive_reader
 from nearline.assignment import Assignment
@@ -29,7 +30,7 @@ from nearline.snapshots.recovery import SnapshotRecovery
 from nearline.snapshots.taking import SnapshotPolicy, SnapshotTaker
 from nearline.watch import Watch
 from schemas.drivers import missing_driver
-from schemas.errors import FreshetError, PortInUse, ServerMissing, StoreUnavailable
+from schemas.errors import FreshetError, PortInUse
 from schemas.settings import read_settings
 
 try:
@@ -41,9 +42,6 @@ except ImportError as missing:
     if __name__ != "__main__" or sentence is None:
         raise
     sys.exit(f"The worker cannot start: {sentence}")
-
-START_SECONDS: Final = 20.0
-"""Time that a worker waits at its start for servers that are starting too."""
 
 log = structlog.get_logger()
 
@@ -72,13 +70,11 @@ def run() -> NoReturn:
 
 
 def build(config: NearlineConfig) -> NearlineApp:
-    """Returns the app with real adapters. Raises ServerMissing, StoreUnavailable, ConfigurationInvalid, PortInUse."""
-    for attempt in stamina.retry_context(on=(ServerMissing, StoreUnavailable), attempts=None, timeout=START_SECONDS):
-        with attempt:
-            prepare_worker(config)
+    """Returns the app with real adapters, once the servers answer. Raises ConfigurationInvalid, PortInUse."""
     config.worker_dir.mkdir(parents=True, exist_ok=True)
     if config.metrics_port is not None:
         _serve_metrics(config.metrics_host, config.metrics_port)
+    wait_for_servers(partial(prepare_worker, config), "the worker")
     # The adapters live as long as the process. The watch has its own thread, and so its own reader.
     opened, watched = (Dependencies(config, ExitStack()) for _ in range(2))
     recording = RecordingStore(opened.signals)

@@ -11,7 +11,8 @@ from fastapi import FastAPI
 
 from adapters import http_server
 from adapters.http_application import build_application
-from deploy.wiring.dependencies import open_dependencies
+from deploy.wiring.dependencies import Dependencies, open_dependencies
+from deploy.wiring.server_wait import say_while_waiting
 from deploy.wiring.training import receive_in, train_in
 from deploy.wiring.variables import warn_of_variables_without_effect
 from offline.config import OfflineSettings
@@ -70,7 +71,12 @@ def _listen(settings: OfflineSettings) -> None:
         if upload_api is None:
             raise ConfigurationInvalid("FRESHET_MODELS_TOKEN is empty: set it, so that nobody else can publish")
         listening = http_server.listen(settings.models_host, settings.models_port, "set FRESHET_MODELS_PORT")
+        say_while_waiting(lambda: _require_store(dependencies), "the receiver of models")
         http_server.serve(create_app(upload_api), listening, "INFO", connections=settings)
+
+
+def _require_store(dependencies: Dependencies) -> None:
+    dependencies.models.active()
 
 
 def create_app(upload_api: UploadApi) -> FastAPI:

@@ -108,12 +108,13 @@ class Schedule:
     ) -> None:
         self._dependencies, self._jobs, self._policy, self._run, self._log_of = dependencies, jobs, policy, run, log_of
         self._measured: set[str] = set()
+        self._looked = False
+        """True once the records of runs have been read. What ended before is no increase of a counter."""
         self._stopped = threading.Event()
         self._task = BackgroundTask("the schedule")
         for job in COMMANDS:
             for outcome in _ENDS:
                 metrics.JOB_RUNS.labels(job, outcome)
-        self._measure(self._runs(), first=True)
 
     def stop(self) -> None:
         """Starts no further jobs."""
@@ -133,7 +134,7 @@ class Schedule:
                     continue
                 self._begin(job)
         except (FreshetError, OSError) as error:
-            _log.warning("schedule_could_not_look", reason=str(error))
+            _log.warning("schedule_waits", reason=str(error))
 
     def _begin(self, job: Due) -> None:
         _log.info("job_is_due", job=job.job, cause=job.cause, reason=job.reason)
@@ -188,7 +189,7 @@ class Schedule:
             )
         )
 
-    def _measure(self, runs: Sequence[Run], *, first: bool = False) -> None:
+    def _measure(self, runs: Sequence[Run]) -> None:
         running = {run.job for run in runs if run.outcome == "running"}
         for job in COMMANDS:
             metrics.JOB_RUNNING.labels(job).set(job in running)
@@ -199,17 +200,18 @@ class Schedule:
             metrics.JOB_SECONDS.labels(run.job).set((run.finished_at - run.started_at).total_seconds())
             if run.outcome in WELL:
                 metrics.JOB_SUCCEEDED_AT.labels(run.job).set(run.finished_at.timestamp())
-            if not first:  # what ended before this process began is no increase
+            if self._looked:
                 metrics.JOB_RUNS.labels(run.job, run.outcome).inc()
                 metrics.JOB_UNDELIVERED.inc(run.undelivered)
                 metrics.JOB_UNEXPORTED.inc(len(run.unexported))
+        self._looked = True
 
 
 @contextmanager
 def scheduling(settings: CommandSettings, seconds: float = LOOK_SECONDS) -> Iterator[Schedule]:
     """Looks every ``seconds`` from a thread, until the block ends. A running job is ended then.
 
-    Raises ConfigurationInvalid, JobStoreUnavailable.
+    Raises ConfigurationInvalid.
     """
     # The scheduler warns if a look takes longer than the pause. A look that runs a training always does.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)

@@ -129,6 +129,11 @@ def prepare_worker(settings: SharedSettings) -> None:
     _prepare(settings.signals_address, settings.log_address)
 
 
+def prepare_log(settings: SharedSettings) -> None:
+    """Make topics that are missing; raises as ``prepare``."""
+    _prepare(settings.log_address)
+
+
 def _prepare(*addresses: Address) -> None:
     for address in addresses:
         adapter(address).prepare(address)

@@ -68,6 +68,8 @@ from signals.users import EMPTY
 
 _log = structlog.get_logger(__name__)
 _REPORT_SECONDS: Final = 1.0
+_SAY_SECONDS: Final = 5.0
+"""Time between two lines about what is missing of the shared state."""
 
 
 class Stores(NamedTuple):
@@ -341,7 +343,7 @@ class ServingService:
 
     async def _report(self) -> None:
         """Keep the gauges that grow by themselves up to date, and let go of results that have ended."""
-        task = BackgroundTask("upkeep of caches and gauges")
+        task, said_at = BackgroundTask("upkeep of caches and gauges"), self._time_and_ids.steady()
         while True:
             with task.step():
                 models, now = self.state.models, self._time_and_ids.clock()
@@ -349,6 +351,9 @@ class ServingService:
                 metrics.MODEL_LOADED.set(models.version is not None)
                 metrics.MODEL_AGE_SECONDS.set(max(0.0, now - models.created_at) if models.version else 0.0)
                 self._results.let_go(self._time_and_ids.steady())
+                if self._time_and_ids.steady() - said_at >= _SAY_SECONDS and (missing := self._missing_state.names()):
+                    said_at = self._time_and_ids.steady()
+                    _log.warning("online_api_waits", missing=missing, reasons=self.missing())
             await asyncio.sleep(task.pause(_REPORT_SECONDS))
 
 
