@@ -20,6 +20,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
+from schemas.clock_skew import CLOCK_SKEW
 from schemas.http.described import LIVENESS, PLAIN_TEXT, READINESS
 from schemas.http.fallback import fault_as_problem, http_exception_as_problem, invalid_as_problem
 from schemas.http.hot_path import HotPathMiddleware
@@ -78,7 +79,8 @@ def _operations(missing: Missing) -> APIRouter:
     async def ready() -> Response:
         lacking = await missing()
         return _json(
-            {"status": "not ready" if lacking else "ready", "missing": lacking}, status=503 if lacking else 200
+            {"status": "not ready" if lacking else "ready", "missing": lacking, "warnings": CLOCK_SKEW.warnings()},
+            status=503 if lacking else 200,
         )
 
     @router.get("/metrics", summary="Prometheus text", response_class=Response, responses=PLAIN_TEXT)

@@ -15,6 +15,7 @@ from confluent_kafka.admin import TopicDescription  # type: ignore[attr-defined]
 
 from adapters.kafka_access import Connection, Setting, connection_settings
 from adapters.kafka_silence import Silence
+from adapters.kafka_skew import Report, SkewMeter
 from adapters.kafka_topics import MAX_RECORD_BYTES, SiteTopics, create_topics, prepare_topics
 from adapters.registry import Adapter
 from schemas import site
@@ -67,6 +68,7 @@ class KafkaLogWriter:
             max_in_flight, max_bytes, delivery_seconds
         )
         self._in_flight, self._bytes = 0, 0
+        self._skew = SkewMeter()
         self._counting = threading.Lock()
         self._producing = threading.Lock()
         self._broken = threading.Event()
@@ -88,7 +90,8 @@ class KafkaLogWriter:
         name = topics.topic_name(topic, self._prefix)
         with self._producing:
             for index, entry in enumerate(entries):
-                self._produce(name, entry, partial(request.reported, index))
+                report = partial(request.reported, index)
+                self._produce(name, entry, report if index else self._skew.measuring(report))
         return request.future
 
     def close(self) -> None:
@@ -118,7 +121,7 @@ class KafkaLogWriter:
             self._in_flight -= entries
             self._bytes -= size
 
-    def _produce(self, name: str, entry: LogEntry, report: Callable[[KafkaError | None, Message | None], None]) -> None:
+    def _produce(self, name: str, entry: LogEntry, report: Report) -> None:
         partition = topics.partition_of(entry.key, self._partitions)
         try:
             self._producer.produce(name, entry.value, entry.key, partition, on_delivery=report)

@@ -26,6 +26,7 @@ import ingest.metrics  # noqa: E402 - from the checkout that these pages belong 
 import nearline.metrics  # noqa: E402
 import offline.metrics  # noqa: E402
 import schemas.background  # noqa: E402
+import schemas.clock_skew  # noqa: E402
 import serving.metrics  # noqa: E402
 from deploy.config import CommandSettings  # noqa: E402
 from ingest.config import IngestSettings  # noqa: E402
@@ -180,7 +181,12 @@ def metrics() -> list[str]:
     """Every metric of every process."""
     rows = (
         (f"`{_sample(metric)}`", metric._type, ", ".join(metric._labelnames), metric._documentation, tier)  # noqa: SLF001
-        for tier, module in {**METRICS, "all": schemas.background, "HTTP": adapters.http_connections}.items()
+        for tier, module in (
+            *METRICS.items(),
+            ("all", schemas.background),
+            ("all", schemas.clock_skew),
+            ("HTTP", adapters.http_connections),
+        )
         for metric in declared(module)
     )
     return _table(("metric", "kind", "labels", "meaning", "tier"), rows)

@@ -23,6 +23,7 @@ from ingest.http.limits import RateLimiter
 from ingest.http.routes import IngestDependencies, build_router, events_are_sent, events_endpoint
 from ingest.validation.validate import Policy, policy
 from schemas.background import failing
+from schemas.clock_skew import CLOCK_SKEW
 from schemas.errors import FreshetError, LogUnavailable
 from schemas.log import topics
 from schemas.ports import LogReader, LogWriter
@@ -54,7 +55,7 @@ def ingest_dependencies(settings: IngestSettings, writer: LogWriter) -> IngestDe
     limiter = RateLimiter(settings.rate_limit, settings.rate_burst, time.monotonic) if settings.rate_limit else None
     return IngestDependencies(
         writer=writer,
-        clock=time.time,
+        clock=CLOCK_SKEW.corrected(time.time),
         new_id=lambda: str(uuid.uuid4()),
         policy=site_policy(settings),
         limiter=limiter,

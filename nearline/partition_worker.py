@@ -28,6 +28,7 @@ from nearline.set_aside import SetAside
 from nearline.snapshots.recovery import SnapshotRecovery
 from nearline.waiting_records import WaitingRecords
 from schemas.background import FAILURES
+from schemas.clock_skew import CLOCK_SKEW
 from schemas.errors import FenceMoved, LogReplaced, LogUnavailable, StoreFull, StoreUnavailable, ValueCorrupt
 from schemas.keys import Signal
 from schemas.log import topics
@@ -180,10 +181,12 @@ class PartitionWorker:
         return {signal: self._dependencies.store.fence(self.partition, signal) for signal in SIGNALS[self.topic]}
 
     def _poll(self, now: float) -> bool:
-        if self._processor is None or now < self._paused_until or self._has_gap():
+        if self._processor is None or self._has_gap():
             # Read them from the log later.
             self.target = max(self.target, self._waiting.drop_excess())
-        if now < self._paused_until or (self._idle() and 0.0 <= now - self._polled < self._tick_seconds):
+        # A clock that was set back is no reason to wait longer.
+        paused = 0.0 < self._paused_until - now <= LAST_BACKOFF_SECONDS
+        if paused or (self._idle() and 0.0 <= now - self._polled < self._tick_seconds):
             return False
         self._polled = now
         try:
@@ -333,6 +336,7 @@ class PartitionWorker:
         self._applied.inc(len(records))
         if self.topic == topics.EVENTS:
             committed = self._dependencies.clock()
+            CLOCK_SKEW.read(committed, records[-1].timestamp_ms / 1_000)
             for record in records:
                 metrics.EVENT_TO_SIGNAL.observe(max(0.0, committed - record.timestamp_ms / 1_000))
 

@@ -10,7 +10,6 @@ One wrong answer moves nothing: of the last SAMPLES measurements the smallest co
 from __future__ import annotations
 
 from collections import deque
-from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import Gauge
@@ -39,7 +38,6 @@ class ClockSkew:
 
     def __init__(self) -> None:
         self._samples: deque[float] = deque(maxlen=SAMPLES)
-        self._lock = Lock()
         self.seconds = 0.0
         """Seconds by which this process is ahead of the log; negative if it is behind."""
 
@@ -75,10 +73,9 @@ class ClockSkew:
         ]
 
     def _take(self, sample: float) -> None:
-        with self._lock:
-            self._samples.append(sample)
-            self.seconds = min(self._samples, key=abs)
-            SKEW.set(self.seconds)
+        self._samples.append(sample)
+        self.seconds = min(tuple(self._samples), key=abs)
+        SKEW.set(self.seconds)
 
 
 CLOCK_SKEW: Final = ClockSkew()

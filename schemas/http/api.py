@@ -99,3 +99,4 @@ class Readiness(_Closed):
 
     status: Literal["ready", "not ready"]
     missing: list[str] = Field(description="A sentence for each thing that is missing.")
+    warnings: list[str] = Field(description="A sentence for each thing that is wrong, but keeps nobody from serving.")

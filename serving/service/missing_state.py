@@ -23,8 +23,13 @@ class MissingState:
 
     def names(self) -> list[str]:
         """Returns the names, as docs/serving.md explains them; empty if nothing is missing."""
-        oldest = self._clock() - STALE_SECONDS
-        missing = [name for name, sync in self._named if sync.read_at is None or sync.read_at < oldest]
+        now = self._clock()
+        missing = [
+            name
+            for name, sync in self._named
+            # A clock that was set back must not hide that the store is gone.
+            if sync.read_at is None or abs(now - sync.read_at) > STALE_SECONDS
+        ]
         if any(sync.incomplete for _, sync in self._named):
             missing.append("signals")
         if self.models is None or self.models.lacking:

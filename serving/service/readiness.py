@@ -44,7 +44,7 @@ class Readiness:
             return f"{name} has not been read yet; is the signal store running?"
         if not sync.complete and self._lag_reason() is None:
             return f"{name} has not been read since the signals caught up"
-        age = self._clock() - sync.read_at
+        age = abs(self._clock() - sync.read_at)  # a clock that was set back must not hide that a store is gone
         return f"{name} was last read {age:.0f} s ago; is the signal store running?" if age > _STALE_SECONDS else None
 
     def _no_model(self, models: ModelSync | None, *, otherwise_ready: bool) -> str | None:

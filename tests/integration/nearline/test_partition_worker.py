@@ -135,3 +135,19 @@ def test_without_an_archive_the_rest_is_applied_all_the_same(hands, keeping):
     hands.log.begin[topics.EVENTS, 0] = 12
     hands.settle(keeping())
     assert (hands.applied(), hands.clicks()) == (29, 18)
+
+
+@pytest.mark.parametrize("jump", [-600.0, 600.0])
+def test_a_clock_that_jumps_by_ten_minutes_holds_up_nothing(hands, keeping, jump):
+    assignment = keeping()
+    assignment.offer(hands.log.add(0))
+    hands.settle(assignment)
+    hands.store.away = True
+    assignment.offer(hands.log.add(1))
+    hands.settle(assignment)
+    hands.now += jump
+    hands.store.away = False
+    for offset in range(2, 5):
+        assignment.offer(hands.log.add(offset))
+    hands.settle(assignment)
+    assert (hands.applied(), hands.applied("aggregates"), hands.clicks()) == (4, 4, 5)

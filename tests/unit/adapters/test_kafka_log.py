@@ -7,6 +7,7 @@ import time
 import pytest
 
 from schemas.addresses import AnswerRetention
+from schemas.clock_skew import SAMPLES, ClockSkew
 from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable, ServerMissing
 from schemas.log import topics
 from schemas.log.records import LogEntry
@@ -15,6 +16,7 @@ NO_SERVER = "127.0.0.1:1"
 ENTRY = LogEntry(b"user1", b"0123456789")
 
 kafka_log = pytest.importorskip("adapters.kafka_log")
+kafka_skew = pytest.importorskip("adapters.kafka_skew")
 
 
 @pytest.fixture
@@ -177,3 +179,20 @@ def test_a_log_that_is_known_to_be_silent_fails_at_once_and_keeps_nothing(writer
     results = [writer.append(topics.EVENTS, [ENTRY]).result(timeout=1) for _ in range(100)]
     assert time.monotonic() - began < 1
     assert all("does not answer" in str(result) for [result] in results)
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("ahead", [0.0, 600.0, -600.0])
+def test_how_far_a_clock_is_ahead_of_the_brokers_is_measured_at_confirmed_appends(
+    kafka_servers, site, writer_of, monkeypatch, ahead
+):
+    skew, clock = ClockSkew(), time.time
+    kafka_log.create_topics(kafka_servers, f"{site}.", 2)
+    writer = writer_of(kafka_servers, prefix=f"{site}.", partitions=2)
+    monkeypatch.setattr(kafka_skew, "CLOCK_SKEW", skew)
+    monkeypatch.setattr(kafka_skew, "SAMPLE_SECONDS", 0.0)
+    monkeypatch.setattr(kafka_skew.time, "time", lambda: clock() + ahead)
+    for number in range(2 * SAMPLES):
+        [outcome] = writer.append(topics.EVENTS, [LogEntry(b"k", str(number).encode())]).result(60)
+        assert not isinstance(outcome, Exception)
+    assert abs(skew.seconds - ahead) < 2.0

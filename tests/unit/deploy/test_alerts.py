@@ -12,7 +12,8 @@ from prometheus_client import REGISTRY
 import ingest.metrics  # noqa: F401 - importing declares the metrics
 import nearline.metrics  # noqa: F401
 import offline.metrics  # noqa: F401
-import schemas.background  # noqa: F401
+import schemas.background
+import schemas.clock_skew  # noqa: F401
 import serving.metrics  # noqa: F401
 
 RULES = Path(__file__).parents[3] / "deploy" / "prometheus"
