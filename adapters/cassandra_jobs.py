@@ -172,6 +172,10 @@ class CassandraDocuments:
         rows = self._tables.run("SELECT value FROM documents WHERE name = ?", name)
         return rows[0][0] if rows else None
 
+    def names(self) -> list[str]:
+        """All names."""
+        return sorted(name for (name,) in self._tables.run("SELECT name FROM documents"))
+
     def close(self) -> None:
         """Closes the connection."""
         self._tables.close()

@@ -64,7 +64,7 @@ class KafkaLogWriter:
         self._servers, self._prefix, self._partitions = servers, prefix, partitions
         self._silence = Silence(delivery_seconds, time.monotonic)
         self._max_in_flight, self._max_bytes = max_in_flight, max_bytes
-        self._settings = connection_settings(servers, access) | _producer_settings(
+        self._settings = connection_settings(servers, access) | producer_settings(
             max_in_flight, max_bytes, delivery_seconds
         )
         self._in_flight, self._bytes = 0, 0
@@ -156,7 +156,8 @@ class KafkaLogWriter:
         broken.flush(5.0)
 
 
-def _producer_settings(entries: int, size: int, delivery_seconds: float) -> dict[str, Setting]:
+def producer_settings(entries: int, size: int, delivery_seconds: float) -> dict[str, Setting]:
+    """The settings of an idempotent producer with at most so many entries and bytes in flight."""
     return {
         "acks": "all",
         "enable.idempotence": True,

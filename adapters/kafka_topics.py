@@ -191,7 +191,7 @@ class _Cluster:
         name = self._site.name(topics.ANSWERS)
         wanted = _answers_config(self._site.partitions, self._site.answers)
         if any(self._configs([name]).get(name, {}).get(key) != value for key, value in wanted.items()):
-            _change_config(self._admin, name, wanted)
+            change_config(self._admin, name, wanted)
 
     def _configs(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
         """The configurations of topics by name. One that this user may not see is left out."""
@@ -251,7 +251,7 @@ def _topic_config(days: int | None) -> dict[str, str]:
     }
 
 
-def _change_config(admin: AdminClient, name: str, config: Mapping[str, str]) -> None:
+def change_config(admin: AdminClient, name: str, config: Mapping[str, str]) -> None:
     """Sets what settings may have changed since the topic was created. A refusal is a warning: the topic works as it is."""
     entries = [ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in config.items()]
     resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)

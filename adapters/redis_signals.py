@@ -14,6 +14,7 @@ import msgspec
 import redis
 import structlog
 
+from adapters import redis_scripts
 from adapters.redis_servers import redis_servers, unavailable
 from adapters.registry import Adapter
 from schemas import site
@@ -37,103 +38,6 @@ _LOADING_SECONDS: Final = 86_400
 """Time after which values that a killed process was loading are removed."""
 _SCANS: Final = 5
 """Most times that a full read begins anew because the partition was reset during the read."""
-
-# KEYS: fence, values, commits.
-# ARGV 1, 2: expected and new fence. 3: the record of the commit for followers, empty if the signal is not followed.
-# 4: the commit's offset. 5: commits up to this offset are removed. 6: commits up to this rank, from the end, are removed.
-# 7: the number of values to write. Then the key and value of each, then the keys to remove.
-# Returns false, or the stored fence if it was not the expected one.
-# Each command takes hundreds of values, because a command costs a record in the append-only file. Lua's stack
-# allows no more.
-# All or nothing: Redis undoes nothing of a script that fails. So whatever can fail, by a foreign type, a full memory or a
-# replica, fails at the first write. A foreign type in place of the commits is removed, because they can be told anew.
-_COMMIT: Final = """
-local actual = redis.call('GET', KEYS[1]) or ''
-if actual ~= ARGV[1] then return actual end
-local kind = redis.call('TYPE', KEYS[2]).ok
-if kind ~= 'hash' and kind ~= 'none' then return redis.error_reply('WRONGTYPE ' .. KEYS[2] .. ' is a ' .. kind) end
-if ARGV[3] ~= '' then
-  kind = redis.call('TYPE', KEYS[3]).ok
-  if kind ~= 'zset' and kind ~= 'none' then redis.call('DEL', KEYS[3]) end
-end
-local last = 7 + 2 * tonumber(ARGV[7])
-for i = 8, last, 1000 do
-  redis.call('HSET', KEYS[2], unpack(ARGV, i, math.min(i + 999, last)))
-end
-for i = last + 1, #ARGV, 1000 do
-  redis.call('HDEL', KEYS[2], unpack(ARGV, i, math.min(i + 999, #ARGV)))
-end
-if ARGV[3] ~= '' then
-  redis.call('ZADD', KEYS[3], ARGV[4], ARGV[3])
-  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', ARGV[5])
-  redis.call('ZREMRANGEBYRANK', KEYS[3], 0, ARGV[6])
-end
-redis.call('SET', KEYS[1], ARGV[2])
-return false
-"""
-
-# KEYS: fence, values, commits, fence aside, values aside. ARGV: expected and new fence.
-# A fence at -1 has no values to set aside.
-_RESET: Final = """
-local actual = redis.call('GET', KEYS[1]) or ''
-if actual ~= ARGV[1] then return actual end
-if actual ~= '' and string.sub(actual, 1, 3) ~= '-1@' and redis.call('EXISTS', KEYS[4]) == 0 then
-  if redis.call('TYPE', KEYS[2]).ok == 'hash' then redis.call('RENAME', KEYS[2], KEYS[5]) end
-  redis.call('SET', KEYS[4], actual)
-end
-redis.call('UNLINK', KEYS[2], KEYS[3])
-redis.call('SET', KEYS[1], ARGV[2])
-return false
-"""
-
-# KEYS as in _RESET. ARGV: expected fence.
-_RESTORE: Final = """
-local actual = redis.call('GET', KEYS[1]) or ''
-if actual ~= ARGV[1] then return actual end
-local aside = redis.call('GET', KEYS[4])
-if not aside then return false end
-redis.call('UNLINK', KEYS[2], KEYS[3])
-if redis.call('EXISTS', KEYS[5]) == 1 then redis.call('RENAME', KEYS[5], KEYS[2]) end
-redis.call('SET', KEYS[1], aside)
-redis.call('DEL', KEYS[4])
-return false
-"""
-
-# KEYS: fence, values, commits and loaded values of each signal. ARGV 1: not empty if a fence may have moved on.
-# Then the expected and the new fence of each signal. Returns false, or the number of a signal and its stored fence.
-_REPLACE: Final = """
-for i = 0, #KEYS / 4 - 1 do
-  local actual, expected, new = redis.call('GET', KEYS[4 * i + 1]) or '', ARGV[2 * i + 2], ARGV[2 * i + 3]
-  local offset, log = string.match(actual, '^(%-?%d+)@(.*)$')
-  local new_offset, new_log = string.match(new, '^(%-?%d+)@(.*)$')
-  local reached = ARGV[1] ~= '' and log == new_log and tonumber(offset) >= tonumber(new_offset)
-  if actual ~= expected and not reached then return {i, actual} end
-end
-for i = 0, #KEYS / 4 - 1 do
-  local fence, values, loaded = KEYS[4 * i + 1], KEYS[4 * i + 2], KEYS[4 * i + 4]
-  redis.call('UNLINK', values, KEYS[4 * i + 3])
-  if redis.call('EXISTS', loaded) == 1 then
-    redis.call('RENAME', loaded, values)
-    redis.call('PERSIST', values)
-  end
-  redis.call('SET', fence, ARGV[2 * i + 3])
-end
-return false
-"""
-
-# KEYS: fence, values. ARGV: keys of values. Returns the fence and the values.
-_READ: Final = """
-if #ARGV == 0 then return {redis.call('GET', KEYS[1]), {}} end
-return {redis.call('GET', KEYS[1]), redis.call('HMGET', KEYS[2], unpack(ARGV))}
-"""
-
-# KEYS: values. ARGV: cursor and count. Returns the next cursor, and keys and values one after the other.
-_SCAN: Final = "return redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])"
-
-# KEYS: fence, values, commits. ARGV: the offset up to which the follower has read. Returns the fence and later commits.
-_COMMITS: Final = """
-return {redis.call('GET', KEYS[1]), redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. ARGV[1], '+inf')}
-"""
 
 
 class _Commit(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -184,11 +88,11 @@ class RedisSignalStore:
         removed = [key for key, value in values.items() if value is None]
         record = [commit_record, fence.offset, fence.offset - ANNOUNCED_OFFSETS, -ANNOUNCED - 1]
         arguments = [_text(expected), _text(fence), *record, len(written) // 2, *written, *removed]
-        self._swap(_COMMIT, partition, signal, arguments)
+        self._swap(redis_scripts.COMMIT, partition, signal, arguments)
 
     def reset(self, partition: int, signal: str, expected: Fence | None, fence: Fence) -> None:
         """See SignalStore."""
-        self._swap(_RESET, partition, signal, [_text(expected), _text(fence)])
+        self._swap(redis_scripts.RESET, partition, signal, [_text(expected), _text(fence)])
 
     def aside(self, partition: int, signal: str) -> Fence | None:
         """See SignalStore."""
@@ -196,7 +100,7 @@ class RedisSignalStore:
 
     def restore(self, partition: int, signal: str, expected: Fence | None) -> None:
         """See SignalStore."""
-        self._swap(_RESTORE, partition, signal, [_text(expected)])
+        self._swap(redis_scripts.RESTORE, partition, signal, [_text(expected)])
 
     def discard_aside(self, partition: int, signal: str) -> None:
         """See SignalStore."""
@@ -232,7 +136,7 @@ class RedisSignalStore:
         for name, replacement in zip(loading, replacements, strict=True):
             names += [*_keys(self._prefix, partition, replacement.signal), name]
             arguments += [_text(replacement.expected), _text(replacement.fence)]
-        return self._connection.execute("EVAL", _REPLACE, len(names), *names, *arguments)
+        return self._connection.execute("EVAL", redis_scripts.REPLACE, len(names), *names, *arguments)
 
     def _load_batch(self, name: str, values: Mapping[str, bytes | None]) -> None:
         items = list(values.items())
@@ -251,7 +155,7 @@ class RedisSignalStore:
         name, cursor = values_key(self._prefix, partition, signal), b"0"
         while True:
             with self._translate_errors(partition, signal):
-                cursor, values = self._connection.execute("EVAL", _SCAN, 1, name, cursor, page)
+                cursor, values = self._connection.execute("EVAL", redis_scripts.SCAN, 1, name, cursor, page)
             yield from _by_name(values).items()
             if cursor == b"0":
                 return
@@ -321,7 +225,7 @@ class RedisSignalReader:
     async def read(self, partition: int, signal: str, keys: Sequence[str]) -> SignalValues:
         """See SignalReader. One script reads fence and values at one moment."""
         names = _keys(self._prefix, partition, signal)[:2]
-        reply = self._connection.execute("EVAL", _READ, 2, *names, *keys)
+        reply = self._connection.execute("EVAL", redis_scripts.READ, 2, *names, *keys)
         fence, values = await self._call(reply, partition, signal)
         return SignalValues(_fence(partition, signal, fence), values)
 
@@ -337,7 +241,7 @@ class RedisSignalReader:
             return await self._all_values(partition, signal)
         keys = _keys(self._prefix, partition, signal)
         try:
-            commits_after = self._connection.execute("EVAL", _COMMITS, len(keys), *keys, since.offset)
+            commits_after = self._connection.execute("EVAL", redis_scripts.COMMITS, len(keys), *keys, since.offset)
             reply = await self._call(commits_after, partition, signal)
             fence, commits = _fence(partition, signal, reply[0]), [_DECODER.decode(encoded) for encoded in reply[1]]
         except (
@@ -376,7 +280,7 @@ class RedisSignalReader:
     async def _scan(self, partition: int, signal: str) -> dict[str, bytes]:
         name, cursor, values = values_key(self._prefix, partition, signal), b"0", dict[str, bytes]()
         while True:
-            reply = self._connection.execute("EVAL", _SCAN, 1, name, cursor, _CHUNK)
+            reply = self._connection.execute("EVAL", redis_scripts.SCAN, 1, name, cursor, _CHUNK)
             cursor, page = await self._call(reply, partition, signal)
             values.update(_by_name(page))
             if cursor == b"0":

@@ -100,6 +100,10 @@ class SqliteDocuments:
         rows = self._database.rows("SELECT value FROM documents WHERE name = ?", name)
         return rows[0][0] if rows else None
 
+    def names(self) -> list[str]:
+        """All names."""
+        return [name for (name,) in self._database.rows("SELECT name FROM documents ORDER BY name")]
+
     def close(self) -> None:
         """Closes the file."""
         self._database.close()

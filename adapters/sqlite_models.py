@@ -19,7 +19,7 @@ from adapters.sqlite_files import folder_of
 from schemas.errors import ModelStoreUnavailable, PointerMoved, VersionExists, VersionUnknown
 from schemas.manifest import Manifest, decode_manifest, encode_manifest
 
-_FILE: Final = "models.sqlite"
+FILE: Final = "models.sqlite"
 _BUSY_SECONDS: Final = 30.0
 
 
@@ -153,7 +153,7 @@ class _Database:
     """The open file; every error of the driver becomes ModelStoreUnavailable."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / _FILE
+        self._path = folder / FILE
         self._lock = RLock()
         with self._translate_errors():
             folder.mkdir(parents=True, exist_ok=True)

@@ -61,6 +61,14 @@ class SnapshotAbandoned(FreshetError):
     """Values changed in a way that a snapshot under way cannot follow; a later one will."""
 
 
+class BackupUnavailable(FreshetError):
+    """The place of a backup, or what is backed up, cannot be read or written."""
+
+
+class BackupInvalid(FreshetError):
+    """A backup is incomplete or damaged, or does not fit the site."""
+
+
 class ModelStoreUnavailable(StoreUnavailable):
     """The model store did not answer in time."""
 

@@ -378,6 +378,9 @@ class Documents(Protocol):
     def read(self, name: str) -> bytes | None:
         """The document, or None if it does not exist."""
 
+    def names(self) -> list[str]:
+        """The names of all documents, in alphabetical order."""
+
     def close(self) -> None:
         """Closes the store."""
 

@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from deploy.commands import (
     answers,
+    backup,
     data,
     deadletters,
     doctor,
@@ -53,6 +54,7 @@ for module in (
     statistics,
     signals,
     deadletters,
+    backup,
     evaluate,
     admin,
     audit,

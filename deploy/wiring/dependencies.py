@@ -134,6 +134,11 @@ def prepare_log(settings: SharedSettings) -> None:
     _prepare(settings.log_address)
 
 
+def prepare_stores(settings: SharedSettings) -> None:
+    """Check that the stores answer, and make keyspace and tables that are missing; raises as ``prepare``, StoreUnavailable."""
+    _prepare(settings.signals_address, settings.models_address)
+
+
 def _prepare(*addresses: Address) -> None:
     for address in addresses:
         adapter(address).prepare(address)

@@ -14,6 +14,7 @@ from tests.bench import (
     growth,
     models,
     quality,
+    recovery,
     scale,
     served,
     serving,
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[], Figures]] = {
     "scale": scale.measure,
     "growth": growth.measure,
     "worker": worker.measure,
+    "recovery": recovery.measure,
     "abuse": abuse.measure,
     "soak": soak.measure,
 }

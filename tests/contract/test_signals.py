@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
-from schemas.errors import FenceMoved, StoreUnavailable, ValueCorrupt
+from schemas.errors import FenceMoved, FormatUnknown, StoreUnavailable, ValueCorrupt
 from schemas.keys import Signal
 from schemas.log.fence import Fence
 from schemas.ports import Replacement, SignalChanges, SignalValues
@@ -387,3 +388,21 @@ def test_a_replacement_may_move_a_fence_back_that_has_moved_on_but_not_forward_o
             store.replace(PARTITION, [refused], back=True)
     store.replace(PARTITION, [back], back=True)
     assert (store.fence(PARTITION, Signal.USERS), dict(store.scan(PARTITION, Signal.USERS))) == (fence(3), {"a": b"0"})
+
+
+@pytest.mark.stack
+def test_signals_of_a_later_format_are_not_taken_for_damaged_ones(redis_url, site):
+    """A fence of a later release must not heal away: the process says that it is too old."""
+    import redis
+
+    from adapters.redis_signals import RedisSignalStore
+    from schemas.keys import fence_key
+
+    with closing(RedisSignalStore(redis_url, f"{site}:")) as store, redis.Redis.from_url(redis_url) as client:
+        client.set(fence_key(f"{site}:", PARTITION, Signal.USERS), b"v2:7@log-one")
+        for call in (
+            lambda: store.fence(PARTITION, Signal.USERS),
+            lambda: store.commit(PARTITION, Signal.USERS, fence(7), fence(8), {"a": b"1"}),
+        ):
+            with pytest.raises(FormatUnknown, match="later release"):
+                call()

@@ -41,6 +41,8 @@ class Process:
         self.name, self.log = name, folder / f"{name}.out"
         self._plain = self._command = [sys.executable, *arguments]
         self.environment = dict(environment)
+        self.root = ROOT
+        """The folder of the code that the next start runs."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -62,8 +64,8 @@ class Process:
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 self._command,
-                cwd=ROOT,
-                env={**os.environ, **self.environment},
+                cwd=self.root,
+                env={**os.environ, **self.environment, "PYTHONPATH": str(self.root)},
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
