@@ -6,16 +6,21 @@ import gc
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
+import structlog
 import uvicorn
 
 from adapters.http_connections import ConnectionLimits, protocol_of, raise_file_limit
-from schemas.errors import PortInUse
+from schemas.errors import ConfigurationInvalid, PortInUse
 from schemas.http.api import KEEP_ALIVE_SECONDS
 from schemas.http.connection_settings import ConnectionSettings
+
+_log = structlog.get_logger(__name__)
 
 DEFAULT_CONNECTIONS: Final = ConnectionSettings()
 _BACKLOG: Final = 2_048
@@ -68,6 +73,8 @@ def serve(
 
     ``stopping`` is called on the event loop when the shutdown begins. It ends the responses that have no end.
     ``connections`` bounds connections and their clients' time; the limit of open files is raised as far as it may be.
+    Where it names a certificate, the server speaks HTTPS alone, and SIGHUP reads the certificate again, for new
+    connections. Raises ConfigurationInvalid if it cannot be used.
     """
     config = uvicorn.Config(
         app,
@@ -76,6 +83,8 @@ def serve(
         access_log=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
+    if (certificate := connections.own_certificate()) is not None:
+        _encrypt(config, certificate)
     # Objects that exist by now stay. Without freezing, each full collection would visit all of them.
     gc.freeze()
     gc.set_threshold(*_GARBAGE)
@@ -83,3 +92,27 @@ def serve(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         _UvicornServer(config, stopping).run(sockets=[listening])
+
+
+def _encrypt(config: uvicorn.Config, certificate: tuple[Path, Path]) -> None:
+    config.load()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(*certificate)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationInvalid(
+            f"the certificate {certificate[0]} and the key {certificate[1]} cannot be used together ({error}): "
+            "set FRESHET_TLS_CERTIFICATE and FRESHET_TLS_KEY to PEM files that belong together"
+        ) from error
+    config.ssl = context
+
+    def read_again(*_: Any) -> None:
+        try:
+            context.load_cert_chain(*certificate)
+        except (OSError, ssl.SSLError) as error:
+            _log.warning("certificate_not_reloaded", certificate=str(certificate[0]), reason=str(error))
+        else:
+            _log.info("certificate_reloaded", certificate=str(certificate[0]))
+
+    signal.signal(signal.SIGHUP, read_again)

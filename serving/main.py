@@ -79,10 +79,10 @@ def main() -> None:
         warn_of_variables_without_effect(settings.stack)
         listening = http_server.listen(settings.host, settings.port, "set FRESHET_PORT")
         app = create_app(settings, _stores(settings))
+        _log.info("online_api_starts", host=settings.host, port=settings.port, stack=settings.stack)
+        http_server.serve(app, listening, settings.log_level, app.state.service.notifications.close, settings)
     except FreshetError as error:
         sys.exit(f"The online API cannot start: {error}")
-    _log.info("online_api_starts", host=settings.host, port=settings.port, stack=settings.stack)
-    http_server.serve(app, listening, settings.log_level, app.state.service.notifications.close, settings)
 
 
 def _stores(settings: Settings) -> Stores:

@@ -15,6 +15,7 @@ from rich.markup import escape
 from deploy.commands import (
     answers,
     backup,
+    configuration,
     data,
     deadletters,
     doctor,
@@ -58,6 +59,7 @@ for module in (
     evaluate,
     admin,
     audit,
+    configuration,
     doctor,
     stack,
 ):

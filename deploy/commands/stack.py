@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from deploy.commands.checks.servers import of_servers
 from deploy.commands.common import console, errors, settings_for
 from deploy.local import stack
 from deploy.local.config import StackConfig, default_folder
@@ -54,7 +55,13 @@ def status(folder: ServerFolder = None) -> None:
 
 
 def init() -> None:
-    """Make topics, keyspace and tables where they are missing, on the servers that FRESHET_KAFKA and the like name."""
+    """Make topics, keyspace and tables where they are missing, on the servers that FRESHET_KAFKA and the like name.
+
+    What exists is never changed; the command says how it differs from the settings.
+    """
     settings = settings_for(stack="cluster")
     prepare(settings)
     console.print(f"Topics, keyspace and tables of '{settings.prefix}' are there.")
+    for check in of_servers(settings):
+        if check.state != "ok":
+            errors.print(f"{check.name}: {check.found} → {check.advice}", highlight=False, soft_wrap=True, markup=False)

@@ -24,10 +24,15 @@ _INIT: Final = "`freshet cluster init` makes what is missing"
 
 def of_cluster(settings: CommandSettings) -> Iterator[Check]:
     """The checks of Kafka, Redis, Cassandra and Java, in this order."""
+    yield from of_servers(settings)
+    yield java()
+
+
+def of_servers(settings: CommandSettings) -> Iterator[Check]:
+    """The checks of Kafka, Redis and Cassandra, in this order."""
     yield run_check("Kafka", lambda: kafka(settings))
     yield run_check("Redis", lambda: redis(settings))
     yield run_check("Cassandra", lambda: cassandra(settings))
-    yield java()
 
 
 def _of_cluster(settings: CommandSettings) -> CommandSettings:

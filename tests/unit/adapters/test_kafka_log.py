@@ -8,6 +8,7 @@ import pytest
 
 from schemas.addresses import AnswerRetention
 from schemas.clock_skew import SAMPLES, ClockSkew
+from schemas.durability import Durability
 from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable, ServerMissing
 from schemas.log import topics
 from schemas.log.records import LogEntry
@@ -17,6 +18,7 @@ ENTRY = LogEntry(b"user1", b"0123456789")
 
 kafka_log = pytest.importorskip("adapters.kafka_log")
 kafka_skew = pytest.importorskip("adapters.kafka_skew")
+kafka_topics = pytest.importorskip("adapters.kafka_topics")
 
 
 @pytest.fixture
@@ -118,6 +120,33 @@ def test_topics_are_made_once_and_their_number_of_partitions_is_held(kafka_serve
     reader.close()
     with pytest.raises(ConfigurationInvalid, match="3 partitions, not 4"):
         kafka_log.create_topics(kafka_servers, prefix, 4)
+
+
+@pytest.mark.stack
+def test_a_topic_that_may_lose_what_was_accepted_is_refused_unless_the_site_accepts_that(kafka_servers, site):
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    prefix = f"{site}."
+    admin = AdminClient({"bootstrap.servers": kafka_servers})
+    made = admin.create_topics(
+        [NewTopic(f"{prefix}{topics.EVENTS}", 2, 1, config={"cleanup.policy": "compact", "retention.ms": "60000"})]
+    )
+    made[f"{prefix}{topics.EVENTS}"].result(timeout=20)
+    with pytest.raises(ConfigurationInvalid, match=f"{prefix}events has cleanup.policy=compact, not delete: records"):
+        kafka_log.create_topics(kafka_servers, prefix, 2)
+    kafka_log.create_topics(kafka_servers, prefix, 2, durability=Durability("single"))
+    wanted = kafka_topics.SiteTopics(kafka_servers, prefix, 2)
+    differences = [(d.topic, d.setting, d.loses) for d in kafka_topics.topic_differences(wanted)]
+    assert (f"{prefix}events", "cleanup.policy", True) in differences
+    assert (f"{prefix}events", "retention.ms", False) in differences
+    assert {topic for topic, *_ in differences} == {f"{prefix}events"}
+
+
+@pytest.mark.stack
+def test_more_copies_than_there_are_brokers_are_refused_before_anything_is_made(kafka_servers, site):
+    with pytest.raises(ConfigurationInvalid, match="has 1 broker, too few for 3 copies of each topic"):
+        kafka_log.create_topics(kafka_servers, f"{site}.", durability=Durability("replicated"))
+    assert kafka_topics.topic_partitions(kafka_servers, f"{site}.") == {}
 
 
 @pytest.mark.stack

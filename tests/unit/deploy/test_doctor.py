@@ -3,6 +3,7 @@
 import pytest
 
 from deploy.commands.checks import servers, setup
+from deploy.commands.checks.setup import ok
 from deploy.commands.common import require_data
 from deploy.config import CommandSettings
 from schemas.addresses import SQLITE, Address
@@ -120,3 +121,37 @@ def test_a_command_that_reads_requires_files_only_of_a_log_of_sqlite(tmp_path):
     require_data(CommandSettings(data=tmp_path, log="lines://anywhere"))
     with pytest.raises(ConfigurationInvalid, match=f"no Freshet data in {tmp_path / 'elsewhere'}"):
         require_data(CommandSettings(data=tmp_path, log=f"sqlite://{tmp_path / 'elsewhere'}"))
+
+
+def of_topic(setting: str, *, loses: bool):
+    kafka_topics = pytest.importorskip("adapters.kafka_topics")
+    return kafka_topics.Difference("shop.events", setting, "1", "2", loses=loses)
+
+
+def test_topics_that_may_lose_what_was_accepted_are_broken_and_others_are_a_note():
+    present = ok("Kafka", "here")
+    losing, other = of_topic("min.insync.replicas", loses=True), of_topic("retention.ms", loses=False)
+    assert servers.check_differences([], present) is present
+    assert servers.check_differences([other], present).state == "note"
+    check = servers.check_differences([other, losing], present)
+    assert check.state == "broken"
+    assert "shop.events has min.insync.replicas=1, not 2" in check.found
+
+
+def test_a_redis_without_its_file_is_a_note():
+    present = ok("Redis", "here")
+    assert servers.check_file(["yes", "no"], present).state == "note"
+    assert servers.check_file(["yes", None], present) is present
+
+
+@pytest.mark.parametrize(
+    ("replication", "nodes", "state"),
+    [
+        ({"class": "NetworkTopologyStrategy", "dc1": "3"}, 3, "ok"),
+        ({"class": "SimpleStrategy", "replication_factor": "1"}, 3, "broken"),
+        ({"class": "SimpleStrategy", "replication_factor": "1"}, 1, "ok"),
+    ],
+)
+def test_a_keyspace_with_fewer_copies_than_the_cluster_can_keep_is_broken(replication, nodes, state):
+    settings = CommandSettings(cassandra="127.0.0.1:9042")
+    assert servers.check_keyspace(replication, nodes, settings, ok("Cassandra", "here")).state == state
