@@ -14,7 +14,7 @@ from adapters.cassandra_ring import Ring, hosts_and_keyspace
 from adapters.process_identity import identity, is_gone
 from adapters.registry import Adapter
 from schemas.errors import JobStoreUnavailable, LeaseLost, LeaseTaken, ModelStoreUnavailable
-from schemas.jobs import Run, decode_run, encode_run
+from schemas.jobs import Run, decode_runs, encode_run
 from schemas.ports import LeaseRecord
 from schemas.server_access import NO_ACCESS, ServerAccess
 
@@ -143,7 +143,7 @@ class CassandraRuns:
     def runs(self, limit: int = 50) -> list[Run]:
         """The newest runs."""
         rows = self._tables.run("SELECT run FROM runs WHERE shelf = 'jobs' LIMIT ?", limit)
-        return [decode_run(run) for (run,) in rows]
+        return decode_runs(run for (run,) in rows)
 
     def expire(self, keep: int) -> int:
         """Removes old records."""

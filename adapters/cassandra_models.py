@@ -20,7 +20,7 @@ from adapters.cassandra_ring import FAILURES, Ring, create_keyspace, hosts_and_k
 from adapters.registry import Adapter
 from schemas.addresses import Address
 from schemas.errors import PointerMoved, VersionExists, VersionUnknown
-from schemas.manifest import Manifest, decode_manifest, encode_manifest
+from schemas.manifest import Manifest, decode_manifest, decode_manifests, encode_manifest
 from schemas.server_access import NO_ACCESS, ServerAccess
 
 __all__ = ["CassandraListReader", "CassandraModelStore", "create_keyspace"]
@@ -118,7 +118,7 @@ class CassandraModelStore:
 
     def versions(self) -> list[Manifest]:
         """The manifests of all complete versions, newest first."""
-        return [decode_manifest(manifest) for (manifest,) in self._ring.run(_MANIFESTS) if manifest is not None]
+        return decode_manifests(manifest for (manifest,) in self._ring.run(_MANIFESTS) if manifest is not None)
 
     def manifest(self, version: str) -> Manifest:
         """A version's manifest; raises VersionUnknown."""

@@ -13,7 +13,7 @@ from adapters.file_lease import FileLease
 from adapters.registry import Adapter
 from adapters.sqlite_files import connect, create, folder_of
 from schemas.errors import JobStoreUnavailable
-from schemas.jobs import Run, decode_run, encode_run
+from schemas.jobs import Run, decode_runs, encode_run
 
 FILE: Final = "jobs.sqlite"
 
@@ -73,7 +73,7 @@ class SqliteRuns:
     def runs(self, limit: int = 50) -> list[Run]:
         """The newest runs."""
         rows = self._database.rows("SELECT run FROM runs ORDER BY run_id DESC LIMIT ?", limit)
-        return [decode_run(run) for (run,) in rows]
+        return decode_runs(run for (run,) in rows)
 
     def expire(self, keep: int) -> int:
         """Removes old records."""

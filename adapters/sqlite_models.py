@@ -17,7 +17,7 @@ from typing import Any, Final
 from adapters.registry import Adapter
 from adapters.sqlite_files import folder_of
 from schemas.errors import ModelStoreUnavailable, PointerMoved, VersionExists, VersionUnknown
-from schemas.manifest import Manifest, decode_manifest, encode_manifest
+from schemas.manifest import Manifest, decode_manifest, decode_manifests, encode_manifest
 
 FILE: Final = "models.sqlite"
 _BUSY_SECONDS: Final = 30.0
@@ -79,7 +79,7 @@ class SqliteModelStore:
     def versions(self) -> list[Manifest]:
         """Every version, newest first."""
         rows = self._database.rows("SELECT manifest FROM versions ORDER BY version DESC")
-        return [decode_manifest(manifest) for (manifest,) in rows]
+        return decode_manifests(manifest for (manifest,) in rows)
 
     def manifest(self, version: str) -> Manifest:
         """A version's manifest; raises VersionUnknown."""

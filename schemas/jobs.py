@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, Literal
 
 import msgspec
+import structlog
 
-from schemas.errors import Undecodable
+from schemas.errors import UNREADABLE, Undecodable
 
 RunOutcome = Literal["running", "done", "skipped", "refused", "failed", "stopped", "lost"]
 """The outcome of a run. ``skipped``: there was no work. ``refused``: the gate refused the version. ``stopped``: a person
@@ -43,6 +45,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """A sentence for each target to which its version could not be exported."""
 
 
+_log = structlog.get_logger(__name__)
 _DECODER = msgspec.json.Decoder(Run)
 
 
@@ -55,5 +58,16 @@ def decode_run(value: bytes) -> Run:
     """Reads a record; raises Undecodable if the bytes are not one."""
     try:
         return _DECODER.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise Undecodable(f"not a record of a run: {error}") from error
+
+
+def decode_runs(values: Iterable[bytes]) -> list[Run]:
+    """Reads records, and leaves out those that cannot be read."""
+    runs = []
+    for value in values:
+        try:
+            runs.append(decode_run(value))
+        except Undecodable as error:
+            _log.error("run_unreadable", error=str(error))
+    return runs

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 import msgspec
+import structlog
+
+from schemas.errors import UNREADABLE, Undecodable
 
 
 class DataWindow(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +41,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     parent: str | None = None
 
 
+_log = structlog.get_logger(__name__)
 _DECODER = msgspec.json.Decoder(Manifest)
 
 
@@ -46,5 +51,19 @@ def encode_manifest(manifest: Manifest) -> bytes:
 
 
 def decode_manifest(value: bytes) -> Manifest:
-    """Reads a manifest; raises msgspec.DecodeError if the bytes are not one."""
-    return _DECODER.decode(value)
+    """Reads a manifest; raises Undecodable if the bytes are not one."""
+    try:
+        return _DECODER.decode(value)
+    except UNREADABLE as error:
+        raise Undecodable(f"not a manifest of a model version: {error}") from error
+
+
+def decode_manifests(values: Iterable[bytes]) -> list[Manifest]:
+    """Reads manifests, and leaves out those that cannot be read: without its manifest, a version does not exist."""
+    manifests = []
+    for value in values:
+        try:
+            manifests.append(decode_manifest(value))
+        except Undecodable as error:
+            _log.error("manifest_unreadable", error=str(error))
+    return manifests

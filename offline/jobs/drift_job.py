@@ -18,7 +18,7 @@ from offline.data.drift import DriftFigures, DriftThresholds
 from offline.evaluation.metric_names import LEARNED
 from offline.jobs.runs import Running
 from offline.publishing import gate
-from schemas.errors import Undecodable, VersionUnknown
+from schemas.errors import UNREADABLE, Undecodable, VersionUnknown
 from schemas.log import topics
 from schemas.manifest import Manifest
 from schemas.ports import Archive, Documents, ModelStore
@@ -82,7 +82,7 @@ def last_report(documents: Documents) -> DriftReport | None:
     stored = documents.read(DOCUMENT)
     try:
         return None if stored is None else msgspec.json.decode(stored, type=DriftReport)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
 
 

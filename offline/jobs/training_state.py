@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
+from schemas.errors import UNREADABLE
 from schemas.manifest import Manifest
 from schemas.ports import Documents
 
@@ -74,5 +75,5 @@ def _read(documents: Documents, name: str, kind: type[S]) -> S | None:
     stored = documents.read(name)
     try:
         return None if stored is None else msgspec.json.decode(stored, type=kind)
-    except msgspec.DecodeError:  # of another version of Freshet
+    except UNREADABLE:  # of another version of Freshet
         return None
