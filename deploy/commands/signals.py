@@ -58,9 +58,8 @@ def rebuild(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     if wrong:
         _print_wrong(wrong)
     result = f"{replaced} partitions were replaced" if replaced else "nothing was replaced"
-    console.print(
-        f"{values:,} stored values compared with a fold of archive and log: {differences:,} differ; {result}."
-    )
+    counts = f"{values:,} stored values compared with a fold of archive and log: {differences:,} differ"
+    console.print(f"{counts}; {result}.", highlight=False, soft_wrap=True)
     if any(check.problem for check in checks):
         raise typer.Exit(1)
 
