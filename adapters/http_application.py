@@ -1,6 +1,7 @@
 """Builds the application of an HTTP process. Every HTTP process of Freshet is built here, so that all have the same edges.
 
-A request passes, from outside in: CORS, the check of its address (UTF-8), the hot paths, then FastAPI's routes.
+A request passes, from outside in: the check of access with CORS, the check of its address (UTF-8), the hot paths, then
+FastAPI's routes.
 What no route answers, and a fault that nobody expected, are problem details too.
 """
 
@@ -14,13 +15,17 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
-from starlette.types import Scope
+from starlette.types import Scope as AsgiScope
 
+from schemas.access.scopes import ADMIN_ONLY, METRICS, PUBLIC, Scope, declared_rule, needs
 from schemas.clock_skew import CLOCK_SKEW
+from schemas.http.access.callers import principal_of
+from schemas.http.access.guard import Access
+from schemas.http.access.middleware import AccessMiddleware
+from schemas.http.access.rules import HotRule, RouteRules
 from schemas.http.described import LIVENESS, PLAIN_TEXT, READINESS
 from schemas.http.fallback import fault_as_problem, http_exception_as_problem, invalid_as_problem
 from schemas.http.hot_path import HotPathMiddleware
@@ -31,12 +36,14 @@ Missing = Callable[[], Awaitable[list[str]]]
 """Returns a sentence for each thing that a process lacks to serve; none if it is ready."""
 
 _ENCODE: Final = msgspec.json.Encoder().encode
+_NO_DOCS: Final[dict[str, Any]] = {"openapi_url": None, "docs_url": None, "redoc_url": None}
+_FOR_STRANGERS: Final = f"a key with the scope {Scope.METRICS_READ} is told what is missing"
 
 
 class HotPath(NamedTuple):
     """A route that is served before FastAPI looks for one."""
 
-    takes: Callable[[Scope], bool]
+    takes: Callable[[AsgiScope], bool]
     endpoint: Callable[[Request], Awaitable[Response]]
 
 
@@ -45,14 +52,27 @@ def build_application(
     routers: Sequence[APIRouter],
     missing: Missing,
     *,
+    access: Access | None = None,
     hot_paths: Sequence[HotPath] = (),
-    cors_origins: Sequence[str] = (),
+    docs: bool = False,
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
-    """Returns the application with these routers, health, metrics, and the edges that all processes share."""
-    app = FastAPI(title=title, version="1", lifespan=lifespan)
-    for router in (*routers, _operations(missing)):
+    """Returns the application with these routers, health, metrics, and the edges that all processes share.
+
+    Without ``access`` nobody is asked who calls: for tests of other things.
+    """
+    app = FastAPI(title=title, version="1", lifespan=lifespan, **({} if docs else _NO_DOCS))
+    description = list(app.routes)
+    for route in description:
+        # Whoever switches the description on shows it to everybody.
+        needs(PUBLIC)(route.endpoint)  # type: ignore[attr-defined]
+    routers = [*routers, _operations(missing, access)]
+    for router in routers:
         app.include_router(router)
+    hot_rules = [HotRule(path.takes, declared_rule(path.endpoint) or ADMIN_ONLY) for path in reversed(hot_paths)]
+    # Newer versions of FastAPI keep a router as one route, so the routes are taken from the routers themselves.
+    routes = [*description, *(route for router in routers for route in router.routes)]
+    app.state.rules = RouteRules(routes, hot_rules, app.routes)
     app.openapi = partial(_described, app)  # type: ignore[method-assign]  # as FastAPI documents it
     app.add_exception_handler(HTTPException, http_exception_as_problem)
     app.add_exception_handler(RequestValidationError, invalid_as_problem)
@@ -60,30 +80,34 @@ def build_application(
     for hot_path in hot_paths:
         app.add_middleware(HotPathMiddleware, takes=hot_path.takes, endpoint=hot_path.endpoint)
     app.add_middleware(Utf8Middleware)
-    if cors_origins:
-        app.add_middleware(CORSMiddleware, allow_origins=list(cors_origins), **_CORS)
+    if access is not None:
+        app.add_middleware(AccessMiddleware, guard=access.guard, rules=app.state.rules)
     return app
 
 
-_CORS: Final[dict[str, Any]] = {"allow_methods": ["*"], "allow_headers": ["*"], "expose_headers": ["Retry-After"]}
-
-
-def _operations(missing: Missing) -> APIRouter:
+def _operations(missing: Missing, access: Access | None) -> APIRouter:
     router = APIRouter(tags=["operations"])
 
     @router.get("/health/live", summary="The process answers", response_model=None, responses=LIVENESS)
+    @needs(PUBLIC)
     async def live() -> Response:
         return _json({"status": "live"})
 
     @router.get("/health/ready", summary="What is missing, if anything", response_model=None, responses=READINESS)
-    async def ready() -> Response:
-        lacking = await missing()
+    @needs(PUBLIC)
+    async def ready(request: Request) -> Response:
+        lacking = [*await missing(), *(access.missing() if access else ())]
+        warnings = [*CLOCK_SKEW.warnings(), *(access.warnings() if access else ())]
+        if not principal_of(request.scope).has(Scope.METRICS_READ):
+            # A stranger learns that something is missing, and not what the site runs on.
+            lacking, warnings = [_FOR_STRANGERS] if lacking else [], []
         return _json(
-            {"status": "not ready" if lacking else "ready", "missing": lacking, "warnings": CLOCK_SKEW.warnings()},
+            {"status": "not ready" if lacking else "ready", "missing": lacking, "warnings": warnings},
             status=503 if lacking else 200,
         )
 
     @router.get("/metrics", summary="Prometheus text", response_class=Response, responses=PLAIN_TEXT)
+    @needs(METRICS)
     async def metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -68,6 +68,8 @@ def serve(
     log_level: str,
     stopping: Callable[[], None] = lambda: None,
     connections: ConnectionSettings = DEFAULT_CONNECTIONS,
+    *,
+    trusted_proxies: Sequence[str] = (),
 ) -> None:
     """Serves ``app``, an ASGI application, on a listening socket until a signal ends it in an orderly way.
 
@@ -75,6 +77,7 @@ def serve(
     ``connections`` bounds connections and their clients' time; the limit of open files is raised as far as it may be.
     Where it names a certificate, the server speaks HTTPS alone, and SIGHUP reads the certificate again, for new
     connections. Raises ConfigurationInvalid if it cannot be used.
+    ``trusted_proxies`` are addresses and networks whose X-Forwarded-For names the client; anybody else could make it up.
     """
     config = uvicorn.Config(
         app,
@@ -82,6 +85,8 @@ def serve(
         log_level=log_level.lower(),
         access_log=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
     )
     if (certificate := connections.own_certificate()) is not None:
         _encrypt(config, certificate)

@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Self, TypeVar
 
+from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.http.settings import HttpSettings
 from schemas.settings import SharedSettings, read_settings
 
 T = TypeVar("T", bound=SharedSettings)
 
 
-class CommandSettings(SharedSettings, BaseSettings):
+class CommandSettings(HttpSettings, BaseSettings):
     """Read from ``FRESHET_*`` variables; the addresses are those of ``make stack`` unless said otherwise."""
 
     model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore", use_attribute_docstrings=True)
 
     log_level: str = "WARNING"
     """DEBUG, INFO, WARNING or ERROR."""
+    api_key: SecretStr = SecretStr("")
+    """The key that commands send which call a collector, such as `freshet simulate`."""
 
     def with_servers(self, addresses: Mapping[str, str]) -> Self:
         """The same settings for a cluster at these addresses, by variable: ``FRESHET_KAFKA`` and so on."""

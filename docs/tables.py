@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Final
+from types import ModuleType, SimpleNamespace
+from typing import Any, Final, cast
 
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic.fields import FieldInfo
@@ -27,15 +27,22 @@ import nearline.metrics  # noqa: E402
 import offline.metrics  # noqa: E402
 import schemas.background  # noqa: E402
 import schemas.clock_skew  # noqa: E402
+import schemas.http.access.metrics  # noqa: E402
 import serving.metrics  # noqa: E402
+from adapters.http_application import build_application  # noqa: E402
 from deploy.config import CommandSettings  # noqa: E402
 from ingest.config import IngestSettings  # noqa: E402
 from ingest.http import body  # noqa: E402
+from ingest.http.routes import IngestDependencies  # noqa: E402
+from ingest.http.routes import build_router as write_router  # noqa: E402
 from ingest.validation import bounds, generalize, validate  # noqa: E402
 from nearline.config import NearlineConfig  # noqa: E402
 from offline.config import OfflineSettings  # noqa: E402
 from schemas import events  # noqa: E402
+from schemas.access.scopes import MEANINGS as MEANINGS_OF_SCOPES  # noqa: E402
+from schemas.access.scopes import Scope, declared_rule  # noqa: E402
 from serving.config import Settings as ServingSettings  # noqa: E402
+from serving.http.routes import build_router as read_router  # noqa: E402
 from serving.ranking.candidates.registry import candidate_sources  # noqa: E402
 from serving.state.live_sessions import SESSIONS  # noqa: E402
 from signals import bloom, context, covisits, exposure, queries, tail, users  # noqa: E402
@@ -186,10 +193,32 @@ def metrics() -> list[str]:
             ("all", schemas.background),
             ("all", schemas.clock_skew),
             ("HTTP", adapters.http_connections),
+            ("HTTP", schemas.http.access.metrics),
         )
         for metric in declared(module)
     )
     return _table(("metric", "kind", "labels", "meaning", "tier"), rows)
+
+
+def scopes() -> list[str]:
+    """The scopes of keys, with the calls that each of them opens."""
+    calls: dict[Scope, list[str]] = {scope: [] for scope in Scope}
+    for route in _routes():
+        for scope in declared_rule(route.endpoint).scopes:
+            calls[scope] += [f"`{method} {route.path.replace(':path', '')}`" for method in sorted(route.methods)]
+    calls[Scope.ADMIN].append("every other call")
+    rows = ((f"`{scope}`", MEANINGS_OF_SCOPES[scope], ", ".join(dict.fromkeys(calls[scope]))) for scope in Scope)
+    return _table(("scope", "meaning", "calls"), rows)
+
+
+def _routes() -> list[Any]:
+    """The routes of the collector and the online API, which are described and not called."""
+    nothing = cast("Any", None)
+    service = cast("Any", SimpleNamespace(explanations=None))
+    app = build_application(
+        "All", [write_router(IngestDependencies(nothing, nothing, nothing)), read_router(service)], nothing
+    )
+    return list(app.state.rules.routes)
 
 
 def settings() -> list[str]:
@@ -249,6 +278,7 @@ TABLES: Final[dict[str, Callable[[], list[str]]]] = {
     "coarsening": coarsening,
     "metrics": metrics,
     "settings": settings,
+    "scopes": scopes,
     "sources": sources,
     "faults": faults,
 } | {path.stem: partial(comparison, path) for path in sorted(RESULTS.glob(f"{COMPARED}*.json"))}

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from schemas.settings import SharedSettings, comma_separated
-
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)]
+from schemas.http.settings import HttpSettings, Names
 
 
-class IngestSettings(SharedSettings, BaseSettings):
+class IngestSettings(HttpSettings, BaseSettings):
     """Read from ``FRESHET_*`` variables; lists are separated by commas."""
 
     model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore", use_attribute_docstrings=True)
@@ -25,12 +23,14 @@ class IngestSettings(SharedSettings, BaseSettings):
     """Types of events that this site adds."""
     personal_keys: Names = ()
     """Names of attributes and context that are left out beside the usual ones."""
-    cors_origins: Names = ()
-    """Origins whose pages may call the collector; ``*`` for all."""
     rate_limit: Annotated[float, Field(ge=0)] = 0.0
-    """Events a second that one client may send; 0 is no limit."""
+    """Events a second that one client (address) may send; 0 is no limit."""
     rate_burst: Annotated[float, Field(ge=1)] = 1_000.0
     """Events that one client may send at once before the limit bites."""
+    key_rate_limit: Annotated[float, Field(ge=0)] = 0.0
+    """Events a second that may be sent with one key; 0 is no limit."""
+    key_rate_burst: Annotated[float, Field(ge=1)] = 10_000.0
+    """Events that may be sent with one key at once before the limit bites."""
     append_seconds: Annotated[float, Field(gt=0)] = 12.0
     """How long a request waits for the log; longer than the log's own deadline, which says more."""
     ledger_mib: Annotated[int, Field(ge=32)] = 1_024

@@ -15,16 +15,18 @@ from fastapi.concurrency import run_in_threadpool
 
 from adapters import http_server
 from adapters.http_application import HotPath, Missing, build_application
+from deploy.wiring.access import open_access
 from deploy.wiring.dependencies import open_dependencies, prepare_log
 from deploy.wiring.server_wait import say_while_waiting
 from deploy.wiring.variables import warn_of_variables_without_effect
 from ingest.config import IngestSettings
-from ingest.http.limits import RateLimiter
 from ingest.http.routes import IngestDependencies, build_router, events_are_sent, events_endpoint
 from ingest.validation.validate import Policy, policy
 from schemas.background import failing
 from schemas.clock_skew import CLOCK_SKEW
 from schemas.errors import FreshetError, LogUnavailable
+from schemas.http.access.guard import Access
+from schemas.http.access.limits import client_limits
 from schemas.log import topics
 from schemas.ports import LogReader, LogWriter
 from schemas.rating_scale import RatingScale, scale_of
@@ -33,15 +35,16 @@ from schemas.settings import read_settings
 _LOG = structlog.get_logger(__name__)
 
 
-def create_app(settings: IngestSettings, writer: LogWriter, reader: LogReader) -> FastAPI:
-    """The collector's application over a log. The caller closes the log."""
+def create_app(settings: IngestSettings, writer: LogWriter, reader: LogReader, access: Access | None = None) -> FastAPI:
+    """The collector's application over a log. The caller closes the log. Without ``access`` everybody may call."""
     dependencies = ingest_dependencies(settings, writer)
     return build_application(
         "Freshet collector",
         [build_router(dependencies)],
         _missing(reader),
+        access=access,
         hot_paths=[hot_path(dependencies)],
-        cors_origins=settings.cors_origins,
+        docs=settings.docs,
     )
 
 
@@ -52,13 +55,13 @@ def hot_path(dependencies: IngestDependencies) -> HotPath:
 
 def ingest_dependencies(settings: IngestSettings, writer: LogWriter) -> IngestDependencies:
     """The dependencies of the write API, built from the settings; raises ConfigurationInvalid."""
-    limiter = RateLimiter(settings.rate_limit, settings.rate_burst, time.monotonic) if settings.rate_limit else None
+    by_address, by_key = (settings.rate_limit, settings.rate_burst), (settings.key_rate_limit, settings.key_rate_burst)
     return IngestDependencies(
         writer=writer,
         clock=CLOCK_SKEW.corrected(time.time),
         new_id=lambda: str(uuid.uuid4()),
         policy=site_policy(settings),
-        limiter=limiter,
+        limits=client_limits(by_address, by_key, time.monotonic),
         append_seconds=settings.append_seconds,
         retry_seconds=settings.retry_seconds,
     )
@@ -79,11 +82,13 @@ def main() -> None:
         settings = read_settings(IngestSettings)
         warn_of_variables_without_effect(settings.stack)
         with listen(settings) as listening, open_dependencies(settings) as dependencies:
-            app = create_app(settings, dependencies.writer, dependencies.reader)
-            where = {"host": settings.collector_host, "port": settings.collector_port}
             say_while_waiting(partial(prepare_log, settings), "the collector")
-            _LOG.info("collector_starts", **where, log=settings.log_address.scheme)
-            http_server.serve(app, listening, settings.log_level, connections=settings)
+            with open_access(settings, settings.collector_host) as access:
+                app = create_app(settings, dependencies.writer, dependencies.reader, access)
+                where = {"host": settings.collector_host, "port": settings.collector_port}
+                _LOG.info("collector_starts", **where, log=settings.log_address.scheme)
+                proxies = settings.trusted_proxies
+                http_server.serve(app, listening, settings.log_level, connections=settings, trusted_proxies=proxies)
     except FreshetError as error:
         sys.exit(f"The collector cannot start: {error}")
 

@@ -8,12 +8,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from schemas.settings import SharedSettings, comma_separated
+from schemas.http.settings import HttpSettings
+from schemas.settings import comma_separated
 
 EngineName = Literal["auto", "single", "spark"]
 
 
-class OfflineSettings(SharedSettings, BaseSettings):
+class OfflineSettings(HttpSettings, BaseSettings):
     """Read from ``FRESHET_*`` variables."""
 
     model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore", use_attribute_docstrings=True)

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from adapters import http_server
 from adapters.http_application import build_application
+from deploy.wiring.access import open_access
 from deploy.wiring.dependencies import Dependencies, open_dependencies
 from deploy.wiring.server_wait import say_while_waiting
 from deploy.wiring.training import receive_in, train_in
@@ -23,6 +24,7 @@ from offline.publishing.upload_api import UploadApi, build_router, upload_api_of
 from schemas.background import failing
 from schemas.drivers import missing_driver
 from schemas.errors import ConfigurationInvalid, FreshetError
+from schemas.http.access.guard import Access
 from schemas.settings import read_settings
 
 
@@ -72,20 +74,23 @@ def _listen(settings: OfflineSettings) -> None:
             raise ConfigurationInvalid("FRESHET_MODELS_TOKEN is empty: set it, so that nobody else can publish")
         listening = http_server.listen(settings.models_host, settings.models_port, "set FRESHET_MODELS_PORT")
         say_while_waiting(lambda: _require_store(dependencies), "the receiver of models")
-        http_server.serve(create_app(upload_api), listening, "INFO", connections=settings)
+        # The token is what protects the route, so it may listen anywhere without keys.
+        with open_access(settings, settings.models_host, needs_keys=False) as access:
+            app = create_app(upload_api, access, docs=settings.docs)
+            http_server.serve(app, listening, "INFO", connections=settings, trusted_proxies=settings.trusted_proxies)
 
 
 def _require_store(dependencies: Dependencies) -> None:
     dependencies.models.active()
 
 
-def create_app(upload_api: UploadApi) -> FastAPI:
-    """The application that receives external models."""
+def create_app(upload_api: UploadApi, access: Access | None = None, *, docs: bool = False) -> FastAPI:
+    """The application that receives external models. Without ``access``, everybody may read its metrics."""
 
     async def missing() -> list[str]:
         return failing()
 
-    return build_application("Freshet models", [build_router(upload_api)], missing)
+    return build_application("Freshet models", [build_router(upload_api)], missing, access=access, docs=docs)
 
 
 if __name__ == "__main__":

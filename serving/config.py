@@ -11,14 +11,15 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.source_weights import FORMER_SOURCES
+from schemas.http.settings import HttpSettings
 from schemas.rating_scale import scale_of
-from schemas.settings import SharedSettings, comma_separated
+from schemas.settings import comma_separated
 from serving.ranking.config import FORMER_FIELDS, RankingConfig, check_boosts
 from serving.ranking.defaults import default_config
 from signals.people import PEOPLE
 
 
-class Settings(SharedSettings, BaseSettings):
+class Settings(HttpSettings, BaseSettings):
     """Settings of an online process: ``FRESHET_<NAME>`` in the environment; ``FRESHET_RANKING`` is JSON."""
 
     model_config = SettingsConfigDict(env_prefix="FRESHET_", extra="ignore")
@@ -26,6 +27,7 @@ class Settings(SharedSettings, BaseSettings):
     host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535, description="Port of the online API.")] = 8000
     page: Annotated[bool, Field(description="Whether the demo page is served at `/`.")] = False
+    page_users: Annotated[bool, Field(description="Whether the demo page lists active users by id.")] = False
     store_seconds: Annotated[float, Field(gt=0, description="Deadline of one read of a store.")] = 0.05
     after_seconds: Annotated[float, Field(ge=0, description="Longest wait of a read with after=.")] = 1.0
     poll_seconds: Annotated[
@@ -66,7 +68,7 @@ class Settings(SharedSettings, BaseSettings):
     notification_streams_per_client: Annotated[
         int, Field(ge=0, description="Largest number of open notification streams of one client (address).")
     ] = 100
-    similar_users: Annotated[bool, Field(description="Whether the API returns similar users by id.")] = True
+    similar_users: Annotated[bool, Field(description="Whether the API returns similar users by id.")] = False
     decisions: Annotated[bool, Field(description="Whether answers are recorded on the answers topic.")] = True
     decision_sample: Annotated[float, Field(ge=0, le=1, description="Share of the answers that are recorded.")] = 1.0
     decision_queue: Annotated[int, Field(ge=1, description="Largest number of answers that wait to be recorded.")] = (
@@ -86,12 +88,18 @@ class Settings(SharedSettings, BaseSettings):
     filter_seconds: Annotated[
         float, Field(gt=0, description="Longest wait of a request for fields that no filter has read before.")
     ] = 10.0
-    cors_origins: Annotated[
-        tuple[str, ...],
-        NoDecode,
-        BeforeValidator(comma_separated),
-        Field(description="Origins whose pages may call the API; * for all."),
-    ] = ()
+    read_limit: Annotated[
+        float, Field(ge=0, description="Requests a second that one client (address) may read with; 0: no limit.")
+    ] = 0.0
+    read_burst: Annotated[float, Field(ge=1, description="Requests that one client may send at once before that.")] = (
+        100.0
+    )
+    key_read_limit: Annotated[
+        float, Field(ge=0, description="Requests a second that one key may read with; 0: no limit.")
+    ] = 0.0
+    key_read_burst: Annotated[float, Field(ge=1, description="Requests that one key may send at once before that.")] = (
+        1_000.0
+    )
     events_url: Annotated[
         str,
         Field(description="Address of the collector, to which the page sends events; empty for the page's own origin."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -15,9 +16,13 @@ from threadpoolctl import threadpool_limits
 
 from adapters import http_server
 from adapters.http_application import HotPath, build_application
+from deploy.wiring.access import open_access
 from deploy.wiring.online import open_facts, open_stores
 from deploy.wiring.variables import warn_of_variables_without_effect
+from schemas.access.scopes import PUBLIC, needs
 from schemas.errors import ConfigurationInvalid, FreshetError
+from schemas.http.access.guard import Access
+from schemas.http.access.limits import ClientLimits, client_limits
 from schemas.http.problems import ProblemError, as_response
 from schemas.settings import read_settings
 from serving.config import Settings
@@ -37,11 +42,12 @@ def create_app(
     *,
     routers: Sequence[APIRouter] = (),
     hot_paths: Sequence[HotPath] = (),
+    access: Access | None = None,
 ) -> FastAPI:
     """The application and the page over these stores; it closes them when it stops.
 
     ``lag_reason`` returns why the signals are still behind; None once they have caught up. ``routers`` and ``hot_paths`` are served beside its own.
-    Raises ConfigurationInvalid; a store that is away is no reason not to start.
+    Without ``access`` everybody may call. Raises ConfigurationInvalid; a store that is away is no reason not to start.
     """
     try:
         service = ServingService(stores, settings, time_and_ids, lag_reason)
@@ -55,8 +61,9 @@ def create_app(
         "Freshet online API",
         [_page(settings, service), build_router(service), *routers],
         missing,
+        access=access,
         hot_paths=[*hot_paths, HotPath(recommendations_are_asked, recommendations_endpoint(service))],
-        cors_origins=settings.cors_origins,
+        docs=settings.docs,
         lifespan=_running(service, stores),
     )
     app.state.service = service
@@ -65,7 +72,12 @@ def create_app(
 
 def _page(settings: Settings, service: ServingService) -> APIRouter:
     if settings.page:
-        return build_web_router(service, events_url=settings.events_url, currency=settings.currency)
+        return build_web_router(
+            service,
+            events_url=settings.events_url,
+            currency=settings.currency,
+            lists_users=settings.page_users,
+        )
     router = APIRouter(include_in_schema=False)
     router.add_api_route("/", _page_is_off)
     return router
@@ -78,9 +90,13 @@ def main() -> None:
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(_level(settings.log_level)))
         warn_of_variables_without_effect(settings.stack)
         listening = http_server.listen(settings.host, settings.port, "set FRESHET_PORT")
-        app = create_app(settings, _stores(settings))
-        _log.info("online_api_starts", host=settings.host, port=settings.port, stack=settings.stack)
-        http_server.serve(app, listening, settings.log_level, app.state.service.notifications.close, settings)
+        with open_access(settings, settings.host, read_limits(settings)) as access:
+            app = create_app(settings, _stores(settings), access=access)
+            _log.info("online_api_starts", host=settings.host, port=settings.port, stack=settings.stack)
+            stop_streams = app.state.service.notifications.close
+            http_server.serve(
+                app, listening, settings.log_level, stop_streams, settings, trusted_proxies=settings.trusted_proxies
+            )
     except FreshetError as error:
         sys.exit(f"The online API cannot start: {error}")
 
@@ -113,6 +129,13 @@ def _running(service: ServingService, stores: Stores) -> Callable[[FastAPI], Abs
     return lifespan
 
 
+def read_limits(settings: Settings) -> ClientLimits:
+    """How often clients may read."""
+    by_address, by_key = (settings.read_limit, settings.read_burst), (settings.key_read_limit, settings.key_read_burst)
+    return client_limits(by_address, by_key, time.monotonic)
+
+
+@needs(PUBLIC)
 async def _page_is_off() -> Response:
     detail = "The page is off. Switch it on with FRESHET_PAGE=true, or start `freshet up --page`."
     return as_response(ProblemError(404, "switched-off", detail))

@@ -13,12 +13,13 @@ from deploy.access.known_keys import KnownKeys
 from schemas.access.view import read_on
 from schemas.background import BackgroundTask
 from schemas.errors import FreshetError, LogUnavailable, TopicMissing
+from schemas.http.access.metrics import READ_AT
 from schemas.ports import Clock, LogReader
 
 POLL_SECONDS: Final = 0.5
 """Pause between two reads of the topic."""
 STALE_SECONDS: Final = 5.0
-"""A topic that was not read for so long is said in readiness."""
+"""If the topic was not read for so long, readiness says so."""
 _CHECK_READS: Final = 60
 """Reads between two looks at the log's own id."""
 
@@ -66,14 +67,19 @@ class AccessFollower:
             self._thread.join()
 
     def missing(self) -> list[str]:
-        """A sentence if the keys are not known, or were read a while ago; for readiness."""
-        if not self.view.is_known:
-            return [f"the keys are not known, so every request is refused: {self._reason}"]
+        """A sentence if the keys are not known, so that nobody can be let in; for readiness."""
+        if self.view.is_known:
+            return []
+        return [f"the keys are not known, so every request is refused: {self._reason}"]
+
+    def warnings(self) -> list[str]:
+        """A sentence if the keys were read a while ago, so that a revocation may be missed, or cannot be kept in the file."""
+        warnings = [] if self._known_keys.fault is None else [self._known_keys.fault]
         age = None if self.read_at is None else self._clock() - self.read_at
-        if age is None or age > STALE_SECONDS:
+        if self.view.is_known and (age is None or age > STALE_SECONDS):
             since = "since this process started" if age is None else f"for {age:.0f} s"
-            return [f"the keys were not read {since}, so those known before count: {self._reason}"]
-        return [] if self._known_keys.fault is None else [self._known_keys.fault]
+            warnings.append(f"the keys were not read {since}, so those known before count: {self._reason}")
+        return warnings
 
     def _run(self) -> None:
         task = BackgroundTask("following keys")
@@ -93,16 +99,21 @@ class AccessFollower:
             self._reader = self._reader or self._open_reader()
             view = read_on(self.view, self._reader, check_log=self._reads % _CHECK_READS == 0)
         except FreshetError as error:
-            # A dead log is expected, and said in readiness; other tasks of the process log it too.
+            # A dead log is expected, and said in readiness.
+            if self._reads or (self.read_at is None and self._reason != str(error)):
+                _log.warning("keys_not_read", reason=str(error))
             self._reason = str(error)
             self._close()
             if isinstance(error, TopicMissing):
                 self._make_topic()
             return
+        if self.read_at is None or self._reads == 0:
+            _log.info("keys_read", keys=len(view.keys))
         self._reads += 1
         if view is not self.view:
             self._known_keys.write(view)
         self.view, self.read_at = view, self._clock()
+        READ_AT.set(self.read_at)
 
     def _make_topic(self) -> None:
         try:

@@ -29,7 +29,7 @@ from deploy.commands import (
     stack,
     statistics,
 )
-from deploy.commands.access import admin, audit
+from deploy.commands.access import admin, audit, keys
 from deploy.commands.common import errors
 from deploy.commands.failures import as_sentence
 from deploy.config import CommandSettings
@@ -57,6 +57,7 @@ for module in (
     deadletters,
     backup,
     evaluate,
+    keys,
     admin,
     audit,
     configuration,

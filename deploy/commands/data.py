@@ -27,6 +27,8 @@ from schemas.manifest import Manifest
 SAMPLE = "games"
 _NO_COLLECTOR = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
 
+_NOT_LET_IN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -66,6 +68,7 @@ def simulate(
     """Send what the sample store's shoppers do, live, to a running collector."""
     begun: float | None = None
     accepted_count = rejected_count = 0
+    api_key = settings_for().api_key.get_secret_value()
     live_events = shop.live(seed, rate, lambda: datetime.now(UTC), time.sleep)
     with suppress(KeyboardInterrupt), errors.status("") as display:
         for event in live_events:
@@ -73,7 +76,7 @@ def simulate(
             begun = begun or time.monotonic()
             if time.monotonic() - begun > seconds:
                 break
-            accepted = post(url, event)
+            accepted = post(url, event, api_key)
             accepted_count, rejected_count = accepted_count + accepted, rejected_count + (not accepted)
             display.update(f"{accepted_count:,} events sent, {rejected_count:,} not taken; Ctrl-C ends it")
     console.print(f"{accepted_count:,} events sent, {rejected_count:,} not taken.")
@@ -81,15 +84,18 @@ def simulate(
         raise typer.Exit(1)
 
 
-def post(url: str, event: Any) -> bool:
-    """Whether the collector took one event; raises ServerMissing where there is none."""
+def post(url: str, event: Any, api_key: str = "") -> bool:
+    """Whether the collector took one event; raises ServerMissing where there is none, or if it refuses the key."""
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {api_key}"} if api_key else {})
     try:
-        request = urllib.request.Request(  # noqa: S310 - the address is the user's own
-            f"{url}/v1/events", orjson.dumps(event), {"Content-Type": "application/json"}
-        )
+        request = urllib.request.Request(f"{url}/v1/events", orjson.dumps(event), headers)  # noqa: S310 - the address is the user's own
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             return bool(answer.status == HTTPStatus.ACCEPTED)
     except urllib.error.HTTPError as error:
+        if error.code in _NOT_LET_IN:
+            raise ServerMissing(
+                f"{url} does not let events in ({error.code}): set FRESHET_API_KEY to a key of it with the scope events:write"
+            ) from error
         if error.code in _NO_COLLECTOR:
             raise ServerMissing(
                 f"{url} answers {error.code} to events, so it is no collector: say where one is with --url"

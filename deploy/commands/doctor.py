@@ -10,8 +10,10 @@ from typing import Final
 import typer
 from rich.markup import escape
 
+from deploy.access.changes import current_access
 from deploy.commands.checks import durability
 from deploy.commands.checks import setup as checks
+from deploy.commands.checks.access import access
 from deploy.commands.checks.servers import of_cluster
 from deploy.commands.checks.setup import Check, State
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, settings_for
@@ -55,5 +57,6 @@ def examined(settings: CommandSettings) -> Iterator[Check]:
     followed = settings.stack == "cluster" or checks.holder(settings.data) is not None
     with open_dependencies(settings) as dependencies:
         yield from checks.of_dependencies(dependencies, followed=followed)
+        yield checks.run_check("access", lambda: access(current_access(dependencies.reader), settings, time.time()))
         if settings.stack == "cluster":
             yield from durability.of_cluster(dependencies, settings, time.time())

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import orjson
 import typer
@@ -23,6 +23,7 @@ from deploy.local import stack
 from deploy.local.config import StackConfig
 from deploy.processes import cluster
 from deploy.processes.schedule import scheduling
+from deploy.wiring.access import INSECURE
 from deploy.wiring.dependencies import Dependencies, open_dependencies, prepare
 from deploy.wiring.training import archive_by_spark, train_in
 from ingest.importers.recognise import recognise
@@ -54,6 +55,9 @@ def up(
     port: PortOption = 8000,
     stack: StackName = None,
     page: Annotated[bool, typer.Option("--page", help="Also serve the demo page at `/`.")] = False,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Do not check access: whoever reaches the port may do everything.")
+    ] = False,
     scheduled: Annotated[
         bool, typer.Option("--schedule", help="Also train when it is due, as `freshet schedule`.")
     ] = False,
@@ -65,7 +69,10 @@ def up(
             "`freshet up` is the embedded stack; `freshet cluster-demo` runs the cluster's processes"
         )
     serving = settings_of_tier(ServingSettings, settings)
-    serving = serving.model_copy(update={"page": page or serving.page})
+    changes = {"host": host, "page": page or serving.page, "insecure": insecure or serving.insecure}
+    serving = serving.model_copy(update=changes)
+    if serving.insecure:
+        errors.print(f"[yellow]Insecure:[/yellow] {INSECURE}.", highlight=False, soft_wrap=True)
     with listen(host, port) as listener, nearline(settings) as running, ExitStack() as contexts:
         if scheduled:
             contexts.enter_context(scheduling(settings))
@@ -83,8 +90,13 @@ def demo(dataset: Dataset = None, port: PortOption = 8000) -> None:
             _prepare(dependencies, settings, dataset)
             item = _some_item(dependencies.reader)
         _announce(address, address, item)
-        changes = {"page": True, "log_level": "WARNING", "currency": "$" if dataset is None else ""}
-        serve(running, listener, settings_of_tier(ServingSettings, settings).model_copy(update=changes))
+        serve(running, listener, settings_of_tier(ServingSettings, settings).model_copy(update=_demo_changes(dataset)))
+
+
+def _demo_changes(dataset: Path | None) -> dict[str, Any]:
+    """The settings of the demo: everything that can be shown is shown, on this machine alone."""
+    shown = dict.fromkeys(("page", "page_users", "similar_users", "docs"), True)
+    return shown | {"host": "127.0.0.1", "log_level": "WARNING", "currency": "$" if dataset is None else ""}
 
 
 def cluster_demo(

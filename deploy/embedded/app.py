@@ -30,6 +30,7 @@ from offline.config import OfflineSettings
 from offline.publishing.external_models import ExternalModel, ExternalModelKind
 from offline.publishing.upload_api import build_router as build_models_router
 from offline.publishing.upload_api import upload_api_of
+from schemas.http.access.guard import Access
 from schemas.log.records import LogEntry
 from schemas.manifest import Manifest
 from schemas.ports import Appended, LogWriter
@@ -108,8 +109,11 @@ def _snapshot_taker(settings: SharedSettings, loop: EmbeddedLoop, store: Recordi
     return taker
 
 
-def create_app(running: Nearline, settings: ServingSettings) -> FastAPI:
-    """The application of both APIs and the page, on one origin, over the stores that the settings name."""
+def create_app(running: Nearline, settings: ServingSettings, access: Access | None = None) -> FastAPI:
+    """The application of both APIs and the page, on one origin, over the stores that the settings name.
+
+    Without ``access`` everybody may call.
+    """
     with open_dependencies(settings) as dependencies:
         settings = with_noted_scale(settings, dependencies.documents)
     ingest_settings = read_settings(IngestSettings).model_copy(update={"rating_scale": settings.rating_scale})
@@ -121,6 +125,7 @@ def create_app(running: Nearline, settings: ServingSettings) -> FastAPI:
         lag_reason=running.missing,
         routers=[build_write_router(write_api), *([build_models_router(upload_api)] if upload_api else [])],
         hot_paths=[hot_path(write_api)],
+        access=access,
     )
     app.title = "Freshet"
     return app

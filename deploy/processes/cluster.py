@@ -8,10 +8,14 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from deploy.config import CommandSettings
 from deploy.processes.supervisor import Service, Supervisor
 from schemas.errors import PortInUse, ServerMissing
+
+_SHOWN: Final = ("FRESHET_PAGE", "FRESHET_PAGE_USERS", "FRESHET_SIMILAR_USERS", "FRESHET_DOCS")
+"""What the demo on one machine shows beside the API."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ def services(settings: CommandSettings, ports: Ports, workers: int, folder: Path
     """What runs: one collector, one online API, and so many workers."""
     common = {
         "FRESHET_STACK": "cluster",
+        "FRESHET_DATA": str(folder.resolve()),
         **settings.server_environment(),
         "FRESHET_PREFIX": settings.prefix,
         "FRESHET_PARTITIONS": str(settings.partitions),
@@ -58,7 +63,7 @@ def services(settings: CommandSettings, ports: Ports, workers: int, folder: Path
                 "FRESHET_HOST": "127.0.0.1",
                 "FRESHET_PORT": api.rpartition(":")[2],
                 "FRESHET_EVENTS_URL": collector,
-                "FRESHET_PAGE": "true",
+                **dict.fromkeys(_SHOWN, "true"),
             },
         ),
     ]

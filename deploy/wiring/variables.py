@@ -24,6 +24,7 @@ _SETTINGS: Final = (
     "schemas/settings.py",
     "schemas/server_settings.py",
     "schemas/http/connection_settings.py",
+    "schemas/http/settings.py",
     *(f"{tier}/config.py" for tier in ("deploy", "ingest", "nearline", "offline", "serving")),
 )
 _OF_TESTS_AND_STACK: Final = frozenset({"CASES", "DATASETS", "REQUIRE_STACK", "STACK_JARS"})

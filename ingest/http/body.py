@@ -11,10 +11,13 @@ from fastapi import Request
 from ingest.http.turns import in_turns
 from ingest.validation.jsontext import Broken, containers, json_kind, parse
 from schemas.events import MAX_BODY_BYTES, MAX_EVENTS
-from schemas.http.body import read_body
+from schemas.http.access.callers import may_be_plain_text
+from schemas.http.body import read_body, wrong_content_type
 from schemas.http.problems import ProblemError, printable
 
 JSON: Final = "application/json"
+PLAIN_TEXT: Final = "text/plain"
+"""The content type of beacons, which hold JSON."""
 MERGE_PATCH: Final = "application/merge-patch+json"
 NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 _TOO_LARGE: Final = f"the body is larger than {MAX_BODY_BYTES:,} bytes (unpacked); send it in parts"
@@ -56,15 +59,12 @@ async def read_object(request: Request, *also: str) -> dict[str, Any]:
 
 
 def _media_type(request: Request, allowed: set[str]) -> str:
-    header = request.headers.get("content-type")
-    if header is None:
-        return JSON
+    header = request.headers.get("content-type", "")
     media_type, charset = _content_type(header)
+    if media_type == PLAIN_TEXT and may_be_plain_text(request.scope):
+        media_type = JSON
     if media_type not in allowed or charset not in {"", "utf-8", "utf8"}:
-        content_types = ", ".join(sorted(allowed))
-        raise ProblemError(
-            415, "content-type", f"Content-Type {printable(header)} is not taken here; send {content_types} in UTF-8"
-        )
+        raise wrong_content_type(header, allowed)
     return media_type
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
@@ -14,16 +13,18 @@ import structlog
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
-from starlette.types import Scope
+from starlette.types import Scope as AsgiScope
 
 from ingest import metrics
 from ingest.http import openapi
 from ingest.http.body import MERGE_PATCH, read_object, read_objects
-from ingest.http.limits import RateLimiter
 from ingest.http.turns import in_turns
 from ingest.validation import validate
 from ingest.validation.validate import Accepted, Policy, Rejection
+from schemas.access.scopes import ADMIN_ONLY, EVENTS, ITEM_WRITES, USER_WRITES, Scope, needs
 from schemas.errors import LogUnavailable
+from schemas.http.access.callers import principal_of
+from schemas.http.access.limits import ClientLimits
 from schemas.http.described import PATH_ID
 from schemas.http.problems import ProblemError, as_response, problem_type
 from schemas.http.views import refuse_view
@@ -42,8 +43,8 @@ class IngestDependencies(NamedTuple):
     new_id: Callable[[], str]
     """Makes the id of an event that has none."""
     policy: Policy = validate.policy()
-    limiter: RateLimiter | None = None
-    """None: clients are not limited."""
+    limits: ClientLimits = ClientLimits()
+    """How much each client may send."""
     append_seconds: float = 12.0
     """Longest wait of a request for the log."""
     retry_seconds: int = 1
@@ -93,15 +94,16 @@ def build_router(dependencies: IngestDependencies) -> APIRouter:
 
 def events_endpoint(dependencies: IngestDependencies) -> Handler:
     """The handler of ``POST /v1/events``."""
-    return _counted("events", _events(dependencies))
+    return needs(EVENTS)(_counted("events", _events(dependencies)))
 
 
-def events_are_sent(scope: Scope) -> bool:
+def events_are_sent(scope: AsgiScope) -> bool:
     """True if a request is for ``events_endpoint``."""
     return bool(scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == "/v1/events")
 
 
 def _events(dependencies: IngestDependencies) -> Handler:
+    @needs(EVENTS)
     async def post_events(request: Request) -> Response:
         validator = partial(
             validate.validate_event,
@@ -109,9 +111,19 @@ def _events(dependencies: IngestDependencies) -> Handler:
             new_id=dependencies.new_id,
             allowed=dependencies.policy,
         )
+        if not principal_of(request.scope).has(Scope.ADMIN):
+            validator = partial(_without_erasure, validator)
         return await _write_bulk(request, dependencies, topics.EVENTS, "event_id", validator)
 
     return post_events
+
+
+def _without_erasure(validator: Callable[[Any], Accepted], raw_object: Any) -> Accepted:
+    """Validates an event of a caller who may not erase a user; raises Rejection."""
+    accepted = validator(raw_object)
+    if accepted.type == "forget":
+        raise Rejection("scope", f"a `forget` erases a user, so it needs a key with the scope {Scope.ADMIN}", "type")
+    return accepted
 
 
 def _add_events(router: APIRouter, dependencies: IngestDependencies) -> None:
@@ -120,23 +132,27 @@ def _add_events(router: APIRouter, dependencies: IngestDependencies) -> None:
 
 def _add_items(router: APIRouter, dependencies: IngestDependencies) -> None:
     @router.post("/v1/items", name="items", **openapi.ITEMS)
+    @needs(ITEM_WRITES)
     async def post_items(request: Request) -> Response:
         validator = partial(validate.validate_item, now=validate.utc(dependencies.clock()))
         return await _write_bulk(request, dependencies, topics.ITEMS, "item_id", validator)
 
     @router.put("/v1/items/{item_id:path}", name="item", **openapi.PUT_ITEM)
+    @needs(ITEM_WRITES)
     async def put_item(item_id: PathId, request: Request) -> Response:
         raw = await read_object(request)
         validator = partial(validate.put_item, item_id, raw, validate.utc(dependencies.clock()))
         return await _write_single(request, dependencies, topics.ITEMS, "item_id", validator)
 
     @router.patch("/v1/items/{item_id:path}", name="item", **openapi.PATCH_ITEM)
+    @needs(ITEM_WRITES)
     async def patch_item(item_id: PathId, request: Request) -> Response:
         raw = await read_object(request, MERGE_PATCH)
         validator = partial(validate.patch_item, item_id, raw, validate.utc(dependencies.clock()))
         return await _write_single(request, dependencies, topics.ITEMS, "item_id", validator)
 
     @router.delete("/v1/items/{item_id:path}", name="item", **openapi.DELETE_ITEM)
+    @needs(ITEM_WRITES)
     async def delete_item(item_id: PathId, request: Request) -> Response:
         validator = partial(validate.delete, item_id, "item_id", validate.utc(dependencies.clock()))
         return await _write_single(request, dependencies, topics.ITEMS, "item_id", validator)
@@ -144,18 +160,21 @@ def _add_items(router: APIRouter, dependencies: IngestDependencies) -> None:
 
 def _add_users(router: APIRouter, dependencies: IngestDependencies) -> None:
     @router.put("/v1/users/{user_id:path}", name="user", **openapi.PUT_USER)
+    @needs(USER_WRITES)
     async def put_user(user_id: PathId, request: Request) -> Response:
         raw = await read_object(request)
         validator = partial(validate.put_user, user_id, raw, validate.utc(dependencies.clock()), dependencies.policy)
         return await _write_single(request, dependencies, topics.USERS, "user_id", validator)
 
     @router.patch("/v1/users/{user_id:path}", name="user", **openapi.PATCH_USER)
+    @needs(USER_WRITES)
     async def patch_user(user_id: PathId, request: Request) -> Response:
         raw = await read_object(request, MERGE_PATCH)
         validator = partial(validate.patch_user, user_id, raw, validate.utc(dependencies.clock()), dependencies.policy)
         return await _write_single(request, dependencies, topics.USERS, "user_id", validator)
 
     @router.delete("/v1/users/{user_id:path}", name="user", **openapi.DELETE_USER)
+    @needs(ADMIN_ONLY)
     async def delete_user(user_id: PathId, request: Request) -> Response:
         validator = partial(validate.delete, user_id, "user_id", validate.utc(dependencies.clock()))
         return await _write_single(request, dependencies, topics.USERS, "user_id", validator)
@@ -164,7 +183,7 @@ def _add_users(router: APIRouter, dependencies: IngestDependencies) -> None:
 async def _write_single(
     request: Request, dependencies: IngestDependencies, topic: str, id_field: str, validator: Callable[[], Accepted]
 ) -> Response:
-    _limit(request, dependencies, 1)
+    dependencies.limits.check(request.scope, 1)
     try:
         accepted = validator()
     except Rejection as error:
@@ -181,7 +200,7 @@ async def _write_bulk(
     request: Request, dependencies: IngestDependencies, topic: str, id_field: str, validator: Callable[[Any], Accepted]
 ) -> Response:
     raw_objects = await read_objects(request)
-    _limit(request, dependencies, len(raw_objects))
+    dependencies.limits.check(request.scope, len(raw_objects))
     outcomes = [_outcome(validator, raw_object) async for raw_object in in_turns(raw_objects)]
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     appended = await _append(dependencies, topic, accepted) if accepted else []
@@ -195,15 +214,6 @@ async def _write_bulk(
         isinstance(confirmation, Exception) for confirmation in appended
     )
     return _json({"results": results}, 202 if complete else 207)
-
-
-def _limit(request: Request, dependencies: IngestDependencies, cost: int) -> None:
-    if dependencies.limiter is None:
-        return
-    seconds = dependencies.limiter.wait(request.client.host if request.client else "", cost)
-    if seconds > 0:
-        headers = {"Retry-After": str(math.ceil(seconds))}
-        raise ProblemError(429, "rate", f"too much from this client; wait {seconds:.1f} s", headers=headers)
 
 
 def _outcome(validator: Callable[[Any], Accepted], raw_object: Any) -> Validated:

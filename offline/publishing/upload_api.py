@@ -22,6 +22,7 @@ from offline.publishing.external_models import (
     ExternalModelOptions,
     external_model_of,
 )
+from schemas.access.scopes import PUBLIC, needs
 from schemas.errors import (
     FreshetError,
     LeaseTaken,
@@ -30,7 +31,7 @@ from schemas.errors import (
     PublicationInvalid,
     StoreUnavailable,
 )
-from schemas.http.body import read_body
+from schemas.http.body import JSON, read_body, wrong_content_type
 from schemas.http.described import problems
 from schemas.http.problems import ProblemError, as_response
 from schemas.json_schema import closed, schema_of
@@ -47,7 +48,7 @@ _NOUNS: Final[dict[ExternalModelKind, str]] = {
     "lists": "lists of users",
     "factors": "factors",
 }
-_STATUSES: Final = (401, 404, 409, 413, 422, 503)
+_STATUSES: Final = (401, 404, 409, 413, 415, 422, 503)
 _CELLS: Final[dict[str, dict[str, Any]]] = {
     "string": {"type": "string", "minLength": 1, "maxLength": 128},
     "float": {"type": "number"},
@@ -129,6 +130,7 @@ def build_router(upload_api: UploadApi) -> APIRouter:
 
 
 def _endpoint(upload_api: UploadApi, kind: str | None = None) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    @needs(PUBLIC)  # it checks the token itself
     async def post_models(request: Request) -> Response:
         try:
             return await _published(upload_api, kind or request.path_params["kind"], request)
@@ -143,7 +145,10 @@ async def _published(upload_api: UploadApi, kind: str, request: Request) -> Resp
     known = next((known_kind for known_kind in COLUMNS if known_kind == kind), None)
     if known is None:
         raise ProblemError(404, "unknown-kind", f"there is no kind '{kind}'; send {', '.join(COLUMNS)}", field="kind")
-    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    header = request.headers.get("content-type", "")
+    media_type = header.partition(";")[0].strip().lower()
+    if media_type not in {JSON, *NDJSON, *PARQUET}:
+        raise wrong_content_type(header, (JSON, *NDJSON, *PARQUET))
     body = await read_body(request.stream(), MAX_BYTES, _TOO_LARGE)
     manifest, rows = await run_in_threadpool(_receive, upload_api, known, media_type, body)
     answer = Published(version=manifest.version, parent=manifest.parent, kind=known, rows=rows)

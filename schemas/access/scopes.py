@@ -42,6 +42,8 @@ class AccessRule(NamedTuple):
     """True if the answer is about the one user in the path, so that a public key may need a token of that user."""
     beacons: bool = False
     """True if the key may stand in the address, and the body may be text/plain, as browsers send beacons."""
+    counts_itself: bool = False
+    """True if the route itself counts what a request brings against the limits of writes."""
 
     @property
     def is_public(self) -> bool:
@@ -53,13 +55,15 @@ PUBLIC: Final = AccessRule(frozenset())
 """Everybody may call: the route tells nothing about the site or its users, or checks by itself who calls."""
 ADMIN_ONLY: Final = AccessRule()
 """The rule of addresses without a route too, so that a stranger does not learn which addresses there are."""
-EVENTS: Final = AccessRule(frozenset({Scope.EVENTS_WRITE}), beacons=True)
+EVENTS: Final = AccessRule(frozenset({Scope.EVENTS_WRITE}), beacons=True, counts_itself=True)
 READS: Final = AccessRule(frozenset({Scope.RECOMMENDATIONS_READ}))
 READS_OF_USER: Final = AccessRule(frozenset({Scope.RECOMMENDATIONS_READ}), of_user=True)
 ITEM_READS: Final = AccessRule(frozenset({Scope.RECOMMENDATIONS_READ, Scope.CATALOGUE_WRITE}))
-ITEM_WRITES: Final = AccessRule(frozenset({Scope.CATALOGUE_WRITE}))
-USER_READS: Final = AccessRule(frozenset({Scope.USERS_READ}))
-USER_WRITES: Final = AccessRule(frozenset({Scope.USERS_WRITE}))
+ITEM_WRITES: Final = AccessRule(frozenset({Scope.CATALOGUE_WRITE}), counts_itself=True)
+USER_READS: Final = AccessRule(frozenset({Scope.USERS_READ}), of_user=True)
+USER_WRITES: Final = AccessRule(frozenset({Scope.USERS_WRITE}), counts_itself=True)
+PAGE: Final = AccessRule(frozenset({Scope.USERS_READ}))
+"""The demo page, which shows what anybody did."""
 METRICS: Final = AccessRule(frozenset({Scope.METRICS_READ}))
 
 _RULE: Final = "__access_rule__"

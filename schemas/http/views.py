@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import unquote
 
 from starlette.types import Scope
 
@@ -25,6 +26,14 @@ def view_method(scope: Scope) -> str | None:
     resource, _, rest = path.removeprefix(b"/v1/").partition(b"/")
     id_, _, view = rest.rpartition(b"/")
     return METHODS.get(resource, {}).get(view) if id_ else None
+
+
+def user_in_path(scope: Scope) -> str:
+    """The id of the user in a path under ``/v1/users/``, as the routes read it: without the view that ends the path."""
+    path: bytes = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0]
+    rest = path.removeprefix(b"/v1/users/")
+    id_, _, view = rest.rpartition(b"/")
+    return unquote((id_ if id_ and view in METHODS[b"users"] else rest).decode("latin-1"))
 
 
 def refuse_view(scope: Scope) -> None:

@@ -12,7 +12,9 @@ import structlog
 from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 
+from schemas.access.scopes import USER_READS
 from schemas.answers import Answer, encode_answer
+from schemas.http.access.callers import address_of, require
 from schemas.http.cursors import offset_of
 from schemas.http.fallback import INTERNAL
 from schemas.http.problems import ProblemError, as_response
@@ -85,7 +87,7 @@ class Handlers:
         """``GET /v1/users/{user_id}/recommendations``, or a user whose id ends like that."""
         user_id, suffix_in_id = parsing.path_id(request, "/v1/users/", "/recommendations", "user_id")
         if suffix_in_id:
-            return await self._service.user(user_id)
+            return await self._user(request, user_id)
         parameters = parsing.query(RecommendationParameters, request)
         if parameters.boost:
             await asyncio.sleep(0)  # parsing a long filter, then ten boosts, would hold the loop for both
@@ -127,14 +129,14 @@ class Handlers:
         """``GET /v1/users/{user_id}/because``, or a user whose id ends like that."""
         user_id, suffix_in_id = parsing.path_id(request, "/v1/users/", "/because", "user_id")
         if suffix_in_id:
-            return await self._service.user(user_id)
+            return await self._user(request, user_id)
         return await self._service.explanations.because(user_id, parsing.query(UserItemParameters, request).item_id)
 
     async def compatibility(self, request: Request) -> Any:
         """``GET /v1/users/{user_id}/compatibility``, or a user whose id ends like that."""
         user_id, suffix_in_id = parsing.path_id(request, "/v1/users/", "/compatibility", "user_id")
         if suffix_in_id:
-            return await self._service.user(user_id)
+            return await self._user(request, user_id)
         return await self._service.explanations.compatibility(
             user_id, parsing.query(UserItemParameters, request).item_id
         )
@@ -143,7 +145,7 @@ class Handlers:
         """``GET /v1/users/{user_id}/similar``, or a user whose id ends like that."""
         user_id, suffix_in_id = parsing.path_id(request, "/v1/users/", "/similar", "user_id")
         if suffix_in_id:
-            return await self._service.user(user_id)
+            return await self._user(request, user_id)
         return await self._service.explanations.similar_users(
             user_id, parsing.query(SimilarUsersParameters, request).count
         )
@@ -159,14 +161,19 @@ class Handlers:
         """``GET /v1/users/{user_id}``."""
         refuse_view(request.scope)
         parsing.query(NoParameters, request)
-        return await self._service.user(parsing.path_id(request, "/v1/users/", "", "user_id")[0])
+        return await self._user(request, parsing.path_id(request, "/v1/users/", "", "user_id")[0])
+
+    async def _user(self, request: Request, user_id: str) -> Any:
+        """A user's view. Routes of lists give it too, to a user whose id ends like their path."""
+        require(request.scope, USER_READS)
+        return await self._service.user(user_id)
 
     def notifications(self, request: Request) -> AsyncIterator[bytes] | None:
         """``GET /v1/users/{user_id}/notifications``; None for a user whose id ends like that."""
         user_id, suffix_in_id = parsing.path_id(request, "/v1/users/", "/notifications", "user_id")
         parameters = parsing.query(NotificationParameters, request)
         last_event_id = request.headers.get("last-event-id") or parameters.last_event_id
-        client = request.client.host if request.client else ""
+        client = address_of(request.scope)
         return None if suffix_in_id else self._service.notifications.open(user_id, last_event_id, client)
 
     async def similar(self, request: Request) -> Any:

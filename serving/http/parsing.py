@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from schemas.answers import Boost
 from schemas.errors import FilterInvalid, InvalidToken
 from schemas.events import MAX_BODY_BYTES, Event
-from schemas.http.body import read_body
+from schemas.http.body import read_body, require_json
 from schemas.http.cursors import shown_before
 from schemas.http.problems import ProblemError, printable
 from schemas.ids import id_fault, is_placeholder
@@ -103,6 +103,7 @@ def query(kind: type[P], request: Request) -> P:
 
 async def body(kind: type[P], request: Request) -> P:
     """Returns the JSON body; raises ProblemError."""
+    require_json(request)
     data = await read_body(request.stream(), MAX_BODY_BYTES, _TOO_LARGE)
     try:
         return _with_readable_filter(_decoded(kind, data))

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Scope
 
+from schemas.access.scopes import ITEM_READS, READS, READS_OF_USER, USER_READS, AccessRule, needs
 from schemas.http.problems import ProblemError, as_response
 from serving import metrics
 from serving.http import openapi
@@ -42,7 +43,7 @@ def build_router(service: ServingService) -> APIRouter:
 
 def recommendations_endpoint(service: ServingService) -> Endpoint:
     """The endpoint of ``GET /v1/users/{user_id}/recommendations``."""
-    return endpoint_of("recommendations", Handlers(service).recommendations)
+    return needs(READS_OF_USER)(endpoint_of("recommendations", Handlers(service).recommendations))
 
 
 def recommendations_are_asked(scope: Scope) -> bool:
@@ -60,28 +61,28 @@ def _add_users(router: APIRouter, handlers: Handlers) -> None:
         tags=["recommendations"],
         response_model=None,
         **openapi.documented(openapi.ANSWER, RecommendationParameters, "user_id"),
-    )(endpoint_of("recommendations", handlers.recommendations))
+    )(needs(READS_OF_USER)(endpoint_of("recommendations", handlers.recommendations)))
     router.post(
         "/v1/sessions/recommendations",
         summary="What a guest may like next, whose events come along",
         tags=["recommendations"],
         response_model=None,
         **openapi.documented_body(openapi.ANSWER, SessionParameters, openapi.EXAMPLE_SESSION_BODY),
-    )(endpoint_of("session", handlers.session))
+    )(needs(READS)(endpoint_of("session", handlers.session)))
     router.post(
         "/v1/users/{user_id:path}/scores",
         summary="Scores of a list that you bring, in its order",
         tags=["recommendations"],
         response_model=None,
         **openapi.documented_body(openapi.SCORES, ScoresParameters, openapi.EXAMPLE_LIST_BODY, "user_id"),
-    )(endpoint_of("scores", handlers.scores))
+    )(needs(READS_OF_USER)(endpoint_of("scores", handlers.scores)))
     router.post(
         "/v1/users/{user_id:path}/rank",
         summary="Rank a list that you bring, best first",
         tags=["recommendations"],
         response_model=None,
         **openapi.documented_body(openapi.ANSWER, RankParameters, openapi.EXAMPLE_LIST_BODY, "user_id"),
-    )(endpoint_of("rank", handlers.rank))
+    )(needs(READS_OF_USER)(endpoint_of("rank", handlers.rank)))
     _add_relations(router, handlers)
     _add_notifications(router, handlers)
     router.get(
@@ -90,13 +91,14 @@ def _add_users(router: APIRouter, handlers: Handlers) -> None:
         tags=["users"],
         response_model=None,
         **openapi.documented(openapi.USER, path="user_id"),
-    )(endpoint_of("user", handlers.user))
+    )(needs(USER_READS)(endpoint_of("user", handlers.user)))
 
 
 def _add_relations(router: APIRouter, handlers: Handlers) -> None:
-    relations: tuple[tuple[str, str, Handler, openapi.Documented, type[msgspec.Struct]], ...] = (
+    relations: tuple[tuple[str, AccessRule, str, Handler, openapi.Documented, type[msgspec.Struct]], ...] = (
         (
             "because",
+            READS_OF_USER,
             "Which of a user's items led to this one",
             handlers.because,
             openapi.BECAUSE,
@@ -104,21 +106,22 @@ def _add_relations(router: APIRouter, handlers: Handlers) -> None:
         ),
         (
             "compatibility",
+            READS_OF_USER,
             "How well an item suits a user, and why",
             handlers.compatibility,
             openapi.COMPATIBILITY,
             UserItemParameters,
         ),
-        ("similar", "Who is like a user", handlers.similar_users, openapi.USERS, SimilarUsersParameters),
+        ("similar", USER_READS, "Who is like a user", handlers.similar_users, openapi.USERS, SimilarUsersParameters),
     )
-    for name, summary, handler, answer, struct in relations:
+    for name, rule, summary, handler, answer, struct in relations:
         router.get(
             f"/v1/users/{{user_id:path}}/{name}",
             summary=summary,
             tags=["users"],
             response_model=None,
             **openapi.documented(answer, struct, "user_id"),
-        )(endpoint_of("similar_users" if name == "similar" else name, handler))
+        )(needs(rule)(endpoint_of("similar_users" if name == "similar" else name, handler)))
 
 
 class _EventStream(StreamingResponse):
@@ -128,6 +131,7 @@ class _EventStream(StreamingResponse):
 def _add_notifications(router: APIRouter, handlers: Handlers) -> None:
     user = endpoint_of("user", handlers.user)
 
+    @needs(READS_OF_USER)
     async def notifications(request: Request) -> Response:
         try:
             stream = handlers.notifications(request)
@@ -156,28 +160,28 @@ def _add_items(router: APIRouter, handlers: Handlers) -> None:
         tags=["recommendations"],
         response_model=None,
         **openapi.documented(openapi.ANSWER, SimilarParameters, "item_id"),
-    )(endpoint_of("similar", handlers.similar))
+    )(needs(READS)(endpoint_of("similar", handlers.similar)))
     router.get(
         "/v1/items/{item_id:path}/together",
         summary="What people go on to after an item, or put in a basket with it",
         tags=["recommendations"],
         response_model=None,
         **openapi.documented(openapi.ANSWER, TogetherParameters, "item_id"),
-    )(endpoint_of("together", handlers.together))
+    )(needs(READS)(endpoint_of("together", handlers.together)))
     router.get(
         "/v1/items",
         summary="The catalogue, or what matches a query",
         tags=["items"],
         response_model=None,
         **openapi.documented(openapi.ITEMS, CatalogueParameters),
-    )(endpoint_of("items", handlers.items))
+    )(needs(ITEM_READS)(endpoint_of("items", handlers.items)))
     router.get(
         "/v1/items/{item_id:path}",
         summary="The current view of an item",
         tags=["items"],
         response_model=None,
         **openapi.documented(openapi.ITEM, path="item_id"),
-    )(endpoint_of("item", handlers.item))
+    )(needs(ITEM_READS)(endpoint_of("item", handlers.item)))
 
 
 def _add_item_lists(router: APIRouter, handlers: Handlers) -> None:
@@ -193,7 +197,7 @@ def _add_item_lists(router: APIRouter, handlers: Handlers) -> None:
             tags=["recommendations"],
             response_model=None,
             **openapi.documented(openapi.ANSWER, ListParameters),
-        )(endpoint_of(kind, handlers.item_list(kind)))
+        )(needs(READS)(endpoint_of(kind, handlers.item_list(kind))))
 
 
 def _add_statistics(router: APIRouter, handlers: Handlers) -> None:
@@ -203,4 +207,4 @@ def _add_statistics(router: APIRouter, handlers: Handlers) -> None:
         tags=["statistics"],
         response_model=None,
         **openapi.documented(openapi.STATISTICS, StatisticsParameters, "kind"),
-    )(endpoint_of("statistics", handlers.statistics))
+    )(needs(READS)(endpoint_of("statistics", handlers.statistics)))

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from schemas.access.scopes import PAGE, PUBLIC, needs
 from schemas.http.problems import ProblemError
 from schemas.ids import ID_PATTERN, MAX_ID
 from serving.service.service import ServingService
@@ -37,6 +38,7 @@ class _Site(NamedTuple):
     name: str
     events_url: str
     currency: str
+    lists_users: bool
 
 
 class _StaticFile(NamedTuple):
@@ -89,7 +91,7 @@ class _Pages:
         )
 
     def _people(self) -> dict[str, Any]:
-        return {"suggestions": list(self.shop.shoppers())}
+        return {"suggestions": list(self.shop.shoppers()) if self.site.lists_users else []}
 
     def _static_url(self, name: str) -> str:
         return f"/shop/static/{name}?v={self.static[name].version}"
@@ -102,16 +104,24 @@ def build_web_router(
     events_url: str = "",
     name: str = "Freshet",
     currency: str = "",
+    lists_users: bool = False,
 ) -> APIRouter:
     """The page at ``/`` and its parts under ``/shop``.
 
     The browser posts events to ``events_url``: the collector's origin, or the full address of its ``/v1/events``. The
     collector must then allow this origin by CORS. It is empty if this origin accepts events itself.
-    ``chance(n)`` returns a number from 0 to n - 1, for invented names. ``currency`` stands before prices.
+    ``chance(n)`` returns a number from 0 to n - 1, for invented names. ``currency`` stands before prices. ``lists_users``:
+    whether the page offers some users by id.
     """
     shop = ServiceShop(service)
     return page_router(
-        shop, chance=chance, events_url=events_url, name=name, currency=currency, published=service.statistics
+        shop,
+        chance=chance,
+        events_url=events_url,
+        name=name,
+        currency=currency,
+        lists_users=lists_users,
+        published=service.statistics,
     )
 
 
@@ -122,10 +132,11 @@ def page_router(
     events_url: str = "",
     name: str = "Freshet",
     currency: str = "",
+    lists_users: bool = False,
     published: StatisticsReader | None = None,
 ) -> APIRouter:
     """The routes of ``build_web_router`` over any shop; with ``published`` also the page of statistics."""
-    pages = _Pages(shop, _Site(name, _endpoint(events_url), currency), lambda: invented(chance))
+    pages = _Pages(shop, _Site(name, _endpoint(events_url), currency, lists_users), lambda: invented(chance))
     router = APIRouter(include_in_schema=False)
     _add_window(router, pages)
     _add_item(router, pages)
@@ -134,10 +145,12 @@ def page_router(
         _add_statistics(router, pages, published)
 
     @router.get("/shop/new-shopper")
+    @needs(PAGE)
     async def new_shopper() -> Response:
         return RedirectResponse("/?" + urlencode({"user": pages.new_name()}), 303, {"Cache-Control": "no-store"})
 
     @router.get("/shop/static/{name}")
+    @needs(PUBLIC)
     async def static(name: str) -> Response:
         return pages.file(name)
 
@@ -146,6 +159,7 @@ def page_router(
 
 def _add_window(router: APIRouter, pages: _Pages) -> None:
     @router.get("/")
+    @needs(PAGE)
     async def window(user: str = "", q: str = "") -> Response:
         shopper, query = user.strip() or pages.new_name(), _query(q)
         refused = pages.refuse(shopper)
@@ -155,6 +169,7 @@ def _add_window(router: APIRouter, pages: _Pages) -> None:
         return pages.render("page.html", shopper, query=query, groups=groups)
 
     @router.get("/shop/shelves")
+    @needs(PAGE)
     async def fragment(user: str, q: str = "", after: str | None = None, everyone: bool = True) -> Response:
         refused = pages.refuse(user)
         if refused:
@@ -168,6 +183,7 @@ def _add_window(router: APIRouter, pages: _Pages) -> None:
 
 def _add_statistics(router: APIRouter, pages: _Pages, published: StatisticsReader) -> None:
     @router.get("/statistics")
+    @needs(PAGE)
     async def statistics(user: str = "", period: str = "month", category: str = "") -> Response:
         shopper = user.strip() or pages.new_name()
         refused = pages.refuse(shopper)
@@ -178,6 +194,7 @@ def _add_statistics(router: APIRouter, pages: _Pages, published: StatisticsReade
 
 def _add_item(router: APIRouter, pages: _Pages) -> None:
     @router.get("/shop/item")
+    @needs(PAGE)
     async def item(item_id: Annotated[str, Query(alias="id")], user: str = "", fragment: bool = False) -> Response:
         shopper = user.strip() or pages.new_name()
         refused = pages.refuse(shopper)

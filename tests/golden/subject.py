@@ -167,7 +167,9 @@ def count_statistics(site: Site) -> None:
 
 def answers(site: Site, calls: list[Call]) -> list[Any]:
     """Status and body of each call to an online API over the site's stores."""
-    plain = ServingSettings(partitions=PARTITIONS, decisions=False, store_seconds=5.0, ranking=RANKING, admit_after=1)
+    plain = ServingSettings(
+        partitions=PARTITIONS, decisions=False, store_seconds=5.0, ranking=RANKING, admit_after=1, similar_users=True
+    )
     if site.embedded:
         folder = site.folder
         documents = SqliteDocuments(folder)
@@ -269,7 +271,11 @@ async def _answer(client: httpx.AsyncClient, call: Call, previous: Any) -> Any:
     path = call.path
     if call.follows and previous is not None and isinstance(previous[1], dict) and previous[1].get("next_cursor"):
         path += f"&cursor={previous[1]['next_cursor']}"
-    brought = {"content": call.body} if isinstance(call.body, str) else {"json": call.body}
+    brought = (
+        {"content": call.body, "headers": {"Content-Type": "application/json"}}
+        if isinstance(call.body, str)
+        else {"json": call.body}
+    )
     response = await client.request(call.method, path, **brought)
     answer = response.json()
     if call.unordered and "items" in answer:

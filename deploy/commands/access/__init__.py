@@ -1,1 +1,1 @@
-"""Commands about who may do what, and who did it: accounts of people, and the audit log."""
+"""Commands about who may do what, and who did it: keys, accounts of people, and the audit log."""

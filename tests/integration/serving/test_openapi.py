@@ -121,7 +121,7 @@ def folder(embedded, monkeypatch):
 @pytest.mark.slow
 def test_the_collector_answers_as_its_document_says(folder, tmp_path):
     writer, reader = SqliteLogWriter(folder, 4), SqliteLogReader(folder)
-    with serve(create_collector(IngestSettings(data=folder), writer, reader)) as url:
+    with serve(create_collector(IngestSettings(data=folder, docs=True), writer, reader)) as url:
         check(url, tmp_path)
     assert reader.bounds(topics.ITEMS, 0)[1] > 0
     writer.close()
@@ -130,14 +130,14 @@ def test_the_collector_answers_as_its_document_says(folder, tmp_path):
 
 @pytest.mark.slow
 def test_the_online_api_answers_as_its_document_says(folder, tmp_path):
-    settings = Settings(data=folder, partitions=4, store_seconds=2.0, after_seconds=0.01, page=True)
+    settings = Settings(data=folder, partitions=4, store_seconds=2.0, after_seconds=0.01, docs=True, page=True)
     with serve(Edge(create_online_app(settings, open_stores(settings)))) as url:
         check(url, tmp_path)
 
 
 @pytest.mark.slow
 def test_the_embedded_application_answers_as_its_document_says(folder, tmp_path):
-    settings = Settings(data=folder, partitions=4, store_seconds=2.0, after_seconds=0.01)
+    settings = Settings(data=folder, partitions=4, store_seconds=2.0, after_seconds=0.01, docs=True)
     with (
         nearline(CommandSettings(data=folder, partitions=4)) as running,
         serve(Edge(create_embedded_app(running, settings))) as url,
@@ -153,7 +153,7 @@ def renamed(body: bytes) -> bytes:
 
 @pytest.mark.slow
 def test_a_renamed_member_of_an_answer_is_found(folder, tmp_path):
-    settings = Settings(data=folder, partitions=4, store_seconds=2.0)
+    settings = Settings(data=folder, partitions=4, store_seconds=2.0, docs=True)
     app = Edge(create_online_app(settings, open_stores(settings)), renamed)
     with serve(app) as url:
         run = findings(url, tmp_path, "--include-path", "/v1/popular", examples=1, phases="examples,fuzzing")

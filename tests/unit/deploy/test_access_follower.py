@@ -58,7 +58,7 @@ def eventually(holds: Callable[[], bool], seconds: float = 2.0) -> bool:
 def test_a_key_counts_soon_after_it_is_made_and_no_longer_soon_after_it_is_revoked(tmp_path, writer, following):
     follower = following(lambda: SqliteLogReader(tmp_path))
     assert follower.view.is_known
-    assert follower.missing() == []
+    assert follower.missing() == follower.warnings() == []
     append_access(writer, [keys.key_entry(KEY.record)])
     assert eventually(lambda: follower.view.find(KEY.text) is not None)
     append_access(writer, [keys.key_entry(keys.revoke(KEY.record, 1.0))])
@@ -70,8 +70,9 @@ def test_a_process_that_starts_while_the_log_is_dead_knows_the_keys_of_before(tm
     following(lambda: SqliteLogReader(tmp_path)).stop()
     follower = following(dead)
     assert follower.view.find(KEY.text) == KEY.record
-    assert "not read since this process started" in follower.missing()[0]
-    assert "nothing answers" in follower.missing()[0]
+    assert follower.missing() == []
+    assert "not read since this process started" in follower.warnings()[0]
+    assert "nothing answers" in follower.warnings()[0]
 
 
 def test_without_log_and_file_nothing_is_known_and_readiness_says_so(following):
@@ -101,7 +102,7 @@ def test_a_file_that_cannot_be_written_is_said_and_keys_are_followed_all_the_sam
     follower = AccessFollower(lambda: SqliteLogReader(tmp_path), known_keys, time.time, poll_seconds=0.02)
     follower.start(5.0)
     assert follower.view.is_known
-    assert "cannot be written" in follower.missing()[0]
+    assert "cannot be written" in follower.warnings()[0]
     follower.stop()
 
 

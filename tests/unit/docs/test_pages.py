@@ -23,7 +23,9 @@ def tables():
     return module
 
 
-@pytest.mark.parametrize("name", ["events.md", "operations.md", "comparison.md", "serving.md", "reliability.md"])
+@pytest.mark.parametrize(
+    "name", ["events.md", "operations.md", "access.md", "comparison.md", "serving.md", "reliability.md"]
+)
 def test_the_tables_are_those_of_the_code(tables, name):
     page = (DOCS / name).read_text()
     assert "<!-- table: " in page

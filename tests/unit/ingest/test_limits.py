@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ingest.http.limits import RateLimiter
+from schemas.http.access.limits import RateLimiter
 
 
 class Watch:

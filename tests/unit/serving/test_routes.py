@@ -13,12 +13,14 @@ from serving.http.routes import build_router, recommendations_are_asked, recomme
 from serving.service.item_views import item_view
 from serving.state.catalogue import described
 
+JSON = {"content-type": "application/json"}
+
 
 @pytest.fixture(params=["by the router", "by the short cut"])
 async def client(shop, say, request) -> AsyncIterator[httpx.AsyncClient]:
     shop.models.publish()
     shop.know("ann", say("view", 3), say("like", 7))
-    service = shop.serve()
+    service = shop.serve(similar_users=True)
     await service.start()
 
     async def missing() -> list[str]:
@@ -30,6 +32,7 @@ async def client(shop, say, request) -> AsyncIterator[httpx.AsyncClient]:
         [build_router(service)],
         missing,
         hot_paths=hot_paths if request.param == "by the short cut" else [],
+        docs=True,
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client:
         yield client
@@ -100,13 +103,23 @@ async def test_a_bad_parameter_is_a_problem_that_names_it(client, query, field):
     ],
 )
 async def test_a_bad_body_is_a_problem_that_names_field_and_index(client, body, field, index):
-    found = await client.post("/v1/sessions/recommendations", content=body)
+    found = await client.post("/v1/sessions/recommendations", content=body, headers=JSON)
     assert found.status_code == 400
     assert (found.json().get("field"), found.json().get("index")) == (field, index)
 
 
+@pytest.mark.parametrize(
+    "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]
+)
+async def test_a_body_that_a_form_of_any_page_could_send_is_refused(client, content_type):
+    headers = {"content-type": content_type} if content_type else {}
+    for path in ("/v1/sessions/recommendations", "/v1/users/ann/scores", "/v1/users/ann/rank"):
+        found = await client.post(path, content=b"{}", headers=headers)
+        assert (found.status_code, found.json()["type"]) == (415, "urn:freshet:problem:content-type")
+
+
 async def test_a_body_that_is_too_large_is_refused(client):
-    found = await client.post("/v1/users/ann/scores", content=b" " * 1_100_000)
+    found = await client.post("/v1/users/ann/scores", content=b" " * 1_100_000, headers=JSON)
     assert found.status_code == 413
 
 
@@ -219,7 +232,7 @@ async def test_the_route_of_a_user_and_an_item_explains_how_the_item_suits(clien
 async def test_similar_users_are_returned_by_id_or_not_at_all(client, shop):
     assert (await client.get("/v1/users/bob/similar")).json()["users"] == []
     assert (await client.get("/v1/users/ann/similar?count=3")).json()["users"][0].keys() == {"user_id", "score"}
-    private = shop.serve(similar_users=False)
+    private = shop.serve()
     with pytest.raises(ProblemError, match="does not tell"):
         await private.explanations.similar_users("ann", 3)
 

@@ -1,0 +1,104 @@
+"""Opens the check of access of an HTTP process: its keys, its policy, and whether it may listen where others reach it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
+from typing import Final
+
+import structlog
+
+from adapters.registry import adapter
+from deploy.access.follower import AccessFollower
+from deploy.access.known_keys import KnownKeys, known_keys_file
+from deploy.access.secret import site_secret
+from deploy.access.uses import UseRecorder
+from schemas.access.decision import Policy
+from schemas.access.view import AccessView
+from schemas.errors import ConfigurationInvalid
+from schemas.http.access.guard import Access, Guard, Site
+from schemas.http.access.limits import ClientLimits
+from schemas.http.settings import HttpSettings
+
+PATIENCE_SECONDS: Final = 6.0
+"""How long a process that knows no keys waits for the log before it starts and refuses every request."""
+INSECURE: Final = (
+    "access is not checked (FRESHET_INSECURE): whoever reaches the port reads every history, writes and deletes"
+    " everything; make keys with `freshet keys create` and start without it"
+)
+
+_log = structlog.get_logger(__name__)
+
+
+@contextmanager
+def open_access(
+    settings: HttpSettings,
+    host: str,
+    read_limits: ClientLimits = ClientLimits(),  # noqa: B008 - a constant
+    *,
+    needs_keys: bool = True,
+) -> Iterator[Access]:
+    """The check of access of a process that listens on ``host``; the keys are followed until the end.
+
+    With ``needs_keys``, raises ConfigurationInvalid if others can reach the process and the site has no live key or account.
+    """
+    if settings.insecure:
+        _log.warning("insecure", message=INSECURE)
+        site = Site(Policy(insecure=True), settings.cors_origins)
+        yield Access(Guard(AccessView, time.time, site), list, lambda: [INSECURE])
+        return
+    follower = _follower(settings)
+    guard = Guard(lambda: follower.view, time.time, _site(settings, host, read_limits))
+    recorder = UseRecorder(guard.uses, lambda: adapter(settings.log_address).log_writer(settings.log_address))
+    follower.after_each_read(recorder)
+    follower.start(0.0 if follower.view.is_known else PATIENCE_SECONDS)
+    try:
+        if needs_keys:
+            check_exposure(host, follower.view, time.time())
+        yield Access(guard, follower.missing, follower.warnings)
+    finally:
+        follower.stop()
+        recorder.close()
+
+
+def check_exposure(host: str, view: AccessView, now: float) -> None:
+    """Raises ConfigurationInvalid if others can reach ``host`` and it is known that the site has no live key or account."""
+    some_may = any(key.is_live(now) for key in view.keys.values()) or any(a.is_enabled for a in view.accounts.values())
+    if is_loopback(host) or not view.is_known or some_may:
+        return
+    raise ConfigurationInvalid(
+        f"others can reach {host or 'every address'}, and this site has no key: make one with `freshet keys create --scope"
+        " admin`, or listen on 127.0.0.1 (--insecure or FRESHET_INSECURE=true lets everybody in)"
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """True if only this machine can reach an address to listen on."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _site(settings: HttpSettings, host: str, read_limits: ClientLimits) -> Site:
+    secret = site_secret(settings)
+    if settings.user_tokens and not secret:
+        raise ConfigurationInvalid(
+            "FRESHET_USER_TOKENS needs FRESHET_ACCESS_SECRET: make one with `openssl rand -hex 32`"
+        )
+    policy = Policy(loopback=is_loopback(host), user_tokens=settings.user_tokens, site_secret=secret)
+    return Site(policy, settings.cors_origins, settings.allowed_hosts, read_limits)
+
+
+def _follower(settings: HttpSettings) -> AccessFollower:
+    address = settings.log_address
+    return AccessFollower(
+        lambda: adapter(address).log_reader(address),
+        KnownKeys(known_keys_file(settings.data, address)),
+        time.time,
+        lambda: adapter(address).prepare(address),
+    )

@@ -1,0 +1,15 @@
+"""The metrics of the check of access, each declared once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge
+
+REFUSED: Final = Counter(
+    "freshet_access_refused_total", "Requests that the check of access refused, by the code of the problem.", ("code",)
+)
+READ_AT: Final = Gauge(
+    "freshet_access_keys_read_timestamp_seconds",
+    "When the process last read the keys from the log, in seconds since 1970; 0 before the first time.",
+)

@@ -1,0 +1,125 @@
+"""The middleware that checks access, outside of everything else, so that a refused request costs and tells as little as possible."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from schemas.access.scopes import AccessRule
+from schemas.access.signing import SCHEME, WINDOW_SECONDS, RequestSignature, is_signed, signing_secret
+from schemas.http.access import metrics
+from schemas.http.access.brought import Brought, read_brought
+from schemas.http.access.callers import allow_plain_text, principal_of, set_principal
+from schemas.http.access.cors import preflight, readable_by
+from schemas.http.access.guard import Guard
+from schemas.http.access.rules import RouteRules
+from schemas.http.body import read_body
+from schemas.http.problems import ProblemError, as_response
+
+MAX_SIGNED_BYTES: Final = 1_048_576
+"""Largest body of a signed request: it is held whole until the signature is checked."""
+
+
+class AccessMiddleware:
+    """ASGI middleware: answers what is refused, and hands on who calls (``callers.principal_of``)."""
+
+    def __init__(self, app: ASGIApp, guard: Guard, rules: RouteRules) -> None:
+        self._app, self._guard, self._rules = app, guard, rules
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Checks a request, and passes it on or refuses it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers, rule = dict(scope["headers"]), self._rules.rule_of(scope)
+        # Most requests are like one of a moment ago: no page sent them, and their key was looked at already.
+        principal = None if b"origin" in headers else self._guard.recall(headers, rule)
+        if principal is not None and not self._guard.limits_reads:
+            set_principal(scope, principal)
+            await self._app(scope, receive, send)
+            return
+        try:
+            brought = read_brought(headers)
+            if brought.origin is not None:
+                if brought.wanted_method is not None and scope["method"] == "OPTIONS":
+                    await self._answer_preflight(brought.origin, brought.wanted_method, scope, receive, send)
+                    return
+                send = readable_by(brought.origin, self._guard.origins(rule), send)
+            receive = await self._check(scope, receive, brought, rule)
+            if brought.origin is None and brought.signature is None:
+                self._guard.remember(headers, rule, principal_of(scope))
+        except ProblemError as problem:
+            metrics.REFUSED.labels(problem.code).inc()
+            await as_response(problem)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _check(self, scope: Scope, receive: Receive, brought: Brought, rule: AccessRule) -> Receive:
+        """Admits the request; returns what reads its body. Raises ProblemError."""
+        guard = self._guard
+        signed_by = None
+        if brought.signature is not None and not guard.site.policy.insecure:
+            body = await read_body(_chunks(receive), MAX_SIGNED_BYTES, "a signed request may have 1 MiB; send less")
+            self._check_signature(brought.signature, scope, body)
+            signed_by, receive = brought.signature.key_id, _replay(body, receive)
+        principal = guard.admit(scope, rule, brought, signed_by)
+        set_principal(scope, principal)
+        if not (rule.is_public or rule.counts_itself):
+            guard.site.read_limits.check(scope, 1)
+        if brought.is_plain_text and rule.beacons and principal.is_public and principal.kind == "key":
+            self._allow_beacon(scope, principal.who)
+        return receive
+
+    def _allow_beacon(self, scope: Scope, key_id: str) -> None:
+        """Lets a beacon be text/plain: it came with a key that only sends events, from a page that may use the key."""
+        if self._guard.view.keys[key_id].only_sends_events:
+            allow_plain_text(scope)
+
+    def _check_signature(self, signature: RequestSignature, scope: Scope, body: bytes) -> None:
+        guard, now = self._guard, self._guard.clock()
+        secret = guard.site.policy.site_secret
+        if not secret:
+            raise _wrong("this site has no FRESHET_ACCESS_SECRET, so nothing can be signed; send the key itself")
+        if abs(now - int(signature.timestamp)) > WINDOW_SECONDS:
+            raise _wrong(f"the timestamp is more than {WINDOW_SECONDS:.0f} s from this clock, which says {now:.0f}")
+        key_secret = signing_secret(secret, signature.key_id)
+        if not is_signed(key_secret, signature, scope["method"], _target(scope), body):
+            raise _wrong("the signature is not of this request; the docs have a recipe (access)")
+        if not guard.nonces.is_new(signature.key_id, signature.nonce, now):
+            raise _wrong("this nonce was used already, or too many signed requests came; send it with a new one")
+
+    async def _answer_preflight(self, origin: str, method: str, scope: Scope, receive: Receive, send: Send) -> None:
+        rule: AccessRule = self._rules.rule_of({**scope, "method": method})
+        await preflight(origin, method, self._guard.origins(rule))(scope, receive, send)
+
+
+def _wrong(detail: str) -> ProblemError:
+    return ProblemError(401, "signature", detail, headers={"WWW-Authenticate": SCHEME})
+
+
+def _target(scope: Scope) -> str:
+    path: bytes = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0]
+    query: bytes = scope["query_string"]
+    return (path + b"?" + query if query else path).decode("latin-1")
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return
+        yield message.get("body", b"")
+        if not message.get("more_body", False):
+            return
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A ``receive`` that gives the body, which was read already, and then what comes after it."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replayed() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replayed

@@ -1,0 +1,48 @@
+"""The settings that all HTTP processes share, beside those of all processes."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic_settings import NoDecode
+
+from schemas.settings import SharedSettings, comma_separated
+
+MIN_SECRET: Final = 32
+"""Fewest characters of the site's secret."""
+
+
+def _networks(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        ip_network(text, strict=False)
+    return texts
+
+
+def _long_enough(secret: SecretStr) -> SecretStr:
+    if 0 < len(secret.get_secret_value()) < MIN_SECRET:
+        raise ValueError(f"must have at least {MIN_SECRET} characters: make one with `openssl rand -hex 32`")
+    return secret
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)]
+
+
+class HttpSettings(SharedSettings):
+    """Who may call an HTTP process, and how it is reached."""
+
+    insecure: bool = False
+    """Whether access is not checked at all: whoever reaches the port may read, write and delete everything."""
+    access_secret: Annotated[SecretStr, AfterValidator(_long_enough)] = SecretStr("")
+    """The site's secret, at least 32 characters, the same in all processes: what signed requests and tokens of users are checked with. Embedded, one is made in the data folder."""
+    user_tokens: bool = False
+    """Whether reading about a user with a public key (one with origins) needs a signed token of that user."""
+    cors_origins: Names = ()
+    """Origins whose pages may call, beside those of the keys; `*` for all. They still need a key."""
+    allowed_hosts: Names = ()
+    """Names by which a process on loopback without keys may be called, beside `localhost` and `127.0.0.1`."""
+    trusted_proxies: Annotated[Names, AfterValidator(_networks)] = ()
+    """Addresses or networks of proxies whose `X-Forwarded-For` names the client."""
+    docs: bool = False
+    """Whether `/docs` and `/openapi.json` are served."""

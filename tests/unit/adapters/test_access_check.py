@@ -1,0 +1,395 @@
+"""The check of access as every application has it: what a stranger, a page and a key get."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Callable
+
+import httpx
+import pytest
+from fastapi import APIRouter, Request, Response
+
+from adapters.http_application import HotPath, build_application
+from schemas.access import keys
+from schemas.access.decision import Policy
+from schemas.access.scopes import EVENTS, READS, READS_OF_USER, USER_READS, Scope, needs
+from schemas.access.signing import make_user_token, request_signature, signing_secret
+from schemas.access.view import AccessView
+from schemas.http.access.callers import may_be_plain_text, principal_of
+from schemas.http.access.guard import Access, Guard, Site
+from schemas.http.access.limits import client_limits
+
+NOW = 1_700_000_000.0
+SHOP, OTHER = "https://shop.example", "https://other.example"
+SECRET = b"the secret of this site, long enough"
+
+
+def key_of(number: int, *scopes: Scope, origins=()) -> keys.NewKey:
+    return keys.make_key(bytes([number]) * keys.ENTROPY_BYTES, scopes, NOW - 9, origins=origins)
+
+
+BROWSER = key_of(1, Scope.EVENTS_WRITE, origins=[SHOP])
+SENDER = key_of(2, Scope.EVENTS_WRITE)
+READER = key_of(3, Scope.RECOMMENDATIONS_READ)
+PAGE_READER = key_of(4, Scope.RECOMMENDATIONS_READ, origins=[SHOP])
+ADMIN = key_of(5, Scope.ADMIN)
+MADE = (BROWSER, SENDER, READER, PAGE_READER, ADMIN)
+FULL = AccessView(log_id="log", keys={key.record.id: key.record for key in MADE}, had_keys=True)
+EMPTY = AccessView(log_id="log")
+
+
+class Caller:
+    """An application with routes of each kind, its keys, and a client of it."""
+
+    def __init__(self) -> None:
+        self.view, self.now, self.site = FULL, NOW, Site(Policy(site_secret=SECRET))
+        self.client: httpx.AsyncClient | None = None
+
+    def connect(self, base_url: str = "http://shop", client: str = "192.0.2.1") -> httpx.AsyncClient:
+        async def missing() -> list[str]:
+            return ["the log of kafka.internal is away"]
+
+        self.guard = Guard(lambda: self.view, lambda: self.now, self.site)
+        hot_path = HotPath(lambda scope: scope["path"] == "/v1/events" and scope["method"] == "POST", take_events)
+        app = build_application("A process", [router()], missing, access=Access(self.guard), hot_paths=[hot_path])
+        return httpx.AsyncClient(transport=httpx.ASGITransport(app, client=(client, 1)), base_url=base_url)
+
+
+@needs(EVENTS)
+async def take_events(request: Request) -> Response:
+    plain = "plain" if may_be_plain_text(request.scope) else "json"
+    return Response(f"{principal_of(request.scope).who} {plain} {(await request.body()).decode()}")
+
+
+def router() -> APIRouter:
+    made = APIRouter()
+
+    @made.get("/v1/popular")
+    @needs(READS)
+    async def popular(request: Request) -> Response:
+        return Response(principal_of(request.scope).who)
+
+    @made.get("/v1/users/{user_id:path}/recommendations")
+    @needs(READS_OF_USER)
+    async def recommendations(user_id: str) -> Response:
+        return Response(user_id)
+
+    @made.get("/v1/users/{user_id:path}")
+    @needs(USER_READS)
+    async def user(user_id: str) -> Response:
+        return Response(user_id)
+
+    @made.put("/v1/undeclared")
+    async def undeclared() -> Response:
+        return Response("changed")
+
+    return made
+
+
+@pytest.fixture
+def caller() -> Caller:
+    return Caller()
+
+
+@pytest.fixture
+async def client(caller) -> AsyncIterator[httpx.AsyncClient]:
+    async with caller.connect() as opened:
+        yield opened
+
+
+def bearer(key: keys.NewKey) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key.text}"}
+
+
+def problem(response: httpx.Response) -> tuple[int, str]:
+    assert response.headers["content-type"] == "application/problem+json"
+    return response.status_code, response.json()["type"].rpartition(":")[2]
+
+
+async def test_without_a_key_a_request_is_unauthorized_and_says_how_to_send_one(client):
+    response = await client.get("/v1/popular")
+    assert problem(response) == (401, "no-key")
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert "Authorization: Bearer" in response.json()["detail"]
+
+
+async def test_a_key_does_what_its_scope_says_and_nothing_beyond(client):
+    assert (await client.get("/v1/popular", headers=bearer(READER))).text == READER.record.id
+    assert problem(await client.get("/v1/popular", headers=bearer(SENDER))) == (403, "scope")
+    assert (await client.post("/v1/events", headers=bearer(SENDER), content=b"{}")).status_code == 200
+    assert problem(await client.post("/v1/events", headers=bearer(READER), content=b"{}")) == (403, "scope")
+    assert (await client.get("/v1/users/ann", headers=bearer(ADMIN))).text == "ann"
+
+
+@pytest.mark.parametrize(
+    "header", ["Bearer nonsense", "Bearer ", "Basic YTpi", READER.text, f"Bearer {READER.text[:-1]}"]
+)
+async def test_what_is_no_key_of_the_site_is_unauthorized(client, header):
+    assert problem(await client.get("/v1/popular", headers={"Authorization": header})) == (401, "unknown-key")
+
+
+async def test_the_scheme_may_be_written_in_any_case(client):
+    response = await client.get("/v1/popular", headers={"Authorization": f"bearer  {READER.text} "})
+    assert response.status_code == 200
+
+
+async def test_a_stranger_does_not_learn_which_addresses_there_are(client):
+    assert problem(await client.get("/v1/nowhere")) == (401, "no-key")
+    assert (await client.get("/v1/nowhere", headers=bearer(SENDER))).status_code == 404
+    assert (await client.post("/v1/popular", headers=bearer(SENDER))).status_code == 405
+
+
+async def test_a_route_without_a_declared_rule_is_for_admins_alone(client):
+    assert (await client.put("/v1/undeclared", headers=bearer(READER))).status_code == 403
+    assert (await client.put("/v1/undeclared", headers=bearer(ADMIN))).status_code == 200
+
+
+async def test_a_revoked_key_ends_with_the_next_view(client, caller):
+    assert (await client.get("/v1/popular", headers=bearer(READER))).status_code == 200
+    revoked = keys.revoke(READER.record, NOW)
+    caller.view = AccessView(log_id="log", keys=FULL.keys | {revoked.id: revoked}, had_keys=True)
+    assert problem(await client.get("/v1/popular", headers=bearer(READER))) == (401, "key-ended")
+
+
+async def test_no_refusal_shows_the_key(client):
+    for key, path in ((SENDER, "/v1/popular"), (key_of(9, Scope.ADMIN), "/v1/popular"), (BROWSER, "/v1/popular")):
+        response = await client.get(path, headers=bearer(key))
+        assert response.status_code in {401, 403}
+        assert key.text not in response.text
+
+
+class TestHealth:
+    async def test_everybody_may_ask_whether_a_process_lives(self, client):
+        assert (await client.get("/health/live")).json() == {"status": "live"}
+
+    async def test_a_stranger_learns_that_something_is_missing_but_not_what(self, client):
+        response = await client.get("/health/ready")
+        assert (response.status_code, response.json()["status"]) == (503, "not ready")
+        assert "kafka.internal" not in response.text
+
+    async def test_a_key_that_reads_metrics_learns_what_is_missing(self, client):
+        assert "kafka.internal" in (await client.get("/health/ready", headers=bearer(ADMIN))).text
+
+    async def test_metrics_need_a_key(self, client):
+        assert problem(await client.get("/metrics")) == (401, "no-key")
+        assert (await client.get("/metrics", headers=bearer(READER))).status_code == 403
+        assert "process_cpu_seconds_total" in (await client.get("/metrics", headers=bearer(ADMIN))).text
+
+    async def test_the_description_of_the_api_is_off_unless_switched_on(self, client):
+        for path in ("/docs", "/openapi.json", "/redoc"):
+            assert (await client.get(path, headers=bearer(ADMIN))).status_code == 404
+
+
+PLAIN = {"Content-Type": "text/plain;charset=UTF-8", "Origin": SHOP}
+
+
+class TestBeacons:
+    async def test_a_write_key_of_an_allowed_origin_may_stand_in_the_address_and_send_plain_text(self, client):
+        response = await client.post(f"/v1/events?key={BROWSER.text}", headers=PLAIN, content=b"{}")
+        assert response.text == f"{BROWSER.record.id} plain {{}}"
+
+    async def test_from_another_origin_or_none_it_is_refused(self, client):
+        for origin in ({"Origin": OTHER}, {"Origin": "null"}, {}):
+            response = await client.post(f"/v1/events?key={BROWSER.text}", headers=origin, content=b"{}")
+            assert problem(response) == (403, "origin")
+
+    async def test_a_key_without_origins_sends_no_plain_text(self, client):
+        response = await client.post(f"/v1/events?key={SENDER.text}", headers=PLAIN, content=b"{}")
+        assert response.text.split()[1] == "json"
+
+    async def test_a_key_that_may_do_more_never_stands_in_an_address(self, client):
+        response = await client.post(f"/v1/events?key={ADMIN.text}", content=b"{}")
+        assert problem(response) == (403, "key-in-address")
+        assert problem(await client.get(f"/v1/popular?key={READER.text}")) == (401, "no-key")
+
+
+class TestPages:
+    """What browsers ask for a page of another origin."""
+
+    def ask(self, origin: str, method: str) -> dict[str, str]:
+        return {"Origin": origin, "Access-Control-Request-Method": method}
+
+    async def test_a_preflight_is_answered_for_the_origins_of_keys_that_may_call_the_route(self, client):
+        response = await client.options("/v1/events", headers=self.ask(SHOP, "POST"))
+        assert response.status_code == 204
+        assert response.headers["access-control-allow-origin"] == SHOP
+        assert response.headers["access-control-allow-methods"] == "POST"
+        assert "access-control-allow-credentials" not in response.headers
+
+    @pytest.mark.parametrize(
+        ("origin", "path", "method"),
+        [
+            (OTHER, "/v1/events", "POST"),
+            (SHOP, "/v1/users/ann", "GET"),
+            (SHOP, "/v1/undeclared", "PUT"),
+            ("null", "/v1/events", "POST"),
+        ],
+    )
+    async def test_other_preflights_are_refused(self, client, origin, path, method):
+        response = await client.options(path, headers=self.ask(origin, method))
+        assert problem(response) == (403, "origin")
+        assert "access-control-allow-origin" not in response.headers
+
+    async def test_the_answer_and_a_refusal_can_be_read_by_pages_of_the_key_alone(self, client):
+        for headers, status in ((bearer(PAGE_READER), 200), ({}, 401)):
+            response = await client.get("/v1/popular", headers={**headers, "Origin": SHOP})
+            assert response.status_code == status
+            assert response.headers["access-control-allow-origin"] == SHOP
+            assert response.headers["vary"] == "Origin"
+        foreign = await client.get("/v1/popular", headers={**bearer(READER), "Origin": OTHER})
+        assert "access-control-allow-origin" not in foreign.headers
+
+    async def test_the_settings_add_origins(self, caller):
+        for origins, allowed in (((OTHER,), OTHER), (("*",), "*")):
+            caller.site = Site(Policy(), cors_origins=origins)
+            async with caller.connect() as client:
+                response = await client.options("/v1/users/ann", headers=self.ask(OTHER, "GET"))
+            assert response.headers["access-control-allow-origin"] == allowed
+
+    async def test_a_page_reads_the_list_of_the_user_whose_token_it_has(self, caller):
+        caller.site = Site(Policy(user_tokens=True, site_secret=SECRET))
+        secret = signing_secret(SECRET, PAGE_READER.record.id)
+        token = make_user_token(secret, PAGE_READER.record.id, "an/n", int(NOW) + 60)
+        headers = {**bearer(PAGE_READER), "Origin": SHOP, "Freshet-User-Token": token}
+        async with caller.connect() as client:
+            assert (await client.get("/v1/users/an%2Fn/recommendations", headers=headers)).status_code == 200
+            assert (await client.get("/v1/users/an/n/recommendations", headers=headers)).status_code == 200
+            assert problem(await client.get("/v1/users/bob/recommendations", headers=headers)) == (401, "user-token")
+            assert problem(await client.get("/v1/popular?user_id=bob", headers=headers)) == (401, "user-token")
+            assert (await client.get("/v1/popular", headers=headers)).status_code == 200
+
+
+class TestOnLoopbackWithoutKeys:
+    @pytest.fixture
+    def open_site(self, caller) -> Caller:
+        caller.view, caller.site = EMPTY, Site(Policy(loopback=True), allowed_hosts=("box.example",))
+        return caller
+
+    async def test_everybody_on_the_machine_may_do_everything(self, open_site):
+        for host in ("127.0.0.1:8000", "localhost", "[::1]:8000", "demo.localhost:8000", "box.example"):
+            async with open_site.connect(f"http://{host}") as client:
+                assert (await client.get("/v1/popular")).text == "loopback"
+                assert (await client.put("/v1/undeclared")).status_code == 200
+
+    async def test_a_name_that_was_rebound_to_this_machine_is_refused(self, open_site):
+        for host in ("evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example"):
+            async with open_site.connect(f"http://{host}") as client:
+                assert problem(await client.get("/v1/popular")) == (421, "host")
+
+    async def test_pages_of_other_origins_do_not_write(self, open_site):
+        async with open_site.connect("http://127.0.0.1:8000") as client:
+            for origin in (OTHER, "null", "http://127.0.0.1:9999"):
+                response = await client.post("/v1/events", headers={"Origin": origin}, content=b"{}")
+                assert problem(response) == (403, "origin")
+            own = await client.post("/v1/events", headers={"Origin": "http://127.0.0.1:8000"}, content=b"{}")
+            assert own.status_code == 200
+
+    async def test_the_first_key_closes_the_site(self, open_site):
+        async with open_site.connect("http://127.0.0.1:8000") as client:
+            open_site.view = FULL
+            assert problem(await client.get("/v1/popular")) == (401, "no-key")
+
+    async def test_while_the_keys_are_unknown_nobody_is_let_in(self, open_site):
+        open_site.view = AccessView()
+        async with open_site.connect("http://127.0.0.1:8000") as client:
+            response = await client.get("/v1/popular")
+            assert problem(response) == (503, "keys-unknown")
+            assert response.headers["retry-after"] == "1"
+            assert (await client.get("/health/live")).status_code == 200
+
+
+async def test_an_insecure_process_lets_everybody_in(caller):
+    caller.view, caller.site = AccessView(), Site(Policy(insecure=True))
+    async with caller.connect() as client:
+        assert (await client.put("/v1/undeclared")).status_code == 200
+
+
+class TestSignedRequests:
+    def signed(self, body: bytes = b"{}", *, nonce="a-nonce-of-its-own", at=NOW, key=SENDER, method="POST", **changed):
+        timestamp, secret = str(int(at)), signing_secret(SECRET, key.record.id)
+        signature = request_signature(secret, method, "/v1/events?a=%20b", timestamp, nonce, body)
+        parts = {"key": key.record.id, "timestamp": timestamp, "nonce": nonce, "signature": signature} | changed
+        header = "Freshet-HMAC-SHA256 " + ", ".join(f"{name}={value}" for name, value in parts.items())
+        return {"Authorization": header}
+
+    async def send(self, client, headers, body=b"{}") -> httpx.Response:
+        return await client.post("/v1/events?a=%20b", headers=headers, content=body)
+
+    async def test_a_signed_request_counts_as_one_with_the_key_and_keeps_its_body(self, client):
+        response = await self.send(client, self.signed(b'{"a": 1}'), b'{"a": 1}')
+        assert response.text == f'{SENDER.record.id} json {{"a": 1}}'
+
+    async def test_it_counts_once(self, client):
+        headers = self.signed()
+        assert (await self.send(client, headers)).status_code == 200
+        assert problem(await self.send(client, headers)) == (401, "signature")
+
+    async def test_what_was_changed_or_is_old_is_refused(self, client):
+        assert problem(await self.send(client, self.signed(), b"[]")) == (401, "signature")
+        assert problem(await self.send(client, self.signed(method="PUT"))) == (401, "signature")
+        assert problem(await self.send(client, self.signed(signature="00"))) == (401, "signature")
+        assert problem(await self.send(client, self.signed(at=NOW - 301))) == (401, "signature")
+        assert problem(await self.send(client, self.signed(timestamp="soon"))) == (401, "signature")
+
+    async def test_the_key_must_be_live_and_have_the_scope(self, client):
+        assert problem(await self.send(client, self.signed(key=READER))) == (403, "scope")
+        assert problem(await self.send(client, self.signed(key=key_of(9, Scope.ADMIN)))) == (401, "unknown-key")
+
+    async def test_a_body_is_held_only_up_to_a_limit(self, client):
+        assert problem(await self.send(client, self.signed(), b" " * 1_048_577)) == (413, "too-large")
+
+    async def test_a_site_without_a_secret_says_so(self, caller):
+        caller.site = Site(Policy())
+        async with caller.connect() as client:
+            response = await self.send(client, self.signed())
+        assert problem(response) == (401, "signature")
+        assert "FRESHET_ACCESS_SECRET" in response.json()["detail"]
+
+
+class TestLimits:
+    @pytest.fixture
+    def limited(self, caller) -> Callable[..., httpx.AsyncClient]:
+        limits = client_limits((1, 2), (1, 3), lambda: caller.now)
+        caller.site = Site(Policy(), read_limits=limits)
+        return caller.connect
+
+    async def count(self, client: httpx.AsyncClient, headers: dict[str, str]) -> int:
+        for number in range(20):
+            response = await client.get("/v1/popular", headers=headers)
+            if response.status_code == 429:
+                assert int(response.headers["retry-after"]) >= 1
+                return number
+        return 20
+
+    async def test_a_private_key_is_counted_by_itself_and_a_public_one_by_address_too(self, limited, caller):
+        async with limited() as client:
+            assert await self.count(client, bearer(READER)) == 3
+            assert await self.count(client, {**bearer(PAGE_READER), "Origin": SHOP}) == 2
+            assert await self.count(client, bearer(ADMIN)) == 3
+
+    async def test_an_address_of_ipv6_is_counted_by_its_network(self, caller):
+        limits = client_limits((1, 2), (0, 1), lambda: caller.now)
+        caller.view, caller.site = EMPTY, Site(Policy(loopback=True), (), ("shop",), limits)
+        counts = []
+        for address in ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"):
+            async with caller.connect(client=address) as client:
+                client._transport.app = getattr(self, "app", client._transport.app)
+                self.app = client._transport.app
+                counts.append(await self.count(client, {}))
+        assert counts == [2, 0, 2]
+
+    async def test_health_is_never_limited(self, limited):
+        async with limited() as client:
+            assert {(await client.get("/health/live")).status_code for _ in range(9)} == {200}
+
+
+async def test_the_hour_of_the_last_use_is_noted(client, caller):
+    await client.get("/v1/popular", headers=bearer(READER))
+    await client.get("/v1/popular", headers=bearer(SENDER))
+    assert caller.guard.uses[READER.record.id] == int(NOW // 3_600)
+
+
+def test_a_digest_is_all_that_the_view_keeps():
+    text = json.dumps([key.digest for key in FULL.keys.values()])
+    assert hashlib.sha256(READER.text.encode()).hexdigest() in text

@@ -1,0 +1,73 @@
+"""Every route of every application declares who may call it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from starlette.routing import BaseRoute
+
+from deploy.config import CommandSettings
+from deploy.embedded.app import create_app as create_embedded
+from deploy.embedded.app import nearline
+from deploy.wiring.online import open_stores
+from ingest.config import IngestSettings
+from ingest.main import create_app as create_collector
+from offline.main import create_app as create_receiver
+from offline.publishing.external_models import ExternalModelOptions
+from offline.publishing.upload_api import UploadApi
+from schemas.access.scopes import ADMIN_ONLY, PUBLIC, Scope, declared_rule
+from serving.config import Settings
+from serving.main import create_app as create_online_api
+
+PUBLIC_PATHS = {
+    *("/docs", "/docs/oauth2-redirect", "/health/live", "/health/ready", "/openapi.json", "/redoc"),
+    *("/shop/static/{name}", "/v1/models/{kind}", "/v1/models/neighbours", "/v1/models/lists", "/v1/models/factors"),
+}
+"""What anybody may call: each is listed here by hand, so that a route does not become public by accident."""
+READS = {Scope.RECOMMENDATIONS_READ, Scope.USERS_READ, Scope.METRICS_READ}
+
+
+@pytest.fixture(scope="module")
+def routes(tmp_path_factory) -> Iterator[dict[str, BaseRoute]]:
+    """The routes of all applications, with everything switched on, by application, methods and path."""
+    folder = tmp_path_factory.mktemp("site")
+    settings = Settings(data=folder, page=True, docs=True)
+    upload_api = UploadApi("token", None, ExternalModelOptions(user_list=10, item_list=10))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FRESHET_MODELS_TOKEN", "token")
+        with nearline(CommandSettings(data=folder)) as running:
+            apps = {
+                "embedded": create_embedded(running, settings),
+                "collector": create_collector(IngestSettings(docs=True), None, None),
+                "online API": create_online_api(settings, open_stores(settings)),
+                "online API without page": create_online_api(Settings(data=folder), open_stores(settings)),
+                "receiver of models": create_receiver(upload_api),
+            }
+            yield {
+                f"{name}: {' '.join(sorted(route.methods or ()))} {route.path}": route
+                for name, app in apps.items()
+                for route in app.state.rules.routes
+            }
+
+
+def test_every_route_declares_a_rule(routes):
+    assert len(routes) > 60
+    assert [name for name, route in routes.items() if declared_rule(route.endpoint) is None] == []
+
+
+def test_only_what_is_listed_is_public(routes):
+    public = {route.path for route in routes.values() if declared_rule(route.endpoint) == PUBLIC}
+    assert public - {"/"} == PUBLIC_PATHS
+    assert declared_rule(routes["embedded: GET /"].endpoint) != PUBLIC, "only the note that there is no page is public"
+
+
+def test_no_route_that_writes_is_open_to_a_key_that_reads(routes):
+    for name, route in routes.items():
+        method, path = name.split(": ")[1].split()[0], route.path
+        if method in {"PUT", "PATCH", "DELETE"} or (method == "POST" and path in {"/v1/events", "/v1/items"}):
+            assert not declared_rule(route.endpoint).scopes & READS, name
+
+
+def test_deleting_a_user_is_for_admins(routes):
+    assert declared_rule(routes["embedded: DELETE /v1/users/{user_id:path}"].endpoint) == ADMIN_ONLY
