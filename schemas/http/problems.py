@@ -11,12 +11,15 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 _TITLES: Final = {
     400: "The request is not valid",
+    401: "A key is missing or does not count",
+    403: "This key may not do this",
     404: "There is nothing here",
     405: "This address does not take this method",
     413: "The request is too large",
     415: "This content type or encoding is not supported",
+    421: "This process does not answer to this name",
     429: "Too many requests",
-    503: "The log cannot take this now",
+    503: "This cannot be done now",
 }
 _DETAIL: Final = 1_000
 _SHOWN: Final = 160
