@@ -158,7 +158,7 @@ def documented_body(
     schema["properties"] = without_placeholders(schema["properties"])
     body = {"required": True, "content": {"application/json": {"schema": schema, "example": example_body}}}
     return {
-        "responses": _responses(answer),
+        "responses": _responses(answer) | problems(415),
         "openapi_extra": {"parameters": _path_parameter(path), "requestBody": body},
     }
 
