@@ -71,7 +71,7 @@ async def test_a_wrong_method_names_the_right_one(client):
 
 async def test_every_process_says_that_it_lives_and_whether_it_is_ready(client):
     assert (await client.get("/health/live")).json() == {"status": "live"}
-    assert (await client.get("/health/ready")).json() == {"status": "ready", "missing": []}
+    assert (await client.get("/health/ready")).json() == {"status": "ready", "missing": [], "warnings": []}
     assert "process_cpu_seconds_total" in (await client.get("/metrics")).text
 
 
