@@ -11,12 +11,10 @@ from typing import Annotated
 
 import typer
 
-from tests.faults.built import cluster_world, embedded_world
+from tests.faults.campaign import Campaign
 from tests.faults.declared import faults
-from tests.faults.disk import CannotMount
-from tests.faults.results import FOLDER, console, show, write
-from tests.faults.run import Fault, play
-from tests.faults.world import own_stack
+from tests.faults.results import FOLDER, console
+from tests.faults.run import Fault
 
 STACKS = ("embedded", "cluster")
 
@@ -33,44 +31,23 @@ def main(
     """Break real processes under traffic, and compare what is stored with what was acknowledged."""
     # As with Ctrl-C, what was started is ended all the same.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    chosen = [each for each in faults().values() if _chosen(each, fault)]
+    chosen = _chosen(fault)
     seed = seed or int(time.time())
     failed: list[str] = []
     for name in STACKS if stack == "both" else (stack,):
         with tempfile.TemporaryDirectory(prefix="freshet-faults-") as folder:
-            failed += _run_stack(name, chosen, Path(folder), seed, repetitions, minutes, results if keep else None)
+            campaign = Campaign(name, seed, repetitions, minutes, results if keep else None)
+            failed += campaign.run(chosen, Path(folder))
     if failed:
         console.print(f"[red]not as promised[/red]: {', '.join(failed)}; run one again with --fault NAME --seed {seed}")
     sys.exit(bool(failed))
 
 
-def _chosen(fault: Fault, named: list[str]) -> bool:
-    return str(fault.number) in named or fault.name in named if named else not fault.alone
-
-
-def _run_stack(
-    stack: str, chosen: list[Fault], folder: Path, seed: int, repetitions: int, minutes: float, results: Path | None
-) -> list[str]:
-    """Returns the names of the faults whose row is not clean."""
-    failed = []
-    with own_stack(folder) if stack == "cluster" else tempfile.TemporaryDirectory() as servers:
-        for fault in (each for each in chosen if stack in each.stacks):
-            site = folder / fault.name
-            site.mkdir()
-            console.print(f"{stack}: {fault.title} ...")
-            world = cluster_world(fault, site, servers) if stack == "cluster" else embedded_world(fault, site)
-            try:
-                with world as built:
-                    row = play(fault, built, seed, repetitions or fault.repetitions, 60 * minutes)
-            except CannotMount as error:
-                console.print(f"skipped: {error}")
-                continue
-            show(row)
-            if results is not None:
-                write(fault.name, stack, [row], results)
-            if not row.clean:
-                failed.append(f"{fault.name} ({stack})")
-    return failed
+def _chosen(named: list[str]) -> list[Fault]:
+    """The named faults in the order of their names; all that do not stand alone, without a name."""
+    if not named:
+        return [fault for fault in faults().values() if not fault.alone]
+    return [fault for name in named for fault in faults().values() if name in {str(fault.number), fault.name}]
 
 
 if __name__ == "__main__":

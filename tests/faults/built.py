@@ -10,7 +10,10 @@ from deploy.local.config import StackConfig
 from tests.faults.disk import mounted
 from tests.faults.proxy import Proxy, proxied
 from tests.faults.run import Fault
-from tests.faults.world import ClusterWorld, EmbeddedWorld, World
+from tests.faults.world import ClusterWorld, EmbeddedWorld, World, own_stack
+
+ON_DISK = ("kafka", "redis")
+"""Servers whose disk may be full."""
 
 
 @contextlib.contextmanager
@@ -28,13 +31,20 @@ def embedded_world(fault: Fault, folder: Path) -> Iterator[World]:
 def cluster_world(
     fault: Fault, folder: Path, servers: StackConfig, addresses: Mapping[str, str] | None = None
 ) -> Iterator[World]:
-    """The processes of a cluster on these servers."""
+    """The processes of a cluster on these servers; or with a log and signals on a small disk. Raises CannotMount."""
     with contextlib.ExitStack() as opened:
+        disk = opened.enter_context(mounted(folder, fault.disk_mib)) if fault.disk_mib else None
+        if disk:
+            addresses = servers.environment() | dict(addresses or {})
+            servers = opened.enter_context(
+                own_stack(folder, ON_DISK, {server: disk.path / server for server in ON_DISK})
+            )
+            addresses |= servers.environment(ON_DISK)
         ports = {"redis": servers.redis_port, "cassandra": servers.cassandra_port}
         proxies = {name: opened.enter_context(proxied(ports[name])) for name in fault.proxied}
         world = ClusterWorld(servers, folder, addresses=addresses, through={"": _addresses(proxies)})
         opened.callback(world.close)
-        world.proxies = proxies
+        world.proxies, world.disk = proxies, disk
         yield world
 
 

@@ -7,6 +7,7 @@ import itertools
 import random
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -72,6 +73,8 @@ class Clients:
         self._seed, self._writers, self._readers, self._batch = seed, writers, readers, batch
         self._events_per_second, self._reads_per_second = events_per_second, reads_per_second
         self._numbers = itertools.count()
+        # The log of a world may hold events of an earlier run with the same seed.
+        self._run_id = uuid.uuid4().hex[:8]
         self._ending, self._held = threading.Event(), threading.Event()
         self._busy = 0
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="clients", daemon=True)
@@ -145,7 +148,7 @@ class Clients:
     def _event(self, chance: random.Random) -> dict[str, Any]:
         number = next(self._numbers)
         event: dict[str, Any] = {
-            "event_id": f"s{self._seed}-{number}",
+            "event_id": self._event_id(number),
             "item_id": f"{PLAIN}{chance.randrange(self.items)}",
         }
         if chance.random() < 0.85:
@@ -163,12 +166,15 @@ class Clients:
             case "search":
                 return event | {"query": f"query {chance.randrange(9)}"}
             case "retract":
-                return event | {"event_id": f"s{self._seed}-{chance.randrange(number + 1)}"}
+                return event | {"event_id": self._event_id(chance.randrange(number + 1))}
             case "identify":
                 return event | {"anonymous_id": f"guest-{chance.randrange(20)}"}
             case "dwell":
                 return event | {"value": 12.5}
         return event
+
+    def _event_id(self, number: int) -> str:
+        return f"{self._run_id}-{number}"
 
     async def _post(self, session: aiohttp.ClientSession, body: list[dict[str, Any]]) -> bool:
         status, headers, answer = await self._request(session, "POST", f"{self.collector}/v1/events", body)
@@ -180,7 +186,7 @@ class Clients:
         return self._told(status, headers, answer)
 
     async def _put(self, session: aiohttp.ClientSession, chance: random.Random) -> bool:
-        title = f"title {self._seed}-{next(self._numbers)}"
+        title = f"title {self._event_id(next(self._numbers))}"
         url = f"{self.collector}/v1/items/{PLAIN}{chance.randrange(self.items)}"
         status, headers, answer = await self._request(session, "PUT", url, {"title": title, "tags": ["t"]})
         if status == 202:

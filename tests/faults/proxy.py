@@ -51,10 +51,8 @@ class Proxy:
     async def _end(self) -> None:
         self._server.close()
         self._cut()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(tasks, timeout=5)
 
     def _cut(self) -> None:
         for writer in list(self._open):

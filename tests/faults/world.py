@@ -15,6 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import stamina
+
 from deploy.config import CommandSettings
 from deploy.local import stack as servers
 from deploy.local.config import SERVERS, StackConfig
@@ -22,7 +24,7 @@ from deploy.local.processes import ProcessRecord
 from deploy.processes import cluster
 from deploy.processes.supervisor import Service
 from deploy.wiring.dependencies import Dependencies, open_dependencies, prepare
-from schemas.errors import FreshetError
+from schemas.errors import FreshetError, ServerMissing
 from schemas.keys import Signal
 from schemas.log import topics
 from schemas.log.codec import decode_event
@@ -32,6 +34,8 @@ from tests.faults.proxy import Proxy
 
 ROOT = Path(__file__).resolve().parents[2]
 TERM_SECONDS = 20.0
+START_SECONDS = 300.0
+"""A process may be the first one that compiles its loops, on a machine with other work."""
 
 
 class Process:
@@ -155,6 +159,7 @@ class World:
             env=self.environment,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=seconds,
             check=False,
         )
@@ -164,7 +169,9 @@ class World:
         for process in self.processes.values():
             if not process.alive():
                 process.start()
-        self.wait_until(lambda: cluster.alive(self.api) and cluster.alive(self.collector), 120, "both ends answer")
+        self.wait_until(
+            lambda: cluster.alive(self.api) and cluster.alive(self.collector), START_SECONDS, "both ends answer"
+        )
 
     def wait_until(self, condition: Callable[[], bool], seconds: float, what: str) -> float:
         """Returns the seconds until the condition held; raises TimeoutError with the end of each log."""
@@ -262,7 +269,7 @@ class ClusterWorld(World):
         addresses = {**stack.environment(), **(addresses or {})}
         settings = CommandSettings(prefix=f"f{uuid.uuid4().hex[:10]}").with_servers(addresses)
         super().__init__(folder, settings.model_copy(update={"data": folder}))
-        prepare(self.settings)
+        _prepare(self.settings)
         ports = cluster.Ports(free_port(), free_port(), free_port())
         self.api, self.collector = f"http://127.0.0.1:{ports.api}", f"http://127.0.0.1:{ports.collector}"
         self._through = through or {}
@@ -305,10 +312,21 @@ class ClusterWorld(World):
         servers.start(self.servers, names)
 
 
+@stamina.retry(on=ServerMissing, attempts=10, timeout=START_SECONDS)
+def _prepare(settings: CommandSettings) -> None:
+    prepare(settings)
+
+
 @contextlib.contextmanager
-def own_stack(folder: Path, names: tuple[str, ...] = SERVERS) -> Iterator[StackConfig]:
-    """Servers of this run's own, wiped at its end."""
+def own_stack(
+    folder: Path, names: tuple[str, ...] = SERVERS, data: Mapping[str, Path] | None = None
+) -> Iterator[StackConfig]:
+    """Servers of this run's own, wiped at its end. ``data``: folders elsewhere for the data of some."""
     config = replace(StackConfig.with_free_ports(folder / "stack"), start_timeout=300.0)
+    for server, elsewhere in (data or {}).items():
+        elsewhere.mkdir()
+        config.home(server).mkdir(parents=True)
+        config.data(server).symlink_to(elsewhere)
     servers.start(config, names)
     try:
         yield config
@@ -318,7 +336,7 @@ def own_stack(folder: Path, names: tuple[str, ...] = SERVERS) -> Iterator[StackC
 
 
 def logged_events(dependencies: Dependencies, partitions: int) -> list[LogEvent]:
-    """Every event of the log that can be decoded."""
+    """Every event of the log and, where retention removed some, of the archive, that can be decoded."""
     return [
         LogEvent(event.event_id, event.partition_key, event.item_id or "", event.type)
         for event in map(_decoded, _records(dependencies, topics.EVENTS, partitions))
@@ -351,8 +369,11 @@ def stored_counts(dependencies: Dependencies, partitions: int) -> Expected:
 
 
 def _records(dependencies: Dependencies, topic: str, partitions: int) -> Iterator[Any]:
+    log_id = dependencies.reader.log_id(topic)
     for partition in range(partitions):
         begin, end = dependencies.reader.bounds(topic, partition)
+        if begin:
+            yield from dependencies.archive.read(topic, log_id, partition, 0, begin)
         while begin < end and (records := dependencies.reader.read(topic, partition, begin, 2_000)):
             yield from records
             begin = records[-1].offset + 1

@@ -42,6 +42,7 @@ FAULTS = [
         "the clocks of collector, workers and API are 10 min apart, and are set back",
         "nothing refused wrongly, order by the log, an alert on skew",
         clocks_apart,
+        fresh=True,
         repetitions=3,
     ),
 ]

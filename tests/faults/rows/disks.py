@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
+from deploy.local import stack
 from tests.faults.run import Fault, Run, call
+from tests.faults.world import ClusterWorld
+
+FULL_SECONDS = 20.0
 
 
 def disk_full(run: Run) -> None:
@@ -22,6 +28,27 @@ def disk_full(run: Run) -> None:
         run.recover()
 
 
+def servers_disk_full(run: Run) -> None:
+    """The disk of Kafka and Redis is full for some seconds. What ends is started again, when there is space."""
+    disk, world = run.world.disk, run.world
+    assert isinstance(world, ClusterWorld)
+    for _ in run.repeat():
+        run.pause(2.0, 4.0)
+        disk.fill()
+        refused, until = run.clients.ledger.refused, time.monotonic() + FULL_SECONDS
+        while time.monotonic() < until:
+            run.pause(0.3, 0.6)
+            disk.refill()
+            status, answer = call(f"{world.api}/v1/users/plain-1/recommendations")
+            run.expect(status == 200, f"a read with a full disk got {status} {answer}")
+        run.expect(run.clients.ledger.refused > refused, "no write was refused while the disk was full")
+        disk.free()
+        ended = [one.server for one in stack.status(world.servers, ("kafka", "redis")) if one.state == "stopped"]
+        run.notes.append(f"ended by the full disk: {', '.join(ended) or 'nothing'}")
+        world.start_servers("kafka", "redis")
+        run.recover()
+
+
 def power_lost(run: Run) -> None:
     """What was not synced is lost: the file system stops at once, under load, and is mounted again."""
     disk, process = run.world.disk, run.world.processes[run.world.collecting]
@@ -36,6 +63,16 @@ def power_lost(run: Run) -> None:
 
 
 FAULTS = [
+    Fault(
+        3,
+        "servers-disk-full",
+        "the disk under Kafka and Redis is full",
+        "events 503, reads answer; servers that ended are started again, everything else resumes by itself",
+        servers_disk_full,
+        repetitions=3,
+        stacks=("cluster",),
+        disk_mib=192,
+    ),
     Fault(
         3,
         "disk-full",

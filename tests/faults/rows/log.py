@@ -88,6 +88,51 @@ def topics_recreated(run: Run) -> None:
         run.recover()
 
 
+def behind_retention(run: Run) -> None:
+    """Workers are away, while events are archived and then leave the log; the workers find the rest of them in the archive."""
+    from confluent_kafka import TopicPartition
+    from confluent_kafka.admin import AdminClient
+
+    from schemas.log import topics
+    from schemas.site import topic_prefix
+
+    settings = run.world.settings
+    admin, name = (
+        AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0}),
+        topics.topic_name(topics.EVENTS, topic_prefix(settings.prefix)),
+    )
+    for _ in run.repeat():
+        run.pause(3.0, 5.0)
+        workers = [run.world.processes[each] for each in run.world.folding]
+        for worker in workers:
+            worker.kill()
+        run.pause(8.0, 10.0)
+        done = run.world.freshet("archive")
+        run.expect(done.returncode == 0, f"freshet archive: {done.stdout[-300:]}{done.stderr[-300:]}")
+        with run.world.opened() as dependencies:
+            archived = _archived_ends(run, dependencies)
+        removed = admin.delete_records([TopicPartition(name, partition, end) for partition, end in archived.items()])
+        for partition in removed.values():
+            partition.result(30)
+        run.notes.append(f"{sum(archived.values()):,} events had left the log")
+        for worker in workers:
+            worker.start()
+        run.recover()
+
+
+def _archived_ends(run: Run, dependencies) -> dict[int, int]:
+    """The offset of each partition up to which the archive holds events."""
+    from schemas.log import topics
+
+    log_id, found = dependencies.reader.log_id(topics.EVENTS), {}
+    for partition in range(run.world.settings.partitions):
+        _, end = dependencies.reader.bounds(topics.EVENTS, partition)
+        records = list(dependencies.archive.read(topics.EVENTS, log_id, partition, 0, end))
+        if records:
+            found[partition] = records[-1].offset + 1
+    return found
+
+
 FAULTS = [
     Fault(
         2,
@@ -113,6 +158,16 @@ FAULTS = [
         "the topics are removed and made again under running workers",
         "the new log is folded from its start; nothing of it is skipped",
         topics_recreated,
+        fresh=True,
+        repetitions=3,
+        stacks=("cluster",),
+    ),
+    Fault(
+        7,
+        "behind-retention",
+        "the fences are older than retention: the log has forgotten what the workers need, the archive has it",
+        "the archive fills the gap",
+        behind_retention,
         repetitions=3,
         stacks=("cluster",),
     ),

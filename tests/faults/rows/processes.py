@@ -158,6 +158,7 @@ FAULTS = [
         "workers join and leave every 10 s for 5 min, half of them by `kill -9`",
         "exact, no stall over 10 s",
         join_and_leave,
+        fresh=True,
         repetitions=30,
         stall_seconds=10.0,
         stacks=("cluster",),

@@ -46,6 +46,7 @@ FAULTS = [
         "upgrade under traffic, and rollback of the software",
         "exact and no 5xx, while the release before and this one run side by side",
         upgrade,
+        fresh=True,
         repetitions=2,
     ),
 ]
