@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Final, NamedTuple, Self
 from uuid import uuid4
@@ -88,7 +89,11 @@ class SnapshotTaker:
         """Take the snapshots that are due."""
         workers = [worker for worker in self._workers() if worker.opened]
         kept = {(worker.topic, worker.partition) for worker in workers}
-        self._newest = {key: newest for key, newest in self._newest.items() if key in kept}
+        for topic, partition in self._newest.keys() - kept:
+            # Another process keeps it now. A gauge that stays here would grow old.
+            del self._newest[topic, partition]
+            with suppress(KeyError):
+                metrics.SNAPSHOT_AGE.remove(topic, str(partition))
         for worker in workers:
             if self._stop.is_set():
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from prometheus_client import REGISTRY
 
 from adapters.parquet_snapshots import ParquetSnapshots
 from nearline import metrics
@@ -265,3 +266,19 @@ def test_two_signals_that_lag_behind_each_other_are_restored_exactly(shop):
     shop.add(1_050, 1_600)
     shop.lose()
     assert shop.is_a_plain_fold()
+
+
+def test_the_age_of_a_changed_partition_is_told_by_the_worker_that_keeps_it(shop):
+    shop.add(1_000, 1_001)
+    shop.settle()
+    shop.hands.now = shop.taken()[0].created_at + 100.0
+    shop.taker.look()
+    assert _age() == 100.0
+    shop.assignment.assign(set())
+    shop.taker.look()
+    assert _age() is None
+
+
+def _age() -> float | None:
+    labels = {"topic": topics.EVENTS, "partition": "0"}
+    return REGISTRY.get_sample_value("freshet_snapshot_age_seconds", labels)
