@@ -152,6 +152,8 @@ def _cluster(hosts: str, access: ServerAccess) -> Any:
     return Cluster(
         [_address(host) for host in hosts.split(",")],
         connect_timeout=_CONNECT_SECONDS,
+        # The driver's own two seconds are too short for a node that has just started.
+        control_connection_timeout=_REQUEST_SECONDS,
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         auth_provider=login,
         ssl_context=access.tls_context(),

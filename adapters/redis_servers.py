@@ -215,6 +215,10 @@ _SENTENCES: Final[tuple[tuple[Callable[[Exception], bool], str], ...]] = (
         lambda error: isinstance(error, redis.ReadOnlyError) or "READONLY" in str(error),
         "Redis at {shown} is a replica that takes no writes ({error}): set FRESHET_REDIS to its master or its sentinels",
     ),
+    (
+        lambda error: "TTL exhausted" in str(error) or isinstance(error, redis.exceptions.TryAgainError),
+        "Redis at {shown} moves this slot to another node: wait a moment",
+    ),
     (lambda error: isinstance(error, redis.BusyLoadingError), "Redis at {shown} still loads its data: wait a moment"),
     (
         _is_tls,

@@ -88,11 +88,14 @@ class RedisSignalStore:
         removed = [key for key, value in values.items() if value is None]
         record = [commit_record, fence.offset, fence.offset - ANNOUNCED_OFFSETS, -ANNOUNCED - 1]
         arguments = [_text(expected), _text(fence), *record, len(written) // 2, *written, *removed]
-        self._swap(redis_scripts.COMMIT, partition, signal, arguments)
+        # Keys that need not be there are left out: while a cluster moves their slot, it refuses commands on some that are missing.
+        names = _keys(self._prefix, partition, signal)[: 3 if signal in FOLLOWED else 2]
+        self._swap(redis_scripts.COMMIT, partition, signal, names, arguments)
 
     def reset(self, partition: int, signal: str, expected: Fence | None, fence: Fence) -> None:
         """See SignalStore."""
-        self._swap(redis_scripts.RESET, partition, signal, [_text(expected), _text(fence)])
+        names = self._with_aside(partition, signal)
+        self._swap(redis_scripts.RESET, partition, signal, names, [_text(expected), _text(fence)])
 
     def aside(self, partition: int, signal: str) -> Fence | None:
         """See SignalStore."""
@@ -100,7 +103,7 @@ class RedisSignalStore:
 
     def restore(self, partition: int, signal: str, expected: Fence | None) -> None:
         """See SignalStore."""
-        self._swap(redis_scripts.RESTORE, partition, signal, [_text(expected)])
+        self._swap(redis_scripts.RESTORE, partition, signal, self._with_aside(partition, signal), [_text(expected)])
 
     def discard_aside(self, partition: int, signal: str) -> None:
         """See SignalStore."""
@@ -193,8 +196,10 @@ class RedisSignalStore:
         """Closes the connections."""
         self._connection.close()
 
-    def _swap(self, script: str, partition: int, signal: str, arguments: list[Any]) -> None:
-        names = [*_keys(self._prefix, partition, signal), *_keys(self._prefix, partition, _aside(signal))[:2]]
+    def _with_aside(self, partition: int, signal: str) -> list[str]:
+        return [*_keys(self._prefix, partition, signal), *_keys(self._prefix, partition, _aside(signal))[:2]]
+
+    def _swap(self, script: str, partition: int, signal: str, names: Sequence[str], arguments: list[Any]) -> None:
         with self._translate_errors(partition, signal):
             actual = self._connection.execute("EVAL", script, len(names), *names, *arguments)
         if actual is not None:

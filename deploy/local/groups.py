@@ -39,6 +39,13 @@ class Node:
         """Host and port of its clients."""
         return f"{self.config.host}:{stack.client_port(self.config, self.server)}"
 
+    def redis_cli(self, *command: str) -> str:
+        """What ``redis-cli`` prints for a command; empty if the node does not answer."""
+        try:
+            return _redis_cli(self.config, *command)
+        except GroupFailed:
+            return ""
+
     def kill(self) -> None:
         """Ends it as a crash would."""
         stack.kill(self.config, self.server)
@@ -52,7 +59,7 @@ class Node:
 class Group:
     """The running nodes, and what a Freshet process needs in its environment to use them."""
 
-    nodes: Sequence[Node]
+    nodes: tuple[Node, ...]
     environment: dict[str, str]
 
     def start(self) -> None:
@@ -74,7 +81,9 @@ def redis_cluster(folder: Path, security: StackSecurity | None = None) -> Iterat
         addresses = [node.address for node in nodes]
         _redis_cli(nodes[0].config, "--cluster", "create", *addresses, "--cluster-replicas", "1", "--cluster-yes")
         _wait_for("the Redis Cluster", lambda: all(_has_whole_view(node.config) for node in nodes))
-        yield Group(nodes, {"FRESHET_STACK": "cluster", "FRESHET_REDIS": f"{scheme}+cluster://{','.join(addresses)}"})
+        yield Group(
+            tuple(nodes), {"FRESHET_STACK": "cluster", "FRESHET_REDIS": f"{scheme}+cluster://{','.join(addresses)}"}
+        )
 
 
 @contextmanager
@@ -95,7 +104,7 @@ def redis_sentinels(folder: Path) -> Iterator[Group]:
             _wait_for("the sentinels", lambda: all(_knows_all(node.config) for node in watchers))
             hosts = ",".join(node.address for node in watchers)
             environment = {"FRESHET_STACK": "cluster", "FRESHET_REDIS": f"redis+sentinel://{hosts}/{WATCHED}"}
-            yield Group([*pair, *watchers], environment)
+            yield Group((*pair, *watchers), environment)
 
 
 @contextmanager
@@ -110,7 +119,7 @@ def kafka_brokers(folder: Path, heap_mib: int = 384) -> Iterator[Group]:
     ]
     with _running("kafka", members) as nodes:
         servers = ",".join(node.address for node in nodes)
-        yield Group(nodes, {"FRESHET_STACK": "cluster", "FRESHET_KAFKA": servers})
+        yield Group(tuple(nodes), {"FRESHET_STACK": "cluster", "FRESHET_KAFKA": servers})
 
 
 @contextmanager
@@ -125,7 +134,7 @@ def cassandra_ring(folder: Path, heap_mib: int = 512) -> Iterator[Group]:
     # One after the other: a node that joins takes its part of the ring from those that are there.
     with _running("cassandra", configs, together=False) as nodes:
         hosts = ",".join(node.address for node in nodes)
-        yield Group(nodes, {"FRESHET_STACK": "cluster", "FRESHET_CASSANDRA": hosts})
+        yield Group(tuple(nodes), {"FRESHET_STACK": "cluster", "FRESHET_CASSANDRA": hosts})
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from deploy.local import groups as several_servers
 from deploy.local.config import StackConfig
 from tests.faults.disk import mounted
 from tests.faults.proxy import Proxy, proxied
@@ -14,6 +15,13 @@ from tests.faults.world import ClusterWorld, EmbeddedWorld, World, own_stack
 
 ON_DISK = ("kafka", "redis")
 """Servers whose disk may be full."""
+
+GROUPS = {
+    "kafka": several_servers.kafka_brokers,
+    "redis": several_servers.redis_cluster,
+    "sentinel": several_servers.redis_sentinels,
+    "cassandra": several_servers.cassandra_ring,
+}
 
 
 @contextlib.contextmanager
@@ -42,9 +50,13 @@ def cluster_world(
             addresses |= servers.environment(ON_DISK)
         ports = {"redis": servers.redis_port, "cassandra": servers.cassandra_port}
         proxies = {name: opened.enter_context(proxied(ports[name])) for name in fault.proxied}
-        world = ClusterWorld(servers, folder, addresses=addresses, through={"": _addresses(proxies)})
+        groups = {name: opened.enter_context(GROUPS[name](folder / name)) for name in fault.groups}
+        several = {name: text for group in groups.values() for name, text in group.environment.items()}
+        world = ClusterWorld(
+            servers, folder, addresses={**(addresses or {}), **several}, through={"": _addresses(proxies)}
+        )
         opened.callback(world.close)
-        world.proxies, world.disk = proxies, disk
+        world.proxies, world.groups, world.disk = proxies, groups, disk
         yield world
 
 

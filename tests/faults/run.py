@@ -50,6 +50,8 @@ class Fault:
     stacks: tuple[str, ...] = ("embedded", "cluster")
     proxied: tuple[str, ...] = ()
     """Servers that all processes reach through a proxy."""
+    groups: tuple[str, ...] = ()
+    """Kinds of servers of which there are several: `kafka`, `redis` (a cluster), `sentinel`, `cassandra`."""
     disk_mib: int = 0
     """Size of a disk of its own for the data folder; 0: none."""
     fresh: bool = False

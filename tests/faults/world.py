@@ -20,6 +20,7 @@ import stamina
 from deploy.config import CommandSettings
 from deploy.local import stack as servers
 from deploy.local.config import SERVERS, StackConfig
+from deploy.local.groups import Group
 from deploy.local.processes import ProcessRecord
 from deploy.processes import cluster
 from deploy.processes.supervisor import Service
@@ -117,6 +118,7 @@ class World:
         self.folder, self.settings = folder, settings
         self.processes: dict[str, Process] = {}
         self.proxies: dict[str, Proxy] = {}
+        self.groups: dict[str, Group] = {}
         self.disk: Any = None
 
     @property

@@ -81,7 +81,7 @@ def _expect_one_winner(run: Run, models: Any) -> None:
         with run.world.opened() as dependencies:
             version = f"race-{number}-{run.random.getrandbits(32):x}"
             value = Popularity(("plain-1",), np.ones(1, np.float32))
-            dependencies.models.write(_manifest(version, value.kind), {value.kind: value.save()}, {})
+            dependencies.models.write(small_manifest(version, value.kind), {value.kind: value.save()}, {})
             barrier.wait(60)
             try:
                 dependencies.models.activate(version, before)
@@ -101,7 +101,8 @@ def _expect_one_winner(run: Run, models: Any) -> None:
     _expect_served(run, models.active())
 
 
-def _manifest(version: str, value: str) -> Manifest:
+def small_manifest(version: str, value: str) -> Manifest:
+    """The manifest of a version with one small value."""
     return Manifest(
         version=version,
         created_at=datetime.now(UTC),
