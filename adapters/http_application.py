@@ -1,6 +1,6 @@
 """Builds the application of an HTTP process. Every HTTP process of Freshet is built here, so that all have the same edges.
 
-A request passes, from outside in: the check of access with CORS, the check of its address (UTF-8), the hot paths, then
+A request passes, from outside in: the check of access with CORS, the audit log, the check of its address (UTF-8), the hot paths, then
 FastAPI's routes.
 What no route answers, and a fault that nobody expected, are problem details too.
 """
@@ -22,6 +22,7 @@ from starlette.types import Scope as AsgiScope
 
 from schemas.access.scopes import ADMIN_ONLY, METRICS, PUBLIC, Scope, declared_rule, needs
 from schemas.clock_skew import CLOCK_SKEW
+from schemas.http.access.audit import AuditMiddleware
 from schemas.http.access.callers import principal_of
 from schemas.http.access.guard import Access
 from schemas.http.access.middleware import AccessMiddleware
@@ -80,6 +81,8 @@ def build_application(
     for hot_path in hot_paths:
         app.add_middleware(HotPathMiddleware, takes=hot_path.takes, endpoint=hot_path.endpoint)
     app.add_middleware(Utf8Middleware)
+    if access is not None and access.audit is not None:
+        app.add_middleware(AuditMiddleware, audit=access.audit, rules=app.state.rules, clock=access.guard.clock)
     if access is not None:
         app.add_middleware(AccessMiddleware, guard=access.guard, rules=app.state.rules)
     return app

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Annotated, Any
 
 import msgspec
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.source_weights import FORMER_SOURCES
@@ -28,6 +28,13 @@ class Settings(HttpSettings, BaseSettings):
     port: Annotated[int, Field(ge=1, le=65535, description="Port of the online API.")] = 8000
     page: Annotated[bool, Field(description="Whether the demo page is served at `/`.")] = False
     page_users: Annotated[bool, Field(description="Whether the demo page lists active users by id.")] = False
+    oidc_issuer: Annotated[
+        str, Field(description="The OpenID Connect provider that people may sign in with: its issuer, exactly.")
+    ] = ""
+    oidc_client_id: Annotated[str, Field(description="The id by which the provider knows this site.")] = ""
+    oidc_client_secret: Annotated[SecretStr, Field(description="The secret that the provider gave this site.")] = (
+        SecretStr("")
+    )
     store_seconds: Annotated[float, Field(gt=0, description="Deadline of one read of a store.")] = 0.05
     after_seconds: Annotated[float, Field(ge=0, description="Longest wait of a read with after=.")] = 1.0
     poll_seconds: Annotated[

@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from adapters import http_server
 from adapters.http_application import HotPath, build_application
 from deploy.wiring.access import open_access
+from deploy.wiring.accounts import account_router
 from deploy.wiring.online import open_facts, open_stores
 from deploy.wiring.variables import warn_of_variables_without_effect
 from schemas.access.scopes import PUBLIC, needs
@@ -91,7 +92,8 @@ def main() -> None:
         warn_of_variables_without_effect(settings.stack)
         listening = http_server.listen(settings.host, settings.port, "set FRESHET_PORT")
         with open_access(settings, settings.host, read_limits(settings)) as access:
-            app = create_app(settings, _stores(settings), access=access)
+            routers = [account_router(settings, access)]
+            app = create_app(settings, _stores(settings), access=access, routers=routers)
             _log.info("online_api_starts", host=settings.host, port=settings.port, stack=settings.stack)
             stop_streams = app.state.service.notifications.close
             http_server.serve(

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from fastapi import FastAPI
 
 from adapters.folder_lock import folder_lock
+from deploy.wiring.accounts import account_router
 from deploy.wiring.dependencies import Dependencies, open_dependencies
 from deploy.wiring.online import open_stores
 from deploy.wiring.rating_scale import with_noted_scale
@@ -123,7 +124,11 @@ def create_app(running: Nearline, settings: ServingSettings, access: Access | No
         settings,
         open_stores(settings),
         lag_reason=running.missing,
-        routers=[build_write_router(write_api), *([build_models_router(upload_api)] if upload_api else [])],
+        routers=[
+            build_write_router(write_api),
+            *([build_models_router(upload_api)] if upload_api else []),
+            *([account_router(settings, access)] if access else []),
+        ],
         hot_paths=[hot_path(write_api)],
         access=access,
     )

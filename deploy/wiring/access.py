@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from ipaddress import ip_address
 from typing import Final
 
 import structlog
 
 from adapters.registry import adapter
+from deploy.access.audit_log import AuditWriter
 from deploy.access.follower import AccessFollower
 from deploy.access.known_keys import KnownKeys, known_keys_file
 from deploy.access.secret import site_secret
 from deploy.access.uses import UseRecorder
 from schemas.access.decision import Policy
+from schemas.access.sessions import SessionSigner
 from schemas.access.view import AccessView
 from schemas.errors import ConfigurationInvalid
 from schemas.http.access.guard import Access, Guard, Site
 from schemas.http.access.limits import ClientLimits
+from schemas.http.access.session_cookie import SessionCookie
 from schemas.http.settings import HttpSettings
 
 PATIENCE_SECONDS: Final = 6.0
@@ -28,6 +31,7 @@ INSECURE: Final = (
     "access is not checked (FRESHET_INSECURE): whoever reaches the port reads every history, writes and deletes"
     " everything; make keys with `freshet keys create` and start without it"
 )
+_HOUR: Final = 3_600.0
 
 _log = structlog.get_logger(__name__)
 
@@ -47,19 +51,24 @@ def open_access(
     if settings.insecure:
         _log.warning("insecure", message=INSECURE)
         site = Site(Policy(insecure=True), settings.cors_origins)
-        yield Access(Guard(AccessView, time.time, site), list, lambda: [INSECURE])
+        with closing(_audit(settings)) as audit:
+            yield Access(Guard(AccessView, time.time, site), list, lambda: [INSECURE], audit=audit)
         return
     follower = _follower(settings)
-    guard = Guard(lambda: follower.view, time.time, _site(settings, host, read_limits))
+    site, audit = _site(settings, host, read_limits), _audit(settings)
+    cookie = _cookie(settings, host, site.policy.site_secret, lambda: follower.view)
+    person_of = cookie.person_of if cookie else lambda _: None
+    guard = Guard(lambda: follower.view, time.time, site, person_of)
     recorder = UseRecorder(guard.uses, lambda: adapter(settings.log_address).log_writer(settings.log_address))
     follower.after_each_read(recorder)
     follower.start(0.0 if follower.view.is_known else PATIENCE_SECONDS)
     try:
         if needs_keys:
             check_exposure(host, follower.view, time.time())
-        yield Access(guard, follower.missing, follower.warnings)
+        yield Access(guard, follower.missing, follower.warnings, cookie, audit)
     finally:
         follower.stop()
+        audit.close()
         recorder.close()
 
 
@@ -92,6 +101,25 @@ def _site(settings: HttpSettings, host: str, read_limits: ClientLimits) -> Site:
         )
     policy = Policy(loopback=is_loopback(host), user_tokens=settings.user_tokens, site_secret=secret)
     return Site(policy, settings.cors_origins, settings.allowed_hosts, read_limits)
+
+
+def _cookie(settings: HttpSettings, host: str, secret: bytes, view: Callable[[], AccessView]) -> SessionCookie | None:
+    """The sessions of people; None if nothing can sign them, or browsers would send them to this process in the clear."""
+    if not secret or not can_sign_in(settings, host):
+        return None
+    lifetime = settings.session_hours * _HOUR
+    secure = settings.public_url.startswith("https://")
+    return SessionCookie(SessionSigner(secret), lambda: view().accounts, time.time, lifetime, secure=secure)
+
+
+def can_sign_in(settings: HttpSettings, host: str) -> bool:
+    """True if browsers reach the site over TLS, or from this machine alone."""
+    return settings.public_url.startswith("https://") or (is_loopback(host) and not settings.public_url)
+
+
+def _audit(settings: HttpSettings) -> AuditWriter:
+    address = settings.log_address
+    return AuditWriter(lambda: adapter(address).log_writer(address))
 
 
 def _follower(settings: HttpSettings) -> AccessFollower:

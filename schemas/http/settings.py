@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from schemas.settings import SharedSettings, comma_separated
@@ -26,6 +27,13 @@ def _long_enough(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _site_url(url: str) -> str:
+    parts = urlsplit(url)
+    if url and (parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.strip("/") or parts.query):
+        raise ValueError("write scheme and host without a path, such as https://shop.example")
+    return url.rstrip("/")
+
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)]
 
 
@@ -44,5 +52,9 @@ class HttpSettings(SharedSettings):
     """Names by which a process on loopback without keys may be called, beside `localhost` and `127.0.0.1`."""
     trusted_proxies: Annotated[Names, AfterValidator(_networks)] = ()
     """Addresses or networks of proxies whose `X-Forwarded-For` names the client."""
+    public_url: Annotated[str, AfterValidator(_site_url)] = ""
+    """The address of the online API as browsers see it, such as `https://shop.example`. People sign in over TLS alone, except on this machine."""
+    session_hours: Annotated[float, Field(gt=0, le=720)] = 12.0
+    """Hours after which a person must sign in again."""
     docs: bool = False
     """Whether `/docs` and `/openapi.json` are served."""

@@ -13,8 +13,10 @@ from schemas.access.principal import LOOPBACK, Principal
 from schemas.access.scopes import AccessRule
 from schemas.access.signing import Nonces
 from schemas.access.view import AccessView
+from schemas.http.access.audit import AuditLog
 from schemas.http.access.brought import Brought, key_in_address, users_in_query
 from schemas.http.access.limits import ClientLimits
+from schemas.http.access.session_cookie import SessionCookie
 from schemas.http.problems import ProblemError, printable
 from schemas.http.views import user_in_path
 from schemas.ports import Clock
@@ -169,6 +171,10 @@ class Access(NamedTuple):
     """Returns a sentence for each thing without which it cannot let anybody in."""
     warnings: Callable[[], list[str]] = list
     """Returns a sentence for each thing that is less safe than it should be."""
+    cookie: SessionCookie | None = None
+    """The sessions of people; None if the site has no secret to sign them with."""
+    audit: AuditLog | None = None
+    """Writes the audit log."""
 
 
 def problem_of(refusal: Refusal) -> ProblemError:
