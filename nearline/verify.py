@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from nearline.in_memory_store import InMemorySignalStore
 from nearline.isolation import IsolatingProcessor
 from nearline.processor import SIGNALS, processor_for
-from schemas.errors import StoreUnavailable
+from schemas.errors import StoreUnavailable, ValueCorrupt
 from schemas.log import topics
 from schemas.log.fence import Fence
 from schemas.log.records import Record
@@ -70,6 +70,8 @@ class StoredSignal(NamedTuple):
     before: Fence | None
     after: Fence | None
     values: dict[str, bytes]
+    unreadable: str | None = None
+    """Why the fence or all values cannot be read; None if they can."""
 
     def first(self) -> int:
         """Returns the offset up to which every value was folded."""
@@ -125,9 +127,12 @@ def compare(
 
 def _read_stored(store: SignalStore, partition: int, signal: str) -> StoredSignal:
     for _ in range(_ATTEMPTS):
-        before = store.fence(partition, signal)
-        values = dict(store.scan(partition, signal))
-        after = store.fence(partition, signal)
+        try:
+            before = store.fence(partition, signal)
+            values = dict(store.scan(partition, signal))
+            after = store.fence(partition, signal)
+        except ValueCorrupt as corrupt:
+            return StoredSignal(signal, None, None, {}, str(corrupt))
         if before == after or (before and after and before.log_id == after.log_id and before.offset <= after.offset):
             return StoredSignal(signal, before, after, values)
     raise StoreUnavailable(f"partition {partition} of '{signal}' is being rebuilt; verify again in a moment")
@@ -135,6 +140,8 @@ def _read_stored(store: SignalStore, partition: int, signal: str) -> StoredSigna
 
 def _problem(stored: StoredSignal, log_id: str, begin: int) -> str | None:
     fence = stored.before
+    if stored.unreadable is not None:
+        return stored.unreadable
     if fence is None:
         return "it has values but no fence" if stored.values else None
     if fence.log_id != log_id:

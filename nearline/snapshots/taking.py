@@ -17,7 +17,7 @@ from nearline.processor import SIGNALS
 from nearline.snapshots.capture import Capture
 from nearline.snapshots.recording import RecordingStore
 from schemas.background import BackgroundTask
-from schemas.errors import SnapshotAbandoned, SnapshotsUnavailable, StoreUnavailable
+from schemas.errors import SnapshotAbandoned, SnapshotsUnavailable, StoreUnavailable, ValueCorrupt
 from schemas.ports import Clock, SignalStore, SnapshotStore
 from schemas.settings import SharedSettings
 from schemas.snapshots import Snapshot
@@ -99,7 +99,7 @@ class SnapshotTaker:
                 return
             try:
                 self._look_at(worker)
-            except (SnapshotAbandoned, SnapshotsUnavailable, StoreUnavailable) as error:
+            except (SnapshotAbandoned, SnapshotsUnavailable, StoreUnavailable, ValueCorrupt) as error:
                 self._failed(worker, error)
 
     def _look_at(self, worker: PartitionWorker) -> None:

@@ -82,3 +82,13 @@ def test_a_log_whose_beginning_has_expired_cannot_be_verified_and_says_so(folded
     equal, found = check(folded, "users")
     assert not equal
     assert "begins at offset 3" in found.problem
+
+
+def test_a_fence_that_cannot_be_read_is_a_problem_of_its_signal_alone(hands, keeping):
+    for offset in range(20):
+        hands.log.add(offset)
+    hands.settle(keeping())
+    hands.store.unreadable.add((0, "aggregates"))
+    users, counters = verify(hands.log, hands.store, [topics.EVENTS]).checks
+    assert users.equal
+    assert (counters.equal, "cannot be read" in counters.problem) == (False, True)
