@@ -17,7 +17,7 @@ class WaitingRecords:
     """Delivered records in ascending order of offsets. ``offer`` and ``len`` are for any thread, the rest for the worker's."""
 
     def __init__(self, skipped: Callable[[int], None]) -> None:
-        """``skipped`` is told the number of records that are dropped because they are late or repeated."""
+        """``skipped`` receives the number of records that are dropped because they are late or repeated."""
         self._offered: deque[Record] = deque()
         self._pending: deque[Record] = deque()
         self._skipped = skipped

@@ -24,7 +24,7 @@ SAMPLES: Final = 5
 SAMPLE_SECONDS: Final = 1.0
 """Pause between two measurements."""
 TOLD_SECONDS: Final = 30.0
-"""A larger skew is told by readiness, and alerts."""
+"""Readiness reports a larger skew, and an alert fires."""
 _BEYOND: Final = MAX_CLOCK_ERROR.total_seconds() / 2
 
 SKEW: Final = Gauge(

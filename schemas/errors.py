@@ -18,7 +18,7 @@ UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError, OverflowE
 
 
 class FreshetError(Exception):
-    """Base of all named failures. Its text is a sentence that tells a user what to do."""
+    """Base of all named failures. Its text is a sentence that says what to do."""
 
 
 class LogUnavailable(FreshetError):

@@ -104,7 +104,7 @@ def main() -> None:
 
 
 def _stores(settings: Settings) -> Stores:
-    """The stores; in a cluster with the log, because other processes fold it and nobody tells this one how far they are."""
+    """The stores; in a cluster with the log, because other processes fold it, and this one has to measure how far they are."""
     stores = open_stores(settings)
     return stores._replace(facts=open_facts(settings)) if settings.stack == "cluster" else stores
 

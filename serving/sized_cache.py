@@ -25,7 +25,7 @@ class SizedCache(Generic[K, V]):
         self._limit, self._most = limit, entries
         self._entries: OrderedDict[K, _Sized[V]] = OrderedDict()
         self.size = 0
-        """Bytes of all values, as ``put`` was told."""
+        """Bytes of all values, by the sizes given to ``put``."""
 
     def __len__(self) -> int:
         return len(self._entries)

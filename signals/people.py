@@ -1,7 +1,7 @@
-"""``people`` counters: how many different people were at an item, up to PEOPLE, and whether an import told of it.
+"""``people`` counters: how many different people were at an item, up to PEOPLE, and whether an import named it.
 
 Serving shows an item without item data only once enough people were at it, so that one visitor's invented ids cost nobody
-anything. People are told apart by 16 bits of a hash, salted with the item: enough to count to PEOPLE, too little to find
+anything. People are distinguished by 16 bits of a hash, salted with the item: enough to count to PEOPLE, too little to find
 somebody by. A retracted event still came from a person.
 """
 

@@ -1,4 +1,4 @@
-"""Tells if a port is free, and names the process that uses it."""
+"""Finds out if a port is free, and names the process that uses it."""
 
 import socket
 from pathlib import Path

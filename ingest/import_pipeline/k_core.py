@@ -53,7 +53,7 @@ def parse_filter(text: str) -> Filter:
 
 
 class KeptIds:
-    """Counts users and items by their ids, then tells which of them a filter keeps."""
+    """Counts users and items by their ids, then returns which of them a filter keeps."""
 
     def __init__(self) -> None:
         self._people: dict[str, int] = {}

@@ -1,7 +1,7 @@
 """Gives events of a file an id made of their content, so that a row counts once whichever file it comes in.
 
 The content is what the event says: its type, ids, value, time and so on. Neither the file's name, nor the line, nor the
-order of columns belongs to it. Equal rows of one import are told apart by their ordinal.
+order of columns belongs to it. The ordinal distinguishes equal rows of one import.
 """
 
 from __future__ import annotations

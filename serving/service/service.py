@@ -83,7 +83,7 @@ class Stores(NamedTuple):
     documents: Documents | None = None
     """None: there are no statistics."""
     facts: LogReader | None = None
-    """The log that signals are folded from. None: whoever folds tells whether they have caught up."""
+    """The log that signals are folded from. None: ``lag_reason`` says whether they have caught up."""
     lists_from: Mapping[str, ListReader] = {}
     """Where lists are read, in order, by the name that metrics give it; empty: ``lists`` alone."""
 

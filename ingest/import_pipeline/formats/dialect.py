@@ -27,7 +27,7 @@ DELIMITERS: Final[Mapping[str, str]] = {
 """The delimiters that are recognised, the surest first. Any other can be said."""
 _DELIMITERS_BY_NAME: Final = {name: delimiter for delimiter, name in DELIMITERS.items()} | {"\\t": "\t", "space": " "}
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.|\\t)"?', re.IGNORECASE)
-"""The first line by which Excel is told the delimiter."""
+"""The first line that names the delimiter for Excel."""
 _HEADER_WORD: Final = re.compile(
     r"(user|visitor|customer|client|person|member|account|session|anonymous|reviewer|buyer|u|item|product|article|movie"
     r"|book|song|track|artist|content|page|sku|asin|i|rating|score|stars|value|event|action|type|time|timestamp|date|ts)"

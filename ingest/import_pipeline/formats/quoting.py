@@ -35,7 +35,7 @@ def _anything(_cells: Sequence[str]) -> bool:
 
 
 class RecordShape(NamedTuple):
-    """What is known about the records of a file. By it, a stray quote is told from a text of several lines."""
+    """What is known about the records of a file. It distinguishes a stray quote from a text of several lines."""
 
     width: int = 0
     """Number of columns; 0 if it is not known."""

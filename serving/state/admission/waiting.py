@@ -1,7 +1,7 @@
 """Which ids without item data enter the catalogue: those that enough different people were at.
 
 A catalogue position costs memory in every process. So an id that only events name waits here
-first, with its counters as they were read. It enters once its people are enough, an import told of it, its item data
+first, with its counters as they were read. It enters once its people are enough, an import named it, its item data
 comes, or a model brings it. What waits is bounded in bytes: the id that was not heard of for longest is let go. Its
 counters are read again when they change.
 """
