@@ -11,13 +11,13 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from deploy.commands import file_options
 from deploy.commands.common import console, steps, table
 from deploy.commands.evaluation.interactions import read_interactions
 from deploy.commands.evaluation.options import DataSet, Mapping, Threads, commit
 from deploy.commands.evaluation.replay import replay_
+from deploy.commands.file_options import with_file_options
 from deploy.commands.importing import show_counts, show_form
-from ingest.import_pipeline.formats.dialect import FileOptions
+from ingest.import_pipeline.formats.dialect import FOUND_OUT, FileOptions
 from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import recognise
 from offline.data.archive import Progress
@@ -55,6 +55,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="evaluate")
 
 
+@with_file_options
 def compare_(
     data: DataSet,
     protocol: How = "auto",
@@ -65,13 +66,7 @@ def compare_(
     json: Annotated[Path | None, typer.Option(help="Also write the figures here.")] = None,
     html: Annotated[Path | None, typer.Option(help="Also write a report with charts here.")] = None,
     mapping: Mapping = "",
-    types: file_options.Types = "",
-    time_format: file_options.TimeFormat = "",
-    delimiter: file_options.Delimiter = "",
-    encoding: file_options.Encoding = "",
-    quote: file_options.Quote = "",
-    header: file_options.Header = None,
-    decimal_comma: file_options.DecimalComma = False,
+    files: FileOptions = FOUND_OUT,
     share: Share = 0.2,
     last: Last = 1,
     threads: Threads = 0,
@@ -87,13 +82,13 @@ def compare_(
         commit=commit(),
     )
     wanted(plan)
-    files = file_options.file_options(types, time_format, delimiter, encoding, quote, header, decimal_comma)
     with steps() as show, _task(data, protocol, mapping, files, SplitOptions(share=share, last=last), show) as task:
         report = compare_on(task, plan, show)
     _print(report, by_segment=segments)
     _write(report, json, html)
 
 
+@with_file_options
 def tune_(
     data: DataSet,
     name: Annotated[str, typer.Option("--algorithm", help="What to search parameters for.")],
@@ -102,13 +97,7 @@ def tune_(
     json: Annotated[Path | None, typer.Option(help="Write the best parameters here, for compare --parameters.")] = None,
     protocol: How = "auto",
     mapping: Mapping = "",
-    types: file_options.Types = "",
-    time_format: file_options.TimeFormat = "",
-    delimiter: file_options.Delimiter = "",
-    encoding: file_options.Encoding = "",
-    quote: file_options.Quote = "",
-    header: file_options.Header = None,
-    decimal_comma: file_options.DecimalComma = False,
+    files: FileOptions = FOUND_OUT,
     seed: Annotated[int, typer.Option(help="Which people are the validation slice.")] = 0,
     share: Share = 0.2,
     last: Last = 1,
@@ -118,7 +107,6 @@ def tune_(
     from offline.evaluation.tuning import tune
 
     using = algorithm(name)
-    files = file_options.file_options(types, time_format, delimiter, encoding, quote, header, decimal_comma)
     with steps() as show, _task(data, protocol, mapping, files, SplitOptions(share=share, last=last), show) as task:
         study_result = tune(task.part, using, task.goal, trials, study, seed=seed, threads=threads, progress=show)
     rows = [

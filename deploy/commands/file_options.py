@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Final
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
@@ -11,6 +14,7 @@ from ingest.import_pipeline.formats.dialect import FileOptions, said_delimiter, 
 from ingest.import_pipeline.formats.times import FORMS
 from ingest.importers.mapped import parse_types
 
+T = TypeVar("T")
 _DAY: Final = 86_400
 
 Types = Annotated[str, typer.Option(help="Event types by the words of the file: pv=view,fav=bookmark.")]
@@ -25,7 +29,14 @@ DecimalComma = Annotated[bool, typer.Option("--decimal-comma", help="Numbers are
 
 
 def file_options(
-    types: str, time_format: str, delimiter: str, encoding: str, quote: str, header: bool | None, decimal_comma: bool
+    *,
+    types: Types = "",
+    time_format: TimeFormat = "",
+    delimiter: Delimiter = "",
+    encoding: Encoding = "",
+    quote: Quote = "",
+    header: Header = None,
+    decimal_comma: DecimalComma = False,
 ) -> FileOptions:
     """The options as importers take them; what is empty is found out. Raises ConfigurationInvalid."""
     return FileOptions(
@@ -38,3 +49,22 @@ def file_options(
         decimal_comma=decimal_comma,
         types=parse_types(types),
     )
+
+
+def with_file_options(command: Callable[..., T]) -> Callable[..., T]:
+    """Gives a command the options of ``file_options`` in place of its parameter ``files``, to which it passes their value."""
+    options = signature(file_options, eval_str=True).parameters
+
+    @wraps(command)
+    def run(**arguments: Any) -> T:
+        files = file_options(**{name: arguments.pop(name) for name in options})
+        return command(**arguments, files=files)
+
+    parameters = [
+        parameter.replace(kind=Parameter.KEYWORD_ONLY)
+        for own in signature(command, eval_str=True).parameters.values()
+        for parameter in (options.values() if own.name == "files" else [own])
+    ]
+    run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run

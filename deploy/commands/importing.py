@@ -16,8 +16,8 @@ import typer
 from rich.markup import escape
 
 from adapters import http_download
-from deploy.commands import file_options
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, open_for, steps
+from deploy.commands.file_options import with_file_options
 from deploy.wiring.dependencies import Dependencies
 from deploy.wiring.rating_scale import scale_for_import
 from deploy.wiring.training import note_weights
@@ -52,6 +52,7 @@ def register(app: typer.Typer) -> None:
     app.command("import")(import_)
 
 
+@with_file_options
 def import_(
     dataset: Annotated[
         str,
@@ -72,13 +73,7 @@ def import_(
     rules: Annotated[
         str, typer.Option("--filter", help="Whom and what to keep: k-core=5,min-user=N,min-item=N,top-items=N.")
     ] = "",
-    types: file_options.Types = "",
-    time_format: file_options.TimeFormat = "",
-    delimiter: file_options.Delimiter = "",
-    encoding: file_options.Encoding = "",
-    quote: file_options.Quote = "",
-    header: file_options.Header = None,
-    decimal_comma: file_options.DecimalComma = False,
+    files: FileOptions = FOUND_OUT,
     full: Annotated[
         bool,
         typer.Option("--full", help="With 'items': the file lists all items, so hide those that it does not list."),
@@ -107,8 +102,7 @@ def import_(
         )
     if download and path is not None:
         path = _download(dataset, path)
-    options = file_options.file_options(types, time_format, delimiter, encoding, quote, header, decimal_comma)
-    importer = _importer(dataset, path, mapping, rules, options)
+    importer = _importer(dataset, path, mapping, rules, files)
     show_form(importer)
     event_weights = parse_weights(weights)
     with open_for(data, stack) as dependencies:

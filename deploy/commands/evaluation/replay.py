@@ -9,12 +9,13 @@ from typing import Annotated, Final
 import msgspec
 import typer
 
-from deploy.commands import file_options
 from deploy.commands.common import console, steps, table
 from deploy.commands.evaluation.options import DataSet, Mapping, Threads, commit
+from deploy.commands.file_options import with_file_options
 from deploy.commands.importing import show_counts, show_form
 from deploy.wiring.rating_scale import scale_of_data
 from ingest.config import IngestSettings
+from ingest.import_pipeline.formats.dialect import FOUND_OUT, FileOptions
 from ingest.import_pipeline.run import Imported
 from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import recognise
@@ -42,16 +43,11 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[ReplayRow]
 
 
+@with_file_options
 def replay_(
     data: DataSet,
     mapping: Mapping = "",
-    types: file_options.Types = "",
-    time_format: file_options.TimeFormat = "",
-    delimiter: file_options.Delimiter = "",
-    encoding: file_options.Encoding = "",
-    quote: file_options.Quote = "",
-    header: file_options.Header = None,
-    decimal_comma: file_options.DecimalComma = False,
+    files: FileOptions = FOUND_OUT,
     limit: Annotated[int | None, typer.Option(help="Only so many events, the earliest.", min=1)] = None,
     variants: Annotated[
         str, typer.Option(help=f"Comma-separated, or none; {', '.join(_VARIANTS)} without it.")
@@ -71,7 +67,6 @@ def replay_(
     threads: Threads = 0,
 ) -> None:
     """Play a data set's events in time order, ask for each person's list before each, and score what then happened."""
-    files = file_options.file_options(types, time_format, delimiter, encoding, quote, header, decimal_comma)
     importer = recognise(data, parse_map(mapping) if mapping else None, options=files)
     show_form(importer)
     rules = REPLAY_RULES.get(importer.dataset, ReplayRules())
