@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -78,6 +79,13 @@ class _Packed(msgspec.Struct, array_like=True, gc=False):
     same_as: str | None
 
 
+_UNCHANGED: Final = tuple(
+    name
+    for name in _Packed.__struct_fields__
+    if name in Decision.__struct_fields__ and name not in {"items", "sources"}
+)
+"""The fields of a record that are packed as they are."""
+_VALUES: Final = attrgetter(*_UNCHANGED)
 _DECODER: Final = msgspec.msgpack.Decoder(_Packed)
 _JSON_DECODER: Final = msgspec.json.Decoder(Decision)
 
@@ -102,25 +110,13 @@ def _packed(decision: Decision) -> _Packed:
     ids, items = _Table(), decision.items
     propensities = [item.propensity for item in items]
     return _Packed(
-        decision.route,
-        decision.generated_at,
-        decision.request,
         items=ids.positions(item.item_id for item in items),
         scores=_pack_floats([item.score for item in items]),
         propensities=propensities if any(each != 1.0 for each in propensities) else [],
         reasons=_pack_reasons(items, ids),
         ids=list(ids.position_of),
-        model_version=decision.model_version,
-        signals_offset=decision.signals_offset,
-        aggregates_version=decision.aggregates_version,
-        catalogue_version=decision.catalogue_version,
-        config_id=decision.config_id,
-        variant=decision.variant,
-        degraded=decision.degraded,
         sources={name: (source.outcome, source.candidates) for name, source in decision.sources.items()},
-        inputs=decision.inputs,
-        next_cursor=decision.next_cursor,
-        same_as=decision.same_as,
+        **dict(zip(_UNCHANGED, _VALUES(decision), strict=True)),
     )
 
 
@@ -130,21 +126,9 @@ def _unpack(value: bytes) -> Decision:
     packed = _DECODER.decode(inflater.decompress(value[begin:]) + inflater.flush())
     return Decision(
         recommendation_id=value[3:begin].decode(),
-        route=packed.route,
-        generated_at=packed.generated_at,
-        request=packed.request,
         items=_unpack_items(packed),
-        model_version=packed.model_version,
-        signals_offset=packed.signals_offset,
-        aggregates_version=packed.aggregates_version,
-        catalogue_version=packed.catalogue_version,
-        config_id=packed.config_id,
-        variant=packed.variant,
-        degraded=packed.degraded,
         sources={name: SourceOutcome(*source) for name, source in packed.sources.items()},
-        inputs=packed.inputs,
-        next_cursor=packed.next_cursor,
-        same_as=packed.same_as,
+        **dict(zip(_UNCHANGED, _VALUES(packed), strict=True)),
     )
 
 
