@@ -76,8 +76,8 @@ def up(
     with listen(host, port) as listener, nearline(settings) as running, ExitStack() as contexts:
         if scheduled:
             contexts.enter_context(scheduling(settings))
-        console.print(f"Freshet on http://{host}:{port}, its data in {data}. Ctrl-C ends it.", soft_wrap=True)
-        serve(running, listener, serving)
+        sentence = f"Freshet on http://{host}:{port}, its data in {data}. Ctrl-C ends it."
+        serve(running, listener, serving, lambda: console.print(sentence, soft_wrap=True))
 
 
 def demo(dataset: Dataset = None, port: PortOption = 8000) -> None:

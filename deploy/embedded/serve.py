@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
 from adapters import http_server
 from deploy.embedded.app import Nearline, create_app
@@ -11,14 +12,20 @@ from serving.config import Settings as ServingSettings
 from serving.main import read_limits
 
 
-def serve(running: Nearline, listener: socket.socket, settings: ServingSettings) -> None:
+def serve(
+    running: Nearline,
+    listener: socket.socket,
+    settings: ServingSettings,
+    announce: Callable[[], None] = lambda: None,
+) -> None:
     """Serves on a listening socket until a signal ends it in an orderly way.
 
-    ``settings.host`` is the address that the socket listens on. Raises ConfigurationInvalid if others can reach it and
+    ``announce`` is called when nothing keeps it from serving. ``settings.host`` is the address that the socket listens on. Raises ConfigurationInvalid if others can reach it and
     there are no keys.
     """
     with open_access(settings, settings.host, read_limits(settings)) as access:
         app = create_app(running, settings, access)
+        announce()
         stop_streams = app.state.service.notifications.close
         http_server.serve(
             app, listener, settings.log_level, stop_streams, settings, trusted_proxies=settings.trusted_proxies
