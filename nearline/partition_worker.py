@@ -25,7 +25,7 @@ from nearline.healing import Healer
 from nearline.isolation import IsolatingProcessor
 from nearline.processor import SIGNALS, processor_for
 from nearline.set_aside import SetAside
-from nearline.snapshots.recovery import SnapshotRecovery
+from nearline.snapshots.recovery import SnapshotLoading, SnapshotRecovery
 from nearline.waiting_records import WaitingRecords
 from schemas.background import FAILURES
 from schemas.clock_skew import CLOCK_SKEW
@@ -42,6 +42,8 @@ TICK_SECONDS: Final = 0.1
 """Default pause between two checks of an idle worker whether a commit is due."""
 FIRST_BACKOFF_SECONDS: Final = 0.05
 """Pause after the first failure. Each further failure doubles it, up to LAST_BACKOFF_SECONDS."""
+LOADING_SECONDS: Final = 0.25
+"""Pause between two looks whether the snapshot of the partition is loaded."""
 LAST_BACKOFF_SECONDS: Final = 1.0
 """The longest pause after a failure."""
 
@@ -213,6 +215,9 @@ class PartitionWorker:
             self._start_over("fence_moved")
 
     def _wait_after(self, error: Exception, now: float) -> None:
+        if isinstance(error, SnapshotLoading):  # no failure
+            self._flushed, self._paused_until = False, now + LOADING_SECONDS
+            return
         if isinstance(error, StoreFull):
             self._set_aside.make_room()
         elif isinstance(error, StoreUnavailable):

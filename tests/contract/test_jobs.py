@@ -119,3 +119,4 @@ def test_a_document_is_replaced_whole(open_jobs):
     documents.write("other", b"")
     assert open_jobs.documents().read("statistics/rising") == b"{}"
     assert open_jobs.documents().read("other") == b""
+    assert open_jobs.documents().names() == ["other", "statistics/rising"]
