@@ -12,7 +12,7 @@ from deploy.commands import configuration
 from deploy.commands.cli import app
 from schemas.secrets import is_secret
 
-SECRET = "geheim-7413"
+SECRET = "geheim-7413-geheim-7413-geheim-7413"
 
 
 def shown(*options: str) -> str:
