@@ -75,13 +75,13 @@ def until(holds, seconds: float, log: Path) -> None:
         time.sleep(0.5)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_processes_that_were_started_first_come_up_once_the_servers_do(config, processes, tmp_path):
     started, collector, api = processes
     event = {"type": "like", "user_id": "ann", "item_id": "one"}
     logs = {name: tmp_path / f"{name}.log" for name in PROCESSES}
     for name, said in (("collector", "waiting_for_servers"), ("worker", "waiting_for_servers"), ("api", "api_waits")):
-        until(lambda name=name, said=said: said in logs[name].read_text(errors="replace"), 90, logs[name])
+        until(lambda name=name, said=said: said in logs[name].read_text(errors="replace"), 240, logs[name])
     assert call(f"{collector}/v1/events", event)[0] == 503
     status, answer = call(f"{api}/v1/users/ann/recommendations")
     assert (status, {"signals", "catalogue", "aggregates", "models"} <= {*answer["degraded"]}) == (200, True)
@@ -91,12 +91,12 @@ def test_processes_that_were_started_first_come_up_once_the_servers_do(config, p
         servers.start(config, SERVERS)
     except (ProgramMissing, WrongJava, UnsupportedSystem, DownloadFailed) as error:
         pytest.skip(str(error))
-    until(lambda: call(f"{collector}/v1/events", event)[0] == 202, 120, logs["collector"])
+    until(lambda: call(f"{collector}/v1/events", event)[0] == 202, 240, logs["collector"])
 
     def counts() -> bool:
         status, answer = call(f"{api}/v1/users/ann")
         return status == 200 and answer["counters"].get("like", 0) >= 1 and not answer["degraded"]
 
-    until(counts, 120, logs["worker"])
+    until(counts, 240, logs["worker"])
     assert [process.poll() for process in started] == [None, None, None]
     assert call(f"{api}/v1/users/ann/recommendations")[1]["degraded"] == ["models"]

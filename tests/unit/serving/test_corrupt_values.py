@@ -170,8 +170,7 @@ async def test_a_start_while_the_model_store_is_dead_says_so_until_the_model_is_
         ):
             assert answer.degraded == ["models"]
         shop.models.mode = "ok"
-        await settled(lambda: not service._missing_state.names())
-        assert service.state.models.version == "v1"
+        await settled(lambda: service.state.models.version == "v1" and not service._missing_state.names())
         assert (await service.recommend(service.request(user_id="ann", count=5))).degraded == []
 
 
