@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ from schemas.server_access import NO_ACCESS, ServerAccess
 FAILURES: Final = (DriverException, NoHostAvailable, ConnectionException, OSError)
 """The driver's errors when a server fails or refuses."""
 
+_TABLE: Final = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
+_COLUMN: Final = re.compile(r"ALTER TABLE (\w+) ADD IF NOT EXISTS \((\w+)")
 _DEFAULT_PORT: Final = 9042
 _REQUEST_SECONDS: Final = 20.0
 _CONNECT_SECONDS: Final = 5.0
@@ -110,14 +113,38 @@ def create_keyspace(
             options = {"class": "NetworkTopologyStrategy", **copies}
             session.execute(f'CREATE KEYSPACE IF NOT EXISTS "{keyspace}" WITH replication = {options}')
         session.set_keyspace(keyspace)
-        for statement in (*_statements("cql/models.cql"), *_statements("cql/jobs.cql")):
+        for statement in _missing(_columns(session, keyspace)):
             session.execute(statement)
+    except Unauthorized as error:
+        raise ConfigurationInvalid(
+            f"Cassandra at {hosts} does not let '{access.user}' make the keyspace or its tables ({error}): "
+            "run `freshet cluster init` as a role that may"
+        ) from error
     except FAILURES as error:
         raise ServerMissing(
             f"no Cassandra that can be used at {hosts} ({reason(error)}): start one (`make stack`) or set FRESHET_CASSANDRA"
         ) from error
     finally:
         cluster.shutdown()
+
+
+def _columns(session: Any, keyspace: str) -> set[tuple[str, str]]:
+    query = "SELECT table_name, column_name FROM system_schema.columns WHERE keyspace_name = %s"
+    return {(table, column) for table, column in session.execute(query, (keyspace,))}
+
+
+def _missing(columns: set[tuple[str, str]]) -> list[str]:
+    """The statements for tables and columns that are missing. Whoever may only read must not be refused because of the others."""
+    tables = {table for table, _ in columns}
+    statements = (*_statements("cql/models.cql"), *_statements("cql/jobs.cql"))
+    return [statement for statement in statements if not _is_done(statement, tables, columns)]
+
+
+def _is_done(statement: str, tables: set[str], columns: set[tuple[str, str]]) -> bool:
+    if made := _TABLE.match(statement):
+        return made[1] in tables
+    added = _COLUMN.match(statement)
+    return added is not None and (added[1], added[2]) in columns
 
 
 def _statements(path: str) -> list[str]:

@@ -17,7 +17,7 @@ from adapters import http_server
 from adapters.http_application import HotPath, Missing, build_application
 from deploy.wiring.access import open_access
 from deploy.wiring.dependencies import open_dependencies, prepare_log
-from deploy.wiring.server_wait import say_while_waiting
+from deploy.wiring.server_wait import Refusal, say_while_waiting
 from deploy.wiring.variables import warn_of_variables_without_effect
 from ingest.config import IngestSettings
 from ingest.http.routes import IngestDependencies, build_router, events_are_sent, events_endpoint
@@ -82,8 +82,9 @@ def main() -> None:
         settings = read_settings(IngestSettings)
         warn_of_variables_without_effect(settings.stack)
         with listen(settings) as listening, open_dependencies(settings) as dependencies:
-            say_while_waiting(partial(prepare_log, settings), "the collector")
-            with open_access(settings, settings.collector_host) as access:
+            refusal = Refusal()
+            say_while_waiting(partial(prepare_log, settings), "the collector", refusal)
+            with open_access(settings, settings.collector_host) as access, refusal.ending():
                 app = create_app(settings, dependencies.writer, dependencies.reader, access)
                 where = {"host": settings.collector_host, "port": settings.collector_port}
                 _LOG.info("collector_starts", **where, log=settings.log_address.scheme)

@@ -12,6 +12,7 @@ LOOK: Final = ("DESCRIBE", "DESCRIBE_CONFIGS")
 
 KAFKA: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "collector": {
+        **dict.fromkeys(topics.ALL, LOOK),
         **dict.fromkeys((*topics.FACTS, topics.AUDIT, topics.KEY_USES), WRITE),
         topics.ACCESS: (*READ, "WRITE"),
     },
@@ -21,12 +22,12 @@ KAFKA: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         topics.DEADLETTERS: WRITE,
     },
     "api": {
-        **dict.fromkeys(topics.FACTS, LOOK),
+        **dict.fromkeys(topics.ALL, LOOK),
         topics.ACCESS: READ,
         topics.ANSWERS: WRITE,
         topics.KEY_USES: WRITE,
     },
-    "trainer": {**dict.fromkeys(topics.FACTS, READ), topics.MODELS: WRITE},
+    "trainer": {**dict.fromkeys(topics.ALL, LOOK), **dict.fromkeys(topics.FACTS, READ), topics.MODELS: WRITE},
 }
 """Operations on each topic, by process."""
 
