@@ -146,7 +146,9 @@ class Page(NamedTuple):
 
 def _app(shop: DictShop, events_url: str = "") -> FastAPI:
     app = _collector(shop)
-    app.include_router(page_router(shop, chance=lambda n: n // 2, currency="$", events_url=events_url))
+    app.include_router(
+        page_router(shop, chance=lambda n: n // 2, currency="$", events_url=events_url, lists_users=True)
+    )
     return app
 
 

@@ -36,7 +36,9 @@ def embedded(tmp_path_factory: pytest.TempPathFactory, serving_at: Serve) -> Ite
     folder = tmp_path_factory.mktemp("embedded")
     with (
         nearline(CommandSettings(data=folder)) as running,
-        serving_at(create_app(running, ServingSettings(stack="embedded", data=folder, page=True))) as url,
+        serving_at(
+            create_app(running, ServingSettings(stack="embedded", data=folder, page=True, page_users=True))
+        ) as url,
     ):
         _fill(url)
         with open_dependencies(CommandSettings(data=folder)) as parts:

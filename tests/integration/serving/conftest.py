@@ -155,7 +155,8 @@ async def client(embedded: EmbeddedShop) -> AsyncIterator[httpx.AsyncClient]:
         SqliteLogWriter(folder, PARTITIONS),
         SqliteDocuments(folder),
     )
-    app: FastAPI = create_app(Settings(partitions=PARTITIONS, store_seconds=2.0, model_seconds=0.1, page=True), stores)
+    shown = dict.fromkeys(("docs", "page", "page_users", "similar_users"), True)
+    app: FastAPI = create_app(Settings(partitions=PARTITIONS, store_seconds=2.0, model_seconds=0.1, **shown), stores)
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
