@@ -20,8 +20,6 @@ AuditLog = Callable[[AuditRecord], Awaitable[None]]
 
 _UNSAFE_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _CHANGING: Final = frozenset({AccessScope.CATALOGUE_WRITE, AccessScope.USERS_WRITE, AccessScope.ADMIN})
-_RECEIPT: Final = 4_096
-"""Bytes of an answer that are searched for the offset of the change."""
 
 
 class AuditMiddleware:
@@ -35,10 +33,13 @@ class AuditMiddleware:
         if scope["type"] != "http" or scope["method"] not in _UNSAFE_METHODS or not changes(self._rules.rule_of(scope)):
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(receive, send)
-        await self._app(scope, exchange.receive, exchange.send)
+        exchange = _Exchange(receive)
+        await self._app(scope, exchange.receive, exchange.keep)
         if 200 <= exchange.status < 300:
             await self._audit(self._record(scope, exchange))
+        # Answered last, so that who was told of a change finds it in the audit log.
+        for message in exchange.answer:
+            await send(message)
 
     def _record(self, scope: Scope, exchange: _Exchange) -> AuditRecord:
         principal = principal_of(scope)
@@ -64,11 +65,11 @@ def changes(rule: AccessRule) -> bool:
 class _Exchange:
     """What a request sent and what it was answered, in so far as the audit log needs it."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive, self._send = receive, send
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
         self._body = bytearray()
         self._size = 0
-        self._answer = bytearray()
+        self.answer: list[Message] = []
         self.status = 0
 
     async def receive(self) -> Message:
@@ -79,13 +80,10 @@ class _Exchange:
         self._body += chunk[: max(0, LONGEST_CHANGE - len(self._body))]
         return message
 
-    async def send(self, message: Message) -> None:
-        """Answers, and keeps the status and the beginning of the answer."""
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-        else:
-            self._answer += message.get("body", b"")[: max(0, _RECEIPT - len(self._answer))]
-        await self._send(message)
+    async def keep(self, message: Message) -> None:
+        """Keeps a part of the answer."""
+        self.status = message.get("status", self.status)
+        self.answer.append(message)
 
     def change(self) -> Any:
         """The body as the audit log keeps it."""
@@ -94,7 +92,7 @@ class _Exchange:
     def offset(self) -> str:
         """The offset in the answer; empty if it has none."""
         try:
-            answer = msgspec.json.decode(bytes(self._answer))
+            answer = msgspec.json.decode(b"".join(message.get("body", b"") for message in self.answer))
         except (msgspec.DecodeError, UnicodeDecodeError):
             return ""
         offset = answer.get("offset") if isinstance(answer, dict) else None

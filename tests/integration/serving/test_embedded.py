@@ -91,4 +91,4 @@ async def test_answers_are_recorded_on_the_log(client, embedded):
 
 async def test_the_process_is_ready_on_the_real_files(client):
     ready = await client.get("/health/ready")
-    assert (ready.status_code, ready.json()) == (200, {"status": "ready", "missing": []})
+    assert (ready.status_code, ready.json()) == (200, {"status": "ready", "missing": [], "warnings": []})
