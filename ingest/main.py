@@ -84,8 +84,10 @@ def main() -> None:
         with listen(settings) as listening, open_dependencies(settings) as dependencies:
             refusal = Refusal()
             say_while_waiting(partial(prepare_log, settings), "the collector", refusal)
+            # Opened first: it makes the log of a new folder, which holds the keys.
+            writer = dependencies.writer
             with open_access(settings, settings.collector_host) as access, refusal.ending():
-                app = create_app(settings, dependencies.writer, dependencies.reader, access)
+                app = create_app(settings, writer, dependencies.reader, access)
                 where = {"host": settings.collector_host, "port": settings.collector_port}
                 _LOG.info("collector_starts", **where, log=settings.log_address.scheme)
                 proxies = settings.trusted_proxies
