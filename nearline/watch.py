@@ -57,6 +57,7 @@ class Watch:
         followed = [(topic, self._log_ids.setdefault(topic, log_id)) for topic, log_id in ids.items()]
         for topic, log_id in [*followed, *((worker.topic, worker.log_id) for worker in workers)]:
             if log_id != ids[topic]:
+                self._log_ids = ids  # the embedded loop goes on with new workers
                 raise LogReplaced(f"the log of {topic} was {log_id} and is {ids[topic]} now")
         for worker in workers:
             # Read the position first. Then the log and the fences can only be ahead of it, unless they went back.
