@@ -20,6 +20,7 @@ POLL_SECONDS: Final = 0.5
 """Pause between two reads of the topic."""
 STALE_SECONDS: Final = 5.0
 """If the topic was not read for so long, readiness says so."""
+_STOP_SECONDS: Final = 3.0
 _CHECK_READS: Final = 60
 """Reads between two looks at the log's own id."""
 
@@ -61,10 +62,10 @@ class AccessFollower:
         self._first.wait(patience)
 
     def stop(self) -> None:
-        """Ends following."""
+        """Ends following; waits a moment, and no longer for a log that does not answer."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_STOP_SECONDS)
 
     def missing(self) -> list[str]:
         """A sentence if the keys are not known, so that nobody can be let in; for readiness."""
