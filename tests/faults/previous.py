@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -30,6 +32,7 @@ def previous_release() -> Path:
             f"the history of this repository lacks {commit}: fetch it with `git fetch --unshallow --tags`"
         )
     folder = Path(tempfile.mkdtemp(prefix="freshet-previous-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     with tarfile.open(fileobj=BytesIO(archived)) as tar:
         tar.extractall(folder, filter="data")
     subprocess.run(
