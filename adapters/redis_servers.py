@@ -208,7 +208,9 @@ _SENTENCES: Final[tuple[tuple[Callable[[Exception], bool], str], ...]] = (
     ),
     (_refuses_login, "Redis at {shown} refuses the login ({error}): set FRESHET_REDIS_USER and FRESHET_REDIS_PASSWORD"),
     (
-        lambda error: isinstance(error, redis.exceptions.NoPermissionError),
+        lambda error: (
+            isinstance(error, redis.exceptions.NoPermissionError) or "executing the script can't" in str(error)
+        ),
         "Redis at {shown} forbids a command ({error}): give the user of FRESHET_REDIS_USER the rights in docs/security.md",
     ),
     (

@@ -38,6 +38,7 @@ def test_an_address_that_cannot_be_used_is_refused_without_its_password(url, sen
         (redis.AuthenticationError("invalid username-password pair or user is disabled."), "FRESHET_REDIS_PASSWORD"),
         (redis.ConnectionError(ssl.SSLCertVerificationError("certificate has expired")), "certificate has expired"),
         (redis.exceptions.NoPermissionError("no permissions to run the 'set' command"), "forbids a command"),
+        (redis.ResponseError("The user executing the script can't run this command"), "forbids a command"),
         (redis.ReadOnlyError("You can't write against a read only replica."), "is a replica"),
         (redis.BusyLoadingError("Redis is loading the dataset in memory"), "still loads its data"),
         (redis.ConnectionError("refused"), "set FRESHET_REDIS to where it runs"),
