@@ -23,7 +23,7 @@ from schemas.keys import Signal
 from schemas.log.topics import partition_of
 from tests.faults import oracle
 from tests.faults.clients import Clients
-from tests.faults.results import Row
+from tests.faults.results import Row, console
 from tests.faults.world import World, logged_events, logged_titles, stored_counts
 
 RECOVERY_SECONDS = 180.0
@@ -211,7 +211,8 @@ def play(fault: Fault, world: World, seed: int, repetitions: int, seconds: float
         fault.play(run)
         run.recover()
     except Exception as error:  # noqa: BLE001 - whatever ends a fault early is told in its row
-        run.broken.append(f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-3)}")
+        console.print(traceback.format_exc(limit=-3), markup=False)
+        run.broken.append(_first_line(error))
     finally:
         clients.stop()
     row = judged(fault, run, seed)
@@ -223,6 +224,11 @@ def play(fault: Fault, world: World, seed: int, repetitions: int, seconds: float
         )
     row.minutes = round((time.monotonic() - began) / 60, 1)
     return row
+
+
+def _first_line(error: Exception) -> str:
+    """Names an error; the rest of its text may hold logs and paths, which are printed instead."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def judged(fault: Fault, run: Run, seed: int) -> Row:
@@ -237,7 +243,8 @@ def judged(fault: Fault, run: Run, seed: int) -> Row:
     try:
         world.wait_until_applied()
     except TimeoutError as error:
-        run.broken.append(str(error))
+        console.print(str(error), markup=False)
+        run.broken.append(_first_line(error))
     with world.opened() as dependencies:
         partitions = world.settings.partitions
         events = logged_events(dependencies, partitions)

@@ -53,7 +53,8 @@ def flood(run: Run) -> None:
         _siblings(run)
         status = _post(run, gzip.compress(b" " * 200_000_000, 1), {"Content-Encoding": "gzip"})
         run.expect(status == 413, f"a gzip bomb: {status}")
-        run.expect(_endless(run) in {413, 0}, "an endless body was taken")
+        status = _endless(run)
+        run.expect(status in {0, 408, 413, 429}, f"an endless body: {status}")
         _idle_connections(run)
         run.recover()
     growth = rss_mib(process.pid) - before

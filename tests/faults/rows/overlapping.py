@@ -30,6 +30,7 @@ def overlapping(run: Run) -> None:
                 active.append((time.monotonic() + seconds, chosen, stack))
                 played.append(chosen.name)
             _restart_ended(run, {one.part for _, one, _ in active})
+    run.repetitions = len(played)
     run.notes.append("played: " + ", ".join(f"{played.count(name)} × {name}" for name in sorted(set(played))))
 
 
