@@ -7,7 +7,7 @@ can be removed while it is made active, and the loser of a race gets an error.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
 from typing import Any, Final
@@ -20,7 +20,7 @@ from adapters.cassandra_ring import FAILURES, Ring, create_keyspace, hosts_and_k
 from adapters.registry import Adapter
 from schemas.addresses import Address
 from schemas.errors import PointerMoved, VersionExists, VersionUnknown
-from schemas.manifest import Manifest, decode_manifest, decode_manifests, encode_manifest
+from schemas.manifest import Manifest, decode_manifest, decode_manifests, encode_manifest, without_lists
 from schemas.server_access import NO_ACCESS, ServerAccess
 
 __all__ = ["CassandraListReader", "CassandraModelStore", "create_keyspace"]
@@ -62,6 +62,9 @@ _BEGUN: Final = "SELECT version, begun_at, manifest FROM versions WHERE shelf = 
 _WRITE_CHUNK: Final = "INSERT INTO model_values (version, name, chunk, chunks, value) VALUES (?, ?, ?, ?, ?)"
 _READ_CHUNKS: Final = "SELECT chunks, value FROM model_values WHERE version = ? AND name = ?"
 _DELETE_VALUE: Final = "DELETE FROM model_values WHERE version = ? AND name = ?"
+_DELETE_CHUNK: Final = "DELETE FROM model_values WHERE version = ? AND name = ? AND chunk = ?"
+_DELETE_LIST: Final = "DELETE FROM lists WHERE version = ? AND kind = ? AND bucket = ? AND key = ?"
+_SET_MANIFEST: Final = "UPDATE versions SET manifest = ? WHERE shelf = 'models' AND version = ? IF manifest != null"
 _WRITE_LIST: Final = "INSERT INTO lists (version, kind, bucket, key, value) VALUES (?, ?, ?, ?, ?)"
 _READ_LIST: Final = "SELECT value FROM lists WHERE version = ? AND kind = ? AND bucket = ? AND key = ?"
 _READ_BUCKET: Final = "SELECT key, value FROM lists WHERE version = ? AND kind = ? AND bucket = ?"
@@ -153,6 +156,26 @@ class CassandraModelStore:
         for names, kinds in contents:
             self._delete_contents(version, names or (), kinds or ())
         self._applied(_FORGET, version)
+
+    def erase(self, version: str, kind: str, keys: Sequence[str]) -> int:
+        """Removes the lists of these keys. Their bytes leave the files at the next compaction."""
+        stored = [key for key in keys if self.entry(version, kind, key) is not None]
+        for key in stored:
+            self._ring.run(_DELETE_LIST, version, kind, bucket_of(key), key)
+        if stored:
+            manifest = without_lists(self.manifest(version), kind, len(stored))
+            self._applied(_SET_MANIFEST, encode_manifest(manifest), version)
+        return len(stored)
+
+    def replace_value(self, version: str, name: str, value: bytes) -> None:
+        """Replaces a value, which keeps its number of chunks, or removes the last of them."""
+        chunks = self._ring.run(_READ_CHUNKS, version, name)
+        if not chunks:
+            raise VersionUnknown(f"version {version} with a value '{name}' is not in the store")
+        rows = list(_chunks(version, name, value))
+        self._concurrently(_WRITE_CHUNK, rows, concurrency=8)
+        for chunk in range(len(rows), len(chunks)):
+            self._ring.run(_DELETE_CHUNK, version, name, chunk)
 
     def close(self) -> None:
         """Closes the connection."""

@@ -16,7 +16,7 @@ from confluent_kafka.admin import TopicDescription  # type: ignore[attr-defined]
 from adapters.kafka_access import Connection, Setting, connection_settings
 from adapters.kafka_silence import Silence
 from adapters.kafka_skew import Report, SkewMeter
-from adapters.kafka_topics import MAX_RECORD_BYTES, SiteTopics, create_topics, prepare_topics
+from adapters.kafka_topics import MAX_RECORD_BYTES, SiteTopics, create_topics, days_kept, prepare_topics
 from adapters.registry import Adapter
 from schemas import site
 from schemas.addresses import Address
@@ -386,11 +386,17 @@ def _writer(address: Address) -> KafkaLogWriter:
     return KafkaLogWriter(address.location, site.topic_prefix(address.site), address.partitions, access=address.access)
 
 
+def _days_kept(address: Address, topic: str) -> float | None:
+    prefix = site.topic_prefix(address.site)
+    return days_kept(SiteTopics(address.location, prefix, access=address.access), topic)
+
+
 ADAPTER: Final = Adapter(
     ("kafka",),
     log_writer=_writer,
     log_reader=_reader,
     own_answer_writer=_answer_writer,
     prepare=_prepare,
+    days_kept=_days_kept,
 )
 """The log at ``kafka://host:port,host:port``."""

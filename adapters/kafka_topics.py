@@ -23,7 +23,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from adapters.kafka_access import Connection
 from schemas.addresses import AnswerRetention
 from schemas.durability import AUTOMATIC, Copies, Durability, topic_copies
-from schemas.errors import ConfigurationInvalid, ServerMissing
+from schemas.errors import ConfigurationInvalid, LogUnavailable, ServerMissing
 from schemas.log import topics
 from schemas.server_access import NO_ACCESS, ServerAccess
 
@@ -50,6 +50,7 @@ _RETENTION_DAYS: Final[Mapping[str, int | None]] = {
     topics.ACCESS: None,
     topics.AUDIT: None,
     topics.KEY_USES: 90,
+    topics.ERASURES: 30,
 }
 """Days that each topic keeps its records, but for events and answers, which have settings; None means for ever. A new worker must find every item and user on the log, and a new process every key."""
 
@@ -119,6 +120,17 @@ def topic_partitions(servers: str, prefix: str = "freshet.", access: ServerAcces
     return {t: len(metadata.partitions) for t in topics.ALL if (metadata := existing.get(topics.topic_name(t, prefix)))}
 
 
+def days_kept(site: SiteTopics, topic: str) -> float | None:
+    """Days after which Kafka has surely removed a record that a topic took just now; None if it keeps records for ever.
+
+    Kafka removes whole segments once their newest record is old enough, so a segment's own age is added.
+    Raises LogUnavailable.
+    """
+    config = _Cluster(site).config(topic)
+    kept, segment = int(config["retention.ms"]), int(config["segment.ms"])
+    return None if kept < 0 else (kept + segment) / DAY_MS
+
+
 def topic_differences(site: SiteTopics) -> list[Difference]:
     """How existing topics differ from what they should be; raises ServerMissing, ConfigurationInvalid."""
     return _Cluster(site).differences(topics.ALL)
@@ -165,6 +177,15 @@ class _Cluster:
                 )
             found.extend(_config_differences(name, configs.get(name, {}), self._wanted(topic, copies)))
         return found
+
+    def config(self, topic: str) -> dict[str, str]:
+        """The configuration of one topic; raises LogUnavailable if this user may not see it."""
+        try:
+            return self._configs([self._site.name(topic)])[self._site.name(topic)]
+        except (KafkaException, KeyError) as error:
+            raise LogUnavailable(
+                f"Kafka at {self._site.servers} does not tell the configuration of {topic}: this user needs DescribeConfigs"
+            ) from error
 
     def _create(self, missing: Sequence[str], copies: Copies) -> None:
         new_topics = [

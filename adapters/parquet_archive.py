@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import accumulate, groupby
@@ -18,11 +20,13 @@ from typing import Final, NamedTuple
 from uuid import uuid4
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from adapters.registry import Adapter
+from schemas.addresses import Address
 from schemas.log.records import Record
-from schemas.ports import ArchivedRange
+from schemas.ports import ArchivedRange, Change, Rewritable
 
 SCHEMA: Final = pa.schema(
     [
@@ -39,6 +43,8 @@ SCHEMA: Final = pa.schema(
 
 _NAME: Final = re.compile(r"^([0-9a-f]{16})-p(\d+)-(\d+)-(\d+)\.parquet$")
 _DAY_MS: Final = 86_400_000
+_UNFINISHED_SECONDS: Final = 3_600.0
+"""Age at which a file that was not finished belongs to a process that is gone."""
 
 
 class _ArchiveFile(NamedTuple):
@@ -92,6 +98,30 @@ class ParquetArchive:
         Ranges of two concurrent writers can still overlap in part, so a reader may get a record twice.
         """
         return [str(file.path) for file in self._files(topic)]
+
+    def find(self, topic: str, texts: Sequence[bytes]) -> Iterator[tuple[str, Record]]:
+        """See Rewritable. Reads files that others cover too, so a record may come twice."""
+        for path in self._every_path(topic):
+            for log_id, record in _rows(path):
+                if _mentions(record, texts):
+                    yield log_id, record
+
+    def rewrite(self, topic: str, texts: Sequence[bytes], change: Change) -> int:
+        """See Rewritable. Each file is replaced by a whole one of the same name, so that a crash leaves one of the two."""
+        self._remove_unfinished(topic)
+        return sum(_rewrite_file(path, texts, change) for path in self._every_path(topic))
+
+    def _every_path(self, topic: str) -> list[Path]:
+        paths = (self._folder / f"topic={topic}").glob("received=*/*.parquet")
+        return sorted(path for path in paths if _parse(path) is not None)
+
+    def _remove_unfinished(self, topic: str) -> None:
+        """Removes what a crash left of a file that was being written: no name ever leads to it."""
+        limit = time.time() - _UNFINISHED_SECONDS
+        for path in (self._folder / f"topic={topic}").glob("received=*/.*.parquet.*"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < limit:
+                    path.unlink()
 
     def _files(self, topic: str) -> list[_ArchiveFile]:
         paths = (self._folder / f"topic={topic}").glob("received=*/*.parquet")
@@ -168,6 +198,34 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _rewrite_file(path: Path, texts: Sequence[bytes], change: Change) -> int:
+    """Rewrites one file if ``change`` changes a record of it; returns the number of such records."""
+    file = pq.ParquetFile(path)
+    if not any(_may_mention(batch, texts) for batch in file.iter_batches(columns=["key", "value"])):
+        return 0
+    before = list(_rows(path))
+    after = [change(log_id, record) if _mentions(record, texts) else record for log_id, record in before]
+    changed = sum(new != old for new, (_, old) in zip(after, before, strict=True))
+    if changed:
+        _write_whole(_table(before[0][0], after), path)
+    return changed
+
+
+def _may_mention(batch: pa.RecordBatch, texts: Sequence[bytes]) -> bool:
+    columns = (batch.column("key"), batch.column("value"))
+    return not texts or any(pc.any(pc.match_substring(column, text)).as_py() for column in columns for text in texts)
+
+
+def _mentions(record: Record, texts: Sequence[bytes]) -> bool:
+    return not texts or any(text in record.key or text in (record.value or b"") for text in texts)
+
+
+def _rows(path: Path) -> Iterator[tuple[str, Record]]:
+    log_id = pq.ParquetFile(path).read_row_group(0, columns=["log_id"])["log_id"][0].as_py()
+    for record in _records(path):
+        yield log_id, record
+
+
 def _records(path: Path) -> Iterator[Record]:
     columns = SCHEMA.names[1:]
     # Unlike read_table, ParquetFile adds no columns from the folder's name.
@@ -175,5 +233,11 @@ def _records(path: Path) -> Iterator[Record]:
         yield from map(Record, *(batch.column(name).to_pylist() for name in columns))
 
 
-ADAPTER: Final = Adapter(("file",), archive=lambda address: ParquetArchive(Path(address.location)))
+def _rewritable(address: Address) -> list[Rewritable]:
+    return [ParquetArchive(Path(address.location))]
+
+
+ADAPTER: Final = Adapter(
+    ("file",), archive=lambda address: ParquetArchive(Path(address.location)), rewritable=_rewritable
+)
 """The archive at ``file://folder``."""

@@ -27,6 +27,7 @@ from schemas.ports import (
     LogReader,
     LogWriter,
     ModelStore,
+    Rewritable,
     RunStore,
     SignalReader,
     SignalStore,
@@ -62,6 +63,12 @@ class Adapter(NamedTuple):
     runs: Callable[[Address], RunStore] = _offers_no("store of job runs")
     documents: Callable[[Address], Documents] = _offers_no("store of documents")
     archive: Callable[[Address], Archive] = _offers_no("archive")
+    rewritable: Callable[[Address], Sequence[Rewritable]] = lambda _: ()
+    """The records of this address that can be erased in place: first those of the log. Empty: they expire."""
+    days_kept: Callable[[Address, str], float | None] = lambda _, __: None
+    """Days after which the last record of a topic is gone for sure; None: it is kept for ever."""
+    scrub: Callable[[Address, Sequence[bytes]], bool] = lambda _, __: True
+    """Overwrites what removed rows have left in files. False: these texts are still found there; call it again later."""
     prepare: Callable[[Address], None] = lambda _: None
     """Creates missing topics or tables. Raises ServerMissing or StoreUnavailable if the server does not reply."""
 

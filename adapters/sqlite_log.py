@@ -195,7 +195,7 @@ class SqliteLogReader:
             raise LogUnavailable(f"there is no log in {folder}: start `freshet up` on it or import something first")
         try:
             self._connection = sqlite_files.connect(self.path)
-            self._log_id, self._partitions = _identity(self._connection)
+            self._log_id, self._partitions = read_identity(self._connection)
         except sqlite3.Error as error:
             raise _unavailable(error) from error
 
@@ -229,7 +229,7 @@ class SqliteLogReader:
             rows = self._connection.execute(query, (topic, partition, offset, limit)).fetchall()
         except sqlite3.Error as error:
             raise _unavailable(error) from error
-        return list(map(Record._make, rows))
+        return [Record._make((*row[:5], row[5] or None)) for row in rows]
 
     def close(self) -> None:
         """Closes the file."""
@@ -249,7 +249,7 @@ def _open_for_writing(path: Path, partitions: int, *, forgets: bool) -> sqlite3.
         with sqlite_files.transaction(connection):
             identity = [("log_id", uuid.uuid4().hex), ("partitions", str(partitions))]
             connection.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", identity)
-        _, stored_partitions = _identity(connection)
+        _, stored_partitions = read_identity(connection)
     except (sqlite3.Error, OSError) as error:
         raise _unavailable(error) from error
     if stored_partitions != partitions:
@@ -262,7 +262,8 @@ def _open_for_writing(path: Path, partitions: int, *, forgets: bool) -> sqlite3.
     return connection
 
 
-def _identity(connection: sqlite3.Connection) -> tuple[str, int]:
+def read_identity(connection: sqlite3.Connection) -> tuple[str, int]:
+    """The id of a log and its number of partitions."""
     meta = dict(connection.execute("SELECT name, value FROM meta").fetchall())
     return meta["log_id"], int(meta["partitions"])
 

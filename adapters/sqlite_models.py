@@ -7,7 +7,7 @@ A second writer waits for the first.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, Final
 from adapters.registry import Adapter
 from adapters.sqlite_files import folder_of
 from schemas.errors import ModelStoreUnavailable, PointerMoved, VersionExists, VersionUnknown
-from schemas.manifest import Manifest, decode_manifest, decode_manifests, encode_manifest
+from schemas.manifest import Manifest, decode_manifest, decode_manifests, encode_manifest, without_lists
 
 FILE: Final = "models.sqlite"
 _BUSY_SECONDS: Final = 30.0
@@ -117,6 +117,22 @@ class SqliteModelStore:
             for table in ("versions", "model_values", "lists"):
                 connection.execute(f"DELETE FROM {table} WHERE version = ?", (version,))  # noqa: S608 - names above
 
+    def erase(self, version: str, kind: str, keys: Sequence[str]) -> int:
+        """Removes the lists of these keys, and overwrites their pages."""
+        with self._database.changing(secure=True) as connection:
+            rows = [(version, kind, key) for key in keys]
+            removed = connection.executemany(_ERASE, rows).rowcount
+            if removed and (encoded := self._manifest(connection, version)) is not None:
+                counted = without_lists(decode_manifest(encoded), kind, removed)
+                connection.execute(_SET_MANIFEST, (encode_manifest(counted), version))
+        return removed
+
+    def replace_value(self, version: str, name: str, value: bytes) -> None:
+        """Replaces a value, and overwrites its pages."""
+        with self._database.changing(secure=True) as connection:
+            if not connection.execute(_SET_VALUE, (value, version, name)).rowcount:
+                raise VersionUnknown(f"version {version} with a value '{name}' is not in the store")
+
     def close(self) -> None:
         """Closes the file."""
         self._database.close()
@@ -144,6 +160,9 @@ class SqliteListReader:
         self._database.close()
 
 
+_ERASE: Final = "DELETE FROM lists WHERE version = ? AND kind = ? AND key = ?"
+_SET_VALUE: Final = "UPDATE model_values SET value = ? WHERE version = ? AND name = ?"
+_SET_MANIFEST: Final = "UPDATE versions SET manifest = ? WHERE version = ?"
 _ENTRY: Final = "SELECT value FROM lists WHERE version = ? AND kind = ? AND key = ?"
 _FIRST_ENTRIES: Final = "SELECT key, value FROM lists WHERE version = ? AND kind = ? ORDER BY key LIMIT 1000"
 _NEXT_ENTRIES: Final = "SELECT key, value FROM lists WHERE version = ? AND kind = ? AND key > ? ORDER BY key LIMIT 1000"
@@ -171,9 +190,10 @@ class _Database:
             yield self._connection
 
     @contextmanager
-    def changing(self) -> Iterator[sqlite3.Connection]:
-        """The connection, in one transaction that any error rolls back."""
+    def changing(self, *, secure: bool = False) -> Iterator[sqlite3.Connection]:
+        """The connection, in one transaction that any error rolls back. ``secure``: removed content is overwritten."""
         with self.reading() as connection:
+            connection.execute(f"PRAGMA secure_delete={'ON' if secure else 'OFF'}")
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection

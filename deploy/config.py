@@ -31,7 +31,7 @@ class CommandSettings(HttpSettings, BaseSettings):
         return self.model_copy(update={"stack": "cluster", **given})
 
 
-def settings_of_tier(tier: type[T], settings: CommandSettings) -> T:
-    """A tier's settings with the stack, data folder and addresses of the command; raises ConfigurationInvalid."""
+def settings_of_tier(tier: type[T], settings: SharedSettings) -> T:
+    """A tier's settings with the stack, data folder and addresses of these; raises ConfigurationInvalid."""
     shared = {name: getattr(settings, name) for name in SharedSettings.model_fields if name != "log_level"}
     return read_settings(tier).model_copy(update=shared)

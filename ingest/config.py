@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.http.settings import HttpSettings, Names
@@ -37,3 +37,5 @@ class IngestSettings(HttpSettings, BaseSettings):
     """How much of the data folder the ledger of imports may take, in MiB: 8 bytes a row. Beyond it, the oldest imported rows are forgotten, and count again if they are imported again."""
     retry_seconds: Annotated[int, Field(ge=1)] = 1
     """What Retry-After says when the log is busy."""
+    receipt_secret: SecretStr = SecretStr("")
+    """Secret that signs the receipts of erasures and hashes people's ids in them. By default one in the data folder; set it where collectors run on several machines."""

@@ -15,12 +15,16 @@ from fastapi.concurrency import run_in_threadpool
 
 from adapters import http_server
 from adapters.http_application import HotPath, Missing, build_application
+from adapters.registry import adapter
 from deploy.wiring.access import open_access
 from deploy.wiring.dependencies import open_dependencies, prepare_log
+from deploy.wiring.erasing import erasing
 from deploy.wiring.server_wait import Refusal, say_while_waiting
 from deploy.wiring.variables import warn_of_variables_without_effect
 from ingest.config import IngestSettings
+from ingest.http.privacy import PrivacyDependencies
 from ingest.http.routes import IngestDependencies, build_router, events_are_sent, events_endpoint
+from ingest.privacy.secret import site_secret
 from ingest.validation.validate import Policy, policy
 from schemas.background import failing
 from schemas.clock_skew import CLOCK_SKEW
@@ -28,16 +32,26 @@ from schemas.errors import FreshetError, LogUnavailable
 from schemas.http.access.guard import Access
 from schemas.http.access.limits import client_limits
 from schemas.log import topics
-from schemas.ports import LogReader, LogWriter
+from schemas.ports import Documents, LogReader, LogWriter
 from schemas.rating_scale import RatingScale, scale_of
 from schemas.settings import read_settings
 
 _LOG = structlog.get_logger(__name__)
 
 
-def create_app(settings: IngestSettings, writer: LogWriter, reader: LogReader, access: Access | None = None) -> FastAPI:
-    """The collector's application over a log. The caller closes the log. Without ``access`` everybody may call."""
-    dependencies = ingest_dependencies(settings, writer)
+def create_app(
+    settings: IngestSettings,
+    writer: LogWriter,
+    reader: LogReader,
+    access: Access | None = None,
+    documents: Documents | None = None,
+) -> FastAPI:
+    """The collector's application over a log. The caller closes the log, and the documents where receipts are.
+
+    Without ``access`` everybody may call.
+    """
+    address = settings.models_address
+    dependencies = ingest_dependencies(settings, writer, documents or adapter(address).documents(address))
     return build_application(
         "Freshet collector",
         [build_router(dependencies)],
@@ -53,7 +67,7 @@ def hot_path(dependencies: IngestDependencies) -> HotPath:
     return HotPath(events_are_sent, events_endpoint(dependencies))
 
 
-def ingest_dependencies(settings: IngestSettings, writer: LogWriter) -> IngestDependencies:
+def ingest_dependencies(settings: IngestSettings, writer: LogWriter, documents: Documents) -> IngestDependencies:
     """The dependencies of the write API, built from the settings; raises ConfigurationInvalid."""
     by_address, by_key = (settings.rate_limit, settings.rate_burst), (settings.key_rate_limit, settings.key_rate_burst)
     return IngestDependencies(
@@ -63,6 +77,9 @@ def ingest_dependencies(settings: IngestSettings, writer: LogWriter) -> IngestDe
         policy=site_policy(settings),
         limits=client_limits(by_address, by_key, time.monotonic),
         append_seconds=settings.append_seconds,
+        privacy=PrivacyDependencies(
+            documents, site_secret(settings.receipt_secret.get_secret_value(), settings.data), time.time
+        ),
         retry_seconds=settings.retry_seconds,
     )
 
@@ -86,8 +103,12 @@ def main() -> None:
             say_while_waiting(partial(prepare_log, settings), "the collector", refusal)
             # Opened first: it makes the log of a new folder, which holds the keys.
             writer = dependencies.writer
-            with open_access(settings, settings.collector_host) as access, refusal.ending():
-                app = create_app(settings, writer, dependencies.reader, access)
+            with (
+                open_access(settings, settings.collector_host) as access,
+                refusal.ending(),
+                erasing(settings, time.time),
+            ):
+                app = create_app(settings, writer, dependencies.reader, access, dependencies.documents)
                 where = {"host": settings.collector_host, "port": settings.collector_port}
                 _LOG.info("collector_starts", **where, log=settings.log_address.scheme)
                 proxies = settings.trusted_proxies

@@ -7,6 +7,8 @@ processes have written.
 from __future__ import annotations
 
 import threading
+from collections import deque
+from concurrent.futures import Future
 from typing import Final
 
 import structlog
@@ -14,16 +16,21 @@ import structlog
 from nearline import metrics
 from nearline.archive_reader import ArchiveReader, no_archive
 from nearline.dead_letters import DeadLetterSink
+from nearline.forgets import ForgetSink, no_notice
 from nearline.partition_worker import PartitionWorker, WorkerDependencies
+from nearline.refolding import Refolding
 from nearline.snapshots.recovery import SnapshotRecovery
 from nearline.watch import WATCH_SECONDS, Watch
 from schemas.background import BackgroundTask
-from schemas.errors import FreshetError, LogReplaced
+from schemas.errors import FreshetError, LogReplaced, StoreUnavailable
 from schemas.log import topics
 from schemas.ports import Clock, LogReader, SignalStore
 
 POLL_SECONDS: Final = 0.025
 """Maximum sleep between two polls."""
+
+REFOLD_SECONDS: Final = 30.0
+"""Longest wait for the loop to take over values that were folded again."""
 
 log = structlog.get_logger()
 
@@ -40,14 +47,18 @@ class EmbeddedLoop:
         poll_seconds: float = POLL_SECONDS,
         archive: ArchiveReader = no_archive,
         recovery: SnapshotRecovery | None = None,
+        forgets: ForgetSink = no_notice,
     ) -> None:
         self._reader, self._poll_seconds = reader, poll_seconds
-        self._dependencies = WorkerDependencies(reader, store, dead_letters, archive, clock, recovery=recovery)
+        self._dependencies = WorkerDependencies(
+            reader, store, dead_letters, archive, clock, recovery=recovery, forgets=forgets
+        )
         partitions = [(topic, partition) for topic in topics.FACTS for partition in range(reader.partitions(topic))]
         self._lag_gauges = [metrics.LAG.labels(topic, str(partition)) for topic, partition in partitions]
         self._workers = [self._worker(topic, partition) for topic, partition in partitions]
         self._watch, self._clock, self._watched = Watch(reader, store), clock, clock()
         self._woken = threading.Event()
+        self._refoldings: deque[tuple[Refolding, int, Future[int]]] = deque()
         self._polled = False
         self._task = BackgroundTask("folding")
 
@@ -74,6 +85,7 @@ class EmbeddedLoop:
         return False
 
     def _poll_all(self) -> bool:
+        self._finish_refoldings()
         try:
             ends = self._reader.ends()
             unfinished = [self._poll(worker, ends) for worker in self._workers]
@@ -95,6 +107,30 @@ class EmbeddedLoop:
         if not 0.0 <= now - self._watched < WATCH_SECONDS:
             self._watched = now
             self._watch.check(self._workers)
+
+    def refold(self, refolding: Refolding, partition: int) -> None:
+        """Finish a refolding between two polls, and let the worker read the values again. Blocks. For any other thread.
+
+        Raises FreshetError as ``Refolding.finish``, and StoreUnavailable if the loop has ended.
+        """
+        outcome: Future[int] = Future()
+        self._refoldings.append((refolding, partition, outcome))
+        self.wake()
+        try:
+            outcome.result(REFOLD_SECONDS)
+        except TimeoutError as error:
+            raise StoreUnavailable(f"partition {partition} was not folded again within {REFOLD_SECONDS:g} s") from error
+
+    def _finish_refoldings(self) -> None:
+        while self._refoldings:
+            refolding, partition, outcome = self._refoldings.popleft()
+            try:
+                for worker in self._workers:
+                    if (worker.topic, worker.partition) == (topics.EVENTS, partition):
+                        worker.invalidate()
+                outcome.set_result(refolding.finish())
+            except Exception as error:  # noqa: BLE001 - it belongs to the thread that waits
+                outcome.set_exception(error)
 
     def wake(self) -> None:
         """Make the loop poll at once, after an append. For any thread."""

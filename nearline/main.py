@@ -23,6 +23,7 @@ from nearline.archive_reader import archive_reader
 from nearline.assignment import Assignment
 from nearline.config import NearlineConfig
 from nearline.dead_letters import LogDeadLetterSink
+from nearline.forgets import LogForgetSink
 from nearline.measured_store import MeasuredStore
 from nearline.partition_worker import WorkerDependencies
 from nearline.snapshots.recording import RecordingStore
@@ -88,6 +89,7 @@ def build(config: NearlineConfig) -> NearlineApp:
         time.time,
         lambda: Dependencies(config, ExitStack()).reader,
         _recovery(config),
+        LogForgetSink(opened.writer),
     )
     watch, assignment = Watch(watched.reader, measured), Assignment(dependencies)
     if watched.snapshots is not None:

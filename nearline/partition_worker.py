@@ -21,6 +21,7 @@ from nearline import metrics
 from nearline.archive_reader import ArchiveReader
 from nearline.confirmation import Confirmation
 from nearline.dead_letters import DeadLetterSink
+from nearline.forgets import ForgetSink, no_notice
 from nearline.healing import Healer
 from nearline.isolation import IsolatingProcessor
 from nearline.processor import SIGNALS, processor_for
@@ -67,6 +68,7 @@ class WorkerDependencies(NamedTuple):
     """Opens a reader with connections of its own, to look again at what one answer of the log says."""
     recovery: SnapshotRecovery | None = None
     """Loads the snapshot of a partition that has no fence; None if there are no snapshots."""
+    forgets: ForgetSink = no_notice
 
 
 class PartitionWorker:
@@ -172,8 +174,9 @@ class PartitionWorker:
         if not self._healer.refold(log_id, fences):
             return
         store, dead_letters = self._dependencies.store, self._dependencies.dead_letters
+        forgets = self._dependencies.forgets
         processor = IsolatingProcessor(
-            processor_for(self.topic, self.partition, log_id, store, dead_letters), dead_letters
+            processor_for(self.topic, self.partition, log_id, store, dead_letters, forgets), dead_letters
         )
         self.position = processor.resume()
         self._archived = None

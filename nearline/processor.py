@@ -15,7 +15,9 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import msgspec
 
 from nearline.dead_letters import DeadLetterSink
+from nearline.forgets import ForgetSink, no_notice
 from schemas.catalogue import Item, Profile, Upsert, decode_item, decode_profile, decode_upsert, encode_view
+from schemas.erasures import ForgetNotice
 from schemas.errors import UNREADABLE, FenceMoved, Undecodable, ValueCorrupt
 from schemas.events import LoggedEvent
 from schemas.keys import Signal
@@ -87,7 +89,7 @@ class SignalState(Generic[V]):
         signal: Signal,
         log_id: str,
         decode: Callable[[str, bytes | None], V],
-        encode: Callable[[V], bytes],
+        encode: Callable[[V], bytes | None],
     ) -> None:
         self._store, self._partition, self._signal, self._log_id = store, partition, signal, log_id
         self._decode, self._encode = decode, encode
@@ -167,7 +169,7 @@ class SignalState(Generic[V]):
         self._fence = fence
         self._hot.update(self._dirty)
         self._dirty.clear()
-        self._written += sum(map(len, changed.values()))
+        self._written += sum(len(data) for data in changed.values() if data is not None)
         if self._written >= HOT_BYTES // 2:
             hot_keys = self._hot if self._written < HOT_BYTES else ()
             self._values = {key: self._values[key] for key in hot_keys}
@@ -183,17 +185,23 @@ class EventProcessor:
     """
 
     def __init__(
-        self, partition: int, log_id: str, store: SignalStore, dead_letters: DeadLetterSink, flush_seconds: float = 1.0
+        self,
+        partition: int,
+        log_id: str,
+        store: SignalStore,
+        dead_letters: DeadLetterSink,
+        flush_seconds: float = 1.0,
+        forgets: ForgetSink = no_notice,
     ) -> None:
         self._users: SignalState[users.UserValue] = SignalState(
-            store, partition, Signal.USERS, log_id, lambda _, data: users.decode(data), users.encode
+            store, partition, Signal.USERS, log_id, lambda _, data: users.decode(data), users.encode_stored
         )
         self._counters: SignalState[aggregates.Counters] = SignalState(
             store, partition, Signal.AGGREGATES, log_id, aggregates.decode, aggregates.encode
         )
         self._waiting: list[Transition] = []
-        self._store, self._partition = store, partition
-        self._dead_letters = dead_letters
+        self._store, self._partition, self._log_id = store, partition, log_id
+        self._dead_letters, self._forgets = dead_letters, forgets
         self._flush_seconds = flush_seconds
         # Each partition flushes at its own phase of a second. If all flushed at once, they would delay events of users.
         self._flush_phase = flush_seconds * (partition * _GOLDEN_RATIO % 1.0)
@@ -273,9 +281,22 @@ class EventProcessor:
         if offset <= self._users.applied:
             return before, before
         after = users.fold(before, event, offset)
+        if event.type == "forget":
+            self._forgets(self._notice(before, event, offset))
         self._users.put(event.subject, after)
         self._users.applied = offset
         return before, after
+
+    def _notice(self, before: users.UserValue, event: LoggedEvent, offset: int) -> ForgetNotice:
+        return ForgetNotice(
+            event_id=event.event_id,
+            subject=event.subject,
+            links=before.links,
+            log_id=self._log_id,
+            partition=self._partition,
+            offset=offset,
+            at=event.received_at,
+        )
 
     def _needs_early_flush(self, event: LoggedEvent, after: users.UserValue) -> bool:
         """True if ``users`` will drop entries that ``aggregates`` has not read. Then ``aggregates`` is committed first."""
@@ -312,9 +333,10 @@ class UpsertProcessor(Generic[View]):
         return None if data is None else self._decode(data)
 
     @staticmethod
-    def _written(view: View | None) -> bytes:
+    def _written(view: View | None) -> bytes | None:
+        """The stored view; None removes it. A user whose attributes are deleted leaves no id behind."""
         assert view is not None
-        return encode_view(view)
+        return None if isinstance(view, Profile) and view.deleted else encode_view(view)
 
     @property
     def flushed(self) -> bool:
@@ -352,11 +374,16 @@ class UpsertProcessor(Generic[View]):
 
 
 def processor_for(
-    topic: str, partition: int, log_id: str, store: SignalStore, dead_letters: DeadLetterSink
+    topic: str,
+    partition: int,
+    log_id: str,
+    store: SignalStore,
+    dead_letters: DeadLetterSink,
+    forgets: ForgetSink = no_notice,
 ) -> Processor:
     """Returns the processor of one partition of a topic of facts. Raises KeyError for any other topic."""
     if topic == topics.EVENTS:
-        return EventProcessor(partition, log_id, store, dead_letters)
+        return EventProcessor(partition, log_id, store, dead_letters, forgets=forgets)
     if topic == topics.ITEMS:
         return UpsertProcessor(partition, log_id, store, dead_letters, Signal.ITEMS, decode_item, catalogue.fold_item)
     if topic == topics.USERS:

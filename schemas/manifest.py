@@ -42,6 +42,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _log = structlog.get_logger(__name__)
+
+
+def without_lists(manifest: Manifest, kind: str, count: int) -> Manifest:
+    """The manifest of a version from which so many lists of a kind were erased."""
+    lists = {**manifest.lists, kind: max(0, manifest.lists.get(kind, 0) - count)}
+    return msgspec.structs.replace(manifest, lists=lists)
+
+
 _DECODER = msgspec.json.Decoder(Manifest)
 
 

@@ -248,6 +248,15 @@ class ModelStore(Protocol):
     def delete(self, version: str) -> None:
         """Removes a version, its manifest first; raises PointerMoved if it is active or the challenger."""
 
+    def erase(self, version: str, kind: str, keys: Sequence[str]) -> int:
+        """Removes the lists of these keys, for the erasure of a person; returns the number of those that there were.
+
+        The manifest counts them no more. Nothing else of a version changes.
+        """
+
+    def replace_value(self, version: str, name: str, value: bytes) -> None:
+        """Puts a value from which a person was erased in the place of a stored one; raises VersionUnknown."""
+
     def close(self) -> None:
         """Closes the store."""
 
@@ -316,6 +325,23 @@ class Archive(Protocol):
         """Paths of the topic's Parquet files, for SQL engines.
 
         Columns: log_id, topic, partition, offset, timestamp_ms, key, value.
+        """
+
+
+Change = Callable[[str, Record], Record]
+"""Takes the id of a log and one of its records; returns the record to keep in its place, at the same coordinates."""
+
+
+class Rewritable(Protocol):
+    """Stored records that the erasure of a person changes in place. Calls block, and raise OSError and LogUnavailable."""
+
+    def find(self, topic: str, texts: Sequence[bytes]) -> Iterator[tuple[str, Record]]:
+        """The records whose key or value holds one of these texts, with the ids of their logs; all records without texts."""
+
+    def rewrite(self, topic: str, texts: Sequence[bytes], change: Change) -> int:
+        """Replaces the records that ``find`` finds and ``change`` changes; returns their number. It may be called again.
+
+        A record without key and value (``b""`` and None) stays as a tombstone, so that no offset is missing.
         """
 
 

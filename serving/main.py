@@ -19,6 +19,7 @@ from adapters.http_application import HotPath, build_application
 from deploy.wiring.access import open_access
 from deploy.wiring.accounts import account_router
 from deploy.wiring.online import open_facts, open_stores
+from deploy.wiring.receipts import receipts_router
 from deploy.wiring.variables import warn_of_variables_without_effect
 from schemas.access.scopes import PUBLIC, needs
 from schemas.errors import ConfigurationInvalid, FreshetError
@@ -92,7 +93,7 @@ def main() -> None:
         warn_of_variables_without_effect(settings.stack)
         listening = http_server.listen(settings.host, settings.port, "set FRESHET_PORT")
         with open_access(settings, settings.host, read_limits(settings)) as access:
-            routers = [account_router(settings, access)]
+            routers = [account_router(settings, access), receipts_router(settings)]
             app = create_app(settings, _stores(settings), access=access, routers=routers)
             _log.info("online_api_starts", host=settings.host, port=settings.port, stack=settings.stack)
             stop_streams = app.state.service.notifications.close

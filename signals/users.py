@@ -148,6 +148,11 @@ def encode(value: UserValue) -> bytes:
     return _ENCODER.encode(value)
 
 
+def encode_stored(value: UserValue) -> bytes | None:
+    """Returns the bytes that the store keeps of a user; None if nothing is known, as after ``forget``: not even the id stays."""
+    return None if value.session is None else _ENCODER.encode(value)
+
+
 def decode(data: bytes | None) -> UserValue:
     """Returns the value that these bytes hold; None gives the empty value. Raises UNREADABLE of ``schemas.errors``."""
     if data is None:

@@ -13,8 +13,11 @@ from typing import NamedTuple
 from fastapi import FastAPI
 
 from adapters.folder_lock import folder_lock
+from adapters.registry import adapter
+from deploy.config import settings_of_tier
 from deploy.wiring.accounts import account_router
 from deploy.wiring.dependencies import Dependencies, open_dependencies
+from deploy.wiring.erasing import erasing
 from deploy.wiring.online import open_stores
 from deploy.wiring.rating_scale import with_noted_scale
 from deploy.wiring.training import receive_in
@@ -23,7 +26,9 @@ from ingest.http.routes import build_router as build_write_router
 from ingest.main import hot_path, ingest_dependencies
 from nearline.archive_reader import archive_reader
 from nearline.dead_letters import LogDeadLetterSink
+from nearline.forgets import LogForgetSink
 from nearline.loop import EmbeddedLoop
+from nearline.refolding import Refolding
 from nearline.snapshots.recording import RecordingStore
 from nearline.snapshots.recovery import SnapshotRecovery
 from nearline.snapshots.taking import SnapshotPolicy, SnapshotTaker
@@ -76,19 +81,30 @@ def nearline(settings: SharedSettings) -> Iterator[Nearline]:
         reader, dead_letters = dependencies.reader, LogDeadLetterSink(writer, time.time)
         archive = archive_reader(dependencies.archive, reader)
         store, recovery = RecordingStore(dependencies.signals), _recovery(settings)
-        loop = EmbeddedLoop(reader, store, dead_letters, time.time, archive=archive, recovery=recovery)
+        forgets = LogForgetSink(writer)
+        loop = EmbeddedLoop(reader, store, dead_letters, time.time, archive=archive, recovery=recovery, forgets=forgets)
         stop = threading.Event()
         thread = threading.Thread(target=loop.run, args=(stop,), name="nearline", daemon=True)
         thread.start()
         taker = _snapshot_taker(settings, loop, store)
         try:
-            yield Nearline(writer, loop)
+            with erasing(settings_of_tier(IngestSettings, settings), time.time, partial(_refold, settings, loop)):
+                yield Nearline(writer, loop)
         finally:
             if taker is not None:
                 taker.stop()
             stop.set()
             loop.wake()
             thread.join()
+
+
+def _refold(settings: SharedSettings, loop: EmbeddedLoop, partition: int) -> None:
+    """Folds the aggregates of a partition again, for the most part beside the loop, through connections of its own."""
+    with open_dependencies(settings) as opened:
+        archive = archive_reader(opened.archive, opened.reader)
+        refolding = Refolding(partition, opened.reader, archive, opened.signals)
+        if refolding.approach():
+            loop.refold(refolding, partition)
 
 
 def _recovery(settings: SharedSettings) -> SnapshotRecovery | None:
@@ -117,8 +133,9 @@ def create_app(running: Nearline, settings: ServingSettings, access: Access | No
     """
     with open_dependencies(settings) as dependencies:
         settings = with_noted_scale(settings, dependencies.documents)
-    ingest_settings = read_settings(IngestSettings).model_copy(update={"rating_scale": settings.rating_scale})
-    write_api = ingest_dependencies(ingest_settings, running.writer)
+    ingest_settings = settings_of_tier(IngestSettings, settings)
+    documents = adapter(settings.models_address).documents(settings.models_address)
+    write_api = ingest_dependencies(ingest_settings, running.writer, documents)
     upload_api = upload_api_of(read_settings(OfflineSettings), partial(_receive, settings))
     app = create_serving_app(
         settings,

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from ingest.validation.validate import Policy
 from schemas.catalogue import ItemFields, ItemUpsert, UserFields
 from schemas.events import MAX_EVENTS, event_schema
-from schemas.http.api import EventsAnswer, ItemReceipt, ItemsAnswer, UserReceipt
+from schemas.http.api import ErasureAnswer, ErasureState, EventsAnswer, ItemReceipt, ItemsAnswer, UserReceipt
 from schemas.http.described import problems
 
 _VIEW: Final = {
@@ -126,4 +126,16 @@ PATCH_USER: Final = _operation(
     _receipt(UserReceipt),
     _body(_schema(UserFields), {"a move": {"attributes": {"country": "NO", "postcode": None}}}, _PATCH),
 )
-DELETE_USER: Final = _operation("users", "Delete a user's attributes", _receipt(UserReceipt))
+_ERASURE: Final[dict[int | str, dict[str, Any]]] = {
+    202: {"model": ErasureAnswer, "description": "On the log; the places are reached one after the other"}
+}
+DELETE_USER: Final = _operation("users", "Erase everything that is kept about a user, a guest or a session", _ERASURE)
+GET_ERASURE: Final[dict[str, Any]] = {
+    "tags": ["users"],
+    "summary": "What has become of an erasure: each place with its state and time",
+    "response_model": None,
+    "responses": {
+        **problems(404, 503),
+        200: {"model": ErasureState, "description": "The receipt as it is now"},
+    },
+}

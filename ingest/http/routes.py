@@ -18,6 +18,13 @@ from starlette.types import Scope as AsgiScope
 from ingest import metrics
 from ingest.http import openapi
 from ingest.http.body import MERGE_PATCH, read_object, read_objects
+from ingest.http.privacy import (
+    PrivacyDependencies,
+    add_erasure_route,
+    erasure_request,
+    note_request,
+    receipt_response,
+)
 from ingest.http.turns import in_turns
 from ingest.validation import validate
 from ingest.validation.validate import Accepted, Policy, Rejection
@@ -29,7 +36,7 @@ from schemas.http.described import PATH_ID
 from schemas.http.problems import ProblemError, as_response, problem_type
 from schemas.http.views import refuse_view
 from schemas.log import topics
-from schemas.log.records import OffsetToken
+from schemas.log.records import LogEntry, OffsetToken
 from schemas.ports import Appended, Clock, LogWriter
 
 _LOG = structlog.get_logger(__name__)
@@ -47,6 +54,8 @@ class IngestDependencies(NamedTuple):
     """How much each client may send."""
     append_seconds: float = 12.0
     """Longest wait of a request for the log."""
+    privacy: PrivacyDependencies | None = None
+    """None: users cannot be deleted here."""
     retry_seconds: int = 1
     """The Retry-After of a request that the log did not confirm."""
 
@@ -89,6 +98,8 @@ def build_router(dependencies: IngestDependencies) -> APIRouter:
     _add_events(router, dependencies)
     _add_items(router, dependencies)
     _add_users(router, dependencies)
+    if dependencies.privacy is not None:
+        _add_erasures(router, dependencies, dependencies.privacy)
     return router
 
 
@@ -173,11 +184,28 @@ def _add_users(router: APIRouter, dependencies: IngestDependencies) -> None:
         validator = partial(validate.patch_user, user_id, raw, validate.utc(dependencies.clock()), dependencies.policy)
         return await _write_single(request, dependencies, topics.USERS, "user_id", validator)
 
+
+def _add_erasures(router: APIRouter, dependencies: IngestDependencies, privacy: PrivacyDependencies) -> None:
+    add_erasure_route(router, privacy)
+
     @router.delete("/v1/users/{user_id:path}", name="user", **openapi.DELETE_USER)
     @needs(ADMIN_ONLY)
     async def delete_user(user_id: PathId, request: Request) -> Response:
-        validator = partial(validate.delete, user_id, "user_id", validate.utc(dependencies.clock()))
-        return await _write_single(request, dependencies, topics.USERS, "user_id", validator)
+        dependencies.limits.check(request.scope, 1)
+        try:
+            validate.check_id(user_id, "user_id")
+        except Rejection as error:
+            _count(topics.USERS, [error], [])
+            raise ProblemError(400, error.code, error.detail, field=error.field) from error
+        asked = erasure_request(user_id, dependencies.new_id(), privacy)
+        await note_request(privacy, asked)
+        (appended,) = await _append_entries(dependencies, topics.USERS, [asked.of_users])
+        forgets = await _append_entries(dependencies, topics.EVENTS, asked.of_events)
+        failure = next((result for result in (appended, *forgets) if isinstance(result, Exception)), None)
+        metrics.UPSERTS.labels("failed" if failure else "accepted", topics.USERS).inc()
+        if failure is not None:
+            raise _unavailable(dependencies, str(failure)) from failure
+        return receipt_response(asked.receipt, 202, user_id=user_id, offset=str(appended))
 
 
 async def _write_single(
@@ -224,12 +252,16 @@ def _outcome(validator: Callable[[Any], Accepted], raw_object: Any) -> Validated
 
 
 async def _append(dependencies: IngestDependencies, topic: str, accepted: Sequence[Accepted]) -> list[Appended]:
+    return await _append_entries(dependencies, topic, [record.entry for record in accepted])
+
+
+async def _append_entries(dependencies: IngestDependencies, topic: str, entries: Sequence[LogEntry]) -> list[Appended]:
     """The confirmation or failure of each entry. If the log is busy, gone or silent, all fail alike."""
     try:
         with metrics.APPEND_SECONDS.labels(topic).time():
-            future = dependencies.writer.append(topic, [record.entry for record in accepted])
-            metrics.QUEUE_DEPTH.inc(len(accepted))
-            future.add_done_callback(lambda _: metrics.QUEUE_DEPTH.dec(len(accepted)))
+            future = dependencies.writer.append(topic, entries)
+            metrics.QUEUE_DEPTH.inc(len(entries))
+            future.add_done_callback(lambda _: metrics.QUEUE_DEPTH.dec(len(entries)))
             # A shield: a client that hangs up must not cancel an append that the log may still confirm.
             return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), dependencies.append_seconds)
     except TimeoutError:
@@ -238,8 +270,8 @@ async def _append(dependencies: IngestDependencies, topic: str, accepted: Sequen
         )
     except LogUnavailable as error:
         failure = error
-    _LOG.warning("append_failed", topic=topic, records=len(accepted), reason=str(failure))
-    return [failure] * len(accepted)
+    _LOG.warning("append_failed", topic=topic, records=len(entries), reason=str(failure))
+    return [failure] * len(entries)
 
 
 def _results(

@@ -35,6 +35,16 @@ class Exports:
         """Writes a version to every target, with retries. Returns a sentence for each failed target."""
         return [sentence for target in self._targets if (sentence := _exported(target, store, version))]
 
+    def replace(self, store: ModelStore, version: str) -> list[str]:
+        """Writes a version anew to every target, because a person was erased from it. Returns a sentence for each failure."""
+        failures = []
+        for target in self._targets:
+            try:
+                target.delete(version)
+            except ExportFailed as error:
+                failures.append(f"{version} is not removed from {target.name}: {error}")
+        return failures or self.export(store, version)
+
     def stored(self, store: ModelStore) -> frozenset[str]:
         """Returns the current versions of the store, for ``forget``. Empty without targets."""
         return frozenset(manifest.version for manifest in store.versions()) if self._targets else frozenset()

@@ -100,3 +100,30 @@ class Readiness(_Closed):
     status: Literal["ready", "not ready"]
     missing: list[str] = Field(description="A sentence for each thing that is missing.")
     warnings: list[str] = Field(description="A sentence for each thing that is wrong, but keeps nobody from serving.")
+
+
+class ErasedPlaceState(_Closed):
+    """One place that holds data of people, and what has become of the person's."""
+
+    place: str
+    state: Literal["pending", "done", "expires", "at_next_training", "failed"]
+    at: str | None = Field(description="When the state was reached or is going to end, RFC 3339; null if not known.")
+    detail: str = Field(description="What it waits for, or why the last try failed.")
+
+
+class ErasureState(_Closed):
+    """The receipt of an erasure. It names the person by a keyed hash only."""
+
+    erasure_id: str
+    person: str
+    requested_at: str
+    places: list[ErasedPlaceState]
+    complete_by: str | None = Field(description="The last of the places' times; null while one is not known.")
+    signature: str = Field(description="HMAC-SHA256 over the receipt without its signature.")
+
+
+class ErasureAnswer(ErasureState):
+    """The receipt of an erasure that was asked for now, and where the log holds the end of the user's attributes."""
+
+    user_id: str
+    offset: str

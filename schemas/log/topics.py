@@ -17,11 +17,13 @@ AUDIT: Final = "audit"
 """Who changed what: a record for each change by a person, a key or a command. Whoever makes the change writes it."""
 KEY_USES: Final = "key-uses"
 """When keys were last used, to the hour. Whoever checks a key writes it."""
+ERASURES: Final = "erasures"
+"""Notices that a ``forget`` was applied. The workers write it, and the erasure follows it."""
 
 FACTS: Final = (EVENTS, ITEMS, USERS)
 """Topics that only the collector writes and nearline folds. All other data is derived from them."""
 
-ALL: Final = (*FACTS, DEADLETTERS, MODELS, ANSWERS, ACCESS, AUDIT, KEY_USES)
+ALL: Final = (*FACTS, DEADLETTERS, MODELS, ANSWERS, ACCESS, AUDIT, KEY_USES, ERASURES)
 
 DEFAULT_PARTITIONS: Final = 8
 """Default number of partitions. It is fixed for the life of a log; a change needs a replay into a new log."""

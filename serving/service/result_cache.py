@@ -150,6 +150,10 @@ class ResultCache:
         """Drop the results that are too old at ``steady``: nobody may ask for them again."""
         self._entries.remove_where(lambda _, entry: entry.ends_at <= steady)
 
+    def clear(self) -> None:
+        """Drop all results, as when a person was erased: they live for seconds only."""
+        self._entries.clear()
+
     def _is_valid(self, entry: _Entry, now: float, steady: float) -> bool:
         # The catalogue's version is in the key too, but moves only once all changes of a read are applied.
         return steady < entry.ends_at and now < entry.until and entry.changes == self._catalogue.changes

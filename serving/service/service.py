@@ -21,6 +21,7 @@ import structlog
 from models.structures.arrays import Ints
 from schemas.answers import Answer, RecommendationRequest
 from schemas.background import BackgroundTask
+from schemas.erasures import ErasureHint
 from schemas.events import Event, accept
 from schemas.http import cursors
 from schemas.http.problems import ProblemError
@@ -58,6 +59,7 @@ from serving.state.online_state import Apply, OnlineState
 from serving.state.signal_sync import SignalSync
 from serving.state.unreadable_keys import UnreadableKeys
 from serving.stores.breaker import Breaker, Guard
+from serving.stores.erasure_hints import ErasureHintsReader
 from serving.stores.list_repositories import ListRepositories
 from serving.stores.precomputed_lists import PrecomputedLists
 from serving.stores.profiles import ProfileReader
@@ -181,6 +183,8 @@ class ServingService:
             self._aggregates.run(self._settings.refresh_seconds),
             self._report(),
         ]
+        if self._stores.documents is not None:
+            background.append(ErasureHintsReader(self._stores.documents, self._drop_erased).run())
         if self._catch_up:
             background.append(self._catch_up.run())
         if self._decisions:
@@ -309,6 +313,13 @@ class ServingService:
         self._lists.keep_versions((self.state.models.version, models.version))
         self.state.models = models
         self.notifications.model_changed(self.state.models)
+
+    def _drop_erased(self, hints: Sequence[ErasureHint]) -> None:
+        """Drop from memory what erasures have removed from the model store."""
+        self._results.clear()
+        self._lists.drop_buckets(frozenset(hint.bucket for hint in hints))
+        if self._model_sync and any(self.state.models.version in hint.versions for hint in hints):
+            self._model_sync.reload()
 
     def _make_responder(self) -> Responder:
         syncs = Syncs(self._items, self._aggregates)

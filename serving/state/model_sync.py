@@ -42,6 +42,10 @@ class ModelSync:
         """Stop the watcher; does not wait for a load in progress."""
         self._stopped.set()
 
+    def reload(self) -> None:
+        """Load the active version anew at the next check, because values of it have changed. For any thread."""
+        self._version = None
+
     def check(self) -> None:
         """Check once; a failure leaves the served version unchanged."""
         with self._task.step():

@@ -9,6 +9,7 @@ from models.structures.lists import USERS
 from serving.sized_cache import MIB, SizedCache
 from serving.state.catalogue import Catalogue
 from serving.state.model_bundle import ScoredPositions, as_columns
+from serving.stores.erasure_hints import is_in
 from serving.stores.list_repositories import ListRepositories
 
 _FIXED_BYTES: Final = 600
@@ -49,6 +50,10 @@ class PrecomputedLists:
     def clear(self) -> None:
         """Drop all lists: positions that they may hold are given to other items."""
         self._lists.clear()
+
+    def drop_buckets(self, buckets: frozenset[int]) -> None:
+        """Drop the lists of the users of these buckets: one of them was erased."""
+        self._lists.remove_where(lambda key, _: is_in(key[1], buckets))
 
     def keep_versions(self, versions: Collection[str | None]) -> None:
         """Drop the lists of all other model versions."""

@@ -128,7 +128,9 @@ def test_slow_headers_are_answered_408(port, clients):
 
 def test_a_body_that_never_comes_is_answered_408(port, clients):
     connection = clients.enter_context(connect(port))
-    connection.sendall(b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+    connection.sendall(
+        b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    )
     received = answer(connection, BODY_SECONDS + 5)
     assert received.startswith(b"HTTP/1.1 408 ")
     assert b"urn:freshet:problem:too-slow" in received
@@ -136,7 +138,9 @@ def test_a_body_that_never_comes_is_answered_408(port, clients):
 
 def test_an_endless_body_is_refused_and_ends(port, clients):
     connection = clients.enter_context(connect(port))
-    connection.sendall(b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+    connection.sendall(
+        b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
     sent = 0
     with contextlib.suppress(OSError):
         while sent < 64 * 1_048_576:
@@ -159,7 +163,9 @@ def test_a_head_without_end_is_refused(port, clients):
 def test_slow_clients_hold_nobody_up(port, clients):
     for _ in range(300):
         connection = clients.enter_context(connect(port))
-        connection.sendall(b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+        connection.sendall(
+            b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+        )
     assert served(port)
     assert served(port, "127.0.0.9")
 

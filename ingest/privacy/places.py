@@ -1,0 +1,324 @@
+"""The places of an erasure: each step looks, does what is left to do, and returns the place's new state.
+
+All are idempotent: after a crash they are called again. Their failures are the ports' errors.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+from zlib import crc32
+
+from ingest.privacy.erasure import PLACES, Erasure
+from ingest.privacy.person import Person, tombstone
+from ingest.privacy.stores import ErasureStores
+from models.structures.erasing import without_users
+from models.structures.lists import USERS
+from schemas.erasures import (
+    BUCKETS,
+    HINTS,
+    MOST_HINTS,
+    ErasedPlace,
+    ErasureHint,
+    ErasureHints,
+    PlaceState,
+    decode_hints,
+    encode_hints,
+)
+from schemas.keys import Signal
+from schemas.log import topics
+from schemas.log.fence import Fence
+from schemas.log.records import Record
+from schemas.ports import Change
+
+FOLLOWED_SECONDS: Final = 2.0
+"""Within this time the online processes have read a hint, and have handed over the records of their last answers."""
+_TRAINING: Final = "train"
+"""The lease of trainings."""
+_ARCHIVING: Final = "archive"
+"""The lease of runs that only archive."""
+
+STEPS: Final = tuple(place for place in PLACES if place != "models")
+"""The places that are reached with the ids of the person, in their order."""
+NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "caches": ("lists",),
+    "snapshots": ("signals", "attributes"),
+    "decision_records": ("signals",),
+    "log": ("snapshots",),
+    "attributes_log": ("snapshots",),
+    "counters": ("log",),
+    "archive": ("log", "attributes_log"),
+    "dead_letters": ("signals", "attributes"),
+    "exports": ("lists",),
+    "remnants": tuple(name for name in STEPS if name != "remnants"),
+}
+"""The places that have to be done before. Without the ``forget`` on the log, an older snapshot would bring the person back."""
+AT_ONCE: Final = ("signals", "attributes", "lists", "caches")
+"""The places that answers are made from. They come before records are searched for further ids of the person."""
+
+
+class Places:
+    """The steps of one erasure. Each method is named as its place, and returns the place's new state."""
+
+    def __init__(self, stores: ErasureStores, erasure: Erasure, person: Person) -> None:
+        self._stores, self._erasure, self._person = stores, erasure, person
+
+    def reach(self, place: str) -> ErasedPlace:
+        """Does what is left to do in a place; raises FreshetError, OSError."""
+        step: Callable[[], ErasedPlace] = getattr(self, place)
+        return step()
+
+    def signals(self) -> ErasedPlace:
+        """The users' values: emptied by the fold of each ``forget``."""
+        reached = all(
+            _reached(self._stores.signals.fence(notice.partition, Signal.USERS), notice.log_id, notice.offset)
+            for notice in self._person.notices.values()
+        )
+        return self._state("signals", done=reached)
+
+    def attributes(self) -> ErasedPlace:
+        """The users' attributes: removed by the fold of each ``delete``."""
+        log_id = self._stores.reader.log_id(topics.USERS) if self._person.deletes else ""
+        reached = all(
+            _reached(self._stores.signals.fence(token.partition, Signal.PROFILES), log_id, token.offset)
+            for token in self._person.deletes.values()
+        )
+        return self._state("attributes", done=reached)
+
+    def lists(self) -> ErasedPlace:
+        """The rows and the factors of the person in every stored model version, and those that a running training publishes."""
+        # Looked at before the versions: a training that ends in between has published by then.
+        trained_without = self._is_trained_without()
+        for manifest in self._stores.models.versions():
+            if manifest.version not in self._erasure.versions:
+                self._erase_from(manifest.version, manifest.values)
+                self._erasure.versions.append(manifest.version)
+        detail = "" if trained_without else "a training that began before is still running"
+        return self._state("lists", done=trained_without, detail=detail)
+
+    def _erase_from(self, version: str, values: tuple[str, ...]) -> None:
+        removed = self._stores.models.erase(version, USERS, self._person.user_ids)
+        is_masked = False
+        for name in values:
+            if (masked := without_users(self._stores.models.value(version, name), self._person.user_ids)) is not None:
+                self._stores.models.replace_value(version, name, masked)
+                is_masked = True
+        if is_masked:
+            self._erasure.masked.append(version)
+        if removed or is_masked:
+            self._erasure.changed.append(version)
+
+    def _is_trained_without(self) -> bool:
+        held = self._stores.lease.held(_TRAINING)
+        return held is None or held.since > self._person.last_at.timestamp()
+
+    def caches(self) -> ErasedPlace:
+        """What online processes hold in memory: a hint makes them drop it."""
+        place = self._erasure.place("caches")
+        if place.at is not None:
+            return self._state("caches", done=True) if self._now() >= place.at else place
+        hints = decode_hints(self._stores.documents.read(HINTS))
+        buckets = {crc32(user_id.encode()) % BUCKETS for user_id in self._person.user_ids}
+        new = [
+            ErasureHint(hints.upcoming + count, bucket, tuple(self._erasure.masked))
+            for count, bucket in enumerate(sorted(buckets))
+        ]
+        kept = (*hints.hints, *new)[-MOST_HINTS:]
+        self._stores.documents.write(HINTS, encode_hints(ErasureHints(hints.upcoming + len(new), kept)))
+        return ErasedPlace(place="caches", state="pending", at=self._later(FOLLOWED_SECONDS))
+
+    def snapshots(self) -> ErasedPlace:
+        """Snapshots of the values, of a time when they held the person. Where none is left, a rebuild reads archive and log."""
+        before = (self._erasure.place("signals").at or self._person.last_at).timestamp()
+        partitions = {(topics.EVENTS, notice.partition) for notice in self._person.notices.values()}
+        partitions |= {(topics.USERS, token.partition) for token in self._person.deletes.values()}
+        for topic, partition in sorted(partitions) if self._stores.snapshots else ():
+            assert self._stores.snapshots is not None
+            for snapshot in self._stores.snapshots.snapshots(topic, partition):
+                if snapshot.created_at <= before:
+                    self._stores.snapshots.delete(topic, partition, snapshot.snapshot_id)
+            self._stores.snapshots.delete_unpublished(topic, partition, before)
+        return self._state("snapshots", done=True)
+
+    def decision_records(self) -> ErasedPlace:
+        """The records of answers."""
+        if not self._stores.logged:
+            return self._expires("decision_records", topics.ANSWERS)
+        until = self._erasure.place("signals").at or self._person.last_at
+        if self._now() < until + timedelta(seconds=FOLLOWED_SECONDS):
+            return self._state("decision_records", done=False)
+        self._rewrite_log(topics.ANSWERS, lambda record: self._person.has_decision(record, until))
+        return self._state("decision_records", done=True)
+
+    def log(self) -> ErasedPlace:
+        """The raw events, and the notices of the ``forget``."""
+        if not self._stores.logged:
+            return self._expires("log", topics.EVENTS, topics.ERASURES)
+        for rewritable in self._stores.logged[:1]:
+            rewritable.rewrite(topics.EVENTS, self._person.texts, _change(self._person.has_event))
+        return self._state("log", done=True)
+
+    def attributes_log(self) -> ErasedPlace:
+        """What the site has sent about the user."""
+        if not self._stores.logged:
+            return self._expires("attributes_log", topics.USERS)
+        for rewritable in self._stores.logged[:1]:
+            rewritable.rewrite(
+                topics.USERS, self._person.texts, _change(lambda _, record: self._person.has_upsert(record))
+            )
+        return self._state("attributes_log", done=True)
+
+    def counters(self) -> ErasedPlace:
+        """Counts over all users. They name nobody; where the log was rewritten, they are folded again without the person."""
+        if self._stores.refold is None:
+            detail = "they name nobody, and count the person until the signals are rebuilt"
+            return self._state("counters", done=True, detail=detail)
+        for partition in sorted({notice.partition for notice in self._person.notices.values()}):
+            self._stores.refold(partition)
+        return self._state("counters", done=True)
+
+    def archive(self) -> ErasedPlace:
+        """The archive's copies of both. What the log still holds may be archived later, so that is waited for."""
+        waits = not self._stores.logged and not self._is_archived()
+        if waits and self._erasure.place("archive").detail:
+            return self._erasure.place("archive")
+        for rewritable in self._stores.archived:
+            rewritable.rewrite(topics.EVENTS, self._person.texts, _change(self._person.has_event))
+            rewritable.rewrite(
+                topics.USERS, self._person.texts, _change(lambda _, record: self._person.has_upsert(record))
+            )
+        if self._is_being_archived():
+            return self._state("archive", done=False, detail="a run of the archive that began before is still going on")
+        detail = "waits for the next run of the archive, and rewrites it again" if waits else ""
+        return self._state("archive", done=not waits, detail=detail)
+
+    def _is_being_archived(self) -> bool:
+        """True if a running job may still write records that it read from the log before they were erased there."""
+        erased_at = self._erasure.place("log").at
+        jobs = (self._stores.lease.held(name) for name in (_ARCHIVING, _TRAINING))
+        return bool(self._stores.logged) and any(
+            job is not None and erased_at is not None and job.since <= erased_at.timestamp() for job in jobs
+        )
+
+    def _is_archived(self) -> bool:
+        """True if the archive reaches past all that has to be erased, or the log holds it no more, or there is no archive."""
+        events = [(notice.partition, notice.offset) for notice in self._person.notices.values()]
+        of_users = [(token.partition, token.offset) for token in self._person.deletes.values()]
+        return self._is_past(topics.EVENTS, events) and self._is_past(topics.USERS, of_users)
+
+    def _is_past(self, topic: str, records: Iterable[tuple[int, int]]) -> bool:
+        log_id, ranges = self._stores.reader.log_id(topic), self._stores.archive.ranges(topic)
+        ends = {archived.partition: archived.end for archived in ranges if archived.log_id == log_id}
+        return not ranges or all(
+            max(ends.get(partition, 0), self._stores.reader.bounds(topic, partition)[0]) > offset
+            for partition, offset in records
+        )
+
+    def dead_letters(self) -> ErasedPlace:
+        """Records that could not be applied."""
+        if not self._stores.logged:
+            return self._expires("dead_letters", topics.DEADLETTERS)
+        self._rewrite_log(topics.DEADLETTERS, self._person.has_dead_letter)
+        return self._state("dead_letters", done=True)
+
+    def refused_rows(self) -> ErasedPlace:
+        """Rows that imports refused, in files beside the data."""
+        for path in sorted(self._stores.refused.glob("*.jsonl")):
+            _rewrite_lines(path, self._person)
+        return self._state("refused_rows", done=True)
+
+    def exports(self) -> ErasedPlace:
+        """Copies of model versions in other places: those that held the person are written anew."""
+        stored = {manifest.version for manifest in self._stores.models.versions()}
+        failures = [
+            failure
+            for version in self._erasure.changed
+            if version in stored
+            for failure in self._stores.export(version)
+        ]
+        if failures:
+            return ErasedPlace(place="exports", state="failed", at=None, detail="; ".join(failures)[:500])
+        return self._state("exports", done=True)
+
+    def remnants(self) -> ErasedPlace:
+        """What removed rows have left in files: free pages, write-ahead logs. The notices go before, the last to name the person."""
+        for rewritable in self._stores.logged[:1]:
+            rewritable.rewrite(topics.ERASURES, (), _tombstones_at(self._erasure))
+        clean = self._stores.scrub(self._person.texts)
+        return self._state("remnants", done=clean, detail="" if clean else "a reader keeps older pages; tried again")
+
+    def models(self) -> ErasedPlace:
+        """What models learned from the person among others: the next training does without. Needs no id."""
+        serving = {self._stores.models.active(), self._stores.models.challenger()} - {None}
+        manifests = [manifest for manifest in self._stores.models.versions() if manifest.version in serving]
+        if all(_is_trained_past(manifest.offsets, self._erasure) for manifest in manifests):
+            return self._state("models", done=True)
+        due = self._stores.next_training()
+        at = None if due is None else datetime.fromtimestamp(due, UTC)
+        return ErasedPlace(place="models", state="at_next_training", at=at)
+
+    def _rewrite_log(self, topic: str, is_of_person: Callable[[Record], bool]) -> None:
+        for rewritable in self._stores.logged:
+            rewritable.rewrite(topic, (), _change(lambda _, record: is_of_person(record)))
+
+    def _expires(self, place: str, *of_topics: str) -> ErasedPlace:
+        days = [self._stores.days_kept(topic) for topic in of_topics]
+        known = [day for day in days if day is not None]
+        if len(known) < len(days):
+            detail = "the log keeps this topic for ever: set a retention for it"
+            return ErasedPlace(place=place, state="expires", at=None, detail=detail)
+        return ErasedPlace(place=place, state="expires", at=self._now() + timedelta(days=max(known)))
+
+    def _state(self, place: str, *, done: bool, detail: str = "") -> ErasedPlace:
+        state: PlaceState = "done" if done else "pending"
+        return ErasedPlace(place=place, state=state, at=self._now() if done else None, detail=detail)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._stores.clock(), UTC)
+
+    def _later(self, seconds: float) -> datetime:
+        return self._now() + timedelta(seconds=seconds)
+
+
+def _rewrite_lines(path: Path, person: Person) -> None:
+    """Replaces a file by one without the lines that name the person."""
+    ids = {subject[2:] for subject in person.subjects}
+    lines = path.read_bytes().splitlines(keepends=True)
+    kept = [line for line in lines if not _names(line, ids)]
+    if len(kept) < len(lines):
+        unfinished = path.with_suffix(".erasing")
+        unfinished.write_bytes(b"".join(kept))
+        unfinished.replace(path)
+
+
+def _names(line: bytes, ids: set[str]) -> bool:
+    try:
+        row = json.loads(line).get("row")
+    except (ValueError, AttributeError):
+        return any(id_.encode() in line for id_ in ids)
+    cells = row.values() if isinstance(row, dict) else [row]
+    return any(id_ == str(cell) or (len(id_) > 7 and id_ in str(cell)) for cell in cells for id_ in ids)
+
+
+def _is_trained_past(offsets: Mapping[str, int], erasure: Erasure) -> bool:
+    """True if a version was trained on logs that reach past each ``forget``."""
+    return all(
+        offsets.get(f"{log_id}/{topics.EVENTS}/{partition}", 0) > offset
+        for log_id, partition, offset in erasure.forgets
+    )
+
+
+def _reached(fence: Fence | None, log_id: str, offset: int) -> bool:
+    return fence is not None and (fence.log_id != log_id or fence.offset >= offset)
+
+
+def _change(is_of_person: Callable[[str, Record], bool]) -> Change:
+    return lambda log_id, record: tombstone(record) if is_of_person(log_id, record) else record
+
+
+def _tombstones_at(erasure: Erasure) -> Change:
+    tokens = set(erasure.notices)
+    return lambda _, record: tombstone(record) if (record.partition, record.offset) in tokens else record
