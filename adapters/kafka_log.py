@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
-from confluent_kafka.admin import TopicDescription  # type: ignore[attr-defined]
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from adapters import kafka_metadata
 from adapters.kafka_access import Connection, Setting, connection_settings
 from adapters.kafka_silence import Silence
 from adapters.kafka_skew import Report, SkewMeter
@@ -237,14 +237,13 @@ class KafkaLogReader:
 
     def log_id(self, topic: str) -> str:
         """``<cluster id>/<topic id>``. A wiped cluster or a recreated topic has another id."""
-        cluster = self._call(lambda: self._admin.describe_cluster(request_timeout=self._seconds).result())
-        # Topic ids are base64; the log's id also names files.
-        topic_id = str(self._described(topic).topic_id).replace("/", "_").replace("+", "-")
-        return f"{cluster.cluster_id}/{topic_id}"
+        name = topics.topic_name(topic, self._prefix)
+        return self._call(lambda: kafka_metadata.log_id(self._consumer, self._admin, name, self._seconds))
 
     def partitions(self, topic: str) -> int:
         """The number of partitions of the topic."""
-        return len(self._described(topic).partitions)
+        name = topics.topic_name(topic, self._prefix)
+        return self._call(lambda: kafka_metadata.partitions(self._consumer, name, self._seconds))
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """``[begin, end)`` as the partition's leader reports now."""
@@ -281,16 +280,6 @@ class KafkaLogReader:
     def close(self) -> None:
         """Closes the connections."""
         self._consumer.close()
-
-    def _described(self, topic: str) -> TopicDescription:
-        name = topics.topic_name(topic, self._prefix)
-
-        def describe() -> TopicDescription:
-            futures = self._admin.describe_topics(TopicCollection([name]), request_timeout=self._seconds)
-            description: TopicDescription = futures[name].result()
-            return description
-
-        return self._call(describe)
 
     def _call(self, operation: Callable[[], T]) -> T:
         try:
