@@ -12,6 +12,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, Final, cast
 
 from prometheus_client.metrics import MetricWrapperBase
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -346,6 +347,8 @@ def _setting(name: str) -> Row:
 
 def _default(field: FieldInfo) -> str:
     value = field.default
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
     if value is PydanticUndefined or value is None or value in ("", (), {}):
         return "none"
     if isinstance(value, Path) and value.is_absolute():

@@ -38,15 +38,16 @@ def write_change(
 ) -> None:
     """Appends records to the topic ``access``, then what the audit log says of them; raises LogUnavailable."""
     append_access(writer, entries)
+    write_audit(writer, now=now, action=action, target=target, before=before, after=after)
+
+
+def write_audit(
+    writer: LogWriter, *, now: float, action: str, target: str, before: Any = None, after: Any = None
+) -> None:
+    """Appends what a command did to the audit log; raises LogUnavailable."""
     append_audit(
         writer,
         AuditRecord(
-            at=now,
-            actor_kind="command",
-            actor=system_user(),
-            action=action,
-            target=target,
-            before=before,
-            after=after,
+            at=now, actor_kind="command", actor=system_user(), action=action, target=target, before=before, after=after
         ),
     )

@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 import msgspec
 import typer
 
-from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, open_existing, steps
+from deploy.access.changes import write_audit
+from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, open_existing, steps
 from deploy.wiring.dependencies import Dependencies
 from deploy.wiring.training import jobs_of, receive_in, tell
 from offline.config import OfflineSettings
@@ -20,7 +21,7 @@ from offline.publishing import publish
 from offline.publishing.external_models import ExternalModelKind, ExternalModelOptions, external_model_of
 from offline.publishing.upload_api import read_parquet
 from offline.publishing.webhooks import Notice
-from schemas.errors import ConfigurationInvalid, ExportFailed, VersionUnknown
+from schemas.errors import ConfigurationInvalid, ExportFailed, LogUnavailable, VersionUnknown
 from schemas.manifest import Manifest
 from schemas.ports import ModelStore
 from schemas.settings import read_settings
@@ -97,6 +98,7 @@ def promote(version: Version, data: Data = DEFAULT_FOLDER, stack: StackName = No
         publish.promote(dependencies.models, dependencies.writer, version, time.time())
         _note_chosen(dependencies, version, "promoted")
         tell(dependencies, Notice.of("model.promoted", version, previous, time.time()))
+        _audit(dependencies, "models promote", previous, version)
     console.print(f"{version} is active.")
 
 
@@ -168,4 +170,15 @@ def rollback(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
         manifest = publish.rollback(dependencies.models, dependencies.writer, time.time())
         _note_chosen(dependencies, manifest.version, "rolled_back")
         tell(dependencies, Notice.of("model.rolled_back", manifest.version, previous, time.time()))
+        _audit(dependencies, "models rollback", previous, manifest.version)
     console.print(f"{manifest.version} is active again.")
+
+
+def _audit(dependencies: Dependencies, action: str, before: str | None, after: str) -> None:
+    """Records who made another version the active one. The version is active whether the log takes the record or not."""
+    try:
+        write_audit(
+            dependencies.writer, now=time.time(), action=action, target="active model", before=before, after=after
+        )
+    except LogUnavailable as error:
+        errors.print(f"[yellow]This is not in the audit log: {error}[/yellow]")

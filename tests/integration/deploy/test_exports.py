@@ -1,5 +1,6 @@
 """A version that is exported as Parquet, and lists that are read from there where the store has none."""
 
+import json
 from contextlib import closing
 
 import pytest
@@ -46,6 +47,8 @@ def test_a_version_is_held_ready_and_promoted_and_taken_back_by_the_command(shop
     assert f"* {second}" in listed
     assert f"+ {first}" in listed
     assert freshet("models", "promote", first, "--data", shop_copy.folder).exit_code == 0
+    audited = json.loads(freshet("audit", "list", "--limit", "1", "--json", "--data", shop_copy.folder).stdout)
+    assert (audited["action"], audited["after"]) == ("models promote", first)
     assert answering(shop_copy.folder) == first
     assert freshet("models", "hold", "--data", shop_copy.folder).exit_code == 0
     assert "held ready" not in freshet("models", "list", "--data", shop_copy.folder).output
