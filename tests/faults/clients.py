@@ -74,6 +74,7 @@ class Clients:
         self._events_per_second, self._reads_per_second = events_per_second, reads_per_second
         self._numbers = itertools.count()
         # The log of a world may hold events of an earlier run with the same seed.
+        self._erased: set[str] = set()
         self._run_id = uuid.uuid4().hex[:8]
         self._ending, self._held = threading.Event(), threading.Event()
         self._busy = 0
@@ -163,6 +164,10 @@ class Clients:
             "item_id": f"i{chance.randrange(40)}",
         }
         match kind:
+            case "forget":
+                # What is erased leaves the log, so it is not expected there.
+                self._erased.add(event["event_id"])
+                return event | {"user_id": f"forgotten-{chance.randrange(20)}"}
             case "search":
                 return event | {"query": f"query {chance.randrange(9)}"}
             case "retract":
@@ -181,7 +186,8 @@ class Clients:
         for result in (answer or {}).get("results", ()):
             if result["status"] == "accepted":
                 partition, offset = map(int, result["offset"].split(":"))
-                self.ledger.acknowledged.add(result["event_id"])
+                if result["event_id"] not in self._erased:
+                    self.ledger.acknowledged.add(result["event_id"])
                 self.ledger.acknowledged_at.append((partition, offset, time.monotonic()))
         return self._told(status, headers, answer)
 
