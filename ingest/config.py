@@ -37,5 +37,7 @@ class IngestSettings(HttpSettings, BaseSettings):
     """How much of the data folder the ledger of imports may take, in MiB: 8 bytes a row. Beyond it, the oldest imported rows are forgotten, and count again if they are imported again."""
     retry_seconds: Annotated[int, Field(ge=1)] = 1
     """What Retry-After says when the log is busy."""
+    user_export_minutes: Annotated[float, Field(gt=0)] = 15.0
+    """Minutes after which an export of what is held on a user is given up. It reads the partitions of the log in which the user's events stand, from their beginning."""
     receipt_secret: SecretStr = SecretStr("")
     """Secret that signs the receipts of erasures and hashes people's ids in them. By default one in the data folder; set it where collectors run on several machines."""

@@ -205,6 +205,10 @@ class FilterInvalid(FreshetError):
         self.column = column
 
 
+class ExportStopped(FreshetError):
+    """The export of what is held on a person was given up: it took too long, or nobody reads it any more."""
+
+
 class AnswerUnknown(FreshetError):
     """No decision record of this id was found."""
 

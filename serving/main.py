@@ -20,6 +20,7 @@ from deploy.wiring.access import open_access
 from deploy.wiring.accounts import account_router
 from deploy.wiring.online import open_facts, open_stores
 from deploy.wiring.receipts import receipts_router
+from deploy.wiring.user_export import user_export_router
 from deploy.wiring.variables import warn_of_variables_without_effect
 from schemas.access.scopes import PUBLIC, needs
 from schemas.errors import ConfigurationInvalid, FreshetError
@@ -43,12 +44,14 @@ def create_app(
     lag_reason: Callable[[], str | None] = lambda: None,
     *,
     routers: Sequence[APIRouter] = (),
+    views: Sequence[APIRouter] = (),
     hot_paths: Sequence[HotPath] = (),
     access: Access | None = None,
 ) -> FastAPI:
     """The application and the page over these stores; it closes them when it stops.
 
     ``lag_reason`` returns why the signals are still behind; None once they have caught up. ``routers`` and ``hot_paths`` are served beside its own.
+    ``views`` come before them: their paths end in a word of ours, and an id of its own routes may hold slashes.
     Without ``access`` everybody may call. Raises ConfigurationInvalid; a store that is away is no reason not to start.
     """
     try:
@@ -61,7 +64,7 @@ def create_app(
 
     app = build_application(
         "Freshet online API",
-        [_page(settings, service), build_router(service), *routers],
+        [_page(settings, service), *views, build_router(service), *routers],
         missing,
         access=access,
         hot_paths=[*hot_paths, HotPath(recommendations_are_asked, recommendations_endpoint(service))],
@@ -94,7 +97,8 @@ def main() -> None:
         listening = http_server.listen(settings.host, settings.port, "set FRESHET_PORT")
         with open_access(settings, settings.host, read_limits(settings)) as access:
             routers = [account_router(settings, access), receipts_router(settings)]
-            app = create_app(settings, _stores(settings), access=access, routers=routers)
+            views = [user_export_router(settings, access)]
+            app = create_app(settings, _stores(settings), access=access, routers=routers, views=views)
             _log.info("online_api_starts", host=settings.host, port=settings.port, stack=settings.stack)
             stop_streams = app.state.service.notifications.close
             http_server.serve(

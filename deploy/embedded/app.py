@@ -21,6 +21,7 @@ from deploy.wiring.erasing import erasing
 from deploy.wiring.online import open_stores
 from deploy.wiring.rating_scale import with_noted_scale
 from deploy.wiring.training import receive_in
+from deploy.wiring.user_export import user_export_router
 from ingest.config import IngestSettings
 from ingest.http.routes import build_router as build_write_router
 from ingest.main import hot_path, ingest_dependencies
@@ -146,6 +147,7 @@ def create_app(running: Nearline, settings: ServingSettings, access: Access | No
             *([build_models_router(upload_api)] if upload_api else []),
             *([account_router(settings, access)] if access else []),
         ],
+        views=[user_export_router(settings, access)],
         hot_paths=[hot_path(write_api)],
         access=access,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from fastapi import Response
 from pydantic import BaseModel
 
 from ingest.validation.validate import Policy
@@ -137,5 +138,18 @@ GET_ERASURE: Final[dict[str, Any]] = {
     "responses": {
         **problems(404, 503),
         200: {"model": ErasureState, "description": "The receipt as it is now"},
+    },
+}
+EXPORT_USER: Final[dict[str, Any]] = {
+    "tags": ["users"],
+    "summary": "All that is held on a user, as JSON Lines in a zip; one export at a time",
+    "response_model": None,
+    "response_class": Response,
+    "responses": {
+        **problems(429, 503),
+        200: {
+            "description": "README.txt says what each file holds, and what is not included. Without its end, the zip is not whole",
+            "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+        },
     },
 }

@@ -106,13 +106,15 @@ def named_beside(records: Iterable[Record], person: Person) -> set[str]:
     """The guests and sessions that events of the person's name: each ``identify`` links a guest."""
     found: set[str] = set()
     for event in filter(None, map(_event, records)):
-        if event.subject not in person.notices:
-            continue
-        if event.type == "identify" and event.anonymous_id:
-            found.add(anonymous_key(event.anonymous_id))
-        if event.session_id:
-            found.add(session_key(event.session_id))
+        if event.subject in person.notices:
+            found |= named_beside_event(event)
     return found - person.notices.keys()
+
+
+def named_beside_event(event: LoggedEvent) -> set[str]:
+    """The guest that an ``identify`` links to its user, and the session that an event names."""
+    guest = event.anonymous_id if event.type == "identify" else None
+    return {*([anonymous_key(guest)] if guest else []), *([session_key(event.session_id)] if event.session_id else [])}
 
 
 def tombstone(record: Record) -> Record:
