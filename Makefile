@@ -7,7 +7,7 @@ PORT ?= 8000
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev demo stack stack-stop cluster-demo check format hooks test coverage faults bench abuse docs docs-serve lock clean
+.PHONY: help venv dev demo stack stack-stop cluster-demo check format hooks test coverage faults bench abuse docs docs-serve lock sbom audit clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -81,6 +81,13 @@ lock: ## pin the requirements anew (needs uv)
 	uv pip compile -q --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/embedded.txt
 	uv pip compile -q --no-emit-index-url --no-header --python-version 3.11 pyproject.toml --extra cluster -o requirements/cluster.txt
 	uv pip compile -q --no-emit-index-url --no-header --python-version 3.11 pyproject.toml --extra cluster --extra ranker --extra dev -o requirements/dev.txt
+
+sbom: ## the software bill of materials of a cluster's processes: dist/sbom.json, CycloneDX (needs cyclonedx-bom)
+	@mkdir -p dist
+	cyclonedx-py requirements requirements/cluster.txt --spec-version 1.5 --output-file dist/sbom.json
+
+audit: ## known weaknesses of the pinned dependencies (needs pip-audit and its advisory service)
+	pip-audit -r requirements/dev.txt --no-deps --disable-pip
 
 clean: ## remove caches (data and .stack stay)
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage site
