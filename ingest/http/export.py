@@ -8,14 +8,15 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import Annotated, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import structlog
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from ingest.http import openapi
+from ingest.http.openapi import PathId
 from ingest.privacy.export.stores import Check, ExportStores
 from ingest.privacy.export.zipped import export_chunks
 from ingest.validation.validate import Rejection, check_id
@@ -24,7 +25,6 @@ from schemas.access.scopes import ADMIN_ONLY, needs
 from schemas.errors import ExportStopped, FreshetError
 from schemas.http.access.audit import AuditLog
 from schemas.http.access.callers import address_of, principal_of
-from schemas.http.described import PATH_ID
 from schemas.http.problems import ProblemError, as_response
 from schemas.ports import Clock
 
@@ -32,7 +32,6 @@ _LOG = structlog.get_logger(__name__)
 _BUSY_SECONDS: Final = 30
 """What Retry-After says while another export runs."""
 _HEADERS: Final = {"Content-Disposition": 'attachment; filename="export.zip"', "Cache-Control": "no-store"}
-PathId = Annotated[str, Path(json_schema_extra=PATH_ID, description="Slashes percent-encoded.")]
 ChunksOf = Callable[[Check], Iterator[bytes]]
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import Response
+from fastapi import Path, Response
 from pydantic import BaseModel
 
 from ingest.validation.validate import Policy
 from schemas.catalogue import ItemFields, ItemUpsert, UserFields
 from schemas.events import MAX_EVENTS, event_schema
 from schemas.http.api import ErasureAnswer, ErasureState, EventsAnswer, ItemReceipt, ItemsAnswer, UserReceipt
-from schemas.http.described import problems
+from schemas.http.described import PATH_ID, problems
 
+PathId = Annotated[str, Path(json_schema_extra=PATH_ID, description="Slashes percent-encoded.")]
 _VIEW: Final = {
     "event_id": "5f0c7a52-8a49-4d5e-9f5c-2a8f7f0c1b11",
     "type": "view",

@@ -6,11 +6,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 import structlog
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 from starlette.types import Scope as AsgiScope
@@ -18,6 +18,7 @@ from starlette.types import Scope as AsgiScope
 from ingest import metrics
 from ingest.http import openapi
 from ingest.http.body import MERGE_PATCH, read_object, read_objects
+from ingest.http.openapi import PathId
 from ingest.http.privacy import (
     PrivacyDependencies,
     add_erasure_route,
@@ -32,7 +33,6 @@ from schemas.access.scopes import ADMIN_ONLY, EVENTS, ITEM_WRITES, USER_WRITES, 
 from schemas.errors import LogUnavailable
 from schemas.http.access.callers import principal_of
 from schemas.http.access.limits import ClientLimits
-from schemas.http.described import PATH_ID
 from schemas.http.problems import ProblemError, as_response, problem_type
 from schemas.http.views import refuse_view
 from schemas.log import topics
@@ -61,7 +61,6 @@ class IngestDependencies(NamedTuple):
 
 
 Validated = Accepted | Rejection
-PathId = Annotated[str, Path(json_schema_extra=PATH_ID, description="Slashes percent-encoded.")]
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 

@@ -144,6 +144,7 @@ def test_the_embedded_application_answers_as_its_document_says(folder, tmp_path)
     ):
         check(url, tmp_path, "--exclude-path-regex", MODELS, phases="examples")
         check(url, tmp_path, "--include-path-regex", MODELS, examples=6)
+        check(url, tmp_path, "--include-path-regex", "/export$", examples=4)
 
 
 def renamed(body: bytes) -> bytes:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import random
 import threading
 import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +28,7 @@ from schemas.events import LoggedEvent
 from schemas.log import topics
 from schemas.log.codec import encode_event
 from schemas.log.records import Record
+from schemas.ports import ArchivedRange
 
 ADDRESS = "/v1/users/ann/export"
 MANY, NOTE = 12_000, 2_000
@@ -112,6 +114,24 @@ def test_the_events_of_a_long_history_are_all_there():
         lines = archive.read("events.jsonl").splitlines()
     assert len(lines) == 500
     assert b'"event_id":"e999"' in lines[-1]
+
+
+def test_events_that_only_the_archive_still_has_come_before_those_of_the_log():
+    whole = LongLog(20).read(topics.EVENTS, 0, 0, 20)
+    kept, archived = whole[10:], whole[:14]
+    log = LongLog(20)
+    log.bounds = lambda topic, _: (10, 20) if topic == topics.EVENTS else (0, 0)  # type: ignore[method-assign]
+    log.read = lambda _topic, _partition, offset, limit: [r for r in kept if r.offset >= offset][:limit]  # type: ignore[method-assign]
+
+    def read(topic: str, log_id: str, partition: int, begin: int, end: int) -> Iterator[Record]:
+        return (record for record in archived if begin <= record.offset < end)
+
+    archive = SimpleNamespace(ranges=lambda _: [ArchivedRange("log", 0, 0, 14)], read=read)
+    stores = nullcontext(stores_of(log)._replace(archive=archive))  # type: ignore[arg-type]
+    content = b"".join(export_chunks(lambda: stores, "ann", time.time, lambda: None))
+    with zipfile.ZipFile(io.BytesIO(content)) as zipped:
+        lines = [json.loads(line) for line in zipped.read("events.jsonl").splitlines()]
+    assert [line["offset"] for line in lines] == [1, 3, 5, 7, 9, 11, 13, 15, 17, 19]
 
 
 async def test_an_export_that_takes_too_long_is_given_up():
