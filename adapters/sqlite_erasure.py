@@ -70,7 +70,7 @@ def _found(connection: sqlite3.Connection, topic: str, partition: int, texts: Se
     offset = 0
     while rows := connection.execute(query, (topic, partition, offset, *values)).fetchall():
         for row in rows:
-            yield Record._make((*row[:5], row[5] or None))
+            yield sqlite_log.record_of(row)
         offset = rows[-1][2] + 1
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
 
@@ -177,6 +177,11 @@ def _refused(requests: Sequence[_QueuedAppend], error: Exception) -> list[list[A
     return [[_unavailable(error)] * len(request.entries) for request in requests]
 
 
+def record_of(row: Sequence[Any]) -> Record:
+    """The record of a row. One without a key and a value was erased: it is a tombstone, as on Kafka."""
+    return Record._make((*row[:5], row[5] if row[4] or row[5] else None))
+
+
 def _answer(requests: Sequence[_QueuedAppend], results: Sequence[list[Appended]]) -> None:
     for request, appended in zip(requests, results, strict=True):
         request.future.set_result(appended)
@@ -229,7 +234,7 @@ class SqliteLogReader:
             rows = self._connection.execute(query, (topic, partition, offset, limit)).fetchall()
         except sqlite3.Error as error:
             raise _unavailable(error) from error
-        return [Record._make((*row[:5], row[5] or None)) for row in rows]
+        return [record_of(row) for row in rows]
 
     def close(self) -> None:
         """Closes the file."""
