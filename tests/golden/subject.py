@@ -30,6 +30,7 @@ from adapters.sqlite_models import SqliteListReader, SqliteModelStore
 from adapters.sqlite_signals import SqliteSignalReader, SqliteSignalStore
 from deploy.config import CommandSettings
 from deploy.processes import cluster
+from deploy.processes.supervisor import Supervisor
 from deploy.wiring.dependencies import open_dependencies, prepare
 from deploy.wiring.online import open_stores
 from deploy.wiring.training import train_in
@@ -209,9 +210,13 @@ def _fold_embedded(folder: Path) -> None:
 
 
 def _fold_by_workers(site: Site) -> None:
-    processes = cluster.start(
-        site.settings, site.folder, cluster.Ports(free_port(), free_port(), free_port()), seconds=_FOLD_SECONDS
+    # Workers alone: a collector would also carry out the erasures that the log asks for.
+    ports = cluster.Ports(free_port(), free_port(), free_port())
+    services = cluster.services(site.settings, ports, workers=2, folder=site.folder)
+    supervisor = Supervisor(
+        [service for service in services if service.module == "nearline.main"], site.folder / "logs"
     )
+    supervisor.start()
     try:
         deadline = time.monotonic() + _FOLD_SECONDS
         with open_dependencies(site.settings) as parts:
@@ -219,7 +224,7 @@ def _fold_by_workers(site: Site) -> None:
                 assert time.monotonic() < deadline, "the workers have not folded the log"
                 time.sleep(0.2)
     finally:
-        processes.supervisor.stop()
+        supervisor.stop()
 
 
 def _folded(reader: LogReader, store: SignalStore) -> bool:
