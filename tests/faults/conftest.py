@@ -78,6 +78,13 @@ class Traffic:
             if ahead > 0:
                 time.sleep(ahead)
 
+    def wait_until_taken(self, seconds: float) -> None:
+        """Wait until the log takes entries again: a writer refuses them at once while Kafka is known to be silent."""
+        until = time.monotonic() + seconds
+        while isinstance(self.writer.append(topics.ITEMS, [self.upsert(0)]).result(timeout=60)[0], Exception):
+            assert time.monotonic() < until, f"the log took nothing within {seconds} s"
+            time.sleep(0.2)
+
     def confirmed(self) -> int:
         """Wait until every entry's fate is known; gives how many were confirmed (a retry may lose its answer)."""
         results = [future.result(timeout=60)[0] for future in self.sent]

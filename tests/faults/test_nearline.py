@@ -162,6 +162,7 @@ def test_a_kafka_that_is_away_for_some_seconds_costs_nothing_but_time(cluster, t
     traffic.confirmed()
     cluster.wait_until_applied(seconds=60)
     servers.restart(cluster.config, "kafka")
+    traffic.wait_until_taken(seconds=60)
     traffic.send(1_000, per_second=1_000)
     traffic.confirmed()
     cluster.wait_until_applied(seconds=60)
