@@ -12,7 +12,7 @@ from typing import Final
 # Each command takes hundreds of values, because a command costs a record in the append-only file. Lua's stack
 # allows no more.
 # All or nothing: Redis undoes nothing of a script that fails. So whatever can fail, by a foreign type, a full memory or a
-# replica, fails at the first write. A foreign type in place of the commits is removed, because they can be told anew.
+# replica, fails at the first write. A foreign type in place of the commits is removed, because they can be made anew.
 COMMIT: Final = """
 local actual = redis.call('GET', KEYS[1]) or ''
 if actual ~= ARGV[1] then return actual end

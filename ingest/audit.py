@@ -11,11 +11,11 @@ from schemas.access.audit import AuditRecord, decode_audit
 from schemas.catalogue import Item, decode_upsert
 from schemas.errors import ConfigurationInvalid, Undecodable
 from schemas.log import topics
+from schemas.log.reading import records_between
 from schemas.log.records import OffsetToken, Record
 from schemas.ports import LogReader
 from signals.catalogue import fold_item
 
-_BATCH: Final = 1_000
 _ITEM: Final = "item "
 
 
@@ -79,10 +79,5 @@ def _of_partition(reader: LogReader, partition: int) -> Iterator[AuditEntry]:
 
 def _records(reader: LogReader, topic: str, partition: int, end: int) -> Iterator[Record]:
     """The records of a partition before offset ``end``."""
-    offset, _ = reader.bounds(topic, partition)
-    while offset < end:
-        batch = reader.read(topic, partition, offset, _BATCH)
-        if not batch:
-            return
-        yield from (record for record in batch if record.offset < end)
-        offset = batch[-1].offset + 1
+    begin, _ = reader.bounds(topic, partition)
+    return records_between(reader, topic, partition, begin, end)

@@ -36,7 +36,7 @@ ChunksOf = Callable[[Check], Iterator[bytes]]
 
 
 class ExportDependencies(NamedTuple):
-    """What an export reads, and who is told of it."""
+    """What an export reads, and the audit log that records it."""
 
     open_stores: Callable[[], AbstractContextManager[ExportStores]]
     audit: AuditLog | None

@@ -7,11 +7,11 @@ from typing import Final
 import msgspec
 
 from schemas.log import topics
+from schemas.log.reading import records_between
 from schemas.log.records import LogEntry
 from schemas.ports import LogReader
 
 HOUR_SECONDS: Final = 3_600
-_BATCH: Final = 5_000
 
 
 class KeyUse(msgspec.Struct, frozen=True, tag="use"):
@@ -33,13 +33,11 @@ def last_uses(reader: LogReader) -> dict[str, int]:
     """The hour of the last use of each key that the topic names. Blocks; raises LogUnavailable."""
     hours: dict[str, int] = {}
     for partition in range(reader.partitions(topics.KEY_USES)):
-        offset, end = reader.bounds(topics.KEY_USES, partition)
-        while offset < end and (records := reader.read(topics.KEY_USES, partition, offset, _BATCH)):
-            offset = records[-1].offset + 1
-            for record in records:
-                use = _decoded(record.value)
-                if use is not None:
-                    hours[use.id] = max(use.hour, hours.get(use.id, 0))
+        begin, end = reader.bounds(topics.KEY_USES, partition)
+        for record in records_between(reader, topics.KEY_USES, partition, begin, end):
+            use = _decoded(record.value)
+            if use is not None:
+                hours[use.id] = max(use.hour, hours.get(use.id, 0))
     return hours
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -11,12 +11,11 @@ from schemas.access.accounts import Account, decode_account, name_of_record
 from schemas.access.keys import AccessKey, decode_key, id_in, id_of_record
 from schemas.errors import Undecodable
 from schemas.log import topics
+from schemas.log.reading import records_between
 from schemas.log.records import Record
 from schemas.ports import LogReader
 
 V = TypeVar("V")
-
-_BATCH: Final = 500
 
 
 class AccessView(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +61,7 @@ def read_on(view: AccessView, reader: LogReader, *, check_log: bool = False) -> 
         view = _of_log(view, reader.log_id(topics.ACCESS))
     records: list[Record] = []
     for partition, (_, end) in bounds.items():
-        records += _read(reader, partition, view.positions.get(partition, 0), end)
+        records += records_between(reader, topics.ACCESS, partition, view.positions.get(partition, 0), end)
     if not records and view.positions.keys() == bounds.keys():
         return view
     applied = with_records(view, records)
@@ -110,14 +109,3 @@ def _account(record: Record, name: str) -> Account | None:
 def _of_log(view: AccessView, log_id: str) -> AccessView:
     """The view from which reading this log goes on: the same one, or one without keys."""
     return view if view.log_id == log_id else AccessView(log_id=log_id, had_keys=view.had_keys)
-
-
-def _read(reader: LogReader, partition: int, offset: int, end: int) -> list[Record]:
-    records: list[Record] = []
-    while offset < end:
-        batch = reader.read(topics.ACCESS, partition, offset, _BATCH)
-        if not batch:
-            break
-        records += batch
-        offset = batch[-1].offset + 1
-    return records
