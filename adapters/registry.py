@@ -16,8 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, NamedTuple, NoReturn
 
-from schemas.addresses import Address
-from schemas.drivers import missing_driver
+from schemas.configuration.addresses import Address
+from schemas.configuration.drivers import missing_driver
 from schemas.errors import ConfigurationInvalid, DriverMissing
 from schemas.ports import (
     Archive,
@@ -96,9 +96,11 @@ def adapter(address: Address) -> Adapter:
 def declarations() -> Mapping[str, tuple[str, ...]]:
     """The modules that declare each scheme, in alphabetical order."""
     modules: dict[str, tuple[str, ...]] = defaultdict(tuple)
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    package = Path(__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        module = ".".join((__package__, *path.relative_to(package).with_suffix("").parts))
         for scheme in _declared_schemes(path.read_text(encoding="utf-8")):
-            modules[scheme] += (f"{__package__}.{path.stem}",)
+            modules[scheme] += (module,)
     return dict(modules)
 
 

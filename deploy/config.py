@@ -8,8 +8,8 @@ from typing import Self, TypeVar
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.configuration.settings import SharedSettings, read_settings
 from schemas.http.settings import HttpSettings
-from schemas.settings import SharedSettings, read_settings
 
 T = TypeVar("T", bound=SharedSettings)
 

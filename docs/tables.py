@@ -22,7 +22,7 @@ sys.path.insert(0, str(HERE))
 
 import fault_table  # noqa: E402 - beside this file
 
-import adapters.http_connections  # noqa: E402
+import adapters.http.connections  # noqa: E402
 import ingest.metrics  # noqa: E402 - from the checkout that these pages belong to
 import nearline.metrics  # noqa: E402
 import offline.metrics  # noqa: E402
@@ -30,7 +30,7 @@ import schemas.background  # noqa: E402
 import schemas.clock_skew  # noqa: E402
 import schemas.http.access.metrics  # noqa: E402
 import serving.metrics  # noqa: E402
-from adapters.http_application import build_application  # noqa: E402
+from adapters.http.application import build_application  # noqa: E402
 from deploy.config import CommandSettings  # noqa: E402
 from ingest.config import IngestSettings  # noqa: E402
 from ingest.http import body  # noqa: E402
@@ -193,7 +193,7 @@ def metrics() -> list[str]:
             *METRICS.items(),
             ("all", schemas.background),
             ("all", schemas.clock_skew),
-            ("HTTP", adapters.http_connections),
+            ("HTTP", adapters.http.connections),
             ("HTTP", schemas.http.access.metrics),
         )
         for metric in declared(module)

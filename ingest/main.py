@@ -13,8 +13,8 @@ import structlog
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
-from adapters import http_server
-from adapters.http_application import HotPath, Missing, build_application
+from adapters.http import server as http_server
+from adapters.http.application import HotPath, Missing, build_application
 from adapters.registry import adapter
 from deploy.wiring.access import open_access
 from deploy.wiring.dependencies import open_dependencies, prepare_log
@@ -28,13 +28,13 @@ from ingest.privacy.secret import site_secret
 from ingest.validation.validate import Policy, policy
 from schemas.background import failing
 from schemas.clock_skew import CLOCK_SKEW
+from schemas.configuration.settings import read_settings
 from schemas.errors import FreshetError, LogUnavailable
 from schemas.http.access.guard import Access
 from schemas.http.access.limits import client_limits
 from schemas.log import topics
 from schemas.ports import Documents, LogReader, LogWriter
-from schemas.rating_scale import RatingScale, scale_of
-from schemas.settings import read_settings
+from schemas.values.rating_scale import RatingScale, scale_of
 
 _LOG = structlog.get_logger(__name__)
 

@@ -29,11 +29,11 @@ from nearline.config import NearlineConfig
 from nearline.partition_worker import TICK_SECONDS, PartitionWorker
 from nearline.watch import WATCH_SECONDS, Watch
 from schemas.background import BackgroundTask
+from schemas.configuration.server_access import ServerAccess
+from schemas.configuration.site import topic_prefix
 from schemas.errors import LogReplaced
 from schemas.log import topics
 from schemas.log.records import Record
-from schemas.server_access import ServerAccess
-from schemas.site import topic_prefix
 
 MAX_WAITING: Final = 5_000
 """Limit of delivered records of one partition that are not yet applied. Above it, fetching pauses."""

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from schemas.settings import SharedSettings
+from schemas.configuration.settings import SharedSettings
 
 
 class NearlineConfig(SharedSettings, BaseSettings):

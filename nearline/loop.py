@@ -14,11 +14,11 @@ from typing import Final
 import structlog
 
 from nearline import metrics
-from nearline.archive_reader import ArchiveReader, no_archive
 from nearline.dead_letters import DeadLetterSink
 from nearline.forgets import ForgetSink, no_notice
 from nearline.partition_worker import PartitionWorker, WorkerDependencies
-from nearline.refolding import Refolding
+from nearline.recovery.archive_reader import ArchiveReader, no_archive
+from nearline.recovery.refolding import Refolding
 from nearline.snapshots.recovery import SnapshotRecovery
 from nearline.watch import WATCH_SECONDS, Watch
 from schemas.background import BackgroundTask

@@ -19,20 +19,20 @@ from prometheus_client import start_http_server
 from deploy.wiring.dependencies import Dependencies, prepare_worker
 from deploy.wiring.server_wait import wait_for_servers
 from deploy.wiring.variables import warn_of_variables_without_effect
-from nearline.archive_reader import archive_reader
 from nearline.assignment import Assignment
 from nearline.config import NearlineConfig
 from nearline.dead_letters import LogDeadLetterSink
 from nearline.forgets import LogForgetSink
 from nearline.measured_store import MeasuredStore
 from nearline.partition_worker import WorkerDependencies
+from nearline.recovery.archive_reader import archive_reader
 from nearline.snapshots.recording import RecordingStore
 from nearline.snapshots.recovery import SnapshotRecovery
 from nearline.snapshots.taking import SnapshotPolicy, SnapshotTaker
 from nearline.watch import Watch
-from schemas.drivers import missing_driver
+from schemas.configuration.drivers import missing_driver
+from schemas.configuration.settings import read_settings
 from schemas.errors import FreshetError, PortInUse
-from schemas.settings import read_settings
 
 try:
     import faust

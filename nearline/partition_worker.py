@@ -18,14 +18,14 @@ from typing import Final, NamedTuple
 import structlog
 
 from nearline import metrics
-from nearline.archive_reader import ArchiveReader
 from nearline.confirmation import Confirmation
 from nearline.dead_letters import DeadLetterSink
 from nearline.forgets import ForgetSink, no_notice
-from nearline.healing import Healer
 from nearline.isolation import IsolatingProcessor
 from nearline.processor import SIGNALS, processor_for
-from nearline.set_aside import SetAside
+from nearline.recovery.archive_reader import ArchiveReader
+from nearline.recovery.healing import Healer
+from nearline.recovery.set_aside import SetAside
 from nearline.snapshots.recovery import SnapshotLoading, SnapshotRecovery
 from nearline.waiting_records import WaitingRecords
 from schemas.background import FAILURES

@@ -13,7 +13,7 @@ import structlog
 from nearline import metrics
 from nearline.partition_worker import PartitionWorker
 from nearline.processor import SIGNALS
-from nearline.scrub import Scrub
+from nearline.recovery.scrub import Scrub
 from schemas.errors import LogReplaced, LogUnavailable, StoreUnavailable, ValueCorrupt
 from schemas.keys import Signal
 from schemas.log import topics

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from schemas.configuration.settings import comma_separated
 from schemas.http.settings import HttpSettings
-from schemas.settings import comma_separated
 
 EngineName = Literal["auto", "single", "spark"]
 

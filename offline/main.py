@@ -9,8 +9,8 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from adapters import http_server
-from adapters.http_application import build_application
+from adapters.http import server as http_server
+from adapters.http.application import build_application
 from deploy.wiring.access import open_access
 from deploy.wiring.dependencies import Dependencies, open_dependencies
 from deploy.wiring.server_wait import say_while_waiting
@@ -22,10 +22,10 @@ from offline.engines.engine import EngineName
 from offline.jobs.train import Skipped
 from offline.publishing.upload_api import UploadApi, build_router, upload_api_of
 from schemas.background import failing
-from schemas.drivers import missing_driver
+from schemas.configuration.drivers import missing_driver
+from schemas.configuration.settings import read_settings
 from schemas.errors import ConfigurationInvalid, FreshetError
 from schemas.http.access.guard import Access
-from schemas.settings import read_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

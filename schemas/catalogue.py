@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from schemas.errors import Undecodable
 from schemas.events import Number, ZonedTime
-from schemas.ids import Id
-from schemas.integers import TOO_LONG, beyond_64_bits
+from schemas.values.ids import Id
+from schemas.values.integers import TOO_LONG, beyond_64_bits
 
 Label = Annotated[str, Field(min_length=1, max_length=128)]
 WebAddress = Annotated[str, StringConstraints(max_length=2_048, pattern=r"^https?://[^\s\x00-\x1f\x7f-\x9f]+$")]

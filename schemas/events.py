@@ -23,9 +23,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from schemas.ids import PLACEHOLDERS, EventId, Id, without_placeholders
 from schemas.keys import anonymous_key, session_key, user_key
-from schemas.rating_scale import RatingScale
+from schemas.values.ids import PLACEHOLDERS, EventId, Id, without_placeholders
+from schemas.values.rating_scale import RatingScale
 
 SCHEMA_VERSION: Final = 1
 MAX_EVENTS: Final = 2_000

@@ -14,7 +14,7 @@ from schemas.answers import Answer, Decision
 from schemas.catalogue import ItemFields, ItemUpsert, Upsert, UserFields
 from schemas.events import Event, LoggedEvent
 from schemas.log.dead_letters import DeadLetter
-from schemas.manifest import Manifest
+from schemas.offline.manifest import Manifest
 
 FOLDER: Final = Path(__file__).parent / "json"
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Final, NamedTuple, Protocol
 
-from schemas.jobs import Run
 from schemas.log.fence import Fence
 from schemas.log.records import LogEntry, OffsetToken, Record
-from schemas.manifest import Manifest
+from schemas.offline.jobs import Run
+from schemas.offline.manifest import Manifest
 from schemas.snapshots import Snapshot, SnapshotFile
 
 PAGE: Final = 1_000

@@ -11,9 +11,9 @@ from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.source_weights import FORMER_SOURCES
+from schemas.configuration.settings import comma_separated
 from schemas.http.settings import HttpSettings
-from schemas.rating_scale import scale_of
-from schemas.settings import comma_separated
+from schemas.values.rating_scale import scale_of
 from serving.ranking.config import FORMER_FIELDS, RankingConfig, check_boosts
 from serving.ranking.defaults import default_config
 from signals.people import PEOPLE

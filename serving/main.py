@@ -14,8 +14,8 @@ from fastapi.concurrency import run_in_threadpool
 from msgspec import ValidationError
 from threadpoolctl import threadpool_limits
 
-from adapters import http_server
-from adapters.http_application import HotPath, build_application
+from adapters.http import server as http_server
+from adapters.http.application import HotPath, build_application
 from deploy.wiring.access import open_access
 from deploy.wiring.accounts import account_router
 from deploy.wiring.online import open_facts, open_stores
@@ -23,11 +23,11 @@ from deploy.wiring.receipts import receipts_router
 from deploy.wiring.user_export import user_export_router
 from deploy.wiring.variables import warn_of_variables_without_effect
 from schemas.access.scopes import PUBLIC, needs
+from schemas.configuration.settings import read_settings
 from schemas.errors import ConfigurationInvalid, FreshetError
 from schemas.http.access.guard import Access
 from schemas.http.access.limits import ClientLimits, client_limits
 from schemas.http.problems import ProblemError, as_response
-from schemas.settings import read_settings
 from serving.config import Settings
 from serving.http.routes import build_router, recommendations_are_asked, recommendations_endpoint
 from serving.service.service import ServingService, Stores

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from schemas.rating_scale import DEFAULT_SCALE, RatingScale
+from schemas.values.rating_scale import DEFAULT_SCALE, RatingScale
 from signals.users import Entry
 
 INTEREST_WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(

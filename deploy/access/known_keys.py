@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from schemas.access.view import AccessView
-from schemas.addresses import Address
+from schemas.configuration.addresses import Address
 
 _log = structlog.get_logger(__name__)
 _DECODER: Final = msgspec.json.Decoder(AccessView)

@@ -15,10 +15,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from adapters.backup_files import BackupFiles
-from adapters.kafka_restore import KafkaLogRestorer
-from adapters.parquet_archive import ParquetArchive
-from adapters.parquet_snapshots import ParquetSnapshots
+from adapters.files.backups import BackupFiles
+from adapters.kafka.restore import KafkaLogRestorer
+from adapters.parquet.archive import ParquetArchive
+from adapters.parquet.snapshots import ParquetSnapshots
 from deploy.backup.parts import (
     ARCHIVE,
     DATA,
@@ -36,9 +36,9 @@ from deploy.backup.parts import (
 from deploy.config import CommandSettings
 from deploy.wiring.dependencies import Dependencies, open_dependencies, prepare_stores
 from nearline.processor import SIGNALS
+from nearline.recovery.whole_log import WholeLog
 from nearline.snapshots.recording import RecordingStore
 from nearline.snapshots.taking import take_snapshot
-from nearline.whole_log import WholeLog
 from schemas.backups import Backup
 from schemas.errors import ConfigurationInvalid, FenceMoved, SnapshotAbandoned, SnapshotUnusable
 from schemas.log import topics

@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from adapters import sqlite_answers, sqlite_jobs, sqlite_log, sqlite_models, sqlite_signals
-from adapters.backup_files import BackupFiles
-from adapters.folder_lock import folder_lock
-from adapters.parquet_archive import ParquetArchive
-from adapters.sqlite_backup import check_database, copy_database, log_id_of, make_log_its_own
-from adapters.sqlite_log import SqliteLogReader
+from adapters.files.backups import BackupFiles
+from adapters.files.folder_lock import folder_lock
+from adapters.parquet.archive import ParquetArchive
+from adapters.sqlite import answers as sqlite_answers
+from adapters.sqlite import jobs as sqlite_jobs
+from adapters.sqlite import log as sqlite_log
+from adapters.sqlite import models as sqlite_models
+from adapters.sqlite import signals as sqlite_signals
+from adapters.sqlite.backup import check_database, copy_database, log_id_of, make_log_its_own
+from adapters.sqlite.log import SqliteLogReader
 from deploy.backup.parts import (
     ARCHIVE,
     DATA,

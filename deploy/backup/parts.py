@@ -13,12 +13,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adapters.backup_files import BackupFiles
+from adapters.files.backups import BackupFiles
 from ingest.import_pipeline.ledger import FOLDER as LEDGERS
 from schemas.backups import BackupFile
 from schemas.errors import VersionExists
 from schemas.log import topics
-from schemas.manifest import Manifest, decode_manifest, encode_manifest
+from schemas.offline.manifest import Manifest, decode_manifest, encode_manifest
 from schemas.ports import Archive, Documents, ModelStore
 
 Show = Callable[[str, int, int | None], None]

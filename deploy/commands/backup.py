@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from adapters.backup_files import BackupFiles
+from adapters.files.backups import BackupFiles
 from deploy.backup.parts import Show
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, require_data, settings_for, steps
 from deploy.config import CommandSettings

@@ -16,26 +16,22 @@ from deploy.commands import (
     answers,
     backup,
     configuration,
-    data,
     deadletters,
     doctor,
     evaluate,
     importing,
-    jobs,
-    models,
     run,
-    schedule,
     signals,
     stack,
-    statistics,
 )
 from deploy.commands.access import admin, audit, keys
 from deploy.commands.common import errors
 from deploy.commands.failures import as_sentence
+from deploy.commands.offline import jobs, models, schedule, statistics, training
 from deploy.config import CommandSettings
 from deploy.wiring.variables import unknown_in_environment
+from schemas.configuration.settings import read_settings
 from schemas.errors import FreshetError
-from schemas.settings import read_settings
 
 app = typer.Typer(
     name="freshet",
@@ -47,7 +43,7 @@ app = typer.Typer(
 for module in (
     run,
     importing,
-    data,
+    training,
     answers,
     models,
     jobs,

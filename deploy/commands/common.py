@@ -24,9 +24,9 @@ from rich.text import Text
 
 from deploy.config import CommandSettings
 from deploy.wiring.dependencies import Dependencies, open_dependencies
-from schemas.addresses import SQLITE
+from schemas.configuration.addresses import SQLITE
+from schemas.configuration.settings import SharedSettings, read_settings
 from schemas.errors import ConfigurationInvalid
-from schemas.settings import SharedSettings, read_settings
 
 console = Console()
 errors = Console(stderr=True)

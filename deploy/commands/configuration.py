@@ -14,8 +14,8 @@ from deploy.config import CommandSettings
 from ingest.config import IngestSettings
 from nearline.config import NearlineConfig
 from offline.config import OfflineSettings
-from schemas.secrets import MASK, is_secret, masked
-from schemas.settings import read_settings
+from schemas.configuration.secrets import MASK, is_secret, masked
+from schemas.configuration.settings import read_settings
 from serving.config import Settings as ServingSettings
 
 _READERS: tuple[type[BaseModel], ...] = (

@@ -13,8 +13,8 @@ from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, ope
 from ingest import dead_letters
 from ingest.config import IngestSettings
 from ingest.main import site_policy
+from schemas.configuration.settings import read_settings
 from schemas.log.records import OffsetToken
-from schemas.settings import read_settings
 
 LetterToken = Annotated[str, typer.Argument(help="Where the letter stands, as `list` shows it, such as 3:0.")]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import Final
 
-from schemas.drivers import missing_driver
+from schemas.configuration.drivers import missing_driver
 
 DISK_ADVICE: Final = {
     errno.ENOSPC: "make room on that disk, or choose another folder with --data",

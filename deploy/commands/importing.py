@@ -15,7 +15,7 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from adapters import http_download
+from adapters.http import download as http_download
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, open_for, steps
 from deploy.commands.file_options import with_file_options
 from deploy.wiring.dependencies import Dependencies
@@ -23,7 +23,7 @@ from deploy.wiring.rating_scale import scale_for_import
 from deploy.wiring.training import note_weights
 from ingest.config import IngestSettings
 from ingest.import_pipeline.base import Importer, RowFaults
-from ingest.import_pipeline.catalogue_update import hide_unlisted
+from ingest.import_pipeline.catalogue.full_update import hide_unlisted
 from ingest.import_pipeline.files import holds_refused_rows
 from ingest.import_pipeline.filtered import Filtered
 from ingest.import_pipeline.formats.dialect import FOUND_OUT, FileOptions
@@ -38,10 +38,10 @@ from ingest.importers.mapped import parse_map
 from ingest.importers.recognise import file_importers, published, recognise
 from ingest.importers.simulated import SampleFile, import_sample
 from ingest.main import site_policy
+from schemas.configuration.settings import read_settings
 from schemas.log import topics
-from schemas.rating_scale import DEFAULT_SCALE
-from schemas.settings import read_settings
-from schemas.weights import Weight, describe, parse_weights
+from schemas.values.rating_scale import DEFAULT_SCALE
+from schemas.values.weights import Weight, describe, parse_weights
 
 SAMPLE = "games"
 CATALOGUE = "items"

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import typer
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, open_existing, table
-from nearline.rebuild import rebuild as rebuild_signals
-from nearline.verify import SignalCheck, VerifyReport
-from nearline.verify import verify as verify_signals
-from nearline.whole_log import WholeLog
+from nearline.recovery.rebuild import rebuild as rebuild_signals
+from nearline.recovery.verify import SignalCheck, VerifyReport
+from nearline.recovery.verify import verify as verify_signals
+from nearline.recovery.whole_log import WholeLog
 from schemas.ports import LogReader
 
 

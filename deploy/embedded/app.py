@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from fastapi import FastAPI
 
-from adapters.folder_lock import folder_lock
+from adapters.files.folder_lock import folder_lock
 from adapters.registry import adapter
 from deploy.config import settings_of_tier
 from deploy.wiring.accounts import account_router
@@ -25,11 +25,11 @@ from deploy.wiring.user_export import user_export_router
 from ingest.config import IngestSettings
 from ingest.http.routes import build_router as build_write_router
 from ingest.main import hot_path, ingest_dependencies
-from nearline.archive_reader import archive_reader
 from nearline.dead_letters import LogDeadLetterSink
 from nearline.forgets import LogForgetSink
 from nearline.loop import EmbeddedLoop
-from nearline.refolding import Refolding
+from nearline.recovery.archive_reader import archive_reader
+from nearline.recovery.refolding import Refolding
 from nearline.snapshots.recording import RecordingStore
 from nearline.snapshots.recovery import SnapshotRecovery
 from nearline.snapshots.taking import SnapshotPolicy, SnapshotTaker
@@ -37,11 +37,11 @@ from offline.config import OfflineSettings
 from offline.publishing.external_models import ExternalModel, ExternalModelKind
 from offline.publishing.upload_api import build_router as build_models_router
 from offline.publishing.upload_api import upload_api_of
+from schemas.configuration.settings import SharedSettings, read_settings
 from schemas.http.access.guard import Access
 from schemas.log.records import LogEntry
-from schemas.manifest import Manifest
+from schemas.offline.manifest import Manifest
 from schemas.ports import Appended, LogWriter
-from schemas.settings import SharedSettings, read_settings
 from serving.config import Settings as ServingSettings
 from serving.main import create_app as create_serving_app
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
-from adapters import http_server
+from adapters.http import server as http_server
 from deploy.embedded.app import Nearline, create_app
 from deploy.wiring.access import open_access
 from serving.config import Settings as ServingSettings

@@ -28,9 +28,9 @@ from offline.jobs import drift_job
 from offline.jobs.runs import Jobs, lease_of, seen
 from offline.jobs.schedule import Due, SchedulePolicy, ScheduleState, due, look
 from schemas.background import BackgroundTask
+from schemas.configuration.settings import read_settings
 from schemas.errors import FreshetError
-from schemas.jobs import WELL, Run
-from schemas.settings import read_settings
+from schemas.offline.jobs import WELL, Run
 
 LOOK_SECONDS: Final = 10.0
 NICE: Final = 10

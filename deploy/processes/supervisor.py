@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from schemas.background import BackgroundTask
-from schemas.secrets import SUFFIX
+from schemas.configuration.secrets import SUFFIX
 
 log = structlog.get_logger(__name__)
 

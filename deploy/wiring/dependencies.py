@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from adapters.registry import adapter
-from schemas.addresses import Address
+from schemas.configuration.addresses import Address
+from schemas.configuration.settings import SharedSettings
 from schemas.ports import (
     Archive,
     Documents,
@@ -21,7 +22,6 @@ from schemas.ports import (
     SignalStore,
     SnapshotStore,
 )
-from schemas.settings import SharedSettings
 
 
 class _Closeable(Protocol):
@@ -86,7 +86,7 @@ class Dependencies:
         """The snapshots of signals; None where ``FRESHET_SNAPSHOTS`` names no place."""
         if not self._settings.snapshots:
             return None
-        from adapters.parquet_snapshots import ParquetSnapshots  # a process without snapshots needs no Arrow
+        from adapters.parquet.snapshots import ParquetSnapshots  # a process without snapshots needs no Arrow
 
         return ParquetSnapshots(self._settings.snapshots, self._settings.prefix)
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from adapters.parquet_models import ParquetVersions
+from adapters.parquet.models import ParquetVersions
 from adapters.registry import adapter
 from deploy.wiring.dependencies import Dependencies, open_dependencies
 from ingest.config import IngestSettings
@@ -20,11 +20,11 @@ from ingest.privacy.secret import site_secret
 from ingest.privacy.stores import ErasureStores
 from offline.config import OfflineSettings
 from offline.publishing.export import Exports
-from schemas.addresses import Address
 from schemas.background import LONGEST_PAUSE, BackgroundTask
+from schemas.configuration.addresses import Address
+from schemas.configuration.settings import read_settings
 from schemas.errors import FreshetError
 from schemas.ports import Clock
-from schemas.settings import read_settings
 
 _HOUR: Final = 3_600.0
 _log = structlog.get_logger(__name__)

@@ -9,14 +9,14 @@ from typing import Final
 
 from msgspec import ValidationError
 
-from adapters.parquet_models import ParquetListReader
+from adapters.parquet.models import ParquetListReader
 from adapters.registry import adapter
-from adapters.sqlite_log import FILE as LOG_FILE
+from adapters.sqlite.log import FILE as LOG_FILE
 from deploy.config import CommandSettings, settings_of_tier
 from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.rating_scale import with_noted_scale
 from models.structures.lists import ScoredList
-from schemas.addresses import SQLITE, parse_address
+from schemas.configuration.addresses import SQLITE, parse_address
 from schemas.errors import ConfigurationInvalid
 from schemas.log import topics
 from schemas.ports import ListReader, LogReader, LogWriter

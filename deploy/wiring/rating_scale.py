@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TypeVar
 
 from ingest.import_pipeline.base import Importer
+from schemas.configuration.settings import SharedSettings
 from schemas.ports import Documents
-from schemas.rating_scale import NOTED, RatingScale, scale_of
-from schemas.settings import SharedSettings
+from schemas.values.rating_scale import NOTED, RatingScale, scale_of
 
 S = TypeVar("S", bound=SharedSettings)
 

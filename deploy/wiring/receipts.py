@@ -11,7 +11,7 @@ from deploy.config import settings_of_tier
 from ingest.config import IngestSettings
 from ingest.http.privacy import PrivacyDependencies, build_erasures_router
 from ingest.privacy.secret import site_secret
-from schemas.settings import SharedSettings
+from schemas.configuration.settings import SharedSettings
 
 
 def receipts_router(settings: SharedSettings) -> APIRouter:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import structlog
 
-from adapters import webhook
-from adapters.parquet_models import ParquetVersions
+from adapters.http import webhook
+from adapters.parquet.models import ParquetVersions
 from deploy.config import CommandSettings
 from deploy.local import jars
 from deploy.local.config import StackConfig
@@ -33,11 +33,11 @@ from offline.publishing.export import Exports
 from offline.publishing.external_models import ExternalModel, ExternalModelKind
 from offline.publishing.webhooks import Notice, Webhooks
 from replay.source_weights import learned_weights
-from schemas import site
+from schemas.configuration import site
+from schemas.configuration.settings import read_settings
 from schemas.errors import JobStoreUnavailable, SparkFailed
-from schemas.manifest import Manifest
+from schemas.offline.manifest import Manifest
 from schemas.ports import Archive
-from schemas.settings import read_settings
 from serving.config import Settings as ServingSettings
 
 BY_HAND = "asked for by hand"
@@ -78,7 +78,7 @@ def _connector() -> list[str]:
 def _run_on_spark(
     dependencies: Dependencies, settings: CommandSettings, connector: list[str], progress: Progress, log: Path
 ) -> Archived:
-    from adapters.kafka_access import spark_options
+    from adapters.kafka.access import spark_options
     from offline.engines.spark_failures import named_failures
     from offline.engines.spark_session import session
     from offline.jobs.archive_on_spark import archive_log_with_spark

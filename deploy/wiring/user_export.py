@@ -15,8 +15,8 @@ from deploy.wiring.dependencies import open_dependencies
 from ingest.config import IngestSettings
 from ingest.http.export import ExportDependencies, build_export_router
 from ingest.privacy.export.stores import ExportStores
+from schemas.configuration.settings import SharedSettings
 from schemas.http.access.guard import Access
-from schemas.settings import SharedSettings
 
 _MINUTE: Final = 60.0
 

@@ -15,14 +15,14 @@ from typing import Final
 
 import structlog
 
-from schemas.secrets import SUFFIX
-from schemas.settings import Stack
+from schemas.configuration.secrets import SUFFIX
+from schemas.configuration.settings import Stack
 
 PREFIX: Final = "FRESHET_"
 _ROOT: Final = Path(__file__).parents[2]
 _SETTINGS: Final = (
-    "schemas/settings.py",
-    "schemas/server_settings.py",
+    "schemas/configuration/settings.py",
+    "schemas/configuration/server_settings.py",
     "schemas/http/connection_settings.py",
     "schemas/http/settings.py",
     *(f"{tier}/config.py" for tier in ("deploy", "ingest", "nearline", "offline", "serving")),

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
 
 from schemas.errors import FreshetError
-from schemas.weights import Weight
+from schemas.values.weights import Weight
 
 MAX_NAMED_FAULTS: Final = 5
 """Most refused rows that are described; the others are only counted."""

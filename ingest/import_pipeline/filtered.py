@@ -10,7 +10,7 @@ from ingest.import_pipeline.base import Importer, ReadProgress, RowFaults, UserR
 from ingest.import_pipeline.files import slug
 from ingest.import_pipeline.k_core import Filter, KeptIds
 from schemas.errors import ConfigurationInvalid
-from schemas.weights import Weight
+from schemas.values.weights import Weight
 
 _PERSON: Final = ("user_id", "anonymous_id", "session_id")
 T = TypeVar("T")

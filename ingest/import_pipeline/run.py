@@ -14,9 +14,9 @@ import structlog
 
 from ingest.import_pipeline.appending import append_all
 from ingest.import_pipeline.base import Importer, RowFaults, TooManyRefused, UserRow
-from ingest.import_pipeline.item_patches import ItemPatches
+from ingest.import_pipeline.catalogue.item_patches import ItemPatches
+from ingest.import_pipeline.catalogue.upserts import Changes, Upserts
 from ingest.import_pipeline.ledger import RowLedger
-from ingest.import_pipeline.upserts import Changes, Upserts
 from ingest.import_pipeline.valid_events import ByHash, ValidEvent, ValidEvents, in_batches, refuse
 from ingest.validation import validate
 from ingest.validation.validate import Policy, Rejection

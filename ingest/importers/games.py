@@ -10,7 +10,7 @@ from ingest.import_pipeline.base import FileImporter, FileRow, Published, RowFau
 from ingest.import_pipeline.files import TableRow, objects, readable, rows
 from ingest.import_pipeline.formats.columns import texts
 from ingest.import_pipeline.ordering import DatedEvent, events_by_time, events_in_order
-from schemas.weights import Weight, WeightStep
+from schemas.values.weights import Weight, WeightStep
 
 _HOUR: Final = 3_600.0
 _BY_HOURS: Final[Mapping[str, Weight]] = {

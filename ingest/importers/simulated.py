@@ -16,7 +16,7 @@ from ingest.import_pipeline.run import Counts, ImportDependencies, Imported, Rep
 from ingest.simulator import shop
 from ingest.validation.validate import utc
 from schemas.errors import ConfigurationInvalid
-from schemas.weights import Weight
+from schemas.values.weights import Weight
 
 
 class SampleStore:

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from ingest.validation.validate import Accepted, Policy
 from schemas.events import DWELL_RANGE, EARLIEST, ITEM_TYPES, MAX_AHEAD, TYPES, VALUED_TYPES, LoggedEvent
-from schemas.ids import MAX_EVENT_ID, MAX_ID, is_placeholder
 from schemas.log.codec import encode_event
 from schemas.log.records import LogEntry
+from schemas.values.ids import MAX_EVENT_ID, MAX_ID, is_placeholder
 
 _FIELDS: Final = frozenset(
     {"event_id", "type", "user_id", "anonymous_id", "session_id", "item_id", "value", "occurred_at"}

@@ -19,10 +19,10 @@ from schemas.catalogue import ItemFields, ItemUpsert, Upsert, UserFields, encode
 from schemas.errors import ConfigurationInvalid
 from schemas.events import MAX_AHEAD, TYPES, Event, TypeName, accept, range_fault
 from schemas.http.problems import printable
-from schemas.ids import PLACEHOLDERS, Id, is_placeholder, placeholder_set
 from schemas.log.codec import encode_event
 from schemas.log.records import LogEntry
-from schemas.rating_scale import DEFAULT_SCALE, RatingScale
+from schemas.values.ids import PLACEHOLDERS, Id, is_placeholder, placeholder_set
+from schemas.values.rating_scale import DEFAULT_SCALE, RatingScale
 
 MAX_RECORD_BYTES: Final = 262_144
 """Most bytes of a record. Kafka's default limit for a whole batch is 1 MiB."""

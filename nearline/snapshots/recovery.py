@@ -9,8 +9,8 @@ from itertools import chain
 import structlog
 
 from nearline import metrics
-from nearline.archive_reader import ArchiveReader
 from nearline.processor import SIGNALS
+from nearline.recovery.archive_reader import ArchiveReader
 from schemas.errors import FenceMoved, FreshetError, SnapshotsUnavailable, SnapshotUnusable, StoreUnavailable
 from schemas.ports import Replacement, SignalStore, SnapshotStore
 from schemas.snapshots import Snapshot

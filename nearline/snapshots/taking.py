@@ -17,9 +17,9 @@ from nearline.processor import SIGNALS
 from nearline.snapshots.capture import Capture
 from nearline.snapshots.recording import RecordingStore
 from schemas.background import BackgroundTask
+from schemas.configuration.settings import SharedSettings
 from schemas.errors import SnapshotAbandoned, SnapshotsUnavailable, StoreUnavailable, ValueCorrupt
 from schemas.ports import Clock, SignalStore, SnapshotStore
-from schemas.settings import SharedSettings
 from schemas.snapshots import Snapshot
 
 LOOK_SECONDS: Final = 5.0

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.structures.recommender import Histories
 from schemas.errors import NothingToTrain
 from schemas.log import topics
-from schemas.manifest import DataWindow
+from schemas.offline.manifest import DataWindow
 from schemas.ports import Archive
 
 GUEST: Final = "\x1f"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from offline.data.dataset import Interactions, from_arrow
 from schemas.errors import NothingToTrain
-from schemas.manifest import DataWindow
+from schemas.offline.manifest import DataWindow
 
 Mask = NDArray[np.bool_]
 """One value for each stored interaction, in order of the matrix."""

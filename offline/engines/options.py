@@ -13,8 +13,8 @@ from offline.interactions.parameters import Parameters, training_weights
 from offline.publishing.publish import KEPT
 from offline.publishing.thresholds import GateThresholds
 from offline.training.parameters import AlsParameters, IalsParameters, NeighbourParameters
-from schemas.rating_scale import DEFAULT_SCALE, RatingScale
-from schemas.weights import Weight
+from schemas.values.rating_scale import DEFAULT_SCALE, RatingScale
+from schemas.values.weights import Weight
 
 Factorization = Literal["ials", "als"]
 

@@ -16,7 +16,7 @@ from offline.data.dataset import GUEST, Interactions
 from offline.data.splits import held_out
 from offline.evaluation.task import Goal, PublishedFigures, Questions, SealedTest, Task, TrainingPart, questions_of
 from schemas.errors import DatasetUnknown
-from schemas.manifest import DataWindow
+from schemas.offline.manifest import DataWindow
 
 
 def load_ncf(folder: Path) -> Task:

@@ -8,6 +8,6 @@ from offline.interactions.duck import run_duckdb
 from offline.interactions.parameters import TRAINING_WEIGHTS, Parameters
 from offline.interactions.spark import run_spark
 from offline.interactions.steps import steps
-from schemas.weights import Weight, WeightStep
+from schemas.values.weights import Weight, WeightStep
 
 __all__ = ["TRAINING_WEIGHTS", "Parameters", "Weight", "WeightStep", "run_duckdb", "run_spark", "steps"]

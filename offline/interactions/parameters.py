@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 
 from schemas.errors import ConfigurationInvalid
 from schemas.events import MAX_AHEAD, MAX_CLOCK_ERROR
-from schemas.rating_scale import DEFAULT_SCALE, RatingScale
-from schemas.weights import Weight, WeightStep
+from schemas.values.rating_scale import DEFAULT_SCALE, RatingScale
+from schemas.values.weights import Weight, WeightStep
 
 DAY: Final = 86_400.0
 

@@ -20,7 +20,7 @@ from offline.jobs.runs import Running
 from offline.publishing import gate
 from schemas.errors import UNREADABLE, Undecodable, VersionUnknown
 from schemas.log import topics
-from schemas.manifest import Manifest
+from schemas.offline.manifest import Manifest
 from schemas.ports import Archive, Documents, ModelStore
 
 DOCUMENT: Final = "drift"

@@ -9,8 +9,8 @@ from offline.config import OfflineSettings
 from offline.engines.options import Factorization, SparkOptions, TrainingOptions
 from offline.jobs.training_choices import parameters_of
 from offline.publishing.thresholds import read_thresholds
-from schemas.rating_scale import scale_of
-from schemas.weights import parse_weights
+from schemas.values.rating_scale import scale_of
+from schemas.values.weights import parse_weights
 
 
 def options_of(settings: OfflineSettings, log: Path | None = None) -> TrainingOptions:

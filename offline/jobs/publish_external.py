@@ -16,7 +16,7 @@ from offline.engines.options import TrainingOptions
 from offline.jobs.train import version_of
 from offline.publishing import gate, publish
 from offline.publishing.external_models import ExternalModel, ExternalModelKind
-from schemas.manifest import DataWindow, Manifest
+from schemas.offline.manifest import DataWindow, Manifest
 from schemas.ports import LogWriter, ModelStore
 
 ELSEWHERE: Final = "elsewhere"

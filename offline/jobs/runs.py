@@ -18,7 +18,7 @@ from offline.data.archive import Progress, quiet
 from offline.publishing.export import Exports
 from offline.publishing.webhooks import Notice, NoticeKind, Tell, nobody
 from schemas.errors import FreshetError, JobStoreUnavailable, LeaseLost, ModelRefused, NothingToTrain
-from schemas.jobs import Run, RunOutcome
+from schemas.offline.jobs import Run, RunOutcome
 from schemas.ports import Clock, Lease, ModelStore, RunStore
 
 T = TypeVar("T")

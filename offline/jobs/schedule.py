@@ -10,8 +10,8 @@ from offline.config import OfflineSettings
 from offline.data.archive import plan
 from offline.data.dataset import since
 from offline.jobs.training_state import FullTraining, chosen_by_hand, full_training, is_full, last_full
-from schemas.jobs import Run
 from schemas.log import topics
+from schemas.offline.jobs import Run
 from schemas.ports import Archive, Documents, LogReader, ModelStore
 
 Job = Literal["archive", "train", "train-incremental", "drift", "statistics"]

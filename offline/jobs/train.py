@@ -33,7 +33,7 @@ from offline.training.lists import item_lists, known_users
 from offline.training.neighbourhood import neighbours
 from schemas.errors import ModelRefused, Undecodable, VersionUnknown
 from schemas.log import topics
-from schemas.manifest import Manifest
+from schemas.offline.manifest import Manifest
 from schemas.ports import Archive, Clock, LogReader, LogWriter, ModelStore
 
 _DISTRIBUTION: Final = "freshet"

@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from schemas.errors import UNREADABLE
-from schemas.manifest import Manifest
+from schemas.offline.manifest import Manifest
 from schemas.ports import Documents
 
 LAST_FULL: Final = "last-full-training"

@@ -11,7 +11,7 @@ import structlog
 from models.structures.lists import ScoredList
 from offline.metrics import EXPORTS
 from schemas.errors import ExportFailed, FreshetError, ModelStoreUnavailable
-from schemas.manifest import Manifest
+from schemas.offline.manifest import Manifest
 from schemas.ports import ListRow, ModelStore, VersionTarget
 
 TRIES: Final = 4

@@ -17,7 +17,7 @@ from models.structures.lists import ScoredList
 from offline.evaluation.metric_names import BASELINE, COVERAGE, EVALUATED_USERS
 from offline.publishing.thresholds import GateThresholds
 from schemas.errors import ModelRefused, Undecodable, VersionUnknown
-from schemas.manifest import Manifest
+from schemas.offline.manifest import Manifest
 from schemas.ports import ModelStore
 
 _DEVIATIONS: Final = 2.0

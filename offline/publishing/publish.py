@@ -12,8 +12,8 @@ from offline.metrics import HINTS_LOST, MODEL_INTERACTIONS, MODEL_QUALITY, MODEL
 from schemas.errors import LogUnavailable, PointerMoved, VersionUnknown
 from schemas.log import topics
 from schemas.log.records import LogEntry
-from schemas.manifest import Manifest
-from schemas.model_hints import HINT_KEY, ModelHint, encode_hint
+from schemas.offline.manifest import Manifest
+from schemas.offline.model_hints import HINT_KEY, ModelHint, encode_hint
 from schemas.ports import LogWriter, ModelStore
 
 Reason = Literal["published", "promoted", "rolled_back"]

@@ -35,7 +35,7 @@ from schemas.http.body import JSON, read_body, wrong_content_type
 from schemas.http.described import problems
 from schemas.http.problems import ProblemError, as_response
 from schemas.json_schema import closed, schema_of
-from schemas.manifest import Manifest
+from schemas.offline.manifest import Manifest
 
 MAX_BYTES: Final = 256 * 1024 * 1024
 """Maximum size of a body. Larger models are published by `freshet models publish`."""

@@ -23,9 +23,7 @@ from offline.interactions.duck import made_until
 from offline.interactions.parameters import DAY, Parameters
 from offline.training.ratings import train
 from schemas.log import topics
-from schemas.ports import Archive, Documents
-from schemas.rating_scale import DEFAULT_SCALE, RatingScale
-from schemas.statistics import (
+from schemas.offline.statistics import (
     EVERY,
     KINDS,
     MOST,
@@ -39,6 +37,8 @@ from schemas.statistics import (
     document_of,
     encode_statistics,
 )
+from schemas.ports import Archive, Documents
+from schemas.values.rating_scale import DEFAULT_SCALE, RatingScale
 
 PRIOR: Final = 10.0
 """Number of ratings with the mean value that are added to each item (a Bayesian average)."""

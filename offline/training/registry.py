@@ -11,8 +11,8 @@ from typing import Any
 
 from offline import training
 from offline.training.algorithm import Algorithm
+from schemas.configuration.plugins import by_unique_name, plugins
 from schemas.errors import ConfigurationInvalid
-from schemas.plugins import by_unique_name, plugins
 
 
 def algorithms() -> Mapping[str, Algorithm[Any]]:

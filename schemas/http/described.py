@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from schemas.http.api import Liveness, Problem, Readiness
 from schemas.http.problems import MEDIA_TYPE
-from schemas.ids import ID_PATTERN, MAX_ID
+from schemas.values.ids import ID_PATTERN, MAX_ID
 
 Responses = dict[int | str, dict[str, Any]]
 

@@ -13,7 +13,7 @@ import msgspec
 from schemas.answers import Reason
 from schemas.catalogue import Item
 from schemas.json_schema import closed, schema_of
-from schemas.statistics import Kind, Period, RatingPrior
+from schemas.offline.statistics import Kind, Period, RatingPrior
 
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
 OffsetText = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": r"^[0-9]+:[0-9]+$"})]

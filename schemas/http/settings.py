@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from schemas.settings import SharedSettings, comma_separated
+from schemas.configuration.settings import SharedSettings, comma_separated
 
 MIN_SECRET: Final = 32
 """Fewest characters of the site's secret."""

@@ -8,7 +8,7 @@ import msgspec
 
 from schemas.errors import Undecodable
 from schemas.events import MAX_AHEAD, MAX_CLOCK_ERROR, LoggedEvent
-from schemas.integers import TOO_LONG, beyond_64_bits
+from schemas.values.integers import TOO_LONG, beyond_64_bits
 
 _EVENT_ENCODER: Final = msgspec.json.Encoder()
 _EVENT_DECODER: Final = msgspec.json.Decoder(LoggedEvent)

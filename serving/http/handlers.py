@@ -19,7 +19,7 @@ from schemas.http.cursors import offset_of
 from schemas.http.fallback import INTERNAL
 from schemas.http.problems import ProblemError, as_response
 from schemas.http.views import refuse_view
-from schemas.statistics import EVERY
+from schemas.offline.statistics import EVERY
 from serving import metrics
 from serving.http import parsing
 from serving.http.parameters import (

@@ -18,9 +18,9 @@ from schemas.http.read_answers import (
     StatisticsAnswer,
     UserView,
 )
-from schemas.ids import without_placeholders
 from schemas.json_schema import schema_of
-from schemas.statistics import KINDS
+from schemas.offline.statistics import KINDS
+from schemas.values.ids import without_placeholders
 from serving.http.parameters import NotificationParameters
 
 _EXAMPLE_ITEM: Final = {

@@ -8,8 +8,8 @@ import msgspec
 
 from schemas.events import event_schema
 from schemas.http.described import BOOST, CURSOR, FILTER, OFFSET_TOKEN
-from schemas.ids import ID_PATTERN, MAX_ID, NO_CONTROL
-from schemas.statistics import MOST, Period
+from schemas.offline.statistics import MOST, Period
+from schemas.values.ids import ID_PATTERN, MAX_ID, NO_CONTROL
 from serving.filtering.expressions import MAX_LENGTH
 
 ParameterId = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID, pattern=ID_PATTERN)]

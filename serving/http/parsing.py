@@ -18,8 +18,8 @@ from schemas.events import MAX_BODY_BYTES, Event
 from schemas.http.body import read_body, require_json
 from schemas.http.cursors import shown_before
 from schemas.http.problems import ProblemError, printable
-from schemas.ids import id_fault, is_placeholder
 from schemas.log.records import OffsetToken
+from schemas.values.ids import id_fault, is_placeholder
 from serving.filtering.expressions import MAX_LENGTH, MAX_TESTS, compiled
 from serving.http.parameters import FACTOR_PATTERN, PIN_PATTERN, ListParameters, ParameterId, RecommendationParameters
 

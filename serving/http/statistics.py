@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from schemas.http.problems import ProblemError
 from schemas.http.read_answers import StatisticsAnswer
-from schemas.statistics import KINDS, Period
+from schemas.offline.statistics import KINDS, Period
 from serving.stores.statistics import StatisticsReader
 
 

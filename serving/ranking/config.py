@@ -11,7 +11,7 @@ import msgspec
 from models.session_knn import Voting
 from schemas.answers import Boost
 from schemas.errors import FilterInvalid
-from schemas.rating_scale import DEFAULT_SCALE, RatingScale
+from schemas.values.rating_scale import DEFAULT_SCALE, RatingScale
 from serving.filtering.expressions import compiled
 from signals.decay import DAY, HOUR
 from signals.event_weights import INTEREST_WEIGHTS, POPULATION_WEIGHTS

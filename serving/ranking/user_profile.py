@@ -11,7 +11,7 @@ import numpy as np
 
 from models.structures.arrays import Ints
 from schemas.answers import RecommendationRequest
-from schemas.rating_scale import RatingScale
+from schemas.values.rating_scale import RatingScale
 from serving.ranking.config import RankingConfig
 from serving.state.catalogue import Catalogue
 from serving.state.model_bundle import ModelBundle

@@ -26,10 +26,10 @@ from schemas.events import Event, accept
 from schemas.http import cursors
 from schemas.http.problems import ProblemError
 from schemas.http.read_answers import ItemPage, ItemView, UserView
-from schemas.ids import placeholder_set
 from schemas.keys import Signal
 from schemas.log.records import OffsetToken
 from schemas.ports import Documents, ListReader, LogReader, LogWriter, ModelStore, SignalReader
+from schemas.values.ids import placeholder_set
 from serving import metrics
 from serving.arrays import kernels
 from serving.config import Settings

@@ -21,7 +21,7 @@ from models.structures.kinds import load_model
 from models.structures.lists import USERS, ScoredList
 from models.structures.prepared import prepare
 from models.user_neighbours import UserNeighbours
-from schemas.manifest import Manifest
+from schemas.offline.manifest import Manifest
 from serving.sized_cache import MIB, SizedCache
 from serving.state.catalogue import Catalogue
 

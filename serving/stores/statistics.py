@@ -10,8 +10,7 @@ import structlog
 
 from models.ratings import Ratings
 from schemas.errors import UNREADABLE, FreshetError
-from schemas.ports import Clock, Documents
-from schemas.statistics import (
+from schemas.offline.statistics import (
     EVERY,
     RATINGS,
     Kind,
@@ -20,6 +19,7 @@ from schemas.statistics import (
     decode_statistics,
     document_of,
 )
+from schemas.ports import Clock, Documents
 from serving.state.catalogue import Catalogue
 
 CACHE_SECONDS: Final = 10.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from schemas.statistics import KINDS, PERIODS, Kind, Period, Statistics
+from schemas.offline.statistics import KINDS, PERIODS, Kind, Period, Statistics
 from serving.stores.statistics import StatisticsReader, category_names
 
 _COUNT: Final = 20

@@ -7,7 +7,7 @@ from typing import Final
 
 from schemas.answers import Answer
 from schemas.catalogue import Item
-from schemas.rating_scale import DEFAULT_SCALE, RatingScale
+from schemas.values.rating_scale import DEFAULT_SCALE, RatingScale
 from serving.http.parsing import token
 from serving.service.service import ServingService
 from serving.web.shop import Visitor

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from schemas.access.scopes import PAGE, PUBLIC, needs
 from schemas.http.problems import ProblemError
-from schemas.ids import ID_PATTERN, MAX_ID
+from schemas.values.ids import ID_PATTERN, MAX_ID
 from serving.service.service import ServingService
 from serving.stores.statistics import StatisticsReader
 from serving.web.card_lists import card_lists_for, similar_to

@@ -27,7 +27,7 @@ from models.als import Als
 from models.neighbours import Neighbours
 from models.popularity import Popularity
 from schemas.errors import ServerMissing
-from schemas.manifest import DataWindow, Manifest
+from schemas.offline.manifest import DataWindow, Manifest
 from tests.bench.abuses import ABUSES, ATTRIBUTES, Abuse, Target
 from tests.bench.prober import probing
 from tests.bench.results import Figures, console

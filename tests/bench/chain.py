@@ -20,11 +20,11 @@ import uvicorn
 import uvloop
 from redis import asyncio as aioredis
 
-from adapters.kafka_log import KafkaLogWriter
-from adapters.redis_pipeline import PipelinedConnection
+from adapters.kafka.log import KafkaLogWriter
+from adapters.redis.pipeline import PipelinedConnection
 from deploy.config import CommandSettings
 from deploy.processes.supervisor import Service
-from schemas import site
+from schemas.configuration import site
 from schemas.log import topics
 from schemas.log.records import LogEntry
 

@@ -10,7 +10,7 @@ import aiohttp
 import orjson
 from confluent_kafka import Producer
 
-from schemas import site
+from schemas.configuration import site
 from schemas.log import topics
 from schemas.log.topics import partition_of, topic_name
 from tests.bench.load import closed_loop

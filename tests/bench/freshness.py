@@ -18,10 +18,10 @@ import numpy as np
 import orjson
 import uvloop
 
-from adapters.kafka_log import create_topics
+from adapters.kafka.log import create_topics
 from deploy.config import CommandSettings
 from deploy.processes.cluster import Cluster
-from schemas import site
+from schemas.configuration import site
 from tests.bench import chain, traffic
 from tests.bench.load import Lean, open_loop
 from tests.bench.results import Figures, console, percentiles

@@ -25,7 +25,7 @@ from offline.engines.spark_session import session
 from offline.training import lists, lists_spark
 from offline.training.factorization import als_single, als_spark
 from offline.training.parameters import AlsParameters
-from schemas.manifest import DataWindow
+from schemas.offline.manifest import DataWindow
 from tests.bench.results import Figures, console
 
 MILLIONS = (1, 2, 3, 5)

@@ -14,7 +14,7 @@ from implicit.cpu.als import AlternatingLeastSquares
 from pyspark.ml.recommendation import ALS
 from threadpoolctl import threadpool_limits
 
-from adapters.cassandra_models import CassandraModelStore, create_keyspace
+from adapters.cassandra.models import CassandraModelStore, create_keyspace
 from models.als import Als
 from models.structures.lists import USERS, ScoredList
 from offline.data.dataset import Interactions
@@ -25,7 +25,7 @@ from offline.evaluation.compare import load_ncf
 from offline.evaluation.ranking_metrics import full_ranking
 from offline.training.factorization import als_single, als_spark, ials
 from offline.training.lists import user_lists
-from schemas.manifest import DataWindow, Manifest
+from schemas.offline.manifest import DataWindow, Manifest
 from tests.bench.results import Figures, console, datasets
 from tests.bench.system import servers
 

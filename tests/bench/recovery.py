@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 
 import redis
 
-from adapters.kafka_log import create_topics
-from adapters.parquet_snapshots import ParquetSnapshots
+from adapters.kafka.log import create_topics
+from adapters.parquet.snapshots import ParquetSnapshots
 from deploy.config import CommandSettings
 from deploy.processes import cluster
 from deploy.processes.supervisor import Service
 from deploy.wiring.dependencies import open_dependencies
-from nearline.verify import verify
-from schemas import site
+from nearline.recovery.verify import verify
+from schemas.configuration import site
 from schemas.log import topics
 from schemas.snapshots import Snapshot
 from tests.bench import traffic

@@ -12,13 +12,13 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from adapters.parquet_archive import ParquetArchive
-from adapters.sqlite_models import SqliteModelStore
+from adapters.parquet.archive import ParquetArchive
+from adapters.sqlite.models import SqliteModelStore
 from offline.engines.options import TrainingOptions
 from offline.evaluation.memory import peak_mib, reset_peak
 from offline.jobs.train import TrainingParts, train
 from schemas.log.records import OffsetToken
-from schemas.manifest import Manifest
+from schemas.offline.manifest import Manifest
 from tests.bench.results import Figures, console
 from tests.bench.synthetic import SyntheticLog
 

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import orjson
 
-from adapters.kafka_log import create_topics
+from adapters.kafka.log import create_topics
 from deploy.processes import cluster
 from deploy.processes.supervisor import Supervisor
-from schemas import site
+from schemas.configuration import site
 from tests.bench import traffic
 from tests.bench.load import Lean, open_loop
 from tests.bench.results import Figures, console

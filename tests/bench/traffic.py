@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
-from schemas import site
+from schemas.configuration import site
 from schemas.events import LoggedEvent
 from schemas.log import topics
 from schemas.log.codec import encode_event

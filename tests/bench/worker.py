@@ -15,12 +15,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from adapters.kafka_log import KafkaLogReader, create_topics
-from adapters.redis_signals import RedisSignalStore
+from adapters.kafka.log import KafkaLogReader, create_topics
+from adapters.redis.signals import RedisSignalStore
 from deploy.config import CommandSettings
 from deploy.processes import cluster
 from deploy.processes.supervisor import Service
-from schemas import site
+from schemas.configuration import site
 from schemas.keys import Signal
 from schemas.log import topics
 from tests.bench import traffic

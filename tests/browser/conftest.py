@@ -170,7 +170,7 @@ def _collector(shop: DictShop) -> FastAPI:
 def _running(app: FastAPI) -> Iterator[str]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        # As ``adapters.http_server`` does: requests wait while the app starts.
+        # As ``adapters.http.server`` does: requests wait while the app starts.
         listening.listen()
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])), daemon=True)

@@ -21,7 +21,7 @@ from deploy.embedded.app import create_app, nearline
 from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.training import train_in
 from ingest.simulator import shop
-from schemas.manifest import Manifest
+from schemas.offline.manifest import Manifest
 from serving.config import Settings as ServingSettings
 
 pytestmark = pytest.mark.browser

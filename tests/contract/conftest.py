@@ -16,7 +16,7 @@ import stamina
 from models.structures.lists import ScoredList
 from schemas.errors import LogUnavailable
 from schemas.log.topics import FACTS
-from schemas.manifest import Manifest
+from schemas.offline.manifest import Manifest
 from schemas.ports import (
     Archive,
     Documents,
@@ -54,14 +54,14 @@ def open_log(request: pytest.FixtureRequest, tmp_path: Path, site: str) -> Itera
 
 
 def _sqlite_log(request, folder, site):
-    from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
+    from adapters.sqlite.log import SqliteLogReader, SqliteLogWriter
 
     SqliteLogWriter(folder, PARTITIONS).close()
     return lambda: SqliteLogWriter(folder, PARTITIONS), lambda: SqliteLogReader(folder), 10.0
 
 
 def _kafka_log(request, folder, site):
-    from adapters.kafka_log import KafkaLogReader, KafkaLogWriter, create_topics
+    from adapters.kafka.log import KafkaLogReader, KafkaLogWriter, create_topics
 
     servers = request.getfixturevalue("kafka_servers")
     create_topics(servers, f"{site}.", PARTITIONS)
@@ -112,7 +112,7 @@ def open_signals(request: pytest.FixtureRequest, tmp_path: Path, site: str) -> I
 
 
 def _sqlite_signals(request, folder, site):
-    from adapters.sqlite_signals import SqliteSignalReader, SqliteSignalStore
+    from adapters.sqlite.signals import SqliteSignalReader, SqliteSignalStore
 
     statements = {
         "fence": 'UPDATE fences SET "offset" = -7 WHERE partition = ? AND signal = ?',
@@ -129,7 +129,7 @@ def _sqlite_signals(request, folder, site):
 
 def _redis_signals(request, folder, site):
 
-    from adapters.redis_signals import RedisSignalReader, RedisSignalStore
+    from adapters.redis.signals import RedisSignalReader, RedisSignalStore
     from schemas.keys import fence_key, values_key
 
     opened = request.getfixturevalue(REDIS[request.param])
@@ -174,13 +174,13 @@ def open_models(request: pytest.FixtureRequest, tmp_path: Path, site: str) -> It
 
 
 def _sqlite_models(request, folder, site):
-    from adapters.sqlite_models import SqliteListReader, SqliteModelStore
+    from adapters.sqlite.models import SqliteListReader, SqliteModelStore
 
     return lambda: SqliteModelStore(folder), lambda: SqliteListReader(folder)
 
 
 def _cassandra_models(request, folder, site):
-    from adapters.cassandra_models import CassandraListReader, CassandraModelStore, create_keyspace
+    from adapters.cassandra.models import CassandraListReader, CassandraModelStore, create_keyspace
 
     hosts = request.getfixturevalue("cassandra_hosts")
     create_keyspace(hosts, site)
@@ -223,7 +223,7 @@ def _stored_lists(request, folder, site, closing):
 
 
 def _parquet_lists(request, folder, site, closing):
-    from adapters.parquet_models import ParquetListReader, ParquetVersions
+    from adapters.parquet.models import ParquetListReader, ParquetVersions
 
     target = ParquetVersions(str(folder / "exports"))
 
@@ -242,7 +242,7 @@ def _parquet_lists(request, folder, site, closing):
 
 @pytest.fixture(params=["parquet"])
 def archive(tmp_path: Path) -> Archive:
-    from adapters.parquet_archive import ParquetArchive
+    from adapters.parquet.archive import ParquetArchive
 
     return ParquetArchive(tmp_path / "archive")
 
@@ -273,15 +273,15 @@ def open_jobs(request: pytest.FixtureRequest, tmp_path: Path, site: str) -> Iter
 
 
 def _file_jobs(request, folder, site):
-    from adapters.file_lease import FileLease
-    from adapters.sqlite_jobs import SqliteDocuments, SqliteRuns
+    from adapters.files.lease import FileLease
+    from adapters.sqlite.jobs import SqliteDocuments, SqliteRuns
 
     return lambda: FileLease(folder), lambda: SqliteRuns(folder), lambda: SqliteDocuments(folder)
 
 
 def _cassandra_jobs(request, folder, site):
-    from adapters.cassandra_jobs import CassandraDocuments, CassandraLease, CassandraRuns
-    from adapters.cassandra_models import create_keyspace
+    from adapters.cassandra.jobs import CassandraDocuments, CassandraLease, CassandraRuns
+    from adapters.cassandra.models import create_keyspace
 
     hosts = request.getfixturevalue("cassandra_hosts")
     create_keyspace(hosts, site)

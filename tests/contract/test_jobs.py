@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from schemas.errors import LeaseLost, LeaseTaken
-from schemas.jobs import Run
+from schemas.offline.jobs import Run
 
 AT = datetime(2026, 1, 1, 4, 12, 33, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ import pytest
 
 from models.structures.lists import ScoredList
 from schemas.errors import VersionUnknown
-from schemas.manifest import DataWindow, Manifest
+from schemas.offline.manifest import DataWindow, Manifest
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 

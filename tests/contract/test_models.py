@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from schemas.errors import PointerMoved, VersionUnknown
-from schemas.manifest import DataWindow, Manifest
+from schemas.offline.manifest import DataWindow, Manifest
 
 VALUES = {"als": bytes(range(256)) * 10_000, "empty": b""}
 LISTS = {"users": {"u:ann": b"1", "a:guest/7 鍵": b"2"}, "items": {"i": b"3"}}

@@ -395,7 +395,7 @@ def test_signals_of_a_later_format_are_not_taken_for_damaged_ones(redis_url, sit
     """A fence of a later release must not heal away: the process says that it is too old."""
     import redis
 
-    from adapters.redis_signals import RedisSignalStore
+    from adapters.redis.signals import RedisSignalStore
     from schemas.keys import fence_key
 
     with closing(RedisSignalStore(redis_url, f"{site}:")) as store, redis.Redis.from_url(redis_url) as client:

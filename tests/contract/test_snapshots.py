@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from adapters.parquet_snapshots import ParquetSnapshots
+from adapters.parquet.snapshots import ParquetSnapshots
 from schemas.errors import ConfigurationInvalid, SnapshotUnusable
 from schemas.snapshots import SNAPSHOT_FORMAT, Snapshot
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from adapters.kafka_log import KafkaLogWriter
-from adapters.sqlite_log import SqliteLogReader
-from adapters.sqlite_models import SqliteListReader, SqliteModelStore
-from adapters.sqlite_signals import SqliteSignalReader
+from adapters.kafka.log import KafkaLogWriter
+from adapters.sqlite.log import SqliteLogReader
+from adapters.sqlite.models import SqliteListReader, SqliteModelStore
+from adapters.sqlite.signals import SqliteSignalReader
 from deploy.config import CommandSettings
 from deploy.processes import cluster
 from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.online import open_stores
-from schemas import site
+from schemas.configuration import site
 from schemas.log import topics
 from schemas.log.records import LogEntry
 from serving.config import Settings as ServingSettings

@@ -20,12 +20,12 @@ from deploy.local import stack as servers
 from deploy.local.config import StackConfig
 from deploy.local.errors import DownloadFailed, ProgramMissing, UnsupportedSystem, WrongJava
 from schemas.catalogue import Upsert, encode_upsert
+from schemas.configuration.site import key_prefix, topic_prefix
 from schemas.errors import LogUnavailable
 from schemas.events import LoggedEvent
 from schemas.log import topics
 from schemas.log.codec import encode_event
 from schemas.log.records import LogEntry
-from schemas.site import key_prefix, topic_prefix
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVERS = ("kafka", "redis")
@@ -106,22 +106,22 @@ class Cluster:
         self.started = 0
 
     def create_topics(self) -> None:
-        from adapters.kafka_log import create_topics
+        from adapters.kafka.log import create_topics
 
         create_topics(self.kafka, topic_prefix(self.site))
 
     def writer(self):
-        from adapters.kafka_log import KafkaLogWriter
+        from adapters.kafka.log import KafkaLogWriter
 
         return self._closed_later(KafkaLogWriter(self.kafka, topic_prefix(self.site)))
 
     def reader(self):
-        from adapters.kafka_log import KafkaLogReader
+        from adapters.kafka.log import KafkaLogReader
 
         return self._closed_later(KafkaLogReader(self.kafka, topic_prefix(self.site)))
 
     def store(self):
-        from adapters.redis_signals import RedisSignalStore
+        from adapters.redis.signals import RedisSignalStore
 
         return self._closed_later(RedisSignalStore(self.redis, key_prefix(self.site)))
 
@@ -179,7 +179,7 @@ class Cluster:
 
     def verified(self):
         """The comparison of every stored value with a fold of the log, and the same as a short text."""
-        from nearline.verify import verify
+        from nearline.recovery.verify import verify
 
         report = verify(self.reader(), self.store())
         wrong = [check for check in report.checks if not check.equal]

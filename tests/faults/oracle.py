@@ -1,6 +1,6 @@
 """What must be stored, computed from the acknowledged events and the log alone; pure.
 
-It shares no code with the folds of Freshet, so an error in a fold shows here. ``nearline.verify`` compares the bytes of all
+It shares no code with the folds of Freshet, so an error in a fold shows here. ``nearline.recovery.verify`` compares the bytes of all
 values with a fold of the log besides. The counts hold for users who only do PLAIN_TYPES: these are never taken back.
 """
 

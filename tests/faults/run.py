@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any
 
 from deploy.wiring.dependencies import Dependencies
-from nearline.verify import verify
+from nearline.recovery.verify import verify
 from schemas.errors import FreshetError
 from schemas.keys import Signal
 from schemas.log.topics import partition_of

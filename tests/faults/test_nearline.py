@@ -9,9 +9,9 @@ import time
 import pytest
 
 from deploy.local import stack as servers
+from schemas.configuration.site import topic_prefix
 from schemas.log import topics
 from schemas.log.topics import topic_name
-from schemas.site import topic_prefix
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 

@@ -23,11 +23,11 @@ import httpx
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from adapters.kafka_log import KafkaLogWriter
-from adapters.sqlite_jobs import SqliteDocuments
-from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
-from adapters.sqlite_models import SqliteListReader, SqliteModelStore
-from adapters.sqlite_signals import SqliteSignalReader, SqliteSignalStore
+from adapters.kafka.log import KafkaLogWriter
+from adapters.sqlite.jobs import SqliteDocuments
+from adapters.sqlite.log import SqliteLogReader, SqliteLogWriter
+from adapters.sqlite.models import SqliteListReader, SqliteModelStore
+from adapters.sqlite.signals import SqliteSignalReader, SqliteSignalStore
 from deploy.config import CommandSettings
 from deploy.processes import cluster
 from deploy.processes.supervisor import Supervisor
@@ -37,10 +37,10 @@ from deploy.wiring.training import train_in
 from models.structures.lists import ScoredList
 from nearline.loop import EmbeddedLoop
 from nearline.processor import SIGNALS
+from schemas.configuration.site import topic_prefix
 from schemas.keys import Signal
 from schemas.log.records import LogEntry
 from schemas.ports import Clock, LogReader, LogWriter, ModelStore, SignalStore
-from schemas.site import topic_prefix
 from serving.config import Settings as ServingSettings
 from serving.main import create_app
 from serving.service.service import Stores

@@ -8,9 +8,9 @@ from typing import Final
 
 from deploy.commands.checks.setup import Check, note, ok, run_check
 from deploy.wiring.dependencies import Dependencies
+from schemas.configuration.settings import SharedSettings
 from schemas.log import topics
 from schemas.ports import Archive, LogReader, SnapshotStore
-from schemas.settings import SharedSettings
 
 OLD_INTERVALS: Final = 4
 """Number of intervals after which a snapshot of a changed partition is too old; as in the alert FreshetOldSnapshot."""

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 from deploy.commands.checks.setup import Check, broken, java, note, ok, run_check
 from deploy.config import CommandSettings
-from schemas import site
-from schemas.durability import keyspace_copies
+from schemas.configuration import site
+from schemas.configuration.durability import keyspace_copies
+from schemas.configuration.secrets import masked
 from schemas.errors import ModelStoreUnavailable
 from schemas.log import topics
-from schemas.secrets import masked
 
 if TYPE_CHECKING:
-    from adapters.kafka_topics import Difference
+    from adapters.kafka.topics import Difference
 
 _INIT: Final = "`freshet cluster init` makes what is missing"
 
@@ -41,8 +41,8 @@ def _of_cluster(settings: CommandSettings) -> CommandSettings:
 
 def kafka(settings: CommandSettings) -> Check:
     """Checks that Kafka answers and has every topic with the right number of partitions."""
-    from adapters.kafka_log import topics_of
-    from adapters.kafka_topics import topic_differences, topic_partitions
+    from adapters.kafka.log import topics_of
+    from adapters.kafka.topics import topic_differences, topic_partitions
 
     wanted = topics_of(_of_cluster(settings).log_address)
     present = check_topics(
@@ -77,7 +77,7 @@ def check_topics(partitions_by_topic: dict[str, int], partitions: int, address: 
 
 def redis(settings: CommandSettings) -> Check:
     """Checks that Redis answers and never evicts: an evicted value beside a live fence would be lost unnoticed."""
-    from adapters.redis_signals import signal_store
+    from adapters.redis.signals import signal_store
 
     with closing(signal_store(_of_cluster(settings).signals_address)) as store:
         result = check_policy(store.eviction_policy(), masked(settings.redis))
@@ -106,7 +106,7 @@ def check_policy(policy: str | None, address: str) -> Check:
 
 def cassandra(settings: CommandSettings) -> Check:
     """Checks that Cassandra answers and has the keyspace with its tables."""
-    from adapters.cassandra_ring import Ring
+    from adapters.cassandra.ring import Ring
 
     keyspace = site.keyspace(settings.prefix)
     try:

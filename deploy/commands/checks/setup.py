@@ -13,12 +13,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from adapters import folder_lock, sqlite_log
+from adapters.files import folder_lock
+from adapters.sqlite import log as sqlite_log
 from deploy.local import programs
 from deploy.wiring.dependencies import Dependencies
 from ingest import dead_letters
 from nearline.processor import SIGNALS
-from schemas.addresses import SQLITE, Address
+from schemas.configuration.addresses import SQLITE, Address
 from schemas.errors import FreshetError
 from schemas.log import topics
 from schemas.ports import LogReader, ModelStore, SignalStore

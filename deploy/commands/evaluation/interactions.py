@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 import pyarrow as pa
 
-from adapters.parquet_archive import ParquetArchive
+from adapters.parquet.archive import ParquetArchive
 from deploy.wiring.rating_scale import scale_of_data
 from ingest.config import IngestSettings
 from ingest.import_pipeline.base import Importer
@@ -28,13 +28,13 @@ from offline.evaluation.point_in_time import copy_until
 from offline.evaluation.protocols import Gathered
 from offline.interactions.duck import run_duckdb
 from offline.interactions.parameters import Parameters, training_weights
+from schemas.configuration.settings import read_settings
 from schemas.errors import ConfigurationInvalid
 from schemas.log import topics
 from schemas.log.records import LogEntry, OffsetToken, Record
 from schemas.ports import Appended, Archive
-from schemas.rating_scale import RatingScale
-from schemas.settings import read_settings
-from schemas.weights import Weight, parse_weights
+from schemas.values.rating_scale import RatingScale
+from schemas.values.weights import Weight, parse_weights
 
 _LOG_ID: Final = "evaluation"
 

@@ -25,8 +25,8 @@ from offline.jobs.options import options_of
 from replay.evaluate import BATCH, DELAYS, ReplayOptions, ReplayRow, replay
 from replay.stream import REPLAY_RULES, ReplayRules, stream
 from replay.training import Trainer
+from schemas.configuration.settings import read_settings
 from schemas.errors import ConfigurationInvalid
-from schemas.settings import read_settings
 from serving.config import Settings
 from signals.decay import DAY
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from schemas.ids import INVISIBLE, id_fault
+from schemas.values.ids import INVISIBLE, id_fault
 
 _INFINITY: Final = float("inf")
 _EXACT: Final = 2**53

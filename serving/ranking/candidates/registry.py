@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from types import ModuleType
 
-from schemas.plugins import by_unique_name, plugins
+from schemas.configuration.plugins import by_unique_name, plugins
 from serving.ranking import candidates
 from serving.ranking.candidates.source import CandidateSource
 

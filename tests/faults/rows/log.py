@@ -63,9 +63,9 @@ def topics_recreated(run: Run) -> None:
     """All topics are removed and made again, while workers run. What was on the old log is gone with it."""
     from confluent_kafka.admin import AdminClient
 
-    from adapters.kafka_log import create_topics
+    from adapters.kafka.log import create_topics
+    from schemas.configuration.site import topic_prefix
     from schemas.log import topics
-    from schemas.site import topic_prefix
 
     settings = run.world.settings
     admin, prefix = AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0}), topic_prefix(settings.prefix)
@@ -93,8 +93,8 @@ def behind_retention(run: Run) -> None:
     from confluent_kafka import TopicPartition
     from confluent_kafka.admin import AdminClient
 
+    from schemas.configuration.site import topic_prefix
     from schemas.log import topics
-    from schemas.site import topic_prefix
 
     settings = run.world.settings
     admin, name = (

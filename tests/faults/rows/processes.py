@@ -7,10 +7,10 @@ import signal
 import time
 import urllib.request
 
+from schemas.configuration.site import topic_prefix
 from schemas.errors import FreshetError
 from schemas.keys import Signal
 from schemas.log.topics import EVENTS, topic_name
-from schemas.site import topic_prefix
 from tests.faults.run import Fault, Run
 from tests.faults.world import ClusterWorld
 

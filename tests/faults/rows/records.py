@@ -6,10 +6,10 @@ import json
 from collections import Counter
 
 from ingest.dead_letters import letters
+from schemas.configuration.site import topic_prefix
 from schemas.log import topics
 from schemas.log.records import LogEntry, OffsetToken
 from schemas.log.topics import partition_of, topic_name
-from schemas.site import topic_prefix
 from tests.faults.run import Fault, Run
 
 _TIMES = '"occurred_at":"2026-01-01T00:00:00Z","received_at":"2026-01-01T00:00:00Z"'

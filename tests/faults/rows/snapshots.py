@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import redis
 
-from adapters.parquet_snapshots import ParquetSnapshots
+from adapters.parquet.snapshots import ParquetSnapshots
 from schemas.log import topics
 from tests.faults.run import Fault, Run
 

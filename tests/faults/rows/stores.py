@@ -8,8 +8,8 @@ from pathlib import Path
 
 import redis
 
+from schemas.configuration.site import key_prefix
 from schemas.keys import Signal, fence_key, values_key
-from schemas.site import key_prefix
 from tests.faults.run import Fault, Run, call
 from tests.faults.world import ClusterWorld
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from models.popularity import Popularity
 from schemas.errors import PointerMoved
-from schemas.manifest import DataWindow, Manifest
+from schemas.offline.manifest import DataWindow, Manifest
 from tests.faults.run import Fault, Run, call
 from tests.faults.world import ROOT
 

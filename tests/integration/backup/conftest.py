@@ -16,7 +16,7 @@ from schemas.events import LoggedEvent
 from schemas.log import topics
 from schemas.log.codec import encode_event
 from schemas.log.records import LogEntry
-from schemas.manifest import DataWindow, Manifest
+from schemas.offline.manifest import DataWindow, Manifest
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 

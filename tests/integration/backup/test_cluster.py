@@ -8,7 +8,7 @@ from deploy.config import CommandSettings
 from deploy.wiring.dependencies import open_dependencies, prepare
 from nearline.loop import EmbeddedLoop
 from nearline.processor import SIGNALS
-from nearline.verify import verify
+from nearline.recovery.verify import verify
 from schemas.log import topics
 from tests.integration.backup.conftest import contents, events
 
@@ -88,7 +88,7 @@ def test_a_site_is_restored_with_its_offsets_times_signals_and_models(settings, 
 
 @pytest.mark.timeout(300)
 def test_gaps_in_the_log_are_restored_as_tombstones_so_that_offsets_stay(settings):
-    from adapters.kafka_restore import KafkaLogRestorer
+    from adapters.kafka.restore import KafkaLogRestorer
     from schemas.log.records import Record
 
     restorer = KafkaLogRestorer(settings.log_address)

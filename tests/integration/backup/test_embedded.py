@@ -10,7 +10,7 @@ import pytest
 from deploy.config import CommandSettings
 from deploy.embedded.app import nearline
 from deploy.wiring.dependencies import open_dependencies
-from nearline.verify import verify
+from nearline.recovery.verify import verify
 from schemas.log import topics
 from tests.integration.backup.conftest import contents, events
 

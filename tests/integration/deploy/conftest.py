@@ -13,10 +13,10 @@ from typing import NamedTuple
 import pytest
 from typer.testing import CliRunner, Result
 
-from adapters.sqlite_answers import open_readers, open_writer
-from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
-from adapters.sqlite_models import SqliteListReader, SqliteModelStore
-from adapters.sqlite_signals import SqliteSignalReader
+from adapters.sqlite.answers import open_readers, open_writer
+from adapters.sqlite.log import SqliteLogReader, SqliteLogWriter
+from adapters.sqlite.models import SqliteListReader, SqliteModelStore
+from adapters.sqlite.signals import SqliteSignalReader
 from deploy.commands.cli import app
 from deploy.config import CommandSettings
 from deploy.embedded.app import nearline
@@ -26,8 +26,8 @@ from ingest.import_pipeline.hash_set import HashSet
 from ingest.import_pipeline.run import ImportDependencies
 from ingest.importers.simulated import SampleFile, import_sample
 from ingest.validation.validate import policy
-from schemas.addresses import AnswerRetention
 from schemas.answers import Answer
+from schemas.configuration.addresses import AnswerRetention
 from schemas.log import topics
 from schemas.log.records import LogEntry
 from serving.config import Settings as ServingSettings

@@ -4,8 +4,8 @@ import os
 from contextlib import closing
 from datetime import UTC, datetime
 
-from adapters.folder_lock import folder_lock
-from adapters.sqlite_models import SqliteModelStore
+from adapters.files.folder_lock import folder_lock
+from adapters.sqlite.models import SqliteModelStore
 from deploy.commands.checks import setup
 from schemas.log import topics
 

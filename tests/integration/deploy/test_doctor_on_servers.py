@@ -2,12 +2,12 @@
 
 import pytest
 
-from adapters.cassandra_models import create_keyspace
-from adapters.kafka_log import create_topics
+from adapters.cassandra.models import create_keyspace
+from adapters.kafka.log import create_topics
 from deploy.commands.checks.servers import cassandra, kafka, redis
 from deploy.commands.checks.setup import run_check
 from deploy.config import CommandSettings
-from schemas import site as names
+from schemas.configuration import site as names
 
 pytestmark = pytest.mark.stack
 

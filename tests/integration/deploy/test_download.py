@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from adapters.http_download import fetch
+from adapters.http.download import fetch
 from ingest.import_pipeline.base import Published
 from ingest.import_pipeline.published import _published, downloaded
 from ingest.importers.recognise import published, recognise

@@ -8,10 +8,10 @@ from statistics import median
 import msgspec
 import pytest
 
-from adapters.sqlite_answers import open_readers
-from adapters.sqlite_log import SqliteLogReader
-from adapters.sqlite_models import SqliteModelStore
-from adapters.sqlite_signals import SqliteSignalReader
+from adapters.sqlite.answers import open_readers
+from adapters.sqlite.log import SqliteLogReader
+from adapters.sqlite.models import SqliteModelStore
+from adapters.sqlite.signals import SqliteSignalReader
 from deploy.commands.explaining.decision_lookup import find_in
 from replay.explain import explain, read_world
 from schemas.errors import AnswerUnknown

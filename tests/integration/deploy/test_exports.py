@@ -5,8 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from adapters.sqlite_jobs import SqliteRuns
-from adapters.sqlite_models import SqliteModelStore
+from adapters.sqlite.jobs import SqliteRuns
+from adapters.sqlite.models import SqliteModelStore
 
 
 @pytest.fixture

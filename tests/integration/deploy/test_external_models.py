@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import stamina
 
-from adapters.sqlite_models import SqliteModelStore
+from adapters.sqlite.models import SqliteModelStore
 from deploy.embedded.app import create_app, nearline
 from models.popularity import Popularity
 from models.structures.lists import USERS, ScoredList

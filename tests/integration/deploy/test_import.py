@@ -16,7 +16,7 @@ from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.online import serving_settings
 from deploy.wiring.rating_scale import with_noted_scale
 from deploy.wiring.training import noted_weights
-from ingest.import_pipeline.item_patches import current_items
+from ingest.import_pipeline.catalogue.item_patches import current_items
 from schemas.log import topics
 from serving.config import Settings as ServingSettings
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from deploy.commands.cli import app
 from deploy.config import CommandSettings
 from deploy.wiring.dependencies import open_dependencies
-from ingest.import_pipeline.catalogue_update import current_items
+from ingest.import_pipeline.catalogue.full_update import current_items
 
 FEED = """<rss xmlns:g="http://base.google.com/ns/1.0"><channel>
 <item><g:id>lamp</g:id><title>Lamp</title><g:image_link>https://shop.example/lamp.jpg</g:image_link></item>

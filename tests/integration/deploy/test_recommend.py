@@ -2,7 +2,7 @@
 
 from contextlib import closing
 
-from adapters.sqlite_signals import SqliteSignalStore
+from adapters.sqlite.signals import SqliteSignalStore
 from deploy.commands.checks import setup
 from schemas.log import topics
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
-from adapters.sqlite_signals import SqliteSignalStore
-from nearline.in_memory_store import InMemorySignalStore
+from adapters.sqlite.log import SqliteLogReader, SqliteLogWriter
+from adapters.sqlite.signals import SqliteSignalStore
 from nearline.loop import EmbeddedLoop
 from nearline.processor import processor_for
+from nearline.recovery.in_memory_store import InMemorySignalStore
 from schemas.events import LoggedEvent
 from schemas.keys import Signal
 from schemas.log.codec import encode_event

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.folder_lock import folder_lock
+from adapters.files.folder_lock import folder_lock
 from schemas.errors import FolderLocked
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from adapters.folder_lock import folder_lock
+from adapters.files.folder_lock import folder_lock
 with folder_lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.sqlite_log import SqliteLogReader
+from adapters.sqlite.log import SqliteLogReader
 from schemas.log import topics
 from schemas.log.codec import decode_event
 from tests.e2e.systems import call, free_port

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
-from adapters.sqlite_signals import FILE as SIGNALS_FILE
-from adapters.sqlite_signals import SqliteSignalStore
+from adapters.sqlite.log import SqliteLogReader, SqliteLogWriter
+from adapters.sqlite.signals import FILE as SIGNALS_FILE
+from adapters.sqlite.signals import SqliteSignalStore
 from nearline import metrics, partition_worker
 from nearline.loop import EmbeddedLoop
 from nearline.partition_worker import BATCH_RECORDS
@@ -27,8 +27,8 @@ ANN = partition_of(b"ann")
 FOLLOW_UNTIL_KILLED = """
 import sys, threading, time
 from pathlib import Path
-from adapters.sqlite_log import SqliteLogReader
-from adapters.sqlite_signals import SqliteSignalStore
+from adapters.sqlite.log import SqliteLogReader
+from adapters.sqlite.signals import SqliteSignalStore
 from nearline.loop import EmbeddedLoop
 folder = Path(sys.argv[1])
 loop = EmbeddedLoop(SqliteLogReader(folder), SqliteSignalStore(folder), lambda *_: None, time.time)

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import pytest
 
-from adapters import sqlite_answers
-from adapters.sqlite_answers import open_readers, open_writer
-from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
-from schemas.addresses import AnswerRetention
+from adapters.sqlite import answers as sqlite_answers
+from adapters.sqlite.answers import open_readers, open_writer
+from adapters.sqlite.log import SqliteLogReader, SqliteLogWriter
+from schemas.configuration.addresses import AnswerRetention
 from schemas.errors import LogBusy, LogUnavailable
 from schemas.log.records import LogEntry
 from schemas.log.topics import ANSWERS, EVENTS

@@ -6,8 +6,8 @@ import sqlite3
 
 import pytest
 
-from adapters import sqlite_files
-from adapters.sqlite_log import FILE, SqliteLogReader, SqliteLogWriter
+from adapters.sqlite import files as sqlite_files
+from adapters.sqlite.log import FILE, SqliteLogReader, SqliteLogWriter
 from schemas.background import failing
 from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable
 from schemas.log.records import LogEntry, OffsetToken
@@ -16,7 +16,7 @@ from schemas.log.topics import ALL, EVENTS
 WRITE_UNTIL_KILLED = """
 import sys
 from pathlib import Path
-from adapters.sqlite_log import SqliteLogWriter
+from adapters.sqlite.log import SqliteLogWriter
 from schemas.log.records import LogEntry
 writer, name = SqliteLogWriter(Path(sys.argv[1])), sys.argv[2]
 for number in range(int(sys.argv[3])):

@@ -19,7 +19,7 @@ import pytest
 from typer.testing import CliRunner
 
 from deploy.commands.cli import app
-from schemas.plugins import load_plugins
+from schemas.configuration.plugins import load_plugins
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples"

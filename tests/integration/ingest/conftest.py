@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
+from adapters.sqlite.log import SqliteLogReader, SqliteLogWriter
 from ingest.config import IngestSettings
 from ingest.main import create_app
 from schemas.errors import LogUnavailable

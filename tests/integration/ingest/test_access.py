@@ -7,7 +7,7 @@ import time
 import httpx
 import pytest
 
-from adapters.sqlite_log import SqliteLogReader
+from adapters.sqlite.log import SqliteLogReader
 from ingest.config import IngestSettings
 from ingest.main import create_app
 from schemas.access import keys

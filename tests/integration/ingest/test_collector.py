@@ -80,7 +80,7 @@ async def test_an_id_with_a_line_end_is_refused_and_not_taken_for_the_one_withou
 
 
 async def test_health_says_whether_the_log_answers(app_with, connect, monkeypatch):
-    from adapters.sqlite_log import SqliteLogReader
+    from adapters.sqlite.log import SqliteLogReader
 
     async with connect(app_with()) as client:
         assert (await client.get("/health/live")).json() == {"status": "live"}

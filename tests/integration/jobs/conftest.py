@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from adapters.sqlite_log import SqliteLogWriter
+from adapters.sqlite.log import SqliteLogWriter
 from schemas.events import LoggedEvent
 from schemas.log import topics
 from schemas.log.codec import encode_event

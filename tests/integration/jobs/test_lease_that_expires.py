@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.mark.stack
 def test_a_lease_that_nobody_renews_goes_to_the_next_and_the_former_holder_is_told(cassandra_hosts, site):
-    from adapters.cassandra_jobs import CassandraLease
-    from adapters.cassandra_models import create_keyspace
+    from adapters.cassandra.jobs import CassandraLease
+    from adapters.cassandra.models import create_keyspace
 
     create_keyspace(cassandra_hosts, site)
     gone, following = (CassandraLease(cassandra_hosts, site, seconds=2) for _ in range(2))
@@ -42,7 +42,7 @@ def test_a_lease_that_nobody_renews_goes_to_the_next_and_the_former_holder_is_to
 
 HOLDER = """
 import sys, time
-from adapters.cassandra_jobs import CassandraLease
+from adapters.cassandra.jobs import CassandraLease
 token = CassandraLease(sys.argv[1], sys.argv[2]).acquire("train", "the killed one", 0)
 print(token, flush=True)
 time.sleep(600)
@@ -51,8 +51,8 @@ time.sleep(600)
 
 @pytest.mark.stack
 def test_after_kill_9_of_a_holder_of_this_machine_the_next_gets_the_lease_at_once(cassandra_hosts, site):
-    from adapters.cassandra_jobs import CassandraLease
-    from adapters.cassandra_models import create_keyspace
+    from adapters.cassandra.jobs import CassandraLease
+    from adapters.cassandra.models import create_keyspace
 
     create_keyspace(cassandra_hosts, site)
     command = [sys.executable, "-c", HOLDER, cassandra_hosts, site]

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-from adapters.file_lease import FileLease
-from adapters.parquet_archive import ParquetArchive
-from adapters.sqlite_jobs import SqliteRuns
-from adapters.sqlite_models import SqliteModelStore
+from adapters.files.lease import FileLease
+from adapters.parquet.archive import ParquetArchive
+from adapters.sqlite.jobs import SqliteRuns
+from adapters.sqlite.models import SqliteModelStore
 from deploy.config import CommandSettings
 from deploy.processes.schedule import scheduling
 from schemas.log import topics

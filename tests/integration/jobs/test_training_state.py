@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from deploy.commands import models as commands
+from deploy.commands.offline import models as commands
 from deploy.config import CommandSettings
 from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.training import train_in
@@ -15,7 +15,7 @@ from offline.data.archive import quiet
 from offline.jobs.schedule import SchedulePolicy, due, look
 from offline.jobs.train import Skipped
 from offline.jobs.training_state import FullTraining, chosen_by_hand, last_full, note_full
-from schemas.manifest import Manifest
+from schemas.offline.manifest import Manifest
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from schemas.manifest import DataWindow, Manifest
+from schemas.offline.manifest import DataWindow, Manifest
 
 _numbers = itertools.count(1)
 
@@ -31,7 +31,7 @@ def cassandra_hosts(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def cassandra_keyspace(cassandra_hosts):
-    from adapters.cassandra_models import create_keyspace
+    from adapters.cassandra.models import create_keyspace
 
     keyspace = f"freshet_models_{os.getpid()}"
     create_keyspace(cassandra_hosts, keyspace)
@@ -42,7 +42,7 @@ def cassandra_keyspace(cassandra_hosts):
 def store(request, tmp_path):
     """An empty model store."""
     if request.param == "sqlite":
-        from adapters.sqlite_models import SqliteModelStore
+        from adapters.sqlite.models import SqliteModelStore
 
         opened = SqliteModelStore(tmp_path)
     else:
@@ -55,10 +55,10 @@ def store(request, tmp_path):
 def reader(request, store, tmp_path):
     """Reads the same store's lists asynchronously."""
     if request.node.callspec.params["store"] == "sqlite":
-        from adapters.sqlite_models import SqliteListReader
+        from adapters.sqlite.models import SqliteListReader
 
         return SqliteListReader(tmp_path)
-    from adapters.cassandra_models import CassandraListReader
+    from adapters.cassandra.models import CassandraListReader
 
     return CassandraListReader(
         request.getfixturevalue("cassandra_hosts"), request.getfixturevalue("cassandra_keyspace")
@@ -87,8 +87,8 @@ def make_manifest():
 
 
 def _emptied_cassandra(request):
-    from adapters.cassandra_models import CassandraModelStore
-    from adapters.cassandra_ring import Ring
+    from adapters.cassandra.models import CassandraModelStore
+    from adapters.cassandra.ring import Ring
 
     hosts, keyspace = request.getfixturevalue("cassandra_hosts"), request.getfixturevalue("cassandra_keyspace")
     ring = Ring(hosts, keyspace)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from adapters.sqlite_models import SqliteListReader, SqliteModelStore
+from adapters.sqlite.models import SqliteListReader, SqliteModelStore
 from schemas.errors import ConfigurationInvalid, ModelStoreUnavailable, ServerMissing
 
 NO_SERVER = "127.0.0.1:1"
@@ -24,7 +24,7 @@ async def test_a_file_spoilt_later_is_unavailable(tmp_path):
 
 
 async def test_a_missing_cassandra_is_unavailable_and_keeps_nobody_waiting():
-    cassandra = pytest.importorskip("adapters.cassandra_models")
+    cassandra = pytest.importorskip("adapters.cassandra.models")
     begun = time.monotonic()
     with pytest.raises(ModelStoreUnavailable, match=NO_SERVER):
         await cassandra.CassandraListReader(NO_SERVER, "freshet").read("v", "users", "u:1")
@@ -34,12 +34,12 @@ async def test_a_missing_cassandra_is_unavailable_and_keeps_nobody_waiting():
 
 
 def test_making_a_keyspace_without_a_server_says_what_to_do():
-    cassandra = pytest.importorskip("adapters.cassandra_models")
+    cassandra = pytest.importorskip("adapters.cassandra.models")
     with pytest.raises(ServerMissing, match="make stack"):
         cassandra.create_keyspace(NO_SERVER, "freshet")
 
 
 def test_an_address_that_is_none_is_refused():
-    cassandra = pytest.importorskip("adapters.cassandra_models")
+    cassandra = pytest.importorskip("adapters.cassandra.models")
     with pytest.raises(ConfigurationInvalid, match="looks like"):
         cassandra.create_keyspace("localhost:port", "freshet")

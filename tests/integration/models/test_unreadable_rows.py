@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.sqlite_jobs import SqliteDocuments, SqliteRuns
-from adapters.sqlite_models import SqliteModelStore
+from adapters.sqlite.jobs import SqliteDocuments, SqliteRuns
+from adapters.sqlite.models import SqliteModelStore
 from offline.jobs import drift_job, training_state
 from schemas.errors import Undecodable, VersionUnknown
-from schemas.jobs import Run, decode_run
-from schemas.manifest import DataWindow, Manifest, decode_manifest
+from schemas.offline.jobs import Run, decode_run
+from schemas.offline.manifest import DataWindow, Manifest, decode_manifest
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 

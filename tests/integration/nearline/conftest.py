@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nearline.archive_reader import no_archive
 from nearline.assignment import Assignment
-from nearline.in_memory_store import InMemorySignalStore
 from nearline.loop import EmbeddedLoop
 from nearline.partition_worker import WorkerDependencies
+from nearline.recovery.archive_reader import no_archive
+from nearline.recovery.in_memory_store import InMemorySignalStore
 from schemas.errors import LogUnavailable, StoreUnavailable, ValueCorrupt
 from schemas.events import LoggedEvent
 from schemas.log import topics

@@ -12,8 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nearline.processor import SIGNALS
-from nearline.scrub import BYTES, Scrub
-from nearline.verify import verify
+from nearline.recovery.scrub import BYTES, Scrub
+from nearline.recovery.verify import verify
 from nearline.waiting_records import MAX_UNAPPLICABLE
 from nearline.watch import Watch
 from schemas.catalogue import Upsert, decode_item, encode_upsert

@@ -6,12 +6,12 @@ import random
 
 import pytest
 
-from nearline.verify import verify
+from nearline.recovery.verify import verify
 from nearline.watch import Watch
 from schemas.keys import Signal, commits_key, fence_key, values_key
 from schemas.log import topics
 
-redis_signals = pytest.importorskip("adapters.redis_signals")
+redis_signals = pytest.importorskip("adapters.redis.signals")
 pytestmark = pytest.mark.stack
 
 

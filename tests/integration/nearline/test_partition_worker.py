@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from nearline.verify import verify
+from nearline.recovery.verify import verify
 from nearline.watch import Watch
 from schemas.errors import LogReplaced
 from schemas.log import topics

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from nearline import partition_worker
-from nearline.verify import verify
+from nearline.recovery.verify import verify
 from schemas.log import topics
 
 HUGE = int("9" * 400)

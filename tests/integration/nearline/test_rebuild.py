@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nearline.rebuild import rebuild
-from nearline.verify import verify
-from nearline.whole_log import WholeLog
+from nearline.recovery.rebuild import rebuild
+from nearline.recovery.verify import verify
+from nearline.recovery.whole_log import WholeLog
 from schemas.log import topics
 from schemas.log.fence import Fence
 from schemas.ports import ArchivedRange

@@ -27,7 +27,7 @@ def owner_and_other(nodes, slot):
 
 
 def test_reads_and_commits_follow_a_slot_that_moves_at_every_step(redis_cluster, site):
-    redis_signals = pytest.importorskip("adapters.redis_signals")
+    redis_signals = pytest.importorskip("adapters.redis.signals")
     from redis.crc import key_slot
 
     url, prefix = redis_cluster.environment["FRESHET_REDIS"], f"{site}:"

@@ -7,14 +7,14 @@ import time
 import pytest
 from prometheus_client import REGISTRY
 
-from adapters.parquet_snapshots import ParquetSnapshots
+from adapters.parquet.snapshots import ParquetSnapshots
 from nearline import metrics
 from nearline.assignment import Assignment
 from nearline.partition_worker import WorkerDependencies
+from nearline.recovery.verify import verify
 from nearline.snapshots.recording import RecordingStore
 from nearline.snapshots.recovery import SnapshotRecovery
 from nearline.snapshots.taking import SnapshotPolicy, SnapshotTaker
-from nearline.verify import verify
 from schemas.errors import SnapshotsUnavailable
 from schemas.log import topics
 from schemas.log.fence import Fence

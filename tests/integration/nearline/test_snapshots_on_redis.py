@@ -10,16 +10,16 @@ from datetime import UTC, datetime
 import pytest
 import redis
 
-from adapters.parquet_snapshots import ParquetSnapshots
-from adapters.redis_signals import RedisSignalStore
-from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
+from adapters.parquet.snapshots import ParquetSnapshots
+from adapters.redis.signals import RedisSignalStore
+from adapters.sqlite.log import SqliteLogReader, SqliteLogWriter
 from nearline import metrics
-from nearline.archive_reader import no_archive
 from nearline.loop import EmbeddedLoop
+from nearline.recovery.archive_reader import no_archive
+from nearline.recovery.verify import verify
 from nearline.snapshots.recording import RecordingStore
 from nearline.snapshots.recovery import SnapshotRecovery
 from nearline.snapshots.taking import take_snapshot
-from nearline.verify import verify
 from schemas.events import LoggedEvent
 from schemas.log import topics
 from schemas.log.codec import encode_event

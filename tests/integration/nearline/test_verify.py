@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nearline.verify import verify
+from nearline.recovery.verify import verify
 from schemas.log import topics
 from schemas.log.fence import Fence
 

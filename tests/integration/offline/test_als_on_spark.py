@@ -20,7 +20,7 @@ from offline.engines.engine import SparkEngine
 from offline.engines.options import SparkOptions, TrainingOptions
 from offline.training.parameters import AlsParameters
 from schemas.errors import ServerMissing
-from schemas.manifest import DataWindow
+from schemas.offline.manifest import DataWindow
 
 def quiet(*_): ...
 def ids(letter, count): return tuple(f"{letter}{number}" for number in range(count))

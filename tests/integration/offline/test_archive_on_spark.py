@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import stamina
 
-from adapters.kafka_access import spark_options
-from adapters.parquet_archive import ParquetArchive
+from adapters.kafka.access import spark_options
+from adapters.parquet.archive import ParquetArchive
 from offline.data.archive import Archived, archive_log
 from offline.jobs.archive_on_spark import archive_log_with_spark
+from schemas.configuration.server_access import NO_ACCESS
 from schemas.errors import LogUnavailable
 from schemas.log.records import LogEntry
 from schemas.log.topics import ALL, FACTS
-from schemas.server_access import NO_ACCESS
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -24,7 +24,7 @@ PARTITIONS = 4
 @pytest.fixture
 def kafka(kafka_servers, site):
     """A writer and a reader of topics of this test's own."""
-    from adapters.kafka_log import KafkaLogReader, KafkaLogWriter, create_topics
+    from adapters.kafka.log import KafkaLogReader, KafkaLogWriter, create_topics
 
     create_topics(kafka_servers, f"{site}.", PARTITIONS)
     writer, reader = KafkaLogWriter(kafka_servers, f"{site}.", PARTITIONS), KafkaLogReader(kafka_servers, f"{site}.")

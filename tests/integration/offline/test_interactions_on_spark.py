@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adapters.parquet_archive import ParquetArchive
+from adapters.parquet.archive import ParquetArchive
 from offline.interactions import Parameters, WeightStep, run_duckdb, run_spark
 from schemas.events import LoggedEvent
 from schemas.log.codec import encode_event

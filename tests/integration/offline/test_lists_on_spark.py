@@ -6,7 +6,7 @@ from models.als import Als
 from models.structures.lists import ScoredList
 from offline.data.dataset import Interactions
 from offline.training import lists, lists_spark
-from schemas.manifest import DataWindow
+from schemas.offline.manifest import DataWindow
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack, pytest.mark.timeout(600)]
 

@@ -29,7 +29,7 @@ from schemas.http.access.guard import Access, Guard
 from schemas.log import topics
 from schemas.log.codec import encode_event
 from schemas.log.records import Record
-from schemas.manifest import DataWindow, Manifest
+from schemas.offline.manifest import DataWindow, Manifest
 from serving.config import Settings
 
 USER, OTHER = "ann/of us", "bob"

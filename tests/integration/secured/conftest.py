@@ -101,7 +101,7 @@ def _add_users_of_kafka(admin: CommandSettings) -> None:
         UserScramCredentialUpsertion,
     )
 
-    from adapters.kafka_access import connection_settings
+    from adapters.kafka.access import connection_settings
 
     client = AdminClient(connection_settings(admin.kafka, admin.kafka_access()))
     scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
@@ -133,7 +133,7 @@ def _add_users_of_redis(admin: CommandSettings) -> None:
 
 
 def _add_roles_of_cassandra(admin: CommandSettings) -> None:
-    from adapters.cassandra_ring import Ring
+    from adapters.cassandra.ring import Ring
 
     ring = Ring(admin.cassandra, "system", admin.cassandra_access())
     session = ring.session()

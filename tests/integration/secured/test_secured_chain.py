@@ -25,7 +25,7 @@ from schemas.keys import Signal
 from schemas.log import topics
 from schemas.log.fence import Fence
 from schemas.log.records import LogEntry
-from schemas.manifest import DataWindow, Manifest
+from schemas.offline.manifest import DataWindow, Manifest
 from tests.e2e.systems import call, eventually, free_port
 from tests.integration.secured.certificates import Authority
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 
-from adapters.sqlite_jobs import SqliteDocuments
-from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
-from adapters.sqlite_models import SqliteListReader, SqliteModelStore
-from adapters.sqlite_signals import SqliteSignalReader, SqliteSignalStore
+from adapters.sqlite.jobs import SqliteDocuments
+from adapters.sqlite.log import SqliteLogReader, SqliteLogWriter
+from adapters.sqlite.models import SqliteListReader, SqliteModelStore
+from adapters.sqlite.signals import SqliteSignalReader, SqliteSignalStore
 from models.als import Als
 from models.neighbours import Neighbours
 from models.popularity import Popularity
@@ -26,7 +26,7 @@ from schemas.events import LoggedEvent
 from schemas.log import topics
 from schemas.log.codec import encode_event
 from schemas.log.records import LogEntry, OffsetToken
-from schemas.manifest import DataWindow, Manifest
+from schemas.offline.manifest import DataWindow, Manifest
 from serving.config import Settings
 from serving.main import create_app
 from serving.service.service import Stores

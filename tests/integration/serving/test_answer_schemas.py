@@ -6,14 +6,14 @@ import jsonschema
 import numpy as np
 import pytest
 
-from adapters.sqlite_jobs import SqliteDocuments
+from adapters.sqlite.jobs import SqliteDocuments
 from ingest.config import IngestSettings
 from ingest.main import create_app as create_collector
 from models.ratings import Ratings
 from offline.main import create_app as create_receiver
 from offline.publishing.external_models import ExternalModelOptions
 from offline.publishing.upload_api import UploadApi
-from schemas.statistics import RATINGS, RankedItem, RatingPrior, Statistics, document_of, encode_statistics
+from schemas.offline.statistics import RATINGS, RankedItem, RatingPrior, Statistics, document_of, encode_statistics
 
 CALLS = [
     ("/v1/users/{user_id}/recommendations", "/v1/users/user-1/recommendations?count=3"),

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
+from adapters.sqlite.log import SqliteLogReader, SqliteLogWriter
 from deploy.config import CommandSettings
 from deploy.embedded.app import create_app as create_embedded_app
 from deploy.embedded.app import nearline

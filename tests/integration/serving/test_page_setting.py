@@ -3,9 +3,9 @@
 import httpx
 import pytest
 
-from adapters.sqlite_log import SqliteLogWriter
-from adapters.sqlite_models import SqliteListReader, SqliteModelStore
-from adapters.sqlite_signals import SqliteSignalReader
+from adapters.sqlite.log import SqliteLogWriter
+from adapters.sqlite.models import SqliteListReader, SqliteModelStore
+from adapters.sqlite.signals import SqliteSignalReader
 from serving.config import Settings
 from serving.main import create_app
 from serving.service.service import Stores

@@ -7,9 +7,17 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from adapters.sqlite_jobs import SqliteDocuments
+from adapters.sqlite.jobs import SqliteDocuments
 from models.ratings import Ratings
-from schemas.statistics import PERIODS, RATINGS, RankedItem, RatingPrior, Statistics, document_of, encode_statistics
+from schemas.offline.statistics import (
+    PERIODS,
+    RATINGS,
+    RankedItem,
+    RatingPrior,
+    Statistics,
+    document_of,
+    encode_statistics,
+)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import APIRouter, Request, Response
 
-from adapters.http_application import HotPath, build_application
+from adapters.http.application import HotPath, build_application
 from schemas.access import keys
 from schemas.access.decision import Policy
 from schemas.access.scopes import EVENTS, READS, READS_OF_USER, USER_READS, Scope, needs

@@ -6,7 +6,7 @@ import ssl
 
 import pytest
 
-ring = pytest.importorskip("adapters.cassandra_ring")
+ring = pytest.importorskip("adapters.cassandra.ring")
 
 
 def test_whoever_may_only_read_makes_nothing_where_everything_is_there():

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from fastapi import APIRouter, FastAPI, Response
 
-from adapters.http_application import HotPath, build_application
+from adapters.http.application import HotPath, build_application
 from ingest.config import IngestSettings
 from ingest.main import create_app as create_collector
 from offline.main import create_app as create_receiver

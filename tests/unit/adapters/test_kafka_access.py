@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from schemas.server_access import NO_ACCESS, ServerAccess
+from schemas.configuration.server_access import NO_ACCESS, ServerAccess
 
-kafka_access = pytest.importorskip("adapters.kafka_access")
+kafka_access = pytest.importorskip("adapters.kafka.access")
 
 SCRAM = ServerAccess("ann", SecretStr('p"w\\'), tls=True, ca=Path("/ca.pem"), mechanism="SCRAM-SHA-512")
 

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from schemas.addresses import AnswerRetention
 from schemas.clock_skew import SAMPLES, ClockSkew
-from schemas.durability import Durability
+from schemas.configuration.addresses import AnswerRetention
+from schemas.configuration.durability import Durability
 from schemas.errors import ConfigurationInvalid, LogBusy, LogUnavailable, ServerMissing
 from schemas.log import topics
 from schemas.log.records import LogEntry
@@ -16,9 +16,9 @@ from schemas.log.records import LogEntry
 NO_SERVER = "127.0.0.1:1"
 ENTRY = LogEntry(b"user1", b"0123456789")
 
-kafka_log = pytest.importorskip("adapters.kafka_log")
-kafka_skew = pytest.importorskip("adapters.kafka_skew")
-kafka_topics = pytest.importorskip("adapters.kafka_topics")
+kafka_log = pytest.importorskip("adapters.kafka.log")
+kafka_skew = pytest.importorskip("adapters.kafka.skew")
+kafka_topics = pytest.importorskip("adapters.kafka.topics")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ pytest.importorskip("confluent_kafka")
 
 from confluent_kafka import KafkaError, KafkaException
 
-from adapters import kafka_metadata
+from adapters.kafka import metadata as kafka_metadata
 
 TOPIC = SimpleNamespace(error=None, partitions={0: None, 1: None})
 

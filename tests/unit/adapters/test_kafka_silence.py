@@ -1,6 +1,6 @@
 """When Kafka counts as silent."""
 
-from adapters.kafka_silence import Silence
+from adapters.kafka.silence import Silence
 
 
 class Time:

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 
-from adapters.parquet_models import ParquetListReader, ParquetVersions
+from adapters.parquet.models import ParquetListReader, ParquetVersions
 from schemas.errors import ConfigurationInvalid, ExportFailed, ModelStoreUnavailable, VersionUnknown
-from schemas.manifest import DataWindow, Manifest
+from schemas.offline.manifest import DataWindow, Manifest
 from schemas.ports import ListRow
 
 ROWS = [ListRow("ann", ("i1", "i2"), (0.5, 0.25)), ListRow("bob", ("i2",), (1.0,))]
@@ -131,7 +131,7 @@ def test_an_address_that_nothing_reaches_is_refused_with_the_reason():
 
 
 def test_a_version_that_was_not_there_is_found_once_it_is(folder, write, monkeypatch):
-    monkeypatch.setattr("adapters.parquet_models._RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("adapters.parquet.models._RETRY_SECONDS", 0.0)
 
     async def reading():
         reader = ParquetListReader(str(folder), lambda item_ids, _: str(item_ids).encode())

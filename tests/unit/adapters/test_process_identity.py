@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from adapters import process_identity
-from adapters.process_identity import identity, is_gone
+from adapters.files import process_identity
+from adapters.files.process_identity import identity, is_gone
 
 pytestmark = pytest.mark.skipif(not identity(), reason="this system has no /proc")
 

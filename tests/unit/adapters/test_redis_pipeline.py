@@ -7,7 +7,7 @@ import hiredis
 import pytest
 import redis
 
-from adapters.redis_pipeline import BlockingConnection, PipelinedConnection
+from adapters.redis.pipeline import BlockingConnection, PipelinedConnection
 
 
 class Connection:

@@ -7,9 +7,9 @@ import ssl
 import pytest
 import redis
 
-from adapters.redis_servers import _parse, redis_servers, unavailable
+from adapters.redis.servers import _parse, redis_servers, unavailable
+from schemas.configuration.server_access import NO_ACCESS
 from schemas.errors import ConfigurationInvalid, StoreFull
-from schemas.server_access import NO_ACCESS
 
 
 def test_hosts_service_database_and_login_are_read_from_an_address():

@@ -14,7 +14,7 @@ from schemas.log.fence import Fence
 NO_SERVER = "redis://user:secret@127.0.0.1:1/0"
 LOG = "cluster/topic"
 
-redis_signals = pytest.importorskip("adapters.redis_signals")
+redis_signals = pytest.importorskip("adapters.redis.signals")
 
 
 def test_a_missing_redis_is_one_sentence_without_its_password():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from adapters.registry import adapter, declarations
-from schemas.addresses import Address, parse_address
+from schemas.configuration.addresses import Address, parse_address
 from schemas.errors import ConfigurationInvalid
 
 ADAPTERS = Path(__file__).resolve().parents[3] / "adapters"
@@ -17,7 +17,8 @@ ADAPTERS = Path(__file__).resolve().parents[3] / "adapters"
 
 def test_every_file_that_declares_an_adapter_is_found_by_its_schemes():
     found = {module for modules in declarations().values() for module in modules}
-    declaring = {f"adapters.{path.stem}" for path in ADAPTERS.glob("*.py") if "\nADAPTER: " in path.read_text()}
+    paths = [path for path in ADAPTERS.rglob("*.py") if "\nADAPTER: " in path.read_text()]
+    declaring = {".".join(path.relative_to(ADAPTERS.parent).with_suffix("").parts) for path in paths}
     assert found == declaring
     assert {"kafka", "sqlite", "redis", "rediss", "cassandra", "file"} <= set(declarations())
 

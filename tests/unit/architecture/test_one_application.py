@@ -10,7 +10,7 @@ PACKAGES = ("adapters", "deploy", "ingest", "nearline", "offline", "replay", "sc
 def test_only_one_module_makes_applications():
     modules = (path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
     makers = [str(path.relative_to(ROOT)) for path in modules if _makes_applications(path)]
-    assert makers == ["adapters/http_application.py"]
+    assert makers == ["adapters/http/application.py"]
 
 
 def _makes_applications(path: Path) -> bool:

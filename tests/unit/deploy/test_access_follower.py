@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
-from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
+from adapters.sqlite.log import SqliteLogReader, SqliteLogWriter
 from deploy.access.follower import AccessFollower
 from deploy.access.known_keys import KnownKeys, known_keys_file
 from ingest.access import append_access
 from schemas.access import keys
 from schemas.access.scopes import Scope
-from schemas.addresses import Address
+from schemas.configuration.addresses import Address
 from schemas.errors import LogUnavailable, TopicMissing
 
 KEY = keys.make_key(bytes(keys.ENTROPY_BYTES), [Scope.ADMIN], 0.0)

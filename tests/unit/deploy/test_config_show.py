@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from deploy.commands import configuration
 from deploy.commands.cli import app
-from schemas.secrets import is_secret
+from schemas.configuration.secrets import is_secret
 
 SECRET = "geheim-7413-geheim-7413-geheim-7413"
 

@@ -6,7 +6,7 @@ from deploy.commands.checks import servers, setup
 from deploy.commands.checks.setup import ok
 from deploy.commands.common import require_data
 from deploy.config import CommandSettings
-from schemas.addresses import SQLITE, Address
+from schemas.configuration.addresses import SQLITE, Address
 from schemas.errors import ConfigurationInvalid, LogUnavailable
 from schemas.log import topics
 from schemas.log.fence import Fence
@@ -124,7 +124,7 @@ def test_a_command_that_reads_requires_files_only_of_a_log_of_sqlite(tmp_path):
 
 
 def of_topic(setting: str, *, loses: bool):
-    kafka_topics = pytest.importorskip("adapters.kafka_topics")
+    kafka_topics = pytest.importorskip("adapters.kafka.topics")
     return kafka_topics.Difference("shop.events", setting, "1", "2", loses=loses)
 
 

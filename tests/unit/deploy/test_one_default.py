@@ -6,7 +6,7 @@ from deploy.config import CommandSettings
 from ingest.config import IngestSettings
 from nearline.config import NearlineConfig
 from offline.config import OfflineSettings
-from schemas.settings import SharedSettings
+from schemas.configuration.settings import SharedSettings
 from serving.config import Settings as ServingSettings
 
 OWN = {"log_level"}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.import_pipeline.catalogue_update import current_items, hide_unlisted
+from ingest.import_pipeline.catalogue.full_update import current_items, hide_unlisted
 from ingest.import_pipeline.hash_set import HashSet
 from ingest.import_pipeline.run import ImportDependencies, run_import
 from ingest.importers.catalogue import CatalogueFile

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from ingest.validation import validate
 from ingest.validation.fast_path import accept_simple_event
 from ingest.validation.validate import Rejection, policy, validate_event
-from schemas.ids import is_placeholder, placeholder_set
+from schemas.values.ids import is_placeholder, placeholder_set
 
 VIEW = {"event_id": "e", "type": "view", "user_id": "ann", "item_id": "portal-2"}
 NO_IDS = [

@@ -11,7 +11,7 @@ from ingest.validation.fast_path import accept_simple_event
 from ingest.validation.jsontext import parse
 from ingest.validation.validate import Rejection, policy, validate_event
 from schemas.log.codec import decode_event
-from schemas.rating_scale import DEFAULT_SCALE, RatingScale
+from schemas.values.rating_scale import DEFAULT_SCALE, RatingScale
 
 EVENT = {"event_id": "e", "user_id": "ann", "item_id": "portal-2"}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from nearline.in_memory_store import InMemorySignalStore
+from nearline.recovery.in_memory_store import InMemorySignalStore
 from schemas.events import LoggedEvent
 from schemas.keys import Signal
 from schemas.log.codec import encode_event

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearline.in_memory_store import InMemorySignalStore
+from nearline.recovery.in_memory_store import InMemorySignalStore
 from nearline.snapshots import capture as capturing
 from nearline.snapshots.capture import Capture
 from nearline.snapshots.recording import RecordingStore

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.sqlite_signals import SqliteSignalStore
-from nearline.in_memory_store import InMemorySignalStore
+from adapters.sqlite.signals import SqliteSignalStore
+from nearline.recovery.in_memory_store import InMemorySignalStore
 from schemas.errors import FenceMoved
 from schemas.keys import Signal
 from schemas.log.fence import Fence

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearline import processor as processors
-from nearline.in_memory_store import InMemorySignalStore
 from nearline.isolation import IsolatingProcessor
 from nearline.processor import EventProcessor
+from nearline.recovery.in_memory_store import InMemorySignalStore
 from schemas.errors import StoreUnavailable
 from schemas.events import LoggedEvent
 from schemas.log.codec import encode_event

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from adapters.sqlite_models import SqliteModelStore
+from adapters.sqlite.models import SqliteModelStore
 from offline.data.dataset import Interactions
 from offline.engines.options import TrainingOptions
 from offline.training.parameters import AlsParameters, IalsParameters
-from schemas.manifest import DataWindow
+from schemas.offline.manifest import DataWindow
 
 NOW = 1_700_000_000.0
 

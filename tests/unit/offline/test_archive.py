@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from adapters import parquet_archive
-from adapters.parquet_archive import ParquetArchive
+from adapters.parquet import archive as parquet_archive
+from adapters.parquet.archive import ParquetArchive
 from offline.data.archive import Archived, archive_log
 from offline.metrics import ARCHIVE_MISSED
 from schemas.log.records import Record

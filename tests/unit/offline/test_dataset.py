@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from adapters.parquet_archive import ParquetArchive
+from adapters.parquet.archive import ParquetArchive
 from offline.data.dataset import GUEST, ends, from_arrow, is_guest, since
 from schemas.errors import NothingToTrain
 from schemas.log.records import Record

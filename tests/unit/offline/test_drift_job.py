@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from adapters.parquet_archive import ParquetArchive
-from adapters.sqlite_jobs import SqliteDocuments
+from adapters.parquet.archive import ParquetArchive
+from adapters.sqlite.jobs import SqliteDocuments
 from models.als import Als
 from models.structures.lists import USERS, ScoredList
 from offline.jobs import drift_job
@@ -18,7 +18,7 @@ from schemas.events import LoggedEvent
 from schemas.log import topics
 from schemas.log.codec import encode_event
 from schemas.log.records import Record
-from schemas.manifest import DataWindow, Manifest
+from schemas.offline.manifest import DataWindow, Manifest
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 PEOPLE, EACH = 60, 10

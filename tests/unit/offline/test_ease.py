@@ -14,7 +14,7 @@ from offline.training.neighbourhood import ease
 from offline.training.neighbourhood.ease import EaseParameters, SparseEaseParameters
 from offline.training.registry import algorithm
 from schemas.errors import ConfigurationInvalid, TrainingTooLarge
-from schemas.manifest import DataWindow
+from schemas.offline.manifest import DataWindow
 
 PAPER = {"regularization": 5.0, "item_power": 0.0, "user_power": 0.0}
 

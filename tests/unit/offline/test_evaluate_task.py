@@ -108,7 +108,7 @@ def test_each_of_an_inner_slice_is_one_question(seed):
 def _made(dense):
     import scipy.sparse as sp
 
-    from schemas.manifest import DataWindow
+    from schemas.offline.manifest import DataWindow
 
     users, items = dense.shape
     ids = tuple(f"u{row:02}" for row in range(users)), tuple(f"i{column:02}" for column in range(items))

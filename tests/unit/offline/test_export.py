@@ -3,12 +3,12 @@ from datetime import UTC, datetime
 import pytest
 import stamina
 
-from adapters.parquet_models import ParquetListReader, ParquetVersions
+from adapters.parquet.models import ParquetListReader, ParquetVersions
 from models.structures.lists import ITEMS, USERS, ScoredList
 from offline.metrics import EXPORTS
 from offline.publishing.export import TRIES, Exports
 from schemas.errors import ExportFailed
-from schemas.manifest import DataWindow, Manifest
+from schemas.offline.manifest import DataWindow, Manifest
 
 A_LIST = ScoredList(("i1", "i2"), (0.5, 0.25))
 

@@ -13,7 +13,7 @@ from offline.training.factorization import als_single
 from offline.training.lists import user_lists
 from offline.training.parameters import AlsParameters
 from schemas.errors import ConfigurationInvalid, ModelRefused
-from schemas.manifest import Manifest
+from schemas.offline.manifest import Manifest
 
 LENGTH = 8
 

@@ -12,7 +12,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from adapters.parquet_archive import ParquetArchive
+from adapters.parquet.archive import ParquetArchive
 from offline.interactions import Parameters, WeightStep, run_duckdb, steps
 from schemas.errors import ConfigurationInvalid
 from schemas.log.codec import decode_event
@@ -298,6 +298,6 @@ def test_every_parameter_that_the_steps_take_is_given_and_taken():
 
 
 def test_the_embedded_way_never_loads_spark():
-    code = "import sys, adapters.parquet_archive, offline.data.archive, offline.data.dataset, offline.interactions, offline.engines.spark_session\n"
+    code = "import sys, adapters.parquet.archive, offline.data.archive, offline.data.dataset, offline.interactions, offline.engines.spark_session\n"
     code += "sys.exit('pyspark' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,8 +8,8 @@ from offline.publishing import publish
 from schemas.errors import LogBusy, LogUnavailable, PointerMoved, VersionUnknown
 from schemas.log import topics
 from schemas.log.records import OffsetToken
-from schemas.manifest import DataWindow, Manifest
-from schemas.model_hints import ModelHint, decode_hint
+from schemas.offline.manifest import DataWindow, Manifest
+from schemas.offline.model_hints import ModelHint, decode_hint
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from adapters.sqlite_log import SqliteLogWriter
-from adapters.sqlite_models import SqliteModelStore
+from adapters.sqlite.log import SqliteLogWriter
+from adapters.sqlite.models import SqliteModelStore
 from models.als import Als
 from models.neighbours import Neighbours
 from models.structures.lists import ITEMS, USERS, ScoredList
@@ -16,7 +16,7 @@ from offline.publishing import publish
 from offline.publishing.external_models import ExternalModel
 from offline.publishing.thresholds import GateThresholds
 from schemas.errors import ModelRefused, PointerMoved
-from schemas.manifest import DataWindow, Manifest
+from schemas.offline.manifest import DataWindow, Manifest
 
 LIST = ScoredList(("a", "b"), (0.5, 0.25)).save()
 NEW = ScoredList(("b",), (1.0,)).save()

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adapters.file_lease import FileLease
-from adapters.sqlite_jobs import SqliteRuns
+from adapters.files.lease import FileLease
+from adapters.sqlite.jobs import SqliteRuns
 from offline.jobs.runs import Jobs, publishing, recorded, seen
 from offline.publishing.export import Exports
 from schemas.errors import JobStoreUnavailable, LeaseLost, LeaseTaken, ModelRefused, NothingToTrain
-from schemas.jobs import Run
+from schemas.offline.jobs import Run
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -17,7 +17,7 @@ from offline.jobs.schedule import (
     VersionState,
     due,
 )
-from schemas.jobs import Run
+from schemas.offline.jobs import Run
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 POLICY = SchedulePolicy(new=1_000, share=0.1, age=86_400, incremental=300, archive=600, drift=3_600, statistics=3_600)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from offline.jobs.schedule import Due, SchedulePolicy, ScheduleState, VersionState, due
-from schemas.jobs import Run
+from schemas.offline.jobs import Run
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LOOK_SECONDS, DAY, DAYS = 60.0, 86_400.0, 30

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.parquet_archive import ParquetArchive
-from adapters.sqlite_jobs import SqliteDocuments
+from adapters.parquet.archive import ParquetArchive
+from adapters.sqlite.jobs import SqliteDocuments
 from models.ratings import Ratings
 from offline.statistics.statistics import PRIOR, as_arrow, counted, publish, selected, statistics
 from schemas.catalogue import Upsert, encode_upsert
 from schemas.log.records import Record
-from schemas.rating_scale import RatingScale
-from schemas.statistics import RATINGS, decode_statistics, document_of
+from schemas.offline.statistics import RATINGS, decode_statistics, document_of
+from schemas.values.rating_scale import RatingScale
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC).timestamp()
 DAY = 86_400

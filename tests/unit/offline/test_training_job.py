@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from adapters.parquet_archive import ParquetArchive
-from adapters.sqlite_log import SqliteLogReader, SqliteLogWriter
-from adapters.sqlite_models import SqliteModelStore
+from adapters.parquet.archive import ParquetArchive
+from adapters.sqlite.log import SqliteLogReader, SqliteLogWriter
+from adapters.sqlite.models import SqliteModelStore
 from models.als import Als
 from models.neighbours import Neighbours
 from models.popularity import Popularity
@@ -23,7 +23,7 @@ from schemas.events import LoggedEvent
 from schemas.log import topics
 from schemas.log.codec import encode_event
 from schemas.log.records import LogEntry
-from schemas.model_hints import decode_hint
+from schemas.offline.model_hints import decode_hint
 
 
 @pytest.fixture

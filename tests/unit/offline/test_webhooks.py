@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 import stamina
 
-from adapters.webhook import post
+from adapters.http.webhook import post
 from offline.metrics import WEBHOOKS
 from offline.publishing.webhooks import Notice, Webhooks, key_of, signature
 from schemas.errors import ConfigurationInvalid, NotDelivered

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from adapters.parquet_archive import ParquetArchive
+from adapters.parquet.archive import ParquetArchive
 from models.source_weights import Revisits
 from offline.engines.options import TrainingOptions
 from offline.training.parameters import IalsParameters

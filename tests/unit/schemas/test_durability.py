@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.durability import Copies, Durability, keyspace_copies, topic_copies
+from schemas.configuration.durability import Copies, Durability, keyspace_copies, topic_copies
 from schemas.errors import ConfigurationInvalid
 
 HERE = "127.0.0.1:9092"

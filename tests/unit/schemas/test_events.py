@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas.events import ITEM_TYPES, TYPES, VALUED_TYPES, Event, accept
-from schemas.ids import id_fault
 from schemas.log.codec import decode_event, encode_event
+from schemas.values.ids import id_fault
 
 GOOD = {"event_id": "e", "type": "click", "user_id": "ann", "item_id": "i"}
 RECEIVED = datetime(2026, 11, 23, 10, tzinfo=UTC)

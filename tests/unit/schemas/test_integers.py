@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import Undecodable
-from schemas.integers import beyond_64_bits
 from schemas.log.codec import decode_event
+from schemas.values.integers import beyond_64_bits
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.text() | st.integers(-(2**70), 2**70),

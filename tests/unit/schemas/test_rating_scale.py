@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import ConfigurationInvalid
-from schemas.rating_scale import RatingScale, scale_of
+from schemas.values.rating_scale import RatingScale, scale_of
 
 
 @pytest.mark.parametrize(

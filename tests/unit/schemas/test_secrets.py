@@ -10,9 +10,9 @@ from deploy.config import CommandSettings
 from ingest.config import IngestSettings
 from nearline.config import NearlineConfig
 from offline.config import OfflineSettings
+from schemas.configuration.secrets import is_secret, masked
+from schemas.configuration.settings import read_settings
 from schemas.errors import ConfigurationInvalid
-from schemas.secrets import is_secret, masked
-from schemas.settings import read_settings
 from serving.config import Settings
 
 TIERS = [CommandSettings, IngestSettings, NearlineConfig, OfflineSettings, Settings]

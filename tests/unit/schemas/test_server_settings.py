@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from schemas.configuration.settings import SharedSettings
 from schemas.errors import ConfigurationInvalid
-from schemas.settings import SharedSettings
 
 
 def cluster(**settings) -> SharedSettings:

@@ -6,9 +6,9 @@ from ingest.config import IngestSettings
 from nearline.config import NearlineConfig
 from offline.config import OfflineSettings
 from offline.training.registry import algorithm, algorithms
+from schemas.configuration.plugins import load_plugins
+from schemas.configuration.settings import read_settings
 from schemas.errors import ConfigurationInvalid
-from schemas.plugins import load_plugins
-from schemas.settings import read_settings
 from serving.config import Settings
 from serving.ranking.candidates.registry import candidate_sources
 from serving.ranking.reasons import sentence_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from schemas.settings import SharedSettings
+from schemas.configuration.settings import SharedSettings
 
 
 def urls(settings: SharedSettings) -> list[str]:

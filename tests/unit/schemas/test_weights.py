@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.errors import ConfigurationInvalid
-from schemas.weights import WeightStep, describe, parse_weights
+from schemas.values.weights import WeightStep, describe, parse_weights
 
 
 def test_weights_are_numbers_or_steps_and_read_as_they_are_written():

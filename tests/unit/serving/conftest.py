@@ -22,7 +22,7 @@ from schemas.keys import Signal
 from schemas.log.fence import Fence
 from schemas.log.records import OffsetToken
 from schemas.log.topics import partition_of
-from schemas.manifest import DataWindow, Manifest
+from schemas.offline.manifest import DataWindow, Manifest
 from schemas.ports import SignalChanges, SignalValues
 from serving.config import Settings
 from serving.ranking.config import RankingConfig

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from adapters.http_application import HotPath, build_application
+from adapters.http.application import HotPath, build_application
 from schemas.catalogue import Item, Profile, encode_view
 from schemas.http.problems import ProblemError
 from schemas.keys import Signal

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.rating_scale import scale_of
+from schemas.values.rating_scale import scale_of
 from signals.bloom import Bloom, add, holds
 from signals.event_weights import interaction_weight
 from signals.merge import merge

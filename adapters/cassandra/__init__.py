@@ -1,0 +1,1 @@
+"""Cassandra: models, precomputed lists and job runs."""

@@ -1,0 +1,1 @@
+"""Plain files: backups, leases, and the lock of a data folder."""

@@ -1,0 +1,1 @@
+"""HTTP: the application that all processes share, its server and connections, downloads and webhooks."""

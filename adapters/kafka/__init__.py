@@ -1,0 +1,1 @@
+"""Kafka: the log, and the topics that hold keys, accounts and audit records."""

@@ -1,0 +1,1 @@
+"""Redis: the signals, on one server, behind Sentinel or in a cluster."""

@@ -1,0 +1,1 @@
+"""SQLite: log, signals, models, answers and job runs of a site in one data folder."""

@@ -1,0 +1,1 @@
+"""Commands of the offline tier: training, models, jobs, the schedule and statistics."""

@@ -1,0 +1,1 @@
+"""Mends stored signals: folds the log or its archive again, compares, and replaces what differs."""
