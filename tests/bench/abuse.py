@@ -3,15 +3,20 @@
 The site has 100,000 items (FRESHET_BENCH_ITEMS) and a model over them. All is on loopback and ends by itself. Another process
 requests ``/health/live`` every 5 ms. A row has its longest wait, and the CPU time for which the loop was held in the worst wait:
 only that does not depend on what else the machine does. Client and servers share the machine.
+
+Other visitors request lists meanwhile, as on any site. On a virtual machine with busy neighbours, cold memory makes even CPU
+time several times longer: ``memory_ms`` is the time to read 32 MiB, at once again and after a pause. So there are several
+rounds, each on a new site, and a row is the one of the round that was less disturbed. What the software costs is in each round.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +46,8 @@ STALL_MS: Final = 50.0
 """Longest time for which one client may hold an event loop."""
 SETTLE_SECONDS: Final = 3.0
 """Pause after an abuse, in which caches let go of what has expired."""
+VISITS_PER_SECOND: Final = 20
+ROUNDS: Final = 2
 FACTORS: Final = 32
 NEIGHBOURS: Final = 20
 _SLICE: Final = 1_000
@@ -56,16 +63,37 @@ class Site(NamedTuple):
 
 
 def measure() -> Figures:
-    figures: dict[str, Any] = {"items": ITEMS, "limit_ms": STALL_MS, "bare_items_mib": BARE_ITEMS_MIB}
+    figures: dict[str, Any] = {"items": ITEMS, "limit_ms": STALL_MS, "bare_items_mib": BARE_ITEMS_MIB, "rounds": ROUNDS}
     os.environ["FRESHET_BARE_ITEMS_MIB"] = str(BARE_ITEMS_MIB)  # for the processes of both sites
-    with tempfile.TemporaryDirectory(prefix="freshet-abuse-") as name, _embedded(Path(name)) as site:
-        figures["embedded"] = asyncio.run(_abused(site))
+    figures["memory_ms"] = _memory_ms()
+    figures["embedded"] = _quieter([_embedded_round() for _ in range(ROUNDS)])
     try:
-        with servers() as (settings, folder), _cluster(folder, settings) as site:
-            figures["cluster"] = asyncio.run(_abused(site))
+        figures["cluster"] = _quieter([_cluster_round() for _ in range(ROUNDS)])
     except ServerMissing as error:
         console.print(f"no cluster: {error}")
     return Figures("+".join(stack for stack in ("embedded", "cluster") if stack in figures), figures)
+
+
+def _embedded_round() -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="freshet-abuse-") as name, _embedded(Path(name)) as site:
+        return asyncio.run(_abused(site))
+
+
+def _cluster_round() -> dict[str, Any]:
+    with servers() as (settings, folder), _cluster(folder, settings) as site:
+        return asyncio.run(_abused(site))
+
+
+def _quieter(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Of each abuse, the round in which the loop was held shorter, and how long it was held in each round."""
+    rows = {}
+    for name in rounds[0]:
+        of_abuse = [rows_of_round[name] for rows_of_round in rounds]
+        held = [row["worst_held_ms"] for row in of_abuse]
+        rows[name] = of_abuse[held.index(min(held))] | {"rounds_held_ms": held}
+        sign = "OVER" if min(held) > STALL_MS else "ok"
+        console.print(f"{name}: {sign} {held}")
+    return rows
 
 
 @contextmanager
@@ -109,8 +137,10 @@ async def _row(site: Site, target: Target, name: str, abuse: Abuse) -> dict[str,
     memory, disk, begun = _memory(site), _disk(site.system.folder), time.perf_counter()
     probes = {end: probing(port, site.pids[end]) for end, port in site.ports.items()}
     figures = {end: probe.__enter__() for end, probe in probes.items()}
+    visitors = asyncio.create_task(_visit(target))
     statuses = await abuse(target)
     seconds = time.perf_counter() - begun
+    visitors.cancel()
     for probe in probes.values():
         await asyncio.to_thread(probe.__exit__, None, None, None)
     await asyncio.sleep(SETTLE_SECONDS)
@@ -125,6 +155,25 @@ async def _row(site: Site, target: Target, name: str, abuse: Abuse) -> dict[str,
     sign = "OVER" if row["worst_held_ms"] > STALL_MS else "ok"
     console.print(f"{site.system.stack}: {name}: {sign} {row}")
     return row
+
+
+async def _visit(target: Target) -> None:
+    """Requests the lists of ordinary visitors, until it is cancelled."""
+    for number in itertools.cycle(range(200)):
+        async with target.client.get(f"{target.api}/v1/users/visitor-{number}/recommendations") as response:
+            await response.read()
+        await asyncio.sleep(1 / VISITS_PER_SECOND)
+
+
+def _memory_ms() -> dict[str, float]:
+    """Milliseconds to read 32 MiB of memory: at once again, and after a pause."""
+    values, times = np.ones(2**22), []
+    for pause in (0.0, 0.0, 3.0):
+        time.sleep(pause)
+        begun = time.perf_counter()
+        values.sum()
+        times.append(round((time.perf_counter() - begun) * 1_000, 1))
+    return {"at_once": times[1], "after_a_pause": times[2]}
 
 
 def _fill(site: Site) -> None:
