@@ -16,11 +16,11 @@ from ingest.validation.validate import Accepted, Policy, Rejection
 from schemas.errors import DeadLetterRefused, LetterUnknown, LogUnavailable
 from schemas.log import topics
 from schemas.log.dead_letters import DeadLetter, Resolution, decode_dead_letter, decode_resolution, encode_resolution
+from schemas.log.reading import records_of
 from schemas.log.records import LogEntry, OffsetToken, Record
 from schemas.ports import LogReader, LogWriter
 
 _LOG = structlog.get_logger(__name__)
-_READ: Final = 500
 _APPEND_SECONDS: Final = 30.0
 
 
@@ -48,11 +48,11 @@ def letters(reader: LogReader, *, resolved: bool = False) -> Iterator[Letter]:
     """
     resolutions = {
         resolution.identity: resolution
-        for record in _records(reader)
+        for record in records_of(reader, topics.DEADLETTERS)
         if (resolution := _resolution(record.value or b""))
     }
     seen_identities: set[str] = set()
-    for record in _records(reader):
+    for record in records_of(reader, topics.DEADLETTERS):
         letter = _letter(record)
         if letter is None or letter.identity in seen_identities:
             continue
@@ -92,14 +92,6 @@ def replay(
     _append(writer, topics.DEADLETTERS, LogEntry(letter.original_key(), encode_resolution(resolution)))
     metrics.REPLAYED.inc()
     return Replayed(letter.topic, token, again=False)
-
-
-def _records(reader: LogReader) -> Iterator[Record]:
-    for partition in range(reader.partitions(topics.DEADLETTERS)):
-        offset, end = reader.bounds(topics.DEADLETTERS, partition)
-        while offset < end and (records := reader.read(topics.DEADLETTERS, partition, offset, _READ)):
-            yield from records
-            offset = records[-1].offset + 1
 
 
 def _letter(record: Record) -> DeadLetter | None:

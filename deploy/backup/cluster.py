@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
 from importlib.metadata import version
 from itertools import islice
@@ -43,6 +43,7 @@ from schemas.backups import Backup
 from schemas.errors import ConfigurationInvalid, FenceMoved, SnapshotAbandoned, SnapshotUnusable
 from schemas.log import topics
 from schemas.log.fence import Fence
+from schemas.log.reading import records_between
 from schemas.log.records import Record
 from schemas.ports import LogReader, Replacement, SnapshotStore
 from schemas.snapshots import Snapshot
@@ -53,6 +54,8 @@ LOG: Final = "log/"
 SIGNALS_FOLDER: Final = "signals/"
 _RECORDS: Final = 50_000
 """Limit of records in one file."""
+_BATCH: Final = 10_000
+"""Records read at once."""
 _ATTEMPTS: Final = 3
 
 
@@ -158,7 +161,7 @@ def _put_log(written: Written, dependencies: Dependencies, log_ids: dict[str, st
                 written.notes.append(
                     f"partition {partition} of {topic} begins at {begin}: neither log nor archive has more"
                 )
-            rest = _records(reader, topic, partition, begin, end)
+            rest = records_between(reader, topic, partition, begin, end, _BATCH)
             while records := list(islice(rest, _RECORDS)):
                 _put_records(written, log_ids[topic], records)
     return ends
@@ -169,16 +172,6 @@ def _put_records(written: Written, log_id: str, records: list[Record]) -> None:
     ParquetArchive(root).write(log_id, records)
     for path in sorted(root.rglob("*.parquet")):
         written.put(f"{LOG}{path.relative_to(root)}", path, remove=True)
-
-
-def _records(reader: LogReader, topic: str, partition: int, begin: int, end: int) -> Iterator[Record]:
-    offset = begin
-    while offset < end:
-        records = [record for record in reader.read(topic, partition, offset, 10_000) if record.offset < end]
-        if not records:
-            return
-        yield from records
-        offset = records[-1].offset + 1
 
 
 def restore(settings: CommandSettings, backup: Backup, place: BackupFiles, show: Show, *, force: bool) -> list[str]:

@@ -10,11 +10,11 @@ import msgspec
 from schemas.catalogue import Item, decode_upsert
 from schemas.errors import Undecodable
 from schemas.log import topics
+from schemas.log.reading import records_of
 from schemas.log.records import LogEntry
 from schemas.ports import LogReader
 from signals.catalogue import fold_item
 
-_READ: Final = 1_000
 _OWN: Final = ("version", "first_at")
 """Fields that every change of an item changes."""
 
@@ -41,13 +41,9 @@ class ItemPatches:
 def current_items(reader: LogReader, item_ids: Collection[str] | None = None) -> dict[str, Item]:
     """The current view of these items, or of all, folded from the log."""
     catalogue: dict[str, Item] = {}
-    for partition in range(reader.partitions(topics.ITEMS)):
-        offset, end = reader.bounds(topics.ITEMS, partition)
-        while offset < end and (records := reader.read(topics.ITEMS, partition, offset, _READ)):
-            for record in records:
-                if item_ids is None or (record.key or b"").decode("utf-8", "replace") in item_ids:
-                    _fold(catalogue, record.value, record.offset)
-            offset = records[-1].offset + 1
+    for record in records_of(reader, topics.ITEMS):
+        if item_ids is None or (record.key or b"").decode("utf-8", "replace") in item_ids:
+            _fold(catalogue, record.value, record.offset)
     return catalogue
 
 

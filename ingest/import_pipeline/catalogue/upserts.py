@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final, Protocol
 
@@ -10,10 +10,11 @@ import msgspec
 
 from schemas.catalogue import decode_upsert
 from schemas.errors import Undecodable
+from schemas.log.reading import records_of
 from schemas.log.records import LogEntry
 from schemas.ports import LogReader
 
-_READ: Final = 5_000
+_BATCH: Final = 5_000
 """Records read at once."""
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -61,16 +62,9 @@ class Upserts:
     def _on_the_log(self) -> dict[bytes, bytes]:
         """By key, a hash of the newest change; reads the log the first time."""
         if self._newest is None:
-            self._newest = dict(_changes(self._reader, self._topic)) if self._reader else {}
+            records = records_of(self._reader, self._topic, _BATCH) if self._reader else ()
+            self._newest = {record.key: _digest(record.value) for record in records}
         return self._newest
-
-
-def _changes(reader: LogReader, topic: str) -> Iterator[tuple[bytes, bytes]]:
-    for partition in range(reader.partitions(topic)):
-        offset, end = reader.bounds(topic, partition)
-        while offset < end and (records := reader.read(topic, partition, offset, _READ)):
-            offset = records[-1].offset + 1
-            yield from ((record.key, _digest(record.value)) for record in records)
 
 
 def _digest(value: bytes | None) -> bytes:
