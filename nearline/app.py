@@ -22,10 +22,12 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from mode import Service
 
 from nearline import metrics
 from nearline.assignment import POLL_SECONDS, Assignment
 from nearline.config import NearlineConfig
+from nearline.coordination import CHECK_SECONDS, take_error
 from nearline.partition_worker import TICK_SECONDS, PartitionWorker
 from nearline.watch import WATCH_SECONDS, Watch
 from schemas.background import BackgroundTask
@@ -42,6 +44,13 @@ FULL_SECONDS: Final = 0.005
 """Pause between two checks whether a full worker has room again."""
 SESSION_SECONDS: Final = 6.0
 """Time until Kafka gives the partitions of a killed worker to another one. Brokers allow no less by default."""
+METADATA_SECONDS: Final = 5.0
+"""Time until the group notices that a topic which was missing is there. Faust's default is five minutes."""
+REQUEST_SECONDS: Final = 30.0
+OPEN_SECONDS: Final = 20.0
+"""Limit of the wait for workers to open. Faust gives a seek REQUEST_SECONDS, and then never seeks again in this process."""
+COMMIT_SECONDS: Final = 5.0
+"""Limit of a commit to Kafka. Without it, aiokafka repeats a refused commit for ever."""
 
 log = structlog.get_logger()
 
@@ -66,7 +75,8 @@ class NearlineApp(faust.App):
             broker_session_timeout=SESSION_SECONDS,
             broker_heartbeat_interval=1.0,
             broker_rebalance_timeout=SESSION_SECONDS,
-            broker_request_timeout=30.0,
+            broker_request_timeout=REQUEST_SECONDS,
+            consumer_metadata_max_age_ms=int(METADATA_SECONDS * 1_000),
             broker_max_poll_records=2_000,
         )
         self.transport = _Transport(self.conf.broker_consumer, self)
@@ -75,6 +85,7 @@ class NearlineApp(faust.App):
         self._thread: Executor = ThreadPoolExecutor(1, "nearline")
         self._watch_thread: Executor = ThreadPoolExecutor(1, "nearline-watch")
         self._offered = threading.Event()
+        self._wanted: set[tuple[str, int]] = set()
         for name in self._names:
             self.topics.add(self.topic(name, acks=False))
         self.task(self._work)
@@ -82,11 +93,20 @@ class NearlineApp(faust.App):
         self.on_partitions_revoked.connect(self._revoked)
 
     async def assigned(self, tps: set[TP]) -> dict[TP, int]:
-        """Keep these partitions. Returns the offset at which the delivery of each begins."""
+        """Keep these partitions. Returns the offset at which the delivery of each begins, if that is known in time.
+
+        Without an offset, delivery begins where Kafka's committed offset is, and the worker reads what lies before it.
+        """
         wanted = {(self._names[tp.topic], tp.partition): tp for tp in tps if tp.topic in self._names}
-        offsets = await self._in_thread(partial(self.assignment.assign, set(wanted)))
+        self._wanted = set(wanted)
+        # The thread may be busy, and the group may take partitions back before it begins.
+        opening = asyncio.ensure_future(self._in_thread(lambda: self.assignment.assign(self._wanted)))
+        done, _ = await asyncio.wait({opening}, timeout=OPEN_SECONDS)
         self._offered.set()
-        return {wanted[key]: offset for key, offset in (offsets or {}).items()}
+        if not done:
+            log.warning("partitions_open_slowly", partitions=len(wanted), seconds=OPEN_SECONDS)
+            return {}
+        return {wanted[key]: offset for key, offset in (opening.result() or {}).items()}
 
     def applied(self) -> Iterator[tuple[TP, int]]:
         """Yields the position of each partition that this process keeps."""
@@ -141,17 +161,24 @@ class NearlineApp(faust.App):
             await asyncio.sleep(task.pause(WATCH_SECONDS))
             with task.step():
                 workers = self.assignment.workers
-                await self._in_thread(partial(self._watch.check, workers), self._watch_thread)
+                log_ids = self.assignment.log_ids
+                await self._in_thread(partial(self._watch.check, workers, log_ids), self._watch_thread)
 
     async def _revoked(self, *args: Any, **_: Any) -> None:
-        revoked: set[TP] = args[-1]
-        self.assignment.release({(self._names[tp.topic], tp.partition) for tp in revoked if tp.topic in self._names})
+        tps: set[TP] = args[-1]
+        revoked = {(self._names[tp.topic], tp.partition) for tp in tps if tp.topic in self._names}
+        self._wanted = self._wanted - revoked
+        self.assignment.release(revoked)
 
     async def _in_thread(self, work: Callable[[], Any], thread: Executor | None = None) -> Any:
         try:
             return await asyncio.get_running_loop().run_in_executor(thread or self._thread, work)
         except LogReplaced as error:
-            self._restart(str(error))
+            self.start_again(str(error))
+
+    def start_again(self, reason: str) -> None:
+        """Start this process again. Does not return."""
+        self._restart(reason)
 
 
 def _credentials(access: ServerAccess) -> Any:
@@ -181,6 +208,13 @@ class _Forgetful(dict[Any, Any]):
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
     app: NearlineApp
 
+    @Service.task
+    async def _take_errors(self) -> None:
+        while not self.should_stop:
+            await self.sleep(CHECK_SECONDS)
+            if not take_error(self._ensure_consumer()._coordinator) and not self.should_stop:  # noqa: SLF001
+                self.app.start_again("the coordination of the group has ended")
+
     async def _fetch_records(
         self,
         consumer: Any,
@@ -203,15 +237,14 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         """Commit offsets for dashboards. An unavailable broker does not end the worker, unlike in Faust."""
-        assigned = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
+        committed = {
+            TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(offset, "")
+            for tp, offset in offsets.items()
+            if tp in self.assignment()
+        }
         try:
-            await self._ensure_consumer().commit(
-                {
-                    TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(offset, "")
-                    for tp, offset in assigned.items()
-                }
-            )
-        except KafkaError as error:
+            await asyncio.wait_for(self._ensure_consumer().commit(committed), COMMIT_SECONDS)
+        except (KafkaError, TimeoutError) as error:
             log.info("offsets_not_committed", error=repr(error))
             metrics.RETRIES.labels("offsets").inc()
             return False

@@ -36,6 +36,12 @@ class Assignment:
         """A list of the present workers."""
         return list(self._workers.values())
 
+    @property
+    def log_ids(self) -> dict[str, str]:
+        """The log of each topic of which this process has opened a partition, whether it keeps one or not."""
+        opened = {worker.topic: worker.log_id for worker in self.workers if worker.log_id is not None}
+        return self._log_ids | opened
+
     def offer(self, record: Record) -> PartitionWorker | None:
         """Hand a delivered record to its worker. Returns None, and drops it, if another process keeps its partition."""
         worker = self._workers.get((record.topic, record.partition))
@@ -54,6 +60,7 @@ class Assignment:
         A worker reads all records before that offset by itself. A partition that cannot be opened yet is left out of the
         result. Its worker later reads from the log what lies before the first delivered record.
         """
+        self._log_ids = self.log_ids
         self._workers = {
             (topic, partition): PartitionWorker(topic, partition, self._dependencies)
             for topic, partition in sorted(partitions)
@@ -73,6 +80,7 @@ class Assignment:
 
     def release(self, partitions: set[tuple[str, int]]) -> None:
         """Stop keeping these partitions. The next process continues after the committed fences."""
+        self._log_ids = self.log_ids
         self._workers = {key: worker for key, worker in self._workers.items() if key not in partitions}
         self._count_partitions()
 

@@ -5,7 +5,9 @@ It has its own thread and reader, so that its requests never delay an event. It 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from types import MappingProxyType
 from typing import Final
 
 import structlog
@@ -31,14 +33,15 @@ class Watch:
         self._reader, self._store, self._scrub = reader, store, Scrub(store)
         self._log_ids: dict[str, str] = {}
 
-    def check(self, workers: Iterable[PartitionWorker]) -> None:
+    def check(self, workers: Iterable[PartitionWorker], followed: Mapping[str, str] = MappingProxyType({})) -> None:
         """Compare each open worker with log and store, and invalidate the workers that are ahead of either. Scrub some values.
 
-        Raises LogReplaced if a topic is not the log that its workers follow, or that it was when it was first looked at.
+        ``followed`` has the log of each topic that this process has followed. Raises LogReplaced if a topic is not the log
+        that was followed, or that it was when it was first looked at.
         """
         try:
             opened = [worker for worker in workers if worker.opened]
-            self._check(opened)
+            self._check(opened, followed)
             self._scrub.look(opened)
         except (LogUnavailable, StoreUnavailable) as error:
             # Without an answer the watch concludes nothing. The workers handle the failure themselves.
@@ -51,11 +54,12 @@ class Watch:
             log.exception("watch_failed")
             metrics.RETRIES.labels("watch").inc()
 
-    def _check(self, workers: list[PartitionWorker]) -> None:
+    def _check(self, workers: list[PartitionWorker], followed: Mapping[str, str]) -> None:
         # Without workers too: while a topic is missing, Kafka assigns none, and says nothing when it is there again.
         ids = {topic: self._reader.log_id(topic) for topic in topics.FACTS}
-        followed = [(topic, self._log_ids.setdefault(topic, log_id)) for topic, log_id in ids.items()]
-        for topic, log_id in [*followed, *((worker.topic, worker.log_id) for worker in workers)]:
+        self._log_ids = {**ids, **self._log_ids}
+        kept = ((worker.topic, worker.log_id) for worker in workers)
+        for topic, log_id in chain(self._log_ids.items(), followed.items(), kept):
             if log_id != ids[topic]:
                 self._log_ids = ids  # the embedded loop goes on with new workers
                 raise LogReplaced(f"the log of {topic} was {log_id} and is {ids[topic]} now")

@@ -124,6 +124,33 @@ def test_kafka_wiped_and_made_anew_beside_an_old_redis_is_noticed_and_nothing_of
     assert cluster.workers[0].poll() is None
 
 
+@pytest.mark.timeout(280)
+@pytest.mark.parametrize("away_seconds", [0.0, 3.0], ids=["at-once", "after-a-rebalance"])
+def test_topics_removed_and_made_again_are_noticed_by_a_worker_that_has_just_started(cluster, traffic, away_seconds):
+    from confluent_kafka.admin import AdminClient
+
+    cluster.start_worker()
+    traffic.send(300, per_second=1_000)
+    traffic.confirmed()
+    cluster.wait_until_applied(seconds=60)
+
+    admin = AdminClient({"bootstrap.servers": cluster.kafka, "log_level": 0})
+    names = {topic_name(topic, topic_prefix(cluster.site)) for topic in topics.ALL}
+    for removed in admin.delete_topics(sorted(names), operation_timeout=30).values():
+        removed.result(30)
+    while names & set(admin.list_topics(timeout=10).topics):
+        time.sleep(0.1)
+    time.sleep(away_seconds)  # the group rebalances, and assigns nothing
+    cluster.create_topics()
+    fresh = type(traffic)(cluster.writer(), seed=8)
+    fresh.send(300, per_second=1_000)
+    fresh.confirmed()
+
+    cluster.wait_until_applied(seconds=120)
+    report, wrong = cluster.verified()
+    assert report.equal, wrong
+
+
 @pytest.mark.timeout(120)
 def test_a_flushed_redis_is_rebuilt_from_the_log_without_a_new_event(cluster, traffic):
     import redis

@@ -31,3 +31,14 @@ def test_records_of_a_partition_that_went_elsewhere_are_let_go(hands, keeping):
     hands.settle(assignment)
     assert hands.applied() == -1
     assert assignment.position(topics.EVENTS, 0) is None
+
+
+def test_the_log_of_a_partition_that_opened_late_is_known_after_its_release(hands):
+    hands.log.silent = True
+    assignment = hands.assignment()
+    assignment.assign({(topics.EVENTS, 0)})
+    assert assignment.log_ids == {}
+    hands.log.silent = False
+    hands.settle(assignment)
+    assignment.release({(topics.EVENTS, 0)})
+    assert assignment.log_ids == {topics.EVENTS: hands.log.id}

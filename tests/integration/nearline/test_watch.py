@@ -6,6 +6,7 @@ import pytest
 
 from nearline.watch import Watch
 from schemas.errors import LogReplaced
+from schemas.log import topics
 
 
 def test_a_store_that_forgot_everything_is_noticed_by_the_watch_and_rebuilt(hands, keeping):
@@ -35,3 +36,11 @@ def test_a_topic_made_again_is_noticed_by_a_process_that_keeps_no_partition(hand
     hands.log.id = "made-again"
     with pytest.raises(LogReplaced, match="made-again"):
         watch.check([])
+
+
+def test_a_topic_made_again_before_the_first_look_is_noticed_although_no_partition_is_kept_any_more(hands, keeping):
+    assignment, watch = keeping(), Watch(hands.log, hands.store)
+    assignment.release({(topics.EVENTS, 0)})
+    hands.log.id = "made-again"
+    with pytest.raises(LogReplaced, match="made-again"):
+        watch.check(assignment.workers, assignment.log_ids)
