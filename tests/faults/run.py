@@ -64,7 +64,7 @@ class Fault:
     @property
     def own_world(self) -> bool:
         """True if it cannot share a world with other faults."""
-        return bool(self.fresh or self.alone or self.proxied or self.disk_mib)
+        return bool(self.fresh or self.alone or self.proxied or self.groups or self.disk_mib)
 
 
 @dataclass

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import stamina
+from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.config import CommandSettings
 from deploy.local import stack as servers
@@ -44,6 +46,7 @@ class Process:
 
     def __init__(self, name: str, arguments: list[str], environment: Mapping[str, str], folder: Path) -> None:
         self.name, self.log = name, folder / f"{name}.out"
+        self._trigger = folder / f"{name}.misbehave"
         self._plain = self._command = [sys.executable, *arguments]
         self.environment = dict(environment)
         self.root = ROOT
@@ -60,6 +63,18 @@ class Process:
         python, *arguments = self._plain
         shifted = ["-m", "tests.faults.shifted", str(seconds), *arguments[1:]]
         self._command = [python, *(shifted if seconds else arguments)]
+
+    def may_misbehave(self) -> None:
+        """Let ``misbehave`` have an effect from its next start on."""
+        python, *arguments = self._plain
+        self._command = [python, "-m", "tests.faults.misbehaving", str(self._trigger), *arguments[1:]]
+
+    def misbehave(self, name: str) -> None:
+        """Let the next call of a kind go wrong, once: a name of ``misbehaving``."""
+        self._trigger.write_text(name)
+
+    def has_misbehaved(self) -> bool:
+        return not self._trigger.exists()
 
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
@@ -312,6 +327,18 @@ class ClusterWorld(World):
 
     def start_servers(self, *names: str) -> None:
         servers.start(self.servers, names)
+
+
+def metric(process: Process, name: str) -> float:
+    """Returns the sum over all labels of a metric that a process serves; 0 if it does not answer."""
+    url = f"http://127.0.0.1:{process.environment['FRESHET_METRICS_PORT']}/metrics"
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            text = response.read().decode()
+    except OSError:
+        return 0.0
+    families = text_string_to_metric_families(text)
+    return sum(sample.value for family in families for sample in family.samples if sample.name == name)
 
 
 @stamina.retry(on=ServerMissing, attempts=10, timeout=START_SECONDS)

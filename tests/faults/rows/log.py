@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 
 from tests.faults.disturbances import can_cut_connections, connections_cut, server_frozen, server_killed
 from tests.faults.proxy import proxied
 from tests.faults.run import Fault, Run, call, port_of
-from tests.faults.world import ClusterWorld
+from tests.faults.world import ClusterWorld, metric
 
 AWAY_SECONDS = 60.0
 REFUSAL_SECONDS = 1.0
 """A log that is known to be silent is refused within this time."""
 LOSS = 0.2
+_OFFSETS = "__consumer_offsets"
+_RETRIES = "freshet_nearline_retries_total"
 
 
 def broker_away(run: Run) -> None:
@@ -133,6 +137,39 @@ def _archived_ends(run: Run, dependencies) -> dict[int, int]:
     return found
 
 
+def offset_commits_fail(run: Run) -> None:
+    """Kafka refuses the offsets that workers commit, because their topic lacks copies. Then all workers die."""
+    refused = 0.0
+    for _ in run.repeat():
+        run.pause(3.0, 5.0)
+        workers = [run.world.processes[each] for each in run.world.folding]
+        before = sum(metric(worker, _RETRIES) for worker in workers)
+        with _offsets_refused(run):
+            run.pause(8.0, 12.0)
+            run.recover()
+            refused += sum(metric(worker, _RETRIES) for worker in workers) - before
+        for worker in workers:
+            worker.kill()
+            worker.start()
+        run.recover()
+    run.notes.append(f"{refused:g} commits of offsets were refused, and every event counted meanwhile")
+    run.expect(refused, "no commit of offsets was refused: the fault was not met")
+
+
+@contextlib.contextmanager
+def _offsets_refused(run: Run) -> Iterator[None]:
+    from confluent_kafka.admin import AdminClient
+
+    from adapters.kafka.topics import change_config
+
+    admin = AdminClient({"bootstrap.servers": run.world.settings.kafka, "log_level": 0})
+    change_config(admin, _OFFSETS, {"min.insync.replicas": "2"})
+    try:
+        yield
+    finally:
+        change_config(admin, _OFFSETS, {"min.insync.replicas": "1"})
+
+
 FAULTS = [
     Fault(
         2,
@@ -160,6 +197,15 @@ FAULTS = [
         topics_recreated,
         fresh=True,
         repetitions=3,
+        stacks=("cluster",),
+    ),
+    Fault(
+        7,
+        "offset-commits-fail",
+        "Kafka refuses the offsets that workers commit; then all workers die",
+        "events count meanwhile; the position is that of the fences",
+        offset_commits_fail,
+        repetitions=5,
         stacks=("cluster",),
     ),
     Fault(
