@@ -18,7 +18,7 @@ from serving.state.admission.item_memory import POSITION_BYTES
 from serving.state.aggregates import Aggregates
 from serving.state.catalogue import VACANT, Catalogue
 from serving.state.online_state import OnlineState
-from tests.unit.serving.test_admission import NOW, PARTITIONS, WEIGHTS, Nearline, read, traffic
+from tests.unit.serving.state.test_admission import NOW, PARTITIONS, WEIGHTS, Nearline, read, traffic
 
 relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 MIB = 2**20
