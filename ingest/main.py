@@ -19,7 +19,7 @@ from adapters.registry import adapter
 from deploy.wiring.access import open_access
 from deploy.wiring.dependencies import open_dependencies, prepare_log
 from deploy.wiring.erasing import erasing
-from deploy.wiring.server_wait import Refusal, say_while_waiting
+from deploy.wiring.server_wait import Shutdown, say_while_waiting
 from deploy.wiring.variables import warn_of_variables_without_effect
 from ingest.config import IngestSettings
 from ingest.http.privacy import PrivacyDependencies
@@ -99,13 +99,13 @@ def main() -> None:
         settings = read_settings(IngestSettings)
         warn_of_variables_without_effect(settings.stack)
         with listen(settings) as listening, open_dependencies(settings) as dependencies:
-            refusal = Refusal()
-            say_while_waiting(partial(prepare_log, settings), "the collector", refusal)
+            shutdown = Shutdown()
+            say_while_waiting(partial(prepare_log, settings), "the collector", shutdown)
             # Opened first: it makes the log of a new folder, which holds the keys.
             writer = dependencies.writer
             with (
                 open_access(settings, settings.collector_host) as access,
-                refusal.ending(),
+                shutdown.ending(),
                 erasing(settings, time.time),
             ):
                 app = create_app(settings, writer, dependencies.reader, access, dependencies.documents)

@@ -70,7 +70,7 @@ class SiteTopics(NamedTuple):
         return topics.topic_name(topic, self.prefix)
 
 
-class Difference(NamedTuple):
+class SettingMismatch(NamedTuple):
     """A setting of a topic that is not what it should be."""
 
     topic: str
@@ -131,7 +131,7 @@ def days_kept(site: SiteTopics, topic: str) -> float | None:
     return None if kept < 0 else (kept + segment) / DAY_MS
 
 
-def topic_differences(site: SiteTopics) -> list[Difference]:
+def topic_differences(site: SiteTopics) -> list[SettingMismatch]:
     """How existing topics differ from what they should be; raises ServerMissing, ConfigurationInvalid."""
     return _Cluster(site).differences(topics.ALL)
 
@@ -162,18 +162,18 @@ class _Cluster:
         for topic in topics.ALL:
             _check_partitions(self._site.name(topic), existing, self._site.partitions)
 
-    def differences(self, checked: Sequence[str]) -> list[Difference]:
+    def differences(self, checked: Sequence[str]) -> list[SettingMismatch]:
         """How these topics differ from what they should be; those that do not exist are left out."""
         metadata = self._metadata()
         copies = topic_copies(self._site.durability, len(metadata.brokers), self._site.servers)
         names = {self._site.name(topic): topic for topic in checked if self._site.name(topic) in metadata.topics}
         configs = self._configs(list(names))
-        found: list[Difference] = []
+        found: list[SettingMismatch] = []
         for name, topic in names.items():
             actual_copies = min(len(p.replicas) for p in metadata.topics[name].partitions.values())
             if actual_copies < copies.replication:
                 found.append(
-                    Difference(name, "replication factor", str(actual_copies), str(copies.replication), loses=True)
+                    SettingMismatch(name, "replication factor", str(actual_copies), str(copies.replication), loses=True)
                 )
             found.extend(_config_differences(name, configs.get(name, {}), self._wanted(topic, copies)))
         return found
@@ -247,12 +247,12 @@ class _Cluster:
         )
 
 
-def _config_differences(name: str, actual: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[Difference]:
+def _config_differences(name: str, actual: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[SettingMismatch]:
     """The settings that are weaker than wanted. More copies in sync or a longer retention are no difference."""
     for setting, value in wanted.items():
         present = actual.get(setting, value)
         if present != value and not (setting in _AT_LEAST and _amount(present) >= _amount(value)):
-            yield Difference(name, setting, present, value, loses=setting in _LOSING)
+            yield SettingMismatch(name, setting, present, value, loses=setting in _LOSING)
 
 
 def _amount(text: str) -> float:

@@ -56,7 +56,7 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Group:
+class NodeGroup:
     """The running nodes, and what a Freshet process needs in its environment to use them."""
 
     nodes: tuple[Node, ...]
@@ -69,7 +69,7 @@ class Group:
 
 
 @contextmanager
-def redis_cluster(folder: Path, security: StackSecurity | None = None) -> Iterator[Group]:
+def redis_cluster(folder: Path, security: StackSecurity | None = None) -> Iterator[NodeGroup]:
     """A Redis Cluster of three masters, each with a replica."""
     scheme = "redis" if security is None else "rediss"
     options = _CLUSTER_OPTIONS if security is None else (*_CLUSTER_OPTIONS, *_login_of_replicas(security))
@@ -81,13 +81,13 @@ def redis_cluster(folder: Path, security: StackSecurity | None = None) -> Iterat
         addresses = [node.address for node in nodes]
         _redis_cli(nodes[0].config, "--cluster", "create", *addresses, "--cluster-replicas", "1", "--cluster-yes")
         _wait_for("the Redis Cluster", lambda: all(_has_whole_view(node.config) for node in nodes))
-        yield Group(
+        yield NodeGroup(
             tuple(nodes), {"FRESHET_STACK": "cluster", "FRESHET_REDIS": f"{scheme}+cluster://{','.join(addresses)}"}
         )
 
 
 @contextmanager
-def redis_sentinels(folder: Path) -> Iterator[Group]:
+def redis_sentinels(folder: Path) -> Iterator[NodeGroup]:
     """A Redis master with a replica, and three sentinels. The first two nodes are the two Redis."""
     master = replace(StackConfig.with_free_ports(folder / "redis-1"), redis_options=(_AT_ONCE,))
     replica = replace(
@@ -104,11 +104,11 @@ def redis_sentinels(folder: Path) -> Iterator[Group]:
             _wait_for("the sentinels", lambda: all(_knows_all(node.config) for node in watchers))
             hosts = ",".join(node.address for node in watchers)
             environment = {"FRESHET_STACK": "cluster", "FRESHET_REDIS": f"redis+sentinel://{hosts}/{WATCHED}"}
-            yield Group((*pair, *watchers), environment)
+            yield NodeGroup((*pair, *watchers), environment)
 
 
 @contextmanager
-def kafka_brokers(folder: Path, heap_mib: int = 384) -> Iterator[Group]:
+def kafka_brokers(folder: Path, heap_mib: int = 384) -> Iterator[NodeGroup]:
     """Three brokers that are their own controllers; topics have three copies, of which two must be in sync."""
     configs = [StackConfig.with_free_ports(folder / f"kafka-{number}") for number in (1, 2, 3)]
     voters = ",".join(f"{number}@{c.host}:{c.kafka_controller_port}" for number, c in enumerate(configs, 1))
@@ -119,11 +119,11 @@ def kafka_brokers(folder: Path, heap_mib: int = 384) -> Iterator[Group]:
     ]
     with _running("kafka", members) as nodes:
         servers = ",".join(node.address for node in nodes)
-        yield Group(tuple(nodes), {"FRESHET_STACK": "cluster", "FRESHET_KAFKA": servers})
+        yield NodeGroup(tuple(nodes), {"FRESHET_STACK": "cluster", "FRESHET_KAFKA": servers})
 
 
 @contextmanager
-def cassandra_ring(folder: Path, heap_mib: int = 512) -> Iterator[Group]:
+def cassandra_ring(folder: Path, heap_mib: int = 512) -> Iterator[NodeGroup]:
     """Three Cassandra nodes, at 127.0.0.1 to 127.0.0.3."""
     first = replace(StackConfig.with_free_ports(folder / "cassandra-1"), cassandra_heap_mib=heap_mib)
     seed = f"{first.host}:{first.cassandra_storage_port}"
@@ -134,7 +134,7 @@ def cassandra_ring(folder: Path, heap_mib: int = 512) -> Iterator[Group]:
     # One after the other: a node that joins takes its part of the ring from those that are there.
     with _running("cassandra", configs, together=False) as nodes:
         hosts = ",".join(node.address for node in nodes)
-        yield Group(tuple(nodes), {"FRESHET_STACK": "cluster", "FRESHET_CASSANDRA": hosts})
+        yield NodeGroup(tuple(nodes), {"FRESHET_STACK": "cluster", "FRESHET_CASSANDRA": hosts})
 
 
 @contextmanager

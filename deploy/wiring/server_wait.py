@@ -22,7 +22,7 @@ SAY_SECONDS: Final = 5.0
 _log = structlog.get_logger(__name__)
 
 
-class Refusal:
+class Shutdown:
     """Ends a process that serves already because a server, or a setting, does not fit. Any thread calls it with the reason."""
 
     def __init__(self) -> None:

@@ -174,7 +174,7 @@ class Importer(Protocol):
         """
 
 
-class Published(NamedTuple):
+class PublishedFiles(NamedTuple):
     """The addresses of a data set's files, and of an MD5 sum if one is published. ``{category}`` stands for a category."""
 
     urls: tuple[str, ...]
@@ -192,7 +192,7 @@ class FileImporter:
     """The files that a folder must have to be recognised."""
     uses: tuple[str, ...] = ()
     """Further files that are read if they exist."""
-    published: Mapping[str, Published] = {}
+    published: Mapping[str, PublishedFiles] = {}
     """Its data sets that can be downloaded without an account or a consent, by name."""
     merges_items = False
     order = 100

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from ingest.import_pipeline.base import Published
+from ingest.import_pipeline.base import PublishedFiles
 from schemas.errors import ConfigurationInvalid, DatasetUnknown
 
 Fetch = Callable[[str, Path], Path]
@@ -21,7 +21,7 @@ _MD5: Final = re.compile(rb"\b[0-9a-f]{32}\b")
 _CATEGORY: Final = "Category"
 
 
-def downloaded(dataset: str, folder: Path, fetch: Fetch, known: Mapping[str, Published]) -> Path:
+def downloaded(dataset: str, folder: Path, fetch: Fetch, known: Mapping[str, PublishedFiles]) -> Path:
     """Downloads and unpacks one of the known data sets; returns its folder. Files that exist are not fetched again.
 
     A known name that ends in ``:Category`` stands for any category. Raises NotFetched, ConfigurationInvalid for a data set that cannot be
@@ -40,7 +40,7 @@ def downloaded(dataset: str, folder: Path, fetch: Fetch, known: Mapping[str, Pub
     return folder
 
 
-def _published(dataset: str, known: Mapping[str, Published]) -> Published:
+def _published(dataset: str, known: Mapping[str, PublishedFiles]) -> PublishedFiles:
     name, colon, category = dataset.partition(":")
     published = known.get(f"{name}:{_CATEGORY}" if colon else name)
     if published is None or (colon and not category.replace("_", "").isalnum()):

@@ -7,7 +7,7 @@ from datetime import MAXYEAR, UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.import_pipeline.base import FileImporter, FileRow, Published, RowFaults, find_file
+from ingest.import_pipeline.base import FileImporter, FileRow, PublishedFiles, RowFaults, find_file
 from ingest.import_pipeline.files import TableRow, header, rows
 from ingest.import_pipeline.formats.columns import CellInvalid, read_number
 from ingest.import_pipeline.ordering import events_in_order
@@ -17,8 +17,10 @@ class Goodbooks(FileImporter):
     """``books.csv``, ``ratings.csv`` with user_id, book_id and rating, or both."""
 
     dataset = "goodbooks"
-    published: Mapping[str, Published] = {
-        "goodbooks": Published(("https://github.com/zygmuntz/goodbooks-10k/releases/download/v1.0/goodbooks-10k.zip",))
+    published: Mapping[str, PublishedFiles] = {
+        "goodbooks": PublishedFiles(
+            ("https://github.com/zygmuntz/goodbooks-10k/releases/download/v1.0/goodbooks-10k.zip",)
+        )
     }
     aliases = ("books", "goodbooks-10k")
     needs = ("books.csv",)

@@ -15,7 +15,7 @@ from ingest.import_pipeline.files import TableRow, readable, slug
 from ingest.import_pipeline.formats.columns import CellInvalid, id_reader
 from ingest.import_pipeline.formats.dialect import FOUND_OUT, FileOptions, by_number, table_form
 from ingest.import_pipeline.sources import Source, open_source, plain_suffix
-from ingest.importers.item_fields import EMPTY, ItemFields
+from ingest.importers.item_fields import EMPTY, ItemFieldReader
 from schemas.errors import DatasetUnknown
 
 SUFFIXES: Final = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".xml")
@@ -54,7 +54,7 @@ class CatalogueFile(FileImporter):
         self._used = frozenset(name for names in self._columns.values() for name in names)
         self._source = None if plain_suffix(path) == ".xml" else self._open(dict(mapping or {}), options)
         self._read_id = id_reader(self._sample("item_id"))
-        self._fields = ItemFields(
+        self._fields = ItemFieldReader(
             self._sample("price"), decimal_comma=options.decimal_comma, time_format=options.time_format
         )
         self.dataset = f"items-{slug(path.name)}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.import_pipeline.base import FileImporter, FileRow, Published, RowFaults, find_file
+from ingest.import_pipeline.base import FileImporter, FileRow, PublishedFiles, RowFaults, find_file
 from ingest.import_pipeline.files import TableRow, objects, readable, rows
 from ingest.import_pipeline.formats.columns import texts
 from ingest.import_pipeline.ordering import DatedEvent, events_by_time, events_in_order
@@ -65,8 +65,8 @@ class SteamReviews(FileImporter):
     """``steam_reviews.json`` (a Python or JSON object on each line), and ``steam_games.json`` if it exists."""
 
     dataset = "steam-reviews"
-    published: Mapping[str, Published] = {
-        "steam-reviews": Published((f"{_UCSD}steam/steam_reviews.json.gz", f"{_UCSD}steam/steam_games.json.gz"))
+    published: Mapping[str, PublishedFiles] = {
+        "steam-reviews": PublishedFiles((f"{_UCSD}steam/steam_reviews.json.gz", f"{_UCSD}steam/steam_games.json.gz"))
     }
     needs = ("steam_reviews.json",)
     uses = ("steam_games.json",)

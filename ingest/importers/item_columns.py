@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from ingest.import_pipeline.base import FileRow, SourceLine
 from ingest.import_pipeline.files import TableRow
 from ingest.importers.catalogue import MAPPED
-from ingest.importers.item_fields import EMPTY, ItemFields
+from ingest.importers.item_fields import EMPTY, ItemFieldReader
 
 ITEM_COLUMNS: Final = MAPPED[1:]
 """The names of a column map that describe an item: those of a catalogue, without its id."""
@@ -26,7 +26,7 @@ class DescribedItem(NamedTuple):
 
 
 def described_item(
-    row: TableRow, item_id: str, time: float, columns: Mapping[str, str], reader: ItemFields
+    row: TableRow, item_id: str, time: float, columns: Mapping[str, str], reader: ItemFieldReader
 ) -> DescribedItem:
     """What a row says about its item, without empty cells; raises CellInvalid."""
     described, attributes = DescribedItem(item_id, {}, time, {}), dict[str, Any]()

@@ -28,7 +28,7 @@ _AVAILABLE: Final = {
 }
 
 
-class ItemFields:
+class ItemFieldReader:
     """Reads cells as fields of an item. ``prices`` is a sample of its column: it shows a decimal comma."""
 
     def __init__(self, prices: Sequence[Any], *, decimal_comma: bool = False, time_format: str = "") -> None:

@@ -17,7 +17,7 @@ from ingest.import_pipeline.formats.times import time_reader
 from ingest.import_pipeline.ordering import DatedEvent, events_by_time, events_in_order
 from ingest.import_pipeline.sources import open_source, plain_suffix
 from ingest.importers.item_columns import ITEM_COLUMNS, DescribedItem, described_item, newest_items
-from ingest.importers.item_fields import ItemFields
+from ingest.importers.item_fields import ItemFieldReader
 from schemas.errors import ConfigurationInvalid, DatasetUnknown
 
 SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
@@ -171,7 +171,7 @@ class Mapped(FileImporter):
         [read_id] = [column.read for column in self._columns if column.field == "item_id"]
         item_column, time_column, columns = self._mapping["item"], self._mapping.get("time"), self._item_columns
         prices = self._source.sample(columns["price"]) if "price" in columns else ()
-        reader = ItemFields(prices, decimal_comma=self._options.decimal_comma)
+        reader = ItemFieldReader(prices, decimal_comma=self._options.decimal_comma)
 
         def item_of(row: TableRow) -> DescribedItem | None:
             try:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ingest.import_pipeline.base import FileImporter, FileRow, Published, RowFaults, UserRow
+from ingest.import_pipeline.base import FileImporter, FileRow, PublishedFiles, RowFaults, UserRow
 from ingest.import_pipeline.files import TableRow, rows
 from ingest.import_pipeline.ordering import DatedEvent, events_by_time
 
@@ -33,9 +33,10 @@ _OCCUPATIONS: Final = (
 _GROUPLENS: Final = "https://files.grouplens.org/datasets/movielens/"
 
 
-def _zips(*names: str, md5: bool = True) -> dict[str, Published]:
+def _zips(*names: str, md5: bool = True) -> dict[str, PublishedFiles]:
     return {
-        name: Published((f"{_GROUPLENS}{name}.zip",), f"{_GROUPLENS}{name}.zip.md5" if md5 else "") for name in names
+        name: PublishedFiles((f"{_GROUPLENS}{name}.zip",), f"{_GROUPLENS}{name}.zip.md5" if md5 else "")
+        for name in names
     }
 
 
@@ -44,7 +45,7 @@ class MovieLens(FileImporter):
 
     order = 0
     dataset = "movielens"
-    published: Mapping[str, Published] = _zips("ml-20m", "ml-25m", "ml-32m") | _zips(
+    published: Mapping[str, PublishedFiles] = _zips("ml-20m", "ml-25m", "ml-32m") | _zips(
         "ml-latest-small", "ml-latest", md5=False
     )
     aliases = ("ml-latest-small", "ml-latest", "ml-20m", "ml-25m", "ml-32m")
@@ -111,7 +112,7 @@ class MovieLens100k(_OldMovieLens):
     """``u.data``, ``u.item`` and ``u.user``: tabs and pipes."""
 
     dataset = "ml-100k"
-    published: Mapping[str, Published] = _zips("ml-100k")
+    published: Mapping[str, PublishedFiles] = _zips("ml-100k")
     aliases = ("movielens-100k", "movielens")
     needs = ("u.data", "u.item", "u.user")
     _delimiters = ("\t", "|")
@@ -138,7 +139,7 @@ class MovieLens1M(_OldMovieLens):
     """``ratings.dat``, ``movies.dat`` and ``users.dat``, with ``::`` between columns. The 10M set has no users."""
 
     dataset = "ml-1m"
-    published: Mapping[str, Published] = _zips("ml-1m", "ml-10m")
+    published: Mapping[str, PublishedFiles] = _zips("ml-1m", "ml-10m")
     aliases = ("movielens-1m", "ml-10m", "movielens")
     needs = ("ratings.dat", "movies.dat")
     uses = ("users.dat",)

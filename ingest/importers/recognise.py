@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from ingest import importers
-from ingest.import_pipeline.base import FileImporter, Importer, Published
+from ingest.import_pipeline.base import FileImporter, Importer, PublishedFiles
 from ingest.import_pipeline.formats.dialect import FOUND_OUT, FileOptions
 from ingest.importers.mapped import Mapped
 from schemas.errors import DatasetUnknown
@@ -28,7 +28,7 @@ def file_importers() -> Sequence[type[FileImporter]]:
     return sorted(declared, key=lambda importer: importer.order)
 
 
-def published() -> Mapping[str, Published]:
+def published() -> Mapping[str, PublishedFiles]:
     """The data sets that can be downloaded, by name."""
     return {name: where for importer in file_importers() for name, where in importer.published.items()}
 

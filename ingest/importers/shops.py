@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.import_pipeline.base import FileImporter, FileRow, Published, RowFaults
+from ingest.import_pipeline.base import FileImporter, FileRow, PublishedFiles, RowFaults
 from ingest.import_pipeline.files import TableRow, header, objects, readable, rows
 from ingest.import_pipeline.formats.columns import CellInvalid, texts
 from ingest.import_pipeline.ordering import DatedEvent, events_by_time
@@ -26,8 +26,8 @@ class Amazon(FileImporter):
     """Reviews and products of 2014, 2018 or 2023 as JSON lines. The first line of a file shows its form."""
 
     dataset = "amazon"
-    published: Mapping[str, Published] = {
-        "amazon:Category": Published(
+    published: Mapping[str, PublishedFiles] = {
+        "amazon:Category": PublishedFiles(
             (
                 f"{_UCSD}amazon_2023/raw/review_categories/{{category}}.jsonl.gz",
                 f"{_UCSD}amazon_2023/raw/meta_categories/meta_{{category}}.jsonl.gz",

@@ -15,7 +15,7 @@ _STALE_SECONDS: Final = 5.0
 """A signal that was not read for this long means that its store does not answer."""
 
 
-class Readiness:
+class ReadinessCheck:
     """Looks at the syncs of a process; each missing part is a sentence."""
 
     def __init__(

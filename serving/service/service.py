@@ -43,7 +43,7 @@ from serving.service.item_views import browse, item_view
 from serving.service.missing_state import MissingState
 from serving.service.notifications import Notifications, StreamLimits
 from serving.service.preparation import RequestPreparation
-from serving.service.readiness import Readiness
+from serving.service.readiness import ReadinessCheck
 from serving.service.responder import Responder, Syncs
 from serving.service.result_cache import Limits, ResultCache
 from serving.service.time_and_ids import TimeAndIds
@@ -58,7 +58,7 @@ from serving.state.model_sync import ModelSync
 from serving.state.online_state import Apply, OnlineState
 from serving.state.signal_sync import SignalSync
 from serving.state.unreadable_keys import UnreadableKeys
-from serving.stores.breaker import Breaker, Guard
+from serving.stores.breaker import Breaker, StoreGuard
 from serving.stores.erasure_hints import ErasureHintsReader
 from serving.stores.list_repositories import ListRepositories
 from serving.stores.precomputed_lists import PrecomputedLists
@@ -152,7 +152,9 @@ class ServingService:
         self._results = ResultCache(catalogue, _result_limits(settings))
         self._missing_state = MissingState(self._items, self._aggregates, self._time_and_ids.clock)
         self._responder = self._make_responder()
-        self._readiness = Readiness(self.state, self._items, self._aggregates, lag_reason, self._time_and_ids.clock)
+        self._readiness = ReadinessCheck(
+            self.state, self._items, self._aggregates, lag_reason, self._time_and_ids.clock
+        )
         streams = StreamLimits(settings.notification_streams, settings.notification_streams_per_client)
         self.notifications = Notifications(self._lists_by, self._time_and_ids.clock, self.state.models, streams)
         self.statistics = StatisticsReader(stores.documents, catalogue, self._time_and_ids.steady)
@@ -333,10 +335,10 @@ class ServingService:
             self._missing_state.names,
         )
 
-    def _guard(self, store: str) -> Guard:
+    def _guard(self, store: str) -> StoreGuard:
         settings = self._settings
         breaker = Breaker(settings.breaker_failures, settings.breaker_rest, self._time_and_ids.steady)
-        return Guard(store, settings.store_seconds, breaker)
+        return StoreGuard(store, settings.store_seconds, breaker)
 
     def _repositories(self) -> ListRepositories:
         readers = {name: (reader, self._guard(name)) for name, reader in self._stores.list_readers.items()}

@@ -66,7 +66,7 @@ class Breaker:
             self._retry_at = self._clock() + self._rest
 
 
-class Guard:
+class StoreGuard:
     """Calls one store under a deadline and its breaker, and counts the outcomes."""
 
     def __init__(self, store: str, seconds: float, breaker: Breaker) -> None:

@@ -9,13 +9,13 @@ from schemas.keys import Signal
 from schemas.log.fence import Fence
 from schemas.log.records import OffsetToken
 from schemas.ports import SignalReader
-from serving.stores.breaker import Guard, ReadFailed
+from serving.stores.breaker import ReadFailed, StoreGuard
 
 
 class FenceWatch:
     """Polls the fences of the ``users`` signal every ``poll_seconds``, only while a request waits."""
 
-    def __init__(self, reader: SignalReader, guard: Guard, poll_seconds: float) -> None:
+    def __init__(self, reader: SignalReader, guard: StoreGuard, poll_seconds: float) -> None:
         self._reader, self._guard, self._poll_seconds = reader, guard, poll_seconds
         self._waiting: dict[int, list[tuple[int, asyncio.Future[bool]]]] = {}
         self._poller: asyncio.Task[None] | None = None

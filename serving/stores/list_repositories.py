@@ -9,7 +9,7 @@ from time import perf_counter
 from models.structures.lists import ScoredList
 from schemas.errors import UNREADABLE, Undecodable, VersionUnknown
 from schemas.ports import ListReader
-from serving.stores.breaker import Guard, ReadFailed
+from serving.stores.breaker import ReadFailed, StoreGuard
 
 
 class ListRepositories:
@@ -19,7 +19,7 @@ class ListRepositories:
     A repository whose breaker is open takes no time.
     """
 
-    def __init__(self, readers: Mapping[str, tuple[ListReader, Guard]], seconds: float) -> None:
+    def __init__(self, readers: Mapping[str, tuple[ListReader, StoreGuard]], seconds: float) -> None:
         self._readers, self._seconds = tuple(readers.values()), seconds
 
     async def read(self, version: str, kind: str, key: str) -> ScoredList | None:

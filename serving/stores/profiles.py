@@ -12,7 +12,7 @@ from schemas.errors import UNREADABLE
 from schemas.keys import Signal
 from schemas.log.topics import partition_of
 from schemas.ports import SignalReader
-from serving.stores.breaker import Guard, ReadFailed
+from serving.stores.breaker import ReadFailed, StoreGuard
 
 _log = structlog.get_logger(__name__)
 
@@ -20,7 +20,7 @@ _log = structlog.get_logger(__name__)
 class ProfileReader:
     """Reads users' profiles within a deadline."""
 
-    def __init__(self, reader: SignalReader, guard: Guard, partitions: int) -> None:
+    def __init__(self, reader: SignalReader, guard: StoreGuard, partitions: int) -> None:
         self._reader, self._guard, self._partitions = reader, guard, partitions
 
     async def attributes(self, user_id: str, degraded: list[str]) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from schemas.log.records import OffsetToken
 from schemas.log.topics import partition_of
 from schemas.ports import SignalReader, SignalValues
 from serving import metrics
-from serving.stores.breaker import Guard, ReadFailed
+from serving.stores.breaker import ReadFailed, StoreGuard
 from serving.stores.fence_watch import FenceWatch
 from signals import users
 from signals.merge import merge
@@ -76,7 +76,7 @@ class UserStateReader:
     """Reads user values within deadlines; ``after_seconds`` is the longest wait for an event."""
 
     def __init__(
-        self, reader: SignalReader, guard: Guard, partitions: int, after_seconds: float, poll_seconds: float
+        self, reader: SignalReader, guard: StoreGuard, partitions: int, after_seconds: float, poll_seconds: float
     ) -> None:
         self._reader, self._guard, self._partitions = reader, guard, partitions
         self._after_seconds = after_seconds

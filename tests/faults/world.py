@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from deploy.config import CommandSettings
 from deploy.local import stack as servers
 from deploy.local.config import SERVERS, StackConfig
-from deploy.local.groups import Group
+from deploy.local.groups import NodeGroup
 from deploy.local.processes import ProcessRecord
 from deploy.processes import cluster
 from deploy.processes.supervisor import Service
@@ -133,7 +133,7 @@ class World:
         self.folder, self.settings = folder, settings
         self.processes: dict[str, Process] = {}
         self.proxies: dict[str, Proxy] = {}
-        self.groups: dict[str, Group] = {}
+        self.groups: dict[str, NodeGroup] = {}
         self.disk: Any = None
 
     @property

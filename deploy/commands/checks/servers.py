@@ -17,7 +17,7 @@ from schemas.errors import ModelStoreUnavailable
 from schemas.log import topics
 
 if TYPE_CHECKING:
-    from adapters.kafka.topics import Difference
+    from adapters.kafka.topics import SettingMismatch
 
 _INIT: Final = "`freshet cluster init` makes what is missing"
 
@@ -51,7 +51,7 @@ def kafka(settings: CommandSettings) -> Check:
     return present if present.state == "broken" else check_differences(topic_differences(wanted), present)
 
 
-def check_differences(differences: Sequence[Difference], present: Check) -> Check:
+def check_differences(differences: Sequence[SettingMismatch], present: Check) -> Check:
     """Checks that the topics keep what they should; ``present`` is the result if they do."""
     sentences = "; ".join(map(str, differences))
     if any(difference.loses for difference in differences):

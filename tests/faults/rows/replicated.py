@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
-from deploy.local.groups import Group, Node
+from deploy.local.groups import Node, NodeGroup
 from schemas.errors import FreshetError, ServerMissing
 from tests.faults.run import Fault, Run, call
 
@@ -90,7 +90,7 @@ def _store_takes_writes(run: Run) -> bool:
     return True
 
 
-def _replicas_are_linked(group: Group) -> bool:
+def _replicas_are_linked(group: NodeGroup) -> bool:
     """True if there are as many masters as at the beginning, each with a replica that has its data."""
     told = [node.redis_cli("INFO", "replication") for node in group.nodes]
     masters = [text for text in told if "role:master" in text]
@@ -98,7 +98,7 @@ def _replicas_are_linked(group: Group) -> bool:
     return len(masters) == len(linked) == len(group.nodes) // 2
 
 
-def _one_master(group: Group) -> bool:
+def _one_master(group: NodeGroup) -> bool:
     told = [node.redis_cli("INFO", "replication") for node in group.nodes[:2]]
     return sum("role:master" in text for text in told) == 1 == sum("master_link_status:up" in text for text in told)
 

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from adapters.http.download import fetch
-from ingest.import_pipeline.base import Published
+from ingest.import_pipeline.base import PublishedFiles
 from ingest.import_pipeline.published import _published, downloaded
 from ingest.importers.recognise import published, recognise
 from schemas.errors import ConfigurationInvalid, DatasetUnknown, NotFetched
@@ -99,7 +99,7 @@ def movies(server, monkeypatch):
         archive.writestr("ml-tiny/ratings.csv", "userId,movieId,rating,timestamp\n1,1,4.0,964982703\n")
     server.files["ml-tiny.zip"] = packed.getvalue()
     server.files["ml-tiny.zip.md5"] = f"{hashlib.md5(packed.getvalue()).hexdigest()}  ml-tiny.zip\n".encode()
-    where = Published((server.url + "ml-tiny.zip",), server.url + "ml-tiny.zip.md5")
+    where = PublishedFiles((server.url + "ml-tiny.zip",), server.url + "ml-tiny.zip.md5")
     server.known = {"ml-tiny": where}
     return server
 
@@ -120,7 +120,7 @@ def test_a_file_that_is_not_the_published_one_is_refused_and_fetched_anew(movies
 
 def test_a_damaged_archive_without_a_sum_is_said_to_be_damaged(movies, tmp_path, monkeypatch):
     movies.files["ml-tiny.zip"] = b"PK but not really"
-    movies.known = {"ml-tiny": Published((movies.url + "ml-tiny.zip",))}
+    movies.known = {"ml-tiny": PublishedFiles((movies.url + "ml-tiny.zip",))}
     with pytest.raises(DatasetUnknown, match="damaged"):
         downloaded("ml-tiny", tmp_path, fetch, movies.known)
     assert not (tmp_path / "ml-tiny.zip").exists()

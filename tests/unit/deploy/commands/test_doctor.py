@@ -125,7 +125,7 @@ def test_a_command_that_reads_requires_files_only_of_a_log_of_sqlite(tmp_path):
 
 def of_topic(setting: str, *, loses: bool):
     kafka_topics = pytest.importorskip("adapters.kafka.topics")
-    return kafka_topics.Difference("shop.events", setting, "1", "2", loses=loses)
+    return kafka_topics.SettingMismatch("shop.events", setting, "1", "2", loses=loses)
 
 
 def test_topics_that_may_lose_what_was_accepted_are_broken_and_others_are_a_note():

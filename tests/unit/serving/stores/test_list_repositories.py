@@ -5,7 +5,7 @@ import pytest
 
 from models.structures.lists import ScoredList
 from schemas.errors import ModelStoreUnavailable, VersionUnknown
-from serving.stores.breaker import Breaker, Guard, ReadFailed
+from serving.stores.breaker import Breaker, ReadFailed, StoreGuard
 from serving.stores.list_repositories import ListRepositories
 
 SECONDS = 0.06
@@ -30,7 +30,7 @@ class Reader:
 def repositories():
     def repositories(*readers):
         guarded = {
-            f"lists {place}": (reader, Guard(f"lists {place}", SECONDS, Breaker(2, 60.0, perf_counter)))
+            f"lists {place}": (reader, StoreGuard(f"lists {place}", SECONDS, Breaker(2, 60.0, perf_counter)))
             for place, reader in enumerate(readers)
         }
         return ListRepositories(guarded, SECONDS)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from deploy.wiring.server_wait import Refusal
+from deploy.wiring.server_wait import Shutdown
 from schemas.errors import ConfigurationInvalid
 
 REASON = ConfigurationInvalid("the log may lose events: add copies")
@@ -22,24 +22,24 @@ def _handler_of_the_tests():
 
 
 def test_a_reason_that_comes_while_the_process_serves_ends_it():
-    refusal = Refusal()
+    shutdown = Shutdown()
     began = time.monotonic()
-    threading.Timer(0.5, refusal, [REASON]).start()
-    with pytest.raises(ConfigurationInvalid, match="add copies"), refusal.ending():
+    threading.Timer(0.5, shutdown, [REASON]).start()
+    with pytest.raises(ConfigurationInvalid, match="add copies"), shutdown.ending():
         time.sleep(60)
     assert time.monotonic() - began < 50
 
 
 def test_a_reason_that_came_before_the_process_serves_keeps_it_from_it():
-    refusal, served = Refusal(), []
-    refusal(REASON)
-    with pytest.raises(ConfigurationInvalid, match="add copies"), refusal.ending():
+    shutdown, served = Shutdown(), []
+    shutdown(REASON)
+    with pytest.raises(ConfigurationInvalid, match="add copies"), shutdown.ending():
         served.append(True)
     assert not served
 
 
 def test_without_a_reason_the_process_ends_as_it_did():
-    with Refusal().ending():
+    with Shutdown().ending():
         pass
-    with pytest.raises(KeyboardInterrupt), Refusal().ending():
+    with pytest.raises(KeyboardInterrupt), Shutdown().ending():
         raise KeyboardInterrupt
