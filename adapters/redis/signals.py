@@ -388,25 +388,8 @@ def signal_store(address: Address) -> RedisSignalStore:
     return RedisSignalStore(address.url, site.key_prefix(address.site), access=address.access)
 
 
-def _scrub(address: Address, _: Sequence[bytes]) -> bool:
-    """Makes Redis write its append-only file anew, without the commands that wrote what was removed. False: it could not."""
-    with closing(redis_servers(address.url, address.access, ANSWER_SECONDS).blocking()) as connection:
-        try:
-            if b"aof_enabled:1" in _as_bytes(connection.on_primaries("INFO", "persistence")):
-                connection.on_primaries("BGREWRITEAOF")
-        except redis.RedisError as error:
-            _log.warning("append_only_file_not_rewritten", reason=str(error))
-            return False
-    return True
-
-
-def _as_bytes(replies: Sequence[str | bytes]) -> bytes:
-    return b"\n".join(reply.encode() if isinstance(reply, str) else reply for reply in replies)
-
-
 ADAPTER: Final = Adapter(
     ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"),
-    scrub=_scrub,
     signal_store=signal_store,
     signal_reader=lambda address: RedisSignalReader(address.url, site.key_prefix(address.site), access=address.access),
     prepare=_prepare,
