@@ -30,6 +30,8 @@ from schemas.log import topics
 _log = structlog.get_logger(__name__)
 
 DAY_MS: Final = 86_400_000
+_LONGEST_CHECK_MS: Final = 3_600_000
+"""Longest pause between a broker's looks for segments that have expired, generously; 5 minutes by default."""
 MAX_RECORD_BYTES: Final = 2 * 1_048_576
 """Twice the collector's largest body, so that one event and its envelope always fit."""
 _ANSWER_SECONDS: Final = 5.0
@@ -44,7 +46,6 @@ _LOSING: Final = frozenset({"min.insync.replicas", "unclean.leader.election.enab
 """Settings of a topic that, where they are wrong, lose records that were accepted."""
 _RETENTION_DAYS: Final[Mapping[str, int | None]] = {
     topics.ITEMS: None,
-    topics.USERS: None,
     topics.DEADLETTERS: 90,
     topics.MODELS: 30,
     topics.ACCESS: None,
@@ -52,7 +53,7 @@ _RETENTION_DAYS: Final[Mapping[str, int | None]] = {
     topics.KEY_USES: 90,
     topics.ERASURES: 30,
 }
-"""Days that each topic keeps its records, but for events and answers, which have settings; None means for ever. A new worker must find every item and user on the log, and a new process every key."""
+"""Days that each topic keeps its records, but for events, users and answers, which have settings; None means for ever. A new worker must find every item on the log, and a new process every key."""
 
 
 class SiteTopics(NamedTuple):
@@ -123,12 +124,12 @@ def topic_partitions(servers: str, prefix: str = "freshet.", access: ServerAcces
 def days_kept(site: SiteTopics, topic: str) -> float | None:
     """Days after which Kafka has surely removed a record that a topic took just now; None if it keeps records for ever.
 
-    Kafka removes whole segments once their newest record is old enough, so a segment's own age is added.
-    Raises LogUnavailable.
+    Kafka removes whole segments once their newest record is old enough, so a segment's own age is added, and the time until
+    the broker looks and unlinks the files. Raises LogUnavailable.
     """
     config = _Cluster(site).config(topic)
-    kept, segment = int(config["retention.ms"]), int(config["segment.ms"])
-    return None if kept < 0 else (kept + segment) / DAY_MS
+    kept, segment, unlinked = (int(config[name]) for name in ("retention.ms", "segment.ms", "file.delete.delay.ms"))
+    return None if kept < 0 else (kept + segment + _LONGEST_CHECK_MS + unlinked) / DAY_MS
 
 
 def topic_differences(site: SiteTopics) -> list[SettingMismatch]:
@@ -200,7 +201,13 @@ class _Cluster:
     def _wanted(self, topic: str, copies: Copies) -> dict[str, str]:
         """The configuration of a topic."""
         site = self._site
-        days = {topics.EVENTS: site.durability.events_days, topics.ANSWERS: None, **_RETENTION_DAYS}
+        kept = site.durability
+        days = {
+            topics.EVENTS: kept.events_days,
+            topics.USERS: kept.users_days or None,
+            topics.ANSWERS: None,
+            **_RETENTION_DAYS,
+        }
         return {
             **_topic_config(days[topic]),
             "min.insync.replicas": str(copies.min_insync),

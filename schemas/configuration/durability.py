@@ -11,6 +11,7 @@ from schemas.errors import ConfigurationInvalid
 Mode = Literal["auto", "replicated", "single"]
 
 EVENTS_DAYS: Final = 30
+USERS_DAYS: Final = 90
 COPIES: Final = 3
 IN_SYNC: Final = 2
 """Copies that have a record before the collector answers 202. One of them may be lost at once."""
@@ -31,6 +32,8 @@ class Durability(NamedTuple):
     """``3``, or ``center:copies`` for each data center. Empty is what the mode says."""
     events_days: int = EVENTS_DAYS
     allow_eviction: bool = False
+    users_days: int = USERS_DAYS
+    """Days that the log keeps changes of users' attributes; 0 is for ever."""
 
 
 AUTOMATIC: Final = Durability()

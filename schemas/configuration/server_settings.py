@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from schemas.configuration.durability import EVENTS_DAYS, Durability, Mode
+from schemas.configuration.durability import EVENTS_DAYS, USERS_DAYS, Durability, Mode
 from schemas.configuration.secrets import MayHoldPassword
 from schemas.configuration.server_access import NO_SECRET, ServerAccess
 from schemas.errors import ConfigurationInvalid
@@ -81,6 +81,8 @@ class ServerSettings(BaseModel):
     """Copies of Cassandra's keyspace, when it is made: a number, or `dc1:3,dc2:3`. By default 3, or 1 where `FRESHET_DURABILITY` says so."""
     events_days: Annotated[int, Field(ge=1, le=36_500)] = EVENTS_DAYS
     """Days that Kafka keeps events, when the topic is made. Archive within this time, or what Kafka dropped is in no archive."""
+    users_days: Annotated[int, Field(ge=0, le=36_500)] = USERS_DAYS
+    """Days that Kafka keeps changes of users' attributes, when the topic is made; 0: for ever, and then no erasure has a date. Archive within this time, or a rebuild lacks what Kafka dropped."""
     allow_eviction: bool = False
     """Whether a Redis may be used that throws values away when its memory is full. What it throws away is lost until the signals are rebuilt."""
 
@@ -93,6 +95,7 @@ class ServerSettings(BaseModel):
             self.keyspace_replication,
             self.events_days,
             self.allow_eviction,
+            self.users_days,
         )
 
     def server_environment(self) -> dict[str, str]:
