@@ -9,16 +9,21 @@ import msgspec
 
 from schemas.errors import Undecodable
 
-PlaceState = Literal["pending", "done", "expires", "at_next_training", "failed"]
+PlaceState = Literal["pending", "done", "expires", "at_next_training", "kept", "failed"]
 """``pending``: not begun or not finished. ``done``: nothing of the person is there. ``expires``: the place removes its
 records by age, the last of the person at ``at``. ``at_next_training``: the models learned from the person among others,
-and the next training does not. ``failed``: the last try failed; it is tried again."""
+and the next training does not. ``kept``: copies out of reach, which whoever keeps them has to remove; ``detail`` names them.
+``failed``: the last try failed; it is tried again."""
 
 HINTS: Final = "erasures/hints"
 """The document that tells the online processes what to drop from their memory."""
 MOST_HINTS: Final = 1_000
 BUCKETS: Final = 256
 """Number of buckets of user ids. A bucket says which cached lists to drop, and does not say whose they are."""
+
+
+NO_BUCKET: Final = -1
+"""The bucket of a hint that is about no user's rows."""
 
 
 class ForgetNotice(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +75,8 @@ class ErasureHint(msgspec.Struct, frozen=True):
     number: int
     bucket: int
     versions: tuple[str, ...] = ()
+    refolded: tuple[int, ...] = ()
+    """Partitions whose aggregates were folded again at the fence where they stood, so that followers have to read all of them."""
 
 
 _ENCODER: Final = msgspec.json.Encoder()

@@ -106,7 +106,7 @@ class ErasedPlaceState(_Closed):
     """One place that holds data of people, and what has become of the person's."""
 
     place: str
-    state: Literal["pending", "done", "expires", "at_next_training", "failed"]
+    state: Literal["pending", "done", "expires", "at_next_training", "kept", "failed"]
     at: str | None = Field(description="When the state was reached or is going to end, RFC 3339; null if not known.")
     detail: str = Field(description="What it waits for, or why the last try failed.")
 

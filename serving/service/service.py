@@ -322,6 +322,8 @@ class ServingService:
         self._lists.drop_buckets(frozenset(hint.bucket for hint in hints))
         if self._model_sync and any(self.state.models.version in hint.versions for hint in hints):
             self._model_sync.reload()
+        for partition in {partition for hint in hints for partition in hint.refolded}:
+            self._aggregates.read_anew(partition)
 
     def _make_responder(self) -> Responder:
         syncs = Syncs(self._items, self._aggregates)

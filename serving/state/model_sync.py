@@ -25,7 +25,8 @@ class ModelSync:
         self._store, self._adopt, self._seconds = store, adopt, seconds
         self._version: str | None = None
         self._refused: str | None = None
-        self._stopped = threading.Event()
+        self._stopped = self._reloading = False
+        self._woken = threading.Event()
         self._thread: threading.Thread | None = None
         self._task = BackgroundTask("following models")
         self.checked = False
@@ -40,11 +41,13 @@ class ModelSync:
 
     def stop(self) -> None:
         """Stop the watcher; does not wait for a load in progress."""
-        self._stopped.set()
+        self._stopped = True
+        self._woken.set()
 
     def reload(self) -> None:
-        """Load the active version anew at the next check, because values of it have changed. For any thread."""
-        self._version = None
+        """Load the active version anew, at once, because values of it have changed. For any thread."""
+        self._reloading = True
+        self._woken.set()
 
     def check(self) -> None:
         """Check once; a failure leaves the served version unchanged."""
@@ -53,21 +56,24 @@ class ModelSync:
 
     def _check(self) -> None:
         version = self._version
+        reloading, self._reloading = self._reloading, False
         try:
             version = self._store.active()
             self.checked = True
-            if version is not None and version != self._version:
+            if version is not None and (reloading or version != self._version):
                 models = model_bundle.load(self._store.manifest(version), partial(self._store.value, version))
                 self._adopt(models)
                 self._loaded(version)
             self.lacking = False
         except (FreshetError, OSError, *UNREADABLE) as error:
+            self._reloading |= reloading
             self._failed(version, error)
 
     def _run(self) -> None:
-        while not self._stopped.is_set():
+        while not self._stopped:
+            self._woken.clear()
             self.check()
-            self._stopped.wait(self._task.pause(self._seconds))
+            self._woken.wait(0.0 if self._stopped else self._task.pause(self._seconds))
 
     def _loaded(self, version: str) -> None:
         self._version, self._refused = version, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from time import perf_counter
 from typing import Final
 
@@ -48,6 +48,8 @@ class SignalSync:
         self._lag_reason = lag_reason
         self._fences: list[Fence | None] = [None] * partitions
         self._furthest: list[Fence | None] = [None] * partitions
+        self._anew: set[int] = set()
+        """Partitions of which all values are to be read."""
         self._unread: dict[int, BaseException] = {}
         """Why a partition could not be read at the last refresh."""
         self._failing = self._rebuilding = False
@@ -70,6 +72,10 @@ class SignalSync:
             await self.refresh()
             await asyncio.sleep(self._task.pause(pause))
 
+    def read_anew(self, partition: int) -> None:
+        """Read all values of a partition at the next refresh, because they have changed at the fence where they were."""
+        self._anew.add(partition)
+
     async def refresh(self) -> None:
         """Read the changes and apply them; a failure is counted and leaves the earlier state."""
         with self._task.step():
@@ -77,19 +83,25 @@ class SignalSync:
 
     async def _refresh(self) -> None:
         signals_are_current = self._lag_reason() is None
+        anew, self._anew = self._anew, set()
         try:
             async with asyncio.timeout(_READ_SECONDS):
-                changed = await self._changed()
+                changed = await self._changed(anew)
             await self._apply_changes(changed)
         except (TimeoutError, FreshetError, OSError) as error:
+            self._anew |= anew
             self._failed(error)
         else:
+            self._anew |= anew & self._unread.keys()
             self.complete |= signals_are_current and not self._unread
             self._succeeded()
 
-    async def _changed(self) -> list[tuple[int, SignalChanges]]:
-        """The changes of all partitions that can be read. Raises the error of the first one if none can."""
-        reads = (self._changes_of(p, fence) for p, fence in enumerate(self._fences))
+    async def _changed(self, anew: Collection[int]) -> list[tuple[int, SignalChanges]]:
+        """The changes of all partitions that can be read, and all values of those in ``anew``.
+
+        Raises the error of the first partition if none can be read.
+        """
+        reads = (self._changes_of(p, None if p in anew else fence) for p, fence in enumerate(self._fences))
         results = list(enumerate(await asyncio.gather(*reads, return_exceptions=True)))
         unread = {p: error for p, error in results if isinstance(error, BaseException)}
         foreseen = [error for error in unread.values() if isinstance(error, FreshetError | OSError)]

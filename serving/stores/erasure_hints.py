@@ -14,7 +14,7 @@ from schemas.erasures import BUCKETS, HINTS, ErasureHint, decode_hints
 from schemas.errors import FreshetError
 from schemas.ports import Documents
 
-PAUSE_SECONDS: Final = 1.0
+PAUSE_SECONDS: Final = 0.25
 
 _log = structlog.get_logger(__name__)
 Drop = Callable[[list[ErasureHint]], None]
@@ -22,7 +22,7 @@ Drop = Callable[[list[ErasureHint]], None]
 
 
 class ErasureHintsReader:
-    """Reads the hints once a second; used from one event loop."""
+    """Reads the hints a few times a second; used from one event loop."""
 
     def __init__(self, documents: Documents, drop: Drop) -> None:
         self._documents, self._drop = documents, drop

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from time import perf_counter
 
+from schemas.errors import StoreUnavailable
 from schemas.keys import Signal
 from schemas.log.fence import Fence
 from schemas.ports import SignalChanges
@@ -74,3 +75,41 @@ def test_what_could_not_be_taken_over_is_read_again():
 
     assert asyncio.run(twice()).version == "7"
     assert taken[0] == taken[1]
+
+
+class Followed:
+    """A SignalReader of two partitions, whose second can be away."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, Fence | None]] = []
+        self.away = False
+
+    async def changes(self, partition: int, _: str, since: Fence | None) -> SignalChanges:
+        self.asked.append((partition, since))
+        if self.away and partition == 1:
+            raise StoreUnavailable("away")
+        return SignalChanges(Fence("log", 7), {}, whole=since is None)
+
+
+async def test_a_partition_that_was_folded_again_at_its_fence_is_read_anew_once():
+    reader, fence = Followed(), Fence("log", 7)
+    follower = SignalSync(Signal.AGGREGATES, reader, 2, lambda _: iter(()), clock=lambda: 0.0)
+    await follower.refresh()
+    follower.read_anew(1)
+    reader.asked.clear()
+    await follower.refresh()
+    await follower.refresh()
+    assert reader.asked == [(0, fence), (1, None), (0, fence), (1, fence)]
+
+
+async def test_a_partition_that_could_not_be_read_anew_is_asked_for_again():
+    reader = Followed()
+    follower = SignalSync(Signal.AGGREGATES, reader, 2, lambda _: iter(()), clock=lambda: 0.0)
+    await follower.refresh()
+    follower.read_anew(1)
+    reader.away = True
+    await follower.refresh()
+    reader.away = False
+    reader.asked.clear()
+    await follower.refresh()
+    assert (1, None) in reader.asked

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from models.structures.prepared import prepare, prepared
+from schemas.erasures import ErasureHint
 from serving.state import catalogue_access, model_bundle
 from serving.state.catalogue import Catalogue
 from serving.state.catalogue_access import CatalogueFromThread
@@ -102,3 +103,15 @@ def test_models_within_models_are_prepared_too():
     outer = Outer()
     prepare(outer)
     assert vars(outer)["made"] == vars(outer.inner)["made"] == "made"
+
+
+async def test_a_version_whose_values_have_changed_is_loaded_again_at_once(shop):
+    shop.models.publish("v1")
+    async with shop.running() as service:
+        service._model_sync._seconds = 3_600.0
+        await asyncio.sleep(0.3)
+        loaded = asyncio.Event()
+        service.notifications.model_changed = lambda _: loaded.set()
+        service._drop_erased([ErasureHint(0, 1, ("v1",))])
+        await asyncio.wait_for(loaded.wait(), 10)
+        assert service.state.models.version == "v1"
