@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,8 +14,9 @@ from adapters.files.backups import BackupFiles
 from deploy.backup.parts import Show
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, require_data, settings_for, steps
 from deploy.config import CommandSettings
-from schemas.backups import Backup
-from schemas.errors import ConfigurationInvalid
+from deploy.wiring.dependencies import open_dependencies
+from schemas.backups import BACKUPS, Backup, decode_noted, encode_noted
+from schemas.errors import ConfigurationInvalid, FreshetError
 
 
 def register(app: typer.Typer) -> None:
@@ -46,6 +48,7 @@ def backup(
             made = embedded.back_up(settings, place, datetime.now(UTC), show)
         if verify:
             _check(place, made, show)
+    _note(settings, to, made)
     size = sum(file.bytes for file in made.files.values())
     state = "every digest is right" if verify else "not verified"
     _say(
@@ -92,6 +95,17 @@ def _restored(settings: CommandSettings, made: Backup, place: BackupFiles, show:
     from deploy.backup import embedded
 
     return embedded.restore(settings, made, place, show, force=force)
+
+
+def _note(settings: CommandSettings, to: str, made: Backup) -> None:
+    """Notes the backup, so that receipts of erasures can name it. Without the store the backup is as good."""
+    where = to if "://" in to else str(Path(to).resolve())
+    try:
+        with open_dependencies(settings) as opened:
+            noted = decode_noted(opened.documents.read(BACKUPS))
+            opened.documents.write(BACKUPS, encode_noted(noted, where, made.created_at))
+    except FreshetError as error:
+        _say(f"Note: the backup could not be noted ({error}), so receipts of erasures do not name it.")
 
 
 def _check(place: BackupFiles, made: Backup, show: Show) -> None:
