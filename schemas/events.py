@@ -42,6 +42,11 @@ ITEM_TYPES: Final = frozenset(
 """Types of events on one item. An impression may name several items instead."""
 
 TYPES: Final = ITEM_TYPES | {"search", "identify", "forget", "retract"}
+UNLINK_GUEST: Final = "unlink-guest"
+"""Type of the event that takes the guest ``anonymous_id`` out of the links of ``user_id``, because the guest was erased.
+
+Only the erasure of people writes it: its hyphen is in no name that a client may send.
+"""
 _MAX_CONTEXT: Final = 32
 VALUED_TYPES: Final = frozenset({"rating", "dwell"})
 DWELL_RANGE: Final = (0.0, 86_400.0)

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from schemas.events import LoggedEvent
+from schemas.events import UNLINK_GUEST, LoggedEvent
 from signals import bloom
 from signals.bloom import Bloom
 from signals.decay import DAY
@@ -234,6 +234,9 @@ def fold(value: UserValue, event: LoggedEvent, offset: int) -> UserValue:
     """Returns the value after one event. The event's offset must be greater than ``value.offset``."""
     if event.type == "forget":
         return UserValue(offset=offset)
+    if event.type == UNLINK_GUEST:
+        links = tuple(link for link in value.links if link != event.anonymous_id)
+        return msgspec.structs.replace(value, offset=offset, links=links)
     if event.type == "retract":
         return _retract(value, event, offset)
     if is_duplicate(value, event):

@@ -11,24 +11,26 @@ import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Final
 
 import structlog
 
 from ingest.privacy.erasure import ENDED, PLACES, Erasure, Erasures, new_erasure
+from ingest.privacy.export.records import log_records
 from ingest.privacy.person import Person, linked, named_beside
 from ingest.privacy.places import AT_ONCE, NEEDS, STEPS, Places
 from ingest.privacy.requests import attributes_entry, forget_entry, id_of, user_ids
-from ingest.privacy.stores import ErasureStores
+from ingest.privacy.stores import ErasureStores, append_all
 from schemas.erasures import ErasedPlace, ForgetNotice, decode_notice
-from schemas.errors import FreshetError, LeaseTaken, LogUnavailable, Undecodable
+from schemas.errors import FreshetError, LeaseTaken, Undecodable
 from schemas.keys import Signal
 from schemas.log import topics
-from schemas.log.records import LogEntry, OffsetToken
+from schemas.log.records import OffsetToken, Record
 from schemas.log.topics import partition_of
 
 LEASE: Final = "erasures"
-LOOK_SECONDS: Final = 0.5
+LOOK_SECONDS: Final = 0.25
 """Pause between two looks for new notices."""
 STEP_SECONDS: Final = 0.1
 """Pause between two steps of an erasure that can go on."""
@@ -38,7 +40,6 @@ FIRST_NUMBER: Final = 10
 """Number of the first ``forget`` that is appended here. Those that the request itself appends have smaller ones."""
 NOBODY: Final = Person({})
 _BATCH: Final = 500
-_APPEND_SECONDS: Final = 30.0
 
 _log = structlog.get_logger(__name__)
 
@@ -119,7 +120,7 @@ class Eraser:
         person = self._stores.secret.person(notice.subject)
         erasure.sent = list(dict.fromkeys((*erasure.sent, person)))
         # A subject that came to light late has to be reached everywhere.
-        erasure.versions = []
+        erasure.versions, erasure.link_ends, erasure.links_searched = [], [], False
         for name in PLACES:
             erasure.put(ErasedPlace(place=name, state="pending"))
         self._erasures.put(erasure)
@@ -131,6 +132,7 @@ class Eraser:
             erasure = self._erasures.find(erasure_id)
             if erasure is None:
                 continue
+            erasure.add_missing_places()
             soon |= self._advance(erasure)
             if not erasure.ended():
                 opened.append(erasure_id)
@@ -192,7 +194,7 @@ class Eraser:
         missing = [user_id for user_id in person.user_ids if user_id not in person.deletes]
         if missing:
             entries = [attributes_entry(user_id, self._now()) for user_id in missing]
-            for user_id, token in zip(missing, self._append(topics.USERS, entries), strict=True):
+            for user_id, token in zip(missing, append_all(self._stores.writer, topics.USERS, entries), strict=True):
                 erasure.deletes[self._stores.secret.person(user_id)] = str(token)
         return bool(missing)
 
@@ -206,7 +208,7 @@ class Eraser:
                 forget_entry(erasure.receipt.erasure_id, first + count, subject, self._now())
                 for count, subject in enumerate(more)
             ]
-            self._append(topics.EVENTS, entries)
+            append_all(self._stores.writer, topics.EVENTS, entries)
             erasure.sent.extend(hashed[subject] for subject in more)
         return bool(more)
 
@@ -216,28 +218,30 @@ class Eraser:
     def _beside(self, person: Person) -> set[str]:
         """The subjects that the person's records name: guests that the user was, and sessions before a visitor had an id."""
         texts = person.texts
-        records = (
+        stored = (
             record
-            for stored in (*self._stores.logged[:1], *self._stores.archived)
-            for log_id, record in stored.find(topics.EVENTS, texts)
+            for records in (*self._stores.logged[:1], *self._stores.archived)
+            for log_id, record in records.find(topics.EVENTS, texts)
             if person.has_event(log_id, record)
         )
-        found = named_beside(records, person)
+        found = named_beside(chain(stored, () if self._stores.logged else self._on_log(person)), person)
         return {subject for subject in found if subject.startswith("a:") or self._is_held(subject)}
+
+    def _on_log(self, person: Person) -> Iterator[Record]:
+        """The person's events on a log that cannot be searched: the partitions of the person are read."""
+        keys = {id_of(subject).encode() for subject in person.notices}
+        ends: dict[int, int] = {}
+        for notice in person.notices.values():
+            ends[notice.partition] = max(ends.get(notice.partition, 0), notice.offset)
+        log_id = self._stores.reader.log_id(topics.EVENTS)
+        for partition, end in sorted(ends.items()):
+            begin, _ = self._stores.reader.bounds(topics.EVENTS, partition)
+            records = log_records(self._stores.reader, topics.EVENTS, partition, _go_on, begin, end)
+            yield from (record for record in records if record.key in keys and person.has_event(log_id, record))
 
     def _is_held(self, subject: str) -> bool:
         partition = partition_of(id_of(subject).encode(), self._stores.reader.partitions(topics.EVENTS))
         return self._stores.signals.load(partition, Signal.USERS, [subject]) != [None]
-
-    def _append(self, topic: str, entries: list[LogEntry]) -> list[OffsetToken]:
-        try:
-            results = self._stores.writer.append(topic, entries).result(_APPEND_SECONDS)
-        except TimeoutError as error:
-            raise LogUnavailable(f"the log did not confirm within {_APPEND_SECONDS:g} s") from error
-        tokens = [result for result in results if not isinstance(result, Exception)]
-        if len(tokens) < len(entries):
-            raise LogUnavailable("the log did not take all that an erasure appends; it is tried again")
-        return tokens
 
     def _try(self, name: str, erasure: Erasure, person: Person) -> None:
         try:
@@ -246,6 +250,10 @@ class Eraser:
             _log.warning("place_not_erased", place=name, erasure_id=erasure.receipt.erasure_id, reason=str(error))
             changed = ErasedPlace(place=name, state="failed", detail=f"{error}; it is tried again"[:500])
         erasure.put(changed)
+
+
+def _go_on() -> None:
+    """Does nothing: the search for records of a person is never given up."""
 
 
 def _is_known(erasure: Erasure, notice: ForgetNotice) -> bool:

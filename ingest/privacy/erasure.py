@@ -18,14 +18,15 @@ from schemas.ports import Documents
 
 OPEN: Final = "erasures/open"
 """The document that lists the erasures that are not complete."""
-ENDED: Final = frozenset({"done", "expires"})
-"""States that end by themselves or have ended."""
+ENDED: Final = frozenset({"done", "expires", "kept"})
+"""States that end by themselves or have ended, and those that Freshet cannot change."""
 
 PLACES: Final = (
     "signals",
     "attributes",
     "lists",
     "caches",
+    "links",
     "snapshots",
     "decision_records",
     "log",
@@ -35,6 +36,7 @@ PLACES: Final = (
     "dead_letters",
     "refused_rows",
     "exports",
+    "backups",
     "remnants",
     "models",
 )
@@ -59,12 +61,24 @@ class Erasure(msgspec.Struct, kw_only=True):
     """Model versions that held a row of the person, and are exported anew."""
     masked: list[str] = []
     """Model versions whose factors held the person."""
+    link_ends: list[int] = []
+    """The end of each partition of events when links to the guests were first searched; before it, they are the same guests."""
+    links_searched: bool = False
+    """True if an event on the log removes each link that was found."""
+    unlinked: dict[str, str] = {}
+    """By keyed hash of a link, where the log removes it."""
     searched: int = 0
     """Number of subjects that were known when records were last searched for further ones."""
 
     def place(self, name: str) -> ErasedPlace:
         """The state of a place."""
         return next(place for place in self.receipt.places if place.place == name)
+
+    def add_missing_places(self) -> None:
+        """Adds the places that an earlier release, which began the erasure, did not know."""
+        known = {place.place: place for place in self.receipt.places}
+        places = tuple(known.get(name) or ErasedPlace(place=name, state="pending") for name in PLACES)
+        self.receipt = msgspec.structs.replace(self.receipt, places=places)
 
     def put(self, changed: ErasedPlace) -> None:
         """Sets the state of a place."""
@@ -85,8 +99,8 @@ def new_erasure(erasure_id: str, person: str, requested_at: datetime) -> Erasure
 
 
 def complete_by(places: Iterable[ErasedPlace]) -> datetime | None:
-    """The last of the places' times; None while one of them is not known."""
-    times = [place.at for place in places]
+    """The last of the places' times; None while one of them is not known. Copies that are kept elsewhere do not count."""
+    times = [place.at for place in places if place.state != "kept"]
     known = [time for time in times if time is not None]
     return max(known) if known and len(known) == len(times) else None
 

@@ -6,21 +6,26 @@ All are idempotent: after a crash they are called again. Their failures are the 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 from zlib import crc32
 
+import msgspec
+
 from ingest.privacy.erasure import PLACES, Erasure
+from ingest.privacy.guest_links import GuestLinks, unlink_entry
 from ingest.privacy.person import Person, tombstone
-from ingest.privacy.stores import ErasureStores
+from ingest.privacy.stores import ErasureStores, append_all
 from models.structures.erasing import without_users
 from models.structures.lists import USERS
+from schemas.backups import BACKUPS, decode_noted
 from schemas.erasures import (
     BUCKETS,
     HINTS,
     MOST_HINTS,
+    NO_BUCKET,
     ErasedPlace,
     ErasureHint,
     ErasureHints,
@@ -31,7 +36,7 @@ from schemas.erasures import (
 from schemas.keys import Signal
 from schemas.log import topics
 from schemas.log.fence import Fence
-from schemas.log.records import Record
+from schemas.log.records import OffsetToken, Record
 from schemas.ports import Change
 
 FOLLOWED_SECONDS: Final = 2.0
@@ -45,8 +50,9 @@ STEPS: Final = tuple(place for place in PLACES if place != "models")
 """The places that are reached with the ids of the person, in their order."""
 NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "caches": ("lists",),
-    "snapshots": ("signals", "attributes"),
-    "decision_records": ("signals",),
+    "links": ("signals",),
+    "snapshots": ("signals", "attributes", "links"),
+    "decision_records": ("signals", "links"),
     "log": ("snapshots",),
     "attributes_log": ("snapshots",),
     "counters": ("log",),
@@ -65,6 +71,7 @@ class Places:
 
     def __init__(self, stores: ErasureStores, erasure: Erasure, person: Person) -> None:
         self._stores, self._erasure, self._person = stores, erasure, person
+        self._links = GuestLinks(stores, erasure, person)
 
     def reach(self, place: str) -> ErasedPlace:
         """Does what is left to do in a place; raises FreshetError, OSError."""
@@ -120,20 +127,28 @@ class Places:
         place = self._erasure.place("caches")
         if place.at is not None:
             return self._state("caches", done=True) if self._now() >= place.at else place
-        hints = decode_hints(self._stores.documents.read(HINTS))
         buckets = {crc32(user_id.encode()) % BUCKETS for user_id in self._person.user_ids}
-        new = [
-            ErasureHint(hints.upcoming + count, bucket, tuple(self._erasure.masked))
-            for count, bucket in enumerate(sorted(buckets))
-        ]
-        kept = (*hints.hints, *new)[-MOST_HINTS:]
-        self._stores.documents.write(HINTS, encode_hints(ErasureHints(hints.upcoming + len(new), kept)))
+        self._hint([ErasureHint(0, bucket, tuple(self._erasure.masked)) for bucket in sorted(buckets)])
         return ErasedPlace(place="caches", state="pending", at=self._later(FOLLOWED_SECONDS))
+
+    def links(self) -> ErasedPlace:
+        """The links of remaining users to the person's guests."""
+        if not self._links.are_folded():
+            return self._state("links", done=False, detail="the workers have not applied all events yet")
+        if not self._erasure.links_searched:
+            found, erasure_id = list(self._links.found()), self._erasure.receipt.erasure_id
+            entries = [unlink_entry(f"{erasure_id}:link:{n}", link, self._now()) for n, link in enumerate(found)]
+            removed_at = append_all(self._stores.writer, topics.EVENTS, entries) if entries else []
+            for link, token in zip(found, removed_at, strict=True):
+                self._links.note(link, token)
+            self._erasure.links_searched = True
+        return self._state("links", done=self._links.are_removed())
 
     def snapshots(self) -> ErasedPlace:
         """Snapshots of the values, of a time when they held the person. Where none is left, a rebuild reads archive and log."""
-        before = (self._erasure.place("signals").at or self._person.last_at).timestamp()
+        before = self._values_are_clean_since().timestamp()
         partitions = {(topics.EVENTS, notice.partition) for notice in self._person.notices.values()}
+        partitions |= {(topics.EVENTS, OffsetToken.parse(token).partition) for token in self._erasure.unlinked.values()}
         partitions |= {(topics.USERS, token.partition) for token in self._person.deletes.values()}
         for topic, partition in sorted(partitions) if self._stores.snapshots else ():
             assert self._stores.snapshots is not None
@@ -147,7 +162,7 @@ class Places:
         """The records of answers."""
         if not self._stores.logged:
             return self._expires("decision_records", topics.ANSWERS)
-        until = self._erasure.place("signals").at or self._person.last_at
+        until = self._values_are_clean_since()
         if self._now() < until + timedelta(seconds=FOLLOWED_SECONDS):
             return self._state("decision_records", done=False)
         self._rewrite_log(topics.ANSWERS, lambda record: self._person.has_decision(record, until))
@@ -158,7 +173,7 @@ class Places:
         if not self._stores.logged:
             return self._expires("log", topics.EVENTS, topics.ERASURES)
         for rewritable in self._stores.logged[:1]:
-            rewritable.rewrite(topics.EVENTS, self._person.texts, _change(self._person.has_event))
+            rewritable.rewrite(topics.EVENTS, self._person.texts, self._changed_event)
         return self._state("log", done=True)
 
     def attributes_log(self) -> ErasedPlace:
@@ -176,8 +191,10 @@ class Places:
         if self._stores.refold is None:
             detail = "they name nobody, and count the person until the signals are rebuilt"
             return self._state("counters", done=True, detail=detail)
-        for partition in sorted({notice.partition for notice in self._person.notices.values()}):
+        partitions = sorted({notice.partition for notice in self._person.notices.values()})
+        for partition in partitions:
             self._stores.refold(partition)
+        self._hint([ErasureHint(0, NO_BUCKET, refolded=tuple(partitions))])
         return self._state("counters", done=True)
 
     def archive(self) -> ErasedPlace:
@@ -186,7 +203,7 @@ class Places:
         if waits and self._erasure.place("archive").detail:
             return self._erasure.place("archive")
         for rewritable in self._stores.archived:
-            rewritable.rewrite(topics.EVENTS, self._person.texts, _change(self._person.has_event))
+            rewritable.rewrite(topics.EVENTS, self._person.texts, self._changed_event)
             rewritable.rewrite(
                 topics.USERS, self._person.texts, _change(lambda _, record: self._person.has_upsert(record))
             )
@@ -206,6 +223,8 @@ class Places:
     def _is_archived(self) -> bool:
         """True if the archive reaches past all that has to be erased, or the log holds it no more, or there is no archive."""
         events = [(notice.partition, notice.offset) for notice in self._person.notices.values()]
+        events += [OffsetToken.parse(token) for token in self._erasure.unlinked.values()]
+        events += [(partition, end - 1) for partition, end in enumerate(self._erasure.link_ends)]
         of_users = [(token.partition, token.offset) for token in self._person.deletes.values()]
         return self._is_past(topics.EVENTS, events) and self._is_past(topics.USERS, of_users)
 
@@ -247,8 +266,19 @@ class Places:
         """What removed rows have left in files: free pages, write-ahead logs. The notices go before, the last to name the person."""
         for rewritable in self._stores.logged[:1]:
             rewritable.rewrite(topics.ERASURES, (), _tombstones_at(self._erasure))
-        clean = self._stores.scrub(self._person.texts)
+        # An id that others use too, as of an item or a visit, stays in their records.
+        clean = self._stores.scrub(self._person.texts) or self._stores.scrub(self._own_texts())
         return self._state("remnants", done=clean, detail="" if clean else "a reader keeps older pages; tried again")
+
+    def _own_texts(self) -> list[bytes]:
+        """The bytes of those ids that no record of the log names any more."""
+        return [
+            text
+            for text in self._person.texts
+            if not any(
+                next(records.find(topic, [text]), None) for records in self._stores.logged for topic in topics.ALL
+            )
+        ]
 
     def models(self) -> ErasedPlace:
         """What models learned from the person among others: the next training does without. Needs no id."""
@@ -260,6 +290,31 @@ class Places:
         at = None if due is None else datetime.fromtimestamp(due, UTC)
         return ErasedPlace(place="models", state="at_next_training", at=at)
 
+    def backups(self) -> ErasedPlace:
+        """Backups that were made while the person was there. Freshet cannot change them: the receipt names them."""
+        noted = decode_noted(self._stores.documents.read(BACKUPS))
+        kept = [backup for backup in noted if backup.created_at <= self._values_are_clean_since()]
+        if not kept:
+            return self._state("backups", done=True, detail="no backup of before is known")
+        names = ", ".join(f"{backup.place} ({backup.created_at:%Y-%m-%d})" for backup in reversed(kept))
+        detail = f"remove them, or erase the person again after a restore: {names}"
+        return ErasedPlace(place="backups", state="kept", detail=detail[:2_000])
+
+    def _changed_event(self, log_id: str, record: Record) -> Record:
+        return tombstone(record) if self._person.has_event(log_id, record) else self._links.renamed(log_id, record)
+
+    def _values_are_clean_since(self) -> datetime:
+        """When no value held the person or a link to a guest any more."""
+        times = (self._erasure.place(place).at for place in ("signals", "links"))
+        return max([self._person.last_at, *(time for time in times if time is not None)])
+
+    def _hint(self, new: Sequence[ErasureHint]) -> None:
+        """Numbers hints and adds them to those that online processes follow."""
+        hints = decode_hints(self._stores.documents.read(HINTS))
+        numbered = [msgspec.structs.replace(hint, number=hints.upcoming + count) for count, hint in enumerate(new)]
+        kept = (*hints.hints, *numbered)[-MOST_HINTS:]
+        self._stores.documents.write(HINTS, encode_hints(ErasureHints(hints.upcoming + len(numbered), kept)))
+
     def _rewrite_log(self, topic: str, is_of_person: Callable[[Record], bool]) -> None:
         for rewritable in self._stores.logged:
             rewritable.rewrite(topic, (), _change(lambda _, record: is_of_person(record)))
@@ -268,7 +323,9 @@ class Places:
         days = [self._stores.days_kept(topic) for topic in of_topics]
         known = [day for day in days if day is not None]
         if len(known) < len(days):
-            detail = "the log keeps this topic for ever: set a retention for it"
+            detail = (
+                "Kafka keeps this topic for ever: set retention.ms on it, as FRESHET_USERS_DAYS does for a new topic"
+            )
             return ErasedPlace(place=place, state="expires", at=None, detail=detail)
         return ErasedPlace(place=place, state="expires", at=self._now() + timedelta(days=max(known)))
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ingest.privacy.secret import SiteSecret
+from schemas.errors import LogUnavailable
+from schemas.log.records import LogEntry, OffsetToken
 from schemas.ports import (
     Archive,
     Clock,
@@ -19,6 +21,8 @@ from schemas.ports import (
     SignalStore,
     SnapshotStore,
 )
+
+_APPEND_SECONDS: Final = 30.0
 
 
 class ErasureStores(NamedTuple):
@@ -51,3 +55,15 @@ class ErasureStores(NamedTuple):
     """The folder of rows that imports refused."""
     secret: SiteSecret
     clock: Clock
+
+
+def append_all(writer: LogWriter, topic: str, entries: Sequence[LogEntry]) -> list[OffsetToken]:
+    """Appends entries and returns where they stand; raises LogUnavailable unless the log confirms each of them."""
+    try:
+        results = writer.append(topic, entries).result(_APPEND_SECONDS)
+    except TimeoutError as error:
+        raise LogUnavailable(f"the log did not confirm within {_APPEND_SECONDS:g} s") from error
+    tokens = [result for result in results if not isinstance(result, Exception)]
+    if len(tokens) < len(entries):
+        raise LogUnavailable("the log did not take all that an erasure appends; it is tried again")
+    return tokens

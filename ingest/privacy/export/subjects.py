@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
-import msgspec
-
-from ingest.privacy.person import named_beside_event
+from ingest.privacy.person import decoded_event, named_beside_event
 from ingest.privacy.requests import id_of, subjects_of
 from schemas.events import LoggedEvent
 from schemas.log.records import Record
-
-_EVENT: Final = msgspec.json.Decoder(LoggedEvent)
 
 
 class ExportSubjects:
@@ -58,11 +53,3 @@ class ExportSubjects:
     def _is_named(self, key: bytes) -> bool:
         id_ = key.decode("utf-8", "replace")
         return id_ == self.user_id or f"a:{id_}" in self.keys
-
-
-def decoded_event(record: Record) -> LoggedEvent | None:
-    """The event of a record; None if it is none."""
-    try:
-        return _EVENT.decode(record.value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
