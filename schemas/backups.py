@@ -66,6 +66,6 @@ def decode_noted(value: bytes | None) -> list[NotedBackup]:
 
 
 def encode_noted(noted: list[NotedBackup], place: str, created_at: datetime) -> bytes:
-    """The noted backups and another one, without the user and password of its address."""
+    """The noted backups and another one, once each, without the user and password of its address."""
     new = NotedBackup(place=_USER_INFO.sub("", place), created_at=created_at)
-    return msgspec.json.encode([*noted, new][-_MOST_NOTED:])
+    return msgspec.json.encode([*(backup for backup in noted if backup != new), new][-_MOST_NOTED:])

@@ -77,6 +77,7 @@ def restore(
             said = [f"{len(made.files)} files, every digest is right"]
         else:
             said = _restored(settings, made, place, show, force=force)
+            _note(settings, source, made)
     for sentence in (*said, *(f"note: {note}" for note in made.notes)):
         _say(f"{sentence[0].upper()}{sentence[1:]}.")
     _say(f"{'Checked' if check else 'Restored'} in {time.monotonic() - began:.1f} s.")

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from deploy.commands.cli import app
 from deploy.wiring.dependencies import Dependencies
+from schemas.backups import BACKUPS
 from schemas.catalogue import Upsert, encode_upsert
 from schemas.events import LoggedEvent
 from schemas.log import topics
@@ -104,5 +105,9 @@ def contents(dependencies: Dependencies) -> dict:
         "versions": {m.version: (m, models.value(m.version, "factors")) for m in models.versions()},
         "lists": {kind: sorted(models.entries("v1", kind)) for kind in ("users", "items")},
         "pointers": (models.active(), models.challenger()),
-        "documents": {name: dependencies.documents.read(name) for name in dependencies.documents.names()},
+        "documents": {
+            name: dependencies.documents.read(name)
+            for name in dependencies.documents.names()
+            if name != BACKUPS  # it names the backup itself
+        },
     }
