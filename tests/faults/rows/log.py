@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Iterator
 
+from schemas.errors import FreshetError
 from tests.faults.disturbances import can_cut_connections, connections_cut, server_frozen, server_killed
 from tests.faults.proxy import proxied
-from tests.faults.run import Fault, Run, call, port_of
+from tests.faults.run import RECOVERY_SECONDS, Fault, Run, call, port_of
 from tests.faults.world import ClusterWorld, metric
 
 AWAY_SECONDS = 60.0
@@ -85,11 +87,27 @@ def topics_recreated(run: Run) -> None:
         create_topics(settings.kafka, prefix, settings.partitions)
         run.clients.forget()
         # Tokens do not name their log: the old fences would let a read believe that its event counts.
-        began = time.monotonic()
-        run.world.wait_until_applied()
-        run.recoveries.append(time.monotonic() - began)
+        with run.world.opened() as dependencies:
+            seconds = run.world.wait_until(
+                lambda new=dependencies: _fences_are_new(run, new), RECOVERY_SECONDS, "every fence names the new log"
+            )
         run.clients.resume()
-        run.recover()
+        run.recoveries.append(seconds + run.recover())
+    run.pause(4.0, 6.0)
+
+
+def _fences_are_new(run: Run, dependencies) -> bool:
+    from nearline.processor import SIGNALS
+
+    try:
+        return all(
+            (fence := dependencies.signals.fence(partition, signal)) is not None
+            and fence.log_id == dependencies.reader.log_id(topic)
+            for topic, signals in SIGNALS.items()
+            for partition, signal in itertools.product(range(run.world.settings.partitions), signals)
+        )
+    except FreshetError:
+        return False
 
 
 def behind_retention(run: Run) -> None:
