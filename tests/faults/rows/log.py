@@ -156,9 +156,11 @@ def _archived_ends(run: Run, dependencies) -> dict[int, int]:
 
 
 def offset_commits_fail(run: Run) -> None:
-    """Kafka refuses the offsets that workers commit, because their topic lacks copies. Then all workers die."""
+    """Kafka refuses the offsets that workers commit. In turn, all workers die afterwards, or one dies meanwhile: the group
+    can then not form either, until Kafka takes records about it again.
+    """
     refused = 0.0
-    for _ in run.repeat():
+    for number in run.repeat():
         run.pause(3.0, 5.0)
         workers = [run.world.processes[each] for each in run.world.folding]
         before = sum(metric(worker, _RETRIES) for worker in workers)
@@ -166,6 +168,10 @@ def offset_commits_fail(run: Run) -> None:
             run.pause(8.0, 12.0)
             run.recover()
             refused += sum(metric(worker, _RETRIES) for worker in workers) - before
+            if number % 2:
+                workers = workers[:1]
+                workers[0].kill()
+                run.pause(8.0, 12.0)
         for worker in workers:
             worker.kill()
             worker.start()
@@ -176,16 +182,17 @@ def offset_commits_fail(run: Run) -> None:
 
 @contextlib.contextmanager
 def _offsets_refused(run: Run) -> Iterator[None]:
+    """Kafka finds every record about a group too large."""
     from confluent_kafka.admin import AdminClient
 
     from adapters.kafka.topics import change_config
 
     admin = AdminClient({"bootstrap.servers": run.world.settings.kafka, "log_level": 0})
-    change_config(admin, _OFFSETS, {"min.insync.replicas": "2"})
+    change_config(admin, _OFFSETS, {"max.message.bytes": "10"})
     try:
         yield
     finally:
-        change_config(admin, _OFFSETS, {"min.insync.replicas": "1"})
+        change_config(admin, _OFFSETS, {"max.message.bytes": "1048588"})
 
 
 FAULTS = [
@@ -220,8 +227,8 @@ FAULTS = [
     Fault(
         7,
         "offset-commits-fail",
-        "Kafka refuses the offsets that workers commit; then all workers die",
-        "events count meanwhile; the position is that of the fences",
+        "Kafka refuses the offsets that workers commit; all workers die afterwards, or one dies meanwhile",
+        "events count while no worker dies; the position is that of the fences, and the group forms again by itself",
         offset_commits_fail,
         repetitions=5,
         stacks=("cluster",),
