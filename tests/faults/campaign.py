@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.config import StackConfig
+from deploy.local import stack
+from deploy.local.config import SERVERS, StackConfig
 from tests.faults.built import cluster_world, embedded_world
 from tests.faults.disk import CannotMount
 from tests.faults.results import Row, console, show, write
@@ -37,6 +38,8 @@ class Campaign:
                 console.print(f"{self.stack}: {fault.title} ...")
                 site = folder / f"{number}-{fault.name}"
                 site.mkdir()
+                if servers is not None:
+                    stack.start(servers, SERVERS)  # a fault that ended early may have left one of them dead
                 try:
                     if fault.own_world:
                         with self._world(fault, site, servers) as world:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,7 @@ import redis
 
 from schemas.configuration.site import key_prefix
 from schemas.keys import Signal, fence_key, values_key
+from tests.faults.disturbances import server_killed
 from tests.faults.run import Fault, Run, call
 from tests.faults.world import ClusterWorld
 
@@ -31,18 +33,30 @@ def append_only_file_cut(run: Run) -> None:
     assert isinstance(run.world, ClusterWorld)
     for _ in run.repeat():
         run.pause(2.0, 4.0)
-        sizes = {path: path.stat().st_size for path in _append_only_files(run.world)}
+        copy = _copied_append_only_files(run.world)
         time.sleep(2.0)
-        run.world.kill_server("redis")
-        for path, size in sizes.items():
-            with path.open("r+b") as file:
-                file.truncate(size)
-        run.world.start_servers("redis")
+        with server_killed(run.world, "redis"):
+            files = _append_only_files(run.world)
+            shutil.rmtree(files)
+            copy.rename(files)
         run.recover()
 
 
-def _append_only_files(world: ClusterWorld) -> list[Path]:
-    return list((world.servers.data("redis") / "appendonlydir").glob("*.incr.aof"))
+def _append_only_files(world: ClusterWorld) -> Path:
+    return world.servers.data("redis") / "appendonlydir"
+
+
+def _copied_append_only_files(world: ClusterWorld) -> Path:
+    """Returns a folder with the append-only files as they are now. They are copied again if Redis rewrites them meanwhile."""
+    files, copy = _append_only_files(world), world.folder / "appendonlydir"
+    manifest = files / "appendonly.aof.manifest"
+    while True:
+        shutil.rmtree(copy, ignore_errors=True)
+        before = manifest.read_bytes()
+        with suppress(shutil.Error):
+            shutil.copytree(files, copy)
+            if manifest.read_bytes() == before:
+                return copy
 
 
 def memory_full(run: Run) -> None:
