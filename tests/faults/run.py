@@ -84,10 +84,17 @@ class Run:
     notes: list[str] = field(default_factory=list)
 
     def repeat(self) -> Iterator[int]:
-        """Counts the repetitions; ends early when the time is over, and the row then says how many there were."""
-        while self.repetitions < self.wanted and time.monotonic() < self.until:
+        """Counts the repetitions; ends early when the time is over, but not before the first. The row says how many there were."""
+        while self.repetitions < self.wanted and (not self.repetitions or time.monotonic() < self.until):
             yield self.repetitions
             self.repetitions += 1
+
+    @contextlib.contextmanager
+    def preparing(self) -> Iterator[None]:
+        """What is done within takes none of the time of the repetitions."""
+        began = time.monotonic()
+        yield
+        self.until += time.monotonic() - began
 
     def pause(self, shortest: float, longest: float) -> None:
         time.sleep(self.random.uniform(shortest, longest))

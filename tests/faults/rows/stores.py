@@ -76,7 +76,8 @@ def memory_full(run: Run) -> None:
 
 def slow_stores(run: Run) -> None:
     """In turn, Redis and Cassandra answer two seconds late, and break all connections."""
-    _train(run)
+    with run.preparing():
+        _train(run)
     slowest = 0.0
     for number in run.repeat():
         proxy = run.world.proxies[("redis", "cassandra")[number % 2]]

@@ -23,7 +23,8 @@ def killed_training(run: Run) -> None:
     """Kill trainings at random moments of their time; the old version is served, and the next run begins at once."""
     run.pause(5.0, 6.0)
     began = time.monotonic()
-    done = run.world.freshet("train", "--force")
+    with run.preparing():
+        done = run.world.freshet("train", "--force")
     longest = time.monotonic() - began
     run.expect(done.returncode == 0, f"the first training: {done.stdout[-500:]}{done.stderr[-500:]}")
     with run.world.opened() as dependencies:
