@@ -90,7 +90,8 @@ def site_policy(settings: IngestSettings, scale: RatingScale | None = None) -> P
     Raises ConfigurationInvalid.
     """
     rating_scale = scale or scale_of(settings.rating_scale)
-    return policy(settings.event_types, settings.personal_keys, rating_scale, settings.placeholder_ids)
+    allowed = policy(settings.event_types, settings.personal_keys, rating_scale, settings.placeholder_ids)
+    return allowed._replace(consent=settings.consent)
 
 
 def main() -> None:

@@ -223,9 +223,10 @@ def import_into(
     writer = dependencies.writer
     log_id = dependencies.reader.log_id(topics.EVENTS)
     with open_ledger(folder, log_id, settings.ledger_mib) as ledger, steps(pace=True) as show:
-        parts = ImportDependencies(
-            writer, time.time, time.sleep, ledger, site_policy(settings, scale), dependencies.reader
-        )
+        allowed = site_policy(settings, scale)
+        if importer is None:
+            allowed = allowed._replace(consent="off")  # the shoppers of the sample are invented
+        parts = ImportDependencies(writer, time.time, time.sleep, ledger, allowed, dependencies.reader)
 
         def report(step: ImportStep) -> None:
             show(f"writing {step.topic} to the log", step.rows, step.expected)
