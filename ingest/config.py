@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.events import ConsentMode
 from schemas.http.settings import HttpSettings, Names
 
 
@@ -23,6 +24,8 @@ class IngestSettings(HttpSettings, BaseSettings):
     """Types of events that this site adds."""
     personal_keys: Names = ()
     """Names of attributes and context that are left out beside the usual ones."""
+    consent: ConsentMode = "off"
+    """What becomes of events without consent (`context.consent`): `off` keeps them as they are, `refuse` refuses them, `anonymous` keeps them without ids."""
     rate_limit: Annotated[float, Field(ge=0)] = 0.0
     """Events a second that one client (address) may send; 0 is no limit."""
     rate_burst: Annotated[float, Field(ge=1)] = 1_000.0

@@ -19,6 +19,7 @@ from adapters.registry import adapter
 from deploy.wiring.access import open_access
 from deploy.wiring.dependencies import open_dependencies, prepare_log
 from deploy.wiring.erasing import erasing
+from deploy.wiring.pseudonyms import require_pepper
 from deploy.wiring.server_wait import Shutdown, say_while_waiting
 from deploy.wiring.variables import warn_of_variables_without_effect
 from ingest.config import IngestSettings
@@ -59,6 +60,7 @@ def create_app(
         access=access,
         hot_paths=[hot_path(dependencies)],
         docs=settings.docs,
+        pseudonyms=settings.pseudonyms,
     )
 
 
@@ -90,7 +92,8 @@ def site_policy(settings: IngestSettings, scale: RatingScale | None = None) -> P
     Raises ConfigurationInvalid.
     """
     rating_scale = scale or scale_of(settings.rating_scale)
-    return policy(settings.event_types, settings.personal_keys, rating_scale, settings.placeholder_ids)
+    allowed = policy(settings.event_types, settings.personal_keys, rating_scale, settings.placeholder_ids)
+    return allowed._replace(consent=settings.consent, pseudonyms=settings.pseudonyms)
 
 
 def main() -> None:
@@ -101,6 +104,7 @@ def main() -> None:
         with listen(settings) as listening, open_dependencies(settings) as dependencies:
             shutdown = Shutdown()
             say_while_waiting(partial(prepare_log, settings), "the collector", shutdown)
+            require_pepper(settings, "the collector", shutdown)
             # Opened first: it makes the log of a new folder, which holds the keys.
             writer = dependencies.writer
             with (

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from schemas.configuration.settings import comma_separated
+from schemas.errors import ConfigurationInvalid
 from schemas.http.settings import HttpSettings
+from schemas.values.retention import parse_retention
 
 EngineName = Literal["auto", "single", "spark"]
+
+
+def _checked_retention(text: str) -> str:
+    try:
+        parse_retention(text)
+    except ConfigurationInvalid as error:
+        raise ValueError(str(error)) from error
+    return text
 
 
 class OfflineSettings(HttpSettings, BaseSettings):
@@ -49,6 +60,8 @@ class OfflineSettings(HttpSettings, BaseSettings):
     """Dimensions of the factors."""
     sql_memory: str = "3GB"
     """Memory limit of DuckDB for the interactions. The rest is spilled to disk."""
+    retention_days_by_type: Annotated[str, AfterValidator(_checked_retention)] = ""
+    """Days for which raw events of a type are kept, such as search=30,view=400. Types that are not here are kept for ever. Trainings leave older ones out."""
     half_life_days: float | None = None
     """Half-life of an interaction's weight in days. Without it, weights do not decay."""
     weights: str = ""
@@ -98,3 +111,10 @@ class OfflineSettings(HttpSettings, BaseSettings):
     """Pause between checks for drift."""
     schedule_statistics_minutes: float = Field(default=60.0, gt=0)
     """Pause between computations of the statistics."""
+    schedule_retention_hours: float = Field(default=24.0, gt=0)
+    """Pause between removals of events that are older than `FRESHET_RETENTION_DAYS_BY_TYPE` says."""
+
+    @property
+    def retention(self) -> Mapping[str, float]:
+        """Days by event type."""
+        return parse_retention(self.retention_days_by_type)

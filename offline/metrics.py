@@ -49,6 +49,10 @@ JOB_UNDELIVERED: Final = Counter(
 JOB_UNEXPORTED: Final = Counter(
     "freshet_job_exports_failed", "Exports that runs could not make, as the schedule reads their records."
 )
+EVENTS_EXPIRED: Final = Counter(
+    "freshet_events_expired",
+    "Raw events that retention by type removed from archive and log, as the schedule reads the records of its runs.",
+)
 JOBS_DUE: Final = Counter(
     "freshet_jobs_due", "Jobs that the schedule began, by cause: first, new, age, drift, time.", ["job", "cause"]
 )

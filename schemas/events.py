@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import msgspec
 from pydantic import (
@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from schemas.keys import anonymous_key, session_key, user_key
+from schemas.keys import anonymous_key, session_key, unlinked_key, user_key
 from schemas.values.ids import PLACEHOLDERS, EventId, Id, without_placeholders
 from schemas.values.rating_scale import RatingScale
 
@@ -47,6 +47,8 @@ UNLINK_GUEST: Final = "unlink-guest"
 
 Only the erasure of people writes it: its hyphen is in no name that a client may send.
 """
+ConsentMode = Literal["off", "refuse", "anonymous"]
+"""What becomes of an event without consent. ``off``: consent is not looked at. ``refuse``: it is refused. ``anonymous``: it is kept without ids."""
 _MAX_CONTEXT: Final = 32
 VALUED_TYPES: Final = frozenset({"rating", "dwell"})
 DWELL_RANGE: Final = (0.0, 86_400.0)
@@ -248,6 +250,8 @@ class LoggedEvent(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True)
     properties: dict[str, Any] | None = None
     imported: bool = False
     """True if an import of a data set wrote it, not a client."""
+    unlinked: bool = False
+    """True if the collector kept it without ids, because its person has not consented. Its session holds this event alone."""
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -258,6 +262,8 @@ class LoggedEvent(msgspec.Struct, omit_defaults=True, kw_only=True, frozen=True)
     @property
     def subject(self) -> str:
         """The key of the value that this event changes in the ``users`` signal."""
+        if self.unlinked:
+            return unlinked_key(self.partition_key)
         if self.user_id:
             return user_key(self.user_id)
         if self.anonymous_id:

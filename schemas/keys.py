@@ -33,6 +33,8 @@ class Signal(StrEnum):
     PROFILES = "profiles"
 
 
+UNLINKED_SESSION: Final = "unlinked-"
+"""Begins the session id of an event that the collector kept without ids. A hash of the event follows, so no two share one."""
 FOLLOWED: Final = frozenset({Signal.AGGREGATES, Signal.ITEMS})
 """Signals whose changes every API process follows. Their commits also record which keys changed."""
 
@@ -80,3 +82,11 @@ def anonymous_key(anonymous_id: str) -> str:
 def session_key(session_id: str) -> str:
     """The key of the value of a session without a user."""
     return f"s:{session_id}"
+
+
+def unlinked_key(session_id: str) -> str:
+    """The key of one of 16 values in each partition, which hold the newest events without ids, against repeats of them.
+
+    No id leads to it: the ids of users, guests and sessions have other prefixes.
+    """
+    return f"x:{session_id[-1:]}"

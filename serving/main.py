@@ -19,7 +19,9 @@ from adapters.http.application import HotPath, build_application
 from deploy.wiring.access import open_access
 from deploy.wiring.accounts import account_router
 from deploy.wiring.online import open_facts, open_stores
+from deploy.wiring.pseudonyms import require_pepper
 from deploy.wiring.receipts import receipts_router
+from deploy.wiring.server_wait import Shutdown
 from deploy.wiring.user_export import user_export_router
 from deploy.wiring.variables import warn_of_variables_without_effect
 from schemas.access.scopes import PUBLIC, needs
@@ -69,6 +71,7 @@ def create_app(
         access=access,
         hot_paths=[*hot_paths, HotPath(recommendations_are_asked, recommendations_endpoint(service))],
         docs=settings.docs,
+        pseudonyms=settings.pseudonyms,
         lifespan=_running(service, stores),
     )
     app.state.service = service
@@ -82,6 +85,7 @@ def _page(settings: Settings, service: ServingService) -> APIRouter:
             events_url=settings.events_url,
             currency=settings.currency,
             lists_users=settings.page_users,
+            pseudonyms=settings.pseudonyms,
         )
     router = APIRouter(include_in_schema=False)
     router.add_api_route("/", _page_is_off)
@@ -94,8 +98,9 @@ def main() -> None:
         settings = read_settings(Settings)
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(_level(settings.log_level)))
         warn_of_variables_without_effect(settings.stack)
-        listening = http_server.listen(settings.host, settings.port, "set FRESHET_PORT")
-        with open_access(settings, settings.host, read_limits(settings)) as access:
+        listening, shutdown = http_server.listen(settings.host, settings.port, "set FRESHET_PORT"), Shutdown()
+        require_pepper(settings, "the online API", shutdown)
+        with open_access(settings, settings.host, read_limits(settings)) as access, shutdown.ending():
             routers = [account_router(settings, access), receipts_router(settings)]
             views = [user_export_router(settings, access)]
             app = create_app(settings, _stores(settings), access=access, routers=routers, views=views)

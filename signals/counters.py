@@ -44,7 +44,9 @@ def transition(before: UserValue, after: UserValue, event: LoggedEvent, offset: 
 
     If the stored value is already ahead of the event, pass the stored value as both.
     """
-    entry, earlier = entry_at(after, offset), history(after, offset, HISTORY)
+    entry = entry_at(after, offset)
+    # Events without ids share a value, and are of different people.
+    earlier = () if event.unlinked else history(after, offset, HISTORY)
     removed = retracted(before, event) if before is not after else ()
     # A transition does not hold the whole value, because thousands of transitions wait at once.
     return Transition(offset, event, entry, earlier, removed, after.terms, after.shown)

@@ -2,7 +2,7 @@
 
 Serving shows an item without item data only once enough people were at it, so that one visitor's invented ids cost nobody
 anything. People are distinguished by 16 bits of a hash, salted with the item: enough to count to PEOPLE, too little to find
-somebody by. A retracted event still came from a person.
+somebody by. A retracted event still came from a person. An event without ids is nobody's: one visitor could send many.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class _Visit(NamedTuple):
 def collect(transitions: Iterable[Transition], changes: Changes) -> None:
     """Adds the person of each interaction to its item. An impression is no interaction: nobody was at the item."""
     for transition in transitions:
-        if transition.entry is not None:
-            item, event = transition.entry.item, transition.event
+        item, event = transition.entry.item if transition.entry else None, transition.event
+        if item is not None and (event.imported or not event.unlinked):
             changes[item].append(_Visit(_hash(item, event.subject), event.imported))
 
 

@@ -241,7 +241,7 @@ def fold(value: UserValue, event: LoggedEvent, offset: int) -> UserValue:
         return _retract(value, event, offset)
     if is_duplicate(value, event):
         return msgspec.structs.replace(value, offset=offset)
-    return _apply(value, event, offset)
+    return _apply_unlinked(value, event, offset) if event.unlinked else _apply(value, event, offset)
 
 
 def history(value: UserValue, before: int, limit: int) -> tuple[Entry, ...]:
@@ -305,6 +305,11 @@ def _apply(value: UserValue, event: LoggedEvent, offset: int) -> UserValue:
         visits=value.visits + (session.events == 1),
         shown=(*value.shown, offset)[-IMPRESSION_OFFSETS:] if event.type == "impression" else value.shown,
     )
+
+
+def _apply_unlinked(value: UserValue, event: LoggedEvent, offset: int) -> UserValue:
+    """Keeps what aggregates read of the event, and the hash of its id. What would say something about a person is left out."""
+    return msgspec.structs.replace(_apply(value, event, offset), seen={}, past=Bloom(), older={}, terms=(), links=())
 
 
 def _entry(event: LoggedEvent, offset: int, time: float, hashed: bytes, session: Session) -> Entry:

@@ -1,7 +1,7 @@
 """Builds the application of an HTTP process. Every HTTP process of Freshet is built here, so that all have the same edges.
 
-A request passes, from outside in: the check of access with CORS, the audit log, the check of its address (UTF-8), the hot paths, then
-FastAPI's routes.
+A request passes, from outside in: the check of access with CORS, the audit log, the check of its address (UTF-8), pseudonyms where a
+site has them, the hot paths, then FastAPI's routes.
 What no route answers, and a fault that nobody expected, are problem details too.
 """
 
@@ -30,7 +30,9 @@ from schemas.http.access.rules import HotRule, RouteRules
 from schemas.http.described import LIVENESS, PLAIN_TEXT, READINESS
 from schemas.http.fallback import fault_as_problem, http_exception_as_problem, invalid_as_problem
 from schemas.http.hot_path import HotPathMiddleware
+from schemas.http.pseudonymous import PseudonymMiddleware
 from schemas.http.utf8 import Utf8Middleware
+from schemas.values.pseudonyms import Pseudonyms
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 Missing = Callable[[], Awaitable[list[str]]]
@@ -57,10 +59,11 @@ def build_application(
     hot_paths: Sequence[HotPath] = (),
     docs: bool = False,
     lifespan: Lifespan | None = None,
+    pseudonyms: Pseudonyms | None = None,
 ) -> FastAPI:
     """Returns the application with these routers, health, metrics, and the edges that all processes share.
 
-    Without ``access`` nobody is asked who calls: for tests of other things.
+    Without ``access`` nobody is asked who calls: for tests of other things. Without ``pseudonyms`` ids stay as they are.
     """
     app = FastAPI(title=title, version="1", lifespan=lifespan, **({} if docs else _NO_DOCS))
     description = list(app.routes)
@@ -80,6 +83,8 @@ def build_application(
     app.add_exception_handler(Exception, fault_as_problem)
     for hot_path in hot_paths:
         app.add_middleware(HotPathMiddleware, takes=hot_path.takes, endpoint=hot_path.endpoint)
+    if pseudonyms is not None:
+        app.add_middleware(PseudonymMiddleware, pseudonyms=pseudonyms)
     app.add_middleware(Utf8Middleware)
     if access is not None and access.audit is not None:
         app.add_middleware(AuditMiddleware, audit=access.audit, rules=app.state.rules, clock=access.guard.clock)

@@ -29,6 +29,7 @@ from deploy.commands.explaining.decision_lookup import DecisionMatch, find_in
 from deploy.config import CommandSettings
 from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.online import ranking_config, service_for, serving_settings, stores_for, with_partitions_of_log
+from deploy.wiring.pseudonyms import check_pepper
 from replay.explain import Explanation, World, explain, read_world, user_value
 from schemas.answers import Answer, DecidedItem, Decision
 from schemas.log import topics
@@ -60,8 +61,11 @@ def recommend(
 
 
 async def _recommend(user: str, count: int, settings: CommandSettings) -> None:
+    with open_dependencies(settings) as dependencies:
+        check_pepper(settings.pseudonyms, dependencies)
     async with service_for(settings) as service:
-        answer = await service.recommend(service.request(user_id=user, count=count))
+        user_id = settings.pseudonyms.of(user) if settings.pseudonyms else user
+        answer = await service.recommend(service.request(user_id=user_id, count=count))
         missing, catalogue = service.missing(), service.state.catalogue
     _remark(answer, missing)
     if not answer.items:

@@ -27,7 +27,7 @@ from deploy.commands import (
 from deploy.commands.access import admin, audit, keys
 from deploy.commands.common import errors
 from deploy.commands.failures import as_sentence
-from deploy.commands.offline import jobs, models, schedule, statistics, training
+from deploy.commands.offline import jobs, models, retention, schedule, statistics, training
 from deploy.config import CommandSettings
 from deploy.wiring.variables import unknown_in_environment
 from schemas.configuration.settings import read_settings
@@ -49,6 +49,7 @@ for module in (
     jobs,
     schedule,
     statistics,
+    retention,
     signals,
     deadletters,
     backup,

@@ -71,7 +71,8 @@ def replay(
     with open_existing(data, stack) as dependencies:
         open_letter = dead_letters.find(dependencies.reader, OffsetToken.parse(letter))
         value = mended.read_bytes() if mended else None
-        allowed = site_policy(read_settings(IngestSettings))
+        # The log has pseudonyms already, and they would get pseudonyms of their own.
+        allowed = site_policy(read_settings(IngestSettings))._replace(pseudonyms=None)
         replayed = dead_letters.replay(open_letter, dependencies.writer, datetime.now(UTC), allowed, value)
     console.print(
         f"{'It had been replayed before: it' if replayed.again else 'It'} stands on {replayed.topic} at {replayed.token}."

@@ -19,6 +19,7 @@ from adapters.http import download as http_download
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, open_for, steps
 from deploy.commands.file_options import with_file_options
 from deploy.wiring.dependencies import Dependencies
+from deploy.wiring.pseudonyms import check_pepper
 from deploy.wiring.rating_scale import scale_for_import
 from deploy.wiring.training import note_weights
 from ingest.config import IngestSettings
@@ -216,6 +217,7 @@ def import_into(
     if event_weights := weights or (importer.weights if importer else {}):
         note_weights(dependencies, describe(event_weights))
     settings = read_settings(IngestSettings)
+    check_pepper(settings.pseudonyms, dependencies)
     scale = scale_for_import(settings, importer, dependencies.documents)
     if scale != DEFAULT_SCALE:
         console.print(f"Ratings are from {scale.low:g} to {scale.high:g}; another scale: FRESHET_RATING_SCALE=1..5")
@@ -223,9 +225,10 @@ def import_into(
     writer = dependencies.writer
     log_id = dependencies.reader.log_id(topics.EVENTS)
     with open_ledger(folder, log_id, settings.ledger_mib) as ledger, steps(pace=True) as show:
-        parts = ImportDependencies(
-            writer, time.time, time.sleep, ledger, site_policy(settings, scale), dependencies.reader
-        )
+        allowed = site_policy(settings, scale)
+        if importer is None:
+            allowed = allowed._replace(consent="off")  # the shoppers of the sample are invented
+        parts = ImportDependencies(writer, time.time, time.sleep, ledger, allowed, dependencies.reader)
 
         def report(step: ImportStep) -> None:
             show(f"writing {step.topic} to the log", step.rows, step.expected)
@@ -238,7 +241,8 @@ def import_into(
         fingerprint = _fingerprint(importer, settings) if type(importer) in file_importers() else ""
         if rows := ledger.finished(fingerprint):
             return Imported(importer.dataset, {topic: Counts(repeated=count) for topic, count in rows.items()})
-        refused = RefusedFile(folder, importer.dataset)
+        # Rows hold ids as they were sent, and a site with pseudonyms keeps no such id.
+        refused = RefusedFile(folder, importer.dataset, keeps_rows=settings.pseudonyms is None)
         imported = run_import(importer, parts, report, RowFaults(watch, refused.add, max_errors))
         if fingerprint and imported.error is None and not imported.total.refused:
             ledger.finish(fingerprint, {topic: counts.read for topic, counts in imported.topics.items()})

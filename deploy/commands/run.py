@@ -25,6 +25,7 @@ from deploy.processes import cluster
 from deploy.processes.schedule import scheduling
 from deploy.wiring.access import INSECURE
 from deploy.wiring.dependencies import Dependencies, open_dependencies, prepare
+from deploy.wiring.pseudonyms import check_pepper
 from deploy.wiring.training import archive_by_spark, train_in
 from ingest.importers.recognise import recognise
 from offline.engines.engine import EngineName
@@ -74,6 +75,7 @@ def up(
     if serving.insecure:
         errors.print(f"[yellow]Insecure:[/yellow] {INSECURE}.", highlight=False, soft_wrap=True)
     with listen(host, port) as listener, nearline(settings) as running, ExitStack() as contexts:
+        check_pepper(settings.pseudonyms, contexts.enter_context(open_dependencies(settings)))
         if scheduled:
             contexts.enter_context(scheduling(settings))
         sentence = f"Freshet on http://{host}:{port}, its data in {data}. Ctrl-C ends it."

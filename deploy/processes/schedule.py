@@ -45,6 +45,7 @@ COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "train-incremental": ("train", "--incremental"),
     "drift": ("jobs", "drift"),
     "statistics": ("statistics",),
+    "retention": ("retention",),
 }
 """The arguments of ``freshet`` that run each job."""
 
@@ -204,6 +205,7 @@ class Schedule:
                 metrics.JOB_RUNS.labels(run.job, run.outcome).inc()
                 metrics.JOB_UNDELIVERED.inc(run.undelivered)
                 metrics.JOB_UNEXPORTED.inc(len(run.unexported))
+                metrics.EVENTS_EXPIRED.inc(run.expired)
         self._looked = True
 
 

@@ -25,7 +25,9 @@ class RefusedFile:
     a file as if its rows were the lines: ``ingest.import_pipeline.files.objects``.
     """
 
-    def __init__(self, data: Path, name: str) -> None:
+    def __init__(self, data: Path, name: str, *, keeps_rows: bool = True) -> None:
+        """Without ``keeps_rows``, ``row`` and ``detail`` are null: they may hold ids of people."""
+        self._keeps_rows = keeps_rows
         self.path = data / FOLDER / f"{name}.jsonl"
         self.rows = 0
         self._file: IO[bytes] | None = None
@@ -35,7 +37,7 @@ class RefusedFile:
         """Writes a row; one that came without its content is completed by ``close``."""
         if self.rows + len(self._without_cells) >= MAX_ROWS:
             return
-        if refused.row is None and isinstance(refused.where, SourceLine):
+        if self._keeps_rows and refused.row is None and isinstance(refused.where, SourceLine):
             same = self._without_cells.get(refused.where, refused)
             self._without_cells[refused.where] = same._replace(cells={**same.cells, **refused.cells})
         else:
@@ -78,7 +80,7 @@ class RefusedFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._beside.open("wb")
         file, line = refused.where if isinstance(refused.where, SourceLine) else (None, None)
-        values = (file, line, refused.reason, refused.detail, row)
+        values = (file, line, refused.reason, *((refused.detail, row) if self._keeps_rows else (None, None)))
         self._file.write(_json(dict(zip(REFUSED_FIELDS, values, strict=True))) + b"\n")
         self.rows += 1
 

@@ -220,10 +220,16 @@ class _Import:
 
     def _validated_user(self, row: UserRow) -> LogEntry | None:
         try:
-            return validate.put_user(row.user_id, {"attributes": row.attributes}, self._now, self._policy).entry
+            return validate.put_user(
+                self._kept_id(row.user_id), {"attributes": row.attributes}, self._now, self._policy
+            ).entry
         except Rejection as error:
             refuse(self._faults, "user", {"user_id": row.user_id, **row.attributes}, error)
             return None
+
+    def _kept_id(self, user_id: str) -> str:
+        pseudonyms = self._policy.pseudonyms
+        return pseudonyms.of(user_id) if pseudonyms and pseudonyms.is_id("user_id", user_id) else user_id
 
     def _append(self, entries: Sequence[LogEntry]) -> None:
         append_all(self._dependencies.writer, self._dependencies.sleep, self._topic, entries)

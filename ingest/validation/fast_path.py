@@ -24,13 +24,17 @@ _NEEDS_MORE: Final = (TYPES - ITEM_TYPES) | {"impression"}
 
 def accept_simple_event(raw: Mapping[str, Any], now: datetime, allowed: Policy) -> Accepted | None:
     """The event's log entry, equal to that of ``validate_event``; None if only that function can decide."""
+    # Such a row has no context, so it has no consent.
+    if allowed.consent != "off":
+        return None
     if not (_FIELDS.issuperset(raw) and _is_simple_type(raw.get("type"), allowed) and _identified(raw, allowed)):
         return None
     value, occurred_at = raw.get("value"), raw.get("occurred_at")
     if not (_timely(occurred_at, now) and _valued(value, raw["type"], allowed)):
         return None
     event = LoggedEvent(**{**raw, "occurred_at": occurred_at or now}, received_at=now, imported=allowed.imports)
-    return Accepted(event.event_id, event.type, LogEntry(event.partition_key.encode(), encode_event(event)))
+    kept = allowed.kept(event)
+    return Accepted(event.event_id, event.type, LogEntry(kept.partition_key.encode(), encode_event(kept)))
 
 
 def _is_simple_type(kind: Any, allowed: Policy) -> bool:

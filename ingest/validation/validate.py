@@ -9,19 +9,22 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeVar
 
+import msgspec
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from ingest.validation.bounds import MAX_VALUES, NestedFault, check_nested, overfull_field
+from ingest.validation.consent import EXEMPT, FIELD, NEEDS_IDS, consent_in, without_ids
 from ingest.validation.generalize import DropRules, generalize, rules_for_events, rules_for_users
 from ingest.validation.jsontext import Broken, json_kind
 from schemas.catalogue import ItemFields, ItemUpsert, Upsert, UserFields, encode_upsert
 from schemas.errors import ConfigurationInvalid
-from schemas.events import MAX_AHEAD, TYPES, Event, TypeName, accept, range_fault
+from schemas.events import MAX_AHEAD, TYPES, ConsentMode, Event, LoggedEvent, TypeName, accept, range_fault
 from schemas.http.problems import printable
 from schemas.log.codec import encode_event
 from schemas.log.records import LogEntry
 from schemas.values.ids import PLACEHOLDERS, Id, is_placeholder, placeholder_set
+from schemas.values.pseudonyms import ID_FIELDS, Pseudonyms
 from schemas.values.rating_scale import DEFAULT_SCALE, RatingScale
 
 MAX_RECORD_BYTES: Final = 262_144
@@ -60,6 +63,16 @@ class Policy(NamedTuple):
     """Texts that are no id of a guest or a session, as ``placeholder_set`` returns them."""
     imports: bool = False
     """True if the events come from an import, not from a client."""
+    consent: ConsentMode = "off"
+    """What becomes of events without consent."""
+    pseudonyms: Pseudonyms | None = None
+    """What is kept in place of the ids of users, guests and sessions; None if they are kept as they are."""
+
+    def kept(self, event: LoggedEvent) -> LoggedEvent:
+        """Returns what the log gets of a valid event; raises Rejection if it gets nothing of an event without consent."""
+        if self.consent != "off" and event.type not in EXEMPT and not _has_consent(event, self.consent):
+            return without_ids(event, self.pseudonyms.digest if self.pseudonyms else None)
+        return event if self.pseudonyms is None else _pseudonymous(event, self.pseudonyms)
 
 
 def policy(
@@ -99,7 +112,32 @@ def validate_event(raw: Any, now: datetime, new_id: Callable[[], str], allowed: 
         _check_nested(event.context, "context")
         event.context = generalize(event.context, allowed.event_rules, now)
     logged = accept(event, event.event_id or new_id(), now, imported=allowed.imports)
-    return Accepted(logged.event_id, logged.type, _entry(logged.partition_key, encode_event(logged)))
+    kept = allowed.kept(logged)
+    return Accepted(logged.event_id, logged.type, _entry(kept.partition_key, encode_event(kept)))
+
+
+def _pseudonymous(event: LoggedEvent, pseudonyms: Pseudonyms) -> LoggedEvent:
+    """Returns the event with pseudonyms in place of its ids, which are valid."""
+    return msgspec.structs.replace(
+        event, **{name: pseudonyms.of(id_) for name in ID_FIELDS if (id_ := getattr(event, name)) is not None}
+    )
+
+
+def _has_consent(event: LoggedEvent, mode: ConsentMode) -> bool:
+    """Returns whether an event has consent; raises Rejection if nothing of it may be kept under this mode."""
+    consent, field = consent_in(event.context), f"context.{FIELD}"
+    if consent is None:
+        raise Rejection("consent-value", "must be true or granted, false or denied", field)
+    if consent:
+        return True
+    if mode == "refuse":
+        raise Rejection(
+            "no-consent", "this site keeps only events with consent: send true once the person agrees", field
+        )
+    if event.type in NEEDS_IDS:
+        detail = f"without consent no ids are kept, and an event of the type {event.type} says nothing without them"
+        raise Rejection("no-consent", detail, field)
+    return False
 
 
 def validate_item(raw: Any, now: datetime) -> Accepted:

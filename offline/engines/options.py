@@ -64,6 +64,8 @@ class TrainingOptions:
     als: AlsParameters = field(default_factory=AlsParameters)
     neighbours: NeighbourParameters = field(default_factory=NeighbourParameters)
     half_life_days: float | None = None
+    kept_days: Mapping[str, float] = field(default_factory=dict)
+    """Days for which events are kept, by type. Older ones are left out."""
     rating_scale: RatingScale = DEFAULT_SCALE
     weights: Mapping[str, Weight] = field(default_factory=dict)
     """Weights of event types that differ from the defaults."""
@@ -85,7 +87,7 @@ class TrainingOptions:
     def interactions(self, now: float) -> Parameters:
         """Returns the parameters of the interactions, as of ``now`` (seconds since 1970)."""
         weights = {**training_weights(self.rating_scale), **self.weights}
-        return Parameters(now=now, weights=weights, half_life_days=self.half_life_days)
+        return Parameters(now=now, weights=weights, half_life_days=self.half_life_days, kept_days=self.kept_days)
 
     def as_dict(self, now: float) -> dict[str, Any]:
         """Returns the options that shape a version, for its manifest."""

@@ -1,4 +1,4 @@
--- What each event says for its item: the weight of its type (and value), decayed to `now`. What says nothing, or something against, is left out.
+-- What each event says for its item: the weight of its type (and value), decayed to `now`. What says nothing, or something against, is left out, and so is what is older than its type is kept.
 SELECT
     remembered.person,
     remembered.item_id,
@@ -10,4 +10,5 @@ INNER JOIN weights
         remembered.type = weights.type
         AND COALESCE(remembered.value, 0.0D) >= weights.at_least
         AND COALESCE(remembered.value, 0.0D) < weights.below
+        AND remembered.timestamp_ms >= weights.since_ms
 WHERE weights.weight > 0 AND (:guests OR remembered.person LIKE 'u:%')

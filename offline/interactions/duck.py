@@ -19,7 +19,13 @@ from offline.interactions.steps import SqlStep, steps
 MEMORY: Final = "3GB"
 """Default memory limit of DuckDB."""
 _WEIGHTS: Final = pa.schema(
-    [("type", pa.string()), ("at_least", pa.float64()), ("below", pa.float64()), ("weight", pa.float64())]
+    [
+        ("type", pa.string()),
+        ("at_least", pa.float64()),
+        ("below", pa.float64()),
+        ("weight", pa.float64()),
+        ("since_ms", pa.float64()),
+    ]
 )
 _RECORDS: Final = pa.schema(
     [

@@ -51,6 +51,8 @@ class WeightRow(NamedTuple):
     at_least: float
     below: float
     weight: float
+    since_ms: float = 0.0
+    """Older events are left out, by the time (milliseconds since 1970) at which the log received them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,8 @@ class Parameters:
     """Minimum number of items of a user."""
     item_minimum: int = 1
     """Minimum number of users of an item."""
+    kept_days: Mapping[str, float] = field(default_factory=dict)
+    """Days for which events are kept, by type. A type that is not here is kept for ever."""
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.now):
@@ -87,7 +91,15 @@ class Parameters:
 
     def weight_rows(self) -> list[WeightRow]:
         """Returns the rows of the ``weights`` table, sorted by type and value."""
-        return [row for kind, weight in sorted(self.weights.items()) for row in _rows(kind, weight)]
+        return [
+            row._replace(since_ms=self._since_ms(kind))
+            for kind, weight in sorted(self.weights.items())
+            for row in _rows(kind, weight)
+        ]
+
+    def _since_ms(self, kind: str) -> float:
+        days = self.kept_days.get(kind)
+        return 0.0 if days is None else (self.now - days * DAY) * 1_000.0
 
     def arguments(self) -> dict[str, Any]:
         """Returns the named parameters of the SQL files."""
@@ -114,6 +126,7 @@ class Parameters:
             "guests": self.guests,
             "user_minimum": self.user_minimum,
             "item_minimum": self.item_minimum,
+            **({"kept_days": dict(self.kept_days)} if self.kept_days else {}),
         }
 
 

@@ -12,7 +12,7 @@ from offline.interactions.steps import steps
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-_WEIGHTS: Final = "type STRING, at_least DOUBLE, below DOUBLE, weight DOUBLE"
+_WEIGHTS: Final = "type STRING, at_least DOUBLE, below DOUBLE, weight DOUBLE, since_ms DOUBLE"
 _STORED: Final = "log_id STRING, partition INT, offset BIGINT, timestamp_ms BIGINT, value BINARY"
 _REUSED: Final = frozenset({"fields", "deduplicated", "interactions"})
 """Tables that are computed once and kept. Else Spark would compute them again in each step that reads them."""

@@ -28,6 +28,7 @@ def options_of(settings: OfflineSettings, log: Path | None = None) -> TrainingOp
         als=parameters_of("als", given),
         sql_memory=settings.sql_memory,
         half_life_days=settings.half_life_days,
+        kept_days=settings.retention,
         rating_scale=scale_of(settings.rating_scale),
         weights=parse_weights(settings.weights),
         list_length=settings.list_length,

@@ -17,7 +17,7 @@ import structlog
 from offline.data.archive import Progress, quiet
 from offline.publishing.export import Exports
 from offline.publishing.webhooks import Notice, NoticeKind, Tell, nobody
-from schemas.errors import FreshetError, JobStoreUnavailable, LeaseLost, ModelRefused, NothingToTrain
+from schemas.errors import FreshetError, JobStoreUnavailable, LeaseLost, LeaseTaken, ModelRefused, NothingToTrain
 from schemas.offline.jobs import Run, RunOutcome
 from schemas.ports import Clock, Lease, ModelStore, RunStore
 
@@ -26,7 +26,9 @@ T = TypeVar("T")
 KEPT: Final = 200
 """Maximum number of stored runs."""
 _PAUSE: Final = 1.0
-"""Minimum seconds between two progress writes of one step."""
+"""Minimum seconds between two progress writes of one step, and between two attempts to get a further lease."""
+_ATTEMPTS: Final = 60
+"""Attempts to get a further lease."""
 _log = structlog.get_logger()
 
 
@@ -80,6 +82,10 @@ class Running:
         for failure in failures:
             self.tell(Notice.of("export.failed", version, before, self._jobs.clock(), failure))
 
+    def note_expired(self, count: int) -> None:
+        """Records how many events a retention removed."""
+        self.run = msgspec.structs.replace(self.run, expired=count)
+
     def end(self) -> None:
         """Writes the outcome."""
         with self._lock:
@@ -114,6 +120,26 @@ def recorded(jobs: Jobs, job: str, reason: str, lease: str | None = None, show: 
             yield from _until_the_end(running)
     finally:
         jobs.lease.release(name, token)
+
+
+@contextmanager
+def leased(jobs: Jobs, name: str, running: Running, sleep: Callable[[float], None] = time.sleep) -> Iterator[None]:
+    """Holds a further lease for a part of a run; waits for it. Raises LeaseTaken if another process keeps it too long."""
+    token = _acquired(jobs, name, sleep)
+    try:
+        with _renewed(jobs.lease, name, token, running):
+            yield
+    finally:
+        jobs.lease.release(name, token)
+
+
+def _acquired(jobs: Jobs, name: str, sleep: Callable[[float], None]) -> int:
+    for _ in range(_ATTEMPTS):
+        try:
+            return jobs.lease.acquire(name, _holder(), jobs.clock())
+        except LeaseTaken:
+            sleep(_PAUSE)
+    return jobs.lease.acquire(name, _holder(), jobs.clock())
 
 
 def _until_the_end(running: Running) -> Iterator[Running]:

@@ -14,7 +14,7 @@ from schemas.log import topics
 from schemas.offline.jobs import Run
 from schemas.ports import Archive, Documents, LogReader, ModelStore
 
-Job = Literal["archive", "train", "train-incremental", "drift", "statistics"]
+Job = Literal["archive", "train", "train-incremental", "drift", "statistics", "retention"]
 Cause = Literal["first", "new", "age", "drift", "time"]
 
 FEWEST: Final = 100
@@ -50,6 +50,8 @@ class SchedulePolicy:
     """Pause between checks for drift."""
     statistics: float = 3_600.0
     """Pause between computations of the statistics."""
+    retention: float | None = None
+    """Pause between removals of events whose type is kept for fewer days. None: every type is kept."""
 
     @classmethod
     def of(cls, settings: OfflineSettings) -> SchedulePolicy:
@@ -63,6 +65,7 @@ class SchedulePolicy:
             archive=settings.schedule_archive_minutes * 60,
             drift=settings.schedule_drift_minutes * 60,
             statistics=settings.schedule_statistics_minutes * 60,
+            retention=settings.schedule_retention_hours * 3_600 if settings.retention else None,
         )
 
 
@@ -147,6 +150,8 @@ def _wanted(policy: SchedulePolicy, seen: ScheduleState) -> Iterator[Due]:
         yield Due("drift", "time", "time to look whether what happens has changed")
     if seen.events and _rested(seen, "statistics", policy.statistics):
         yield Due("statistics", "time", "time for new statistics")
+    if policy.retention is not None and seen.events and _rested(seen, "retention", policy.retention):
+        yield Due("retention", "time", "time to remove events whose type is kept for fewer days")
 
 
 def _full(policy: SchedulePolicy, seen: ScheduleState) -> Due | None:

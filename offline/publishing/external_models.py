@@ -19,6 +19,7 @@ from models.structures.arrays import best_rows
 from models.structures.lists import ITEMS, USERS, ScoredList
 from offline.training.lists import Packed, item_lists
 from schemas.errors import PublicationInvalid
+from schemas.values.pseudonyms import Pseudonyms
 
 ExternalModelKind = Literal["neighbours", "lists", "factors"]
 COLUMNS: Final[Mapping[ExternalModelKind, pa.Schema]] = {
@@ -43,6 +44,8 @@ class ExternalModelOptions:
     regularization: float = 1.0
     """λ of the factors, used by fold-in; see ``models.als``."""
     alpha: float = 1.0
+    pseudonyms: Pseudonyms | None = None
+    """What the site keeps in place of the ids of users; None if it keeps them as they are."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,21 @@ def external_model_of(
     kind: ExternalModelKind, table: pa.Table, making: ExternalModelOptions | None = None
 ) -> ExternalModel:
     """Returns the values and lists of a table. Raises PublicationInvalid with the wrong row and column."""
+    options = making or ExternalModelOptions()
     checked = _checked(kind, table)
-    return _MAKERS[kind](checked, making or ExternalModelOptions())
+    return _MAKERS[kind](_pseudonymous(checked, options.pseudonyms) if options.pseudonyms else checked, options)
+
+
+def _pseudonymous(table: pa.Table, pseudonyms: Pseudonyms) -> pa.Table:
+    """Returns the table with pseudonyms in place of the ids of users."""
+    if "user_id" in table.column_names:
+        column, user_ids = "user_id", [pseudonyms.of(user_id) for user_id in table["user_id"].to_pylist()]
+    elif "of" in table.column_names:
+        rows = zip(table["of"].to_pylist(), table["id"].to_pylist(), strict=True)
+        column, user_ids = "id", [pseudonyms.of(id_) if of == "user" else id_ for of, id_ in rows]
+    else:
+        return table
+    return table.set_column(table.column_names.index(column), column, pa.array(user_ids))
 
 
 def _neighbours(table: pa.Table, making: ExternalModelOptions) -> ExternalModel:

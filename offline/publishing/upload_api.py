@@ -107,7 +107,9 @@ class UploadApi(NamedTuple):
 def upload_api_of(settings: OfflineSettings, receive: Receive) -> UploadApi | None:
     """The parts of the route as the settings want them; None without a token."""
     token = settings.models_token.get_secret_value()
-    making = ExternalModelOptions(user_list=settings.list_length, item_list=settings.similar_length)
+    making = ExternalModelOptions(
+        user_list=settings.list_length, item_list=settings.similar_length, pseudonyms=settings.pseudonyms
+    )
     return UploadApi(token, receive, making) if token else None
 
 

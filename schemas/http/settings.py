@@ -10,9 +10,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from schemas.configuration.settings import SharedSettings, comma_separated
+from schemas.values.pseudonyms import Pseudonyms
 
 MIN_SECRET: Final = 32
-"""Fewest characters of the site's secret."""
+"""Fewest characters of a secret of the site."""
 
 
 def _networks(texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -44,6 +45,8 @@ class HttpSettings(SharedSettings):
     """Whether access is not checked at all: whoever reaches the port may read, write and delete everything."""
     access_secret: Annotated[SecretStr, AfterValidator(_long_enough)] = SecretStr("")
     """The site's secret, at least 32 characters, the same in all processes: what signed requests and tokens of users are checked with. Embedded, one is made in the data folder."""
+    id_pepper: Annotated[SecretStr, AfterValidator(_long_enough)] = SecretStr("")
+    """A secret, at least 32 characters, the same in all processes: ids of users, guests and sessions are kept as pseudonyms under it (HMAC-SHA-256). It can be set on a new site only, and never changed. Better in a file: `FRESHET_ID_PEPPER_FILE`."""
     user_tokens: bool = False
     """Whether reading about a user with a public key (one with origins) needs a signed token of that user."""
     cors_origins: Names = ()
@@ -58,3 +61,9 @@ class HttpSettings(SharedSettings):
     """Hours after which a person must sign in again."""
     docs: bool = False
     """Whether `/docs` and `/openapi.json` are served."""
+
+    @property
+    def pseudonyms(self) -> Pseudonyms | None:
+        """The site's pseudonyms; None if it keeps ids as they are."""
+        pepper = self.id_pepper.get_secret_value()
+        return Pseudonyms(pepper.encode(), self.placeholder_ids) if pepper else None

@@ -43,6 +43,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Webhooks that could not be notified of the outcome."""
     unexported: tuple[str, ...] = ()
     """A sentence for each target to which its version could not be exported."""
+    expired: int = 0
+    """Records that a retention removed."""
 
 
 _log = structlog.get_logger(__name__)

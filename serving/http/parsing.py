@@ -18,10 +18,19 @@ from schemas.events import MAX_BODY_BYTES, Event
 from schemas.http.body import read_body, require_json
 from schemas.http.cursors import shown_before
 from schemas.http.problems import ProblemError, printable
+from schemas.http.pseudonymous import pseudonyms_of
 from schemas.log.records import OffsetToken
 from schemas.values.ids import id_fault, is_placeholder
+from schemas.values.pseudonyms import Pseudonyms
 from serving.filtering.expressions import MAX_LENGTH, MAX_TESTS, compiled
-from serving.http.parameters import FACTOR_PATTERN, PIN_PATTERN, ListParameters, ParameterId, RecommendationParameters
+from serving.http.parameters import (
+    FACTOR_PATTERN,
+    PIN_PATTERN,
+    ListParameters,
+    ParameterId,
+    RecommendationParameters,
+    SessionParameters,
+)
 
 P = TypeVar("P", bound=msgspec.Struct)
 
@@ -106,11 +115,21 @@ async def body(kind: type[P], request: Request) -> P:
     require_json(request)
     data = await read_body(request.stream(), MAX_BODY_BYTES, _TOO_LARGE)
     try:
-        return _with_readable_filter(_decoded(kind, data))
+        return _with_pseudonyms(_with_readable_filter(_decoded(kind, data)), pseudonyms_of(request.scope))
     except msgspec.ValidationError as error:
         raise _invalid(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProblemError(400, "malformed", f"The body is not JSON: {error}") from error
+
+
+def _with_pseudonyms(parameters: P, pseudonyms: Pseudonyms | None) -> P:
+    """Returns the body with pseudonyms in place of ids, also in its events."""
+    if pseudonyms is None:
+        return parameters
+    changes: dict[str, Any] = pseudonyms.in_fields(msgspec.structs.asdict(parameters))
+    if isinstance(parameters, SessionParameters):
+        changes["events"] = [fields | pseudonyms.in_fields(fields) for fields in parameters.events]
+    return msgspec.structs.replace(parameters, **changes)
 
 
 def _decoded(kind: type[P], data: bytes) -> P:

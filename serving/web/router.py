@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from schemas.access.scopes import PAGE, PUBLIC, needs
 from schemas.http.problems import ProblemError
 from schemas.values.ids import ID_PATTERN, MAX_ID
+from schemas.values.pseudonyms import Pseudonyms
 from serving.service.service import ServingService
 from serving.stores.statistics import StatisticsReader
 from serving.web.card_lists import card_lists_for, similar_to
@@ -24,6 +25,7 @@ from serving.web.cards import face_of, facts_of, labels_of
 from serving.web.figures import page_of
 from serving.web.live import ServiceShop
 from serving.web.names import invented
+from serving.web.pseudonymous import PseudonymousShop
 from serving.web.shop import Shop
 
 _TYPES: Final = {"page.css": "text/css", "page.js": "text/javascript", "mark.svg": "image/svg+xml"}
@@ -105,15 +107,16 @@ def build_web_router(
     name: str = "Freshet",
     currency: str = "",
     lists_users: bool = False,
+    pseudonyms: Pseudonyms | None = None,
 ) -> APIRouter:
     """The page at ``/`` and its parts under ``/shop``.
 
     The browser posts events to ``events_url``: the collector's origin, or the full address of its ``/v1/events``. The
     collector must then allow this origin by CORS. It is empty if this origin accepts events itself.
     ``chance(n)`` returns a number from 0 to n - 1, for invented names. ``currency`` stands before prices. ``lists_users``:
-    whether the page offers some users by id.
+    whether the page offers some users by id. ``pseudonyms``: what the site keeps in place of ids.
     """
-    shop = ServiceShop(service)
+    shop = ServiceShop(service) if pseudonyms is None else PseudonymousShop(service, pseudonyms)
     return page_router(
         shop,
         chance=chance,

@@ -121,6 +121,7 @@ def publish_file(
         item_list=settings.similar_length,
         regularization=regularization,
         alpha=alpha,
+        pseudonyms=settings.pseudonyms,
     )
     external_model = external_model_of(kind, read_parquet(file), options)
     with open_existing(data, stack) as dependencies, steps() as show:

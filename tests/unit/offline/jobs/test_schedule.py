@@ -178,3 +178,11 @@ def test_a_handful_of_new_events_among_millions_is_learned_within_the_hour():
     assert due(POLICY, seen(active=trained(5, events=10**6), full=trained(5, events=10**6), runs=rested())) == []
     hour_old = trained(5, ago=3_601, events=10**6)
     assert jobs(due(POLICY, seen(active=hour_old, full=hour_old, runs=rested()))) == ["train-incremental"]
+
+
+def test_events_expire_once_a_day_where_a_type_has_a_retention():
+    policy = replace(POLICY, retention=86_400.0)
+    known = seen(active=trained(), full=trained(), runs=rested(retention=[a_run("retention", 86_401)]))
+    assert jobs(due(policy, known)) == ["retention"]
+    assert jobs(due(policy, replace(known, runs=rested(retention=[a_run("retention", 86_000)])))) == []
+    assert jobs(due(POLICY, known)) == []
