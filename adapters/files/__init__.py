@@ -1,1 +1,1 @@
-"""Plain files: backups, leases, and the lock of a data folder."""
+"""Plain files: backups, leases, the lock of a data folder, and addresses that fsspec reaches."""

@@ -6,18 +6,17 @@ compared with its digest before it is used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-import fsspec
 import msgspec
 
+from adapters.files.places import naming_failures, open_place
 from schemas.backups import BACKUP_FORMAT, Backup, BackupFile
-from schemas.errors import BackupInvalid, BackupUnavailable, ConfigurationInvalid, FreshetError
+from schemas.errors import BackupInvalid, BackupUnavailable, ConfigurationInvalid
 
 _MANIFEST: Final = "manifest.json"
 _PART: Final = 1_048_576
@@ -28,11 +27,7 @@ class BackupFiles:
 
     def __init__(self, url: str) -> None:
         self.name = url
-        try:
-            self._files, root = fsspec.core.url_to_fs(url)
-        except (ValueError, ImportError) as error:
-            raise ConfigurationInvalid(f"'{url}' is no place for a backup: {error}") from error
-        self._root = root.rstrip("/")
+        self._files, self._root = open_place(url, "a backup")
 
     def require_empty(self) -> None:
         """Raises ConfigurationInvalid if there is something at the address."""
@@ -103,18 +98,14 @@ class BackupFiles:
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
 
-    @contextmanager
-    def _translate_errors(self) -> Iterator[None]:
+    def _translate_errors(self) -> AbstractContextManager[None]:
         """Raises every failure of the driver as BackupUnavailable, except a missing file."""
-        try:
-            yield
-        except (FreshetError, FileNotFoundError, msgspec.DecodeError):
-            raise
-        except Exception as error:  # the errors of fsspec's drivers have no common base
-            raise BackupUnavailable(
-                f"{self.name} cannot be used ({error or type(error).__name__}): see that it has room, and that this "
-                "process may read and write there"
-            ) from error
+        return naming_failures(self._unavailable, FileNotFoundError, msgspec.DecodeError)
+
+    def _unavailable(self, reason: str) -> BackupUnavailable:
+        return BackupUnavailable(
+            f"{self.name} cannot be used ({reason}): see that it has room, and that this process may read and write there"
+        )
 
 
 def digest_of(path: Path) -> str:

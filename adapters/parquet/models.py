@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from itertools import islice
 from threading import Lock
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
-import fsspec
 import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from schemas.errors import ConfigurationInvalid, ExportFailed, FreshetError, ModelStoreUnavailable, VersionUnknown
+from adapters.files.places import naming_failures, open_place
+from schemas.errors import ExportFailed, FreshetError, ModelStoreUnavailable, VersionUnknown
 from schemas.offline.manifest import Manifest
 from schemas.ports import ListRow
 
@@ -159,21 +159,11 @@ class _Storage:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        try:
-            self._files, root = fsspec.core.url_to_fs(url)
-        except (ValueError, ImportError) as error:
-            raise ConfigurationInvalid(f"'{url}' is no place for model versions: {error}") from error
-        self._root = root.rstrip("/")
+        self._files, self._root = open_place(url, "model versions")
 
-    @contextmanager
-    def translate_errors(self, kind: type[FreshetError]) -> Iterator[None]:
+    def translate_errors(self, kind: type[FreshetError]) -> AbstractContextManager[None]:
         """Raises every failure of the driver as an error of this kind."""
-        try:
-            yield
-        except FreshetError:
-            raise
-        except Exception as error:  # the errors of fsspec's drivers have no common base
-            raise kind(f"{self.url} cannot be used: {error or type(error).__name__}") from error
+        return naming_failures(lambda reason: kind(f"{self.url} cannot be used: {reason}"))
 
     def read_export(self, version: str) -> _Export | None:
         """The version's manifest and file sizes; None unless every file exists and has its size."""

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-import fsspec
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.errors import ConfigurationInvalid, FreshetError, SnapshotsUnavailable, SnapshotUnusable
+from adapters.files.places import naming_failures, open_place
+from schemas.errors import SnapshotsUnavailable, SnapshotUnusable
 from schemas.keys import VALUE_FORMAT
 from schemas.snapshots import SNAPSHOT_FORMAT, Snapshot, SnapshotFile
 
@@ -38,11 +38,7 @@ class ParquetSnapshots:
 
     def __init__(self, url: str, site: str) -> None:
         self.name, self._site = url, site
-        try:
-            self._files, root = fsspec.core.url_to_fs(url)
-        except (ValueError, ImportError) as error:
-            raise ConfigurationInvalid(f"'{url}' is no place for snapshots: {error}") from error
-        self._root = root.rstrip("/")
+        self._files, self._root = open_place(url, "snapshots")
 
     def write_values(
         self,
@@ -135,18 +131,14 @@ class ParquetSnapshots:
     def _folder(self, topic: str, partition: int, snapshot_id: str = "") -> str:
         return f"{self._root}/{self._site}/{topic}/p{partition}/{snapshot_id}".rstrip("/")
 
-    @contextmanager
-    def _translate_errors(self) -> Iterator[None]:
+    def _translate_errors(self) -> AbstractContextManager[None]:
         """Raises every failure of the driver as SnapshotsUnavailable, except a missing file."""
-        try:
-            yield
-        except (FreshetError, FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
-            raise
-        except Exception as error:  # the errors of fsspec's drivers have no common base
-            raise SnapshotsUnavailable(
-                f"the snapshots at {self.name} cannot be used ({error or type(error).__name__}): "
-                "see that this process may read and write there"
-            ) from error
+        return naming_failures(self._unavailable, FileNotFoundError, NotADirectoryError, msgspec.DecodeError)
+
+    def _unavailable(self, reason: str) -> SnapshotsUnavailable:
+        return SnapshotsUnavailable(
+            f"the snapshots at {self.name} cannot be used ({reason}): see that this process may read and write there"
+        )
 
 
 def began_at(snapshot_id: str) -> float:
