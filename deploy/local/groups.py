@@ -17,6 +17,8 @@ from deploy.local.servers.redis import WATCHED
 
 MASTERS = 3
 _JOIN_SECONDS = 30.0
+_START_SECONDS = 300.0
+"""Several servers share one machine, so each starts more slowly than one alone."""
 _AT_ONCE = "repl-diskless-sync-delay 0"
 """A replica copies its master at once; by default the master waits five seconds for further replicas."""
 _CLUSTER_OPTIONS = (
@@ -139,7 +141,7 @@ def cassandra_ring(folder: Path, heap_mib: int = 512) -> Iterator[NodeGroup]:
 
 @contextmanager
 def _running(server: str, configs: Sequence[StackConfig], *, together: bool = True) -> Iterator[list[Node]]:
-    nodes = [Node(server, config) for config in configs]
+    nodes = [Node(server, replace(config, start_timeout=_START_SECONDS)) for config in configs]
     try:
         with ThreadPoolExecutor(len(nodes) if together else 1) as starting:
             list(starting.map(Node.start, nodes))
