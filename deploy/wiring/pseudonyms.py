@@ -10,11 +10,14 @@ from deploy.wiring.dependencies import Dependencies, open_dependencies
 from deploy.wiring.server_wait import say_while_waiting, wait_for_servers
 from schemas.errors import ConfigurationInvalid, FreshetError, TopicMissing
 from schemas.http.settings import HttpSettings
+from schemas.keys import UNLINKED_SESSION
 from schemas.log import topics
-from schemas.values.pseudonyms import Pseudonyms
+from schemas.values.pseudonyms import Pseudonyms, is_pseudonym
 
 _CHECK: Final = "pseudonyms"
 """The document with the check of the site's pepper. Without one, the site keeps ids as they are."""
+_LOOKED_AT: Final = 100
+"""Records of a partition that are looked at where the check is missing."""
 _NONE_SET: Final = "this site keeps pseudonyms in place of ids: set FRESHET_ID_PEPPER_FILE to the file with its pepper"
 _CHANGED: Final = (
     "FRESHET_ID_PEPPER is not the pepper of this site, so nobody would be found: set the one that the site began with;"
@@ -29,7 +32,8 @@ _TOO_LATE: Final = (
 def check_pepper(pseudonyms: Pseudonyms | None, dependencies: Dependencies) -> None:
     """Compares the pepper with that of the site, and notes it on a new one.
 
-    Raises ConfigurationInvalid if they differ, StoreUnavailable, LogUnavailable.
+    A site whose check was lost with its store is recognised by its log. Raises ConfigurationInvalid if they differ,
+    StoreUnavailable, LogUnavailable.
     """
     noted = (dependencies.documents.read(_CHECK) or b"").decode()
     check = "" if pseudonyms is None else pseudonyms.check
@@ -37,7 +41,7 @@ def check_pepper(pseudonyms: Pseudonyms | None, dependencies: Dependencies) -> N
         return
     if noted:
         raise ConfigurationInvalid(_CHANGED if check else _NONE_SET)
-    if _holds_ids(dependencies):
+    if _holds_plain_ids(dependencies):
         raise ConfigurationInvalid(_TOO_LATE)
     dependencies.documents.write(_CHECK, check.encode())
 
@@ -61,10 +65,17 @@ def _attempt(settings: HttpSettings) -> None:
         check_pepper(settings.pseudonyms, dependencies)
 
 
-def _holds_ids(dependencies: Dependencies) -> bool:
+def _holds_plain_ids(dependencies: Dependencies) -> bool:
+    """True if one of the first records of a partition has an id that is no pseudonym."""
     _ = dependencies.writer  # the embedded log's writer makes the file that its reader needs
+    reader = dependencies.reader
     try:
-        ends = dependencies.reader.ends()
+        return any(
+            not is_pseudonym(record.key.decode("utf-8", "replace"))
+            for topic in (topics.EVENTS, topics.USERS)
+            for partition in range(reader.partitions(topic))
+            for record in reader.read(topic, partition, 0, _LOOKED_AT)
+            if record.value is not None and not record.key.startswith(UNLINKED_SESSION.encode())
+        )
     except TopicMissing:
         return False
-    return any(end > 0 for (topic, _), end in ends.items() if topic in (topics.EVENTS, topics.USERS))

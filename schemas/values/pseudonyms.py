@@ -17,6 +17,7 @@ from schemas.values.ids import ID_PATTERN, MAX_ID, PLACEHOLDERS, VISITOR_FIELDS,
 ID_FIELDS: Final = ("user_id", "anonymous_id", "session_id")
 """The fields that name a person, in events, parameters and bodies."""
 _ID: Final = re.compile(ID_PATTERN)
+_FORM: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -49,6 +50,11 @@ class Pseudonyms:
     def in_fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the ids among these fields, each replaced by its pseudonym."""
         return {name: self.of(fields[name]) for name in ID_FIELDS if self.is_id(name, fields.get(name))}
+
+
+def is_pseudonym(text: str) -> bool:
+    """True if a text has the form of a pseudonym."""
+    return _FORM.fullmatch(text) is not None
 
 
 def _text(digest: bytes) -> str:

@@ -216,3 +216,16 @@ def test_a_site_that_keeps_ids_already_takes_no_pepper(tmp_path, monkeypatch):
     refused = CliRunner().invoke(commands, arguments)
     assert isinstance(refused.exception, ConfigurationInvalid)
     assert "already" in str(refused.exception)
+
+
+def test_a_site_that_lost_its_check_is_recognised_by_its_log(tmp_path, monkeypatch):
+    monkeypatch.delenv("FRESHET_ID_PEPPER_FILE", raising=False)
+    monkeypatch.setenv("FRESHET_ID_PEPPER", PEPPER)
+    rows, folder = tmp_path / "rows.csv", tmp_path / "data"
+    rows.write_text("user,item,type\nann,i5,view\nbob,i5,view\n")
+    arguments = ["import", "auto", str(rows), "--data", str(folder), "--map", "user=user,item=item,type=type"]
+    assert CliRunner().invoke(commands, arguments).exit_code == 0
+    for file in folder.glob("jobs.sqlite*"):
+        file.unlink()
+    again = CliRunner().invoke(commands, arguments)
+    assert again.exit_code == 0, again.output

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.values.ids import Id
-from schemas.values.pseudonyms import Pseudonyms
+from schemas.values.pseudonyms import Pseudonyms, is_pseudonym
 
 PEPPER = b"p" * 32
 PSEUDONYMS = Pseudonyms(PEPPER)
@@ -33,6 +33,7 @@ def test_a_pseudonym_is_an_id_itself_and_hmac_sha_256_of_the_id(text):
         return
     pseudonym = PSEUDONYMS.of(text)
     assert is_valid(pseudonym)
+    assert is_pseudonym(pseudonym)
     assert urlsafe_b64decode(pseudonym + "=") == hmac.new(PEPPER, b"id\n" + text.encode(), hashlib.sha256).digest()
 
 
