@@ -27,6 +27,7 @@ from schemas.ports import (
     LogReader,
     LogWriter,
     ModelStore,
+    NonceStore,
     Rewritable,
     RunStore,
     SignalReader,
@@ -57,6 +58,7 @@ class Adapter(NamedTuple):
     """Read decision records; a place where they were kept formerly comes last. None: they are read as events are."""
     signal_store: Callable[[Address], SignalStore] = _offers_no("signal store")
     signal_reader: Callable[[Address], SignalReader] = _offers_no("signal store")
+    nonce_store: Callable[[Address], NonceStore] = _offers_no("store of nonces")
     model_store: Callable[[Address], ModelStore] = _offers_no("model store")
     list_reader: Callable[[Address], ListReader] = _offers_no("model store")
     lease: Callable[[Address], Lease] = _offers_no("store of leases")

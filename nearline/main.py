@@ -8,15 +8,16 @@ import logging
 import os
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import NoReturn
 
 import structlog
 import uvloop
-from prometheus_client import start_http_server
 
 from deploy.wiring.dependencies import Dependencies, prepare_worker
+from deploy.wiring.metrics_server import serving_metrics
 from deploy.wiring.server_wait import wait_for_servers
 from deploy.wiring.variables import warn_of_variables_without_effect
 from nearline.assignment import Assignment
@@ -32,7 +33,7 @@ from nearline.snapshots.taking import SnapshotPolicy, SnapshotTaker
 from nearline.watch import Watch
 from schemas.configuration.drivers import missing_driver
 from schemas.configuration.settings import read_settings
-from schemas.errors import FreshetError, PortInUse
+from schemas.errors import FreshetError
 
 try:
     import faust
@@ -56,25 +57,32 @@ def run() -> NoReturn:
     # Set before the app is built, because the app keeps the loop that it finds.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     warn_of_variables_without_effect("cluster")
-    try:
-        # Faust is the worker of the cluster alone: the embedded stack folds in `freshet up`.
-        app = build(read_settings(NearlineConfig).model_copy(update={"stack": "cluster"}))
-    except FreshetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        raise SystemExit(1) from None
+    with ExitStack() as contexts:
+        try:
+            # Faust is the worker of the cluster alone: the embedded stack folds in `freshet up`.
+            config = read_settings(NearlineConfig).model_copy(update={"stack": "cluster"})
+            # Served first, so that monitoring sees a worker which waits for its servers.
+            contexts.enter_context(_metrics_of(config))
+            app = build(config)
+        except FreshetError as error:
+            sys.stderr.write(f"error: {error}\n")
+            raise SystemExit(1) from None
+        _work(app)
+    raise SystemExit(0)
+
+
+def _work(app: NearlineApp) -> None:
+    """Runs the app until a signal ends it."""
     # At a lower level these libraries make and discard several debug records for each event.
     for name in ("aiokafka", "faust", "mode"):
         logging.getLogger(name).setLevel(logging.WARNING)
     worker = faust.Worker(app, loglevel="WARNING", redirect_stdouts=False, quiet=True)
     worker.execute_from_commandline()
-    raise SystemExit(0)
 
 
 def build(config: NearlineConfig) -> NearlineApp:
-    """Returns the app with real adapters, once the servers answer. Raises ConfigurationInvalid, PortInUse."""
+    """Returns the app with real adapters, once the servers answer. Raises ConfigurationInvalid."""
     config.worker_dir.mkdir(parents=True, exist_ok=True)
-    if config.metrics_port is not None:
-        _serve_metrics(config.metrics_host, config.metrics_port)
     wait_for_servers(partial(prepare_worker, config), "the worker")
     # The adapters live as long as the process. The watch has its own thread, and so its own reader.
     opened, watched = (Dependencies(config, ExitStack()) for _ in range(2))
@@ -100,11 +108,14 @@ def build(config: NearlineConfig) -> NearlineApp:
     return NearlineApp(config, assignment, watch, _restart)
 
 
-def _serve_metrics(host: str, port: int) -> None:
-    try:
-        start_http_server(port, host)
-    except OSError as error:
-        raise PortInUse(f"port {port} is taken: set FRESHET_METRICS_PORT to a free one") from error
+@contextmanager
+def _metrics_of(config: NearlineConfig) -> Iterator[None]:
+    """Serves the metrics until the block ends, if a port is set. Raises PortInUse, ConfigurationInvalid."""
+    if config.metrics_port is None:
+        yield
+        return
+    with serving_metrics(config, config.metrics_host, config.metrics_port, "set FRESHET_METRICS_PORT to a free one"):
+        yield
 
 
 def _recovery(config: NearlineConfig) -> SnapshotRecovery | None:

@@ -411,6 +411,16 @@ class Documents(Protocol):
         """Closes the store."""
 
 
+class NonceStore(Protocol):
+    """Remembers names that count once on a site. Calls block and raise StoreUnavailable; several threads may call."""
+
+    def add(self, name: str, seconds: float) -> bool:
+        """Remembers a name for so long; False if it is remembered already. One of several callers at once gets True."""
+
+    def close(self) -> None:
+        """Closes the store."""
+
+
 class Poster(Protocol):
     """Sends a message by HTTP. Calls block; several threads may call."""
 

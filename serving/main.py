@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
 import structlog
 from fastapi import APIRouter, FastAPI, Response
@@ -18,10 +19,11 @@ from adapters.http import server as http_server
 from adapters.http.application import HotPath, build_application
 from deploy.wiring.access import open_access
 from deploy.wiring.accounts import account_router
+from deploy.wiring.dependencies import prepare_online
 from deploy.wiring.online import open_facts, open_stores
 from deploy.wiring.pseudonyms import require_pepper
 from deploy.wiring.receipts import receipts_router
-from deploy.wiring.server_wait import Shutdown
+from deploy.wiring.server_wait import Shutdown, say_while_waiting
 from deploy.wiring.user_export import user_export_router
 from deploy.wiring.variables import warn_of_variables_without_effect
 from schemas.access.scopes import PUBLIC, needs
@@ -100,6 +102,7 @@ def main() -> None:
         warn_of_variables_without_effect(settings.stack)
         listening, shutdown = http_server.listen(settings.host, settings.port, "set FRESHET_PORT"), Shutdown()
         require_pepper(settings, "the online API", shutdown)
+        say_while_waiting(partial(prepare_online, settings), "the online API", shutdown)
         with open_access(settings, settings.host, read_limits(settings)) as access, shutdown.ending():
             routers = [account_router(settings, access), receipts_router(settings)]
             views = [user_export_router(settings, access)]

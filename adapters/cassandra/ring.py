@@ -10,6 +10,7 @@ from importlib import resources
 from threading import Lock
 from typing import Any, Final
 
+import structlog
 from cassandra import AuthenticationFailed, ConsistencyLevel, DriverException, Unauthorized
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
@@ -19,12 +20,14 @@ from cassandra.query import tuple_factory
 
 from schemas.configuration import site
 from schemas.configuration.addresses import Address
-from schemas.configuration.durability import AUTOMATIC, Durability, keyspace_copies
+from schemas.configuration.durability import AUTOMATIC, Durability, keyspace_copies, keyspace_fault
 from schemas.configuration.server_access import NO_ACCESS, ServerAccess
 from schemas.errors import ConfigurationInvalid, ModelStoreUnavailable, ServerMissing
 
 FAILURES: Final = (DriverException, NoHostAvailable, ConnectionException, OSError)
 """The driver's errors when a server fails or refuses."""
+
+_log = structlog.get_logger(__name__)
 
 _TABLE: Final = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
 _COLUMN: Final = re.compile(r"ALTER TABLE (\w+) ADD IF NOT EXISTS \((\w+)")
@@ -101,15 +104,17 @@ class Ring:
 def create_keyspace(
     hosts: str, keyspace: str, durability: Durability = AUTOMATIC, access: ServerAccess = NO_ACCESS
 ) -> None:
-    """Creates the keyspace and its tables if they are missing.
+    """Creates the keyspace and its tables if they are missing. A keyspace with too few copies is logged: models can be trained anew.
 
     Raises ServerMissing if no server replies, and ConfigurationInvalid if there are too few nodes for the copies.
     """
     cluster = _cluster(hosts, access)
     try:
-        session = cluster.connect()
-        if keyspace not in cluster.metadata.keyspaces:
-            copies = keyspace_copies(durability, len(cluster.metadata.all_hosts()), hosts)
+        session, nodes = cluster.connect(), len(cluster.metadata.all_hosts())
+        if keyspace in cluster.metadata.keyspaces:
+            _check_copies(session, keyspace, durability, nodes, hosts)
+        else:
+            copies = keyspace_copies(durability, nodes, hosts)
             options = {"class": "NetworkTopologyStrategy", **copies}
             session.execute(f'CREATE KEYSPACE IF NOT EXISTS "{keyspace}" WITH replication = {options}')
         session.set_keyspace(keyspace)
@@ -126,6 +131,14 @@ def create_keyspace(
         ) from error
     finally:
         cluster.shutdown()
+
+
+def _check_copies(session: Any, keyspace: str, durability: Durability, nodes: int, hosts: str) -> None:
+    query = "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = %s"
+    rows = list(session.execute(query, (keyspace,)))
+    fault = keyspace_fault(durability, dict(rows[0][0]), nodes, hosts) if rows else None
+    if fault is not None:
+        _log.warning("keyspace_may_lose_models", fault=fault, advice="see what `freshet doctor` says of Cassandra")
 
 
 def _columns(session: Any, keyspace: str) -> set[tuple[str, str]]:

@@ -7,8 +7,9 @@ What no route answers, and a fault that nobody expected, are problem details too
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from copy import deepcopy
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -16,17 +17,20 @@ import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 from starlette.types import Scope as AsgiScope
 
-from schemas.access.scopes import ADMIN_ONLY, METRICS, PUBLIC, Scope, declared_rule, needs
+from schemas.access.scopes import ADMIN_ONLY, METRICS, PUBLIC, AccessRule, Scope, declared_rule, needs
 from schemas.clock_skew import CLOCK_SKEW
 from schemas.http.access.audit import AuditMiddleware
 from schemas.http.access.callers import principal_of
+from schemas.http.access.described import components, describe
 from schemas.http.access.guard import Access
 from schemas.http.access.middleware import AccessMiddleware
-from schemas.http.access.rules import HotRule, RouteRules
+from schemas.http.access.rules import HotRule, RouteRules, rule_of_route
 from schemas.http.described import LIVENESS, PLAIN_TEXT, READINESS
 from schemas.http.fallback import fault_as_problem, http_exception_as_problem, invalid_as_problem
 from schemas.http.hot_path import HotPathMiddleware
@@ -65,7 +69,8 @@ def build_application(
 
     Without ``access`` nobody is asked who calls: for tests of other things. Without ``pseudonyms`` ids stay as they are.
     """
-    app = FastAPI(title=title, version="1", lifespan=lifespan, **({} if docs else _NO_DOCS))
+    # A redirect would name the host that the request names, and nobody checks that one where keys count.
+    app = FastAPI(title=title, version="1", lifespan=lifespan, redirect_slashes=False, **({} if docs else _NO_DOCS))
     description = list(app.routes)
     for route in description:
         # Whoever switches the description on shows it to everybody.
@@ -77,7 +82,7 @@ def build_application(
     # Newer versions of FastAPI keep a router as one route, so the routes are taken from the routers themselves.
     routes = [*description, *(route for router in routers for route in router.routes)]
     app.state.rules = RouteRules(routes, hot_rules, app.routes)
-    app.openapi = partial(_described, app)  # type: ignore[method-assign]  # as FastAPI documents it
+    app.openapi = partial(_described, app, access)  # type: ignore[method-assign]  # as FastAPI documents it
     app.add_exception_handler(HTTPException, http_exception_as_problem)
     app.add_exception_handler(RequestValidationError, invalid_as_problem)
     app.add_exception_handler(Exception, fault_as_problem)
@@ -122,17 +127,44 @@ def _operations(missing: Missing, access: Access | None) -> APIRouter:
     return router
 
 
-def _described(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document without FastAPI's own 422: what it refuses is a problem (400), as ``invalid_as_problem`` answers."""
+def _described(app: FastAPI, access: Access | None) -> dict[str, Any]:
+    """The OpenAPI document, with the rule of each route as the check of access applies it.
+
+    FastAPI's own 422 is not in it: what it refuses is a problem (400), as ``invalid_as_problem`` answers.
+    """
     if app.openapi_schema is None:
-        document = get_openapi(title=app.title, version=app.version, routes=app.routes)
-        for operation in (operation for path in document["paths"].values() for operation in path.values()):
-            if "HTTPValidationError" in str(operation["responses"].get("422")):
-                del operation["responses"]["422"]
-        for name in ("HTTPValidationError", "ValidationError"):
-            document.get("components", {}).get("schemas", {}).pop(name, None)
-        app.openapi_schema = document
-    return app.openapi_schema
+        app.openapi_schema = _document(app)
+    document = deepcopy(app.openapi_schema)
+    rules = _rules(app.state.rules.routes)
+    is_open = access is None or access.guard.is_open
+    for path, method, operation in _operations_of(document):
+        describe(operation, method, rules[path, method], is_open=is_open)
+    return document
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(title=app.title, version=app.version, routes=app.routes)
+    for _, _, operation in _operations_of(document):
+        if "HTTPValidationError" in str(operation["responses"].get("422")):
+            del operation["responses"]["422"]
+    of_document = document.setdefault("components", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        of_document.get("schemas", {}).pop(name, None)
+    of_document |= components()
+    return document
+
+
+def _operations_of(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """The path, the method and the description of each operation."""
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            yield path, method.upper(), operation
+
+
+def _rules(routes: Sequence[BaseRoute]) -> dict[tuple[str, str], AccessRule]:
+    """The rule of each route by its path and method."""
+    described = (route for route in routes if isinstance(route, APIRoute))
+    return {(route.path_format, method): rule_of_route(route) for route in described for method in route.methods or ()}
 
 
 def _json(body: dict[str, Any], status: int = 200) -> Response:

@@ -7,8 +7,9 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ _log = structlog.get_logger(__name__)
 
 DEFAULT_CONNECTIONS: Final = ConnectionSettings()
 _BACKLOG: Final = 2_048
+_END_SECONDS: Final = 3.0
 _GARBAGE: Final = (5_000, 10, 400)
 """Thresholds of the garbage collector. A request creates hundreds of objects, and hardly any in a cycle.
 
@@ -79,6 +81,38 @@ def serve(
     connections. Raises ConfigurationInvalid if it cannot be used.
     ``trusted_proxies`` are addresses and networks whose X-Forwarded-For names the client; anybody else could make it up.
     """
+    config = _config(app, log_level, connections, trusted_proxies)
+    # Objects that exist by now stay. Without freezing, each full collection would visit all of them.
+    gc.freeze()
+    gc.set_threshold(*_GARBAGE)
+    # uvicorn raises the signal again after an orderly stop. Here it ends the call, so that callers can clean up.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        _UvicornServer(config, stopping).run(sockets=[listening])
+
+
+@contextmanager
+def serving(
+    app: Any,
+    listening: socket.socket,
+    connections: ConnectionSettings = DEFAULT_CONNECTIONS,
+    *,
+    trusted_proxies: Sequence[str] = (),
+) -> Iterator[None]:
+    """Serves ``app`` as ``serve`` does, but from a thread beside other work, until the block ends. Call it in the main thread."""
+    server = uvicorn.Server(_config(app, "WARNING", connections, trusted_proxies))
+    thread = threading.Thread(target=server.run, args=([listening],), name="http", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(_END_SECONDS)
+
+
+def _config(
+    app: Any, log_level: str, connections: ConnectionSettings, trusted_proxies: Sequence[str]
+) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
         http=protocol_of(ConnectionLimits(connections, raise_file_limit())),
@@ -90,13 +124,7 @@ def serve(
     )
     if (certificate := connections.own_certificate()) is not None:
         _encrypt(config, certificate)
-    # Objects that exist by now stay. Without freezing, each full collection would visit all of them.
-    gc.freeze()
-    gc.set_threshold(*_GARBAGE)
-    # uvicorn raises the signal again after an orderly stop. Here it ends the call, so that callers can clean up.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt):
-        _UvicornServer(config, stopping).run(sockets=[listening])
+    return config
 
 
 def _encrypt(config: uvicorn.Config, certificate: tuple[Path, Path]) -> None:

@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, settings_for, steps
 from deploy.commands.importing import import_into
+from deploy.commands.stack import require_plain
 from deploy.config import CommandSettings, settings_of_tier
 from deploy.embedded.app import nearline
 from deploy.embedded.serve import listen, serve
@@ -78,14 +79,14 @@ def up(
         check_pepper(settings.pseudonyms, contexts.enter_context(open_dependencies(settings)))
         if scheduled:
             contexts.enter_context(scheduling(settings))
-        sentence = f"Freshet on http://{host}:{port}, its data in {data}. Ctrl-C ends it."
+        sentence = f"Freshet on {_scheme(settings)}://{host}:{port}, its data in {data}. Ctrl-C ends it."
         serve(running, listener, serving, lambda: console.print(sentence, soft_wrap=True))
 
 
 def demo(dataset: Dataset = None, port: PortOption = 8000) -> None:
     """The sample store (or a data set) with a trained model and a page to try, in the foreground."""
     settings = settings_for(_folder(dataset), "embedded")
-    address = f"http://127.0.0.1:{port}"
+    address = f"{_scheme(settings)}://127.0.0.1:{port}"
     # Nearline runs from the start, so that signals keep up with the import instead of following the training.
     with listen("127.0.0.1", port) as listener, nearline(settings) as running:
         with open_dependencies(settings) as dependencies:
@@ -93,6 +94,10 @@ def demo(dataset: Dataset = None, port: PortOption = 8000) -> None:
             item = _some_item(dependencies.reader)
         _announce(address, address, item)
         serve(running, listener, settings_of_tier(ServingSettings, settings).model_copy(update=_demo_changes(dataset)))
+
+
+def _scheme(settings: CommandSettings) -> str:
+    return "http" if settings.own_certificate() is None else "https"
 
 
 def _demo_changes(dataset: Path | None) -> dict[str, Any]:
@@ -107,6 +112,7 @@ def cluster_demo(
     engine: Annotated[EngineName, typer.Option(help="What trains the first model.")] = "spark",
 ) -> None:
     """The demo on real Kafka, Redis, Spark and Cassandra: every tier a process of its own, in the foreground."""
+    require_plain(settings_for(stack="cluster"), ("tls_certificate", "tls_key"))
     config = StackConfig()
     stack.start(config, report=console.print)
     folder = Path("data") / f"cluster-{_folder(dataset).name}"

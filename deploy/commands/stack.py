@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from deploy.commands.checks.servers import of_servers
 from deploy.commands.common import console, errors, settings_for
+from deploy.config import CommandSettings
 from deploy.local import stack
 from deploy.local.config import StackConfig, default_folder
 from deploy.wiring.dependencies import prepare
+from schemas.configuration.server_settings import ServerSettings
+from schemas.errors import ConfigurationInvalid
+
+_SECURED: Final = tuple(
+    name
+    for name in ServerSettings.model_fields
+    if name.startswith(("kafka_", "redis_", "cassandra_")) and name != "cassandra_datacenter"
+)
+"""Settings of connections that are encrypted or have a user."""
 
 ServerFolder = Annotated[Path | None, typer.Option(help="Where the servers keep their data.", show_default=".stack")]
 
@@ -31,6 +41,7 @@ def register(app: typer.Typer) -> None:
 
 def start(folder: ServerFolder = None) -> None:
     """Start the servers, make topics, keyspace and tables, print the addresses."""
+    require_plain(settings_for(stack="cluster"))
     config = StackConfig(folder=folder or default_folder())
     with errors.status("Starting Kafka, Redis and Cassandra ..."):
         stack.start(config, report=errors.print)
@@ -38,6 +49,20 @@ def start(folder: ServerFolder = None) -> None:
         prepare(settings_for(stack="cluster").with_servers(environment))
     for name, value in environment.items():
         typer.echo(f"{name}={value}")
+
+
+def require_plain(settings: CommandSettings, also: tuple[str, ...] = ()) -> None:
+    """Raises ConfigurationInvalid if settings are for servers that encrypt or ask for a user: those of this stack do neither.
+
+    ``also`` are further settings that do not fit.
+    """
+    fields = type(settings).model_fields
+    given = [name for name in (*_SECURED, *also) if getattr(settings, name) != fields[name].default]
+    if given:
+        names = ", ".join(f"FRESHET_{name.upper()}" for name in given)
+        raise ConfigurationInvalid(
+            f"the servers and processes that this command starts serve this machine alone, without TLS and users: unset {names}"
+        )
 
 
 def stop(folder: ServerFolder = None) -> None:

@@ -14,6 +14,7 @@ from adapters.registry import adapter
 from deploy.access.audit_log import AuditWriter
 from deploy.access.follower import AccessFollower
 from deploy.access.known_keys import KnownKeys, known_keys_file
+from deploy.access.nonces import SharedNonces
 from deploy.access.secret import site_secret
 from deploy.access.uses import UseRecorder
 from schemas.access.decision import Policy
@@ -43,10 +44,14 @@ def open_access(
     read_limits: ClientLimits = ClientLimits(),  # noqa: B008 - a constant
     *,
     needs_keys: bool = True,
+    only_reads: bool = False,
+    patience: float = PATIENCE_SECONDS,
 ) -> Iterator[Access]:
     """The check of access of a process that listens on ``host``; the keys are followed until the end.
 
     With ``needs_keys``, raises ConfigurationInvalid if others can reach the process and the site has no live key or account.
+    With ``only_reads``, the process appends nothing to the log: no changes, and no uses of keys. If the keys are not known,
+    it waits for ``patience`` seconds for the log.
     """
     if settings.insecure:
         _log.warning("insecure", message=INSECURE)
@@ -58,18 +63,25 @@ def open_access(
     site, audit = _site(settings, host, read_limits), _audit(settings)
     cookie = _cookie(settings, host, site.policy.site_secret, lambda: follower.view)
     person_of = cookie.person_of if cookie else lambda _: None
-    guard = Guard(lambda: follower.view, time.time, site, person_of)
+    nonces = SharedNonces(lambda: adapter(settings.signals_address).nonce_store(settings.signals_address))
+    guard = Guard(lambda: follower.view, time.time, site, person_of, nonces)
     recorder = UseRecorder(guard.uses, lambda: adapter(settings.log_address).log_writer(settings.log_address))
-    follower.after_each_read(recorder)
-    follower.start(0.0 if follower.view.is_known else PATIENCE_SECONDS)
+    if not only_reads:
+        follower.after_each_read(recorder)
+
+    def warnings() -> list[str]:
+        return [*follower.warnings(), *nonces.warnings()]
+
+    follower.start(0.0 if follower.view.is_known else patience)
     try:
         if needs_keys:
             check_exposure(host, follower.view, time.time())
-        yield Access(guard, follower.missing, follower.warnings, cookie, audit)
+        yield Access(guard, follower.missing, warnings, cookie, None if only_reads else audit)
     finally:
         follower.stop()
         audit.close()
         recorder.close()
+        nonces.close()
 
 
 def check_exposure(host: str, view: AccessView, now: float) -> None:

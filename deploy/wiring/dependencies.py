@@ -134,6 +134,11 @@ def prepare_log(settings: SharedSettings) -> None:
     _prepare(settings.log_address)
 
 
+def prepare_online(settings: SharedSettings) -> None:
+    """Check for the online API what the collector and the workers check: topics, keyspace and tables. Raises as ``prepare_stores``."""
+    _prepare(settings.log_address, settings.signals_address, settings.models_address)
+
+
 def prepare_stores(settings: SharedSettings) -> None:
     """Check that the stores answer, and make keyspace and tables that are missing; raises as ``prepare``, StoreUnavailable."""
     _prepare(settings.signals_address, settings.models_address)

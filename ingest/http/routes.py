@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -29,6 +29,7 @@ from ingest.http.privacy import (
 from ingest.http.turns import in_turns
 from ingest.validation import validate
 from ingest.validation.validate import Accepted, Policy, Rejection
+from schemas.access.decision import USER_HEADER
 from schemas.access.scopes import ADMIN_ONLY, EVENTS, ITEM_WRITES, USER_WRITES, Scope, needs
 from schemas.errors import LogUnavailable
 from schemas.http.access.callers import principal_of
@@ -121,11 +122,25 @@ def _events(dependencies: IngestDependencies) -> Handler:
             new_id=dependencies.new_id,
             allowed=dependencies.policy,
         )
-        if not principal_of(request.scope).has(Scope.ADMIN):
+        principal = principal_of(request.scope)
+        if principal.speaker is not None:
+            validator = partial(_of_own_user, cache(principal.speaks_for), validator)
+        if not principal.has(Scope.ADMIN):
             validator = partial(_without_erasure, validator)
         return await _write_bulk(request, dependencies, topics.EVENTS, "event_id", validator)
 
     return post_events
+
+
+def _of_own_user(speaks_for: Callable[[str], bool], validator: Callable[[Any], Accepted], raw_object: Any) -> Accepted:
+    """Validates an event of a caller who may name only the user of its token; raises Rejection."""
+    user_id = raw_object.get("user_id") if isinstance(raw_object, dict) else None
+    if isinstance(user_id, str) and not speaks_for(user_id):
+        detail = (
+            f"with this key, an event that names a user needs a token of that user: send it as '{USER_HEADER}: TOKEN'"
+        )
+        raise Rejection("user-token", detail, "user_id")
+    return validator(raw_object)
 
 
 def _without_erasure(validator: Callable[[Any], Accepted], raw_object: Any) -> Accepted:

@@ -31,6 +31,7 @@ from schemas.errors import (
     PublicationInvalid,
     StoreUnavailable,
 )
+from schemas.http.access.described import MODELS_TOKEN
 from schemas.http.body import JSON, read_body, wrong_content_type
 from schemas.http.described import problems
 from schemas.http.problems import ProblemError, as_response
@@ -125,7 +126,7 @@ def build_router(upload_api: UploadApi) -> APIRouter:
             status_code=201,
             response_model=None,
             responses={201: _PUBLISHED, **problems(*_STATUSES)},
-            openapi_extra={"requestBody": _body(kind)},
+            openapi_extra={"requestBody": _body(kind), "security": MODELS_TOKEN},
         )(_endpoint(upload_api, kind))
     router.post("/v1/models/{kind}", include_in_schema=False)(_endpoint(upload_api))
     return router

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from schemas.access.keys import AccessKey
-from schemas.access.principal import INSECURE, LOOPBACK, STRANGER, Principal
+from schemas.access.principal import INSECURE, LOOPBACK, NO_SPEAKER, STRANGER, Principal, Speaker
 from schemas.access.scopes import AccessRule, Scope
 from schemas.access.signing import parse_user_token, signing_secret
 from schemas.access.view import AccessView
@@ -38,7 +38,7 @@ class Policy(NamedTuple):
     loopback: bool = False
     """True if only this machine can reach the process; it is open as long as the site never had a key."""
     user_tokens: bool = False
-    """True: with a public key, what is about one user needs a token of that user."""
+    """True: with a public key, a call about one user needs a token of that user."""
     site_secret: bytes = b""
     """Derives the secrets of signatures; empty: nothing can be signed."""
 
@@ -49,6 +49,11 @@ class Refusal(NamedTuple):
     status: int
     code: str
     sentence: str
+
+
+NOT_A_KEY: Final = Refusal(
+    401, "unknown-key", "this key is not one of this site; `freshet keys list` shows the ids of its keys"
+)
 
 
 def everybody(view: AccessView, policy: Policy) -> Principal | None:
@@ -79,25 +84,26 @@ def decide(
     if isinstance(key, Refusal):
         return key
     refusal = _fault_of(key, credentials, now)
-    if refusal is None and user_ids and needs_user_token(key, policy):
-        refusal = _fault_of_token(credentials, user_ids, rule, view, policy, now)
-    return refusal or _within(rule, _principal(key))
+    speaker = _speaker(credentials, rule, view, policy, now) if needs_user_token(key, policy) else None
+    if refusal is None and speaker is not None and not all(map(speaker.is_for, user_ids)):
+        refusal = _WRONG_TOKEN if parse_user_token(credentials.user_token or "") else _NO_TOKEN
+    return refusal or _within(rule, _principal(key, speaker if key.needs_user_token else None))
 
 
 def needs_user_token(key: AccessKey, policy: Policy) -> bool:
-    """True if what is about one user needs a token of that user, with this key."""
-    return policy.user_tokens and key.is_public
+    """True if a call about one user needs a token of that user, with this key."""
+    return key.needs_user_token or (policy.user_tokens and key.is_public)
 
 
 def _key_of(rule: AccessRule, credentials: Credentials, view: AccessView) -> AccessKey | Refusal:
     if credentials.signed_by is not None:
-        return view.keys.get(credentials.signed_by) or _NOT_A_KEY
+        return view.keys.get(credentials.signed_by) or NOT_A_KEY
     text = credentials.bearer
     if text is None and rule.beacons:
         text = credentials.in_address
     if text is None:
         return _NO_KEY
-    return view.find(text) or _NOT_A_KEY
+    return view.find(text) or NOT_A_KEY
 
 
 def _fault_of(key: AccessKey, credentials: Credentials, now: float) -> Refusal | None:
@@ -117,22 +123,13 @@ def _fault_of(key: AccessKey, credentials: Credentials, now: float) -> Refusal |
     return None
 
 
-def _fault_of_token(
-    credentials: Credentials,
-    user_ids: frozenset[str],
-    rule: AccessRule,
-    view: AccessView,
-    policy: Policy,
-    now: float,
-) -> Refusal | None:
+def _speaker(credentials: Credentials, rule: AccessRule, view: AccessView, policy: Policy, now: float) -> Speaker:
+    """The token that a request brought, if a live key signed it that may do by itself what the rule asks."""
     token = parse_user_token(credentials.user_token or "")
-    if token is None:
-        return _NO_TOKEN
-    signer = view.keys.get(token.key_id)
+    signer = None if token is None else view.keys.get(token.key_id)
     if signer is None or not signer.is_live(now) or not _principal(signer).may(rule) or not policy.site_secret:
-        return _WRONG_TOKEN
-    secret = signing_secret(policy.site_secret, signer.id)
-    return None if all(token.is_valid(secret, user_id, now) for user_id in user_ids) else _WRONG_TOKEN
+        return NO_SPEAKER
+    return Speaker(token, signing_secret(policy.site_secret, signer.id), now)
 
 
 def _within(rule: AccessRule, principal: Principal) -> Principal | Refusal:
@@ -144,19 +141,16 @@ def _within(rule: AccessRule, principal: Principal) -> Principal | Refusal:
     return Refusal(403, "scope", f"this needs the scope {needed}; {who} has {has}")
 
 
-def _principal(key: AccessKey) -> Principal:
-    return Principal(key.id, "key", frozenset(key.scopes), key.is_public)
+def _principal(key: AccessKey, speaker: Speaker | None = None) -> Principal:
+    return Principal(key.id, "key", frozenset(key.scopes), key.is_public, speaker)
 
 
 _UNKNOWN: Final = Refusal(
     503, "keys-unknown", "the keys of this site are not known yet, because the log does not answer"
 )
 _NO_KEY: Final = Refusal(401, "no-key", f"this needs a key: send {AUTHORIZATION}; `freshet keys create` makes one")
-_NOT_A_KEY: Final = Refusal(
-    401, "unknown-key", "this key is not one of this site; `freshet keys list` shows the ids of its keys"
-)
 _NO_TOKEN: Final = Refusal(
-    401, "no-user-token", f"with a public key this needs a token of the user: send it as '{USER_HEADER}: TOKEN'"
+    401, "no-user-token", f"with this key the call needs a token of the user: send it as '{USER_HEADER}: TOKEN'"
 )
 _WRONG_TOKEN: Final = Refusal(
     401, "user-token", "the user's token is expired, signed by an unknown key, or of another user"

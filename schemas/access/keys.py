@@ -39,6 +39,8 @@ class AccessKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     """Who uses it, for people."""
     origins: tuple[str, ...] = ()
     """Origins of the pages that may use it. A key with origins is public: browsers show it to everybody."""
+    needs_user_token: bool = False
+    """True: whatever names a user, an event too, needs a signed token of that user."""
     expires_at: float | None = None
     rotated_from: str | None = None
     """The id of the key that this one replaces."""
@@ -77,6 +79,7 @@ def make_key(
     *,
     name: str = "",
     origins: Sequence[str] = (),
+    needs_user_token: bool = False,
     expires_at: float | None = None,
     rotated_from: str | None = None,
 ) -> NewKey:
@@ -94,6 +97,7 @@ def make_key(
         created_at=now,
         name=name,
         origins=tuple(dict.fromkeys(map(checked_origin, origins))),
+        needs_user_token=needs_user_token,
         expires_at=expires_at,
         rotated_from=rotated_from,
     )
@@ -121,6 +125,7 @@ def rotate(old: AccessKey, entropy: bytes, now: float, grace_seconds: float) -> 
         now,
         name=old.name,
         origins=old.origins,
+        needs_user_token=old.needs_user_token,
         expires_at=None if lifetime is None else now + lifetime,
         rotated_from=old.id,
     )

@@ -39,9 +39,9 @@ class AccessRule(NamedTuple):
     scopes: frozenset[Scope] = frozenset({Scope.ADMIN})
     """One of them suffices; ``admin`` always does. Empty: everybody may call."""
     of_user: bool = False
-    """True if the answer is about the one user in the path, so that a public key may need a token of that user."""
+    """True if the call is about the one user in the path, so that a key may need a token of that user."""
     beacons: bool = False
-    """True if the key may stand in the address, and the body may be text/plain, as browsers send beacons."""
+    """True if the key and the user's token may stand in the address, and the body may be text/plain, as browsers send beacons."""
     counts_itself: bool = False
     """True if the route itself counts what a request brings against the limits of writes."""
 
@@ -61,7 +61,7 @@ READS_OF_USER: Final = AccessRule(frozenset({Scope.RECOMMENDATIONS_READ}), of_us
 ITEM_READS: Final = AccessRule(frozenset({Scope.RECOMMENDATIONS_READ, Scope.CATALOGUE_WRITE}))
 ITEM_WRITES: Final = AccessRule(frozenset({Scope.CATALOGUE_WRITE}), counts_itself=True)
 USER_READS: Final = AccessRule(frozenset({Scope.USERS_READ}), of_user=True)
-USER_WRITES: Final = AccessRule(frozenset({Scope.USERS_WRITE}), counts_itself=True)
+USER_WRITES: Final = AccessRule(frozenset({Scope.USERS_WRITE}), of_user=True, counts_itself=True)
 PAGE: Final = AccessRule(frozenset({Scope.USERS_READ}))
 """The demo page, which shows what anybody did."""
 METRICS: Final = AccessRule(frozenset({Scope.METRICS_READ}))

@@ -45,6 +45,10 @@ class Address(NamedTuple):
     durability: Durability = AUTOMATIC
     """How many copies the server keeps."""
 
+    def __repr__(self) -> str:
+        """The address without its password."""
+        return f"Address({masked(self.url)!r}, site={self.site!r}, partitions={self.partitions})"
+
     @property
     def url(self) -> str:
         """The complete URL. It may contain a password: show ``masked(url)``."""

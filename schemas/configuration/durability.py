@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal, NamedTuple
 
 from schemas.errors import ConfigurationInvalid
@@ -92,6 +92,18 @@ def keyspace_copies(durability: Durability, nodes: int, hosts: str) -> dict[str,
             "or set FRESHET_DURABILITY=single, and models are lost with the disk of one node until the next training"
         )
     return {"replication_factor": max(copies, 1)}
+
+
+def keyspace_fault(durability: Durability, replication: Mapping[str, str], nodes: int, hosts: str) -> str | None:
+    """Says that a keyspace which exists has fewer copies than the settings want; None if it has enough.
+
+    ``replication`` is what Cassandra says of it: the class, and the copies by data center. Raises ConfigurationInvalid.
+    """
+    wanted = min(keyspace_copies(durability, nodes, hosts).values())
+    copies = [int(value) for name, value in replication.items() if name != "class"]
+    if copies and min(copies) >= wanted:
+        return None
+    return f"the keyspace has {min(copies, default=1)} copies, not {wanted}"
 
 
 def _by_center(text: str) -> dict[str, int]:

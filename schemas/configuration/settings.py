@@ -5,6 +5,7 @@ Each tier's ``config.py`` adds its own settings and reads the environment (``FRE
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -13,7 +14,7 @@ from pydantic_settings import NoDecode
 
 from schemas.configuration.addresses import CASSANDRA, KAFKA, REDIS, SQLITE, Address, AnswerRetention, parse_address
 from schemas.configuration.plugins import load_plugins
-from schemas.configuration.secrets import MayHoldPassword, SecretFiles
+from schemas.configuration.secrets import MayHoldPassword, SecretFiles, is_secret, masked
 from schemas.configuration.server_settings import ServerSettings
 from schemas.configuration.site import DEFAULT_SITE
 from schemas.errors import ConfigurationInvalid
@@ -92,6 +93,13 @@ class SharedSettings(ServerSettings, ConnectionSettings):
     ) -> tuple[Any, ...]:
         """Where a process's settings come from: the environment, and the files that it names for secrets."""
         return init_settings, SecretFiles(settings_cls), env_settings
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """What ``repr`` shows: an address without its password, because settings may end up in a log as an argument."""
+        fields = type(self).model_fields
+        for name, value in super().__repr_args__():
+            hides = name in fields and isinstance(value, str) and is_secret(fields[name])
+            yield name, masked(value) if hides else value
 
     @property
     def log_address(self) -> Address:

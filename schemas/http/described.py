@@ -14,7 +14,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 _MEANINGS: Final = {
     400: "Not valid: says which field",
-    401: "Without the right token",
+    401: "Without a key, or with one that does not count",
     404: "There is nothing here",
     409: "Busy: see Retry-After",
     413: "Too large",

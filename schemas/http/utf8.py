@@ -1,6 +1,7 @@
 """Refuses addresses that are not UTF-8: servers would put U+FFFD in their place, and two ids would become one.
 
-A line break in a path is refused here too: routers match no route with it, and would answer that there is nothing.
+A line break in a path is refused here too: routers match no route with it, and would answer that there is nothing. So is a
+fixed part of a path that is percent-encoded (``/v1/%75sers/ann``): routers decode it, but ids are read from what was sent.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from schemas.http.problems import ProblemError, as_response
 
 _SHOWN: Final = 80
 _ID_FIELDS: Final = {b"items": "item_id", b"users": "user_id"}
+_PREFIXES: Final = ("/v1/items/", "/v1/users/")
+"""Beginnings of paths that end in an id, which may hold slashes."""
 _ID_PLACE: Final = 3
 """The number of slashes before the id."""
 
@@ -41,12 +44,21 @@ def address_problem(scope: Scope) -> ProblemError | None:
     if b"%0A" in path.upper():
         detail = "The path has a line break (%0A); no id has control characters."
         return ProblemError(400, "control-character", detail, field=_id_field(path))
+    if b"%" in path and (prefix := _encoded_prefix(scope["path"], path)) is not None:
+        detail = f"Write {prefix} as it is: only ids are percent-encoded."
+        return ProblemError(400, "encoded-path", detail)
     query: bytes = scope["query_string"]
     if _is_utf8(query):
         return None
     pair = next((pair for pair in query.split(b"&") if not _is_utf8(pair)), query)
     name = pair.partition(b"=")[0]
     return _problem("query", pair, name.decode() if name.isascii() and _is_utf8(name) else None)
+
+
+def _encoded_prefix(path: str, raw_path: bytes) -> str | None:
+    """The fixed beginning of a path if it was sent percent-encoded; else None."""
+    prefix = next((prefix for prefix in _PREFIXES if path.startswith(prefix)), None)
+    return None if prefix is None or raw_path.startswith(prefix.encode()) else prefix
 
 
 def _id_field(path: bytes) -> str | None:

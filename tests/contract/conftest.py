@@ -26,6 +26,7 @@ from schemas.ports import (
     LogReader,
     LogWriter,
     ModelStore,
+    NonceStore,
     RunStore,
     SignalReader,
     SignalStore,
@@ -127,13 +128,17 @@ def _sqlite_signals(request, folder, site):
     return lambda: SqliteSignalStore(folder), lambda: SqliteSignalReader(folder), damage
 
 
+def _redis_address(request: pytest.FixtureRequest) -> str:
+    opened = request.getfixturevalue(REDIS[request.param])
+    return opened if isinstance(opened, str) else opened.environment["FRESHET_REDIS"]
+
+
 def _redis_signals(request, folder, site):
 
     from adapters.redis.signals import RedisSignalReader, RedisSignalStore
     from schemas.keys import fence_key, values_key
 
-    opened = request.getfixturevalue(REDIS[request.param])
-    url = opened if isinstance(opened, str) else opened.environment["FRESHET_REDIS"]
+    url = _redis_address(request)
 
     def damage(partition: int, signal: str, what: str) -> None:
         fence, values = (key(f"{site}:", partition, signal) for key in (fence_key, values_key))
@@ -290,3 +295,23 @@ def _cassandra_jobs(request, folder, site):
         lambda: CassandraRuns(hosts, site),
         lambda: CassandraDocuments(hosts, site),
     )
+
+
+@pytest.fixture(params=["sqlite", *(pytest.param(way, marks=pytest.mark.stack) for way in REDIS)])
+def open_nonces(request: pytest.FixtureRequest, tmp_path: Path, site: str) -> Iterator[Callable[[], NonceStore]]:
+    with ExitStack() as closing:
+        make = _sqlite_nonces if request.param == "sqlite" else _redis_nonces
+        yield _closed_with(closing, make(request, tmp_path, site))
+
+
+def _sqlite_nonces(request, folder, site):
+    from adapters.sqlite.nonces import SqliteNonces
+
+    return lambda: SqliteNonces(folder)
+
+
+def _redis_nonces(request, folder, site):
+    from adapters.redis.nonces import RedisNonces
+
+    url = _redis_address(request)
+    return lambda: RedisNonces(url, f"{site}:")

@@ -59,6 +59,13 @@ def create(
         list[str] | None,
         typer.Option("--origin", help="Origin whose pages may use it, such as https://shop.example; makes it public."),
     ] = None,
+    needs_user_token: Annotated[
+        bool,
+        typer.Option(
+            "--needs-user-token",
+            help="Whatever names a user, an event too, needs a token of that user, which your server signs.",
+        ),
+    ] = False,
     name: Annotated[str, typer.Option(help="Who uses it.")] = "",
     days: Annotated[
         float | None, typer.Option("--days", help="Days until it expires; never without it.", min=0)
@@ -66,9 +73,16 @@ def create(
 ) -> None:
     """Make a key and print it, once: the log keeps only its digest."""
     now = time.time()
-    expires_at = None if days is None else now + days * _DAY
+    if needs_user_token:
+        _site_secret(data, stack)
     new = keys.make_key(
-        os.urandom(keys.ENTROPY_BYTES), scope, now, name=name, origins=origin or (), expires_at=expires_at
+        os.urandom(keys.ENTROPY_BYTES),
+        scope,
+        now,
+        name=name,
+        origins=origin or (),
+        needs_user_token=needs_user_token,
+        expires_at=None if days is None else now + days * _DAY,
     )
     with open_for(data, stack) as dependencies:
         # Opened first, because it makes the log of a new folder.
@@ -140,7 +154,7 @@ def show_signing_secret(key: KeyId, data: Data = DEFAULT_FOLDER, stack: StackNam
 def user_token(
     user_id: Annotated[str, typer.Argument(help="The user whose data the token opens.")],
     key: Annotated[
-        str, typer.Option("--key", help="The id or name of the key that signs; it may read recommendations.")
+        str, typer.Option("--key", help="The id or name of the key that signs; it may do what the token is for.")
     ],
     data: Data = DEFAULT_FOLDER,
     stack: StackName = None,
@@ -186,12 +200,17 @@ def _live(named: str, data: Path, stack: StackName) -> AccessKey:
 
 
 def _secret_of(key: AccessKey, data: Path, stack: StackName) -> str:
+    return signing_secret(_site_secret(data, stack), key.id)
+
+
+def _site_secret(data: Path, stack: StackName) -> bytes:
+    """The site's secret; raises ConfigurationInvalid if it has none."""
     secret = site_secret(settings_for(data, stack))
     if not secret:
         raise ConfigurationInvalid(
             "this needs FRESHET_ACCESS_SECRET, the same here and in every process: make one with `openssl rand -hex 32`"
         )
-    return signing_secret(secret, key.id)
+    return secret
 
 
 def _row(key: AccessKey, hour: int | None, now: float) -> dict[str, Any]:
@@ -200,6 +219,7 @@ def _row(key: AccessKey, hour: int | None, now: float) -> dict[str, Any]:
         "name": key.name,
         "scopes": list(key.scopes),
         "origins": list(key.origins),
+        "needs_user_token": key.needs_user_token,
         "state": "revoked" if key.revoked_at is not None else "live" if key.is_live(now) else "expired",
         "created": _moment(key.created_at),
         "expires": _moment(key.expires_at),

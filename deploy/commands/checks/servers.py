@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from deploy.commands.checks.setup import Check, broken, java, note, ok, run_check
 from deploy.config import CommandSettings
 from schemas.configuration import site
-from schemas.configuration.durability import keyspace_copies
+from schemas.configuration.durability import keyspace_fault
 from schemas.configuration.secrets import masked
 from schemas.errors import ModelStoreUnavailable
 from schemas.log import topics
@@ -128,12 +128,11 @@ def cassandra(settings: CommandSettings) -> Check:
 
 def check_keyspace(replication: Mapping[str, str], nodes: int, settings: CommandSettings, present: Check) -> Check:
     """Checks that the keyspace has the copies that the settings want; ``present`` is the result if it has."""
-    wanted = min(keyspace_copies(settings.copies(), nodes, settings.cassandra).values())
-    copies = [int(value) for name, value in replication.items() if name != "class"]
-    if copies and min(copies) >= wanted:
+    fault = keyspace_fault(settings.copies(), replication, nodes, settings.cassandra)
+    if fault is None:
         return present
     advice = "`ALTER KEYSPACE … WITH replication`, then `nodetool repair`: models are lost with a node until then"
-    return broken("Cassandra", f"the keyspace has {min(copies, default=1)} copies, not {wanted}", advice)
+    return broken("Cassandra", fault, advice)
 
 
 def check_tables(tables: set[str], keyspace: str, address: str) -> Check:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 from starlette.types import Scope
 
 from schemas.access.signing import SCHEME, RequestSignature, parse_signature
 from schemas.http.problems import ProblemError
 
+_SINGLE: Final = frozenset(
+    {
+        *(b"authorization", b"host", b"origin", b"content-type", b"content-encoding"),
+        *(b"freshet-user-token", b"x-csrf-token", b"access-control-request-method"),
+    }
+)
+"""Headers that say who calls, from where, or what the body is. A proxy and this process could each take another one of two."""
 _BEARER: Final = b"bearer "
 _SIGNED: Final = SCHEME.lower().encode() + b" "
 
@@ -43,6 +51,14 @@ def read_brought(headers: Mapping[bytes, bytes]) -> Brought:
     )
 
 
+def refuse_repeated(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Raises ProblemError (400) if a header that may come once came twice."""
+    names = Counter(name for name, _ in headers)
+    repeated = next((name for name in sorted(_SINGLE) if names[name] > 1), None)
+    if repeated is not None:
+        raise ProblemError(400, "repeated-header", f"the header {repeated.decode().title()} came twice; send it once")
+
+
 def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
     value = headers.get(name)
     return None if value is None else value.decode("latin-1")
@@ -53,6 +69,11 @@ def key_in_address(scope: Scope) -> str | None:
     return next(iter(_in_query(scope, "key")), None)
 
 
+def user_token_in_address(scope: Scope) -> str | None:
+    """The value of ``?user_token=``; None if the address has none."""
+    return next(iter(_in_query(scope, "user_token")), None)
+
+
 def users_in_query(scope: Scope) -> list[str]:
     """The values of ``?user_id=``."""
     return _in_query(scope, "user_id")
@@ -60,7 +81,10 @@ def users_in_query(scope: Scope) -> list[str]:
 
 def _in_query(scope: Scope, name: str) -> list[str]:
     query: bytes = scope["query_string"]
-    return parse_qs(query.decode("utf-8", "replace")).get(name, []) if name.encode() in query else []
+    if name.encode() not in query and b"%" not in query:
+        return []
+    # Read as the routes read it: a name may be percent-encoded.
+    return [value for key, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True) if key == name]
 
 
 def _credential(authorization: bytes) -> tuple[str | None, RequestSignature | None]:

@@ -13,6 +13,8 @@ from schemas.http.problems import ProblemError
 
 _PRINCIPAL: Final = "freshet.principal"
 _BEACON: Final = "freshet.beacon"
+_LONGEST: Final = 64
+"""Characters of an address that are kept: a proxy that is trusted by mistake hands on what a client makes up."""
 _HOST_BITS: Final = 64
 """Bits of an IPv6 address that its owner chooses at will."""
 
@@ -49,7 +51,7 @@ def may_be_plain_text(scope: Scope) -> bool:
 def address_of(scope: Scope) -> str:
     """The client's address; of IPv6 the network of its site, because a client has as many addresses there as it likes."""
     client = scope.get("client")
-    host: str = client[0] if client else ""
+    host: str = client[0][:_LONGEST] if client else ""
     return _network(host) if ":" in host else host
 
 

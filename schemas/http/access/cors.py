@@ -12,6 +12,7 @@ from schemas.http.access.guard import EVERY_ORIGIN
 from schemas.http.problems import ProblemError, as_response, printable
 
 _HEADERS: Final = f"Authorization, Content-Encoding, Content-Type, Last-Event-ID, {USER_HEADER}"
+_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"})
 _EXPOSED: Final = "Retry-After"
 _MAX_AGE_SECONDS: Final = 600
 
@@ -28,7 +29,7 @@ def allowed_origin(origin: str, origins: frozenset[str]) -> str | None:
 
 def preflight(origin: str, method: str, origins: frozenset[str]) -> Response:
     """Answers the question of a browser whether a page may send a request."""
-    allowed = allowed_origin(origin, origins)
+    allowed = allowed_origin(origin, origins) if method in _METHODS else None
     if allowed is None:
         detail = (
             f"pages of {printable(origin)} may not send {printable(method)} here: make a key with `--origin`, or list the"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import re
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -14,7 +15,7 @@ from schemas.access.scopes import AccessRule
 from schemas.access.signing import Nonces
 from schemas.access.view import AccessView
 from schemas.http.access.audit import AuditLog
-from schemas.http.access.brought import Brought, key_in_address, users_in_query
+from schemas.http.access.brought import Brought, key_in_address, user_token_in_address, users_in_query
 from schemas.http.access.limits import ClientLimits
 from schemas.http.access.session_cookie import SessionCookie
 from schemas.http.problems import ProblemError, printable
@@ -23,14 +24,25 @@ from schemas.ports import Clock
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^:]+)(?::[0-9]{1,5})?")
+_HANDED_ON: Final = frozenset({b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"})
+"""Headers that proxies add: whoever is behind one is not on this machine."""
 _HOUR: Final = 3_600.0
 _REMEMBERED: Final = 10_000
 """Admitted headers that are remembered at most; there are more than keys only if a client writes its header in many ways."""
 EVERY_ORIGIN: Final = "*"
 
 
+NonceCheck = Callable[[str, str], Awaitable[bool]]
+"""Notes the id of a key and a nonce for all processes of the site; False if another process has noted them. Never raises."""
+
+
 def _nobody(_: AsgiScope) -> Principal | None:
     return None
+
+
+async def _only_here(_key_id: str, _nonce: str) -> bool:
+    return True
 
 
 class Site(NamedTuple):
@@ -64,11 +76,15 @@ class Guard:
         clock: Clock,
         site: Site = Site(),  # noqa: B008 - a constant
         person_of: Callable[[AsgiScope], Principal | None] = _nobody,
+        is_new_on_site: NonceCheck = _only_here,
     ) -> None:
-        """``person_of`` returns the person whose session a request belongs to; None if it has no session."""
+        """``person_of`` returns the person whose session a request belongs to; None if it has no session.
+
+        ``is_new_on_site`` keeps signed requests from counting at another process too.
+        """
         self._view, self.clock, self.site, self._person_of = view, clock, site, person_of
         self.limits_reads = any(limiter is not None for limiter in site.read_limits)
-        self.nonces = Nonces()
+        self.nonces, self.is_new_on_site = Nonces(), is_new_on_site
         self.uses: dict[str, int] = {}
         """The hour, since 1970, of the last use of each key in this process."""
         self._memory = _Memory(AccessView(), everybody(AccessView(), site.policy))
@@ -78,6 +94,11 @@ class Guard:
         """The keys as of now."""
         return self._view()
 
+    @property
+    def is_open(self) -> bool:
+        """True if nobody is asked for a key: the site has none and only this machine can reach it, or access is not checked."""
+        return self._remembered().everybody is not None
+
     def recall(self, headers: Mapping[bytes, bytes], rule: AccessRule) -> Principal | None:
         """The principal of a request like one that was admitted a moment ago; None if it has to be looked at.
 
@@ -85,7 +106,9 @@ class Guard:
         """
         memory = self._remembered()
         if memory.everybody is not None:
-            is_usual = memory.everybody is not LOOPBACK or headers.get(b"host") in memory.hosts
+            is_usual = memory.everybody is not LOOPBACK or (
+                headers.get(b"host") in memory.hosts and headers.keys().isdisjoint(_HANDED_ON)
+            )
             return memory.everybody if is_usual else None
         authorization = headers.get(b"authorization")
         if authorization is None:
@@ -99,7 +122,7 @@ class Guard:
         if principal is LOOPBACK:
             if len(memory.hosts) < _REMEMBERED:
                 memory.hosts.add(headers.get(b"host", b""))
-        elif principal.kind == "key" and not principal.is_public and b"authorization" in headers:
+        elif _is_memorable(principal) and b"authorization" in headers:
             if len(memory.admitted) >= _REMEMBERED:
                 memory.admitted.clear()
             now, expires_at = self.clock(), self.view.keys[principal.who].expires_at
@@ -116,15 +139,17 @@ class Guard:
     def admit(self, scope: AsgiScope, rule: AccessRule, brought: Brought, signed_by: str | None = None) -> Principal:
         """Returns who calls; raises ProblemError if the request is refused."""
         now, view, policy = self.clock(), self._view(), self.site.policy
+        is_open = everybody(view, policy) is not None
+        in_address = rule.beacons and brought.bearer is None
         credentials = Credentials(
             brought.bearer,
-            key_in_address(scope) if rule.beacons and brought.bearer is None else None,
+            key_in_address(scope) if in_address else None,
             brought.origin,
             signed_by,
-            brought.user_token,
-            None if everybody(view, policy) else self._person_of(scope),
+            user_token_in_address(scope) if in_address and brought.user_token is None else brought.user_token,
+            None if is_open else self._person_of(scope),
         )
-        users = _users(scope, rule) if policy.user_tokens else frozenset()
+        users = frozenset() if is_open else _users(scope, rule)
         principal = decide(rule, credentials, view, policy, now, users)
         if isinstance(principal, Refusal):
             raise problem_of(principal)
@@ -149,9 +174,17 @@ class Guard:
             self.uses[key_id] = hour
 
     def _check_page(self, scope: AsgiScope, brought: Brought) -> None:
-        """Refuses what a foreign page sends to an open process by way of a browser on this machine."""
+        """Refuses what comes to an open process by way of a proxy, or from a foreign page by way of a browser of this machine."""
+        header = next((name for name, _ in scope["headers"] if name in _HANDED_ON), None)
+        if header is not None:
+            detail = (
+                f"a proxy handed this request on ({header.decode()}), so others may reach this site, which has no key: make one"
+                " with `freshet keys create`, or start with --insecure (FRESHET_INSECURE=true)"
+            )
+            raise ProblemError(403, "proxy", detail)
         host = brought.host.decode("latin-1").lower()
-        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        matched = _HOST.fullmatch(host)
+        name = matched[1] if matched else host
         if not (name in _LOOPBACK_HOSTS or name.endswith(".localhost") or name in self.site.allowed_hosts):
             detail = f"this process answers to localhost, not to '{printable(name)}': list it in FRESHET_ALLOWED_HOSTS"
             raise ProblemError(421, "host", detail)
@@ -181,6 +214,11 @@ def problem_of(refusal: Refusal) -> ProblemError:
     """The refusal as problem details."""
     headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}.get(refusal.status)
     return ProblemError(refusal.status, refusal.code, refusal.sentence, headers=headers)
+
+
+def _is_memorable(principal: Principal) -> bool:
+    """True if all requests with the same Authorization header are decided alike."""
+    return principal.kind == "key" and not principal.is_public and principal.speaker is None
 
 
 def _users(scope: AsgiScope, rule: AccessRule) -> frozenset[str]:

@@ -7,13 +7,14 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from schemas.access.decision import NOT_A_KEY
 from schemas.access.scopes import AccessRule
 from schemas.access.signing import SCHEME, WINDOW_SECONDS, RequestSignature, is_signed, signing_secret
 from schemas.http.access import metrics
-from schemas.http.access.brought import Brought, read_brought
+from schemas.http.access.brought import Brought, read_brought, refuse_repeated
 from schemas.http.access.callers import allow_plain_text, principal_of, set_principal
 from schemas.http.access.cors import preflight, readable_by
-from schemas.http.access.guard import Guard
+from schemas.http.access.guard import Guard, problem_of
 from schemas.http.access.rules import RouteRules
 from schemas.http.body import read_body
 from schemas.http.problems import ProblemError, as_response
@@ -35,12 +36,15 @@ class AccessMiddleware:
             return
         headers, rule = dict(scope["headers"]), self._rules.rule_of(scope)
         # Most requests are like one of a moment ago: no page sent them, and their key was looked at already.
-        principal = None if b"origin" in headers else self._guard.recall(headers, rule)
+        is_usual = b"origin" not in headers and len(headers) == len(scope["headers"])
+        principal = self._guard.recall(headers, rule) if is_usual else None
         if principal is not None and not self._guard.limits_reads:
             set_principal(scope, principal)
             await self._app(scope, receive, send)
             return
         try:
+            if len(headers) != len(scope["headers"]):
+                refuse_repeated(scope["headers"])
             brought = read_brought(headers)
             if brought.origin is not None:
                 if brought.wanted_method is not None and scope["method"] == "OPTIONS":
@@ -61,8 +65,9 @@ class AccessMiddleware:
         guard = self._guard
         signed_by = None
         if brought.signature is not None and not guard.site.policy.insecure:
+            self._check_signer(brought.signature)
             body = await read_body(_chunks(receive), MAX_SIGNED_BYTES, "a signed request may have 1 MiB; send less")
-            self._check_signature(brought.signature, scope, body)
+            await self._check_signature(brought.signature, scope, body)
             signed_by, receive = brought.signature.key_id, _replay(body, receive)
         principal = guard.admit(scope, rule, brought, signed_by)
         set_principal(scope, principal)
@@ -77,17 +82,23 @@ class AccessMiddleware:
         if self._guard.view.keys[key_id].only_sends_events:
             allow_plain_text(scope)
 
-    def _check_signature(self, signature: RequestSignature, scope: Scope, body: bytes) -> None:
+    def _check_signer(self, signature: RequestSignature) -> None:
+        """Refuses what no body could make right, before a body is held for it."""
         guard, now = self._guard, self._guard.clock()
-        secret = guard.site.policy.site_secret
-        if not secret:
+        if not guard.site.policy.site_secret:
             raise _wrong("this site has no FRESHET_ACCESS_SECRET, so nothing can be signed; send the key itself")
         if abs(now - int(signature.timestamp)) > WINDOW_SECONDS:
             raise _wrong(f"the timestamp is more than {WINDOW_SECONDS:.0f} s from this clock, which says {now:.0f}")
-        key_secret = signing_secret(secret, signature.key_id)
+        if guard.view.is_known and signature.key_id not in guard.view.keys:
+            raise problem_of(NOT_A_KEY)
+
+    async def _check_signature(self, signature: RequestSignature, scope: Scope, body: bytes) -> None:
+        guard = self._guard
+        key_secret = signing_secret(guard.site.policy.site_secret, signature.key_id)
         if not is_signed(key_secret, signature, scope["method"], _target(scope), body):
             raise _wrong("the signature is not of this request; the docs have a recipe (access)")
-        if not guard.nonces.is_new(signature.key_id, signature.nonce, now):
+        is_new = guard.nonces.is_new(signature.key_id, signature.nonce, guard.clock())
+        if not is_new or not await guard.is_new_on_site(signature.key_id, signature.nonce):
             raise _wrong("this nonce was used already, or too many signed requests came; send it with a new one")
 
     async def _answer_preflight(self, origin: str, method: str, scope: Scope, receive: Receive, send: Send) -> None:

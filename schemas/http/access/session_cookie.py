@@ -18,8 +18,8 @@ from schemas.ports import Clock
 CSRF_HEADER: Final = "X-CSRF-Token"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _CSRF: Final = CSRF_HEADER.lower().encode()
-_NAME: Final = "freshet_session"
-_SECURE_NAME: Final = f"__Host-{_NAME}"
+NAME: Final = "freshet_session"
+_SECURE_NAME: Final = f"__Host-{NAME}"
 """Browsers accept this prefix only over TLS, from this host, for the whole site."""
 
 
@@ -43,7 +43,7 @@ class SessionCookie:
             lifetime,
             secure,
         )
-        self._name = _SECURE_NAME if secure else _NAME
+        self._name = _SECURE_NAME if secure else NAME
 
     def set(self, response: Response, session: Session) -> None:
         """Lets the browser keep the session."""

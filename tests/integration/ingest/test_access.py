@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import httpx
@@ -11,16 +12,20 @@ from adapters.sqlite.log import SqliteLogReader
 from ingest.config import IngestSettings
 from ingest.main import create_app
 from schemas.access import keys
+from schemas.access.decision import Policy
 from schemas.access.scopes import Scope
+from schemas.access.signing import make_user_token, signing_secret
 from schemas.access.view import AccessView
-from schemas.http.access.guard import Access, Guard
+from schemas.http.access.guard import Access, Guard, Site
 
 SHOP = "https://shop.example"
+SECRET = b"the secret of this site, long enough"
 BROWSER = keys.make_key(b"b" * keys.ENTROPY_BYTES, [Scope.EVENTS_WRITE], 0.0, origins=[SHOP])
 SENDER = keys.make_key(b"s" * keys.ENTROPY_BYTES, [Scope.EVENTS_WRITE], 0.0)
+BOUND = keys.make_key(b"u" * keys.ENTROPY_BYTES, [Scope.EVENTS_WRITE], 0.0, origins=[SHOP], needs_user_token=True)
 ADMIN = keys.make_key(b"a" * keys.ENTROPY_BYTES, [Scope.ADMIN], 0.0)
 VIEW_OF_KEYS = AccessView(
-    log_id="log", keys={key.record.id: key.record for key in (BROWSER, SENDER, ADMIN)}, had_keys=True
+    log_id="log", keys={key.record.id: key.record for key in (BROWSER, SENDER, BOUND, ADMIN)}, had_keys=True
 )
 VIEW = {"type": "view", "user_id": "ann", "item_id": "lamp"}
 FORGET = {"type": "forget", "user_id": "ann"}
@@ -30,11 +35,21 @@ FORGET = {"type": "forget", "user_id": "ann"}
 def connect(log, tmp_path):
     def connect(**settings) -> httpx.AsyncClient:
         chosen = IngestSettings(stack="embedded", data=tmp_path, **settings)
-        access = Access(Guard(lambda: VIEW_OF_KEYS, time.time))
+        access = Access(Guard(lambda: VIEW_OF_KEYS, time.time, Site(Policy(site_secret=SECRET))))
         app = create_app(chosen, log, SqliteLogReader(tmp_path), access)
         return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://collector")
 
     return connect
+
+
+def token_of(user: str) -> str:
+    """The token that the site's server signs for a user."""
+    secret = signing_secret(SECRET, SENDER.record.id)
+    return make_user_token(secret, SENDER.record.id, user, int(time.time()) + 60)
+
+
+def of_user(user: str) -> dict[str, str]:
+    return {"Origin": SHOP, "Freshet-User-Token": token_of(user)}
 
 
 def bearer(key: keys.NewKey) -> dict[str, str]:
@@ -49,6 +64,45 @@ async def test_only_an_admin_erases_a_user_and_siblings_are_kept(connect):
         assert "admin" in mixed.json()["results"][1]["error"]["detail"]
         assert (await client.post("/v1/events", json=FORGET, headers=bearer(ADMIN))).status_code == 202
         assert (await client.delete("/v1/users/ann", headers=bearer(SENDER))).status_code == 403
+
+
+@pytest.mark.parametrize("key", [BROWSER, SENDER, BOUND])
+async def test_no_key_that_sends_events_forgets_anybody(connect, key):
+    # A repeated member counts as its last value, and a line of NDJSON as an event.
+    repeated = b'{"type": "view", "type": "forget", "user_id": "ann", "item_id": "lamp"}'
+    lines = b'{"type": "forget", "anonymous_id": "guest"}\n'
+    sent = [
+        (json.dumps(FORGET).encode(), "application/json"),
+        (json.dumps([FORGET]).encode(), "application/json"),
+        (repeated, "application/json"),
+        (lines, "application/x-ndjson"),
+    ]
+    async with connect() as client:
+        for body, kind in sent:
+            headers = bearer(key) | {"Origin": SHOP, "Content-Type": kind, "Freshet-User-Token": token_of("ann")}
+            refused = await client.post("/v1/events", content=body, headers=headers)
+            assert (refused.status_code, refused.json()["type"].rpartition(":")[2]) == (400, "scope")
+
+
+async def test_with_a_key_that_needs_the_users_token_an_event_names_no_user_but_that_of_the_token(connect):
+    guest = {"type": "view", "anonymous_id": "guest", "item_id": "lamp"}
+    identify = {"type": "identify", "anonymous_id": "guest", "user_id": "bob"}
+    async with connect() as client:
+        sent = [VIEW, guest, {**VIEW, "user_id": "bob"}, identify]
+        mixed = await client.post("/v1/events", json=sent, headers=bearer(BOUND) | of_user("ann"))
+        assert [result["status"] for result in mixed.json()["results"]] == [
+            *("accepted", "accepted", "rejected", "rejected")
+        ]
+        assert mixed.json()["results"][2]["error"]["field"] == "user_id"
+        without = await client.post("/v1/events", json=VIEW, headers=bearer(BOUND) | {"Origin": SHOP})
+        assert (without.status_code, without.json()["type"].rpartition(":")[2]) == (400, "user-token")
+        assert (
+            await client.post("/v1/events", json=guest, headers=bearer(BOUND) | {"Origin": SHOP})
+        ).status_code == 202
+        beacon = {"Content-Type": "text/plain", "Origin": SHOP}
+        for user, status in (("ann", 202), ("bob", 400)):
+            address = f"/v1/events?key={BOUND.text}&user_token={token_of(user)}"
+            assert (await client.post(address, content=json.dumps(VIEW), headers=beacon)).status_code == status
 
 
 async def test_a_beacon_is_json_in_plain_text(connect):

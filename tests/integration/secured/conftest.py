@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -129,7 +130,9 @@ def _add_users_of_redis(admin: CommandSettings) -> None:
     files = {"ssl_ca_certs": str(access.ca)}
     with redis.Redis.from_url(admin.redis, username=ADMIN, password="adminpw", **files) as client:
         for user, rules in rights.REDIS.items():
-            client.execute_command("ACL", "SETUSER", user, "on", f">{PASSWORD}", *rules.format(site=SITE).split())
+            # A selector in brackets is one rule.
+            each_rule = re.findall(r"\([^)]*\)|\S+", rules.format(site=SITE))
+            client.execute_command("ACL", "SETUSER", user, "on", f">{PASSWORD}", *each_rule)
 
 
 def _add_roles_of_cassandra(admin: CommandSettings) -> None:

@@ -18,7 +18,7 @@ KAFKA: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     },
     "worker": {
         **dict.fromkeys(topics.ALL, LOOK),
-        **dict.fromkeys(topics.FACTS, READ),
+        **dict.fromkeys((*topics.FACTS, topics.ACCESS), READ),
         topics.DEADLETTERS: WRITE,
     },
     "api": {
@@ -33,7 +33,8 @@ KAFKA: Final[dict[str, dict[str, tuple[str, ...]]]] = {
 
 REDIS: Final = {
     "worker": "~{site}:* +@read +@write +eval +ping +config|get +cluster|slots +command",
-    "api": "~{site}:* +@read +eval +ping +cluster|slots +command",
+    "api": "~{site}:* +@read +eval +ping +cluster|slots +command (~{site}:nonce:* +set)",
+    "collector": "~{site}:nonce:* +set +ping +cluster|slots +command",
 }
 """Rules of each user. Whoever may EVAL but not @write runs scripts that only read."""
 

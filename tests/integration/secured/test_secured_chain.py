@@ -106,6 +106,14 @@ def test_who_trains_publishes_and_who_answers_only_reads(settings_of):
     assert asyncio.run(read()) == b"list"
 
 
+@pytest.mark.parametrize("user", ["collector", "api"])
+def test_who_takes_signed_requests_notes_their_nonces_and_nothing_else(settings_of, user):
+    address = settings_of(user).signals_address
+    with closing(adapter(address).nonce_store(address)) as store:
+        assert store.add(f"nonce of {user}", 60.0)
+        assert not store.add(f"nonce of {user}", 60.0)
+
+
 def test_the_collector_cannot_write_signals_and_the_api_cannot_change_them(settings_of):
     as_api = settings_of("api").signals_address
     with closing(adapter(as_api).signal_store(as_api)) as store, pytest.raises(StoreUnavailable, match="forbids a"):
@@ -113,7 +121,7 @@ def test_the_collector_cannot_write_signals_and_the_api_cannot_change_them(setti
     as_collector = settings_of("collector").signals_address
     with (
         closing(adapter(as_collector).signal_store(as_collector)) as store,
-        pytest.raises(StoreUnavailable, match="login"),
+        pytest.raises(StoreUnavailable, match="forbids a"),
     ):
         store.fence(0, Signal.USERS)
 

@@ -26,12 +26,18 @@ from deploy.embedded.app import nearline
 from deploy.wiring.online import open_stores
 from ingest.config import IngestSettings
 from ingest.main import create_app as create_collector
+from schemas.access import keys
+from schemas.access.decision import Policy
+from schemas.access.scopes import Scope
+from schemas.access.view import AccessView
+from schemas.http.access.guard import Access, Guard, Site
 from schemas.log import topics
 from serving.config import Settings
 from serving.main import create_app as create_online_app
 
 pytest.importorskip("schemathesis", reason="install requirements/dev.txt")
 TOKEN = "secret"
+ADMIN = keys.make_key(os.urandom(keys.ENTROPY_BYTES), [Scope.ADMIN], 0.0)
 EVERY_PHASE = "examples,coverage,fuzzing"
 MODELS = "^/v1/models/"
 HERE = Path(__file__).parent
@@ -56,6 +62,17 @@ class Edge:
         await self._app(scope, receive, sending)
 
 
+def access_of(*made: keys.NewKey) -> Access:
+    """The check of access of a site with these keys; without one it is open to this machine."""
+    view = AccessView(log_id="log", keys={key.record.id: key.record for key in made}, had_keys=bool(made))
+    return Access(Guard(lambda: view, time.time, Site(Policy(loopback=True))))
+
+
+@pytest.fixture(params=["keys off", "keys on"])
+def access(request) -> Access:
+    return access_of(*([ADMIN] if request.param == "keys on" else []))
+
+
 @contextmanager
 def serve(app) -> Iterator[str]:
     """The address of an application while it runs in a thread."""
@@ -72,14 +89,16 @@ def serve(app) -> Iterator[str]:
         thread.join()
 
 
-def check(url: str, folder, *options: str, examples: int = 8, phases: str = EVERY_PHASE) -> None:
+def check(
+    url: str, folder, *options: str, examples: int = 8, phases: str = EVERY_PHASE, bearer: str = ADMIN.text
+) -> None:
     """Fails with the report of schemathesis if it finds anything."""
-    done = findings(url, folder, *options, examples=examples, phases=phases)
+    done = findings(url, folder, *options, examples=examples, phases=phases, bearer=bearer)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def findings(
-    url: str, folder, *options: str, examples: int = 8, phases: str = EVERY_PHASE
+    url: str, folder, *options: str, examples: int = 8, phases: str = EVERY_PHASE, bearer: str = ADMIN.text
 ) -> subprocess.CompletedProcess:
     """The run of schemathesis over a process; it ends with 1 if something was found."""
     return subprocess.run(
@@ -98,7 +117,7 @@ def findings(
             ),
             *("--max-examples", str(examples), "--phases", phases),
             *("--suppress-health-check", "all", *options),
-            *("--header", f"Authorization: Bearer {TOKEN}", "--generation-database", "none"),
+            *("--header", f"Authorization: Bearer {bearer}", "--generation-database", "none"),
         ],
         cwd=folder,
         env={**os.environ, "SCHEMATHESIS_HOOKS": "openapi_formats", "PYTHONPATH": f"{Path.cwd()}:{HERE}"},
@@ -119,9 +138,9 @@ def folder(embedded, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_collector_answers_as_its_document_says(folder, tmp_path):
+def test_the_collector_answers_as_its_document_says(folder, tmp_path, access):
     writer, reader = SqliteLogWriter(folder, 4), SqliteLogReader(folder)
-    with serve(create_collector(IngestSettings(data=folder, docs=True), writer, reader)) as url:
+    with serve(create_collector(IngestSettings(data=folder, docs=True), writer, reader, access)) as url:
         check(url, tmp_path)
     assert reader.bounds(topics.ITEMS, 0)[1] > 0
     writer.close()
@@ -129,9 +148,9 @@ def test_the_collector_answers_as_its_document_says(folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_online_api_answers_as_its_document_says(folder, tmp_path):
+def test_the_online_api_answers_as_its_document_says(folder, tmp_path, access):
     settings = Settings(data=folder, partitions=4, store_seconds=2.0, after_seconds=0.01, docs=True, page=True)
-    with serve(Edge(create_online_app(settings, open_stores(settings)))) as url:
+    with serve(Edge(create_online_app(settings, open_stores(settings), access=access))) as url:
         check(url, tmp_path)
 
 
@@ -140,10 +159,10 @@ def test_the_embedded_application_answers_as_its_document_says(folder, tmp_path)
     settings = Settings(data=folder, partitions=4, store_seconds=2.0, after_seconds=0.01, docs=True)
     with (
         nearline(CommandSettings(data=folder, partitions=4)) as running,
-        serve(Edge(create_embedded_app(running, settings))) as url,
+        serve(Edge(create_embedded_app(running, settings, access_of(ADMIN)))) as url,
     ):
         check(url, tmp_path, "--exclude-path-regex", MODELS, phases="examples")
-        check(url, tmp_path, "--include-path-regex", MODELS, examples=6)
+        check(url, tmp_path, "--include-path-regex", MODELS, examples=6, bearer=TOKEN)
         check(url, tmp_path, "--include-path-regex", "/export$", examples=4)
 
 

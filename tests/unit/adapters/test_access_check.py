@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request, Response
 from adapters.http.application import HotPath, build_application
 from schemas.access import keys
 from schemas.access.decision import Policy
+from schemas.access.principal import Principal
 from schemas.access.scopes import EVENTS, READS, READS_OF_USER, USER_READS, Scope, needs
 from schemas.access.signing import make_user_token, request_signature, signing_secret
 from schemas.access.view import AccessView
@@ -44,19 +45,26 @@ class Caller:
 
     def __init__(self) -> None:
         self.view, self.now, self.site = FULL, NOW, Site(Policy(site_secret=SECRET))
-        self.client: httpx.AsyncClient | None = None
+        self.guards: list[Guard] = []
+        self.seen: Principal | None = None
 
     def connect(self, base_url: str = "http://shop", client: str = "192.0.2.1") -> httpx.AsyncClient:
         async def missing() -> list[str]:
             return ["the log of kafka.internal is away"]
 
         self.guard = Guard(lambda: self.view, lambda: self.now, self.site)
-        hot_path = HotPath(lambda scope: scope["path"] == "/v1/events" and scope["method"] == "POST", take_events)
+        self.guards.append(self.guard)
+
+        @needs(EVENTS)
+        async def taken(request: Request) -> Response:
+            self.seen = principal_of(request.scope)
+            return await take_events(request)
+
+        hot_path = HotPath(lambda scope: scope["path"] == "/v1/events" and scope["method"] == "POST", taken)
         app = build_application("A process", [router()], missing, access=Access(self.guard), hot_paths=[hot_path])
         return httpx.AsyncClient(transport=httpx.ASGITransport(app, client=(client, 1)), base_url=base_url)
 
 
-@needs(EVENTS)
 async def take_events(request: Request) -> Response:
     plain = "plain" if may_be_plain_text(request.scope) else "json"
     return Response(f"{principal_of(request.scope).who} {plain} {(await request.body()).decode()}")
@@ -277,6 +285,21 @@ class TestOnLoopbackWithoutKeys:
             async with open_site.connect(f"http://{host}") as client:
                 assert problem(await client.get("/v1/popular")) == (421, "host")
 
+    async def test_a_host_is_a_name_and_perhaps_a_port(self, open_site):
+        async with open_site.connect("http://127.0.0.1:8000") as client:
+            for host in ("localhost:evil.example", "127.0.0.1:8000@evil.example", "[::1].evil.example", "::1", ":8000"):
+                assert problem(await client.get("/v1/popular", headers={"Host": host})) == (421, "host"), host
+            for host in ("LOCALHOST:8000", "[::1]", "127.0.0.1"):
+                assert (await client.get("/v1/popular", headers={"Host": host})).status_code == 200, host
+
+    @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Forwarded-Host", "Via"])
+    async def test_what_a_proxy_hands_on_is_not_from_this_machine(self, open_site, header):
+        async with open_site.connect("http://127.0.0.1:8000") as client:
+            assert (await client.get("/v1/popular")).status_code == 200
+            response = await client.get("/v1/popular", headers={header: "127.0.0.1"})
+            assert problem(response) == (403, "proxy")
+            assert "freshet keys create" in response.json()["detail"]
+
     async def test_pages_of_other_origins_do_not_write(self, open_site):
         async with open_site.connect("http://127.0.0.1:8000") as client:
             for origin in (OTHER, "null", "http://127.0.0.1:9999"):
@@ -345,6 +368,150 @@ class TestSignedRequests:
             response = await self.send(client, self.signed())
         assert problem(response) == (401, "signature")
         assert "FRESHET_ACCESS_SECRET" in response.json()["detail"]
+
+    async def test_no_body_is_held_for_an_old_signature_or_an_unknown_key(self, caller):
+        read = []
+
+        async def body():
+            read.append(True)
+            yield b"{}"
+
+        async with caller.connect() as client:
+            for headers in (self.signed(at=NOW - 301), self.signed(key=key_of(9, Scope.ADMIN))):
+                assert (await client.post("/v1/events?a=%20b", headers=headers, content=body())).status_code == 401
+        assert not read
+
+    async def test_it_counts_once_on_the_whole_site(self, caller):
+        noted = set()
+
+        async def is_new_on_site(key_id: str, nonce: str) -> bool:
+            return (key_id, nonce) not in noted and not noted.add((key_id, nonce))
+
+        headers = self.signed()
+        async with caller.connect() as one, caller.connect() as other:
+            caller.guards[0].is_new_on_site = caller.guards[1].is_new_on_site = is_new_on_site
+            assert (await self.send(one, headers)).status_code == 200
+            assert problem(await self.send(other, headers)) == (401, "signature")
+
+
+class TestTricks:
+    """What somebody tries who has a key, or the token of a user, and wants more than that."""
+
+    @pytest.fixture
+    def of_ann(self, caller) -> dict[str, str]:
+        caller.site = Site(Policy(user_tokens=True, site_secret=SECRET))
+        secret = signing_secret(SECRET, PAGE_READER.record.id)
+        token = make_user_token(secret, PAGE_READER.record.id, "ann", int(NOW) + 60)
+        return {**bearer(PAGE_READER), "Origin": SHOP, "Freshet-User-Token": token}
+
+    @pytest.mark.parametrize(
+        "query", ["user%5Fid=bob", "%75ser_id=bob", "user_id=ann&user_id=bob", "user_id=ann&user%5fid=bob", "user_id="]
+    )
+    async def test_no_spelling_of_a_parameter_hides_a_user(self, caller, of_ann, query):
+        async with caller.connect() as client:
+            assert (await client.get("/v1/popular?user_id=ann", headers=of_ann)).status_code == 200
+            assert problem(await client.get(f"/v1/popular?{query}", headers=of_ann)) == (401, "user-token")
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            *("/v1/users/bob/recommendations", "/v1/users/%62ob/recommendations", "/v1/users/ann%2F..%2Fbob"),
+            *("/v1/%75sers/ann/v1/users/bob/recommendations", "/v1/users/ann%2Frecommendations", "/v1/users//ann"),
+            *("/v1/users/bob/%72ecommendations", "/v1/users/ann/../bob/recommendations", "/V1/users/ann"),
+            *("//v1/users/bob/recommendations", "/v1//users/bob/recommendations", "/v1/users/ann%00/recommendations"),
+        ],
+    )
+    async def test_no_spelling_of_a_path_reads_another_user(self, caller, of_ann, path):
+        async with caller.connect() as client:
+            assert (await client.get("/v1/users/%61nn/recommendations", headers=of_ann)).status_code == 200
+            response = await client.get(path, headers=of_ann)
+        assert response.status_code in {400, 401, 403, 404}
+
+    @pytest.mark.parametrize("path", ["/v1/%75sers/ann", "/%761/users/ann/recommendations", "/v1%2Fusers%2Fann"])
+    async def test_the_fixed_part_of_a_path_is_not_percent_encoded(self, client, path):
+        response = await client.get(path, headers=bearer(ADMIN))
+        assert problem(response) == (400, "encoded-path")
+
+    @pytest.mark.parametrize("name", ["Authorization", "Host", "Origin", "Content-Type", "Freshet-User-Token"])
+    async def test_a_header_that_decides_comes_once(self, client, name):
+        first = bearer(READER)["Authorization"] if name == "Authorization" else "shop"
+        sent = [(name, first), (name, "other"), *(bearer(READER).items() if name != "Authorization" else ())]
+        assert problem(await client.get("/v1/popular", headers=sent)) == (400, "repeated-header")
+
+    async def test_other_headers_may_come_twice(self, client):
+        sent = [("Accept", "a/b"), ("Accept", "c/d"), *bearer(READER).items()]
+        assert (await client.get("/v1/popular", headers=sent)).status_code == 200
+
+    @pytest.mark.parametrize("header", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"])
+    async def test_a_header_does_not_change_the_method(self, client, header):
+        response = await client.get("/v1/undeclared", headers={**bearer(ADMIN), header: "PUT"})
+        assert response.status_code == 405
+        as_form = await client.post("/v1/popular?_method=GET", headers=bearer(READER))
+        assert as_form.status_code == 405
+
+    async def test_head_and_options_tell_a_stranger_nothing(self, client):
+        for method in ("HEAD", "OPTIONS", "TRACE", "get"):
+            for path in ("/v1/popular", "/v1/users/ann", "/v1/nowhere"):
+                assert (await client.request(method, path)).status_code == 401
+
+    async def test_an_address_with_a_slash_too_many_is_not_redirected(self, client):
+        for path in ("/v1/popular/", "/health/live/"):
+            response = await client.get(path, headers={**bearer(ADMIN), "Host": "evil.example"})
+            assert (response.status_code, response.headers.get("location")) == (404, None)
+
+    async def test_a_preflight_allows_one_method_that_there_is(self, client):
+        for method in ("GET, DELETE", "*", "PROPFIND"):
+            asked = {"Origin": SHOP, "Access-Control-Request-Method": method}
+            assert problem(await client.options("/v1/popular", headers=asked)) == (403, "origin")
+
+
+class TestKeysThatNeedTheTokenOfAUser:
+    BOUND = keys.make_key(
+        bytes([8]) * keys.ENTROPY_BYTES,
+        [Scope.EVENTS_WRITE, Scope.RECOMMENDATIONS_READ, Scope.USERS_WRITE],
+        NOW - 9,
+        needs_user_token=True,
+    )
+    SIGNER = key_of(7, Scope.EVENTS_WRITE, Scope.RECOMMENDATIONS_READ)
+
+    def token(self, user: str) -> str:
+        return make_user_token(
+            signing_secret(SECRET, self.SIGNER.record.id), self.SIGNER.record.id, user, int(NOW) + 60
+        )
+
+    @pytest.fixture
+    def bound(self, caller) -> Caller:
+        made = (*MADE, self.BOUND, self.SIGNER)
+        caller.view = AccessView(log_id="log", keys={key.record.id: key.record for key in made}, had_keys=True)
+        return caller
+
+    async def test_reading_about_a_user_needs_the_token_also_from_a_program(self, bound):
+        async with bound.connect() as client:
+            assert problem(await client.get("/v1/users/ann/recommendations", headers=bearer(self.BOUND))) == (
+                401,
+                "no-user-token",
+            )
+            of_ann = {**bearer(self.BOUND), "Freshet-User-Token": self.token("ann")}
+            for _ in range(2):
+                assert (await client.get("/v1/users/ann/recommendations", headers=of_ann)).status_code == 200
+                assert (await client.get("/v1/users/bob/recommendations", headers=of_ann)).status_code == 401
+                assert (await client.get("/v1/popular", headers=bearer(self.BOUND))).status_code == 200
+
+    async def test_the_route_learns_for_whom_it_speaks(self, bound):
+        async with bound.connect() as client:
+            for headers in (bearer(self.BOUND), {**bearer(self.BOUND), "Freshet-User-Token": self.token("ann")}):
+                assert (await client.post("/v1/events", headers=headers, content=b"{}")).status_code == 200
+                assert bound.seen.speaks_for("ann") == ("Freshet-User-Token" in headers)
+                assert not bound.seen.speaks_for("bob")
+            await client.post("/v1/events", headers=bearer(SENDER), content=b"{}")
+            assert bound.seen.speaks_for("bob"), "another key may name every user"
+
+    async def test_the_token_of_a_key_that_sends_no_events_counts_for_none(self, bound):
+        secret = signing_secret(SECRET, READER.record.id)
+        token = make_user_token(secret, READER.record.id, "ann", int(NOW) + 60)
+        async with bound.connect() as client:
+            await client.post("/v1/events", headers={**bearer(self.BOUND), "Freshet-User-Token": token}, content=b"{}")
+        assert not bound.seen.speaks_for("ann")
 
 
 class TestLimits:

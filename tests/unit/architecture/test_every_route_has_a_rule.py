@@ -7,18 +7,8 @@ from collections.abc import Iterator
 import pytest
 from starlette.routing import BaseRoute
 
-from deploy.config import CommandSettings
-from deploy.embedded.app import create_app as create_embedded
-from deploy.embedded.app import nearline
-from deploy.wiring.online import open_stores
-from ingest.config import IngestSettings
-from ingest.main import create_app as create_collector
-from offline.main import create_app as create_receiver
-from offline.publishing.external_models import ExternalModelOptions
-from offline.publishing.upload_api import UploadApi
 from schemas.access.scopes import ADMIN_ONLY, PUBLIC, Scope, declared_rule
-from serving.config import Settings
-from serving.main import create_app as create_online_api
+from tests.unit.architecture.applications import applications
 
 PUBLIC_PATHS = {
     *("/docs", "/docs/oauth2-redirect", "/health/live", "/health/ready", "/openapi.json", "/redoc"),
@@ -31,24 +21,12 @@ READS = {Scope.RECOMMENDATIONS_READ, Scope.USERS_READ, Scope.METRICS_READ}
 @pytest.fixture(scope="module")
 def routes(tmp_path_factory) -> Iterator[dict[str, BaseRoute]]:
     """The routes of all applications, with everything switched on, by application, methods and path."""
-    folder = tmp_path_factory.mktemp("site")
-    settings = Settings(data=folder, page=True, docs=True)
-    upload_api = UploadApi("token", None, ExternalModelOptions(user_list=10, item_list=10))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FRESHET_MODELS_TOKEN", "token")
-        with nearline(CommandSettings(data=folder)) as running:
-            apps = {
-                "embedded": create_embedded(running, settings),
-                "collector": create_collector(IngestSettings(docs=True), None, None),
-                "online API": create_online_api(settings, open_stores(settings)),
-                "online API without page": create_online_api(Settings(data=folder), open_stores(settings)),
-                "receiver of models": create_receiver(upload_api),
-            }
-            yield {
-                f"{name}: {' '.join(sorted(route.methods or ()))} {route.path}": route
-                for name, app in apps.items()
-                for route in app.state.rules.routes
-            }
+    with applications(tmp_path_factory.mktemp("site")) as apps:
+        yield {
+            f"{name}: {' '.join(sorted(route.methods or ()))} {route.path}": route
+            for name, app in apps.items()
+            for route in app.state.rules.routes
+        }
 
 
 def test_every_route_declares_a_rule(routes):

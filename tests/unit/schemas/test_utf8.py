@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 import httpx
 import pytest
 from hypothesis import given
@@ -17,7 +19,7 @@ async def echo(request: Request) -> PlainTextResponse:
 
 
 def scope(path: bytes, query: bytes = b"") -> dict[str, object]:
-    return {"type": "http", "raw_path": path, "query_string": query}
+    return {"type": "http", "path": unquote(path.decode("latin-1")), "raw_path": path, "query_string": query}
 
 
 @pytest.mark.parametrize(

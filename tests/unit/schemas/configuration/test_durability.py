@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.configuration.durability import Copies, Durability, keyspace_copies, topic_copies
+from schemas.configuration.durability import Copies, Durability, keyspace_copies, keyspace_fault, topic_copies
 from schemas.errors import ConfigurationInvalid
 
 HERE = "127.0.0.1:9092"
@@ -73,6 +73,19 @@ def test_copies_may_be_given_by_data_center():
 def test_a_replication_that_cannot_be_read_is_refused(text):
     with pytest.raises(ConfigurationInvalid, match="is neither a number nor of the form"):
         keyspace_copies(Durability(keyspace_replication=text), 3, "a")
+
+
+@pytest.mark.parametrize(
+    ("durability", "nodes", "replication", "fault"),
+    [
+        (Durability(), 3, {"class": "Simple", "replication_factor": "3"}, None),
+        (Durability(), 3, {"class": "Simple", "replication_factor": "1"}, "the keyspace has 1 copies, not 3"),
+        (Durability("single"), 3, {"class": "Simple", "replication_factor": "1"}, None),
+        (Durability(), 4, {"class": "Topology", "dc1": "3", "dc2": "2"}, "the keyspace has 2 copies, not 3"),
+    ],
+)
+def test_a_keyspace_with_fewer_copies_than_wanted_is_named(durability, nodes, replication, fault):
+    assert keyspace_fault(durability, replication, nodes, "cassandra:9042") == fault
 
 
 def test_too_few_nodes_are_refused():

@@ -71,3 +71,22 @@ def test_no_password_is_left_in_an_address(password):
     assert password not in masked(f"redis://ann:{password}@host:1/0").removeprefix("redis://ann:").removesuffix(
         "@host:1/0"
     )
+
+
+ADDRESS = "redis://ann:pa-ss@host:6379/0"
+
+
+@pytest.mark.parametrize("settings", TIERS)
+def test_settings_and_addresses_that_end_up_in_a_log_show_no_password(settings, monkeypatch):
+    secrets = ("KAFKA_PASSWORD", "REDIS_PASSWORD", "CASSANDRA_PASSWORD")
+    for variable in ("REDIS", "LOG", "SIGNALS", "MODEL_STORE"):
+        monkeypatch.setenv(f"FRESHET_{variable}", ADDRESS)
+    for number, variable in enumerate(secrets):
+        monkeypatch.setenv(f"FRESHET_{variable}", f"pa-ss-{number}")
+    read = read_settings(settings)
+    assert read.redis == ADDRESS
+    shown = [repr(read), str(read), *(repr(getattr(read, f"{part}_address")) for part in ("log", "signals", "models"))]
+    for text in (*shown, f"{read!r:>9}", str([read.signals_address])):
+        assert "pa-ss" not in text
+    assert "redis://ann:***@host:6379/0" in repr(read)
+    assert "redis://ann:***@host:6379/0" in repr(read.signals_address)
