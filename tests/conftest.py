@@ -23,6 +23,8 @@ from schemas.events import LoggedEvent
 ROOT = Path(__file__).resolve().parents[1]
 CANNOT_RUN_HERE = (ProgramMissing, WrongJava, UnsupportedSystem, DownloadFailed)
 
+SERVER_FIXTURES = {"ensure_server", "redis_cluster", "redis_sentinels"}
+
 Ensure = Callable[[str], StackConfig]
 
 
@@ -34,6 +36,13 @@ def pytest_configure() -> None:
     # A busy machine is no reason to fail.
     hypothesis.settings.register_profile("freshet", deadline=None)
     hypothesis.settings.load_profile("freshet")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several processes, one runs all tests of real servers, which share them; a file stays in one process."""
+    for item in items:
+        needs_server = item.get_closest_marker("stack") or SERVER_FIXTURES & set(getattr(item, "fixturenames", ()))
+        item.add_marker(pytest.mark.xdist_group("servers" if needs_server else str(item.path)))
 
 
 @pytest.fixture(scope="session")
@@ -71,18 +80,18 @@ def redis_url(ensure_server: Ensure) -> str:
 
 
 @pytest.fixture(scope="session")
-def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[groups.Group]:
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[groups.NodeGroup]:
     """A Redis Cluster of three masters, each with a replica."""
     yield from _group(groups.redis_cluster, tmp_path_factory.mktemp("redis-cluster"))
 
 
 @pytest.fixture(scope="session")
-def redis_sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[groups.Group]:
+def redis_sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[groups.NodeGroup]:
     """A Redis with a replica, and three sentinels."""
     yield from _group(groups.redis_sentinels, tmp_path_factory.mktemp("redis-sentinels"))
 
 
-def _group(open_group: Callable[[Path], AbstractContextManager[groups.Group]], folder: Path) -> Iterator[groups.Group]:
+def _group(open_group: Callable[[Path], AbstractContextManager[groups.NodeGroup]], folder: Path) -> Iterator[groups.NodeGroup]:
     with ExitStack() as opened:
         try:
             group = opened.enter_context(open_group(folder))
