@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -35,6 +36,7 @@ from schemas.ports import (
 )
 
 _NAME: Final = "ADAPTER"
+_READING: Final = threading.Lock()
 
 
 def _offers_no(port: str) -> Callable[[Address], Any]:
@@ -94,9 +96,15 @@ def adapter(address: Address) -> Adapter:
     return _joined(address.scheme, modules)
 
 
-@cache
 def declarations() -> Mapping[str, tuple[str, ...]]:
-    """The modules that declare each scheme, in alphabetical order."""
+    """The modules that declare each scheme, in alphabetical order. For any thread."""
+    # CPython 3.11 raises SystemError where two threads parse source at the same time, and a process then ends at its start.
+    with _READING:
+        return _read_declarations()
+
+
+@cache
+def _read_declarations() -> Mapping[str, tuple[str, ...]]:
     modules: dict[str, tuple[str, ...]] = defaultdict(tuple)
     package = Path(__file__).parent
     for path in sorted(package.rglob("*.py")):

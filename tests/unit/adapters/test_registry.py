@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from adapters import registry
 from adapters.registry import adapter, declarations
 from schemas.configuration.addresses import Address, parse_address
 from schemas.errors import ConfigurationInvalid
@@ -21,6 +26,24 @@ def test_every_file_that_declares_an_adapter_is_found_by_its_schemes():
     declaring = {".".join(path.relative_to(ADAPTERS.parent).with_suffix("").parts) for path in paths}
     assert found == declaring
     assert {"kafka", "sqlite", "redis", "rediss", "cassandra", "file"} <= set(declarations())
+
+
+def test_two_threads_never_parse_declarations_at_the_same_time(monkeypatch):
+    parsing, together = threading.Lock(), []
+
+    def parse(source: str) -> tuple[str, ...]:
+        if not parsing.acquire(blocking=False):
+            together.append(source)
+            return ()
+        time.sleep(0.001)
+        parsing.release()
+        return ()
+
+    monkeypatch.setattr(registry, "_declared_schemes", parse)
+    monkeypatch.setattr(registry, "_read_declarations", cache(registry._read_declarations.__wrapped__))
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: declarations(), range(4)))
+    assert not together
 
 
 def test_several_files_of_one_scheme_are_one_adapter(tmp_path):
