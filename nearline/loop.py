@@ -48,10 +48,12 @@ class EmbeddedLoop:
         archive: ArchiveReader = no_archive,
         recovery: SnapshotRecovery | None = None,
         forgets: ForgetSink = no_notice,
+        *,
+        in_parts: bool = True,
     ) -> None:
         self._reader, self._poll_seconds = reader, poll_seconds
         self._dependencies = WorkerDependencies(
-            reader, store, dead_letters, archive, clock, recovery=recovery, forgets=forgets
+            reader, store, dead_letters, archive, clock, recovery=recovery, forgets=forgets, in_parts=in_parts
         )
         partitions = [(topic, partition) for topic in topics.FACTS for partition in range(reader.partitions(topic))]
         self._lag_gauges = [metrics.LAG.labels(topic, str(partition)) for topic, partition in partitions]

@@ -98,6 +98,7 @@ def build(config: NearlineConfig) -> NearlineApp:
         lambda: Dependencies(config, ExitStack()).reader,
         _recovery(config),
         LogForgetSink(opened.writer),
+        config.values_in_parts,
     )
     watch, assignment = Watch(watched.reader, measured), Assignment(dependencies)
     if watched.snapshots is not None:

@@ -69,6 +69,8 @@ class WorkerDependencies(NamedTuple):
     recovery: SnapshotRecovery | None = None
     """Loads the snapshot of a partition that has no fence; None if there are no snapshots."""
     forgets: ForgetSink = no_notice
+    in_parts: bool = True
+    """Whether large values of users are stored in two parts."""
 
 
 class PartitionWorker:
@@ -174,9 +176,10 @@ class PartitionWorker:
         if not self._healer.refold(log_id, fences):
             return
         store, dead_letters = self._dependencies.store, self._dependencies.dead_letters
-        forgets = self._dependencies.forgets
+        forgets, in_parts = self._dependencies.forgets, self._dependencies.in_parts
         processor = IsolatingProcessor(
-            processor_for(self.topic, self.partition, log_id, store, dead_letters, forgets), dead_letters
+            processor_for(self.topic, self.partition, log_id, store, dead_letters, forgets, in_parts=in_parts),
+            dead_letters,
         )
         self.position = processor.resume()
         self._archived = None

@@ -9,35 +9,28 @@ fence again, and continues after it. No code here depends on Faust, Redis, Kafka
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Generic, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 
 from nearline.dead_letters import DeadLetterSink
 from nearline.forgets import ForgetSink, no_notice
+from nearline.signal_state import SignalState, UserValues, WholeValues
 from schemas.catalogue import Item, Profile, Upsert, decode_item, decode_profile, decode_upsert, encode_view
 from schemas.erasures import ForgetNotice
-from schemas.errors import UNREADABLE, FenceMoved, Undecodable, ValueCorrupt
+from schemas.errors import FenceMoved, Undecodable, ValueCorrupt
 from schemas.events import LoggedEvent
 from schemas.keys import Signal
 from schemas.log import topics
 from schemas.log.codec import decode_event
-from schemas.log.fence import Fence
 from schemas.log.records import Record
 from schemas.ports import SignalStore
 from signals import aggregates, catalogue, users
-from signals.counters import HISTORY, AggregateKind, Transition, transition
+from signals.counters import HISTORY, Transition, transition
 
-V = TypeVar("V")
 View = TypeVar("View", Item, Profile)
 
-HOT_BYTES: Final = 4 * 1_048_576
-"""Limit of the values in memory for each partition and signal, by encoded size. Decoded, they take 7 times as much.
-
-The cache is trimmed whenever HOT_BYTES / 2 have been committed. A trimming keeps only the values that were written since
-the last trimming. If these exceed HOT_BYTES, it keeps none.
-"""
 MAX_WAITING_TRANSITIONS: Final = 8_000
 """Limit of transitions that wait for ``aggregates``. At this number they are folded and committed at once."""
 BACKLOG_BATCH: Final = 500
@@ -79,104 +72,6 @@ class Processor(Protocol):
         """Commit all applied records to every signal, due or not."""
 
 
-class SignalState(Generic[V]):
-    """The values of one signal in one partition: a cache of the store, the uncommitted changes, and the fence."""
-
-    def __init__(
-        self,
-        store: SignalStore,
-        partition: int,
-        signal: Signal,
-        log_id: str,
-        decode: Callable[[str, bytes | None], V],
-        encode: Callable[[V], bytes | None],
-    ) -> None:
-        self._store, self._partition, self._signal, self._log_id = store, partition, signal, log_id
-        self._decode, self._encode = decode, encode
-        self._values: dict[str, V] = {}
-        self._dirty: dict[str, None] = {}
-        self._hot: dict[str, None] = {}
-        self._written = 0
-        self._fence: Fence | None = None
-        self.applied = -1
-        """Offset of the last event that the values in memory contain; -1 for none."""
-
-    @property
-    def committed(self) -> int:
-        """Offset of the fence that was last read or written: the last event in the store; -1 for none."""
-        return self._fence.offset if self._fence else -1
-
-    def open(self) -> None:
-        """Drop the memory and read the fence. If the stored values come from another log, remove them."""
-        self._values.clear()
-        self._dirty.clear()
-        self._hot.clear()
-        self._written = 0
-        self._fence = self._store.fence(self._partition, self._signal)
-        if self._fence is None or self._fence.log_id != self._log_id:
-            fresh = Fence(self._log_id, -1)
-            self._store.reset(self._partition, self._signal, self._fence, fresh)
-            self._fence = fresh
-        self.applied = self.committed
-
-    def fetch(self, keys: Iterable[str]) -> None:
-        """Read into memory the values that it lacks of these keys, in one read. Raises ValueCorrupt."""
-        # A difference of sets would visit every value in memory.
-        missing = [key for key in keys if key not in self._values]
-        if missing:
-            stored = self._store.load(self._partition, self._signal, missing)
-            try:
-                self._values.update(zip(missing, map(self._decode, missing, stored), strict=True))
-            except UNREADABLE as error:
-                unreadable = [
-                    key for key, data in zip(missing, stored, strict=True) if not self._is_readable(key, data)
-                ]
-                raise ValueCorrupt(self._partition, self._signal, unreadable, error) from error
-
-    def _is_readable(self, key: str, data: bytes | None) -> bool:
-        try:
-            self._decode(key, data)
-        except UNREADABLE:
-            return False
-        return True
-
-    def __getitem__(self, key: str) -> V:
-        return self._values[key]
-
-    def put(self, key: str, value: V) -> None:
-        """Set a value in memory. The next commit writes it."""
-        self._values[key] = value
-        self._dirty[key] = None
-
-    def change(self, changes: Iterable[tuple[AggregateKind, Mapping[str, Sequence[Any]]]]) -> None:
-        """Fold the changes that ``aggregates.changes`` yields into the counters. After an exception, ``open`` again."""
-        changes_by_kind, values = list(changes), self._values
-        self.fetch([key for _, changes_by_key in changes_by_kind for key in changes_by_key])
-        for kind, changes_by_key in changes_by_kind:
-            for key, key_changes in changes_by_key.items():
-                before = values[key]
-                values[key] = kind.fold(before, key_changes)
-                if values[key] is not before:
-                    self._dirty[key] = None
-
-    def commit(self) -> None:
-        """Write the changed values and the fence in one step."""
-        if self.applied == self.committed:
-            return
-        fence = Fence(self._log_id, self.applied)
-        changed = {key: self._encode(self._values[key]) for key in self._dirty}
-        self._store.commit(self._partition, self._signal, self._fence, fence, changed)
-        self._fence = fence
-        self._hot.update(self._dirty)
-        self._dirty.clear()
-        self._written += sum(len(data) for data in changed.values() if data is not None)
-        if self._written >= HOT_BYTES // 2:
-            hot_keys = self._hot if self._written < HOT_BYTES else ()
-            self._values = {key: self._values[key] for key in hot_keys}
-            self._hot.clear()
-            self._written = 0
-
-
 class EventProcessor:
     """Folds a partition of the events topic into ``users`` (every batch) and ``aggregates`` (when due).
 
@@ -192,12 +87,13 @@ class EventProcessor:
         dead_letters: DeadLetterSink,
         flush_seconds: float = 1.0,
         forgets: ForgetSink = no_notice,
+        *,
+        in_parts: bool = False,
     ) -> None:
-        self._users: SignalState[users.UserValue] = SignalState(
-            store, partition, Signal.USERS, log_id, lambda _, data: users.decode(data), users.encode_stored
-        )
-        self._counters: SignalState[aggregates.Counters] = SignalState(
-            store, partition, Signal.AGGREGATES, log_id, aggregates.decode, aggregates.encode
+        self._packing = UserValues(in_parts=in_parts)
+        self._users = SignalState(store, partition, Signal.USERS, log_id, self._packing)
+        self._counters = SignalState(
+            store, partition, Signal.AGGREGATES, log_id, WholeValues(aggregates.decode, aggregates.encode)
         )
         self._waiting: list[Transition] = []
         self._store, self._partition, self._log_id = store, partition, log_id
@@ -284,6 +180,8 @@ class EventProcessor:
         if event.type == "forget":
             self._forgets(self._notice(before, event, offset))
         self._users.put(event.subject, after)
+        if users.removes_history(event):
+            self._packing.shorten(event.subject)
         self._users.applied = offset
         return before, after
 
@@ -324,7 +222,9 @@ class UpsertProcessor(Generic[View]):
         decode: Callable[[bytes], View],
         fold: Callable[[View | None, Upsert, int], View],
     ) -> None:
-        self._views: SignalState[View | None] = SignalState(store, partition, signal, log_id, self._read, self._written)
+        self._views: SignalState[View | None] = SignalState(
+            store, partition, signal, log_id, WholeValues(self._read, self._written)
+        )
         self._dead_letters = dead_letters
         self._decode: Callable[[bytes], View] = decode
         self._fold: Callable[[View | None, Upsert, int], View] = fold
@@ -380,10 +280,15 @@ def processor_for(
     store: SignalStore,
     dead_letters: DeadLetterSink,
     forgets: ForgetSink = no_notice,
+    *,
+    in_parts: bool = False,
 ) -> Processor:
-    """Returns the processor of one partition of a topic of facts. Raises KeyError for any other topic."""
+    """Returns the processor of one partition of a topic of facts. Raises KeyError for any other topic.
+
+    ``in_parts``: whether large values of users are stored in two parts.
+    """
     if topic == topics.EVENTS:
-        return EventProcessor(partition, log_id, store, dead_letters, forgets=forgets)
+        return EventProcessor(partition, log_id, store, dead_letters, forgets=forgets, in_parts=in_parts)
     if topic == topics.ITEMS:
         return UpsertProcessor(partition, log_id, store, dead_letters, Signal.ITEMS, decode_item, catalogue.fold_item)
     if topic == topics.USERS:

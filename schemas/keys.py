@@ -38,6 +38,9 @@ UNLINKED_SESSION: Final = "unlinked-"
 FOLLOWED: Final = frozenset({Signal.AGGREGATES, Signal.ITEMS})
 """Signals whose changes every API process follows. Their commits also record which keys changed."""
 
+IN_PARTS: Final = frozenset({Signal.USERS})
+"""Signals whose large values are stored in two parts (``schemas.values.tails``)."""
+
 
 def values_key(prefix: str, partition: int, signal: str) -> str:
     """The hash that holds a signal's values for one partition."""

@@ -96,6 +96,9 @@ class Replacement(NamedTuple):
 class SignalStore(Protocol):
     """Stores each signal's values for each partition, with their fence. Calls block and raise StoreUnavailable.
 
+    A value of a signal of IN_PARTS may be stored as a base and a tail (``schemas.values.tails``). ``load``, ``scan`` and
+    ``SignalReader.read`` give both as one value, as of one moment. A key of a tail is written as any other key.
+
     All calls but ``discard`` and ``discard_aside`` raise ValueCorrupt without keys if something foreign is in place of the
     fence or of all values.
     """
@@ -109,7 +112,7 @@ class SignalStore(Protocol):
     def commit(
         self, partition: int, signal: str, expected: Fence | None, fence: Fence, values: Mapping[str, bytes | None]
     ) -> None:
-        """Writes values (None removes one) and the new fence in one atomic step, or nothing at all.
+        """Writes values and the new fence in one atomic step, or nothing at all. None removes a value with its tail.
 
         Raises FenceMoved, with the stored fence, if that is not ``expected``.
         """

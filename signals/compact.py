@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from signals import users
+from signals import user_codec
 from signals.bloom import Bloom
 from signals.users import Entry, Session, Term, UserValue
 
@@ -66,11 +66,11 @@ _DECODER: Final = msgspec.msgpack.Decoder(_Compact)
 
 
 def compact(data: bytes, *, alone: bool) -> bytes:
-    """Returns the compact form of a packed value (``users.encode``).
+    """Returns the compact form of a packed value (``user_codec.encode``).
 
     ``alone``: the value is read without those of other users, so that no event can be in two histories.
     """
-    value = users.decode(data)
+    value = user_codec.decode(data)
     seen_in_recent, seen = _older_seen(value)
     packed = _Compact(
         offset=value.offset,
@@ -91,7 +91,7 @@ def compact(data: bytes, *, alone: bool) -> bytes:
 def expand(data: bytes) -> UserValue:
     """Returns the value of a compact or a packed form. Raises msgspec.DecodeError."""
     if not data.startswith(_MARK):
-        return users.decode(data)
+        return user_codec.decode(data)
     packed = _DECODER.decode(memoryview(data)[1:])
     recent = _entries(packed.recent)
     return UserValue(

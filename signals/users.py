@@ -7,6 +7,7 @@ these offsets (``history``).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -58,7 +59,8 @@ Such a client knows when sessions end, but some never change the name.
 NEGATIVE: Final = frozenset({"dislike", "dismiss", "unlike"})
 """Types of negative feedback. Their entries are linked to no other interaction."""
 
-_HASH_BYTES: Final = 8
+HASH_BYTES: Final = 8
+"""Bytes of the hash of an event id."""
 _NOT_INTERACTIONS: Final = frozenset({"search", "identify", "forget", "retract", "impression"})
 _RETRACTING: Final = {"unlike": "like"}
 
@@ -127,54 +129,12 @@ class UserValue(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Offsets of the last impressions, without repeats."""
 
 
-class Head(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """The offset and the links of a UserValue. The fields between them stay packed."""
-
-    offset: int = -1
-    recent: msgspec.Raw = msgspec.Raw()
-    session: msgspec.Raw = msgspec.Raw()
-    seen: msgspec.Raw = msgspec.Raw()
-    links: tuple[str, ...] = ()
-
-
 EMPTY: Final = UserValue()
-_ENCODER: Final = msgspec.msgpack.Encoder()
-_DECODER: Final = msgspec.msgpack.Decoder(UserValue)
-_HEAD_DECODER: Final = msgspec.msgpack.Decoder(Head)
-
-
-def encode(value: UserValue) -> bytes:
-    """Returns the value as bytes. The same history gives the same bytes."""
-    return _ENCODER.encode(value)
-
-
-def encode_stored(value: UserValue) -> bytes | None:
-    """Returns the bytes that the store keeps of a user; None if nothing is known, as after ``forget``: not even the id stays."""
-    return None if value.session is None else _ENCODER.encode(value)
-
-
-def decode(data: bytes | None) -> UserValue:
-    """Returns the value that these bytes hold; None gives the empty value. Raises UNREADABLE of ``schemas.errors``."""
-    if data is None:
-        return EMPTY
-    value = _DECODER.decode(data)
-    if not (_is_generation(value.past.newer) and _is_generation(value.past.older)):
-        raise msgspec.ValidationError("the filter of past items has another size")
-    return value
-
-
-def _is_generation(bits: bytes) -> bool:
-    return not bits or len(bits) == bloom.BITS // 8
-
-
-def head(data: bytes) -> Head:
-    """Returns the head of a packed value. It takes a sixth of the time of ``decode``."""
-    return _HEAD_DECODER.decode(data)
 
 
 def id_hash(event_id: str) -> bytes:
     """Returns the short hash of an event id."""
-    return blake2b(event_id.encode(), digest_size=_HASH_BYTES).digest()
+    return blake2b(event_id.encode(), digest_size=HASH_BYTES).digest()
 
 
 def session_hash(event: LoggedEvent, started: float) -> bytes:
@@ -274,7 +234,7 @@ def will_drop_unread(value: UserValue, offset: int, history: int) -> bool:
 
 def _known(hashes: bytes, wanted: bytes) -> bool:
     begin = hashes.find(wanted)
-    while begin >= 0 and begin % _HASH_BYTES:
+    while begin >= 0 and begin % HASH_BYTES:
         begin = hashes.find(wanted, begin + 1)
     return begin >= 0
 
@@ -288,8 +248,8 @@ def _apply(value: UserValue, event: LoggedEvent, offset: int) -> UserValue:
     recent, older, seen, past, terms = value.recent, value.older, value.seen, value.past, value.terms
     if is_interaction(event):
         entry = _entry(event, offset, time, hashed, session)
-        recent, older = _push(recent, older, entry)
-        seen, past = _touch(seen, past, entry.item, time)
+        recent, older = push(recent, older, (entry,))
+        seen, past = touch(seen, past, (entry,))
         terms = _gone_to(terms, entry)
     return UserValue(
         offset=offset,
@@ -299,7 +259,7 @@ def _apply(value: UserValue, event: LoggedEvent, offset: int) -> UserValue:
         links=_link(value.links, event),
         counters=_count(value.counters, event.type),
         terms=_search(terms, event, offset, time, hashed),
-        id_hashes=(value.id_hashes + hashed)[-DEDUPLICATION * _HASH_BYTES :],
+        id_hashes=(value.id_hashes + hashed)[-DEDUPLICATION * HASH_BYTES :],
         older=older,
         past=past,
         visits=value.visits + (session.events == 1),
@@ -369,25 +329,27 @@ def _without(value: UserValue, removed: tuple[Entry, ...]) -> UserValue:
     return msgspec.structs.replace(value, recent=recent, older=older)
 
 
-def _push(
-    recent: tuple[Entry, ...], older: dict[str, tuple[Entry, ...]], entry: Entry
+def push(
+    recent: tuple[Entry, ...], older: dict[str, tuple[Entry, ...]], entries: Sequence[Entry]
 ) -> tuple[tuple[Entry, ...], dict[str, tuple[Entry, ...]]]:
-    if len(recent) < RECENT:
-        return (*recent, entry), older
-    oldest = recent[0]
-    if oldest.type not in SHORT_LIVED and (oldest.type in older or len(older) < TYPES):
-        older = {**older, oldest.type: (*older.get(oldest.type, ()), oldest)[-OLDER:]}
-    return (*recent[1:], entry), older
+    """Returns ``recent`` and ``older`` with these new entries, which are in order."""
+    pushed = (*recent, *entries)
+    for oldest in pushed[:-RECENT]:
+        if oldest.type not in SHORT_LIVED and (oldest.type in older or len(older) < TYPES):
+            older = {**older, oldest.type: (*older.get(oldest.type, ()), oldest)[-OLDER:]}
+    return pushed[-RECENT:], older
 
 
-def _touch(seen: dict[str, float], past: Bloom, item: str, time: float) -> tuple[dict[str, float], Bloom]:
+def touch(seen: dict[str, float], past: Bloom, entries: Sequence[Entry]) -> tuple[dict[str, float], Bloom]:
+    """Returns ``seen`` and ``past`` with the items of these new entries, which are in order."""
     touched = seen.copy()
-    touched.pop(item, None)
-    touched[item] = time
-    if len(touched) > SEEN:
-        oldest = next(iter(touched))
-        del touched[oldest]
-        past = bloom.add(past, oldest)
+    for entry in entries:
+        touched.pop(entry.item, None)
+        touched[entry.item] = entry.at
+        if len(touched) > SEEN:
+            oldest = next(iter(touched))
+            del touched[oldest]
+            past = bloom.add(past, oldest)
     return touched, past
 
 

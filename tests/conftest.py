@@ -91,7 +91,9 @@ def redis_sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[groups
     yield from _group(groups.redis_sentinels, tmp_path_factory.mktemp("redis-sentinels"))
 
 
-def _group(open_group: Callable[[Path], AbstractContextManager[groups.NodeGroup]], folder: Path) -> Iterator[groups.NodeGroup]:
+def _group(
+    open_group: Callable[[Path], AbstractContextManager[groups.NodeGroup]], folder: Path
+) -> Iterator[groups.NodeGroup]:
     with ExitStack() as opened:
         try:
             group = opened.enter_context(open_group(folder))

@@ -93,6 +93,21 @@ if #ARGV == 0 then return {redis.call('GET', KEYS[1]), {}} end
 return {redis.call('GET', KEYS[1]), redis.call('HMGET', KEYS[2], unpack(ARGV))}
 """
 
+# As READ, for values that may be in parts (``schemas.values.tails``): byte 2 begins a base, and '+' the key of its tail.
+# If there is a base among the values, a third element of the reply holds the tail of each value, or false.
+READ_IN_PARTS: Final = """
+local values, tails = redis.call('HMGET', KEYS[2], unpack(ARGV)), false
+for i, value in ipairs(values) do
+  if value and string.byte(value) == 2 then
+    tails = tails or {}
+    tails[i] = redis.call('HGET', KEYS[2], '+' .. ARGV[i])
+  end
+end
+if not tails then return {redis.call('GET', KEYS[1]), values} end
+for i = 1, #values do tails[i] = tails[i] or false end
+return {redis.call('GET', KEYS[1]), values, tails}
+"""
+
 # KEYS: values. ARGV: cursor and count. Returns the next cursor, and keys and values one after the other.
 SCAN: Final = "return redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])"
 

@@ -21,9 +21,10 @@ from schemas.configuration import site
 from schemas.configuration.addresses import Address
 from schemas.configuration.server_access import NO_ACCESS, ServerAccess
 from schemas.errors import ConfigurationInvalid, FenceMoved, FreshetError, StoreUnavailable, ValueCorrupt
-from schemas.keys import FOLLOWED, commits_key, fence_key, fence_text, require_known_format, values_key
+from schemas.keys import FOLLOWED, IN_PARTS, commits_key, fence_key, fence_text, require_known_format, values_key
 from schemas.log.fence import Fence
 from schemas.ports import PAGE, Replacement, SignalChanges, SignalValues
+from schemas.values import tails
 
 _log = structlog.get_logger(__name__)
 
@@ -75,6 +76,21 @@ class RedisSignalStore:
         with self._translate_errors(partition, signal):
             for start in range(0, len(keys), _CHUNK):
                 values.extend(self._connection.execute("HMGET", name, *keys[start : start + _CHUNK]))
+            if signal in IN_PARTS:
+                bases = [key for key, data in zip(keys, values, strict=True) if tails.is_base(data)]
+                joined = self._joined(name, bases)
+                values = [
+                    joined.get(key) if tails.is_base(data) else data for key, data in zip(keys, values, strict=True)
+                ]
+        return values
+
+    def _joined(self, name: str, keys: Sequence[str]) -> dict[str, bytes]:
+        """The values of these keys, joined with their tails. A value and its tail are read at one moment."""
+        values = dict[str, bytes]()
+        for start in range(0, len(keys), _CHUNK // 2):
+            names = tails.with_tails(keys[start : start + _CHUNK // 2])
+            stored = self._connection.execute("HMGET", name, *names)
+            values |= tails.join_all({key: data for key, data in zip(names, stored, strict=True) if data is not None})
         return values
 
     def commit(
@@ -85,7 +101,9 @@ class RedisSignalStore:
         if signal in FOLLOWED:
             commit_record = _ENCODER.encode(_Commit(expected.offset if expected else -1, fence.offset, tuple(values)))
         written = [argument for pair in values.items() if pair[1] is not None for argument in pair]
-        removed = [key for key, value in values.items() if value is None]
+        removed = (
+            tails.removed(values) if signal in IN_PARTS else [key for key, value in values.items() if value is None]
+        )
         record = [commit_record, fence.offset, fence.offset - ANNOUNCED_OFFSETS, -ANNOUNCED - 1]
         arguments = [_text(expected), _text(fence), *record, len(written) // 2, *written, *removed]
         # Keys that need not be there are left out: while a cluster moves their slot, it refuses commands on some that are missing.
@@ -158,8 +176,13 @@ class RedisSignalStore:
         name, cursor = values_key(self._prefix, partition, signal), b"0"
         while True:
             with self._translate_errors(partition, signal):
-                cursor, values = self._connection.execute("EVAL", redis_scripts.SCAN, 1, name, cursor, page)
-            yield from _by_name(values).items()
+                cursor, flat = self._connection.execute("EVAL", redis_scripts.SCAN, 1, name, cursor, page)
+                values = _by_name(flat)
+                if signal in IN_PARTS:
+                    bases = [key for key, data in values.items() if tails.is_base(data) and not tails.is_tail_key(key)]
+                    whole = {key: data for key, data in values.items() if not tails.is_base(data)}
+                    values = tails.join_all(whole) | self._joined(name, bases)
+            yield from values.items()
             if cursor == b"0":
                 return
 
@@ -230,8 +253,11 @@ class RedisSignalReader:
     async def read(self, partition: int, signal: str, keys: Sequence[str]) -> SignalValues:
         """See SignalReader. One script reads fence and values at one moment."""
         names = _keys(self._prefix, partition, signal)[:2]
-        reply = self._connection.execute("EVAL", redis_scripts.READ, 2, *names, *keys)
-        fence, values = await self._call(reply, partition, signal)
+        script = redis_scripts.READ_IN_PARTS if keys and signal in IN_PARTS else redis_scripts.READ
+        reply = self._connection.execute("EVAL", script, 2, *names, *keys)
+        fence, values, *found = await self._call(reply, partition, signal)
+        if found:
+            values = [data and tails.join(data, tail) for data, tail in zip(values, found[0], strict=True)]
         return SignalValues(_fence(partition, signal, fence), values)
 
     async def fences(self, signal: str, partitions: Sequence[int]) -> dict[int, Fence]:

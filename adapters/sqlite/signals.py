@@ -15,13 +15,14 @@ from typing import Any, Final
 from adapters.registry import Adapter
 from adapters.sqlite import files as sqlite_files
 from schemas.errors import FenceMoved, StoreUnavailable, ValueCorrupt
-from schemas.keys import FOLLOWED
+from schemas.keys import FOLLOWED, IN_PARTS
 from schemas.log.fence import Fence
 from schemas.ports import PAGE, Replacement, SignalChanges, SignalValues
+from schemas.values import tails
 
 FILE: Final = "signals.sqlite"
 KEYS_AT_ONCE: Final = 500
-"""Most keys in one query."""
+"""Most keys in one query; an even number."""
 
 _FENCE: Final = 'SELECT log_id, "offset" FROM fences WHERE partition = ? AND signal = ?'
 _SET_FENCE: Final = "INSERT OR REPLACE INTO fences VALUES (?, ?, ?, ?)"
@@ -35,6 +36,7 @@ _REMOVE_FENCE: Final = "DELETE FROM fences WHERE partition = ? AND signal = ?"
 _REMOVE_ALL: Final = "DELETE FROM signal_values WHERE partition = ? AND signal = ?"
 _ALL_VALUES: Final = "SELECT key, value FROM signal_values WHERE partition = ? AND signal = ?"
 _NEXT_VALUES: Final = f"{_ALL_VALUES} AND key > ? ORDER BY key LIMIT ?"
+_NEXT_WITHOUT_TAILS: Final = f"{_ALL_VALUES} AND key > ? AND substr(key, 1, 1) <> '{tails.PREFIX}' ORDER BY key LIMIT ?"
 _CHANGED_VALUES: Final = f"{_ALL_VALUES} AND changed > ?"
 
 
@@ -120,17 +122,22 @@ class SqliteSignalStore:
     def _write(self, partition: int, signal: str, fence: Fence, values: Mapping[str, bytes | None]) -> None:
         changed = fence.offset if signal in FOLLOWED else None
         written = [(partition, signal, key, value, changed) for key, value in values.items() if value is not None]
-        removed = [(partition, signal, key) for key, value in values.items() if value is None]
+        removed = (
+            tails.removed(values) if signal in IN_PARTS else [key for key, value in values.items() if value is None]
+        )
         self._connection.executemany(_SET_VALUE, written)
-        self._connection.executemany(_REMOVE_VALUE, removed)
+        self._connection.executemany(_REMOVE_VALUE, [(partition, signal, key) for key in removed])
 
     def scan(self, partition: int, signal: str, page: int = PAGE) -> Iterator[tuple[str, bytes]]:
         """See SignalStore; ordered by key. It holds no cursor between two pages."""
-        last = ""
+        last, query = "", _NEXT_WITHOUT_TAILS if signal in IN_PARTS else _NEXT_VALUES
         while True:
             with _translate_errors():
-                rows = self._connection.execute(_NEXT_VALUES, (partition, signal, last, page)).fetchall()
-            yield from _values(rows).items()
+                rows = self._connection.execute(query, (partition, signal, last, page)).fetchall()
+                values = _values(rows)
+                if signal in IN_PARTS:
+                    values = _join_bases(self._connection, partition, signal, values)
+            yield from values.items()
             if len(rows) < page:
                 return
             last = rows[-1][0]
@@ -218,13 +225,32 @@ def _values(rows: Iterable[tuple[Any, Any]]) -> dict[str, bytes]:
 
 
 def _load(connection: sqlite3.Connection, partition: int, signal: str, keys: Sequence[str]) -> list[bytes | None]:
+    values = _stored(connection, partition, signal, keys)
+    if signal in IN_PARTS:
+        values = _join_bases(connection, partition, signal, values)
+    return [values.get(key) for key in keys]
+
+
+def _stored(connection: sqlite3.Connection, partition: int, signal: str, keys: Sequence[str]) -> dict[str, bytes]:
     values: dict[str, bytes] = {}
     for start in range(0, len(keys), KEYS_AT_ONCE):
         chunk = keys[start : start + KEYS_AT_ONCE]
         marks = ",".join("?" * len(chunk))
         rows = connection.execute(f"{_ALL_VALUES} AND key IN ({marks})", (partition, signal, *chunk))
         values.update(_values(rows))
-    return [values.get(key) for key in keys]
+    return values
+
+
+def _join_bases(
+    connection: sqlite3.Connection, partition: int, signal: str, values: dict[str, bytes]
+) -> dict[str, bytes]:
+    """Returns the values joined with their tails. A base is read again with its tail, at one moment."""
+    bases = [key for key, data in values.items() if tails.is_base(data)]
+    if not bases:
+        return values
+    # An even number of keys at once, so that one query reads a base and its tail.
+    joined = tails.join_all(_stored(connection, partition, signal, tails.with_tails(bases)))
+    return {key: data for key, data in values.items() if not tails.is_base(data)} | joined
 
 
 @contextmanager

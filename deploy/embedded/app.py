@@ -83,7 +83,16 @@ def nearline(settings: SharedSettings) -> Iterator[Nearline]:
         archive = archive_reader(dependencies.archive, reader)
         store, recovery = RecordingStore(dependencies.signals), _recovery(settings)
         forgets = LogForgetSink(writer)
-        loop = EmbeddedLoop(reader, store, dead_letters, time.time, archive=archive, recovery=recovery, forgets=forgets)
+        loop = EmbeddedLoop(
+            reader,
+            store,
+            dead_letters,
+            time.time,
+            archive=archive,
+            recovery=recovery,
+            forgets=forgets,
+            in_parts=settings.values_in_parts,
+        )
         stop = threading.Event()
         thread = threading.Thread(target=loop.run, args=(stop,), name="nearline", daemon=True)
         thread.start()

@@ -20,7 +20,7 @@ from schemas.keys import Signal, anonymous_key, user_key
 from schemas.log import topics
 from schemas.log.codec import encode_event
 from schemas.log.records import LogEntry, OffsetToken, Record
-from signals import users
+from signals import user_codec
 
 _USER: Final = user_key("")
 
@@ -59,7 +59,7 @@ class GuestLinks:
                 # To search bytes is faster than to decode them.
                 named = [guest for guest, text in texts.items() if text in data]
                 if named and key.startswith(_USER) and key not in self._own:
-                    links = users.head(data).links
+                    links = user_codec.head(data).links
                     yield from (Link(key.removeprefix(_USER), guest) for guest in named if guest in links)
 
     def note(self, link: Link, removed_at: OffsetToken) -> None:

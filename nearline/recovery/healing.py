@@ -20,10 +20,11 @@ from nearline.processor import processor_for
 from nearline.recovery.in_memory_store import InMemorySignalStore
 from schemas.catalogue import decode_upsert
 from schemas.errors import Undecodable, ValueCorrupt
-from schemas.keys import Signal
+from schemas.keys import IN_PARTS, Signal
 from schemas.log.codec import decode_event
 from schemas.log.fence import Fence
 from schemas.log.records import Record
+from schemas.values.tails import tail_key
 
 if TYPE_CHECKING:
     from nearline.partition_worker import WorkerDependencies
@@ -104,7 +105,9 @@ class Healer:
             if fence is not None and signal != Signal.AGGREGATES:
                 yield from self._refold(signal, log_id, fence, values)
             if fence is not None:
-                self._dependencies.store.commit(self._partition, signal, fence, fence, values)
+                # A value that is healed is whole. No tail of it must stay.
+                remnants = {tail_key(key): None for key in values} if signal in IN_PARTS else {}
+                self._dependencies.store.commit(self._partition, signal, fence, fence, {**values, **remnants})
             log.warning(
                 "values_healed", topic=self._topic, partition=self._partition, signal=signal, keys=sorted(keys)[:10]
             )

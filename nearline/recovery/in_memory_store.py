@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from schemas.errors import FenceMoved
+from schemas.keys import IN_PARTS
 from schemas.log.fence import Fence
 from schemas.ports import PAGE, Replacement
+from schemas.values import tails
 
 PartitionSignal = tuple[int, str]
 """A partition and the name of a signal."""
@@ -27,14 +29,21 @@ class InMemorySignalStore:
     def load(self, partition: int, signal: str, keys: Sequence[str]) -> list[bytes | None]:
         """Returns the values of these keys, in their order."""
         stored = self._values.get((partition, signal), {})
-        return [stored.get(key) for key in keys]
+        if signal not in IN_PARTS:
+            return [stored.get(key) for key in keys]
+        joined = tails.join_all({key: stored[key] for key in tails.with_tails(keys) if key in stored})
+        return [joined.get(key) for key in keys]
 
     def commit(
         self, partition: int, signal: str, expected: Fence | None, fence: Fence, values: Mapping[str, bytes | None]
     ) -> None:
         """Write values and fence. Raises FenceMoved."""
         self._swap(partition, signal, expected, fence)
-        _write(self._values.setdefault((partition, signal), {}), values)
+        stored = self._values.setdefault((partition, signal), {})
+        _write(stored, values)
+        if signal in IN_PARTS:
+            for key in tails.removed(values):
+                stored.pop(key, None)
 
     def reset(self, partition: int, signal: str, expected: Fence | None, fence: Fence) -> None:
         """Set every value aside and set the fence. Raises FenceMoved."""
@@ -78,7 +87,8 @@ class InMemorySignalStore:
 
     def scan(self, partition: int, signal: str, page: int = PAGE) -> Iterator[tuple[str, bytes]]:  # noqa: ARG002 - the port's signature
         """Yields every key and value of the partition."""
-        yield from self._values.get((partition, signal), {}).items()
+        stored = self._values.get((partition, signal), {})
+        yield from (tails.join_all(stored) if signal in IN_PARTS else stored).items()
 
     def close(self) -> None:
         """Does nothing."""

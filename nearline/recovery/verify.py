@@ -15,10 +15,12 @@ from nearline.isolation import IsolatingProcessor
 from nearline.processor import SIGNALS, processor_for
 from nearline.recovery.in_memory_store import InMemorySignalStore
 from schemas.errors import StoreUnavailable, ValueCorrupt
+from schemas.keys import Signal
 from schemas.log import topics
 from schemas.log.fence import Fence
 from schemas.log.records import Record
 from schemas.ports import LogReader, SignalStore
+from signals import user_codec
 
 _BATCH: Final = 1_000
 _ATTEMPTS: Final = 3
@@ -125,11 +127,17 @@ def compare(
         )
 
 
+def _scan(store: SignalStore, partition: int, signal: str) -> dict[str, bytes]:
+    """Returns the stored values; those of users as if they were stored whole."""
+    values = dict(store.scan(partition, signal))
+    return {key: user_codec.whole(data) for key, data in values.items()} if signal == Signal.USERS else values
+
+
 def _read_stored(store: SignalStore, partition: int, signal: str) -> StoredSignal:
     for _ in range(_ATTEMPTS):
         try:
             before = store.fence(partition, signal)
-            values = dict(store.scan(partition, signal))
+            values = _scan(store, partition, signal)
             after = store.fence(partition, signal)
         except ValueCorrupt as corrupt:
             return StoredSignal(signal, None, None, {}, str(corrupt))

@@ -7,13 +7,15 @@ left are read while no commit can be made. The worker waits for that round only.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final
 
 from nearline.snapshots.recording import ChangeRecord, RecordingStore
 from schemas.errors import SnapshotAbandoned
+from schemas.keys import Signal
 from schemas.ports import SignalStore
+from signals import user_codec
 
 CHUNK: Final = 1_000
 """Values that are read at once."""
@@ -58,7 +60,7 @@ class Capture:
         with self._recording.recording(self._partition, self._signal, self._store) as record:
             if record.fence is None or record.fence.log_id != log_id:
                 raise SnapshotAbandoned(f"'{self._signal}' of partition {self._partition} has no fence of this log")
-            yield from self._paced(self._store.scan(self._partition, self._signal))
+            yield from self._paced(self._whole(self._store.scan(self._partition, self._signal)))
             for _ in range(ROUNDS):
                 if record.count <= LAST_ROUND:
                     break
@@ -81,11 +83,14 @@ class Capture:
     def _values(self, keys: list[str]) -> Iterator[tuple[str, bytes | None]]:
         for start in range(0, len(keys), CHUNK):
             chunk = keys[start : start + CHUNK]
-            yield from zip(chunk, self._store.load(self._partition, self._signal, chunk), strict=True)
+            yield from self._whole(zip(chunk, self._store.load(self._partition, self._signal, chunk), strict=True))
 
-    def _paced(
-        self, rows: Iterator[tuple[str, bytes | None]] | Iterator[tuple[str, bytes]]
-    ) -> Iterator[tuple[str, bytes | None]]:
+    def _whole(self, rows: Iterable[tuple[str, bytes | None]]) -> Iterator[tuple[str, bytes | None]]:
+        """Yields the rows, without values in parts: equal histories have equal rows, which the release before can load."""
+        for key, data in rows:
+            yield key, data if data is None or self._signal != Signal.USERS else user_codec.whole(data)
+
+    def _paced(self, rows: Iterator[tuple[str, bytes | None]]) -> Iterator[tuple[str, bytes | None]]:
         """Yields the rows, with a pause after each CHUNK that keeps reading at SHARE_OF_TIME."""
         began = time.perf_counter()
         while chunk := list(islice(rows, CHUNK)):

@@ -6,8 +6,10 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from schemas.keys import IN_PARTS
 from schemas.log.fence import Fence
 from schemas.ports import PAGE, Replacement, SignalStore
+from schemas.values.tails import owner
 
 _PartitionSignal = tuple[int, str]
 
@@ -84,7 +86,7 @@ class RecordingStore:
             return
         with record.lock, _broken_by_exceptions(record):
             self._store.commit(partition, signal, expected, fence, values)
-            record.note(expected, fence, values)
+            record.note(expected, fence, map(owner, values) if signal in IN_PARTS else values)
 
     def reset(self, partition: int, signal: str, expected: Fence | None, fence: Fence) -> None:
         """See SignalStore."""

@@ -50,10 +50,13 @@ _NOUNS: Final[dict[ExternalModelKind, str]] = {
     "factors": "factors",
 }
 _STATUSES: Final = (401, 404, 409, 413, 415, 422, 503)
+_INFINITE: Final = 3.4028235677973366e38
+"""From here on a number is rounded to infinity in 32 bits."""
+_FLOAT: Final = {"type": "number", "exclusiveMinimum": -_INFINITE, "exclusiveMaximum": _INFINITE}
 _CELLS: Final[dict[str, dict[str, Any]]] = {
-    "string": {"type": "string", "minLength": 1, "maxLength": 128},
-    "float": {"type": "number"},
-    "list<item: float>": {"type": "array", "items": {"type": "number"}, "minItems": 1},
+    "string": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": r"^[^\x00-\x1f\x7f]+$(?![\s\S])"},
+    "float": _FLOAT,
+    "list<item: float>": {"type": "array", "items": _FLOAT, "minItems": 1},
 }
 """JSON Schema by the type of a column."""
 _log = structlog.get_logger()
@@ -221,16 +224,25 @@ def _lines(body: bytes) -> list[dict[str, Any]]:
 
 def _column(name: str, values: list[Any], kind: pa.DataType) -> pa.Array:
     try:
-        return pa.array(values, kind)
-    except (pa.ArrowException, TypeError, ValueError):
-        row = next(row for row, value in enumerate(values) if not _fits(value, kind))
+        # Arrow reads true as 1.
+        column = None if any(map(_has_truth, values)) else pa.array(values, kind)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        column = None
+    if column is None:
+        row = next(row for row, value in enumerate(values) if _has_truth(value) or not _fits(value, kind))
         detail = f"row {row}: {name} must be {kind}, but is {str(values[row])[:80]!r}"
-        raise PublicationInvalid(detail, field=name, row=row) from None
+        raise PublicationInvalid(detail, field=name, row=row)
+    return column
+
+
+def _has_truth(value: Any) -> bool:
+    """True for true and false, and for a list with one of them."""
+    return value.__class__ is bool or (value.__class__ is list and any(member.__class__ is bool for member in value))
 
 
 def _fits(value: Any, kind: pa.DataType) -> bool:
     try:
         pa.scalar(value, kind)
-    except (pa.ArrowException, TypeError, ValueError):
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
         return False
     return True

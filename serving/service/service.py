@@ -65,7 +65,7 @@ from serving.stores.precomputed_lists import PrecomputedLists
 from serving.stores.profiles import ProfileReader
 from serving.stores.statistics import StatisticsReader
 from serving.stores.user_state import UserState, UserStateReader
-from signals import users
+from signals import user_codec, users
 from signals.users import EMPTY
 
 _log = structlog.get_logger(__name__)
@@ -224,7 +224,7 @@ class ServingService:
         value = EMPTY
         for offset, event in enumerate(events):
             value = users.fold(value, accept(event, event.event_id or str(offset), received_at), offset)
-        packed = users.encode(value)
+        packed = user_codec.encode(value)
         state = UserState(packed, inputs={"session": packed})
         request = self._with_exploration_seed(request)
         return self._responder.respond(await self._preparation.for_state("session", request, state, self.state.models))

@@ -19,7 +19,7 @@ from schemas.ports import SignalReader, SignalValues
 from serving import metrics
 from serving.stores.breaker import ReadFailed, StoreGuard
 from serving.stores.fence_watch import FenceWatch
-from signals import users
+from signals import user_codec
 from signals.merge import merge
 from signals.users import UserValue
 
@@ -50,7 +50,7 @@ class UserState:
         A value that cannot be read is left out, and ``degraded`` says so.
         """
         try:
-            return merge(users.decode(self.own), [users.decode(data) for data in self.anonymous])
+            return merge(user_codec.decode(self.own), [user_codec.decode(data) for data in self.anonymous])
         except UNREADABLE as error:
             return self.leave_out_unreadable(error)
 
@@ -61,12 +61,12 @@ class UserState:
         self.inputs = {key: data for key, data in self.inputs.items() if _is_readable(data)}
         self.own = self.own if _is_readable(self.own) else None
         self.anonymous = [data for data in self.anonymous if _is_readable(data)]
-        return merge(users.decode(self.own), [users.decode(data) for data in self.anonymous])
+        return merge(user_codec.decode(self.own), [user_codec.decode(data) for data in self.anonymous])
 
 
 def _is_readable(data: bytes | None) -> bool:
     try:
-        users.decode(data)
+        user_codec.decode(data)
     except UNREADABLE:
         return False
     return True
@@ -125,7 +125,7 @@ class UserStateReader:
         for key, data in zip(keys, signal_values.values, strict=True):
             if data is not None:
                 user_state.inputs[key] = user_state.own = data
-                head = users.head(data)
+                head = user_codec.head(data)
                 user_state.links = head.links
                 user_state.offset = OffsetToken(partition, head.offset) if head.offset >= 0 else None
                 return

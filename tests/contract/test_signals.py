@@ -12,6 +12,7 @@ from schemas.errors import FenceMoved, FormatUnknown, StoreUnavailable, ValueCor
 from schemas.keys import Signal
 from schemas.log.fence import Fence
 from schemas.ports import Replacement, SignalChanges, SignalValues
+from schemas.values import tails
 
 LOG = "log-one"
 PARTITION = 3
@@ -92,6 +93,68 @@ def test_reads_at_the_same_time_each_get_their_own_values(store, open_signals):
     found = open_signals.run(together())
     assert found[:4] == [SignalValues(fence(n), [b"%d" % n, None]) for n in range(4)]
     assert found[4] == SignalValues(None, [None, None])
+
+
+BASE = tails.BASE + b"base"
+TAIL = tails.tail_key("u:a")
+JOINED = tails.join(BASE, b"tail")
+
+
+def test_a_base_and_its_tail_are_read_as_one_value(store, read):
+    store.commit(PARTITION, Signal.USERS, None, fence(1), {"u:a": BASE, "u:b": b"whole", "u:c": BASE, TAIL: b"tail"})
+    assert store.load(PARTITION, Signal.USERS, ["u:b", "u:a", "u:gone", "u:c"]) == [b"whole", JOINED, None, BASE]
+    assert read("u:b", "u:a", "u:gone", "u:c") == SignalValues(fence(1), [b"whole", JOINED, None, BASE])
+    assert sorted(store.scan(PARTITION, Signal.USERS)) == [("u:a", JOINED), ("u:b", b"whole"), ("u:c", BASE)]
+    assert tails.split(JOINED) == (b"base", b"tail")
+
+
+def test_a_tail_is_written_without_its_base(store, read):
+    store.commit(PARTITION, Signal.USERS, None, fence(1), {"u:a": BASE})
+    for offset in (2, 3):
+        tail = b"t" * offset
+        store.commit(PARTITION, Signal.USERS, fence(offset - 1), fence(offset), {TAIL: tail})
+        assert read("u:a") == SignalValues(fence(offset), [tails.join(BASE, tail)])
+    with pytest.raises(FenceMoved):
+        store.commit(PARTITION, Signal.USERS, fence(2), fence(4), {TAIL: b"late"})
+    assert read("u:a").values == [tails.join(BASE, b"ttt")]
+
+
+def test_a_new_base_is_written_and_the_tail_removed_in_one_commit(store, read):
+    store.commit(PARTITION, Signal.USERS, None, fence(1), {"u:a": BASE, TAIL: b"tail"})
+    store.commit(PARTITION, Signal.USERS, fence(1), fence(2), {"u:a": BASE + b" anew", TAIL: None})
+    assert read("u:a").values == [BASE + b" anew"]
+
+
+def test_a_value_is_removed_with_its_tail(store, read):
+    store.commit(PARTITION, Signal.USERS, None, fence(1), {"u:a": BASE, TAIL: b"tail"})
+    store.commit(PARTITION, Signal.USERS, fence(1), fence(2), {"u:a": None})
+    store.commit(PARTITION, Signal.USERS, fence(2), fence(3), {"u:a": BASE})
+    assert read("u:a").values == [BASE]
+
+
+def test_a_tail_beside_a_whole_value_is_a_remnant(store, read):
+    store.commit(PARTITION, Signal.USERS, None, fence(1), {"u:a": b"whole", TAIL: b"tail"})
+    assert read("u:a").values == store.load(PARTITION, Signal.USERS, ["u:a"]) == [b"whole"]
+    assert dict(store.scan(PARTITION, Signal.USERS)) == {"u:a": b"whole"}
+
+
+def test_values_of_other_signals_have_no_parts(store, read):
+    values = {"a": BASE, "+a": b"tail"}
+    store.commit(PARTITION, Signal.ITEMS, None, fence(1), values)
+    store.commit(PARTITION, Signal.ITEMS, fence(1), fence(2), {"b": None})
+    assert read("a", "+a", signal=Signal.ITEMS).values == [BASE, b"tail"]
+    assert store.load(PARTITION, Signal.ITEMS, ["a"]) == [BASE]
+    assert dict(store.scan(PARTITION, Signal.ITEMS)) == values
+
+
+def test_many_values_in_parts_are_read_at_once(store, read):
+    bases = {f"u:{n}": tails.BASE + b"%d" % n for n in range(1_300)}
+    values = bases | {tails.tail_key(key): b"tail of " + key.encode() for key in list(bases)[::2]}
+    joined = {key: tails.join(base, values.get(tails.tail_key(key))) for key, base in bases.items()}
+    store.commit(PARTITION, Signal.USERS, None, fence(1), values)
+    assert dict(store.scan(PARTITION, Signal.USERS, 100)) == joined
+    assert store.load(PARTITION, Signal.USERS, list(joined)) == list(joined.values())
+    assert read(*list(joined)[:500]).values == list(joined.values())[:500]
 
 
 def test_many_values_go_in_one_commit(store):

@@ -383,13 +383,13 @@ def logged_titles(dependencies: Dependencies, partitions: int) -> set[str]:
 
 def stored_counts(dependencies: Dependencies, partitions: int) -> Expected:
     """What the signals have counted of the plain users and items."""
-    from signals import popularity, users
+    from signals import popularity, user_codec
 
     by_user, by_item = Counts(), Counts()
     for partition in range(partitions):
         for key, value in dict(dependencies.signals.scan(partition, Signal.USERS)).items():
             if (user := key.removeprefix("u:")).startswith(PLAIN):
-                by_user.update({(user, kind): count for kind, count in users.decode(value).counters.items()})
+                by_user.update({(user, kind): count for kind, count in user_codec.decode(value).counters.items()})
         for key, value in dict(dependencies.signals.scan(partition, Signal.AGGREGATES)).items():
             if (item := key.removeprefix("pop:")).startswith(PLAIN):
                 counters = popularity.KIND.decode(value)

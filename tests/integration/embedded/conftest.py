@@ -24,6 +24,7 @@ from schemas.log.codec import encode_event
 from schemas.log.records import LogEntry
 from schemas.log.topics import DEFAULT_PARTITIONS, FACTS
 from schemas.ports import SignalStore
+from signals import user_codec
 
 ROOT = Path(__file__).resolve().parents[3]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -143,4 +144,9 @@ def kept_signals(tmp_path):
 
 
 def kept(store: SignalStore) -> dict[tuple[int, str], dict[str, bytes]]:
-    return {(p, s): dict(store.scan(p, s)) for p in range(DEFAULT_PARTITIONS) for s in Signal}
+    """The stored values; those of users as if they were stored whole."""
+    values = {(p, s): dict(store.scan(p, s)) for p in range(DEFAULT_PARTITIONS) for s in Signal}
+    for (_, signal), stored in values.items():
+        if signal == Signal.USERS:
+            stored.update({key: user_codec.whole(data) for key, data in stored.items()})
+    return values

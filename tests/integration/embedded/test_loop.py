@@ -20,7 +20,7 @@ from schemas.errors import LogUnavailable, StoreUnavailable
 from schemas.keys import Signal, user_key
 from schemas.log.records import LogEntry
 from schemas.log.topics import EVENTS, ITEMS, USERS, partition_of
-from signals import users
+from signals import user_codec, users
 
 ANN = partition_of(b"ann")
 
@@ -75,7 +75,7 @@ def value(tmp_path):
         store = SqliteSignalStore(tmp_path)
         (data,) = store.load(partition_of(user.encode()), Signal.USERS, [user_key(user)])
         store.close()
-        return users.decode(data)
+        return user_codec.decode(data)
 
     return value
 
@@ -244,7 +244,7 @@ def test_signals_of_another_log_are_rebuilt(append, click, running_loop, until, 
         until(loop.caught_up)
     store = SqliteSignalStore(other)
     (data,) = store.load(ANN, Signal.USERS, [user_key("ann")])
-    assert [entry.item for entry in users.decode(data).recent] == ["only", "only"]
+    assert [entry.item for entry in user_codec.decode(data).recent] == ["only", "only"]
     assert "pop:item0" not in dict(store.scan(ANN, Signal.AGGREGATES))
     store.close()
 

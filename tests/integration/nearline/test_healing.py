@@ -21,7 +21,7 @@ from schemas.errors import UNREADABLE, ValueCorrupt
 from schemas.keys import Signal
 from schemas.log import topics
 from schemas.log.fence import Fence
-from signals import aggregates, users
+from signals import aggregates, user_codec
 
 FOREIGN = st.one_of(
     st.binary(max_size=60),
@@ -35,7 +35,7 @@ FOREIGN = st.one_of(
 
 def is_unreadable(signal: str, key: str, data: bytes) -> bool:
     try:
-        users.decode(data) if signal == Signal.USERS else aggregates.decode(key, data)
+        user_codec.decode(data) if signal == Signal.USERS else aggregates.decode(key, data)
     except UNREADABLE:
         return True
     return False
@@ -77,7 +77,7 @@ def test_one_corrupt_user_is_folded_anew_and_the_values_of_all_others_stay(hands
     hands.store.resets = 0
     hands.settle(hands.keep())
     assert {key for key in right if right[key] != stored[key]} == {"u:user3"}
-    assert users.decode(stored["u:user3"]).offset == 63
+    assert user_codec.decode(stored["u:user3"]).offset == 63
     assert hands.store.resets == 0
     assert verify(hands.log, hands.store, [topics.EVENTS]).equal
 

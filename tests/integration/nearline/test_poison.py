@@ -130,10 +130,10 @@ def test_poison_among_delivered_records_loses_none_of_them(hands, keeping):
 def test_the_failure_of_one_partition_neither_ends_the_process_nor_stops_another(hands, monkeypatch):
     made = partition_worker.processor_for
 
-    def broken_for_items(topic, *rest):
+    def broken_for_items(topic, *rest, **options):
         if topic == topics.ITEMS:
             raise MemoryError("too much")
-        return made(topic, *rest)
+        return made(topic, *rest, **options)
 
     monkeypatch.setattr(partition_worker, "processor_for", broken_for_items)
     hands.log.add(0)

@@ -72,8 +72,9 @@ def _rating(row):
         Parameters(
             now=NOW, weights={"view": (WeightStep(-5.0, 0.1), WeightStep(1e-3, 1e6)), "like": 3.3, "own_type": 0.7}
         ),
+        Parameters(now=NOW, kept_days={"view": 40.0 - 1_500.5 / DAYS, "like": 40.0 - 600.5 / DAYS}),
     ],
-    ids=["decayed", "binary", "own weights"],
+    ids=["decayed", "binary", "own weights", "kept for days"],
 )
 def test_nasty_events_give_the_same_rows(spark, tmp_path, parameters):
     archive = ParquetArchive(tmp_path)

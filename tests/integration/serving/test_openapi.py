@@ -162,8 +162,17 @@ def test_the_embedded_application_answers_as_its_document_says(folder, tmp_path)
         serve(Edge(create_embedded_app(running, settings, access_of(ADMIN)))) as url,
     ):
         check(url, tmp_path, "--exclude-path-regex", MODELS, phases="examples")
-        check(url, tmp_path, "--include-path-regex", MODELS, examples=6, bearer=TOKEN)
         check(url, tmp_path, "--include-path-regex", "/export$", examples=4)
+
+
+@pytest.mark.slow
+def test_the_receiver_of_models_answers_as_its_document_says(folder, tmp_path):
+    settings = Settings(data=folder, partitions=4, docs=True)
+    with (
+        nearline(CommandSettings(data=folder, partitions=4)) as running,
+        serve(create_embedded_app(running, settings, access_of(ADMIN))) as url,
+    ):
+        check(url, tmp_path, "--include-path-regex", MODELS, examples=6, bearer=TOKEN)
 
 
 def renamed(body: bytes) -> bytes:

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nearline.processor import BACKLOG_BATCH, BACKLOG_DELAY_SECONDS, EventProcessor, SignalState
+from nearline.processor import BACKLOG_BATCH, BACKLOG_DELAY_SECONDS, EventProcessor
+from nearline.signal_state import SignalState, WholeValues
 from schemas.errors import FenceMoved, LogUnavailable, StoreUnavailable
 from schemas.events import LoggedEvent
 from schemas.keys import Signal
 from schemas.log.fence import Fence
-from signals import users
+from signals import user_codec, users
 from signals.counters import HISTORY
 
 LOG = "log-one"
@@ -116,14 +117,14 @@ def test_deaths_around_any_commit_leave_the_bytes_of_one_fold(
 def test_what_is_dropped_from_memory_is_read_again(traffic, records, faulty_store, folded_once, random, count):
     log, store = records(traffic(random, count)), faulty_store()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nearline.processor.HOT_BYTES", 1_000)
+        patch.setattr("nearline.signal_state.HOT_BYTES", 1_000)
         follow(store, log, random, 0.5)
     assert store.everything() == folded_once(log)
 
 
 def test_values_in_memory_are_bounded_by_their_size(monkeypatch, faulty_store):
-    monkeypatch.setattr("nearline.processor.HOT_BYTES", 1_000)
-    state = SignalState(faulty_store(), 0, Signal.USERS, LOG, lambda _, data: data, lambda data: data)
+    monkeypatch.setattr("nearline.signal_state.HOT_BYTES", 1_000)
+    state = SignalState(faulty_store(), 0, Signal.USERS, LOG, WholeValues(lambda _, data: data, lambda data: data))
     state.open()
     for n in range(100):
         state.fetch({f"u{n % 30}"})
@@ -135,8 +136,8 @@ def test_values_in_memory_are_bounded_by_their_size(monkeypatch, faulty_store):
 
 
 def test_a_commit_that_is_too_much_for_memory_by_itself_is_not_kept(monkeypatch, faulty_store):
-    monkeypatch.setattr("nearline.processor.HOT_BYTES", 1_000)
-    state = SignalState(faulty_store(), 0, Signal.USERS, LOG, lambda _, data: data, lambda data: data)
+    monkeypatch.setattr("nearline.signal_state.HOT_BYTES", 1_000)
+    state = SignalState(faulty_store(), 0, Signal.USERS, LOG, WholeValues(lambda _, data: data, lambda data: data))
     state.open()
     for n in range(20):
         state.put(f"u{n}", bytes(100))
@@ -369,7 +370,7 @@ class TestRefused:
         assert refused == [1, 3, 4]
         assert store.fence(0, Signal.USERS).offset == 4
         (data,) = store.load(0, Signal.USERS, ["u:ann"])
-        assert [entry.offset for entry in users.decode(data).recent] == [0, 2]
+        assert [entry.offset for entry in user_codec.decode(data).recent] == [0, 2]
 
     def test_a_restart_behind_the_fence_of_users_does_not_refuse_again(self, worker, refused, records):
         process, store = worker

@@ -17,7 +17,7 @@ from schemas.events import LoggedEvent
 from schemas.log.codec import encode_event
 from schemas.log.records import Record
 from schemas.log.topics import EVENTS
-from signals import aggregates, users
+from signals import aggregates, user_codec, users
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 USERS_POISON, COUNTERS_POISON = "poison for users", "poison for aggregates"
@@ -105,7 +105,7 @@ def test_the_letter_of_poison_says_what_was_raised():
 def test_a_tombstone_is_passed_over_without_a_letter():
     store, letters = follow(log_of(["good", "tombstone", "good"]), [3])
     assert letters == {}
-    recent = [users.decode(data).recent for _, data in store.scan(0, "users")]
+    recent = [user_codec.decode(data).recent for _, data in store.scan(0, "users")]
     assert sorted(entry.offset for entries in recent for entry in entries) == [0, 2]
 
 

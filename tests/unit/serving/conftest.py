@@ -36,7 +36,7 @@ from serving.state.aggregates import Aggregates
 from serving.state.catalogue import Catalogue
 from serving.state.merged import Merged
 from serving.state.model_bundle import NO_BUNDLE, ModelBundle, as_columns
-from signals import aggregates, users
+from signals import aggregates, user_codec, users
 from signals.counters import transition
 from signals.users import EMPTY, UserValue
 
@@ -281,7 +281,7 @@ class Shop:
 
     def know(self, user_id: str, *events: LoggedEvent) -> OffsetToken:
         value = a_value(*events)
-        return self.signals.put(Signal.USERS, f"u:{user_id}", users.encode(value), user_id, value.offset)
+        return self.signals.put(Signal.USERS, f"u:{user_id}", user_codec.encode(value), user_id, value.offset)
 
     def serve(self, **settings) -> ServingService:
         stores = Stores(self.signals, self.models, self.models, self.log)

@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signals import users
+from signals import user_codec
 from signals.compact import compact, expand
 from signals.merge import merge
 from signals.users import EMPTY, Entry, Session, Term, UserValue
@@ -62,24 +62,24 @@ def read_by_ranking(value: UserValue, *, hashes: bool = False) -> UserValue:
 
 @given(VALUES)
 def test_nothing_that_ranking_reads_is_lost(value):
-    again = expand(compact(users.encode(value), alone=True))
+    again = expand(compact(user_codec.encode(value), alone=True))
     assert read_by_ranking(again) == read_by_ranking(value)
     assert list(again.seen) == list(value.seen)
 
 
 @given(VALUES, st.lists(VALUES, max_size=2))
 def test_values_that_are_read_together_are_merged_as_before(value, guests):
-    together = [expand(compact(users.encode(each), alone=False)) for each in (value, *guests)]
+    together = [expand(compact(user_codec.encode(each), alone=False)) for each in (value, *guests)]
     assert read_by_ranking(merge(together[0], together[1:])) == read_by_ranking(merge(value, guests))
 
 
 @given(st.lists(ENTRIES, min_size=2, max_size=6, unique_by=lambda entry: (entry.offset, entry.id_hash)))
 def test_entries_of_one_history_stay_apart_where_their_hashes_are_left_out(entries):
     entries = [msgspec.structs.replace(entry, offset=number) for number, entry in enumerate(entries)]
-    value = expand(compact(users.encode(UserValue(offset=9, recent=tuple(entries))), alone=True))
+    value = expand(compact(user_codec.encode(UserValue(offset=9, recent=tuple(entries))), alone=True))
     assert len(merge(EMPTY, [value]).recent) == len(entries)
 
 
 def test_a_value_as_the_store_keeps_it_is_read_as_it_is():
     value = UserValue(offset=3, recent=(Entry(3, "view", "a", 1.0, None, b"12345678"),), seen={"a": 1.0})
-    assert expand(users.encode(value)) == value
+    assert expand(user_codec.encode(value)) == value

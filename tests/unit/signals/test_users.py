@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from schemas.events import LoggedEvent
 from signals import users
 from signals.bloom import holds
-from signals.users import EMPTY, UserValue, decode, encode, entry_at, fold, history
+from signals.user_codec import decode, encode
+from signals.users import EMPTY, UserValue, entry_at, fold, history
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 

@@ -21,7 +21,7 @@ from schemas.log import topics
 from schemas.log.codec import decode_event, encode_event
 from schemas.log.fence import Fence
 from schemas.log.records import OffsetToken, Record
-from signals import users
+from signals import user_codec, users
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
 GUEST, KEEPER = "guest-0", "keeper"
@@ -71,7 +71,7 @@ def folded(records: list[Record]) -> bytes:
     value = users.EMPTY
     for record in records:
         value = users.fold(value, decode_event(record.value or b""), record.offset)
-    return users.encode(value)
+    return user_codec.encode(value)
 
 
 acts = st.lists(
@@ -85,7 +85,7 @@ def test_a_fold_of_what_is_left_equals_the_values_without_the_link(chosen):
     records = records_of(events)
     links = links_of({f"u:{KEEPER}": folded(records)}, len(records))
     found = list(links.found())
-    assert found == [Link(KEEPER, GUEST)] * (GUEST in users.decode(folded(records)).links)
+    assert found == [Link(KEEPER, GUEST)] * (GUEST in user_codec.decode(folded(records)).links)
     for link in found:
         offset = len(records)
         records.append(Record(topics.EVENTS, 0, offset, 0, b"", unlink_entry("x", link, AT).value))

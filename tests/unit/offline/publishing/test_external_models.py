@@ -114,6 +114,12 @@ def test_rows_are_read_from_json(media_type, body):
     [
         ("application/json", b"{}", "the body is no JSON array"),
         ("application/json", b'[{"user_id": "ann", "item_id": 7, "score": 1}]', "row 0: item_id must be string"),
+        ("application/json", b'[{"user_id": "ann", "item_id": "i", "score": true}]', "row 0: score must be float"),
+        (
+            "application/json",
+            b'[{"user_id": "ann", "item_id": "i", "score": 1%b}]' % (b"0" * 400),
+            "row 0: score must be float",
+        ),
         ("application/json", b'[{"item_id": "a", "score": 1}]', "row 0: user_id is missing"),
         ("application/x-ndjson", b"{}\nnonsense", "row 1: the line is no JSON"),
         ("application/vnd.apache.parquet", b"nonsense", "it cannot be read as Parquet"),

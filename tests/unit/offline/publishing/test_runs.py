@@ -7,7 +7,7 @@ import pytest
 
 from adapters.files.lease import FileLease
 from adapters.sqlite.jobs import SqliteRuns
-from offline.jobs.runs import Jobs, publishing, recorded, seen
+from offline.jobs.runs import Jobs, leased, publishing, recorded, seen
 from offline.publishing.export import Exports
 from schemas.errors import JobStoreUnavailable, LeaseLost, LeaseTaken, ModelRefused, NothingToTrain
 from schemas.offline.jobs import Run
@@ -205,3 +205,38 @@ def test_an_empty_log_is_no_failure_to_announce(jobs, notices):
     with pytest.raises(NothingToTrain):
         publishing(jobs, Versions(), "train", "asked", work)
     assert notices == []
+
+
+def test_a_part_of_a_run_waits_for_a_further_lease_and_gives_it_back(jobs):
+    other = jobs.lease.acquire("erasures", "an erasure", AT.timestamp())
+    pauses = []
+
+    def sleep(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            jobs.lease.release("erasures", other)
+
+    with recorded(jobs, "retention", "asked") as running:
+        with leased(jobs, "erasures", running, sleep):
+            assert jobs.lease.held("erasures") is not None
+        assert jobs.lease.held("erasures") is None
+    assert len(pauses) == 3
+
+
+def test_a_part_of_a_run_gives_up_where_another_process_keeps_the_lease(jobs):
+    jobs.lease.acquire("erasures", "an erasure", AT.timestamp())
+    with (
+        pytest.raises(LeaseTaken),
+        recorded(jobs, "retention", "asked") as running,
+        leased(jobs, "erasures", running, lambda _: None),
+    ):
+        pass
+    [run] = jobs.runs.runs()
+    assert run.outcome == "failed"
+
+
+def test_a_run_records_how_many_events_expired(jobs):
+    with recorded(jobs, "retention", "asked") as running:
+        running.note_expired(7)
+    [run] = jobs.runs.runs()
+    assert run.expired == 7

@@ -19,7 +19,7 @@ from serving.service.response import Versions
 from serving.service.result_cache import CachedResult, Limits, ResultCache, key_of
 from serving.state.model_bundle import NO_BUNDLE
 from serving.stores.user_state import UserState
-from signals import users
+from signals import user_codec
 from signals.users import EMPTY
 
 VERSIONS = Versions("1", "1", "config")
@@ -157,10 +157,10 @@ def test_a_list_is_not_given_again_once_an_item_of_it_has_left_its_window(world,
 
 def test_the_head_of_a_packed_value_tells_its_offset_and_links(say, remember):
     value = remember(say("view", 3), say("identify", anonymous_id="guest"), say("like", 4))
-    head = users.head(users.encode(value))
+    head = user_codec.head(user_codec.encode(value))
     assert (head.offset, head.links) == (value.offset, value.links)
     assert head.links == ("guest",)
-    assert users.head(users.encode(EMPTY)).offset == -1
+    assert user_codec.head(user_codec.encode(EMPTY)).offset == -1
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ async def test_an_event_of_a_linked_anonymous_user_changes_the_answer_at_once(sh
     async with shop.running() as online:
         await recommend(online, "ann")
         value = remember(say("like", 8, user_id=None, anonymous_id="guest"))
-        shop.signals.put("users", "a:guest", users.encode(value), "guest")
+        shop.signals.put("users", "a:guest", user_codec.encode(value), "guest")
         await recommend(online, "ann")
     assert len(ranked) == 2
 

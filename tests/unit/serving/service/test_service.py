@@ -13,8 +13,9 @@ from schemas.http.cursors import shown_before
 from schemas.http.problems import ProblemError
 from schemas.keys import Signal
 from schemas.log.topics import ANSWERS
+from schemas.values import tails
 from serving.http.parsing import session_events, token
-from signals import aggregates, users
+from signals import aggregates, user_codec, users
 from signals.compact import expand
 from signals.counters import Transition
 
@@ -162,7 +163,7 @@ async def test_a_token_that_cannot_be_is_a_problem_that_names_after(shop, token)
 async def test_an_anonymous_users_events_count_for_the_user_that_they_became(shop, say):
     shop.models.publish()
     guest = users.fold(users.EMPTY, say("like", 1, user_id=None, anonymous_id="g-1"), 5)
-    shop.signals.put(Signal.USERS, "a:g-1", users.encode(guest), "g-1", 5)
+    shop.signals.put(Signal.USERS, "a:g-1", user_codec.encode(guest), "g-1", 5)
     token = shop.know("ann", say("view", 3), say("identify", None, anonymous_id="g-1"))
     async with shop.running() as service:
         linked = await recommend(service, "ann")
@@ -173,6 +174,28 @@ async def test_an_anonymous_users_events_count_for_the_user_that_they_became(sho
         assert "item-1" in {reason.item_id for item in answer.items for reason in item.reasons}
     assert linked.signals_offset == str(token)
     assert named.signals_offset is None
+
+
+async def test_a_value_in_parts_gives_the_answer_of_the_whole_one(shop, say):
+    shop.models.publish()
+    events = [say("like", 1), say("view", 3), say("identify", None, anonymous_id="g-1"), say("like", 5)]
+    values, value = [], users.EMPTY
+    for offset, event in enumerate(events):
+        value = users.fold(value, event, offset)
+        values.append(value)
+    answers = []
+    for base in (None, values[0], values[3]):
+        data = user_codec.encode(value)
+        if base is not None:
+            stored = tails.BASE + user_codec.encode(base)
+            tail = None if base == value else user_codec.encode_tail(value, user_codec.basis_of(base))
+            data = tails.join(stored, tail)
+        shop.signals.put(Signal.USERS, "u:ann", data, "ann", 3)
+        async with shop.running() as service:
+            answers.append(await recommend(service, "ann"))
+    assert answers[0].degraded == []
+    assert len({repr((ids(answer), [item.reasons for item in answer.items])) for answer in answers}) == 1
+    assert len({answer.signals_offset for answer in answers}) == 1
 
 
 async def test_each_read_that_fails_is_named(shop, say, monkeypatch):
