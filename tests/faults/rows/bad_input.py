@@ -82,10 +82,10 @@ def _post(run: Run, body: bytes, headers: dict[str, str] | None = None) -> int:
 
 def _endless(run: Run) -> int:
     """The status of a body that never ends; 0 if the connection was closed."""
-    with socket.create_connection(("127.0.0.1", port_of(run.world.collector)), 10) as client:
-        client.sendall(
-            b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-        )
+    port = port_of(run.world.collector)
+    head = f"POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), 10) as client:
+        client.sendall(head.encode())
         with contextlib.suppress(OSError):
             for _ in range(1_000):
                 client.sendall(b"10000\r\n" + b" " * 65_536 + b"\r\n")
