@@ -229,7 +229,14 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         end = time.monotonic() + (timeout or 0.0)
         while True:
             remaining = max(0.0, end - time.monotonic())
-            records = await super()._fetch_records(consumer, active_partitions, remaining, max_records)
+            try:
+                records = await super()._fetch_records(consumer, active_partitions, remaining, max_records)
+            except KafkaError as error:
+                # An error of the group ends a fetch that waits for partitions, and Faust would end the process.
+                log.warning("fetch_failed", error=repr(error))
+                metrics.RETRIES.labels("fetch").inc()
+                await asyncio.sleep(remaining)
+                return {}
             if records and self.consumer.flow_active:
                 await self.app.deliver(chain.from_iterable(records.values()))
             if not remaining or self.should_stop or not self.consumer.flow_active:

@@ -169,9 +169,12 @@ def offset_commits_fail(run: Run) -> None:
             run.recover()
             refused += sum(metric(worker, _RETRIES) for worker in workers) - before
             if number % 2:
-                workers = workers[:1]
+                workers, others = workers[:1], workers[1:]
                 workers[0].kill()
                 run.pause(8.0, 12.0)
+                run.expect(
+                    all(other.alive() for other in others), "another worker ended while the group could not form"
+                )
         for worker in workers:
             worker.kill()
             worker.start()

@@ -9,6 +9,8 @@ import pytest
 
 pytest.importorskip("faust", reason="needs the extra `cluster`")
 
+from aiokafka.errors import KafkaError
+from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from nearline import app as app_module
@@ -70,6 +72,17 @@ async def test_a_partition_that_is_revoked_before_the_thread_was_free_is_not_kep
     busy.set()
     await thread_done(app)
     assert [worker.partition for worker in assignment.workers] == [1]
+
+
+async def test_an_error_of_the_group_ends_a_fetch_but_not_the_worker(working, monkeypatch):
+    async def refused(*_):
+        raise KafkaError("the group cannot form")
+
+    monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_fetch_records", refused)
+    app, _ = working
+    consumer = app._new_consumer()
+    consumer.resume_flow()
+    assert await consumer._thread._fetch_records(None, set(), 0.0) == {}
 
 
 def test_faust_waits_for_an_assignment_longer_than_the_app_does():
