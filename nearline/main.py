@@ -17,7 +17,6 @@ import structlog
 import uvloop
 
 from deploy.wiring.dependencies import Dependencies, prepare_worker
-from deploy.wiring.metrics_server import serving_metrics
 from deploy.wiring.server_wait import wait_for_servers
 from deploy.wiring.variables import warn_of_variables_without_effect
 from nearline.assignment import Assignment
@@ -115,6 +114,8 @@ def _metrics_of(config: NearlineConfig) -> Iterator[None]:
     if config.metrics_port is None:
         yield
         return
+    from deploy.wiring.metrics_server import serving_metrics  # noqa: PLC0415 - a worker without metrics needs no HTTP server
+
     with serving_metrics(config, config.metrics_host, config.metrics_port, "set FRESHET_METRICS_PORT to a free one"):
         yield
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, Literal
 
 import msgspec
 
 from schemas.errors import Undecodable
+from schemas.ports import Documents
 
 PlaceState = Literal["pending", "done", "expires", "at_next_training", "kept", "failed"]
 """``pending``: not begun or not finished. ``done``: nothing of the person is there. ``expires``: the place removes its
@@ -18,6 +20,11 @@ and the next training does not. ``kept``: copies out of reach, which whoever kee
 HINTS: Final = "erasures/hints"
 """The document that tells the online processes what to drop from their memory."""
 MOST_HINTS: Final = 1_000
+REBUILDS: Final = "erasures/rebuilds"
+"""The document that lists when the log has removed the records of each erased person, in seconds since 1970. From then on
+a rebuild of the signals leaves nothing of the person in the counters of a cluster."""
+REBUILT: Final = "erasures/rebuilt"
+"""The document that says when the last rebuild of the signals began, in seconds since 1970."""
 BUCKETS: Final = 256
 """Number of buckets of user ids. A bucket says which cached lists to drop, and does not say whose they are."""
 
@@ -82,6 +89,7 @@ class ErasureHint(msgspec.Struct, frozen=True):
 _ENCODER: Final = msgspec.json.Encoder()
 _NOTICE: Final = msgspec.json.Decoder(ForgetNotice)
 _RECEIPT: Final = msgspec.json.Decoder(ErasureReceipt)
+_TIMES: Final = msgspec.json.Decoder(list[float])
 _HINTS: Final = msgspec.json.Decoder(ErasureHints)
 
 
@@ -122,3 +130,22 @@ def decode_hints(value: bytes | None) -> ErasureHints:
         return ErasureHints() if value is None else _HINTS.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Undecodable(f"not hints of erasures: {error}") from error
+
+
+def decode_times(value: bytes | None) -> list[float]:
+    """Reads the times of REBUILDS or REBUILT; None are none. Raises Undecodable."""
+    try:
+        return [] if value is None else _TIMES.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Undecodable(f"not times of rebuilds: {error}") from error
+
+
+def encode_times(times: Iterable[float]) -> bytes:
+    """Times as JSON, in order."""
+    return _ENCODER.encode(sorted(times))
+
+
+def rebuilds_due(documents: Documents, now: float) -> int:
+    """The number of erased people for whose sake the signals are to be rebuilt now. Raises JobStoreUnavailable, Undecodable."""
+    rebuilt = max(decode_times(documents.read(REBUILT)), default=0.0)
+    return sum(rebuilt < due <= now for due in decode_times(documents.read(REBUILDS)))

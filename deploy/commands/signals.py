@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
-from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, open_existing, table
+from adapters.registry import adapter
+from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, open_existing, settings_for, table
+from deploy.config import CommandSettings
+from deploy.wiring.dependencies import Dependencies
+from deploy.wiring.training import BY_HAND, jobs_of
 from nearline.recovery.rebuild import rebuild as rebuild_signals
 from nearline.recovery.verify import SignalCheck, VerifyReport
 from nearline.recovery.verify import verify as verify_signals
 from nearline.recovery.whole_log import WholeLog
+from offline.jobs.runs import recorded
+from schemas.erasures import REBUILT, encode_times
 from schemas.ports import LogReader
 
 
@@ -41,27 +49,54 @@ def verify(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     raise typer.Exit(1)
 
 
-def rebuild(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
+def rebuild(
+    data: Data = DEFAULT_FOLDER, stack: StackName = None, reason: Annotated[str, typer.Option(hidden=True)] = BY_HAND
+) -> None:
     """Fold archive and log beside the stored signals, compare byte for byte, and replace the partitions that differ.
 
-    It may run under traffic: a replaced partition continues after its last record by itself. Exit code 1 if a partition could not be compared.
+    Snapshots of replaced partitions are removed. It may run under traffic: a replaced partition continues after its last record by itself. Exit code 1 if a partition could not be compared.
     """
     checks: list[SignalCheck] = []
-    replaced = 0
-    with open_existing(data, stack) as dependencies, errors.status("Folding archive and log ..."):
-        reader = WholeLog(dependencies.reader, dependencies.archive)
+    replaced: list[SignalCheck] = []
+    with (
+        open_existing(data, stack) as dependencies,
+        errors.status("Folding archive and log ..."),
+        recorded(jobs_of(dependencies), "rebuild", reason) as run,
+    ):
+        began, reader = time.time(), WholeLog(dependencies.reader, dependencies.archive)
         for rebuilt in rebuild_signals(reader, dependencies.signals):
             checks.extend(rebuilt.checks)
-            replaced += rebuilt.replaced
+            replaced += [rebuilt.checks[0]] if rebuilt.replaced else []
+        for partition in replaced:
+            _drop_snapshots(dependencies, partition)
+        if replaced:
+            _rewrite_files(settings_for(data, stack))
+        run.say("done", f"{len(replaced)} partitions were replaced")
+        if not any(check.problem for check in checks):
+            dependencies.documents.write(REBUILT, encode_times([began]))
     wrong = [check for check in checks if not check.equal]
     values, differences = sum(check.values for check in checks), sum(check.differences for check in checks)
     if wrong:
         _print_wrong(wrong)
-    result = f"{replaced} partitions were replaced" if replaced else "nothing was replaced"
+    result = f"{len(replaced)} partitions were replaced" if replaced else "nothing was replaced"
     counts = f"{values:,} stored values compared with a fold of archive and log: {differences:,} differ"
     console.print(f"{counts}; {result}.", highlight=False, soft_wrap=True)
     if any(check.problem for check in checks):
         raise typer.Exit(1)
+
+
+def _drop_snapshots(dependencies: Dependencies, of: SignalCheck) -> None:
+    """Removes the snapshots of a partition whose values were replaced: they hold what the fold does not."""
+    if dependencies.snapshots is not None:
+        for snapshot in dependencies.snapshots.snapshots(of.topic, of.partition):
+            dependencies.snapshots.delete(of.topic, of.partition, snapshot.snapshot_id)
+
+
+def _rewrite_files(settings: CommandSettings) -> None:
+    """Has the store of signals write its files anew, without the values that were replaced."""
+    address = settings.signals_address
+    if not adapter(address).scrub(address, ()):
+        errors.print("The store of signals did not write its files anew: they hold replaced values until it does.")
 
 
 def _print_wrong(wrong: Sequence[SignalCheck]) -> None:

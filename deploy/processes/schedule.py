@@ -46,6 +46,7 @@ COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "drift": ("jobs", "drift"),
     "statistics": ("statistics",),
     "retention": ("retention",),
+    "rebuild": ("rebuild", "signals"),
 }
 """The arguments of ``freshet`` that run each job."""
 

@@ -5,10 +5,8 @@ All are idempotent: after a crash they are called again. Their failures are the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 from zlib import crc32
 
@@ -17,6 +15,8 @@ import msgspec
 from ingest.privacy.erasure import PLACES, Erasure
 from ingest.privacy.guest_links import GuestLinks, unlink_entry
 from ingest.privacy.person import Person, tombstone
+from ingest.privacy.refused_rows import rewrite_lines
+from ingest.privacy.requests import id_of
 from ingest.privacy.stores import ErasureStores, append_all
 from models.structures.erasing import without_users
 from models.structures.lists import USERS
@@ -26,12 +26,15 @@ from schemas.erasures import (
     HINTS,
     MOST_HINTS,
     NO_BUCKET,
+    REBUILDS,
     ErasedPlace,
     ErasureHint,
     ErasureHints,
     PlaceState,
     decode_hints,
+    decode_times,
     encode_hints,
+    encode_times,
 )
 from schemas.keys import Signal
 from schemas.log import topics
@@ -41,6 +44,10 @@ from schemas.ports import Change
 
 FOLLOWED_SECONDS: Final = 2.0
 """Within this time the online processes have read a hint, and have handed over the records of their last answers."""
+_REBUILT_WITHIN: Final = timedelta(days=2)
+"""Longest time until the schedule has rebuilt the signals: it does so once a day, and a rebuild takes its time."""
+_REBUILDS_NOTED: Final = timedelta(days=30)
+"""Time for which a date that has passed stays noted, for a schedule that did not run."""
 _TRAINING: Final = "train"
 """The lease of trainings."""
 _ARCHIVING: Final = "archive"
@@ -150,12 +157,7 @@ class Places:
         partitions = {(topics.EVENTS, notice.partition) for notice in self._person.notices.values()}
         partitions |= {(topics.EVENTS, OffsetToken.parse(token).partition) for token in self._erasure.unlinked.values()}
         partitions |= {(topics.USERS, token.partition) for token in self._person.deletes.values()}
-        for topic, partition in sorted(partitions) if self._stores.snapshots else ():
-            assert self._stores.snapshots is not None
-            for snapshot in self._stores.snapshots.snapshots(topic, partition):
-                if snapshot.created_at <= before:
-                    self._stores.snapshots.delete(topic, partition, snapshot.snapshot_id)
-            self._stores.snapshots.delete_unpublished(topic, partition, before)
+        self._drop_snapshots(partitions, before)
         return self._state("snapshots", done=True)
 
     def decision_records(self) -> ErasedPlace:
@@ -189,13 +191,29 @@ class Places:
     def counters(self) -> ErasedPlace:
         """Counts over all users. They name nobody; where the log was rewritten, they are folded again without the person."""
         if self._stores.refold is None:
-            detail = "they name nobody, and count the person until the signals are rebuilt"
-            return self._state("counters", done=True, detail=detail)
+            return self._rebuilt_later()
         partitions = sorted({notice.partition for notice in self._person.notices.values()})
         for partition in partitions:
             self._stores.refold(partition)
+        # Some may have been taken since the person's value was emptied, and hold counters with words of the person.
+        self._drop_snapshots([(topics.EVENTS, partition) for partition in partitions], self._stores.clock())
         self._hint([ErasureHint(0, NO_BUCKET, refolded=tuple(partitions))])
         return self._state("counters", done=True)
+
+    def _rebuilt_later(self) -> ErasedPlace:
+        """A rebuild without the person is possible once the log has removed the records; ``freshet schedule`` runs it."""
+        gone = self._erasure.place("log").at
+        if gone is None:
+            detail = (
+                "they name nobody, and count the person until the signals are rebuilt from a log without the person"
+            )
+            return ErasedPlace(place="counters", state="expires", detail=detail)
+        horizon = self._now() - _REBUILDS_NOTED
+        times = decode_times(self._stores.documents.read(REBUILDS))
+        noted = {time for time in times if time > horizon.timestamp()} | {gone.timestamp()}
+        self._stores.documents.write(REBUILDS, encode_times(noted))
+        detail = f"they name nobody; freshet schedule rebuilds the signals after {gone:%Y-%m-%d}"
+        return ErasedPlace(place="counters", state="expires", at=gone + _REBUILT_WITHIN, detail=detail)
 
     def archive(self) -> ErasedPlace:
         """The archive's copies of both. What the log still holds may be archived later, so that is waited for."""
@@ -246,7 +264,7 @@ class Places:
     def refused_rows(self) -> ErasedPlace:
         """Rows that imports refused, in files beside the data."""
         for path in sorted(self._stores.refused.glob("*.jsonl")):
-            _rewrite_lines(path, self._person)
+            rewrite_lines(path, {id_of(subject) for subject in self._person.subjects})
         return self._state("refused_rows", done=True)
 
     def exports(self) -> ErasedPlace:
@@ -315,6 +333,16 @@ class Places:
         kept = (*hints.hints, *numbered)[-MOST_HINTS:]
         self._stores.documents.write(HINTS, encode_hints(ErasureHints(hints.upcoming + len(numbered), kept)))
 
+    def _drop_snapshots(self, partitions: Iterable[tuple[str, int]], before: float) -> None:
+        """Removes snapshots that were taken before a time, in seconds since 1970."""
+        stored = self._stores.snapshots
+        for topic, partition in sorted(partitions) if stored else ():
+            assert stored is not None
+            for snapshot in stored.snapshots(topic, partition):
+                if snapshot.created_at <= before:
+                    stored.delete(topic, partition, snapshot.snapshot_id)
+            stored.delete_unpublished(topic, partition, before)
+
     def _rewrite_log(self, topic: str, is_of_person: Callable[[Record], bool]) -> None:
         for rewritable in self._stores.logged:
             rewritable.rewrite(topic, (), _change(lambda _, record: is_of_person(record)))
@@ -338,26 +366,6 @@ class Places:
 
     def _later(self, seconds: float) -> datetime:
         return self._now() + timedelta(seconds=seconds)
-
-
-def _rewrite_lines(path: Path, person: Person) -> None:
-    """Replaces a file by one without the lines that name the person."""
-    ids = {subject[2:] for subject in person.subjects}
-    lines = path.read_bytes().splitlines(keepends=True)
-    kept = [line for line in lines if not _names(line, ids)]
-    if len(kept) < len(lines):
-        unfinished = path.with_suffix(".erasing")
-        unfinished.write_bytes(b"".join(kept))
-        unfinished.replace(path)
-
-
-def _names(line: bytes, ids: set[str]) -> bool:
-    try:
-        row = json.loads(line).get("row")
-    except (ValueError, AttributeError):
-        return any(id_.encode() in line for id_ in ids)
-    cells = row.values() if isinstance(row, dict) else [row]
-    return any(id_ == str(cell) or (len(id_) > 7 and id_ in str(cell)) for cell in cells for id_ in ids)
 
 
 def _is_trained_past(offsets: Mapping[str, int], erasure: Erasure) -> bool:

@@ -10,11 +10,12 @@ from offline.config import OfflineSettings
 from offline.data.archive import plan
 from offline.data.dataset import since
 from offline.jobs.training_state import FullTraining, chosen_by_hand, full_training, is_full, last_full
+from schemas.erasures import rebuilds_due
 from schemas.log import topics
 from schemas.offline.jobs import Run
 from schemas.ports import Archive, Documents, LogReader, ModelStore
 
-Job = Literal["archive", "train", "train-incremental", "drift", "statistics", "retention"]
+Job = Literal["archive", "train", "train-incremental", "drift", "statistics", "retention", "rebuild"]
 Cause = Literal["first", "new", "age", "drift", "time"]
 
 FEWEST: Final = 100
@@ -26,6 +27,8 @@ SKIPPED_PAUSE: Final = 300.0
 """Longest pause after a job that had nothing to do. It is short, because the next event may give it something."""
 INCREMENTAL_SHARE: Final = 0.001
 """New events that are enough for an incremental training, as a share of those that the active version has learned."""
+REBUILD_PAUSE: Final = 86_400.0
+"""Seconds between two rebuilds of the signals: each folds the whole log."""
 INCREMENTAL_PAUSES: Final = 12
 """Pauses between incremental trainings after which any new event is enough."""
 
@@ -100,6 +103,8 @@ class ScheduleState:
     """The last full training, whose version may have expired; or the active version if there was none."""
     runs: Mapping[str, Sequence[Run]] = field(default_factory=dict)
     """Ended runs by job, newest first."""
+    rebuilds: int = 0
+    """Number of erased people whose records the log has removed since the signals were rebuilt."""
     drift: Sequence[str] = ()
     """Drift reasons of the last check since the last full training began."""
 
@@ -135,6 +140,7 @@ def look(
         active=None if active is None else replace(_state(archive, active, waiting), by_hand=by_hand),
         full=None if full is None else _state(archive, full, waiting),
         runs=_by_job(runs),
+        rebuilds=rebuilds_due(documents, now),
     )
 
 
@@ -152,6 +158,8 @@ def _wanted(policy: SchedulePolicy, seen: ScheduleState) -> Iterator[Due]:
         yield Due("statistics", "time", "time for new statistics")
     if policy.retention is not None and seen.events and _rested(seen, "retention", policy.retention):
         yield Due("retention", "time", "time to remove events whose type is kept for fewer days")
+    if seen.rebuilds and _rested(seen, "rebuild", REBUILD_PAUSE):
+        yield Due("rebuild", "time", f"the log has removed the records of {seen.rebuilds:,} erased people")
 
 
 def _full(policy: SchedulePolicy, seen: ScheduleState) -> Due | None:

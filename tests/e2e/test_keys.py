@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import urllib.error
 import urllib.request
@@ -14,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from deploy.commands.cli import app
+from schemas.access.signing import SCHEME, request_signature
 from tests.e2e.systems import System
 
 PROMISED_SECONDS = 2.0
@@ -50,9 +52,11 @@ def seconds_until(expected: int, url: str, key: str, body: Any = None) -> float:
 
 @pytest.fixture(scope="module")
 def running(system: System) -> Iterator[System]:
-    system.start()
-    yield system
-    system.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FRESHET_ACCESS_SECRET", "a secret that all processes of this site share")
+        system.start()
+        yield system
+        system.stop()
 
 
 def test_from_the_first_key_to_its_revocation(running: System) -> None:
@@ -87,10 +91,25 @@ def test_from_the_first_key_to_its_revocation(running: System) -> None:
     assert all(row["last_use"] for row in listed), "each was used in this hour"
 
 
-def test_a_restart_knows_the_keys_of_before(running: System) -> None:
+def test_a_restart_knows_the_keys_and_the_signed_requests_of_before(running: System) -> None:
+    key = keys(running, "create", "--scope", "events:write")
+    seconds_until(202, f"{running.collector}/v1/events", key, VIEW)
+    first, other = (signed(running, key, "/v1/events", VIEW) for _ in range(2))
+    assert status(f"{running.collector}/v1/events", body=VIEW, Authorization=first) == 202
+    assert status(f"{running.collector}/v1/events", body=VIEW, Authorization=first) == 401
     running.stop()
     running.start()
     assert status(f"{running.api}/v1/popular") == 401
+    assert status(f"{running.collector}/v1/events", body=VIEW, Authorization=first) == 401, "it was recorded before"
+    assert status(f"{running.collector}/v1/events", body=VIEW, Authorization=other) == 202
+
+
+def signed(system: System, key: str, target: str, body: Any) -> str:
+    """The Authorization header of a signed request."""
+    key_id, timestamp, nonce = key.rpartition("_")[0][:16], str(int(time.time())), os.urandom(16).hex()
+    secret = keys(system, "signing-secret", key_id)
+    signature = request_signature(secret, "POST", target, timestamp, nonce, json.dumps(body).encode())
+    return f"{SCHEME} key={key_id}, timestamp={timestamp}, nonce={nonce}, signature={signature}"
 
 
 def test_no_key_is_in_any_file_or_log_of_the_site(running: System) -> None:

@@ -186,3 +186,13 @@ def test_events_expire_once_a_day_where_a_type_has_a_retention():
     assert jobs(due(policy, known)) == ["retention"]
     assert jobs(due(policy, replace(known, runs=rested(retention=[a_run("retention", 86_000)])))) == []
     assert jobs(due(POLICY, known)) == []
+
+
+def test_signals_are_rebuilt_once_a_day_after_the_log_has_removed_the_records_of_erased_people():
+    [found] = due(POLICY, seen(active=trained(), full=trained(), rebuilds=2, runs=rested()))
+    assert (found.job, found.reason) == ("rebuild", "the log has removed the records of 2 erased people")
+    an_hour_ago = rested(rebuild=[a_run("rebuild", 3_600)])
+    assert jobs(due(POLICY, seen(active=trained(), full=trained(), rebuilds=1, runs=an_hour_ago))) == []
+    yesterday = rested(rebuild=[a_run("rebuild", 90_000)])
+    assert jobs(due(POLICY, seen(active=trained(), full=trained(), rebuilds=1, runs=yesterday))) == ["rebuild"]
+    assert jobs(due(POLICY, seen(active=trained(), full=trained(), rebuilds=0, runs=yesterday))) == []
