@@ -36,13 +36,13 @@ from tests.bench.results import Figures, console
 from tests.bench.system import servers
 
 GUESTS: Final = int(os.environ.get("FRESHET_BENCH_GUESTS", "50000"))
-DAYS: Final = 90
+DAYS: Final = 60
 IDLE_DAYS: Final = 14
 USERS: Final = 500
 ITEMS: Final = 5_000
 PARTITIONS: Final = 8
-VISITS: Final = 3
-EVENTS_A_VISIT: Final = 4
+VISITS: Final = 2
+EVENTS_A_VISIT: Final = 3
 RETURNING: Final = 0.02
 """Share of guests who return once after more than IDLE_DAYS."""
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
