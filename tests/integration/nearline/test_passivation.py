@@ -383,6 +383,18 @@ def test_a_rebuild_mends_what_differs_and_brings_nobody_back(site):
     assert site.stored() == site.folded()
 
 
+def test_a_rebuild_brings_a_guest_back_whose_events_have_expired(site):
+    site.pass_days(IDLE_DAYS + 1)
+    records = site.hands.log.records[PLACE]
+    records[1] = records[1]._replace(key=b"", value=None)  # the like of gus, as retention by type leaves it
+    assert not site.equal()
+    assert next(one.replaced for one in rebuild(site.hands.log, site.hands.store))
+    site.start()
+    site.settle()
+    assert site.let_go() == {"s:s1"}
+    assert site.equal()
+
+
 GUESTS = [f"guest{number}" for number in range(5)]
 ACTS = ["view", "like", "unlike", "search", "impression", "forget", "retract", "identify", "user", "session"]
 step = st.tuples(st.sampled_from(GUESTS), st.sampled_from(ACTS), st.integers(1, 4))
