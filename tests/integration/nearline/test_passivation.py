@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nearline import signal_state
 from nearline.assignment import Assignment
 from nearline.partition_worker import WorkerDependencies
 from nearline.passivation.guest_records import GuestRecords
@@ -23,6 +24,7 @@ from schemas.log import topics
 from schemas.log.codec import encode_event
 from schemas.log.records import Record
 from schemas.values.passivated import is_bucket_key
+from signals import user_codec
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PLACE = (topics.EVENTS, 0)
@@ -126,7 +128,8 @@ class Site:
 
     def stored(self) -> dict[str, dict[str, bytes]]:
         """Every stored value, with the buckets of guests who are away."""
-        return {signal: dict(self.hands.store.scan(0, signal)) for signal in ("users", "aggregates")}
+        stored = {signal: dict(self.hands.store.scan(0, signal)) for signal in ("users", "aggregates")}
+        return {**stored, "users": {key: user_codec.whole(data) for key, data in stored["users"].items()}}
 
     def equal(self) -> bool:
         return verify(self.hands.log, self.hands.store, [topics.EVENTS]).equal
@@ -168,6 +171,24 @@ def test_a_guest_who_returns_has_the_value_that_would_have_been_there(site):
     site.settle()
     assert site.stored() == site.folded()
     assert site.archive.reads == [{b"gus"}, {b"s1"}]
+
+
+def test_a_guest_whose_value_was_stored_in_two_parts_returns_whole(site, monkeypatch):
+    monkeypatch.setattr(signal_state, "TAIL_FROM_BYTES", 1)
+    for item in ("item4", "item5", "item6"):
+        site.add("view", item, anonymous_id="gus")
+        site.settle()
+    site.pass_days(IDLE_DAYS + 1)
+    assert site.let_go() == {"a:gus", "s:s1"}
+    for item in ("item7", "item8"):
+        site.add("view", item, anonymous_id="gus")
+        site.add("view", item, session_id="s1")
+        site.settle()
+    assert site.stored() == site.folded()
+    site.start()  # what is stored is read by a worker without memory
+    site.add("view", "item9", anonymous_id="gus")
+    site.settle()
+    assert site.stored() == site.folded()
 
 
 def test_all_guests_of_one_batch_come_back_with_one_pass(site):
@@ -424,9 +445,15 @@ def act(site: Site, guest: str, what: str, number: int, key: bytes | None) -> No
 
 
 @settings(max_examples=60)
-@given(st.lists(st.tuples(step, between), min_size=1, max_size=40))
-def test_with_and_without_letting_go_every_value_is_equal_after_the_return(new_hands, steps):
-    site = Site(new_hands())
+@given(st.lists(st.tuples(step, between), min_size=1, max_size=40), st.booleans())
+def test_with_and_without_letting_go_every_value_is_equal_after_the_return(new_hands, steps, all_in_parts):
+    with pytest.MonkeyPatch.context() as patch:
+        if all_in_parts:
+            patch.setattr(signal_state, "TAIL_FROM_BYTES", 1)
+        _leave_and_return(Site(new_hands()), steps)
+
+
+def _leave_and_return(site: Site, steps) -> None:
     for (guest, what, number), then in steps:
         site.hands.log.records.setdefault(PLACE, [])
         act(site, guest, what, number, b"foreign" if then == "foreign" else None)
