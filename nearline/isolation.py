@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from nearline.dead_letters import DeadLetterSink
+from nearline.passivation.guests import PassivatedGuests
 from nearline.processor import Processor
 from schemas.log.records import Record
 
@@ -55,6 +56,11 @@ class IsolatingProcessor:
     def flushed(self) -> bool:
         """True if every signal has committed all applied records."""
         return self._processor.flushed
+
+    @property
+    def guests(self) -> PassivatedGuests | None:
+        """The guests whose values are let go; None if the topic has no guests."""
+        return self._processor.guests
 
     def resume(self) -> int:
         """Drop the memory and read the fences. Returns the first offset to read."""

@@ -17,6 +17,7 @@ from nearline import metrics
 from nearline.dead_letters import DeadLetterSink
 from nearline.forgets import ForgetSink, no_notice
 from nearline.partition_worker import PartitionWorker, WorkerDependencies
+from nearline.passivation.passivator import Passivation
 from nearline.recovery.archive_reader import ArchiveReader, no_archive
 from nearline.recovery.refolding import Refolding
 from nearline.snapshots.recovery import SnapshotRecovery
@@ -48,12 +49,21 @@ class EmbeddedLoop:
         archive: ArchiveReader = no_archive,
         recovery: SnapshotRecovery | None = None,
         forgets: ForgetSink = no_notice,
+        passivation: Passivation | None = None,
         *,
         in_parts: bool = True,
     ) -> None:
         self._reader, self._poll_seconds = reader, poll_seconds
         self._dependencies = WorkerDependencies(
-            reader, store, dead_letters, archive, clock, recovery=recovery, forgets=forgets, in_parts=in_parts
+            reader,
+            store,
+            dead_letters,
+            archive,
+            clock,
+            recovery=recovery,
+            forgets=forgets,
+            in_parts=in_parts,
+            passivation=passivation,
         )
         partitions = [(topic, partition) for topic in topics.FACTS for partition in range(reader.partitions(topic))]
         self._lag_gauges = [metrics.LAG.labels(topic, str(partition)) for topic, partition in partitions]

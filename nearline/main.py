@@ -25,6 +25,8 @@ from nearline.dead_letters import LogDeadLetterSink
 from nearline.forgets import LogForgetSink
 from nearline.measured_store import MeasuredStore
 from nearline.partition_worker import WorkerDependencies
+from nearline.passivation.guest_records import GuestRecords
+from nearline.passivation.passivator import Passivation
 from nearline.recovery.archive_reader import archive_reader
 from nearline.snapshots.recording import RecordingStore
 from nearline.snapshots.recovery import SnapshotRecovery
@@ -33,6 +35,7 @@ from nearline.watch import Watch
 from schemas.configuration.drivers import missing_driver
 from schemas.configuration.settings import read_settings
 from schemas.errors import FreshetError
+from schemas.ports import LogReader
 
 try:
     import faust
@@ -88,16 +91,21 @@ def build(config: NearlineConfig) -> NearlineApp:
     recording = RecordingStore(opened.signals)
     measured = MeasuredStore(recording)
     dead_letters = LogDeadLetterSink(opened.writer, time.time)
+
+    def another_reader() -> LogReader:
+        return Dependencies(config, ExitStack()).reader
+
     dependencies = WorkerDependencies(
         opened.reader,
         measured,
         dead_letters,
         archive_reader(opened.archive, opened.reader),
         time.time,
-        lambda: Dependencies(config, ExitStack()).reader,
+        another_reader,
         _recovery(config),
         LogForgetSink(opened.writer),
         config.values_in_parts,
+        Passivation(GuestRecords(opened.archive, another_reader), config.idle_guest_days),
     )
     watch, assignment = Watch(watched.reader, measured), Assignment(dependencies)
     if watched.snapshots is not None:

@@ -52,6 +52,21 @@ CORRUPT: Final = Counter(
 )
 for _signal in Signal:
     CORRUPT.labels(_signal)
+PASSIVATED: Final = Counter(
+    "freshet_passivated_values_total", "Values of idle guests that were let go from the signal store."
+)
+RETURNED: Final = Counter(
+    "freshet_returned_values_total",
+    "Values that were folded again because their guest returned: equal to the value that was let go, or not (differs).",
+    ["outcome"],
+)
+for _outcome in ("equal", "differs"):
+    RETURNED.labels(_outcome)
+RETURN_SECONDS: Final = Histogram(
+    "freshet_return_seconds",
+    "Seconds that the values of returned guests took to be folded. Their partition waits meanwhile.",
+    buckets=SECONDS,
+)
 ARCHIVED: Final = Counter(
     "freshet_nearline_archive_records_total",
     "Records applied from the archive, because retention had removed them from the log.",

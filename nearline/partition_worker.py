@@ -22,6 +22,8 @@ from nearline.confirmation import Confirmation
 from nearline.dead_letters import DeadLetterSink
 from nearline.forgets import ForgetSink, no_notice
 from nearline.isolation import IsolatingProcessor
+from nearline.passivation.guests import GuestsReturned
+from nearline.passivation.passivator import Passivation, Passivator
 from nearline.processor import SIGNALS, processor_for
 from nearline.recovery.archive_reader import ArchiveReader
 from nearline.recovery.healing import Healer
@@ -45,6 +47,8 @@ FIRST_BACKOFF_SECONDS: Final = 0.05
 """Pause after the first failure. Each further failure doubles it, up to LAST_BACKOFF_SECONDS."""
 LOADING_SECONDS: Final = 0.25
 """Pause between two looks whether the snapshot of the partition is loaded."""
+RETURN_SECONDS: Final = 0.02
+"""Pause between two looks whether the values of guests who have returned are folded."""
 LAST_BACKOFF_SECONDS: Final = 1.0
 """The longest pause after a failure."""
 
@@ -71,6 +75,8 @@ class WorkerDependencies(NamedTuple):
     forgets: ForgetSink = no_notice
     in_parts: bool = True
     """Whether large values of users are stored in two parts."""
+    passivation: Passivation | None = None
+    """Lets the values of idle guests go, and brings them back; None where nobody ever lets one go."""
 
 
 class PartitionWorker:
@@ -99,6 +105,8 @@ class PartitionWorker:
         self._invalidated = False
         self._confirmation = Confirmation()
         self._healer, self._reported = Healer(topic, partition, dependencies), deque[ValueCorrupt]()
+        passivation = dependencies.passivation
+        self._passivator = Passivator(partition, dependencies.store, passivation) if passivation else None
         self._reset_seconds = ONE_READER_SECONDS if dependencies.another_reader is None else RESET_SECONDS
         self._backoff, self._paused_until = FIRST_BACKOFF_SECONDS, 0.0
         self._polled = 0.0
@@ -202,6 +210,10 @@ class PartitionWorker:
             self._advance(now)
         except (ValueCorrupt, FenceMoved) as error:
             self._read_again(error)
+        except GuestsReturned as returned:
+            assert self._passivator is not None  # else nobody let their values go
+            self._passivator.begin_return(returned)
+            self._archived = None  # its iterator is past these records
         except LogReplaced:
             raise
         except Exception as error:  # noqa: BLE001 - one partition must not end the process
@@ -219,6 +231,19 @@ class PartitionWorker:
         else:
             log.warning("fence_moved", topic=self.topic, partition=self.partition, signal=error.signal)
             self._start_over("fence_moved")
+
+    def _is_waiting_for_guests(self, processor: IsolatingProcessor, now: float) -> bool:
+        """True while the values of returned guests are folded. Else looks for some idle guests."""
+        if self._passivator is None:
+            return False
+        self._passivator.open(processor.guests, self.log_id or "")
+        if self._passivator.is_waiting():
+            self._flushed, self._paused_until = False, now + RETURN_SECONDS
+            self.target = max(self.target, self._waiting.drop_excess())
+            self._go_back(processor.tick(now))
+            return True
+        self._passivator.step(now)
+        return False
 
     def _wait_after(self, error: Exception, now: float) -> None:
         if isinstance(error, SnapshotLoading):  # no failure
@@ -271,7 +296,7 @@ class PartitionWorker:
         self._dependencies.store.reset(self.partition, signal, fence, Fence(log_id, -1))
 
     def _advance(self, now: float) -> None:
-        if self._processor is None:
+        if self._processor is None or self._is_waiting_for_guests(self._processor, now):
             return
         self._waiting.sort(self.position)
         if self._waiting.first == self.position:
@@ -345,6 +370,8 @@ class PartitionWorker:
 
     def _count(self, records: Sequence[Record]) -> None:
         self._applied.inc(len(records))
+        if self._passivator is not None:
+            self._passivator.newest_ms = max(self._passivator.newest_ms, records[-1].timestamp_ms)
         if self.topic == topics.EVENTS:
             committed = self._dependencies.clock()
             CLOCK_SKEW.read(committed, records[-1].timestamp_ms / 1_000)

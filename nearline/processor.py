@@ -14,8 +14,10 @@ from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 
+from nearline import metrics
 from nearline.dead_letters import DeadLetterSink
 from nearline.forgets import ForgetSink, no_notice
+from nearline.passivation.guests import PassivatedGuests
 from nearline.signal_state import SignalState, UserValues, WholeValues
 from schemas.catalogue import Item, Profile, Upsert, decode_item, decode_profile, decode_upsert, encode_view
 from schemas.erasures import ForgetNotice
@@ -59,11 +61,15 @@ class Processor(Protocol):
     def flushed(self) -> bool:
         """True if every signal has committed all applied records."""
 
+    @property
+    def guests(self) -> PassivatedGuests | None:
+        """The guests whose values are let go; None if the topic has no guests."""
+
     def resume(self) -> int:
         """Drop the memory and read the fences. Returns the first offset to read."""
 
     def process(self, records: Sequence[Record], now: float) -> None:
-        """Apply consecutive records, and make the commits that are due. Raises FenceMoved, StoreUnavailable."""
+        """Apply consecutive records, and make the commits that are due. Raises FenceMoved, StoreUnavailable, GuestsReturned."""
 
     def tick(self, now: float) -> None:
         """Make the commits that are due, without new records."""
@@ -95,6 +101,9 @@ class EventProcessor:
         self._counters = SignalState(
             store, partition, Signal.AGGREGATES, log_id, WholeValues(aggregates.decode, aggregates.encode)
         )
+        self.guests = PassivatedGuests(
+            partition, self._users, lambda: min(self._users.committed, self._counters.committed)
+        )
         self._waiting: list[Transition] = []
         self._store, self._partition, self._log_id = store, partition, log_id
         self._dead_letters, self._forgets = dead_letters, forgets
@@ -112,6 +121,7 @@ class EventProcessor:
         """Drop the memory and read both fences. Returns the offset after the fence that is further behind."""
         self._users.open()
         self._counters.open()
+        self.guests.open()
         self._waiting.clear()
         return min(self._users.applied, self._counters.applied) + 1
 
@@ -120,8 +130,11 @@ class EventProcessor:
 
         If ``users`` will drop entries that ``aggregates`` has not read, ``aggregates`` is committed first.
         """
-        events = [(record.offset, event) for record in records if (event := self._decoded(record)) is not None]
+        refused: list[tuple[Record, Undecodable]] = []
+        events = [(record.offset, event) for record in records if (event := self._decoded(record, refused)) is not None]
         self._fetch_users({event.subject for _, event in events})
+        for record, error in refused:
+            self._dead_letters(record, str(error))
         flush_early = False
         for offset, event in events:
             before, after = self._apply(event, offset)
@@ -132,7 +145,9 @@ class EventProcessor:
             state.applied = max(state.applied, records[-1].offset if records else -1)
         if flush_early:
             self.flush(now)
+        passivated = self.guests.stage() if self._users.applied > self._users.committed else 0
         self._users.commit()
+        metrics.PASSIVATED.inc(passivated)
         if len(self._waiting) >= MAX_WAITING_TRANSITIONS or self._is_due(
             now, BACKLOG_DELAY_SECONDS if len(records) >= BACKLOG_BATCH else 0.0
         ):
@@ -147,7 +162,7 @@ class EventProcessor:
         # If the clock was set back, a commit is due too.
         return not self._due - self._flush_seconds <= now < self._due + delay
 
-    def _decoded(self, record: Record) -> LoggedEvent | None:
+    def _decoded(self, record: Record, refused: list[tuple[Record, Undecodable]]) -> LoggedEvent | None:
         if record.value is None or record.offset <= min(self._users.applied, self._counters.applied):
             return None
         try:
@@ -155,7 +170,7 @@ class EventProcessor:
         except Undecodable as error:
             # If the fence of users is past the record, its dead letter was written before.
             if record.offset > self._users.applied:
-                self._dead_letters(record, str(error))
+                refused.append((record, error))
             return None
 
     def _fetch_users(self, subjects: set[str]) -> None:
@@ -164,6 +179,7 @@ class EventProcessor:
         Where the fence has not moved, nobody can have committed them, and it raises ValueCorrupt.
         """
         self._users.fetch(subjects)
+        self.guests.activate(subjects)
         ahead = [subject for subject in subjects if self._users[subject].offset > self._users.applied]
         if not ahead:
             return
@@ -225,6 +241,7 @@ class UpsertProcessor(Generic[View]):
         self._views: SignalState[View | None] = SignalState(
             store, partition, signal, log_id, WholeValues(self._read, self._written)
         )
+        self.guests = None
         self._dead_letters = dead_letters
         self._decode: Callable[[bytes], View] = decode
         self._fold: Callable[[View | None, Upsert, int], View] = fold

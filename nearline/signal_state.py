@@ -48,6 +48,9 @@ class Packing(Protocol[V]):
     def keep(self, keys: Iterable[str]) -> None:
         """Forget what is known about all values but these. After an exception of a commit: about all."""
 
+    def drop(self, key: str) -> None:
+        """Forget what is known about a value, because it leaves the store."""
+
 
 class WholeValues(Generic[V]):
     """Packs each value as a whole."""
@@ -65,6 +68,9 @@ class WholeValues(Generic[V]):
         return Packed({key: data}, len(data or b""))
 
     def keep(self, keys: Iterable[str]) -> None:
+        """Do nothing."""
+
+    def drop(self, key: str) -> None:
         """Do nothing."""
 
 
@@ -118,6 +124,10 @@ class UserValues:
         self._bases = {key: base for key in keys if (base := self._bases.get(key)) is not None}
         self._shortened.clear()
 
+    def drop(self, key: str) -> None:
+        """See Packing."""
+        self._bases.pop(key, None)
+
     def _pack_anew(self, key: str, value: UserValue, *, may_have_tail: bool) -> Packed:
         self._bases.pop(key, None)
         self._shortened.discard(key)
@@ -140,6 +150,7 @@ class SignalState(Generic[V]):
         self._values: dict[str, V] = {}
         self._dirty: dict[str, None] = {}
         self._hot: dict[str, None] = {}
+        self._staged: dict[str, bytes | None] = {}
         self._written = 0
         self._fence: Fence | None = None
         self.applied = -1
@@ -152,9 +163,8 @@ class SignalState(Generic[V]):
 
     def open(self) -> None:
         """Drop the memory and read the fence. If the stored values come from another log, remove them."""
-        self._values.clear()
-        self._dirty.clear()
-        self._hot.clear()
+        for memory in (self._values, self._dirty, self._hot, self._staged):
+            memory.clear()
         self._packing.keep(())
         self._written = 0
         self._fence = self._store.fence(self._partition, self._signal)
@@ -169,7 +179,7 @@ class SignalState(Generic[V]):
         # A difference of sets would visit every value in memory.
         missing = [key for key in keys if key not in self._values]
         if missing:
-            stored = self._store.load(self._partition, self._signal, missing)
+            stored = self.load(missing)
             try:
                 self._values.update(zip(missing, map(self._packing.unpack, missing, stored), strict=True))
             except UNREADABLE as error:
@@ -193,6 +203,18 @@ class SignalState(Generic[V]):
         self._values[key] = value
         self._dirty[key] = None
 
+    def load(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Returns the stored bytes of these keys."""
+        return self._store.load(self._partition, self._signal, keys)
+
+    def stage(self, stored: Mapping[str, bytes | None]) -> None:
+        """Write these bytes with the next commit, and drop these keys from memory. None of them has a changed value."""
+        self._staged.update(stored)
+        for key in stored:
+            self._values.pop(key, None)
+            self._hot.pop(key, None)
+            self._packing.drop(key)
+
     def change(self, changes: Iterable[tuple[AggregateKind, Mapping[str, Sequence[Any]]]]) -> None:
         """Fold the changes that ``aggregates.changes`` yields into the counters. After an exception, ``open`` again."""
         changes_by_kind, values = list(changes), self._values
@@ -209,7 +231,7 @@ class SignalState(Generic[V]):
         if self.applied == self.committed:
             return
         fence = Fence(self._log_id, self.applied)
-        changed: dict[str, bytes | None] = {}
+        changed = dict(self._staged)
         size = 0
         for key in self._dirty:
             packed = self._packing.pack(key, self._values[key])
@@ -219,6 +241,7 @@ class SignalState(Generic[V]):
         self._fence = fence
         self._hot.update(self._dirty)
         self._dirty.clear()
+        self._staged.clear()
         self._written += size
         if self._written >= HOT_BYTES // 2:
             hot_keys = self._hot if self._written < HOT_BYTES else ()

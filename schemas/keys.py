@@ -93,3 +93,8 @@ def unlinked_key(session_id: str) -> str:
     No id leads to it: the ids of users, guests and sessions have other prefixes.
     """
     return f"x:{session_id[-1:]}"
+
+
+def is_guest_key(key: str) -> bool:
+    """True if this is the key of an anonymous user's value, or of a session's."""
+    return key.startswith(("a:", "s:"))

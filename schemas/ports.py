@@ -5,8 +5,9 @@ Adapters in ``adapters/`` implement them. One contract suite (``tests/contract``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from datetime import date
 from typing import Final, NamedTuple, Protocol
 
 from schemas.log.fence import Fence
@@ -321,8 +322,16 @@ class Archive(Protocol):
     def ranges(self, topic: str) -> list[ArchivedRange]:
         """The archived ranges, ordered by log, partition and offset."""
 
-    def read(self, topic: str, log_id: str, partition: int, begin: int, end: int) -> Iterator[Record]:
-        """Archived records with offsets in ``[begin, end)``, in order, each once."""
+    def read(
+        self, topic: str, log_id: str, partition: int, begin: int, end: int, keys: Collection[bytes] | None = None
+    ) -> Iterator[Record]:
+        """Archived records with offsets in ``[begin, end)``, in order, each once; with ``keys`` only records of these keys."""
+
+    def complete_end(self, topic: str, log_id: str, partition: int, day: date | None = None) -> int:
+        """The offset before which the archive holds every record of the partition, from offset 0 on.
+
+        With ``day``: before which all of them were received on an earlier day (UTC).
+        """
 
     def files(self, topic: str) -> list[str]:
         """Paths of the topic's Parquet files, for SQL engines.

@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from hashlib import blake2b
 from itertools import accumulate, groupby
 from pathlib import Path
@@ -60,6 +60,11 @@ class _ArchiveFile(NamedTuple):
     def end(self) -> int:
         return -self.minus_end
 
+    @property
+    def day(self) -> date:
+        """The day on which its records were received."""
+        return date.fromisoformat(self.path.parent.name.partition("=")[2])
+
 
 class ParquetArchive:
     """Implements ``schemas.ports.Archive``. It can be pickled, so Spark's executors write through it too."""
@@ -81,16 +86,26 @@ class ParquetArchive:
         files = self._files(topic)
         return sorted(ArchivedRange(self._log_id(f), f.partition, f.begin, f.end) for f in files)
 
-    def read(self, topic: str, log_id: str, partition: int, begin: int, end: int) -> Iterator[Record]:
-        """Archived records with offsets in ``[begin, end)``, in order, each once."""
+    def read(
+        self, topic: str, log_id: str, partition: int, begin: int, end: int, keys: Collection[bytes] | None = None
+    ) -> Iterator[Record]:
+        """See Archive. With ``keys``, only the column of keys is read of a row group without a record of one of them."""
         upcoming = begin
-        for file in self._files(topic):
-            matches = file.log == _short(log_id) and file.partition == partition
-            if matches and file.begin < end and file.end > upcoming:
-                for record in _records(file.path):
+        for file in self._partition_files(topic, log_id, partition):
+            if file.begin < end and file.end > upcoming:
+                for record in _records(file.path) if keys is None else _records_of(file.path, keys):
                     if upcoming <= record.offset < end:
                         yield record
                         upcoming = record.offset + 1
+
+    def complete_end(self, topic: str, log_id: str, partition: int, day: date | None = None) -> int:
+        """See Archive. The names of folders and files say it, so no file is read."""
+        end = 0
+        for file in self._partition_files(topic, log_id, partition):
+            if file.begin > end or (day is not None and file.day >= day):
+                break
+            end = max(end, file.end)
+        return end
 
     def files(self, topic: str) -> list[str]:
         """Paths of the topic's files in a fixed order; a range within another is left out.
@@ -125,6 +140,10 @@ class ParquetArchive:
 
     def _files(self, topic: str) -> list[_ArchiveFile]:
         paths = (self._folder / f"topic={topic}").glob("received=*/*.parquet")
+        return list(_uncovered(sorted(file for path in paths if (file := _parse(path)) is not None)))
+
+    def _partition_files(self, topic: str, log_id: str, partition: int) -> list[_ArchiveFile]:
+        paths = (self._folder / f"topic={topic}").glob(f"received=*/{_short(log_id)}-p{partition}-*.parquet")
         return list(_uncovered(sorted(file for path in paths if (file := _parse(path)) is not None)))
 
     def _log_id(self, file: _ArchiveFile) -> str:
@@ -231,6 +250,17 @@ def _records(path: Path) -> Iterator[Record]:
     # Unlike read_table, ParquetFile adds no columns from the folder's name.
     for batch in pq.ParquetFile(path).iter_batches(columns=columns):
         yield from map(Record, *(batch.column(name).to_pylist() for name in columns))
+
+
+def _records_of(path: Path, keys: Collection[bytes]) -> Iterator[Record]:
+    """Yields the records of these keys. A row group without one of them is not read, except for its keys."""
+    columns, wanted = SCHEMA.names[1:], pa.array(sorted(keys), pa.binary())
+    file = pq.ParquetFile(path)
+    for number in range(file.num_row_groups):
+        mask = pc.is_in(file.read_row_group(number, columns=["key"])["key"], wanted)
+        if pc.any(mask).as_py():
+            table = file.read_row_group(number, columns=columns).filter(mask)
+            yield from map(Record, *(table[name].to_pylist() for name in columns))
 
 
 def _rewritable(address: Address) -> list[Rewritable]:

@@ -60,3 +60,8 @@ def examined(settings: CommandSettings) -> Iterator[Check]:
         yield checks.run_check("access", lambda: access(current_access(dependencies.reader), settings, time.time()))
         if settings.stack == "cluster":
             yield from durability.of_cluster(dependencies, settings, time.time())
+        if settings.idle_guest_days:
+            yield checks.run_check(
+                "idle guests",
+                lambda: durability.idle_guests(dependencies.reader, dependencies.archive, settings.idle_guest_days),
+            )

@@ -44,6 +44,10 @@ def verify(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
     wrong = [check for check in report.checks if not check.equal]
     if not wrong:
         console.print(f"{report.values:,} values, all equal to a single-threaded fold of the log.")
+        if report.passivated:
+            console.print(
+                f"The checksums of {report.passivated:,} values of idle guests, which were let go, are equal too."
+            )
         return
     _print_wrong(wrong)
     raise typer.Exit(1)

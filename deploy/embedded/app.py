@@ -28,6 +28,8 @@ from ingest.main import hot_path, ingest_dependencies
 from nearline.dead_letters import LogDeadLetterSink
 from nearline.forgets import LogForgetSink
 from nearline.loop import EmbeddedLoop
+from nearline.passivation.guest_records import GuestRecords
+from nearline.passivation.passivator import Passivation
 from nearline.recovery.archive_reader import archive_reader
 from nearline.recovery.refolding import Refolding
 from nearline.snapshots.recording import RecordingStore
@@ -83,6 +85,7 @@ def nearline(settings: SharedSettings) -> Iterator[Nearline]:
         archive = archive_reader(dependencies.archive, reader)
         store, recovery = RecordingStore(dependencies.signals), _recovery(settings)
         forgets = LogForgetSink(writer)
+        records = GuestRecords(dependencies.archive, lambda: Dependencies(settings, ExitStack()).reader)
         loop = EmbeddedLoop(
             reader,
             store,
@@ -92,6 +95,7 @@ def nearline(settings: SharedSettings) -> Iterator[Nearline]:
             recovery=recovery,
             forgets=forgets,
             in_parts=settings.values_in_parts,
+            passivation=Passivation(records, settings.idle_guest_days),
         )
         stop = threading.Event()
         thread = threading.Thread(target=loop.run, args=(stop,), name="nearline", daemon=True)

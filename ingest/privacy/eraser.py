@@ -28,6 +28,7 @@ from schemas.keys import Signal
 from schemas.log import topics
 from schemas.log.records import OffsetToken, Record
 from schemas.log.topics import partition_of
+from schemas.values.passivated import bucket_key, is_held
 
 LEASE: Final = "erasures"
 LOOK_SECONDS: Final = 0.25
@@ -241,7 +242,8 @@ class Eraser:
 
     def _is_held(self, subject: str) -> bool:
         partition = partition_of(id_of(subject).encode(), self._stores.reader.partitions(topics.EVENTS))
-        return self._stores.signals.load(partition, Signal.USERS, [subject]) != [None]
+        value, bucket = self._stores.signals.load(partition, Signal.USERS, [subject, bucket_key(subject)])
+        return is_held(subject, value, bucket)
 
     def _try(self, name: str, erasure: Erasure, person: Person) -> None:
         try:

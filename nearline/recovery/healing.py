@@ -2,7 +2,8 @@
 
 A value of ``users``, ``items`` or ``profiles`` depends on its own records only. So only these are folded again, up to the
 fence, and all other values stay. A counter of ``aggregates`` depends on the records of all users and on their histories at
-that time. So ``aggregates`` and ``users`` of the partition are rebuilt together, by the worker itself. Where neither log nor
+that time. So ``aggregates`` and ``users`` of the partition are rebuilt together, by the worker itself. So is ``users``
+where a bucket of passivated guests cannot be read. Where neither log nor
 archive holds the partition's first records any more, a rebuild would lose more than the counter, which then begins empty.
 """
 
@@ -15,15 +16,12 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from nearline import metrics
-from nearline.isolation import IsolatingProcessor
-from nearline.processor import processor_for
-from nearline.recovery.in_memory_store import InMemorySignalStore
-from schemas.catalogue import decode_upsert
-from schemas.errors import Undecodable, ValueCorrupt
+from nearline.recovery.value_fold import ValueFold
+from schemas.errors import ValueCorrupt
 from schemas.keys import IN_PARTS, Signal
-from schemas.log.codec import decode_event
 from schemas.log.fence import Fence
 from schemas.log.records import Record
+from schemas.values.passivated import is_bucket_key
 from schemas.values.tails import tail_key
 
 if TYPE_CHECKING:
@@ -71,6 +69,8 @@ class Healer:
     def to_rebuild(self, fences: Fences) -> set[Signal]:
         """Returns the signals whose values have to be rebuilt from the log's start. Forgets what a rebuild heals."""
         rebuilt = {signal for signal, keys in self._keys.items() if len(keys) > MAX_REFOLDED}
+        if any(map(is_bucket_key, self._keys.get(Signal.USERS, ()))):
+            rebuilt.add(Signal.USERS)  # nobody knows which guests were passivated, so all of them come back
         if Signal.AGGREGATES in self._keys and self._is_rebuildable():
             rebuilt.add(Signal.AGGREGATES)
         if Signal.AGGREGATES in rebuilt or (Signal.AGGREGATES in fences and fences[Signal.AGGREGATES] is None):
@@ -115,17 +115,11 @@ class Healer:
 
     def _refold(self, signal: Signal, log_id: str, fence: Fence, values: dict[str, bytes | None]) -> Iterator[None]:
         """Set each value to what its records give, up to the fence. One batch of records a step."""
-        memory = InMemorySignalStore()
-        processor = IsolatingProcessor(
-            processor_for(self._topic, self._partition, log_id, memory, _leave_out), _leave_out
-        )
-        processor.resume()
+        fold = ValueFold(self._topic, self._partition, log_id, signal, dict.fromkeys(values, fence.offset + 1))
         for records in self._records(fence.offset + 1):
-            concerned = [record for record in records if _key_of(record, signal) in values]
-            while concerned and (again := processor.process(concerned, 0.0)) is not None:
-                concerned = [record for record in concerned if record.offset >= again]
+            fold.fold(records)
             yield
-        values.update(zip(values, memory.load(self._partition, signal, list(values)), strict=True))
+        values.update(fold.values())
 
     def _records(self, end: int) -> Iterator[list[Record]]:
         """Yields the records before an offset, from the archive and then from the log."""
@@ -151,19 +145,3 @@ class Healer:
             return True
         first = next(iter(self._dependencies.archive(self._topic, self._partition, 0, begin)), None)
         return first is not None and first.offset == 0
-
-
-def _key_of(record: Record, signal: Signal) -> str | None:
-    """Returns the key of the value that a record changes; None if it changes none."""
-    if record.value is None:
-        return None
-    try:
-        if signal == Signal.USERS:
-            return decode_event(record.value, record.timestamp_ms).subject
-        return decode_upsert(record.value).id
-    except Undecodable:
-        return None
-
-
-def _leave_out(record: Record, reason: str) -> None:
-    """Take a record that cannot be applied. Its dead letter was written when it was applied first."""

@@ -52,5 +52,8 @@ def _replace(
     store: SignalStore, partition: int, stored: list[StoredSignal], values: dict[str, dict[str, bytes]], fence: Fence
 ) -> None:
     """Replace all signals of the topic together: a user's history must not lack what ``aggregates`` has to read again."""
-    replacements = [Replacement(signal.signal, signal.after, fence, [values[signal.signal]]) for signal in stored]
+    replacements = [
+        Replacement(signal.signal, signal.after, fence, [signal.guests.split(values[signal.signal])])
+        for signal in stored
+    ]
     store.replace(partition, replacements, back=True)

@@ -16,6 +16,7 @@ from schemas.catalogue import decode_item, decode_profile
 from schemas.errors import UNREADABLE, ValueCorrupt
 from schemas.keys import Signal
 from schemas.ports import SignalStore
+from schemas.values.passivated import decode_bucket, is_bucket_key
 from signals import aggregates, user_codec
 
 SECONDS: Final = 0.02
@@ -26,7 +27,7 @@ BYTES: Final = 1_048_576
 """Limit of bytes that one look reads."""
 
 _DECODERS: Final[dict[Signal, Callable[[str, bytes], object]]] = {
-    Signal.USERS: lambda _, data: user_codec.decode(data),
+    Signal.USERS: lambda key, data: decode_bucket(data) if is_bucket_key(key) else user_codec.decode(data),
     Signal.AGGREGATES: aggregates.decode,
     Signal.ITEMS: lambda _, data: decode_item(data),
     Signal.PROFILES: lambda _, data: decode_profile(data),

@@ -2,7 +2,7 @@
 
 It works under traffic. Each signal is compared as of its fence, the stored offset up to which its values are folded. If a
 worker commits while the values are read, the fold continues record by record up to the later fence. A stored value is
-right if it equals the fold at any offset in between.
+right if it equals the fold at any offset in between. Of a passivated guest, the checksum of the value is compared.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from nearline.isolation import IsolatingProcessor
+from nearline.passivation.stored import NO_GUESTS, StoredGuests, read_buckets
 from nearline.processor import SIGNALS, processor_for
 from nearline.recovery.in_memory_store import InMemorySignalStore
 from schemas.errors import StoreUnavailable, ValueCorrupt
@@ -20,6 +21,7 @@ from schemas.log import topics
 from schemas.log.fence import Fence
 from schemas.log.records import Record
 from schemas.ports import LogReader, SignalStore
+from schemas.values.passivated import is_bucket_key
 from signals import user_codec
 
 _BATCH: Final = 1_000
@@ -42,6 +44,8 @@ class SignalCheck(NamedTuple):
     differences: int
     problem: str | None = None
     """Why the signal could not be compared; None if it was."""
+    passivated: int = 0
+    """Number of passivated guests, whose values are not stored."""
 
     @property
     def equal(self) -> bool:
@@ -64,6 +68,11 @@ class VerifyReport(NamedTuple):
         """Number of values compared."""
         return sum(check.values for check in self.checks)
 
+    @property
+    def passivated(self) -> int:
+        """Number of passivated guests, of whom checksums were compared."""
+        return sum(check.passivated for check in self.checks)
+
 
 class StoredSignal(NamedTuple):
     """A signal's stored values, with the fences before and after they were read."""
@@ -74,6 +83,7 @@ class StoredSignal(NamedTuple):
     values: dict[str, bytes]
     unreadable: str | None = None
     """Why the fence or all values cannot be read; None if they can."""
+    guests: StoredGuests = NO_GUESTS
 
     def first(self) -> int:
         """Returns the offset up to which every value was folded."""
@@ -124,25 +134,30 @@ def compare(
             tuple(differing[:_NAMED]),
             len(differing),
             problems[signal.signal],
+            signal.guests.number,
         )
 
 
 def _scan(store: SignalStore, partition: int, signal: str) -> dict[str, bytes]:
-    """Returns the stored values; those of users as if they were stored whole."""
+    """Returns the stored values; those of users as if they were stored whole, without the buckets of passivated guests."""
     values = dict(store.scan(partition, signal))
-    return {key: user_codec.whole(data) for key, data in values.items()} if signal == Signal.USERS else values
+    if signal != Signal.USERS:
+        return values
+    return {key: user_codec.whole(data) for key, data in values.items() if not is_bucket_key(key)}
 
 
 def _read_stored(store: SignalStore, partition: int, signal: str) -> StoredSignal:
     for _ in range(_ATTEMPTS):
         try:
             before = store.fence(partition, signal)
+            buckets = read_buckets(store, partition, signal)
             values = _scan(store, partition, signal)
+            guests = StoredGuests(buckets, read_buckets(store, partition, signal))
             after = store.fence(partition, signal)
         except ValueCorrupt as corrupt:
             return StoredSignal(signal, None, None, {}, str(corrupt))
         if before == after or (before and after and before.log_id == after.log_id and before.offset <= after.offset):
-            return StoredSignal(signal, before, after, values)
+            return StoredSignal(signal, before, after, values, guests=guests)
     raise StoreUnavailable(f"partition {partition} of '{signal}' is being rebuilt; verify again in a moment")
 
 
@@ -212,7 +227,7 @@ class PartitionFold:
     def _compare(self, stored: StoredSignal, keys: Iterable[str]) -> set[str]:
         wanted = list(keys)
         folded = self._memory.load(self._partition, stored.signal, wanted)
-        return {key for key, value in zip(wanted, folded, strict=True) if stored.values.get(key) != value}
+        return {key for key, value in zip(wanted, folded, strict=True) if not _is_right(stored, key, value)}
 
     def _fold_through(self, offset: int, batch: int) -> None:
         while self._next <= offset:
@@ -222,6 +237,12 @@ class PartitionFold:
             self._now += 60.0
             again = self._processor.process(within, self._now)
             self._next = again if again is not None else records[-1].offset + 1 if records else offset + 1
+
+
+def _is_right(stored: StoredSignal, key: str, value: bytes | None) -> bool:
+    """True if the stored value of this key is ``value``, or was let go."""
+    found = stored.values.get(key)
+    return found == value or (found is None and stored.guests.holds(key, value))
 
 
 def _pass_over(record: Record, reason: str) -> None:

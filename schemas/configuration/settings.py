@@ -66,6 +66,8 @@ class SharedSettings(ServerSettings, ConnectionSettings):
     """Days after which a snapshot is removed; set it below the log's retention. It bounds how long an erased person is in a snapshot."""
     values_in_parts: bool = True
     """Store the large values of users in two parts, so that an event writes only what changed. Set it to `false` while processes of a release without this setting run beside, and before going back to one."""
+    idle_guest_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    """Days after which the value of a guest without events leaves the signal store; it is folded from the archive when the guest returns. 0: never. Users who signed in stay. It needs the archive."""
     prefix: Annotated[str, Field(min_length=1)] = DEFAULT_SITE
     """The site's name: before its topics, keys and keyspace."""
     partitions: Annotated[int, Field(ge=1, le=4096)] = DEFAULT_PARTITIONS

@@ -14,6 +14,7 @@ from tests.bench import (
     growth,
     hot_users,
     models,
+    passivation,
     quality,
     recovery,
     scale,
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[], Figures]] = {
     "worker": worker.measure,
     "hot_users": hot_users.measure,
     "recovery": recovery.measure,
+    "passivation": passivation.measure,
     "abuse": abuse.measure,
     "soak": soak.measure,
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import duckdb
 import pytest
 
@@ -96,3 +98,31 @@ def test_a_record_without_a_value_stays_one(archive, read):
     tombstone = records(0, 1)[0]._replace(value=None)
     archive.write("log/one", [tombstone, *records(1, 3)])
     assert read(0, 3) == [tombstone, *records(1, 3)]
+
+
+def test_records_of_some_keys_come_alone_and_in_order(archive):
+    archive.write("log/one", records(0, 50))
+    archive.write("log/one", records(40, 90))
+    wanted = [record for record in records(10, 80) if record.key in {b"k0", b"k2"}]
+    assert list(archive.read(EVENTS, "log/one", 0, 10, 80, {b"k0", b"k2", b"nobody"})) == wanted
+    assert list(archive.read(EVENTS, "log/one", 0, 0, 90, {b"nobody"})) == []
+
+
+def test_it_is_complete_from_the_first_record_to_the_first_gap(archive):
+    assert archive.complete_end(EVENTS, "log/one", 0) == 0
+    archive.write("log/one", records(60, 80))
+    assert archive.complete_end(EVENTS, "log/one", 0) == 0
+    archive.write("log/one", records(0, 30))
+    archive.write("log/one", records(20, 50))
+    assert archive.complete_end(EVENTS, "log/one", 0) == 50
+    archive.write("log/one", records(50, 60))
+    assert archive.complete_end(EVENTS, "log/one", 0) == 80
+    assert [archive.complete_end(*place) for place in [(EVENTS, "log/two", 0), (EVENTS, "log/one", 1)]] == [0, 0]
+
+
+def test_it_tells_before_which_offset_all_records_are_of_earlier_days(archive):
+    days = [record._replace(timestamp_ms=record.offset * DAY_MS // 4) for record in records(0, 12)]
+    archive.write("log/one", days)
+    first = datetime(1970, 1, 1, tzinfo=UTC).date()
+    ends = [archive.complete_end(EVENTS, "log/one", 0, first + timedelta(days=number)) for number in range(5)]
+    assert ends == [0, 4, 8, 12, 12]

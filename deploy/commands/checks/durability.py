@@ -1,4 +1,4 @@
-"""Checks that lost signals come back: snapshots of the signals, and the archive of the log."""
+"""Checks that lost signals come back, and those that were let go: snapshots of the signals, and the archive of the log."""
 
 from __future__ import annotations
 
@@ -72,3 +72,20 @@ def archive(reader: LogReader, store: Archive) -> Check:
             "let `freshet schedule` run (it archives every ten minutes), or run `freshet archive`",
         )
     return ok("archive", f"{records:,} records")
+
+
+def idle_guests(reader: LogReader, store: Archive, days: int) -> Check:
+    """Checks that the archive holds each partition from its first record on. Without that no value of a guest is let go."""
+    log_id, partitions = reader.log_id(topics.EVENTS), range(reader.partitions(topics.EVENTS))
+    filled = [partition for partition in partitions if reader.bounds(topics.EVENTS, partition)[1] > 0]
+    missing = [partition for partition in filled if not store.complete_end(topics.EVENTS, log_id, partition)]
+    if missing:
+        named = ", ".join(map(str, missing[:5]))
+        return note(
+            "idle guests",
+            f"all stay in the signal store in {len(missing)} partitions ({named}), whose first events are not in the archive",
+            "run `freshet archive`; if retention has removed these events, set FRESHET_IDLE_GUEST_DAYS=0",
+        )
+    return ok(
+        "idle guests", f"after {days} days without events they leave the signal store, and return from the archive"
+    )

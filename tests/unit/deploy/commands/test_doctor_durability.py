@@ -82,3 +82,16 @@ def test_an_archive_far_behind_is_a_note():
     archive = SimpleNamespace(ranges=lambda topic: [ArchivedRange("log", 0, 0, 5)] if topic == "events" else [])
     check = durability.archive(Log(events=200_005), archive)
     assert (check.state, "200,000" in check.found) == ("note", True)
+
+
+@pytest.mark.parametrize(
+    ("archived", "state", "says"), [(0, "note", "in 1 partitions (0)"), (7, "ok", "after 30 days")]
+)
+def test_idle_guests_stay_where_the_archive_lacks_the_first_events(archived, state, says):
+    archive = SimpleNamespace(complete_end=lambda *_: archived)
+    check = durability.idle_guests(Log(events=10), archive, 30)
+    assert (check.state, says in check.found) == (state, True)
+
+
+def test_a_partition_without_events_needs_no_archive():
+    assert durability.idle_guests(Log(), SimpleNamespace(complete_end=lambda *_: 0), 30).state == "ok"
