@@ -33,16 +33,27 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Servers and Spark sessions live for minutes here: code compiled once and roughly starts them in half the time.
     os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+    # A process beside another gets the width of a terminal that is not there; commands would wrap their tables.
+    os.environ.pop("COLUMNS", None)
     # A busy machine is no reason to fail.
     hypothesis.settings.register_profile("freshet", deadline=None)
     hypothesis.settings.load_profile("freshet")
 
 
+@pytest.hookimpl(tryfirst=True)  # the groups are read when the hook of the same name in pytest-xdist runs
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several processes, one runs all tests of real servers, which share them; a file stays in one process."""
     for item in items:
         needs_server = item.get_closest_marker("stack") or SERVER_FIXTURES & set(getattr(item, "fixturenames", ()))
         item.add_marker(pytest.mark.xdist_group("servers" if needs_server else str(item.path)))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Stop the servers of test processes that were ended before they could do so."""
+    if not hasattr(session.config, "workerinput"):
+        for folder in session.config._tmp_path_factory.getbasetemp().glob("popen-*/stack*"):
+            servers.stop(StackConfig(folder=folder))
 
 
 @pytest.fixture(scope="session")

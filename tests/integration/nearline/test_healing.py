@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from itertools import count
-from time import perf_counter
 
 import msgspec
 import pytest
@@ -216,7 +215,7 @@ def test_a_fence_that_becomes_unreadable_while_a_worker_runs_is_found(hands):
     assert_whole(hands, 61)
 
 
-def test_a_look_at_values_takes_little_time_and_goes_on_with_the_next_ones(hands, monkeypatch):
+def test_a_look_at_values_reads_few_bytes_and_goes_on_with_the_next_ones(hands, monkeypatch):
     fill(hands, 0, 60)
     assignment, data = hands.keep(), hands.store.stored(Signal.USERS)["u:user3"]
     hands.settle(assignment)
@@ -224,7 +223,6 @@ def test_a_look_at_values_takes_little_time_and_goes_on_with_the_next_ones(hands
     monkeypatch.setattr(hands.store, "scan", lambda *_: (("u:user3", data) for _ in read))
     scrub = Scrub(hands.store)
     for _ in range(3):
-        before, began = next(read), perf_counter()
+        before = next(read)
         scrub.look(assignment.workers)
         assert 0 < next(read) - before <= BYTES / len(data) + 2
-        assert perf_counter() - began < 1.0

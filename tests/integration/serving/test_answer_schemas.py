@@ -140,7 +140,9 @@ async def test_every_answer_of_every_route_has_a_closed_schema(client):
         for name, operation in operations(document):
             assert {"400", "500"} <= operation["responses"].keys(), name
             for status, response in operation["responses"].items():
-                for media_type, content in response["content"].items():
+                shared = response.get("$ref", "").rpartition("/")[2]
+                described = document["components"]["responses"][shared] if shared else response
+                for media_type, content in described["content"].items():
                     schema = content["schema"]
                     reference = schema.get("$ref", "").rpartition("/")[2]
                     schema = document["components"]["schemas"][reference] if reference else schema
