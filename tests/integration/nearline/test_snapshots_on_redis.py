@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 import redis
+import stamina
 
 from adapters.parquet.snapshots import ParquetSnapshots
 from adapters.redis.signals import RedisSignalStore
@@ -20,10 +21,12 @@ from nearline.recovery.verify import verify
 from nearline.snapshots.recording import RecordingStore
 from nearline.snapshots.recovery import SnapshotRecovery
 from nearline.snapshots.taking import take_snapshot
+from schemas.errors import SnapshotAbandoned
 from schemas.events import LoggedEvent
 from schemas.log import topics
 from schemas.log.codec import encode_event
 from schemas.log.records import LogEntry
+from schemas.snapshots import Snapshot
 
 pytestmark = pytest.mark.stack
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -57,6 +60,11 @@ def test_a_snapshot_taken_under_traffic_brings_an_emptied_redis_back_to_a_plain_
         threading.Thread(target=loop.run, args=(stop,), daemon=True).start()
         return loop
 
+    @stamina.retry(on=SnapshotAbandoned, attempts=5, wait_initial=0.05)
+    def take(partition: int) -> Snapshot:
+        """A commit that was under way when the copy began ends it; a later one is whole."""
+        return take_snapshot(recording, open_store(), snapshots, topics.EVENTS, partition, reader.log_id("events"), 1.0)
+
     def traffic() -> None:
         for number in range(600, 1_400, 20):
             writer.append(topics.EVENTS, events(number, 20)).result(timeout=20)
@@ -67,10 +75,7 @@ def test_a_snapshot_taken_under_traffic_brings_an_emptied_redis_back_to_a_plain_
         _wait(loop, reader, open_store())
         sending = threading.Thread(target=traffic)
         sending.start()
-        taken = [
-            take_snapshot(recording, open_store(), snapshots, topics.EVENTS, partition, reader.log_id("events"), 1.0)
-            for partition in range(2)
-        ]
+        taken = [take(partition) for partition in range(2)]
         sending.join()
         _wait(loop, reader, open_store())
     finally:
