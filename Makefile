@@ -56,11 +56,11 @@ hooks: dev ## run the checks of .pre-commit-config.yaml before each commit
 	@$(BIN)/pre-commit install
 
 test: dev ## every test; those that need a missing server are skipped and say what to install
-	@$(BIN)/pytest -rs --numprocesses 2 --dist loadgroup tests/unit
-	@$(BIN)/pytest -rs --numprocesses 2 --dist loadgroup --ignore tests/unit
+	@$(BIN)/pytest -rs --numprocesses 2 --dist loadfile tests/unit
+	@$(BIN)/pytest -rs --numprocesses 2 --dist loadfile --ignore tests/unit
 
 coverage: dev ## the unit tests with coverage of lines and branches, as a table of the files that are not fully covered
-	@$(BIN)/pytest --numprocesses 2 --dist loadgroup --cov --cov-report=term tests/unit
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=term tests/unit
 
 faults: dev ## the fault table on real processes and servers, both stacks (about an hour); writes tests/faults/results/*.json
 	@$(BIN)/python -m tests.faults

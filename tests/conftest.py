@@ -23,8 +23,6 @@ from schemas.events import LoggedEvent
 ROOT = Path(__file__).resolve().parents[1]
 CANNOT_RUN_HERE = (ProgramMissing, WrongJava, UnsupportedSystem, DownloadFailed)
 
-SERVER_FIXTURES = {"ensure_server", "redis_cluster", "redis_sentinels"}
-
 Ensure = Callable[[str], StackConfig]
 
 
@@ -38,14 +36,6 @@ def pytest_configure() -> None:
     # A busy machine is no reason to fail.
     hypothesis.settings.register_profile("freshet", deadline=None)
     hypothesis.settings.load_profile("freshet")
-
-
-@pytest.hookimpl(tryfirst=True)  # the groups are read when the hook of the same name in pytest-xdist runs
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes, one runs all tests of real servers, which share them; a file stays in one process."""
-    for item in items:
-        needs_server = item.get_closest_marker("stack") or SERVER_FIXTURES & set(getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group("servers" if needs_server else str(item.path)))
 
 
 @pytest.hookimpl(trylast=True)
