@@ -18,6 +18,7 @@ from deploy.local import groups
 from deploy.local import stack as servers
 from deploy.local.config import SERVERS, StackConfig
 from deploy.local.errors import DownloadFailed, ProgramMissing, UnsupportedSystem, WrongJava
+from schemas.clock_skew import CLOCK_SKEW
 from schemas.events import LoggedEvent
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,6 +37,11 @@ def pytest_configure() -> None:
     # A busy machine is no reason to fail.
     hypothesis.settings.register_profile("freshet", deadline=None)
     hypothesis.settings.load_profile("freshet")
+
+
+def pytest_runtest_setup() -> None:
+    # One measurement a process: a test with a clock of its own must not move the time of the next one.
+    CLOCK_SKEW.__init__()  # type: ignore[misc]
 
 
 @pytest.hookimpl(trylast=True)
