@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from schemas.errors import UNREADABLE, ValueCorrupt
-from schemas.keys import Signal
-from schemas.values.passivated import ALL_BUCKETS, Bucket, bucket_key, decode_bucket, encode_bucket
+from nearline.passivation.stored import decode_buckets
+from schemas.values.passivated import ALL_BUCKETS, Bucket, bucket_key, encode_bucket
 from signals import users
 
 if TYPE_CHECKING:
@@ -127,13 +126,7 @@ class PassivatedGuests:
 
     def _bucket(self, name: str) -> Bucket:
         if not self._buckets:
-            stored = dict(zip(ALL_BUCKETS, self._state.load(ALL_BUCKETS), strict=True))
-            for key, data in stored.items():
-                try:
-                    self._buckets[key] = decode_bucket(data)
-                except UNREADABLE as error:
-                    self._buckets.clear()
-                    raise ValueCorrupt(self._partition, Signal.USERS, [key], error) from error
+            self._buckets = decode_buckets(self._partition, self._state.load(ALL_BUCKETS))
         return self._buckets[name]
 
     def _write(self, name: str, bucket: Bucket) -> None:

@@ -18,10 +18,10 @@ import structlog
 from nearline import metrics
 from nearline.passivation.guest_records import GuestRecords
 from nearline.passivation.guests import MAX_IDLE, GuestsReturned, PassivatedGuests, ReturnedGuest
+from nearline.passivation.stored import checksum_of_stored
 from schemas.errors import UNREADABLE
 from schemas.keys import Signal, is_guest_key
 from schemas.ports import SignalStore
-from schemas.values.passivated import checksum_of
 from signals import user_codec, users
 
 PAGE: Final = 200
@@ -127,8 +127,7 @@ def _checksum_of_idle(data: bytes, before: int) -> bytes | None:
     try:
         if user_codec.head(data).offset >= before:
             return None
-        # Encoded again, so that the checksum does not depend on the form that the store keeps.
-        return checksum_of(user_codec.encode(user_codec.decode(data)))
+        return checksum_of_stored(data)
     except UNREADABLE:
         return None  # the scrub finds it
 

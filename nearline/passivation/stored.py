@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from schemas.errors import UNREADABLE, ValueCorrupt
@@ -35,7 +35,7 @@ class StoredGuests(NamedTuple):
         let_go = {key for key, value in values.items() if _holds(self.after, key, value)}
         checksums: dict[str, dict[str, bytes]] = {}
         for key in let_go:
-            checksums.setdefault(bucket_key(key), {})[key] = _checksum(values[key])
+            checksums.setdefault(bucket_key(key), {})[key] = checksum_of_stored(values[key])
         buckets = {name: Bucket().added(guests, self.after[name].before) for name, guests in checksums.items()}
         encoded = {name: data for name, bucket in buckets.items() if (data := encode_bucket(bucket)) is not None}
         return {key: value for key, value in values.items() if key not in let_go} | encoded
@@ -46,21 +46,25 @@ NO_GUESTS: Final = StoredGuests({}, {})
 
 def read_buckets(store: SignalStore, partition: int, signal: str) -> Buckets:
     """Returns the buckets that a signal has. Raises StoreUnavailable, ValueCorrupt."""
-    if signal != Signal.USERS:
-        return {}
+    return decode_buckets(partition, store.load(partition, signal, ALL_BUCKETS)) if signal == Signal.USERS else {}
+
+
+def decode_buckets(partition: int, stored: Sequence[bytes | None]) -> dict[str, Bucket]:
+    """Returns the buckets by their keys; ``stored`` has the bytes of ALL_BUCKETS. Raises ValueCorrupt."""
     buckets: dict[str, Bucket] = {}
-    for name, data in zip(ALL_BUCKETS, store.load(partition, signal, ALL_BUCKETS), strict=True):
+    for name, data in zip(ALL_BUCKETS, stored, strict=True):
         try:
             buckets[name] = decode_bucket(data)
         except UNREADABLE as error:
-            raise ValueCorrupt(partition, signal, [name], error) from error
+            raise ValueCorrupt(partition, Signal.USERS, [name], error) from error
     return buckets
+
+
+def checksum_of_stored(value: bytes) -> bytes:
+    """Returns the checksum of a value, which does not depend on the form that the store keeps. Raises UNREADABLE."""
+    return checksum_of(user_codec.encode(user_codec.decode(value)))
 
 
 def _holds(buckets: Buckets, key: str, value: bytes) -> bool:
     bucket = buckets.get(bucket_key(key))
-    return bucket is not None and bucket.checksum(key) == _checksum(value)
-
-
-def _checksum(value: bytes) -> bytes:
-    return checksum_of(user_codec.encode(user_codec.decode(value)))
+    return bucket is not None and bucket.checksum(key) == checksum_of_stored(value)

@@ -3,8 +3,8 @@
 A value of ``users``, ``items`` or ``profiles`` depends on its own records only. So only these are folded again, up to the
 fence, and all other values stay. A counter of ``aggregates`` depends on the records of all users and on their histories at
 that time. So ``aggregates`` and ``users`` of the partition are rebuilt together, by the worker itself. So is ``users``
-where a bucket of passivated guests cannot be read. Where neither log nor
-archive holds the partition's first records any more, a rebuild would lose more than the counter, which then begins empty.
+where a bucket of passivated guests cannot be read. Where neither log nor archive holds the partition's first records any
+more, a rebuild would lose more than the counter, which then begins empty.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ class Bucket(msgspec.Struct, array_like=True, frozen=True, gc=False):
     def checksum(self, key: str) -> bytes | None:
         """Returns the checksum of the value of a passivated guest; None if this guest is not passivated."""
         wanted = _hash(key)
-        at = bisect_left(range(len(self)), wanted, key=lambda number: self._entry(number)[:_HASH_BYTES])
-        entry = self._entry(at)
+        position = bisect_left(range(len(self)), wanted, key=lambda number: self._entry(number)[:_HASH_BYTES])
+        entry = self._entry(position)
         return entry[_HASH_BYTES:] if entry.startswith(wanted) else None
 
     def added(self, checksums: Mapping[str, bytes], before: int) -> Bucket:
