@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+import math
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from schemas.keys import VALUE_FORMAT
 from schemas.log.fence import Fence
+
+if TYPE_CHECKING:
+    from schemas.ports import SnapshotStore
 
 SNAPSHOT_FORMAT: Final = 1
 """Version of a snapshot's files. A reader refuses a snapshot of a larger version."""
@@ -55,3 +59,10 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     def rows(self) -> int:
         """Number of rows of all files."""
         return sum(file.rows for file in self.files.values())
+
+
+def delete_snapshots(store: SnapshotStore, topic: str, partition: int, until: float = math.inf) -> None:
+    """Deletes the snapshots of a partition that began up to a time (seconds since 1970). Raises SnapshotsUnavailable."""
+    for snapshot in store.snapshots(topic, partition):
+        if snapshot.created_at <= until:
+            store.delete(topic, partition, snapshot.snapshot_id)

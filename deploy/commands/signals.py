@@ -11,7 +11,6 @@ import typer
 from adapters.registry import adapter
 from deploy.commands.common import DEFAULT_FOLDER, Data, StackName, console, errors, open_existing, settings_for, table
 from deploy.config import CommandSettings
-from deploy.wiring.dependencies import Dependencies
 from deploy.wiring.training import BY_HAND, jobs_of
 from nearline.recovery.rebuild import rebuild as rebuild_signals
 from nearline.recovery.verify import SignalCheck, VerifyReport
@@ -20,6 +19,7 @@ from nearline.recovery.whole_log import WholeLog
 from offline.jobs.runs import recorded
 from schemas.erasures import REBUILT, encode_times
 from schemas.ports import LogReader
+from schemas.snapshots import delete_snapshots
 
 
 def register(app: typer.Typer) -> None:
@@ -71,8 +71,9 @@ def rebuild(
         for rebuilt in rebuild_signals(reader, dependencies.signals):
             checks.extend(rebuilt.checks)
             replaced += [rebuilt.checks[0]] if rebuilt.replaced else []
-        for partition in replaced:
-            _drop_snapshots(dependencies, partition)
+        if dependencies.snapshots is not None:  # they hold what the fold does not
+            for of in replaced:
+                delete_snapshots(dependencies.snapshots, of.topic, of.partition)
         if replaced:
             _rewrite_files(settings_for(data, stack))
         run.say("done", f"{len(replaced)} partitions were replaced")
@@ -87,13 +88,6 @@ def rebuild(
     console.print(f"{counts}; {result}.", highlight=False, soft_wrap=True)
     if any(check.problem for check in checks):
         raise typer.Exit(1)
-
-
-def _drop_snapshots(dependencies: Dependencies, of: SignalCheck) -> None:
-    """Removes the snapshots of a partition whose values were replaced: they hold what the fold does not."""
-    if dependencies.snapshots is not None:
-        for snapshot in dependencies.snapshots.snapshots(of.topic, of.partition):
-            dependencies.snapshots.delete(of.topic, of.partition, snapshot.snapshot_id)
 
 
 def _rewrite_files(settings: CommandSettings) -> None:

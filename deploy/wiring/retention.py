@@ -19,6 +19,7 @@ from offline.data.retention import expire, held_by
 from offline.jobs.runs import Running, leased
 from schemas.configuration.settings import SharedSettings
 from schemas.log import topics
+from schemas.snapshots import delete_snapshots
 
 _UNFINISHED: Final = "retention"
 """The document that says whether events were removed, and the signals were not rebuilt since."""
@@ -80,10 +81,6 @@ def _fold_anew(dependencies: Dependencies, now: float, running: Running) -> list
 
 def _delete_snapshots(dependencies: Dependencies, now: float) -> None:
     """Deletes the snapshots of values that held the events: a worker that lost its values would bring them back."""
-    snapshots = dependencies.snapshots
-    if snapshots is None:
-        return
-    for partition in range(dependencies.reader.partitions(topics.EVENTS)):
-        for snapshot in snapshots.snapshots(topics.EVENTS, partition):
-            if snapshot.created_at <= now:
-                snapshots.delete(topics.EVENTS, partition, snapshot.snapshot_id)
+    if dependencies.snapshots is not None:
+        for partition in range(dependencies.reader.partitions(topics.EVENTS)):
+            delete_snapshots(dependencies.snapshots, topics.EVENTS, partition, now)

@@ -17,7 +17,6 @@ from typing import Final
 import structlog
 
 from ingest.privacy.erasure import ENDED, PLACES, Erasure, Erasures, new_erasure
-from ingest.privacy.export.records import log_records
 from ingest.privacy.person import Person, linked, named_beside
 from ingest.privacy.places import AT_ONCE, NEEDS, STEPS, Places
 from ingest.privacy.requests import attributes_entry, forget_entry, id_of, user_ids
@@ -26,6 +25,7 @@ from schemas.erasures import ErasedPlace, ForgetNotice, decode_notice
 from schemas.errors import FreshetError, LeaseTaken, Undecodable
 from schemas.keys import Signal
 from schemas.log import topics
+from schemas.log.reading import records_between
 from schemas.log.records import OffsetToken, Record
 from schemas.log.topics import partition_of
 from schemas.values.passivated import bucket_key, is_held
@@ -237,7 +237,7 @@ class Eraser:
         log_id = self._stores.reader.log_id(topics.EVENTS)
         for partition, end in sorted(ends.items()):
             begin, _ = self._stores.reader.bounds(topics.EVENTS, partition)
-            records = log_records(self._stores.reader, topics.EVENTS, partition, _go_on, begin, end)
+            records = records_between(self._stores.reader, topics.EVENTS, partition, begin, end)
             yield from (record for record in records if record.key in keys and person.has_event(log_id, record))
 
     def _is_held(self, subject: str) -> bool:
@@ -252,10 +252,6 @@ class Eraser:
             _log.warning("place_not_erased", place=name, erasure_id=erasure.receipt.erasure_id, reason=str(error))
             changed = ErasedPlace(place=name, state="failed", detail=f"{error}; it is tried again"[:500])
         erasure.put(changed)
-
-
-def _go_on() -> None:
-    """Does nothing: the search for records of a person is never given up."""
 
 
 def _is_known(erasure: Erasure, notice: ForgetNotice) -> bool:

@@ -41,6 +41,7 @@ from schemas.log import topics
 from schemas.log.fence import Fence
 from schemas.log.records import OffsetToken, Record
 from schemas.ports import Change
+from schemas.snapshots import delete_snapshots
 
 FOLLOWED_SECONDS: Final = 2.0
 """Within this time the online processes have read a hint, and have handed over the records of their last answers."""
@@ -338,9 +339,7 @@ class Places:
         stored = self._stores.snapshots
         for topic, partition in sorted(partitions) if stored else ():
             assert stored is not None
-            for snapshot in stored.snapshots(topic, partition):
-                if snapshot.created_at <= before:
-                    stored.delete(topic, partition, snapshot.snapshot_id)
+            delete_snapshots(stored, topic, partition, before)
             stored.delete_unpublished(topic, partition, before)
 
     def _rewrite_log(self, topic: str, is_of_person: Callable[[Record], bool]) -> None:

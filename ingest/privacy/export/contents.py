@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from ingest.privacy.export.plain import plain, plain_decision
-from ingest.privacy.export.records import HeldRecord, RecordScan, log_records
+from ingest.privacy.export.records import BATCH, HeldRecord, RecordScan, checked
 from ingest.privacy.export.stores import Check, ExportStores
 from ingest.privacy.export.subjects import ExportSubjects
 from ingest.privacy.requests import id_of
@@ -21,6 +21,7 @@ from schemas.decision_codec import decode_decision
 from schemas.errors import UNREADABLE, Undecodable
 from schemas.keys import Signal, anonymous_key, session_key, user_key
 from schemas.log import topics
+from schemas.log.reading import records_between
 from schemas.log.records import Record
 from schemas.log.topics import partition_of
 from signals import user_codec
@@ -99,7 +100,8 @@ class ExportContents:
         for reader in self._stores.answers:
             for partition in range(reader.partitions(topics.ANSWERS)):
                 begin, end = reader.bounds(topics.ANSWERS, partition)
-                yield from log_records(reader, topics.ANSWERS, partition, self._check, begin, end)
+                records = records_between(reader, topics.ANSWERS, partition, begin, end, BATCH)
+                yield from checked(records, self._check)
 
     def _may_be_answer(self, key: bytes) -> bool:
         is_nameless = self._subjects.has_sessions and _RECOMMENDATION_ID.fullmatch(key) is not None

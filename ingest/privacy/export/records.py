@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from ingest.privacy.export.stores import Check
+from schemas.log.reading import records_between
 from schemas.log.records import Record
 from schemas.log.topics import partition_of
 from schemas.ports import Archive, LogReader
 
-_BATCH: Final = 250
+BATCH: Final = 250
 """Records that are read at once. Some are large, and none of them can be given up half-way."""
 
 
@@ -47,28 +48,20 @@ class RecordScan:
         # The end is read first: what comes later is not waited for.
         begin, end = self._reader.bounds(topic, partition)
         yield from self._archived(topic, log_id, partition, begin)
-        for record in log_records(self._reader, topic, partition, self._check, begin, end):
+        records = records_between(self._reader, topic, partition, begin, end, BATCH)
+        for record in checked(records, self._check):
             yield HeldRecord(log_id, record)
 
     def _archived(self, topic: str, log_id: str, partition: int, end: int) -> Iterator[HeldRecord]:
         records = self._archive.read(topic, log_id, partition, 0, end) if end else ()
-        for record in _checked(records, self._check):
+        for record in checked(records, self._check):
             yield HeldRecord(log_id, record)
 
 
-def log_records(reader: LogReader, topic: str, partition: int, check: Check, begin: int, end: int) -> Iterator[Record]:
-    """The records of one partition with offsets in ``[begin, end)``. Raises LogUnavailable."""
-    while begin < end:
-        check()
-        batch = reader.read(topic, partition, begin, _BATCH)
-        if not batch:
-            return
-        yield from (record for record in batch if record.offset < end)
-        begin = batch[-1].offset + 1
-
-
-def _checked(records: Iterable[Record], check: Check) -> Iterator[Record]:
-    for number, record in enumerate(records):
-        if number % _BATCH == 0:
-            check()
+def checked(records: Iterable[Record], check: Check) -> Iterator[Record]:
+    """The records, with a check before each BATCH of them is read."""
+    check()
+    for number, record in enumerate(records, 1):
         yield record
+        if number % BATCH == 0:
+            check()
