@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 import stamina
@@ -54,6 +55,40 @@ def connect(path: Path, synchronous: str = "FULL") -> sqlite3.Connection:
     )
     connection.execute(f"PRAGMA synchronous={synchronous}")
     return connection
+
+
+class LazyDatabase:
+    """A file that is opened at its first use. One use at a time, from any thread; raises sqlite3.Error, OSError."""
+
+    def __init__(self, path: Path, schema: str) -> None:
+        self._path, self._schema = path, schema
+        self._lock = Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    @contextmanager
+    def made(self) -> Iterator[sqlite3.Connection]:
+        """The connection, which does not sync each commit. Makes the file if it is missing."""
+        with self._lock:
+            yield self._opened()
+
+    @contextmanager
+    def present(self) -> Iterator[sqlite3.Connection | None]:
+        """The connection; None if the file is missing."""
+        with self._lock:
+            yield self._opened() if self._connection is not None or self._path.exists() else None
+
+    def close(self) -> None:
+        """Closes the file."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            create(self._path, self._schema)
+            self._connection = connect(self._path, synchronous="NORMAL")
+        return self._connection
 
 
 @contextmanager

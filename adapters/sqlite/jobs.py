@@ -6,12 +6,11 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 from typing import Any, Final
 
 from adapters.files.lease import FileLease
 from adapters.registry import Adapter
-from adapters.sqlite.files import connect, create, folder_of
+from adapters.sqlite.files import LazyDatabase, folder_of
 from schemas.errors import JobStoreUnavailable
 from schemas.offline.jobs import Run, decode_runs, encode_run
 
@@ -23,34 +22,21 @@ class _JobDatabase:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
-        self._lock = Lock()
-        self._connection: sqlite3.Connection | None = None
+        self._database = LazyDatabase(self._path, "jobs")
 
     def run(self, statement: str, *parameters: Any) -> int:
         """Runs a statement; returns the number of rows that it changed."""
-        with self._opened(make=True) as connection:
-            assert connection is not None
+        with self._translate_errors(), self._database.made() as connection:
             return connection.execute(statement, parameters).rowcount
 
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """All rows of a query; empty if the file does not exist."""
-        with self._opened(make=False) as connection:
+        with self._translate_errors(), self._database.present() as connection:
             return [] if connection is None else connection.execute(query, parameters).fetchall()
 
     def close(self) -> None:
         """Closes the file."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = None
-
-    @contextmanager
-    def _opened(self, *, make: bool) -> Iterator[sqlite3.Connection | None]:
-        with self._lock, self._translate_errors():
-            if self._connection is None and (make or self._path.exists()):
-                create(self._path, "jobs")
-                self._connection = connect(self._path, synchronous="NORMAL")
-            yield self._connection
+        self._database.close()
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
