@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from copy import deepcopy
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -82,6 +81,7 @@ def build_application(
     # Newer versions of FastAPI keep a router as one route, so the routes are taken from the routers themselves.
     routes = [*description, *(route for router in routers for route in router.routes)]
     app.state.rules = RouteRules(routes, hot_rules, app.routes)
+    app.state.documents = {}  # by whether the site is open
     app.openapi = partial(_described, app, access)  # type: ignore[method-assign]  # as FastAPI documents it
     app.add_exception_handler(HTTPException, http_exception_as_problem)
     app.add_exception_handler(RequestValidationError, invalid_as_problem)
@@ -132,17 +132,15 @@ def _described(app: FastAPI, access: Access | None) -> dict[str, Any]:
 
     FastAPI's own 422 is not in it: what it refuses is a problem (400), as ``invalid_as_problem`` answers.
     """
-    if app.openapi_schema is None:
-        app.openapi_schema = _document(app)
-    document = deepcopy(app.openapi_schema)
-    rules = _rules(app.state.rules.routes)
     is_open = access is None or access.guard.is_open
-    for path, method, operation in _operations_of(document):
-        describe(operation, method, rules[path, method], is_open=is_open)
-    return document
+    documents: dict[bool, dict[str, Any]] = app.state.documents
+    if is_open not in documents:
+        documents[is_open] = _document(app, is_open=is_open)
+    return documents[is_open]
 
 
-def _document(app: FastAPI) -> dict[str, Any]:
+def _document(app: FastAPI, *, is_open: bool) -> dict[str, Any]:
+    rules = _rules(app.state.rules.routes)
     document = get_openapi(title=app.title, version=app.version, routes=app.routes)
     for _, _, operation in _operations_of(document):
         if "HTTPValidationError" in str(operation["responses"].get("422")):
@@ -151,6 +149,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         of_document.get("schemas", {}).pop(name, None)
     of_document |= components()
+    for path, method, operation in _operations_of(document):
+        describe(operation, method, rules[path, method], is_open=is_open)
     return document
 
 
