@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from deploy.commands.cli import app as commands
 from deploy.config import CommandSettings
 from deploy.embedded.app import create_app, nearline
 from serving.config import Settings
+from tests.e2e.systems import eventually
 
 MARK = uuid.uuid4().hex
 SECONDS = 20.0
@@ -43,13 +43,6 @@ def popular(client: TestClient) -> list[str]:
     return [item["item_id"] for item in client.get("/v1/popular").json()["items"]]
 
 
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 def test_a_refused_event_says_why_and_its_siblings_are_kept(tmp_path):
     with a_site(tmp_path / "data", "refuse") as client:
         answer = client.post("/v1/events", json=[view("i1", **YES), view("i2"), view("i3", **NO)])
@@ -72,7 +65,7 @@ def test_events_without_ids_count_for_their_items_and_for_nobody(tmp_path):
         )
         linked = client.post("/v1/events", json={"type": "identify", "user_id": "ann", "anonymous_id": "g"})
         assert linked.status_code == 400
-        eventually(lambda: popular(client) == ["known"])
+        eventually(lambda: popular(client) == ["known"], SECONDS, "the item is popular")
         assert client.get(f"/v1/users/ann-{MARK}").status_code == 404
         rating = client.get("/v1/popular").json()["items"][0]["score"]
     assert rating > 0

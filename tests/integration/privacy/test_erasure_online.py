@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from models.structures.lists import USERS, ScoredList
 from schemas.offline.manifest import DataWindow, Manifest
 from serving.config import Settings
 from serving.service.service import ServingService
+from tests.e2e.systems import eventually
 
 USER, OTHER = "ann-of-the-hill", "bob-of-the-lake"
 ITEMS = tuple(f"i{number}" for number in range(4))
@@ -67,7 +67,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
         publish(folder)
         with TestClient(create_app(running, Settings(data=folder))) as client:
             opened = Site(client)
-            eventually(lambda: running.missing() is None)
+            eventually(lambda: running.missing() is None, SECONDS, "the site is ready")
             yield opened
 
 
@@ -91,20 +91,13 @@ def publish(folder: Path) -> None:
         opened.models.activate("v1", None)
 
 
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_the_served_model_and_its_lists_forget_the_person_before_the_receipt_says_so(site):
     site.send(type="view", user_id=USER, item_id="i0")
-    eventually(lambda: site.known_users() == (USER, OTHER))
+    eventually(lambda: site.known_users() == (USER, OTHER), SECONDS, "both users are known")
     assert "precomputed" in site.sources(USER)
     assert "precomputed" in site.sources(OTHER)
     erasure_id = site.erase(USER)
-    eventually(lambda: site.is_done(erasure_id, "lists", "caches"))
+    eventually(lambda: site.is_done(erasure_id, "lists", "caches"), SECONDS, "lists and caches are done")
     assert site.known_users() == (OTHER,)
     assert "precomputed" not in site.sources(USER)
     assert "precomputed" in site.sources(OTHER)
@@ -112,11 +105,11 @@ def test_the_served_model_and_its_lists_forget_the_person_before_the_receipt_say
 
 def test_a_running_api_reads_counters_anew_that_were_folded_again_without_the_person(site):
     site.send(type="like", user_id=OTHER, item_id="i1")
-    eventually(lambda: site.popularity("i1") > 0)
+    eventually(lambda: site.popularity("i1") > 0, SECONDS, "the views count")
     one = site.popularity("i1")
     for user_id in (USER, "third"):
         site.send(type="like", user_id=user_id, item_id="i1")
-    eventually(lambda: site.popularity("i1") == pytest.approx(3 * one))
+    eventually(lambda: site.popularity("i1") == pytest.approx(3 * one), SECONDS, "three views count")
     erasure_id = site.erase(USER)
-    eventually(lambda: site.is_done(erasure_id, "counters"))
-    eventually(lambda: site.popularity("i1") == pytest.approx(2 * one))
+    eventually(lambda: site.is_done(erasure_id, "counters"), SECONDS, "the counters are done")
+    eventually(lambda: site.popularity("i1") == pytest.approx(2 * one), SECONDS, "two views count")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,6 +26,7 @@ from schemas.errors import ConfigurationInvalid
 from schemas.http.access.guard import Access, Guard
 from schemas.values.pseudonyms import Pseudonyms
 from serving.config import Settings
+from tests.e2e.systems import eventually
 
 MARK = uuid.uuid4().hex
 """Stands in every id of the person, and in nothing else."""
@@ -55,13 +56,6 @@ def path(user_id: str = USER) -> str:
     return f"/v1/users/{quote(user_id, safe='')}"
 
 
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("pseudonyms") / "data"
@@ -86,7 +80,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 client.headers["Authorization"] = f"Bearer {ADMIN.text}"
                 items = [{"item_id": f"i{number}", "title": f"Item {number}"} for number in range(9)]
                 assert client.post("/v1/items", json=items).status_code == 202
-                eventually(lambda: client.get("/v1/items/i8").status_code == 200)
+                eventually(lambda: client.get("/v1/items/i8").status_code == 200, SECONDS, "the catalogue is read")
                 for number in range(20):
                     client.post(
                         "/v1/events", json={"type": "view", "user_id": f"u{number % 4}", "item_id": f"i{number % 7}"}
@@ -149,7 +143,7 @@ def test_no_store_holds_an_id_as_it_was_sent(lived):
     assert trained.exit_code == 0, trained.output
     pseudonym = Pseudonyms(PEPPER.encode()).of(USER).encode()
     answers = lived.folder / "answers.sqlite"
-    eventually(lambda: pseudonym in answers.read_bytes() + _beside(answers))
+    eventually(lambda: pseudonym in answers.read_bytes() + _beside(answers), SECONDS, "the answer is recorded")
     files = [file for file in lived.folder.rglob("*") if file.is_file()]
     assert [str(file) for file in files if MARK.encode() in file.read_bytes()] == []
     assert len(files) > 4
@@ -174,7 +168,7 @@ def test_an_import_keeps_pseudonyms_and_no_refused_rows(lived, tmp_path):
     mapping = "user=user,item=item,type=type"
     done = CliRunner().invoke(commands, ["import", "auto", str(rows), "--data", str(lived.folder), "--map", mapping])
     assert done.exit_code == 0, done.output
-    eventually(lambda: lived.get(path())["counters"].get("view") == 2)
+    eventually(lambda: lived.get(path())["counters"].get("view") == 2, SECONDS, "the views count")
     refused = [file.read_text() for file in (lived.folder / "refused").glob("*.jsonl")]
     assert len(refused) == 1
     assert MARK not in refused[0]
@@ -183,7 +177,7 @@ def test_an_import_keeps_pseudonyms_and_no_refused_rows(lived, tmp_path):
 def test_an_erasure_finds_the_person(lived):
     receipt = lived.client.delete(path()).json()
     assert receipt["user_id"] == USER
-    eventually(lambda: lived.client.get(path()).status_code == 404)
+    eventually(lambda: lived.client.get(path()).status_code == 404, SECONDS, "the user is forgotten")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import io
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from schemas.log.codec import encode_event
 from schemas.log.records import Record
 from schemas.offline.manifest import DataWindow, Manifest
 from serving.config import Settings
+from tests.e2e.systems import eventually
 
 USER, OTHER = "ann/of us", "bob"
 ADMIN = keys.make_key(b"a" * keys.ENTROPY_BYTES, [Scope.ADMIN], 0.0)
@@ -95,8 +96,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             opened.audited = audited
             live(opened)
             archive_of_an_earlier_log(folder)
-            eventually(lambda: running.missing() is None)
-            eventually(lambda: MARKS["asked"] in opened.files()["answers.jsonl"])
+            eventually(lambda: running.missing() is None, SECONDS, "the site is ready")
+            eventually(lambda: MARKS["asked"] in opened.files()["answers.jsonl"], SECONDS, "the answer is recorded")
             yield opened
 
 
@@ -163,13 +164,6 @@ def archive_of_an_earlier_log(folder: Path) -> None:
     ]
     with open_dependencies(CommandSettings(data=folder)) as opened:
         opened.archive.write("a log of before", records)
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_every_field_of_the_person_is_in_the_export_and_nothing_of_anybody_else(site):
