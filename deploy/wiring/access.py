@@ -17,7 +17,7 @@ from deploy.access.known_keys import KnownKeys, known_keys_file
 from deploy.access.nonces import SharedNonces
 from deploy.access.secret import site_secret
 from deploy.access.uses import UseRecorder
-from schemas.access.decision import Policy
+from schemas.access.decision import AccessPolicy
 from schemas.access.sessions import SessionSigner
 from schemas.access.view import AccessView
 from schemas.errors import ConfigurationInvalid
@@ -55,7 +55,7 @@ def open_access(
     """
     if settings.insecure:
         _log.warning("insecure", message=INSECURE)
-        site = Site(Policy(insecure=True), settings.cors_origins)
+        site = Site(AccessPolicy(insecure=True), settings.cors_origins)
         with closing(_audit(settings)) as audit:
             yield Access(Guard(AccessView, time.time, site), list, lambda: [INSECURE], audit=audit)
         return
@@ -111,7 +111,7 @@ def _site(settings: HttpSettings, host: str, read_limits: ClientLimits) -> Site:
         raise ConfigurationInvalid(
             "FRESHET_USER_TOKENS needs FRESHET_ACCESS_SECRET: make one with `openssl rand -hex 32`"
         )
-    policy = Policy(loopback=is_loopback(host), user_tokens=settings.user_tokens, site_secret=secret)
+    policy = AccessPolicy(loopback=is_loopback(host), user_tokens=settings.user_tokens, site_secret=secret)
     return Site(policy, settings.cors_origins, settings.allowed_hosts, read_limits)
 
 

@@ -30,7 +30,7 @@ class Credentials(NamedTuple):
     """The person of a session, once the session is checked."""
 
 
-class Policy(NamedTuple):
+class AccessPolicy(NamedTuple):
     """What the site's settings say of access."""
 
     insecure: bool = False
@@ -56,7 +56,7 @@ NOT_A_KEY: Final = Refusal(
 )
 
 
-def everybody(view: AccessView, policy: Policy) -> Principal | None:
+def everybody(view: AccessView, policy: AccessPolicy) -> Principal | None:
     """The principal of all requests where nobody is asked for a key; None where keys count."""
     if policy.insecure:
         return INSECURE
@@ -67,7 +67,7 @@ def decide(
     rule: AccessRule,
     credentials: Credentials,
     view: AccessView,
-    policy: Policy,
+    policy: AccessPolicy,
     now: float,
     user_ids: frozenset[str] = frozenset(),
 ) -> Principal | Refusal:
@@ -90,7 +90,7 @@ def decide(
     return refusal or _within(rule, _principal(key, speaker if key.needs_user_token else None))
 
 
-def needs_user_token(key: AccessKey, policy: Policy) -> bool:
+def needs_user_token(key: AccessKey, policy: AccessPolicy) -> bool:
     """True if a call about one user needs a token of that user, with this key."""
     return key.needs_user_token or (policy.user_tokens and key.is_public)
 
@@ -123,7 +123,7 @@ def _fault_of(key: AccessKey, credentials: Credentials, now: float) -> Refusal |
     return None
 
 
-def _speaker(credentials: Credentials, rule: AccessRule, view: AccessView, policy: Policy, now: float) -> Speaker:
+def _speaker(credentials: Credentials, rule: AccessRule, view: AccessView, policy: AccessPolicy, now: float) -> Speaker:
     """The token that a request brought, if a live key signed it that may do by itself what the rule asks."""
     token = parse_user_token(credentials.user_token or "")
     signer = None if token is None else view.keys.get(token.key_id)

@@ -29,7 +29,7 @@ class Principal(NamedTuple):
     """Somebody or something that calls, and what it may do."""
 
     who: str
-    """The id of a key or the name of a person; empty for a stranger."""
+    """The id of a key or the name of a person; empty for an unknown caller."""
     kind: Literal["key", "person", "loopback", "insecure", "stranger"]
     """``loopback``: a site without keys that only this machine can reach. ``insecure``: access is not checked at all."""
     scopes: frozenset[Scope]

@@ -54,7 +54,7 @@ class AccessRule(NamedTuple):
 PUBLIC: Final = AccessRule(frozenset())
 """Everybody may call: the route tells nothing about the site or its users, or checks by itself who calls."""
 ADMIN_ONLY: Final = AccessRule()
-"""The rule of addresses without a route too, so that a stranger does not learn which addresses there are."""
+"""The rule of addresses without a route too, so that an unknown caller does not learn which addresses there are."""
 EVENTS: Final = AccessRule(frozenset({Scope.EVENTS_WRITE}), beacons=True, counts_itself=True)
 READS: Final = AccessRule(frozenset({Scope.RECOMMENDATIONS_READ}))
 READS_OF_USER: Final = AccessRule(frozenset({Scope.RECOMMENDATIONS_READ}), of_user=True)

@@ -10,7 +10,7 @@ from typing import Final
 from schemas.errors import ConfigurationInvalid
 
 ALWAYS_KEPT: Final = frozenset({"forget", "identify", "retract", "unlike"})
-"""Types that cannot expire: without them, what they have taken back or linked would change again at a rebuild."""
+"""Types that cannot expire: without them, what they have retracted or linked would change again at a rebuild."""
 _TYPE: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _LONGEST: Final = 36_500.0
 

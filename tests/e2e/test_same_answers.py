@@ -60,7 +60,7 @@ def _copy(folder: Path, settings: CommandSettings) -> None:
 
 
 async def _lists(stores: Stores, settings: ServingSettings) -> dict[str, list[str]]:
-    """The first items of so many users at the fixed moment, asked of an online API over these stores."""
+    """The first items of so many users at the fixed moment, from an online API over these stores."""
     app = create_app(settings, stores, TimeAndIds(clock=lambda: NOW))
     transport = httpx.ASGITransport(app=app)
     async with (

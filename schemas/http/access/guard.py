@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from starlette.types import Scope as AsgiScope
 
-from schemas.access.decision import Credentials, Policy, Refusal, decide, everybody
+from schemas.access.decision import AccessPolicy, Credentials, Refusal, decide, everybody
 from schemas.access.principal import LOOPBACK, Principal
 from schemas.access.scopes import AccessRule
 from schemas.access.signing import Nonces
@@ -48,7 +48,7 @@ async def _only_here(_key_id: str, _nonce: str) -> bool:
 class Site(NamedTuple):
     """What the settings of a process say of access."""
 
-    policy: Policy = Policy()
+    policy: AccessPolicy = AccessPolicy()
     cors_origins: Collection[str] = ()
     """Origins whose pages may call beside those of the keys; ``*`` for all."""
     allowed_hosts: Collection[str] = ()

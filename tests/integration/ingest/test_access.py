@@ -12,7 +12,7 @@ from adapters.sqlite.log import SqliteLogReader
 from ingest.config import IngestSettings
 from ingest.main import create_app
 from schemas.access import keys
-from schemas.access.decision import Policy
+from schemas.access.decision import AccessPolicy
 from schemas.access.scopes import Scope
 from schemas.access.signing import make_user_token, signing_secret
 from schemas.access.view import AccessView
@@ -35,7 +35,7 @@ FORGET = {"type": "forget", "user_id": "ann"}
 def connect(log, tmp_path):
     def connect(**settings) -> httpx.AsyncClient:
         chosen = IngestSettings(stack="embedded", data=tmp_path, **settings)
-        access = Access(Guard(lambda: VIEW_OF_KEYS, time.time, Site(Policy(site_secret=SECRET))))
+        access = Access(Guard(lambda: VIEW_OF_KEYS, time.time, Site(AccessPolicy(site_secret=SECRET))))
         app = create_app(chosen, log, SqliteLogReader(tmp_path), access)
         return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://collector")
 

@@ -27,7 +27,7 @@ from deploy.wiring.online import open_stores
 from ingest.config import IngestSettings
 from ingest.main import create_app as create_collector
 from schemas.access import keys
-from schemas.access.decision import Policy
+from schemas.access.decision import AccessPolicy
 from schemas.access.scopes import Scope
 from schemas.access.view import AccessView
 from schemas.http.access.guard import Access, Guard, Site
@@ -65,7 +65,7 @@ class Edge:
 def access_of(*made: keys.NewKey) -> Access:
     """The check of access of a site with these keys; without one it is open to this machine."""
     view = AccessView(log_id="log", keys={key.record.id: key.record for key in made}, had_keys=bool(made))
-    return Access(Guard(lambda: view, time.time, Site(Policy(loopback=True))))
+    return Access(Guard(lambda: view, time.time, Site(AccessPolicy(loopback=True))))
 
 
 @pytest.fixture(params=["keys off", "keys on"])

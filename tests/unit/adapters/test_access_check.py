@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 
 from adapters.http.application import HotPath, build_application
 from schemas.access import keys
-from schemas.access.decision import Policy
+from schemas.access.decision import AccessPolicy
 from schemas.access.principal import Principal
 from schemas.access.scopes import EVENTS, READS, READS_OF_USER, USER_READS, Scope, needs
 from schemas.access.signing import make_user_token, request_signature, signing_secret
@@ -44,7 +44,7 @@ class Caller:
     """An application with routes of each kind, its keys, and a client of it."""
 
     def __init__(self) -> None:
-        self.view, self.now, self.site = FULL, NOW, Site(Policy(site_secret=SECRET))
+        self.view, self.now, self.site = FULL, NOW, Site(AccessPolicy(site_secret=SECRET))
         self.guards: list[Guard] = []
         self.seen: Principal | None = None
 
@@ -250,13 +250,13 @@ class TestPages:
 
     async def test_the_settings_add_origins(self, caller):
         for origins, allowed in (((OTHER,), OTHER), (("*",), "*")):
-            caller.site = Site(Policy(), cors_origins=origins)
+            caller.site = Site(AccessPolicy(), cors_origins=origins)
             async with caller.connect() as client:
                 response = await client.options("/v1/users/ann", headers=self.ask(OTHER, "GET"))
             assert response.headers["access-control-allow-origin"] == allowed
 
     async def test_a_page_reads_the_list_of_the_user_whose_token_it_has(self, caller):
-        caller.site = Site(Policy(user_tokens=True, site_secret=SECRET))
+        caller.site = Site(AccessPolicy(user_tokens=True, site_secret=SECRET))
         secret = signing_secret(SECRET, PAGE_READER.record.id)
         token = make_user_token(secret, PAGE_READER.record.id, "an/n", int(NOW) + 60)
         headers = {**bearer(PAGE_READER), "Origin": SHOP, "Freshet-User-Token": token}
@@ -271,7 +271,7 @@ class TestPages:
 class TestOnLoopbackWithoutKeys:
     @pytest.fixture
     def open_site(self, caller) -> Caller:
-        caller.view, caller.site = EMPTY, Site(Policy(loopback=True), allowed_hosts=("box.example",))
+        caller.view, caller.site = EMPTY, Site(AccessPolicy(loopback=True), allowed_hosts=("box.example",))
         return caller
 
     async def test_everybody_on_the_machine_may_do_everything(self, open_site):
@@ -323,7 +323,7 @@ class TestOnLoopbackWithoutKeys:
 
 
 async def test_an_insecure_process_lets_everybody_in(caller):
-    caller.view, caller.site = AccessView(), Site(Policy(insecure=True))
+    caller.view, caller.site = AccessView(), Site(AccessPolicy(insecure=True))
     async with caller.connect() as client:
         assert (await client.put("/v1/undeclared")).status_code == 200
 
@@ -363,7 +363,7 @@ class TestSignedRequests:
         assert problem(await self.send(client, self.signed(), b" " * 1_048_577)) == (413, "too-large")
 
     async def test_a_site_without_a_secret_says_so(self, caller):
-        caller.site = Site(Policy())
+        caller.site = Site(AccessPolicy())
         async with caller.connect() as client:
             response = await self.send(client, self.signed())
         assert problem(response) == (401, "signature")
@@ -399,7 +399,7 @@ class TestTricks:
 
     @pytest.fixture
     def of_ann(self, caller) -> dict[str, str]:
-        caller.site = Site(Policy(user_tokens=True, site_secret=SECRET))
+        caller.site = Site(AccessPolicy(user_tokens=True, site_secret=SECRET))
         secret = signing_secret(SECRET, PAGE_READER.record.id)
         token = make_user_token(secret, PAGE_READER.record.id, "ann", int(NOW) + 60)
         return {**bearer(PAGE_READER), "Origin": SHOP, "Freshet-User-Token": token}
@@ -518,7 +518,7 @@ class TestLimits:
     @pytest.fixture
     def limited(self, caller) -> Callable[..., httpx.AsyncClient]:
         limits = client_limits((1, 2), (1, 3), lambda: caller.now)
-        caller.site = Site(Policy(), read_limits=limits)
+        caller.site = Site(AccessPolicy(), read_limits=limits)
         return caller.connect
 
     async def count(self, client: httpx.AsyncClient, headers: dict[str, str]) -> int:
@@ -537,7 +537,7 @@ class TestLimits:
 
     async def test_an_address_of_ipv6_is_counted_by_its_network(self, caller):
         limits = client_limits((1, 2), (0, 1), lambda: caller.now)
-        caller.view, caller.site = EMPTY, Site(Policy(loopback=True), (), ("shop",), limits)
+        caller.view, caller.site = EMPTY, Site(AccessPolicy(loopback=True), (), ("shop",), limits)
         counts = []
         for address in ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"):
             async with caller.connect(client=address) as client:

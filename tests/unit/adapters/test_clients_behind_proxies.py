@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 from adapters.http import server
 from adapters.http.application import build_application
 from schemas.access import keys
-from schemas.access.decision import Policy
+from schemas.access.decision import AccessPolicy
 from schemas.access.scopes import READS, Scope, needs
 from schemas.access.view import AccessView
 from schemas.http.access.guard import Access, Guard, Site
@@ -38,7 +38,7 @@ def served(*trusted_proxies: str) -> Iterator[httpx.Client]:
         return []
 
     limits = client_limits((0.001, BURST), (0, 1), lambda: 0.0)
-    guard = Guard(lambda: VIEW, lambda: 1.0, Site(Policy(), read_limits=limits))
+    guard = Guard(lambda: VIEW, lambda: 1.0, Site(AccessPolicy(), read_limits=limits))
     app = build_application("A process", [router], missing, access=Access(guard))
     with server.listen("127.0.0.1", 0, "choose another") as listening:
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from schemas.access.decision import Credentials, Policy, Refusal, decide
+from schemas.access.decision import AccessPolicy, Credentials, Refusal, decide
 from schemas.access.keys import ENTROPY_BYTES, make_key
 from schemas.access.scopes import PUBLIC, AccessRule, Scope
 from schemas.access.view import AccessView
@@ -42,7 +42,7 @@ def scopes_that_open(rule: AccessRule, **credential) -> set[str]:
     opened = set()
     for scope, key in KEYS.items():
         text = key.record.id if name == "signed_by" else key.text
-        decided = decide(rule, Credentials(**{name: text}), VIEW, Policy(), 1.0)
+        decided = decide(rule, Credentials(**{name: text}), VIEW, AccessPolicy(), 1.0)
         if not isinstance(decided, Refusal):
             opened.add(str(scope))
     return opened

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.access import keys, scopes
-from schemas.access.decision import Credentials, Policy, Refusal, decide
+from schemas.access.decision import AccessPolicy, Credentials, Refusal, decide
 from schemas.access.principal import Principal
 from schemas.access.scopes import AccessRule, Scope
 from schemas.access.signing import make_user_token, signing_secret
@@ -60,7 +60,7 @@ def test_a_request_is_let_in_just_when_the_rules_say_so(
     view = view_of(*made) if known else AccessView()
     text = {None: None, "first": made[0].text if made else None, "stranger's": key_of(9).text}[sent]
     credentials = Credentials(*((None, text) if in_address else (text, None)), origin=origin)
-    decided = decide(rule, credentials, view, Policy(insecure, loopback), NOW)
+    decided = decide(rule, credentials, view, AccessPolicy(insecure, loopback), NOW)
     assert outcome(decided) == expected(rule, view, text, in_address, origin, loopback, insecure)
 
 
@@ -84,18 +84,18 @@ def expected(rule, view, text, in_address, origin, loopback, insecure) -> int:
 
 @given(st.sampled_from(RULES), st.sampled_from(list(Scope)))
 def test_one_scope_opens_just_the_routes_that_name_it(rule, scope):
-    decided = decide(rule, Credentials(key_of(1, (scope,)).text), view_of(key_of(1, (scope,))), Policy(), NOW)
+    decided = decide(rule, Credentials(key_of(1, (scope,)).text), view_of(key_of(1, (scope,))), AccessPolicy(), NOW)
     assert outcome(decided) == (200 if rule.is_public or scope in {Scope.ADMIN, *rule.scopes} else 403)
 
 
 def test_a_site_that_ever_had_a_key_is_open_to_nobody_again():
     view = AccessView(log_id="log", had_keys=True)
-    assert outcome(decide(scopes.READS, Credentials(), view, Policy(loopback=True), NOW)) == 401
+    assert outcome(decide(scopes.READS, Credentials(), view, AccessPolicy(loopback=True), NOW)) == 401
 
 
 def test_the_principal_says_which_key_and_what_it_may():
     key = key_of(1, (Scope.USERS_READ,), (SHOP,))
-    principal = decide(scopes.USER_READS, Credentials(key.text, origin=SHOP), view_of(key), Policy(), NOW)
+    principal = decide(scopes.USER_READS, Credentials(key.text, origin=SHOP), view_of(key), AccessPolicy(), NOW)
     assert principal == Principal(key.record.id, "key", frozenset({Scope.USERS_READ}), is_public=True)
 
 
@@ -103,21 +103,21 @@ def test_a_person_counts_where_no_key_is_sent_and_only_within_the_scopes():
     person = Principal("ann", "person", frozenset({Scope.CATALOGUE_WRITE}))
     key = key_of(1, (Scope.USERS_READ,))
     view = view_of(key)
-    assert decide(scopes.ITEM_WRITES, Credentials(person=person), view, Policy(), NOW) == person
-    assert outcome(decide(scopes.USER_READS, Credentials(person=person), view, Policy(), NOW)) == 403
-    assert decide(scopes.USER_READS, Credentials(key.text, person=person), view, Policy(), NOW).kind == "key"
+    assert decide(scopes.ITEM_WRITES, Credentials(person=person), view, AccessPolicy(), NOW) == person
+    assert outcome(decide(scopes.USER_READS, Credentials(person=person), view, AccessPolicy(), NOW)) == 403
+    assert decide(scopes.USER_READS, Credentials(key.text, person=person), view, AccessPolicy(), NOW).kind == "key"
 
 
 def test_no_refusal_shows_the_key():
     key = key_of(1, (Scope.USERS_READ,), ended="revoked")
     for text in (key.text, key_of(9).text):
-        refusal = decide(scopes.READS, Credentials(text), view_of(key), Policy(), NOW)
+        refusal = decide(scopes.READS, Credentials(text), view_of(key), AccessPolicy(), NOW)
         assert text not in refusal.sentence
 
 
 class TestTokensOfUsers:
     READER = key_of(1, (Scope.RECOMMENDATIONS_READ,), (SHOP,))
-    POLICY = Policy(user_tokens=True, site_secret=SECRET)
+    POLICY = AccessPolicy(user_tokens=True, site_secret=SECRET)
 
     def status(self, token: str | None, users=("ann",), policy=POLICY, key=READER, made=(READER,), now=NOW) -> int:
         credentials = Credentials(key.text, origin=SHOP, user_token=token)
@@ -151,7 +151,7 @@ class TestTokensOfUsers:
     def test_a_private_key_and_a_site_without_the_setting_need_none(self):
         private = key_of(4, (Scope.RECOMMENDATIONS_READ,))
         assert self.status(None, key=private, made=(private,)) == 200
-        assert self.status(None, policy=Policy(site_secret=SECRET)) == 200
+        assert self.status(None, policy=AccessPolicy(site_secret=SECRET)) == 200
 
     @given(st.text(max_size=80))
     def test_no_text_but_a_token_is_a_token(self, text):
