@@ -285,19 +285,20 @@ class RedisSignalReader:
         if not _are_contiguous(commits, since.offset, fence.offset):
             return await self._all_values(partition, signal)
         changed = list(dict.fromkeys(chain.from_iterable([commit.keys for commit in commits])))
-        values = [
-            value
-            for start in range(0, len(changed), _CHUNK)
-            for value in await self._call(
-                self._connection.execute("HMGET", keys[1], *changed[start : start + _CHUNK]), partition, signal
-            )
-        ]
-        changed_values = {key: value for key, value in zip(changed, values, strict=True) if value is not None}
-        return SignalChanges(fence, changed_values, whole=False)
+        return SignalChanges(fence, await self._values_of(changed, partition, signal), whole=False)
 
     async def close(self) -> None:
         """Closes the connections. Reads that have not ended are cancelled."""
         await self._connection.close()
+
+    async def _values_of(self, keys: Sequence[str], partition: int, signal: str) -> dict[str, bytes]:
+        """The values of these keys that are there, read and kept in chunks, so that other work gets its turn."""
+        name, values = values_key(self._prefix, partition, signal), dict[str, bytes]()
+        for start in range(0, len(keys), _CHUNK):
+            chunk = keys[start : start + _CHUNK]
+            found = await self._call(self._connection.execute("HMGET", name, *chunk), partition, signal)
+            values.update((key, value) for key, value in zip(chunk, found, strict=True) if value is not None)
+        return values
 
     async def _all_values(self, partition: int, signal: str) -> SignalChanges:
         for _ in range(_SCANS):

@@ -6,10 +6,12 @@ fence, and the log is folded again from there.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 from adapters.registry import Adapter
@@ -157,13 +159,16 @@ class SqliteSignalReader:
     """Implements SignalReader beside the store, in this process or another.
 
     It reads on the event loop's thread: a read takes microseconds, less than a switch to another
-    thread. It creates the file if it is missing, so it may be opened before the store.
+    thread. Only changes may be many, so a thread reads them, with a connection of its own.
+    It creates the file if it is missing, so it may be opened before the store.
     """
 
     def __init__(self, folder: Path) -> None:
         with _translate_errors():
             sqlite_files.create(folder / FILE, "signals")
             self._connection = sqlite_files.connect(folder / FILE, synchronous="NORMAL")
+            self._changes_connection = sqlite_files.connect(folder / FILE, synchronous="NORMAL")
+        self._changes_lock = Lock()
 
     async def read(self, partition: int, signal: str, keys: Sequence[str]) -> SignalValues:
         """See SignalReader."""
@@ -179,20 +184,29 @@ class SqliteSignalReader:
 
     async def changes(self, partition: int, signal: str, since: Fence | None) -> SignalChanges:
         """See SignalReader."""
-        with _translate_errors(), sqlite_files.transaction(self._connection, "DEFERRED"):
-            fence = _fence(self._connection, partition, signal)
-            if since is not None and fence == since:
+        if since is not None:
+            with _translate_errors():
+                fence = _fence(self._connection, partition, signal)
+            if fence == since:
                 return SignalChanges(fence, {}, whole=False)
-            whole = since is None or fence is None or fence.log_id != since.log_id or fence.offset < since.offset
-            if whole or since is None:
-                rows = self._connection.execute(_ALL_VALUES, (partition, signal))
-            else:
-                rows = self._connection.execute(_CHANGED_VALUES, (partition, signal, since.offset))
-            return SignalChanges(fence, _values(rows), whole)
+        return await asyncio.to_thread(self._changes, partition, signal, since)
 
     async def close(self) -> None:
         """Closes the file."""
         self._connection.close()
+        with self._changes_lock:
+            self._changes_connection.close()
+
+    def _changes(self, partition: int, signal: str, since: Fence | None) -> SignalChanges:
+        connection = self._changes_connection
+        with self._changes_lock, _translate_errors(), sqlite_files.transaction(connection, "DEFERRED"):
+            fence = _fence(connection, partition, signal)
+            whole = since is None or fence is None or fence.log_id != since.log_id or fence.offset < since.offset
+            if whole or since is None:
+                rows = connection.execute(_ALL_VALUES, (partition, signal))
+            else:
+                rows = connection.execute(_CHANGED_VALUES, (partition, signal, since.offset))
+            return SignalChanges(fence, _values(rows), whole)
 
 
 def _aside(signal: str) -> str:

@@ -187,7 +187,7 @@ def export_of(site: Site, user_id: str) -> dict[str, list[Any]]:
 
 
 def expire(site: Site) -> None:
-    """On Kafka the retention passes at once, instead of in a month."""
+    """On Kafka the retention passes at once, instead of in a month. What comes later is kept."""
     assert isinstance(site.system, ClusterSystem)
     from adapters.kafka.access import Connection
     from adapters.kafka.topics import change_config
@@ -209,6 +209,8 @@ def expire(site: Site) -> None:
         return all(begin == end for begin, end in bounds)
 
     eventually(is_empty, SECONDS, "Kafka has removed what has expired")
+    for topic in EXPIRING:
+        change_config(admin, topics.topic_name(topic, f"{settings.prefix}."), {"retention.ms": "-1"})
 
 
 @pytest.fixture(scope="module")

@@ -108,10 +108,10 @@ async def test_metrics_count_what_became_of_each_event(client):
             value("freshet_ingest_requests_total", route="events", status="207"),
         ]
 
-    before = counted()
+    before, waiting = counted(), value("freshet_ingest_queue_depth")
     await client.post("/v1/events", json=[VIEW, VIEW, {**VIEW, "type": "x" * 30}])
     assert [after - was for after, was in zip(counted(), before, strict=True)] == [2, 1, 1, 1]
-    assert value("freshet_ingest_queue_depth") == 0
+    assert value("freshet_ingest_queue_depth") == waiting  # another site in this process may wait for its log
     assert "freshet_ingest_append_seconds_bucket" in (await client.get("/metrics")).text
 
 
