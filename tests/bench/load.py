@@ -66,7 +66,7 @@ async def bare_loop(ports: Sequence[int], path: Callable[[int], str], connection
     async def connection(port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while (sent := time.perf_counter()) - begun < duration:
-            writer.write(f"GET {path(next(numbers))} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
+            writer.write(f"GET {path(next(numbers))} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             head = await reader.readuntil(b"\r\n\r\n")
             found = _LENGTH.search(head)
             assert found, head
@@ -92,7 +92,7 @@ class Lean:
         """
         reader, writer = await self._connection(port)
         told = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
-        writer.write(f"{head}Host: bench\r\n{told}\r\n".encode() + body)
+        writer.write(f"{head}Host: localhost\r\n{told}\r\n".encode() + body)
         answered = await reader.readuntil(b"\r\n\r\n")
         found = _LENGTH.search(answered)
         assert found, answered

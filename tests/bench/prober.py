@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 
 PAUSE_SECONDS: Final = 0.005
-_REQUEST: Final = b"GET /health/live HTTP/1.1\r\nHost: bench\r\n\r\n"
+_REQUEST: Final = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 _LONGEST_SECONDS: Final = 120.0
 
 
