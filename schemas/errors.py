@@ -53,6 +53,18 @@ class SnapshotsUnavailable(StoreUnavailable):
     """The place of snapshots did not answer, or does not take a write."""
 
 
+class ArchiveDamaged(LogUnavailable):
+    """A file of the archive, with the records of a range of offsets, is damaged."""
+
+    def __init__(self, path: object, begin: int, end: int, reason: str) -> None:
+        super().__init__(
+            f"the archive's file {path} is damaged ({reason}): put it back from a backup, or move it away if the log still "
+            f"holds offsets {begin} to {end - 1}"
+        )
+        self.begin, self.end = begin, end
+        """The file is for offsets ``[begin, end)``."""
+
+
 class SnapshotUnusable(FreshetError):
     """A snapshot is incomplete or damaged, or was written by a later release."""
 

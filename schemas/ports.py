@@ -325,7 +325,10 @@ class Archive(Protocol):
     def read(
         self, topic: str, log_id: str, partition: int, begin: int, end: int, keys: Collection[bytes] | None = None
     ) -> Iterator[Record]:
-        """Archived records with offsets in ``[begin, end)``, in order, each once; with ``keys`` only records of these keys."""
+        """Archived records with offsets in ``[begin, end)``, in order, each once; with ``keys`` only records of these keys.
+
+        Raises ArchiveDamaged at a file that is there and cannot be decoded.
+        """
 
     def complete_end(self, topic: str, log_id: str, partition: int, day: date | None = None) -> int:
         """The offset before which the archive holds every record of the partition, from offset 0 on.

@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 
 from adapters.registry import Adapter
 from schemas.configuration.addresses import Address
+from schemas.errors import ArchiveDamaged
 from schemas.log.records import Record
 from schemas.ports import ArchivedRange, Change, Rewritable
 
@@ -93,7 +94,7 @@ class ParquetArchive:
         upcoming = begin
         for file in self._partition_files(topic, log_id, partition):
             if file.begin < end and file.end > upcoming:
-                for record in _records(file.path) if keys is None else _records_of(file.path, keys):
+                for record in _readable(file, _records(file.path) if keys is None else _records_of(file.path, keys)):
                     if upcoming <= record.offset < end:
                         yield record
                         upcoming = record.offset + 1
@@ -243,6 +244,16 @@ def _rows(path: Path) -> Iterator[tuple[str, Record]]:
     log_id = pq.ParquetFile(path).read_row_group(0, columns=["log_id"])["log_id"][0].as_py()
     for record in _records(path):
         yield log_id, record
+
+
+def _readable(file: _ArchiveFile, records: Iterator[Record]) -> Iterator[Record]:
+    """The records of a file. Raises ArchiveDamaged if Parquet cannot decode it, and OSError if the disk does not give it."""
+    try:
+        yield from records
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ArchiveDamaged(file.path, file.begin, file.end, str(error).split("\n", 1)[0]) from error
 
 
 def _records(path: Path) -> Iterator[Record]:

@@ -13,7 +13,7 @@ import structlog
 from nearline import metrics
 from nearline.passivation.guests import ReturnedGuest
 from nearline.recovery.value_fold import ValueFold
-from schemas.errors import LogUnavailable
+from schemas.errors import ArchiveDamaged, LogUnavailable
 from schemas.keys import Signal
 from schemas.log import topics
 from schemas.log.reading import records_between
@@ -64,15 +64,34 @@ class GuestRecords(NamedTuple):
         return {key: user_codec.decode(data) for key, data in fold.values().items()}
 
     def _read(self, log_id: str, partition: int, end: int, keys: Collection[bytes] | None) -> Iterator[Record]:
-        archived = self.complete_end(log_id, partition)
+        archived = min(self.complete_end(log_id, partition), end)
         if archived < end:
             with closing(self.open_reader()) as reader:
                 begin, _ = reader.bounds(topics.EVENTS, partition)
                 archived = min(end, max(archived, begin))
-                yield from self.archive.read(topics.EVENTS, log_id, partition, 0, archived, keys)
+                yield from self._archived(log_id, partition, archived, keys)
                 yield from records_between(reader, topics.EVENTS, partition, archived, end)
         else:
-            yield from self.archive.read(topics.EVENTS, log_id, partition, 0, end, keys)
+            yield from self._archived(log_id, partition, end, keys)
+
+    def _archived(self, log_id: str, partition: int, end: int, keys: Collection[bytes] | None) -> Iterator[Record]:
+        """The archive's records up to ``end``; those of a damaged file come from the log, as far as it still holds them."""
+        upcoming = 0
+        while upcoming < end:
+            try:
+                for record in self.archive.read(topics.EVENTS, log_id, partition, upcoming, end, keys):
+                    yield record
+                    upcoming = record.offset + 1
+                upcoming = end
+            except ArchiveDamaged as damage:
+                _log.error("archive_damaged", partition=partition, reason=str(damage))
+                yield from self._logged(partition, max(upcoming, damage.begin), min(damage.end, end))
+                upcoming = max(upcoming, damage.end)
+
+    def _logged(self, partition: int, begin: int, end: int) -> Iterator[Record]:
+        with closing(self.open_reader()) as reader:
+            log_begin, _ = reader.bounds(topics.EVENTS, partition)
+            yield from records_between(reader, topics.EVENTS, partition, max(begin, log_begin), end)
 
 
 @contextmanager

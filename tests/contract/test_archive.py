@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import duckdb
 import pytest
 
+from schemas.errors import ArchiveDamaged
 from schemas.log.records import Record
 from schemas.log.topics import EVENTS, ITEMS
 from schemas.ports import ArchivedRange
@@ -52,6 +54,28 @@ def test_a_range_written_again_is_there_once(archive, read):
         archive.write("log/one", records(0, 50))
     assert read(0, 50) == records(0, 50)
     assert archive.ranges(EVENTS) == [ArchivedRange("log/one", 0, 0, 50)]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[:-40],
+        lambda data: b"",
+        lambda data: data[:4] + bytes(len(data) // 2) + data[4 + len(data) // 2 :],
+    ],
+)
+@pytest.mark.parametrize("keys", [None, {b"k1"}])
+def test_a_damaged_file_is_named_with_its_offsets(archive, damage, keys):
+    archive.write("log/one", records(0, 20))
+    archive.write("log/one", records(20, 500))
+    path = next(Path(path) for path in archive.files(EVENTS) if path.endswith("-20-500.parquet"))
+    path.write_bytes(damage(path.read_bytes()))
+    reading = archive.read(EVENTS, "log/one", 0, 0, 500, keys)
+    expected = [record for record in records(0, 20) if keys is None or record.key in keys]
+    assert [next(reading) for _ in expected] == expected
+    with pytest.raises(ArchiveDamaged, match="put it back from a backup") as raised:
+        list(reading)
+    assert (raised.value.begin, raised.value.end) == (20, 500)
 
 
 def test_overlapping_ranges_give_each_record_once(archive, read):

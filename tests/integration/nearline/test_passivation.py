@@ -18,7 +18,7 @@ from nearline.processor import processor_for
 from nearline.recovery.in_memory_store import InMemorySignalStore
 from nearline.recovery.rebuild import rebuild
 from nearline.recovery.verify import verify
-from schemas.errors import StoreUnavailable
+from schemas.errors import ArchiveDamaged, StoreUnavailable
 from schemas.events import LoggedEvent
 from schemas.log import topics
 from schemas.log.codec import encode_event
@@ -36,6 +36,7 @@ class ListArchive:
 
     def __init__(self, log) -> None:
         self.log, self.end, self.away, self.reads = log, 0, False, []
+        self.damaged = None
 
     def complete_end(self, topic, log_id, partition, day=None):
         records = self._records(0, self.end)
@@ -48,7 +49,14 @@ class ListArchive:
         if self.away:
             raise OSError("the archive is away")
         self.reads.append(keys)
-        return iter([r for r in self._records(begin, min(end, self.end)) if keys is None or r.key in keys])
+        return self._read(begin, min(end, self.end), keys)
+
+    def _read(self, begin, end, keys):
+        for record in self._records(begin, end):
+            if self.damaged and self.damaged[0] <= record.offset < self.damaged[1]:
+                raise ArchiveDamaged("events.parquet", *self.damaged, "magic bytes")
+            if keys is None or record.key in keys:
+                yield record
 
     def _records(self, begin, end):
         return self.log.records.get(PLACE, [])[begin:end]
@@ -312,6 +320,29 @@ def test_an_archive_that_is_away_makes_the_partition_wait_and_loses_nothing(site
     site.add("view", "item5", session_id="s1")
     site.settle()
     assert site.stored() == site.folded()
+
+
+@pytest.mark.parametrize("damaged", [(0, 1), (1, 3), (0, 10_000)])
+def test_the_records_of_a_damaged_file_of_the_archive_are_read_from_the_log(site, damaged):
+    site.pass_days(IDLE_DAYS + 1)
+    site.archive.damaged = damaged
+    site.add("view", "item3", anonymous_id="gus")
+    site.add("view", "item5", session_id="s1")
+    site.settle()
+    assert site.stored() == site.folded()
+
+
+def test_a_guest_comes_back_with_what_is_left_if_archive_and_log_have_lost_records(site, capsys):
+    site.pass_days(IDLE_DAYS + 1)
+    site.archive.damaged = (0, site.archive.end - 1)
+    site.hands.log.begin[PLACE] = site.archive.end - 1
+    site.add("view", "item3", anonymous_id="gus")
+    site.settle()
+    value = user_codec.decode(site.values()["a:gus"])
+    assert [entry.item for entry in value.recent] == ["item3"]
+    output = capsys.readouterr().out
+    assert "events.parquet is damaged" in output
+    assert "returned_guests_differ" in output
 
 
 def test_a_worker_that_dies_while_a_guest_comes_back_leaves_it_to_the_next(site):
