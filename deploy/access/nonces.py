@@ -29,7 +29,7 @@ _log = structlog.get_logger(__name__)
 
 
 class SharedNonces:
-    """A ``NonceCheck`` on a store. While the store is away, each process remembers by itself alone, and says so."""
+    """A ``NonceCheck`` on a store. While the store is away, nobody knows of other processes, and readiness says so."""
 
     def __init__(self, open_store: Callable[[], NonceStore], steady: Callable[[], float] = time.monotonic) -> None:
         """The store is opened at the first signed request."""
@@ -38,11 +38,11 @@ class SharedNonces:
         self._opening = Lock()
         self._failed_at, self._reason = float("-inf"), ""
 
-    async def __call__(self, key_id: str, nonce: str) -> bool:
-        """False if another process has noted the nonce."""
+    async def __call__(self, key_id: str, nonce: str) -> bool | None:
+        """False if another process has noted the nonce; None while the store is away."""
         if self._steady() < self._failed_at + _PAUSE_SECONDS:
             NONCES_NOT_SHARED.inc()
-            return True
+            return None
         # A digest, so that what a client makes up cannot be a key of another kind.
         name = blake2b(f"{key_id} {nonce}".encode("utf-8", "replace"), digest_size=16).hexdigest()
         try:
@@ -51,13 +51,14 @@ class SharedNonces:
             self._failed_at, self._reason = self._steady(), str(error) or f"no reply within {_SECONDS:g} s"
             NONCES_NOT_SHARED.inc()
             _log.warning("nonce_not_shared", reason=self._reason)
-            return True
+            return None
 
     def warnings(self) -> list[str]:
-        """A sentence if a signed request could have counted at another process too."""
+        """A sentence if signed requests are refused, or could have counted at another process too."""
         if self._steady() > self._failed_at + _MENTIONED_SECONDS:
             return []
-        return [f"a signed request may count once in each process, because nonces are not shared: {self._reason}"]
+        refused = "signed requests that change items, users or settings are refused, and others may count once in each process"
+        return [f"{refused}, because nonces are not shared: {self._reason}"]
 
     def close(self) -> None:
         """Closes the store."""

@@ -60,3 +60,8 @@ with dag(
 
 with dag("freshet_drift", "30 * * * *", "Looks every hour whether what happens has drifted") as drift:
     freshet("drift", "jobs drift", timedelta(minutes=30))
+
+with dag("freshet_privacy", "30 1 * * *", "Retention by event type, and what erasures still owe, every day") as privacy:
+    freshet("retention", "retention", timedelta(hours=6)) >> freshet(
+        "rebuild", "rebuild signals --if-due", timedelta(hours=6)
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,7 +18,7 @@ from nearline.recovery.verify import SignalCheck, VerifyReport
 from nearline.recovery.verify import verify as verify_signals
 from nearline.recovery.whole_log import WholeLog
 from offline.jobs.runs import recorded
-from schemas.erasures import REBUILT, encode_times
+from schemas.erasures import REBUILT, encode_times, rebuilds_due
 from schemas.ports import LogReader
 from schemas.snapshots import delete_snapshots
 
@@ -54,12 +55,21 @@ def verify(data: Data = DEFAULT_FOLDER, stack: StackName = None) -> None:
 
 
 def rebuild(
-    data: Data = DEFAULT_FOLDER, stack: StackName = None, reason: Annotated[str, typer.Option(hidden=True)] = BY_HAND
+    data: Data = DEFAULT_FOLDER,
+    stack: StackName = None,
+    if_due: Annotated[
+        bool,
+        typer.Option("--if-due", help="Only if the log has removed records of erased people since the last rebuild."),
+    ] = False,
+    reason: Annotated[str, typer.Option(hidden=True)] = BY_HAND,
 ) -> None:
     """Fold archive and log beside the stored signals, compare byte for byte, and replace the partitions that differ.
 
     Snapshots of replaced partitions are removed. It may run under traffic: a replaced partition continues after its last record by itself. Exit code 1 if a partition could not be compared.
     """
+    if if_due and not _is_due(data, stack):
+        console.print("No rebuild is due.")
+        return
     checks: list[SignalCheck] = []
     replaced: list[SignalCheck] = []
     with (
@@ -88,6 +98,11 @@ def rebuild(
     console.print(f"{counts}; {result}.", highlight=False, soft_wrap=True)
     if any(check.problem for check in checks):
         raise typer.Exit(1)
+
+
+def _is_due(data: Path, stack: StackName) -> bool:
+    with open_existing(data, stack) as dependencies:
+        return rebuilds_due(dependencies.documents, time.time()) > 0
 
 
 def _rewrite_files(settings: CommandSettings) -> None:

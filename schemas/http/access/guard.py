@@ -22,7 +22,8 @@ from schemas.http.problems import ProblemError, printable
 from schemas.http.views import user_in_path
 from schemas.ports import Clock
 
-_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing."""
 _LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^:]+)(?::[0-9]{1,5})?")
 _HANDED_ON: Final = frozenset({b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"})
@@ -33,8 +34,11 @@ _REMEMBERED: Final = 10_000
 EVERY_ORIGIN: Final = "*"
 
 
-NonceCheck = Callable[[str, str], Awaitable[bool]]
-"""Notes the id of a key and a nonce for all processes of the site; False if another process has noted them. Never raises."""
+NonceCheck = Callable[[str, str], Awaitable[bool | None]]
+"""Notes the id of a key and a nonce for all processes of the site. Never raises.
+
+False if another process has noted them, and None if nobody knows, because what the processes share is away.
+"""
 
 
 def _nobody(_: AsgiScope) -> Principal | None:
@@ -189,7 +193,7 @@ class Guard:
             detail = f"this process answers to localhost, not to '{printable(name)}': list it in FRESHET_ALLOWED_HOSTS"
             raise ProblemError(421, "host", detail)
         origin = brought.origin
-        if origin is None or scope["method"] in _SAFE_METHODS or origin.partition("://")[2] == host:
+        if origin is None or scope["method"] in SAFE_METHODS or origin.partition("://")[2] == host:
             return
         if origin not in self.site.cors_origins and EVERY_ORIGIN not in self.site.cors_origins:
             detail = f"pages of {printable(origin)} may not write here: list the origin in FRESHET_CORS_ORIGINS"

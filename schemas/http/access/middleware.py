@@ -9,18 +9,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.access.decision import NOT_A_KEY
 from schemas.access.scopes import AccessRule
+from schemas.access.scopes import Scope as Permission
 from schemas.access.signing import SCHEME, WINDOW_SECONDS, RequestSignature, is_signed, signing_secret
 from schemas.http.access import metrics
 from schemas.http.access.brought import Brought, read_brought, refuse_repeated
 from schemas.http.access.callers import allow_plain_text, principal_of, set_principal
 from schemas.http.access.cors import preflight, readable_by
-from schemas.http.access.guard import Guard, problem_of
+from schemas.http.access.guard import SAFE_METHODS, Guard, problem_of
 from schemas.http.access.rules import RouteRules
 from schemas.http.body import read_body
 from schemas.http.problems import ProblemError, as_response
 
 MAX_SIGNED_BYTES: Final = 1_048_576
 """Largest body of a signed request: it is held whole until the signature is checked."""
+_HARMLESS_SCOPES: Final = frozenset({Permission.EVENTS_WRITE, Permission.RECOMMENDATIONS_READ})
+_NONCES_AWAY: Final = (
+    "the store in which the processes note signed requests does not answer, so this one could be a repetition; "
+    "send it again later, signed with a new nonce"
+)
+_RETRY_SECONDS: Final = "2"
 
 
 class AccessMiddleware:
@@ -67,7 +74,7 @@ class AccessMiddleware:
         if brought.signature is not None and not guard.site.policy.insecure:
             self._check_signer(brought.signature)
             body = await read_body(_chunks(receive), MAX_SIGNED_BYTES, "a signed request may have 1 MiB; send less")
-            await self._check_signature(brought.signature, scope, body)
+            await self._check_signature(brought.signature, scope, body, rule)
             signed_by, receive = brought.signature.key_id, _replay(body, receive)
         principal = guard.admit(scope, rule, brought, signed_by)
         set_principal(scope, principal)
@@ -92,18 +99,27 @@ class AccessMiddleware:
         if guard.view.is_known and signature.key_id not in guard.view.keys:
             raise problem_of(NOT_A_KEY)
 
-    async def _check_signature(self, signature: RequestSignature, scope: Scope, body: bytes) -> None:
+    async def _check_signature(self, signature: RequestSignature, scope: Scope, body: bytes, rule: AccessRule) -> None:
         guard = self._guard
         key_secret = signing_secret(guard.site.policy.site_secret, signature.key_id)
         if not is_signed(key_secret, signature, scope["method"], _target(scope), body):
             raise _wrong("the signature is not of this request; the docs have a recipe (access)")
-        is_new = guard.nonces.is_new(signature.key_id, signature.nonce, guard.clock())
-        if not is_new or not await guard.is_new_on_site(signature.key_id, signature.nonce):
+        is_new: bool | None = guard.nonces.is_new(signature.key_id, signature.nonce, guard.clock())
+        if is_new:
+            is_new = await guard.is_new_on_site(signature.key_id, signature.nonce)
+        if is_new is False:
             raise _wrong("this nonce was used already, or too many signed requests came; send it with a new one")
+        if is_new is None and not _is_harmless_again(rule, scope["method"]):
+            raise ProblemError(503, "nonces-unavailable", _NONCES_AWAY, headers={"Retry-After": _RETRY_SECONDS})
 
     async def _answer_preflight(self, origin: str, method: str, scope: Scope, receive: Receive, send: Send) -> None:
         rule: AccessRule = self._rules.rule_of({**scope, "method": method})
         await preflight(origin, method, self._guard.origins(rule))(scope, receive, send)
+
+
+def _is_harmless_again(rule: AccessRule, method: str) -> bool:
+    """True if a request changes nothing when it comes twice: it reads, or it sends events, which count once by their ids."""
+    return method in SAFE_METHODS or (not rule.is_public and rule.scopes <= _HARMLESS_SCOPES)
 
 
 def _wrong(detail: str) -> ProblemError:

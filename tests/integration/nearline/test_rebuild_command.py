@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from typer.testing import CliRunner
 
@@ -9,6 +11,7 @@ from deploy.commands.cli import app
 from deploy.config import CommandSettings
 from deploy.wiring.dependencies import open_dependencies
 from nearline.loop import EmbeddedLoop
+from schemas.erasures import REBUILDS, encode_times
 from schemas.log import topics
 from schemas.log.records import LogEntry
 
@@ -47,3 +50,21 @@ def test_the_command_names_what_differs_replaces_it_and_then_finds_nothing_more(
         hands.settle(EmbeddedLoop(dependencies.reader, dependencies.signals, hands.refuse, hands.time))
     code, said = run("signals", "verify", "--data", shop.data)
     assert (code, "all equal" in said) == (0, True)
+
+
+def test_a_job_rebuilds_only_if_the_log_has_removed_records_of_erased_people(shop):
+    def rebuild() -> str:
+        code, said = run("rebuild", "signals", "--if-due", "--data", shop.data)
+        assert code == 0
+        return said
+
+    def note(due: float) -> None:
+        with open_dependencies(shop) as dependencies:
+            dependencies.documents.write(REBUILDS, encode_times([due]))
+
+    assert rebuild() == "No rebuild is due."
+    note(time.time() + 3_600)
+    assert rebuild() == "No rebuild is due."
+    note(time.time() - 1)
+    assert "nothing was replaced" in rebuild()
+    assert rebuild() == "No rebuild is due."

@@ -24,6 +24,8 @@ from schemas.http.access.limits import client_limits
 NOW = 1_700_000_000.0
 SHOP, OTHER = "https://shop.example", "https://other.example"
 SECRET = b"the secret of this site, long enough"
+TARGET = "/v1/events?a=%20b"
+"""Path and query of signed requests."""
 
 
 def key_of(number: int, *scopes: Scope, origins=()) -> keys.NewKey:
@@ -329,15 +331,25 @@ async def test_an_insecure_process_lets_everybody_in(caller):
 
 
 class TestSignedRequests:
-    def signed(self, body: bytes = b"{}", *, nonce="a-nonce-of-its-own", at=NOW, key=SENDER, method="POST", **changed):
+    def signed(
+        self,
+        body: bytes = b"{}",
+        *,
+        nonce="a-nonce-of-its-own",
+        at=NOW,
+        key=SENDER,
+        method="POST",
+        target=TARGET,
+        **changed,
+    ):
         timestamp, secret = str(int(at)), signing_secret(SECRET, key.record.id)
-        signature = request_signature(secret, method, "/v1/events?a=%20b", timestamp, nonce, body)
+        signature = request_signature(secret, method, target, timestamp, nonce, body)
         parts = {"key": key.record.id, "timestamp": timestamp, "nonce": nonce, "signature": signature} | changed
         header = "Freshet-HMAC-SHA256 " + ", ".join(f"{name}={value}" for name, value in parts.items())
         return {"Authorization": header}
 
     async def send(self, client, headers, body=b"{}") -> httpx.Response:
-        return await client.post("/v1/events?a=%20b", headers=headers, content=body)
+        return await client.post(TARGET, headers=headers, content=body)
 
     async def test_a_signed_request_counts_as_one_with_the_key_and_keeps_its_body(self, client):
         response = await self.send(client, self.signed(b'{"a": 1}'), b'{"a": 1}')
@@ -392,6 +404,20 @@ class TestSignedRequests:
             caller.guards[0].is_new_on_site = caller.guards[1].is_new_on_site = is_new_on_site
             assert (await self.send(one, headers)).status_code == 200
             assert problem(await self.send(other, headers)) == (401, "signature")
+
+    async def test_what_changes_the_site_waits_until_its_nonce_can_be_noted(self, caller):
+        async def nobody_knows(_key_id: str, _nonce: str) -> None:
+            return None
+
+        change = self.signed(key=ADMIN, method="PUT", target="/v1/undeclared")
+        read = self.signed(b"", key=READER, method="GET", target="/v1/popular")
+        async with caller.connect() as client:
+            caller.guard.is_new_on_site = nobody_knows
+            assert (await self.send(client, self.signed())).status_code == 200
+            assert (await client.get("/v1/popular", headers=read)).status_code == 200
+            response = await client.put("/v1/undeclared", headers=change, content=b"{}")
+        assert problem(response) == (503, "nonces-unavailable")
+        assert response.headers["retry-after"] == "2"
 
 
 class TestTricks:

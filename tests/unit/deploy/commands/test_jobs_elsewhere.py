@@ -92,6 +92,7 @@ def test_every_airflow_task_is_a_command_that_freshet_has(dags):
         "freshet_full": ["archive", "train", "statistics"],
         "freshet_incremental": ["archive", "train"],
         "freshet_drift": ["jobs drift"],
+        "freshet_privacy": ["retention", "rebuild signals"],
     }
 
 
@@ -112,7 +113,7 @@ def test_every_systemd_service_runs_a_command_that_freshet_has(unit):
     program, *arguments = shlex.split(section["Service"]["ExecStart"])
     assert program.endswith("/bin/freshet")
     named = unit.stem.removeprefix("freshet-")
-    assert parsed(arguments) == ("train" if named == "incremental" else named)
+    assert parsed(arguments) == {"incremental": "train", "rebuild": "rebuild signals"}.get(named, named)
     assert ("--incremental" in arguments) == (named == "incremental")
 
 
