@@ -46,8 +46,9 @@ from serving.config import Settings as ServingSettings  # noqa: E402
 from serving.http.routes import build_router as read_router  # noqa: E402
 from serving.ranking.candidates.registry import candidate_sources  # noqa: E402
 from serving.state.live_sessions import SESSIONS  # noqa: E402
-from signals import bloom, context, covisits, exposure, queries, tail, users  # noqa: E402
+from signals import bloom, users  # noqa: E402
 from signals.event_weights import INTEREST_WEIGHTS, POPULATION_WEIGHTS  # noqa: E402
+from signals.kinds import context, covisits, exposure, queries, tail  # noqa: E402
 
 Row = Sequence[Any]
 

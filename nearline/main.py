@@ -19,7 +19,7 @@ import uvloop
 from deploy.wiring.dependencies import Dependencies, prepare_worker
 from deploy.wiring.server_wait import wait_for_servers
 from deploy.wiring.variables import warn_of_variables_without_effect
-from nearline.assignment import Assignment
+from nearline.cluster.assignment import Assignment
 from nearline.config import NearlineConfig
 from nearline.dead_letters import LogDeadLetterSink
 from nearline.forgets import LogForgetSink
@@ -40,7 +40,7 @@ from schemas.ports import LogReader
 try:
     import faust
 
-    from nearline.app import NearlineApp
+    from nearline.cluster.app import NearlineApp
 except ImportError as missing:
     sentence = missing_driver(missing)
     if __name__ != "__main__" or sentence is None:

@@ -16,7 +16,7 @@ from schemas.http.settings import HttpSettings
 from schemas.values.rating_scale import scale_of
 from serving.ranking.config import FORMER_FIELDS, RankingConfig, check_boosts
 from serving.ranking.defaults import default_config
-from signals.people import PEOPLE
+from signals.kinds.people import PEOPLE
 
 
 class Settings(HttpSettings, BaseSettings):

@@ -1,6 +1,6 @@
 """The ``aggregates`` signal: counters over all users of a partition.
 
-The kinds of counters are discovered: a file dropped in this folder that declares ``KIND`` is a kind. No list needs an
+The kinds of counters are discovered: a file dropped in ``signals/kinds`` that declares ``KIND`` is a kind. No list needs an
 edit.
 """
 
@@ -13,13 +13,13 @@ from typing import Any, Final
 
 import msgspec
 
-import signals
+from signals import kinds
 from signals.counters import AggregateKind, Changes, Transition
 
 
 def _declared() -> Iterator[AggregateKind]:
-    """Yields the KIND of each module in this folder that declares one."""
-    for module in pkgutil.iter_modules(signals.__path__, f"{signals.__name__}."):
+    """Yields the KIND of each module of ``kinds`` that declares one."""
+    for module in pkgutil.iter_modules(kinds.__path__, f"{kinds.__name__}."):
         kind = getattr(importlib.import_module(module.name), "KIND", None)
         if isinstance(kind, AggregateKind):
             yield kind

@@ -22,7 +22,7 @@ from serving.ranking.context import (
 )
 from serving.ranking.pipeline import RankedList, build_list
 from serving.state.recent_items import newest
-from signals.baskets import HALF_LIFE
+from signals.kinds.baskets import HALF_LIFE
 
 ItemList = Literal["popular", "trending", "latest"]
 Near = Literal["similar", "together", "bought"]

@@ -27,13 +27,14 @@ from serving.state.exposure import Exposure
 from serving.state.live_sessions import SESSIONS, LiveSessions
 from serving.state.merged import Merged
 from serving.state.unreadable_keys import UnreadableKeys
-from signals import aggregates, baskets, context, covisits, exposure, people, popularity, queries, tail
+from signals import aggregates
 from signals.aggregates import Counters
-from signals.baskets import BasketCounters
-from signals.covisits import CovisitCounters
 from signals.decay import NOTHING
-from signals.popularity import HALF_LIVES
-from signals.tail import TailChunk
+from signals.kinds import baskets, context, covisits, exposure, people, popularity, queries, tail
+from signals.kinds.baskets import BasketCounters
+from signals.kinds.covisits import CovisitCounters
+from signals.kinds.popularity import HALF_LIVES
+from signals.kinds.tail import TailChunk
 
 TOP: Final = 2_000
 """Length of the top lists."""
@@ -166,7 +167,7 @@ class Aggregates:
         return self._companions.of(position)
 
     def sought(self, word: str) -> CovisitedItems:
-        """The items opened after searches for a word (of ``signals.queries.query_words``)."""
+        """The items opened after searches for a word (of ``signals.kinds.queries.query_words``)."""
         key = queries.query_key(word)
         by_word = self._sought.setdefault(key, {})
         if word not in by_word:

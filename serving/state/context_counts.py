@@ -35,7 +35,7 @@ class ContextCounts:
         return len(self._counts)
 
     def put(self, position: int, counts: Mapping[str, float]) -> None:
-        """Store the merged counts of an item (``signals.context.merge``)."""
+        """Store the merged counts of an item (``signals.kinds.context.merge``)."""
         counts = {label: count for label, count in counts.items() if count > NOTHING}
         for label in self._labels.get(position, ()):
             if label not in counts and label in self._counts:

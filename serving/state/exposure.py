@@ -15,7 +15,7 @@ import numpy as np
 from models.structures.arrays import Doubles, Floats, Ints
 from serving.arrays import kernels
 from signals.decay import value_at
-from signals.exposure import BEGINS, HALF_LIFE, IMPRESSION, by_bucket
+from signals.kinds.exposure import BEGINS, HALF_LIFE, IMPRESSION, by_bucket
 
 PRIOR: Final = 20.0
 """Expected impressions at which the clicks of an item and the average count the same."""
@@ -66,7 +66,7 @@ class Exposure:
         return not len(self._impressions)
 
     def read(self, counts: Mapping[str, float]) -> Exposed:
-        """An item's merged counts (``signals.exposure.merge``) in the form that ``put`` stores."""
+        """An item's merged counts (``signals.kinds.exposure.merge``) in the form that ``put`` stores."""
         return Exposed(by_bucket(counts, _IMPRESSION_WEIGHT, REFERENCE), by_bucket(counts, self._weights, REFERENCE))
 
     def put(self, exposed: Mapping[int, Exposed]) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from models.session_tail import SessionTail
 from serving.state.catalogue import Catalogue
-from signals.tail import TailChunk, TailEntry
+from signals.kinds.tail import TailChunk, TailEntry
 
 SESSIONS: Final = 20_000
 """Maximum number of sessions."""

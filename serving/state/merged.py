@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 from serving.state.exposure import Exposed
-from signals.baskets import BasketCounters
-from signals.covisits import CovisitCounters
 from signals.decay import NOTHING
-from signals.popularity import HALF_LIVES
-from signals.tail import TailChunk
+from signals.kinds.baskets import BasketCounters
+from signals.kinds.covisits import CovisitCounters
+from signals.kinds.popularity import HALF_LIVES
+from signals.kinds.tail import TailChunk
 
 
 class Merged(NamedTuple):

@@ -21,7 +21,7 @@ from serving.arrays import kernels
 from serving.arrays.top_k import top_k
 from serving.sized_cache import MIB, SizedCache
 from serving.state.vocabulary import Vocabulary
-from signals.queries import words_of
+from signals.kinds.queries import words_of
 
 _K1: Final = 1.2
 _B: Final = 0.5

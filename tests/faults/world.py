@@ -383,7 +383,8 @@ def logged_titles(dependencies: Dependencies, partitions: int) -> set[str]:
 
 def stored_counts(dependencies: Dependencies, partitions: int) -> Expected:
     """What the signals have counted of the plain users and items."""
-    from signals import popularity, user_codec
+    from signals import user_codec
+    from signals.kinds import popularity
 
     by_user, by_item = Counts(), Counts()
     for partition in range(partitions):

@@ -7,7 +7,7 @@ from itertools import islice
 from serving.ranking.candidates.covisitation import linked_items
 from serving.ranking.candidates.source import CandidateSource, Sentence
 from serving.ranking.context import Candidates, RankingContext, shrink, sum_by_item
-from signals.baskets import HALF_LIFE
+from signals.kinds.baskets import HALF_LIFE
 
 
 def generate(context: RankingContext) -> Candidates:

@@ -10,7 +10,7 @@ from typing import Final
 from serving.ranking.candidates.source import CandidateSource, Sentence
 from serving.ranking.context import Candidates, RankingContext, SeedMatches, shrink, sum_by_item
 from serving.state.covisits import CovisitedItems
-from signals.covisits import HALF_LIFE
+from signals.kinds.covisits import HALF_LIFE
 
 _BUSY: Final = 20.0
 """Counts are decayed to now, but only until the total of the busiest seed has fallen to this number."""

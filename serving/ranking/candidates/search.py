@@ -9,7 +9,7 @@ import numpy as np
 from models.structures.arrays import Floats, Ints
 from serving.ranking.candidates.source import CandidateSource, Sentence
 from serving.ranking.context import NO_SEED, Candidates, RankingContext, SeedMatches, max_normalize, shrink, sum_by_item
-from signals.queries import HALF_LIFE, query_words
+from signals.kinds.queries import HALF_LIFE, query_words
 
 _SUPPORT: Final = 5.0
 """Visits after a word at which their score reaches one half."""

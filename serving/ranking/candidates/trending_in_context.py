@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from serving.ranking.candidates.source import CandidateSource, Sentence
 from serving.ranking.context import NO_CANDIDATES, Candidates, RankingContext, first_allowed, rank_buckets
-from signals.context import hour_label
+from signals.kinds.context import hour_label
 from signals.users import DIMENSIONS
 
 

@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 
 from serving import metrics
 from serving.state.catalogue import Catalogue
-from signals import popularity
-from signals.people import PeopleCounters
+from signals.kinds import popularity
+from signals.kinds.people import PeopleCounters
 
 _POPULARITY: Final = popularity.KIND.key("")
 _ID_BYTES: Final = 400

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nearline.assignment import Assignment
+from nearline.cluster.assignment import Assignment
 from nearline.loop import EmbeddedLoop
 from nearline.partition_worker import WorkerDependencies
 from nearline.recovery.archive_reader import no_archive

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from nearline import app as app_module
+from nearline.cluster import app as app_module
 from nearline.config import NearlineConfig
 from nearline.watch import Watch
 from schemas.configuration.site import topic_prefix

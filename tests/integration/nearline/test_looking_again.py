@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nearline.assignment import Assignment
+from nearline.cluster.assignment import Assignment
 from nearline.partition_worker import WorkerDependencies
 from nearline.watch import Watch
 from schemas.log import topics

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearline import signal_state
-from nearline.assignment import Assignment
+from nearline.cluster.assignment import Assignment
 from nearline.partition_worker import WorkerDependencies
 from nearline.passivation.guest_records import GuestRecords
 from nearline.passivation.passivator import Passivation

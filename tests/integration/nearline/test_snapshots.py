@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY
 
 from adapters.parquet.snapshots import ParquetSnapshots
 from nearline import metrics
-from nearline.assignment import Assignment
+from nearline.cluster.assignment import Assignment
 from nearline.partition_worker import WorkerDependencies
 from nearline.recovery.verify import verify
 from nearline.snapshots.recording import RecordingStore

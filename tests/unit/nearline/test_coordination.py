@@ -13,7 +13,7 @@ from aiokafka.cluster import ClusterMetadata
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState
 
-from nearline.coordination import take_error
+from nearline.cluster.coordination import take_error
 
 STEPS = 20
 """Turns of the event loop in which the coordination does all that it can."""

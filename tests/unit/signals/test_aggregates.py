@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.events import LoggedEvent
-from signals import aggregates, covisits, popularity
+from signals import aggregates
 from signals.aggregates import changes, decode, encode, fold
 from signals.counters import Transition
-from signals.covisits import CovisitCounters
 from signals.decay import value_at
-from signals.popularity import PopularityCounters, TypeCount
+from signals.kinds import covisits, popularity
+from signals.kinds.covisits import CovisitCounters
+from signals.kinds.popularity import PopularityCounters, TypeCount
 from signals.users import TYPES, Entry
 
 TODAY = datetime(2026, 11, 23, tzinfo=UTC).timestamp()

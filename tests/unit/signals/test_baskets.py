@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signals import baskets
-from signals.baskets import HALF_LIFE
 from signals.decay import summed, value_at
+from signals.kinds import baskets
+from signals.kinds.baskets import HALF_LIFE
 from signals.users import NEGATIVE
 
 randoms = st.integers(0, 2**32).map(Random)

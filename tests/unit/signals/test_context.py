@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signals import context
-from signals.context import HALF_LIFE, hour_label
 from signals.decay import value_at
+from signals.kinds import context
+from signals.kinds.context import HALF_LIFE, hour_label
 
 randoms = st.integers(0, 2**32).map(Random)
 WEIGHTS = {"click": 1.0, "like": 4.0, "cart": 2.0}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signals.decay import NOTHING, log_add, log_subtract, value_at
-from signals.popularity import HALF_LIVES
+from signals.kinds.popularity import HALF_LIVES
 
 YEAR_1997 = datetime(1997, 1, 1, tzinfo=UTC).timestamp()
 TODAY = datetime(2026, 11, 23, tzinfo=UTC).timestamp()

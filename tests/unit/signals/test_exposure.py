@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from signals import users
 from signals.decay import value_at
-from signals.exposure import BEGINS, HALF_LIFE, LONGEST, by_bucket, merge
+from signals.kinds.exposure import BEGINS, HALF_LIFE, LONGEST, by_bucket, merge
 
 randoms = st.integers(0, 2**32).map(Random)
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signals import people
-from signals.people import PEOPLE, PeopleCounters
+from signals.kinds import people
+from signals.kinds.people import PEOPLE, PeopleCounters
 
 NAMES = st.lists(st.sampled_from([f"user-{number}" for number in range(12)]), max_size=40)
 

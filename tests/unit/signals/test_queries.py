@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from signals import queries
 from signals.decay import value_at
-from signals.queries import HALF_LIFE, WORDS, merge_word, query_key, query_words, words_of
+from signals.kinds import queries
+from signals.kinds.queries import HALF_LIFE, WORDS, merge_word, query_key, query_words, words_of
 
 
 def after(state, word):

@@ -7,9 +7,10 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signals import tail, users
+from signals import users
 from signals.counters import Retraction
-from signals.tail import CHUNK, RING, TailChunk
+from signals.kinds import tail
+from signals.kinds.tail import CHUNK, RING, TailChunk
 
 randoms = st.integers(0, 2**32).map(Random)
 

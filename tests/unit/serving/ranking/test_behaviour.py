@@ -10,9 +10,9 @@ from serving.ranking.eligibility import eligible_positions, hide_seen
 from serving.state.context_counts import LABELS, SLACK, ContextCounts
 from signals import users
 from signals.bloom import holds
-from signals.context import HALF_LIFE as HALF_LIFE_OF_CONTEXTS
 from signals.decay import value_at
-from signals.exposure import HALF_LIFE
+from signals.kinds.context import HALF_LIFE as HALF_LIFE_OF_CONTEXTS
+from signals.kinds.exposure import HALF_LIFE
 from signals.users import EMPTY
 
 NOW = 1_795_428_000.0

@@ -21,7 +21,8 @@ from serving.config import Settings
 from serving.main import create_app
 from serving.service.service import Stores
 from serving.service.time_and_ids import TimeAndIds
-from signals import aggregates, popularity, users
+from signals import aggregates, users
+from signals.kinds import popularity
 
 FOREIGN = st.one_of(
     st.binary(max_size=40),

@@ -12,9 +12,10 @@ from schemas.ports import SignalChanges
 from serving.ranking.defaults import default_config
 from serving.state.aggregates import Aggregates
 from serving.state.online_state import OnlineState
-from signals import aggregates, covisits
+from signals import aggregates
 from signals.counters import AggregateKind
-from signals.covisits import CovisitCounters
+from signals.kinds import covisits
+from signals.kinds.covisits import CovisitCounters
 
 NOW = 1_795_428_000.0
 relaxed = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from serving.state.exposure import Exposure
-from signals.exposure import HALF_LIFE
+from signals.kinds.exposure import HALF_LIFE
 
 NOW = 1_795_428_000.0
 AVERAGE = 41 / 220

@@ -8,7 +8,7 @@ from serving.state.aggregates import Aggregates
 from serving.state.catalogue import Catalogue
 from serving.state.live_sessions import LiveSessions
 from signals import aggregates, users
-from signals.tail import CHUNK, TailChunk, TailEntry
+from signals.kinds.tail import CHUNK, TailChunk, TailEntry
 
 NOW = 1_795_428_000.0
 

@@ -1,4 +1,4 @@
-"""The Faust app: group membership and deliveries. ``nearline.assignment`` decides which records are applied.
+"""The Faust app: group membership and deliveries. ``nearline.cluster.assignment`` decides which records are applied.
 
 Faust's own offsets are not used. A worker starts after the fences, which are the stored positions of the signals. The app
 commits these offsets to Kafka for lag dashboards only. The thread that fetches hands whole fetches to the partition workers
@@ -25,9 +25,9 @@ from faust.types import TP
 from mode import Service
 
 from nearline import metrics
-from nearline.assignment import POLL_SECONDS, Assignment
+from nearline.cluster.assignment import POLL_SECONDS, Assignment
+from nearline.cluster.coordination import CHECK_SECONDS, take_error
 from nearline.config import NearlineConfig
-from nearline.coordination import CHECK_SECONDS, take_error
 from nearline.partition_worker import TICK_SECONDS, PartitionWorker
 from nearline.watch import WATCH_SECONDS, Watch
 from schemas.background import BackgroundTask
