@@ -43,7 +43,7 @@ Missing = Callable[[], Awaitable[list[str]]]
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _NO_DOCS: Final[dict[str, Any]] = {"openapi_url": None, "docs_url": None, "redoc_url": None}
-_FOR_STRANGERS: Final = f"a key with the scope {Scope.METRICS_READ} is told what is missing"
+_FOR_ANONYMOUS: Final = f"a key with the scope {Scope.METRICS_READ} is told what is missing"
 
 
 class HotPath(NamedTuple):
@@ -112,8 +112,8 @@ def _operations(missing: Missing, access: Access | None) -> APIRouter:
         lacking = [*await missing(), *(access.missing() if access else ())]
         warnings = [*CLOCK_SKEW.warnings(), *(access.warnings() if access else ())]
         if not principal_of(request.scope).has(Scope.METRICS_READ):
-            # A stranger learns that something is missing, and not what the site runs on.
-            lacking, warnings = [_FOR_STRANGERS] if lacking else [], []
+            # A caller without a key learns that something is missing, and not what the site runs on.
+            lacking, warnings = [_FOR_ANONYMOUS] if lacking else [], []
         return _json(
             {"status": "not ready" if lacking else "ready", "missing": lacking, "warnings": warnings},
             status=503 if lacking else 200,

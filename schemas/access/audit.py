@@ -13,7 +13,8 @@ from schemas.log.records import LogEntry
 LONGEST_CHANGE: Final = 16_384
 """Bytes of a change that are kept whole. Of a larger one, the size and the digest are kept."""
 
-ActorKind = Literal["key", "person", "loopback", "insecure", "stranger", "command"]
+ActorKind = Literal["key", "person", "loopback", "insecure", "anonymous", "stranger", "command"]
+"""``stranger`` is what earlier releases called ``anonymous``; no record is written with it any more."""
 
 
 class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="audit"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from schemas.access.keys import AccessKey
-from schemas.access.principal import INSECURE, LOOPBACK, NO_SPEAKER, STRANGER, Principal, Speaker
+from schemas.access.principal import ANONYMOUS, INSECURE, LOOPBACK, NO_SPEAKER, Principal, Speaker
 from schemas.access.scopes import AccessRule, Scope
 from schemas.access.signing import parse_user_token, signing_secret
 from schemas.access.view import AccessView
@@ -75,12 +75,12 @@ def decide(
     if (principal := everybody(view, policy)) is not None:
         return principal
     if not view.is_known:
-        return STRANGER if rule.is_public else _UNKNOWN
+        return ANONYMOUS if rule.is_public else _UNKNOWN
     if credentials.person is not None and credentials.bearer is None and credentials.signed_by is None:
         return _within(rule, credentials.person)
     key = _key_of(rule, credentials, view)
     if rule.is_public:
-        return _principal(key) if isinstance(key, AccessKey) and key.is_live(now) else STRANGER
+        return _principal(key) if isinstance(key, AccessKey) and key.is_live(now) else ANONYMOUS
     if isinstance(key, Refusal):
         return key
     refusal = _fault_of(key, credentials, now)

@@ -30,7 +30,7 @@ class Principal(NamedTuple):
 
     who: str
     """The id of a key or the name of a person; empty for an unknown caller."""
-    kind: Literal["key", "person", "loopback", "insecure", "stranger"]
+    kind: Literal["key", "person", "loopback", "insecure", "anonymous"]
     """``loopback``: a site without keys that only this machine can reach. ``insecure``: access is not checked at all."""
     scopes: frozenset[Scope]
     is_public: bool = False
@@ -51,6 +51,6 @@ class Principal(NamedTuple):
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
-STRANGER: Final = Principal("", "stranger", frozenset())
+ANONYMOUS: Final = Principal("", "anonymous", frozenset())
 LOOPBACK: Final = Principal("loopback", "loopback", frozenset(Scope))
 INSECURE: Final = Principal("insecure", "insecure", frozenset(Scope))

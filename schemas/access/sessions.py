@@ -22,7 +22,7 @@ SHORTEST_SECRET: Final = 32
 """Characters that the secret of a site needs at least."""
 
 
-class Session(NamedTuple):
+class LoginSession(NamedTuple):
     """A person's session: a random id, the name of the account, and when it began (seconds since 1970)."""
 
     id: str
@@ -45,11 +45,11 @@ class SessionSigner:
             secret, salt="freshet session", signer_kwargs={"key_derivation": "hmac", "digest_method": sha256}
         )
 
-    def write(self, session: Session) -> str:
+    def write(self, session: LoginSession) -> str:
         """The text for the cookie."""
         return str(self._serializer.dumps(list(session)))
 
-    def read(self, text: str, now: float, lifetime: float) -> Session | None:
+    def read(self, text: str, now: float, lifetime: float) -> LoginSession | None:
         """The session of a text; None if the text is not signed by this secret, or the session is over."""
         if len(text) > LONGEST:
             return None
@@ -57,19 +57,19 @@ class SessionSigner:
             id_, account, began_at = self._serializer.loads(text)
         except (BadData, TypeError, ValueError):
             return None
-        session = Session(str(id_), str(account), float(began_at))
+        session = LoginSession(str(id_), str(account), float(began_at))
         return session if session.began_at <= now < session.began_at + lifetime else None
 
-    def csrf_token(self, session: Session) -> str:
+    def csrf_token(self, session: LoginSession) -> str:
         """The token that each change in this session must bring: other sites can send the cookie, but not read this."""
         return hmac.digest(self._csrf_key, session.id.encode(), "sha256").hex()
 
-    def has_csrf_token(self, session: Session, token: str) -> bool:
+    def has_csrf_token(self, session: LoginSession, token: str) -> bool:
         """True if this is the session's token, compared in constant time."""
         return hmac.compare_digest(self.csrf_token(session).encode(), token.encode("utf-8", "surrogatepass"))
 
 
-def person_of(session: Session, accounts: dict[str, Account]) -> Principal | None:
+def person_of(session: LoginSession, accounts: dict[str, Account]) -> Principal | None:
     """The person of a session as the account's record has it now; None if the session no longer counts."""
     account = accounts.get(session.account)
     if account is None or not account.accepts_session(session.began_at):

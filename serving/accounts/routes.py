@@ -16,7 +16,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from schemas.access.accounts import Account
 from schemas.access.audit import AuditRecord
 from schemas.access.scopes import PUBLIC, needs
-from schemas.access.sessions import Session
+from schemas.access.sessions import LoginSession
 from schemas.errors import FreshetError
 from schemas.http.access.audit import AuditLog
 from schemas.http.access.callers import address_of
@@ -182,14 +182,14 @@ class _AccountPages:
         shown.headers.update(headers or {})
         return self._with_flow(shown, {"csrf_token": token})
 
-    async def _signed_in_at(self, request: Request, session: Session, next_path: str, action: str) -> Response:
+    async def _signed_in_at(self, request: Request, session: LoginSession, next_path: str, action: str) -> Response:
         response = RedirectResponse(next_path, 303, HEADERS)
         self._parts.cookie.set(response, session)
         response.delete_cookie(_FLOW, path="/account")
         await self._note(request, session.account, action)
         return response
 
-    def _signed_in(self, request: Request) -> tuple[Session | None, Account | None]:
+    def _signed_in(self, request: Request) -> tuple[LoginSession | None, Account | None]:
         session = self._parts.cookie.session_of(request.scope)
         account = self._parts.accounts().get(session.account) if session else None
         counts = session is not None and account is not None and account.accepts_session(session.began_at)
@@ -219,7 +219,7 @@ class _AccountPages:
         await self._parts.audit(
             AuditRecord(
                 at=self._parts.clock(),
-                actor_kind="person" if known else "stranger",
+                actor_kind="person" if known else "anonymous",
                 # A name that is no account's may be a password in the wrong field.
                 actor=name.strip().lower() if known else "",
                 action=action,

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from schemas.access.accounts import MAX_NAME, Account, account_of_identity, with_identity
-from schemas.access.sessions import Session
+from schemas.access.sessions import LoginSession
 from schemas.errors import FreshetError
 from schemas.http.access.limits import RateLimiter
 from schemas.ports import Clock
@@ -17,7 +17,7 @@ from serving.accounts.provider import Identity
 TRIES_OF_ADDRESS: Final = 10
 """Sign-ins that an address may try in five minutes."""
 TRIES_OF_NAME: Final = 100
-"""Sign-ins that may be tried with a name in five minutes, from all addresses. It is larger, so that a stranger locks nobody out."""
+"""Sign-ins that may be tried with a name in five minutes, from all addresses. It is larger, so that nobody locks out another person."""
 _SECONDS: Final = 300.0
 
 
@@ -50,7 +50,7 @@ class SignIn:
         self._by_address = RateLimiter(TRIES_OF_ADDRESS / _SECONDS, TRIES_OF_ADDRESS, monotonic)
         self._by_name = RateLimiter(TRIES_OF_NAME / _SECONDS, TRIES_OF_NAME, monotonic)
 
-    async def with_password(self, name: str, password: str, address: str) -> Session:
+    async def with_password(self, name: str, password: str, address: str) -> LoginSession:
         """A new session for this name and password; raises SignInRefused, in the same words whatever was wrong."""
         wanted = name.strip().lower()[:MAX_NAME]
         seconds = max(self._by_address.wait(address, 1), self._by_name.wait(wanted, 1))
@@ -63,7 +63,7 @@ class SignIn:
             raise SignInRefused("The name or the password is not right.")
         return self._session(account)
 
-    async def with_identity(self, identity: Identity) -> Session:
+    async def with_identity(self, identity: Identity) -> LoginSession:
         """A new session for a provider's identity, which is bound to its account the first time; raises SignInRefused."""
         account = account_of_identity(self._accounts(), identity.issuer, identity.subject, identity.verified_email)
         if account is None or not account.is_enabled:
@@ -73,5 +73,5 @@ class SignIn:
             await self._keep(with_identity(account, identity.issuer, identity.subject))
         return self._session(account)
 
-    def _session(self, account: Account) -> Session:
-        return Session(self._new_id(), account.name, self._clock())
+    def _session(self, account: Account) -> LoginSession:
+        return LoginSession(self._new_id(), account.name, self._clock())

@@ -11,7 +11,7 @@ from starlette.types import Scope as AsgiScope
 from schemas.access.scopes import ADMIN_ONLY, AccessRule, Scope, declared_rule
 
 NO_ROUTE: Final = AccessRule(frozenset(Scope))
-"""The rule of addresses that no route answers: any key will do, and a stranger does not learn which addresses there are."""
+"""The rule of addresses that no route answers: any key will do, and a caller without a key does not learn which addresses there are."""
 
 
 class HotRule(NamedTuple):

@@ -11,7 +11,7 @@ from starlette.types import Scope
 
 from schemas.access.accounts import Account
 from schemas.access.principal import Principal
-from schemas.access.sessions import Session, SessionSigner, person_of
+from schemas.access.sessions import LoginSession, SessionSigner, person_of
 from schemas.http.problems import ProblemError
 from schemas.ports import Clock
 
@@ -45,7 +45,7 @@ class SessionCookie:
         )
         self._name = _SECURE_NAME if secure else NAME
 
-    def set(self, response: Response, session: Session) -> None:
+    def set(self, response: Response, session: LoginSession) -> None:
         """Lets the browser keep the session."""
         response.set_cookie(
             self._name,
@@ -60,16 +60,16 @@ class SessionCookie:
         """Lets the browser forget the session."""
         response.delete_cookie(self._name, secure=self._secure, httponly=True, samesite="lax")
 
-    def session_of(self, scope: Scope) -> Session | None:
+    def session_of(self, scope: Scope) -> LoginSession | None:
         """The session that a request brings; None if it brings none, or one that is over or not signed here."""
         text = cookies_of(scope).get(self._name)
         return None if text is None else self._signer.read(text, self._clock(), self._lifetime)
 
-    def csrf_token(self, session: Session) -> str:
+    def csrf_token(self, session: LoginSession) -> str:
         """The token that the pages of this session send with each change."""
         return self._signer.csrf_token(session)
 
-    def has_csrf_token(self, session: Session, token: str) -> bool:
+    def has_csrf_token(self, session: LoginSession, token: str) -> bool:
         """True if a form or a header brought this session's token."""
         return self._signer.has_csrf_token(session, token)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from schemas.access import accounts
 from schemas.access.accounts import Role
 from schemas.access.scopes import Scope
-from schemas.access.sessions import Session, SessionSigner, person_of
+from schemas.access.sessions import LoginSession, SessionSigner, person_of
 from schemas.errors import ConfigurationInvalid
 
 SECRET = b"0123456789abcdef" * 2
@@ -17,12 +17,12 @@ OTHER = b"fedcba9876543210" * 2
 HOUR = 3_600.0
 NOW = 1_000_000.0
 SIGNER = SessionSigner(SECRET)
-SESSION = Session("s1", "anna", NOW)
+SESSION = LoginSession("s1", "anna", NOW)
 
 
 @given(st.text(max_size=30), st.text(max_size=30), st.floats(0, 1e9), st.floats(0, 2 * HOUR))
 def test_a_session_is_read_back_until_its_lifetime_is_over(id_, account, began_at, age):
-    session = Session(id_, account, began_at)
+    session = LoginSession(id_, account, began_at)
     found = SIGNER.read(SIGNER.write(session), began_at + age, HOUR)
     assert found == (session if began_at + age < began_at + HOUR else None)
 

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from schemas.access import accounts
 from schemas.access.accounts import Role
-from schemas.access.sessions import Session, SessionSigner
+from schemas.access.sessions import LoginSession, SessionSigner
 from schemas.http.access.session_cookie import SessionCookie
 from serving.accounts.routes import next_of
 from tests.unit.serving.accounts.conftest import ORIGIN, PASSWORD, SECRET, csrf_token_in, sign_in
@@ -143,7 +143,7 @@ def test_the_cookie_is_out_of_reach_of_scripts(site):
 def test_over_tls_the_cookie_belongs_to_this_host_alone(site):
     cookie = SessionCookie(SessionSigner(SECRET), dict, lambda: 0.0, 3_600.0, secure=True)
     response = Response()
-    cookie.set(response, Session("s", "anna", 0.0))
+    cookie.set(response, LoginSession("s", "anna", 0.0))
     text = response.headers["set-cookie"]
     assert text.startswith("__Host-freshet_session=")
     assert "Secure" in text
