@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from schemas.errors import Undecodable
 from schemas.events import Number, ZonedTime
@@ -31,7 +31,7 @@ class ItemFields(BaseModel):
     description: Annotated[str, Field(max_length=20_000)] | None = None
     categories: Annotated[list[Label], Field(max_length=64)] | None = None
     tags: Annotated[list[Label], Field(max_length=128)] | None = None
-    price: Annotated[Number, Field(ge=0, strict=True, json_schema_extra={"minimum": 0})] | None = None
+    price: Annotated[Number, Field(ge=0, strict=True), WithJsonSchema({"type": "number", "minimum": 0})] | None = None
     url: WebAddress | None = None
     image_url: WebAddress | None = None
     published_at: ZonedTime | None = None

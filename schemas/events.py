@@ -19,6 +19,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -130,7 +131,8 @@ class Event(BaseModel):
         Annotated[
             int,
             BeforeValidator(_whole),
-            Field(ge=0, le=10_000, strict=True, json_schema_extra={"minimum": 0, "maximum": 10_000}),
+            Field(ge=0, le=10_000, strict=True),
+            WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 10_000}),
         ]
         | None
     ) = Field(None, description="Place in that answer, from 0.")
@@ -202,7 +204,8 @@ def _bounds(bounds: tuple[float, float] | None) -> dict[str, float]:
 
 
 def _needs(types: Iterable[str], *names: str) -> dict[str, Any]:
-    return _if_type(types, {"allOf": [_has(name) for name in names]})
+    needed = [_has(name) for name in names]
+    return _if_type(types, needed[0] if len(needed) == 1 else {"allOf": needed})
 
 
 def _has(name: str, **rules: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ What no route answers, and a fault that nobody expected, are problem details too
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -15,21 +15,18 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute
 from starlette.types import Scope as AsgiScope
 
-from schemas.access.scopes import ADMIN_ONLY, METRICS, PUBLIC, AccessRule, Scope, declared_rule, needs
+from adapters.http.description import openapi_document
+from schemas.access.scopes import ADMIN_ONLY, METRICS, PUBLIC, Scope, declared_rule, needs
 from schemas.clock_skew import CLOCK_SKEW
 from schemas.http.access.audit import AuditMiddleware
 from schemas.http.access.callers import principal_of
-from schemas.http.access.described import components, describe
 from schemas.http.access.guard import Access
 from schemas.http.access.middleware import AccessMiddleware
-from schemas.http.access.rules import HotRule, RouteRules, rule_of_route
+from schemas.http.access.rules import HotRule, RouteRules
 from schemas.http.described import LIVENESS, PLAIN_TEXT, READINESS
 from schemas.http.fallback import fault_as_problem, http_exception_as_problem, invalid_as_problem
 from schemas.http.hot_path import HotPathMiddleware
@@ -101,12 +98,24 @@ def build_application(
 def _operations(missing: Missing, access: Access | None) -> APIRouter:
     router = APIRouter(tags=["operations"])
 
-    @router.get("/health/live", summary="The process answers", response_model=None, responses=LIVENESS)
+    @router.get(
+        "/health/live",
+        operation_id="get_liveness",
+        summary="The process answers",
+        response_model=None,
+        responses=LIVENESS,
+    )
     @needs(PUBLIC)
     async def live() -> Response:
         return _json({"status": "live"})
 
-    @router.get("/health/ready", summary="What is missing, if anything", response_model=None, responses=READINESS)
+    @router.get(
+        "/health/ready",
+        operation_id="get_readiness",
+        summary="What is missing, if anything",
+        response_model=None,
+        responses=READINESS,
+    )
     @needs(PUBLIC)
     async def ready(request: Request) -> Response:
         lacking = [*await missing(), *(access.missing() if access else ())]
@@ -119,7 +128,9 @@ def _operations(missing: Missing, access: Access | None) -> APIRouter:
             status=503 if lacking else 200,
         )
 
-    @router.get("/metrics", summary="Prometheus text", response_class=Response, responses=PLAIN_TEXT)
+    @router.get(
+        "/metrics", operation_id="get_metrics", summary="Prometheus text", response_class=Response, responses=PLAIN_TEXT
+    )
     @needs(METRICS)
     async def metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
@@ -128,43 +139,12 @@ def _operations(missing: Missing, access: Access | None) -> APIRouter:
 
 
 def _described(app: FastAPI, access: Access | None) -> dict[str, Any]:
-    """The OpenAPI document, with the rule of each route as the check of access applies it.
-
-    FastAPI's own 422 is not in it: what it refuses is a problem (400), as ``invalid_as_problem`` answers.
-    """
+    """The OpenAPI document, made once for the open site and once for the site with keys."""
     is_open = access is None or access.guard.is_open
     documents: dict[bool, dict[str, Any]] = app.state.documents
     if is_open not in documents:
-        documents[is_open] = _document(app, is_open=is_open)
+        documents[is_open] = openapi_document(app, app.state.rules.routes, is_open=is_open)
     return documents[is_open]
-
-
-def _document(app: FastAPI, *, is_open: bool) -> dict[str, Any]:
-    rules = _rules(app.state.rules.routes)
-    document = get_openapi(title=app.title, version=app.version, routes=app.routes)
-    for _, _, operation in _operations_of(document):
-        if "HTTPValidationError" in str(operation["responses"].get("422")):
-            del operation["responses"]["422"]
-    of_document = document.setdefault("components", {})
-    for name in ("HTTPValidationError", "ValidationError"):
-        of_document.get("schemas", {}).pop(name, None)
-    of_document |= components()
-    for path, method, operation in _operations_of(document):
-        describe(operation, method, rules[path, method], is_open=is_open)
-    return document
-
-
-def _operations_of(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """The path, the method and the description of each operation."""
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            yield path, method.upper(), operation
-
-
-def _rules(routes: Sequence[BaseRoute]) -> dict[tuple[str, str], AccessRule]:
-    """The rule of each route by its path and method."""
-    described = (route for route in routes if isinstance(route, APIRoute))
-    return {(route.path_format, method): rule_of_route(route) for route in described for method in route.methods or ()}
 
 
 def _json(body: dict[str, Any], status: int = 200) -> Response:

@@ -14,7 +14,7 @@ from schemas.http.api import ErasureAnswer, ErasureState, EventsAnswer, ItemRece
 from schemas.http.described import PATH_ID, problems
 
 PathId = Annotated[str, Path(json_schema_extra=PATH_ID, description="Slashes percent-encoded.")]
-_VIEW: Final = {
+_VIEW: Final[dict[str, Any]] = {
     "event_id": "5f0c7a52-8a49-4d5e-9f5c-2a8f7f0c1b11",
     "type": "view",
     "user_id": "ann",
@@ -35,6 +35,24 @@ _ITEM: Final = {
     "attributes": {"developer": "Valve", "platforms": ["PC"]},
 }
 _USER: Final = {"attributes": {"age": 34, "country": "SE", "postcode": "118 20"}}
+
+_FAULT: Final = {
+    "type": "urn:freshet:problem:missing",
+    "detail": "item_id is missing: a view is of an item",
+    "field": "item_id",
+    "index": 1,
+}
+_RECEIPT: Final = {
+    "erasure_id": "5f0c7a528a494d5e",
+    "person": "7d1a54127b222502",
+    "requested_at": "2026-11-23T10:00:00Z",
+    "places": [
+        {"place": "signals", "state": "done", "at": "2026-11-23T10:00:01Z", "detail": ""},
+        {"place": "log", "state": "expires", "at": "2026-12-23T10:00:00Z", "detail": "retention of the log"},
+    ],
+    "complete_by": "2026-12-23T10:00:00Z",
+    "signature": "9f86d081884c7d65",
+}
 
 _ERRORS: Final = problems(413, 415, 429, 503)
 
@@ -58,9 +76,14 @@ def _bulk(object_schema: dict[str, Any], examples: dict[str, Any]) -> dict[str, 
 
 
 def _operation(
-    tag: str, summary: str, answers: dict[int | str, dict[str, Any]], extra: dict[str, Any] | None = None
+    operation_id: str,
+    tag: str,
+    summary: str,
+    answers: dict[int | str, dict[str, Any]],
+    extra: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     return {
+        "operation_id": operation_id,
         "tags": [tag],
         "summary": summary,
         "status_code": 202,
@@ -70,15 +93,22 @@ def _operation(
     }
 
 
-def _answers(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+def _answer(model: type[BaseModel], description: str, example: dict[str, Any]) -> dict[str, Any]:
+    return {"model": model, "description": description, "content": {"application/json": {"example": example}}}
+
+
+def _answers(model: type[BaseModel], id_field: str, id_: str) -> dict[int | str, dict[str, Any]]:
+    accepted = {id_field: id_, "status": "accepted", "offset": "3:4211", "error": None}
+    rejected = {id_field: None, "status": "rejected", "offset": None, "error": _FAULT}
     return {
-        202: {"model": model, "description": "On the log"},
-        207: {"model": model, "description": "Some are on the log: see each result"},
+        202: _answer(model, "On the log", {"results": [accepted]}),
+        207: _answer(model, "Some are on the log: see each result", {"results": [accepted, rejected]}),
     }
 
 
-def _receipt(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
-    return {202: {"model": model, "description": "On the log; visible everywhere within a second"}}
+def _receipt(model: type[BaseModel], id_field: str, id_: str) -> dict[int | str, dict[str, Any]]:
+    example = {id_field: id_, "offset": "3:4211"}
+    return {202: _answer(model, "On the log; visible everywhere within a second", example)}
 
 
 _PATCH: Final = "application/merge-patch+json"
@@ -87,9 +117,10 @@ _PATCH: Final = "application/merge-patch+json"
 def events(policy: Policy) -> dict[str, Any]:
     """Keyword arguments of the route of events, with the types and the scale of the site."""
     return _operation(
+        "send_events",
         "events",
         "Take one event, an array of them, or NDJSON; gzip allowed; at most 2,000 events and 1 MiB",
-        _answers(EventsAnswer),
+        _answers(EventsAnswer, "event_id", _VIEW["event_id"]),
         _bulk(
             event_schema(policy.types, policy.scale, policy.placeholders),
             {"a view": _VIEW, "a search": _SEARCH, "several": [_VIEW, _RATING]},
@@ -98,50 +129,63 @@ def events(policy: Policy) -> dict[str, Any]:
 
 
 ITEMS: Final = _operation(
+    "put_items",
     "items",
     "Put many items: an array, or NDJSON",
-    _answers(ItemsAnswer),
+    _answers(ItemsAnswer, "item_id", "portal-2"),
     _bulk(_schema(ItemUpsert), {"several": [{"item_id": "portal-2", **_ITEM}]}),
 )
 PUT_ITEM: Final = _operation(
+    "put_item",
     "items",
     "Put an item: replaces all its fields",
-    _receipt(ItemReceipt),
+    _receipt(ItemReceipt, "item_id", "portal-2"),
     _body(_schema(ItemFields), {"a game": _ITEM}),
 )
 PATCH_ITEM: Final = _operation(
+    "patch_item",
     "items",
     "Change an item by a merge patch (RFC 7396): null removes",
-    _receipt(ItemReceipt),
+    _receipt(ItemReceipt, "item_id", "portal-2"),
     _body(_schema(ItemFields), {"a new price": {"price": 4.99}, "hide": {"hidden": True}}, _PATCH),
 )
-DELETE_ITEM: Final = _operation("items", "Delete an item", _receipt(ItemReceipt))
+DELETE_ITEM: Final = _operation("delete_item", "items", "Delete an item", _receipt(ItemReceipt, "item_id", "portal-2"))
 PUT_USER: Final = _operation(
+    "put_user",
     "users",
     "Put a user's attributes; ages and places are generalized before the log, names and addresses are left out",
-    _receipt(UserReceipt),
+    _receipt(UserReceipt, "user_id", "ann"),
     _body(_schema(UserFields), {"a user": _USER}),
 )
 PATCH_USER: Final = _operation(
+    "patch_user",
     "users",
     "Change a user's attributes by a merge patch (RFC 7396): null removes",
-    _receipt(UserReceipt),
+    _receipt(UserReceipt, "user_id", "ann"),
     _body(_schema(UserFields), {"a move": {"attributes": {"country": "NO", "postcode": None}}}, _PATCH),
 )
 _ERASURE: Final[dict[int | str, dict[str, Any]]] = {
-    202: {"model": ErasureAnswer, "description": "On the log; the places are reached one after the other"}
+    202: _answer(
+        ErasureAnswer,
+        "On the log; the places are reached one after the other",
+        {**_RECEIPT, "user_id": "ann", "offset": "3:4211"},
+    )
 }
-DELETE_USER: Final = _operation("users", "Erase everything that is kept about a user, a guest or a session", _ERASURE)
+DELETE_USER: Final = _operation(
+    "erase_user", "users", "Erase everything that is kept about a user, a guest or a session", _ERASURE
+)
 GET_ERASURE: Final[dict[str, Any]] = {
+    "operation_id": "get_erasure",
     "tags": ["users"],
     "summary": "What has become of an erasure: each place with its state and time",
     "response_model": None,
     "responses": {
         **problems(404, 503),
-        200: {"model": ErasureState, "description": "The receipt as it is now"},
+        200: _answer(ErasureState, "The receipt as it is now", _RECEIPT),
     },
 }
 EXPORT_USER: Final[dict[str, Any]] = {
+    "operation_id": "export_user",
     "tags": ["users"],
     "summary": "All that is held on a user, as JSON Lines in a zip; one export at a time",
     "response_model": None,

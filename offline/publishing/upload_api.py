@@ -65,7 +65,9 @@ _log = structlog.get_logger()
 def _body(kind: ExternalModelKind) -> dict[str, Any]:
     """The OpenAPI description of a body with rows of this kind."""
     row = closed(
-        "Row", {name: _cell(name, COLUMNS[kind].field(name)) for name in COLUMNS[kind].names}, COLUMNS[kind].names
+        f"RowOf{kind.title()}",
+        {name: _cell(name, COLUMNS[kind].field(name)) for name in COLUMNS[kind].names},
+        COLUMNS[kind].names,
     )
     rows = {"type": "array", "items": row | {"additionalProperties": True}, "minItems": 1}
     return {
@@ -125,6 +127,7 @@ def build_router(upload_api: UploadApi) -> APIRouter:
         router.post(
             f"/v1/models/{kind}",
             name=f"publish_{kind}",
+            operation_id=f"publish_{kind}",
             summary=f"Publish {_NOUNS[kind]} of an external model",
             status_code=201,
             response_model=None,

@@ -17,7 +17,20 @@ _OFFSET_PATTERN: Final = "^[0-9]+:[0-9]+$"
 class Problem(BaseModel):
     """An error in the form of RFC 9457, with ``field`` and ``index`` if one is at fault."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:freshet:problem:missing",
+                    "title": "The request is not valid",
+                    "status": 400,
+                    "detail": "count must be between 1 and 500",
+                    "field": "count",
+                }
+            ]
+        },
+    )
 
     type: str = Field(pattern=PROBLEM_PATTERN, description="Names the kind of problem: urn:freshet:problem:<code>.")
     title: str = Field(description="The kind of problem, in words.")

@@ -24,6 +24,22 @@ _MEANINGS: Final = {
     500: "Failed: the log of the process says why",
     503: "Busy or away: see Retry-After",
 }
+DESCRIPTION: Final = (
+    "Send what visitors do, keep items and users, and read lists. Each error is a problem (RFC 9457). "
+    "Ids may hold slashes: percent-encode them in paths."
+)
+"""What the document says of the whole API."""
+LICENCE: Final = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
+TAGS: Final = {
+    "events": "What visitors do.",
+    "items": "The catalogue.",
+    "users": "Attributes of users, what is kept about them, erasure and export.",
+    "recommendations": "Lists, scores and ranks.",
+    "statistics": "What the whole site does.",
+    "models": "Models that are trained elsewhere.",
+    "operations": "Health and metrics.",
+}
+"""The groups of operations, each with its meaning."""
 FILTER: Final = "freshet-filter"
 """Format of a filter: brackets nest in it, which no pattern can describe. docs/serving.md describes the language."""
 BOOST: Final = "freshet-boost"

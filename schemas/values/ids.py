@@ -70,13 +70,18 @@ def _with_pattern(schema: dict[str, Any], pattern: str) -> dict[str, Any]:
 
 
 def _visitor_pattern(placeholders: Iterable[str]) -> str:
-    around = rf"[\s{re.escape(_WRAPPERS)}]*"
+    around = rf"[\s{''.join(map(_escaped, _WRAPPERS))}]*"
     texts = "|".join(_in_any_case(text) for text in sorted(placeholder_set(placeholders)))
     return rf"^(?!{around}(?:[0.\-]*|{texts}){around}$){ID_PATTERN.removeprefix('^')}"
 
 
 def _in_any_case(text: str) -> str:
-    return "".join(f"[{letter.lower()}{letter.upper()}]" if letter.isalpha() else re.escape(letter) for letter in text)
+    return "".join(f"[{letter.lower()}{letter.upper()}]" if letter.isalpha() else _escaped(letter) for letter in text)
+
+
+def _escaped(letter: str) -> str:
+    # JavaScript's patterns of Unicode refuse the needless escapes that ``re.escape`` writes.
+    return re.sub(r"[\\^$.*+?()\[\]{}|/]", r"\\\g<0>", letter)
 
 
 def _check(text: str) -> str:

@@ -96,7 +96,9 @@ class RecommendationParameters(ListParameters, frozen=True, kw_only=True):
     ] = 0
 
 
-SessionEvent = Annotated[dict[str, Any], msgspec.Meta(extra_json_schema=event_schema(needs_id=False))]
+SessionEvent = Annotated[
+    dict[str, Any], msgspec.Meta(extra_json_schema=event_schema(needs_id=False) | {"title": "SessionEvent"})
+]
 """An event; without an id of a user, a guest or a session it belongs to this session."""
 
 

@@ -57,6 +57,7 @@ def recommendations_are_asked(scope: Scope) -> bool:
 def _add_users(router: APIRouter, handlers: Handlers) -> None:
     router.get(
         "/v1/users/{user_id:path}/recommendations",
+        operation_id="recommend_for_user",
         summary="What this user may like next",
         tags=["recommendations"],
         response_model=None,
@@ -64,6 +65,7 @@ def _add_users(router: APIRouter, handlers: Handlers) -> None:
     )(needs(READS_OF_USER)(endpoint_of("recommendations", handlers.recommendations)))
     router.post(
         "/v1/sessions/recommendations",
+        operation_id="recommend_for_session",
         summary="What a guest may like next, whose events come along",
         tags=["recommendations"],
         response_model=None,
@@ -71,6 +73,7 @@ def _add_users(router: APIRouter, handlers: Handlers) -> None:
     )(needs(READS)(endpoint_of("session", handlers.session)))
     router.post(
         "/v1/users/{user_id:path}/scores",
+        operation_id="score_items",
         summary="Scores of a list that you bring, in its order",
         tags=["recommendations"],
         response_model=None,
@@ -78,6 +81,7 @@ def _add_users(router: APIRouter, handlers: Handlers) -> None:
     )(needs(READS_OF_USER)(endpoint_of("scores", handlers.scores)))
     router.post(
         "/v1/users/{user_id:path}/rank",
+        operation_id="rank_items",
         summary="Rank a list that you bring, best first",
         tags=["recommendations"],
         response_model=None,
@@ -87,6 +91,7 @@ def _add_users(router: APIRouter, handlers: Handlers) -> None:
     _add_notifications(router, handlers)
     router.get(
         "/v1/users/{user_id:path}",
+        operation_id="get_user",
         summary="The current view of a user",
         tags=["users"],
         response_model=None,
@@ -95,9 +100,10 @@ def _add_users(router: APIRouter, handlers: Handlers) -> None:
 
 
 def _add_relations(router: APIRouter, handlers: Handlers) -> None:
-    relations: tuple[tuple[str, AccessRule, str, Handler, openapi.Documented, type[msgspec.Struct]], ...] = (
+    relations: tuple[tuple[str, str, AccessRule, str, Handler, openapi.Documented, type[msgspec.Struct]], ...] = (
         (
             "because",
+            "explain_item",
             READS_OF_USER,
             "Which of a user's items led to this one",
             handlers.because,
@@ -106,17 +112,27 @@ def _add_relations(router: APIRouter, handlers: Handlers) -> None:
         ),
         (
             "compatibility",
+            "get_compatibility",
             READS_OF_USER,
             "How well an item suits a user, and why",
             handlers.compatibility,
             openapi.COMPATIBILITY,
             UserItemParameters,
         ),
-        ("similar", USER_READS, "Who is like a user", handlers.similar_users, openapi.USERS, SimilarUsersParameters),
+        (
+            "similar",
+            "list_similar_users",
+            USER_READS,
+            "Who is like a user",
+            handlers.similar_users,
+            openapi.USERS,
+            SimilarUsersParameters,
+        ),
     )
-    for name, rule, summary, handler, answer, struct in relations:
+    for name, operation_id, rule, summary, handler, answer, struct in relations:
         router.get(
             f"/v1/users/{{user_id:path}}/{name}",
+            operation_id=operation_id,
             summary=summary,
             tags=["users"],
             response_model=None,
@@ -145,6 +161,7 @@ def _add_notifications(router: APIRouter, handlers: Handlers) -> None:
 
     router.get(
         "/v1/users/{user_id:path}/notifications",
+        operation_id="follow_notifications",
         summary="Says when a new model has changed this user's list (server-sent events)",
         tags=["recommendations"],
         response_model=None,
@@ -156,6 +173,7 @@ def _add_notifications(router: APIRouter, handlers: Handlers) -> None:
 def _add_items(router: APIRouter, handlers: Handlers) -> None:
     router.get(
         "/v1/items/{item_id:path}/similar",
+        operation_id="list_similar_items",
         summary="What is like an item",
         tags=["recommendations"],
         response_model=None,
@@ -163,6 +181,7 @@ def _add_items(router: APIRouter, handlers: Handlers) -> None:
     )(needs(READS)(endpoint_of("similar", handlers.similar)))
     router.get(
         "/v1/items/{item_id:path}/together",
+        operation_id="list_items_together",
         summary="What people go on to after an item, or put in a basket with it",
         tags=["recommendations"],
         response_model=None,
@@ -170,6 +189,7 @@ def _add_items(router: APIRouter, handlers: Handlers) -> None:
     )(needs(READS)(endpoint_of("together", handlers.together)))
     router.get(
         "/v1/items",
+        operation_id="list_items",
         summary="The catalogue, or what matches a query",
         tags=["items"],
         response_model=None,
@@ -177,6 +197,7 @@ def _add_items(router: APIRouter, handlers: Handlers) -> None:
     )(needs(ITEM_READS)(endpoint_of("items", handlers.items)))
     router.get(
         "/v1/items/{item_id:path}",
+        operation_id="get_item",
         summary="The current view of an item",
         tags=["items"],
         response_model=None,
@@ -193,6 +214,7 @@ def _add_item_lists(router: APIRouter, handlers: Handlers) -> None:
     for kind, summary in item_lists:
         router.get(
             f"/v1/{kind}",
+            operation_id=f"list_{kind}",
             summary=summary,
             tags=["recommendations"],
             response_model=None,
@@ -203,6 +225,7 @@ def _add_item_lists(router: APIRouter, handlers: Handlers) -> None:
 def _add_statistics(router: APIRouter, handlers: Handlers) -> None:
     router.get(
         "/v1/statistics/{kind}",
+        operation_id="get_statistics",
         summary="What is best rated, most viewed or rising: best-rated, most-viewed, rising",
         tags=["statistics"],
         response_model=None,
