@@ -24,6 +24,7 @@ from deploy.wiring.server_wait import Shutdown, say_while_waiting
 from deploy.wiring.variables import warn_of_variables_without_effect
 from ingest.config import IngestSettings
 from ingest.http.privacy import PrivacyDependencies
+from ingest.http.rejections import Rejections
 from ingest.http.routes import IngestDependencies, build_router, events_are_sent, events_endpoint
 from ingest.privacy.secret import site_secret
 from ingest.validation.validate import Policy, policy
@@ -82,6 +83,7 @@ def ingest_dependencies(settings: IngestSettings, writer: LogWriter, documents: 
         privacy=PrivacyDependencies(
             documents, site_secret(settings.receipt_secret.get_secret_value(), settings.data), time.time
         ),
+        rejections=Rejections(time.time),
         retry_seconds=settings.retry_seconds,
     )
 

@@ -28,6 +28,10 @@ class Settings(HttpSettings, BaseSettings):
     port: Annotated[int, Field(ge=1, le=65535, description="Port of the online API.")] = 8000
     page: Annotated[bool, Field(description="Whether the demo page is served at `/`.")] = False
     page_users: Annotated[bool, Field(description="Whether the demo page lists active users by id.")] = False
+    console: Annotated[
+        bool,
+        Field(description="Whether the console is served at `/console`. Where keys count, people sign in to see it."),
+    ] = True
     oidc_issuer: Annotated[
         str, Field(description="The OpenID Connect provider that people may sign in with: its issuer, exactly.")
     ] = ""

@@ -19,6 +19,7 @@ from adapters.http import server as http_server
 from adapters.http.application import HotPath, build_application
 from deploy.wiring.access import open_access
 from deploy.wiring.accounts import account_router
+from deploy.wiring.console import cluster_sources
 from deploy.wiring.dependencies import prepare_online
 from deploy.wiring.online import open_facts, open_stores
 from deploy.wiring.pseudonyms import require_pepper
@@ -33,6 +34,12 @@ from schemas.http.access.guard import Access
 from schemas.http.access.limits import ClientLimits, client_limits
 from schemas.http.problems import ProblemError, as_response
 from serving.config import Settings
+from serving.console.figures import FigureHistory
+from serving.console.recent import RecentLog
+from serving.console.routes import ConsoleParts, build_console_router
+from serving.console.samples import FigureSampling
+from serving.console.shell import build_no_shell_router, build_shell_router
+from serving.console.sources import ConsoleSources
 from serving.http.routes import build_router, recommendations_are_asked, recommendations_endpoint
 from serving.service.service import ServingService, Stores
 from serving.service.time_and_ids import TimeAndIds
@@ -51,11 +58,13 @@ def create_app(
     views: Sequence[APIRouter] = (),
     hot_paths: Sequence[HotPath] = (),
     access: Access | None = None,
+    console: ConsoleSources | None = None,
 ) -> FastAPI:
     """The application and the page over these stores; it closes them when it stops.
 
     ``lag_reason`` returns why the signals are still behind; None once they have caught up. ``routers`` and ``hot_paths`` are served beside its own.
     ``views`` come before them: their paths end in a word of ours, and an id of its own routes may hold slashes.
+    ``console``: what the console reads besides; without it, its calls are not there.
     Without ``access`` everybody may call. Raises ConfigurationInvalid; a store that is away is no reason not to start.
     """
     try:
@@ -66,9 +75,13 @@ def create_app(
     async def missing() -> list[str]:
         return service.missing()
 
+    shell = build_shell_router() if settings.console else build_no_shell_router()
+    history = FigureHistory()
+    service.upkeep.append(FigureSampling(history, time.time, console.measured if console else dict))
+    views = [*views, *([_console(service, history, console)] if console else [])]
     app = build_application(
         "Freshet online API",
-        [_page(settings, service), *views, build_router(service), *routers],
+        [_page(settings, service), shell, *views, build_router(service), *routers],
         missing,
         access=access,
         hot_paths=[*hot_paths, HotPath(recommendations_are_asked, recommendations_endpoint(service))],
@@ -94,6 +107,11 @@ def _page(settings: Settings, service: ServingService) -> APIRouter:
     return router
 
 
+def _console(service: ServingService, history: FigureHistory, sources: ConsoleSources) -> APIRouter:
+    recent = RecentLog(sources.open_log, time.time)
+    return build_console_router(ConsoleParts(service, history, recent, time.time, sources.unmeasured))
+
+
 def main() -> None:
     """Serve until stopped; a failure to start is one sentence on standard error."""
     try:
@@ -103,10 +121,14 @@ def main() -> None:
         listening, shutdown = http_server.listen(settings.host, settings.port, "set FRESHET_PORT"), Shutdown()
         require_pepper(settings, "the online API", shutdown)
         say_while_waiting(partial(prepare_online, settings), "the online API", shutdown)
-        with open_access(settings, settings.host, read_limits(settings)) as access, shutdown.ending():
+        with (
+            open_access(settings, settings.host, read_limits(settings)) as access,
+            cluster_sources(settings) as console,
+            shutdown.ending(),
+        ):
             routers = [account_router(settings, access), receipts_router(settings)]
             views = [user_export_router(settings, access)]
-            app = create_app(settings, _stores(settings), access=access, routers=routers, views=views)
+            app = create_app(settings, _stores(settings), access=access, routers=routers, views=views, console=console)
             _log.info("online_api_starts", host=settings.host, port=settings.port, stack=settings.stack)
             stop_streams = app.state.service.notifications.close
             http_server.serve(

@@ -22,14 +22,22 @@ from starlette.types import Scope as AsgiScope
 from adapters.http.description import openapi_document
 from schemas.access.scopes import ADMIN_ONLY, METRICS, PUBLIC, Scope, declared_rule, needs
 from schemas.clock_skew import CLOCK_SKEW
+from schemas.errors import FreshetError
 from schemas.http.access.audit import AuditMiddleware
 from schemas.http.access.callers import principal_of
 from schemas.http.access.guard import Access
 from schemas.http.access.middleware import AccessMiddleware
 from schemas.http.access.rules import HotRule, RouteRules
 from schemas.http.described import LIVENESS, PLAIN_TEXT, READINESS
-from schemas.http.fallback import fault_as_problem, http_exception_as_problem, invalid_as_problem
+from schemas.http.fallback import (
+    error_as_problem,
+    fault_as_problem,
+    http_exception_as_problem,
+    invalid_as_problem,
+    problem_as_response,
+)
 from schemas.http.hot_path import HotPathMiddleware
+from schemas.http.problems import ProblemError
 from schemas.http.pseudonymous import PseudonymMiddleware
 from schemas.http.utf8 import Utf8Middleware
 from schemas.values.pseudonyms import Pseudonyms
@@ -82,6 +90,8 @@ def build_application(
     app.openapi = partial(_described, app, access)  # type: ignore[method-assign]  # as FastAPI documents it
     app.add_exception_handler(HTTPException, http_exception_as_problem)
     app.add_exception_handler(RequestValidationError, invalid_as_problem)
+    app.add_exception_handler(ProblemError, problem_as_response)
+    app.add_exception_handler(FreshetError, error_as_problem)
     app.add_exception_handler(Exception, fault_as_problem)
     for hot_path in hot_paths:
         app.add_middleware(HotPathMiddleware, takes=hot_path.takes, endpoint=hot_path.endpoint)

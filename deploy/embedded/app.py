@@ -16,6 +16,7 @@ from adapters.files.folder_lock import folder_lock
 from adapters.registry import adapter
 from deploy.config import settings_of_tier
 from deploy.wiring.accounts import account_router
+from deploy.wiring.console import embedded_sources
 from deploy.wiring.dependencies import Dependencies, open_dependencies
 from deploy.wiring.erasing import erasing
 from deploy.wiring.online import open_stores
@@ -163,6 +164,7 @@ def create_app(running: Nearline, settings: ServingSettings, access: Access | No
         views=[user_export_router(settings, access)],
         hot_paths=[hot_path(write_api)],
         access=access,
+        console=embedded_sources(settings),
     )
     app.title = "Freshet"
     return app

@@ -26,6 +26,7 @@ from ingest.http.privacy import (
     note_request,
     receipt_response,
 )
+from ingest.http.rejections import Rejections, add_rejections_route
 from ingest.http.turns import in_turns
 from ingest.validation import validate
 from ingest.validation.validate import Accepted, Policy, Rejection
@@ -57,6 +58,8 @@ class IngestDependencies(NamedTuple):
     """Longest wait of a request for the log."""
     privacy: PrivacyDependencies | None = None
     """None: users cannot be deleted here."""
+    rejections: Rejections | None = None
+    """Keeps what was refused, for people who look."""
     retry_seconds: int = 1
     """The Retry-After of a request that the log did not confirm."""
 
@@ -98,6 +101,8 @@ def build_router(dependencies: IngestDependencies) -> APIRouter:
     _add_events(router, dependencies)
     _add_items(router, dependencies)
     _add_users(router, dependencies)
+    if dependencies.rejections is not None:
+        add_rejections_route(router, dependencies.rejections.rows)
     if dependencies.privacy is not None:
         _add_erasures(router, dependencies, dependencies.privacy)
     return router
@@ -238,6 +243,16 @@ async def _write_single(
     return _json({id_field: accepted.id, "offset": str(appended)}, 202)
 
 
+def _note_rejections(
+    dependencies: IngestDependencies, topic: str, outcomes: Sequence[Validated], raw_objects: Sequence[Any]
+) -> None:
+    if dependencies.rejections is None:
+        return
+    for outcome, raw_object in zip(outcomes, raw_objects, strict=True):
+        if isinstance(outcome, Rejection):
+            dependencies.rejections.note(topic, outcome, raw_object)
+
+
 async def _write_bulk(
     request: Request, dependencies: IngestDependencies, topic: str, id_field: str, validator: Callable[[Any], Accepted]
 ) -> Response:
@@ -247,6 +262,7 @@ async def _write_bulk(
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
     appended = await _append(dependencies, topic, accepted) if accepted else []
     _count(topic, outcomes, appended)
+    _note_rejections(dependencies, topic, outcomes, raw_objects)
     results = _results(id_field, raw_objects, outcomes, appended)
     if accepted and all(isinstance(confirmation, Exception) for confirmation in appended):
         raise _unavailable(dependencies, str(appended[0]), results)

@@ -44,6 +44,8 @@ class AccessRule(NamedTuple):
     """True if the key and the user's token may stand in the address, and the body may be text/plain, as browsers send beacons."""
     counts_itself: bool = False
     """True if the route itself counts what a request brings against the limits of writes."""
+    is_confidential: bool = False
+    """True if a body may hold a secret or what a person did: the audit log keeps the names of its fields alone."""
 
     @property
     def is_public(self) -> bool:
@@ -64,6 +66,10 @@ USER_READS: Final = AccessRule(frozenset({Scope.USERS_READ}), of_user=True)
 USER_WRITES: Final = AccessRule(frozenset({Scope.USERS_WRITE}), of_user=True, counts_itself=True)
 PAGE: Final = AccessRule(frozenset({Scope.USERS_READ}))
 """The demo page, which shows what anybody did."""
+LETTERS: Final = AccessRule(is_confidential=True)
+"""Dead letters, for admins: they hold what anybody sent."""
+ACCOUNTS: Final = AccessRule(is_confidential=True)
+"""Accounts of people, for admins. A body may hold a password."""
 METRICS: Final = AccessRule(frozenset({Scope.METRICS_READ}))
 
 _RULE: Final = "__access_rule__"

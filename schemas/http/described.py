@@ -38,6 +38,7 @@ TAGS: Final = {
     "statistics": "What the whole site does.",
     "models": "Models that are trained elsewhere.",
     "operations": "Health and metrics.",
+    "console": "What the console reads and does, for the people who run the site.",
 }
 """The groups of operations, each with its meaning."""
 FILTER: Final = "freshet-filter"

@@ -4,15 +4,36 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
+from schemas.errors import (
+    AnswerUnknown,
+    DeadLetterRefused,
+    FreshetError,
+    JobUnknown,
+    LeaseTaken,
+    LetterUnknown,
+    LogUnavailable,
+    NothingToTrain,
+    PointerMoved,
+    StoreUnavailable,
+    VersionUnknown,
+)
 from schemas.http.problems import ProblemError, as_response
 from schemas.http.views import view_method
 
 INTERNAL: Final = "Something went wrong here; the log of the process says what. Try again."
+_STATUSES: Final[tuple[tuple[tuple[type[FreshetError], ...], int, str], ...]] = (
+    ((LogUnavailable, StoreUnavailable), 503, "unavailable"),
+    ((AnswerUnknown, JobUnknown, LetterUnknown, VersionUnknown), 404, "unknown"),
+    ((LeaseTaken, PointerMoved), 409, "busy"),
+    ((DeadLetterRefused, NothingToTrain), 422, "refused"),
+)
+"""The status and code of errors that a route lets through; 400 for all others."""
 _METHODS: Final = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 
@@ -30,6 +51,25 @@ async def invalid_as_problem(_: Request, error: Exception) -> Response:
     first: dict[str, Any] = error.errors()[0]  # type: ignore[attr-defined]  # FastAPI's; this package does not import it
     field = ".".join(str(step) for step in first["loc"][1:])
     return as_response(ProblemError(400, "invalid", f"{field}: {first['msg']}", field=field or None))
+
+
+async def problem_as_response(_: Request, error: Exception) -> Response:
+    """A problem that a route raises, as its response."""
+    assert isinstance(error, ProblemError)
+    return as_response(error)
+
+
+async def error_as_problem(_: Request, error: Exception) -> Response:
+    """A named error that a route lets through, as problem details. Its text says what to do."""
+    kinds = ((status, code) for errors, status, code in _STATUSES if isinstance(error, errors))
+    status, code = next(kinds, (400, "invalid"))
+    headers = {"Retry-After": "1"} if status in {409, 503} else None
+    return as_response(ProblemError(status, code, str(error), headers=headers))
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    """A value as a JSON response that no cache keeps."""
+    return Response(msgspec.json.encode(value), status, {"Cache-Control": "no-store"}, "application/json")
 
 
 async def fault_as_problem(_request: Request, _error: Exception) -> Response:

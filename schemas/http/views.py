@@ -9,7 +9,15 @@ from starlette.types import Scope
 
 from schemas.http.problems import ProblemError
 
-_USER_VIEWS: Final = (b"recommendations", b"because", b"compatibility", b"similar", b"notifications", b"export")
+_USER_VIEWS: Final = (
+    b"recommendations",
+    b"because",
+    b"compatibility",
+    b"similar",
+    b"notifications",
+    b"export",
+    b"signals",
+)
 METHODS: Final = {
     b"users": {**dict.fromkeys(_USER_VIEWS, "GET"), b"rank": "POST", b"scores": "POST"},
     b"items": {b"similar": "GET", b"together": "GET"},

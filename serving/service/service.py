@@ -159,6 +159,8 @@ class ServingService:
         self.notifications = Notifications(self._lists_by, self._time_and_ids.clock, self.state.models, streams)
         self.statistics = StatisticsReader(stores.documents, catalogue, self._time_and_ids.steady)
         self.explanations = Explanations(self._context, self.statistics.ratings, similar_users=settings.similar_users)
+        self.upkeep: list[Callable[[], None]] = []
+        """Called about once a second on the loop, and quick."""
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -281,6 +283,11 @@ class ServingService:
         """What the signals hold of a user; never raises."""
         return await self._users.read(user_id)
 
+    async def fences_of(self, partition: int, signals: Sequence[Signal]) -> dict[str, int]:
+        """The last applied offset of a partition by signal, of those that have one. Raises StoreUnavailable."""
+        fences = {signal: await self._stores.signals.fences(signal, (partition,)) for signal in signals}
+        return {str(signal): found[partition].offset for signal, found in fences.items() if partition in found}
+
     def missing(self) -> list[str]:
         """What this process still waits for before it is ready, each a sentence; empty once it is."""
         return self._readiness.missing(self._model_sync)
@@ -366,6 +373,8 @@ class ServingService:
                 metrics.MODEL_LOADED.set(models.version is not None)
                 metrics.MODEL_AGE_SECONDS.set(max(0.0, now - models.created_at) if models.version else 0.0)
                 self._results.let_go(self._time_and_ids.steady())
+                for work in self.upkeep:
+                    work()
                 if self._time_and_ids.steady() - said_at >= _SAY_SECONDS and (missing := self._missing_state.names()):
                     said_at = self._time_and_ids.steady()
                     _log.warning("online_api_waits", missing=missing, reasons=self.missing())

@@ -45,13 +45,14 @@ class AuditMiddleware:
         principal = principal_of(scope)
         parameters: dict[str, Any] = scope.get("path_params", {})
         user_id, change = parameters.get("user_id"), exchange.change()
+        only_names = user_id is not None or self._rules.rule_of(scope).is_confidential
         return AuditRecord(
             at=self._clock(),
             actor_kind=principal.kind,
             actor=principal.who,
             action=f"{scope['method']} {_route(scope)}",
             target=user_label(user_id) if user_id is not None else _target(parameters),
-            after=field_names(change) if user_id is not None else change,
+            after=field_names(change) if only_names else change,
             offset=exchange.offset(),
             address=address_of(scope),
         )

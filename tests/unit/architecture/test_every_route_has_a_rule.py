@@ -12,6 +12,7 @@ from tests.unit.architecture.applications import applications
 
 PUBLIC_PATHS = {
     *("/docs", "/docs/oauth2-redirect", "/health/live", "/health/ready", "/openapi.json", "/redoc"),
+    *("/console", "/console/", "/console/static/{version}/{name:path}"),
     *("/shop/static/{name}", "/v1/models/{kind}", "/v1/models/neighbours", "/v1/models/lists", "/v1/models/factors"),
 }
 """What anybody may call: each is listed here by hand, so that a route does not become public by accident."""

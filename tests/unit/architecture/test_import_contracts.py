@@ -23,7 +23,7 @@ SERVING = "serving: web -> http -> service -> ranking -> state -> filtering -> a
 OFFLINE = "offline: jobs -> engines | statistics -> publishing -> evaluation -> training -> interactions -> data"
 MODELS = "models: combined models -> models -> structures, which know no algorithm"
 RANKING = "serving.ranking: pipeline -> blend -> candidates -> context -> config"
-INGEST = "ingest: http | dead letters | importers -> import_pipeline -> validation"
+INGEST = "ingest: http -> dead letters | importers -> import_pipeline -> validation"
 
 FORBIDDEN = [
     ("ingest", "import serving.config", LAYERS),
