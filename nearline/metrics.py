@@ -67,6 +67,10 @@ RETURN_SECONDS: Final = Histogram(
     "Seconds that the values of returned guests took to be folded. Their partition waits meanwhile.",
     buckets=SECONDS,
 )
+ARCHIVE_DAMAGED: Final = Counter(
+    "freshet_archive_damaged_total",
+    "Times that a file of the archive could not be decoded while values of returned guests were folded.",
+)
 ARCHIVED: Final = Counter(
     "freshet_nearline_archive_records_total",
     "Records applied from the archive, because retention had removed them from the log.",

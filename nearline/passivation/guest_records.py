@@ -84,6 +84,7 @@ class GuestRecords(NamedTuple):
                     upcoming = record.offset + 1
                 upcoming = end
             except ArchiveDamaged as damage:
+                metrics.ARCHIVE_DAMAGED.inc()
                 _log.error("archive_damaged", partition=partition, reason=str(damage))
                 yield from self._logged(partition, max(upcoming, damage.begin), min(damage.end, end))
                 upcoming = max(upcoming, damage.end)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from nearline import signal_state
 from nearline.cluster.assignment import Assignment
@@ -326,10 +327,12 @@ def test_an_archive_that_is_away_makes_the_partition_wait_and_loses_nothing(site
 def test_the_records_of_a_damaged_file_of_the_archive_are_read_from_the_log(site, damaged):
     site.pass_days(IDLE_DAYS + 1)
     site.archive.damaged = damaged
+    counted = REGISTRY.get_sample_value("freshet_archive_damaged_total")
     site.add("view", "item3", anonymous_id="gus")
     site.add("view", "item5", session_id="s1")
     site.settle()
     assert site.stored() == site.folded()
+    assert REGISTRY.get_sample_value("freshet_archive_damaged_total") > counted
 
 
 def test_a_guest_comes_back_with_what_is_left_if_archive_and_log_have_lost_records(site, capsys):
