@@ -17,12 +17,13 @@ from typing import Final
 import structlog
 
 from ingest.privacy.erasure import ENDED, PLACES, Erasure, Erasures, new_erasure
+from ingest.privacy.link_search import LinkSearch
 from ingest.privacy.person import Person, linked, named_beside
 from ingest.privacy.places import AT_ONCE, NEEDS, STEPS, Places
 from ingest.privacy.requests import attributes_entry, forget_entry, id_of, user_ids
 from ingest.privacy.stores import ErasureStores, append_all
 from schemas.erasures import ErasedPlace, ForgetNotice, decode_notice
-from schemas.errors import FreshetError, LeaseTaken, Undecodable
+from schemas.errors import FreshetError, LeaseLost, LeaseTaken, Undecodable
 from schemas.keys import Signal
 from schemas.log import topics
 from schemas.log.reading import records_between
@@ -54,31 +55,44 @@ class Eraser:
         self._partitions: int | None = None
         self._read: dict[int, int] = {}
         self._notices: dict[str, dict[OffsetToken, ForgetNotice]] = {}
+        self._untaken: list[tuple[OffsetToken, ForgetNotice]] = []
         self._due = 0.0
+        self._search = LinkSearch(stores.signals, lambda: stores.reader.partitions(topics.EVENTS))
+        self._token: int | None = None
 
     def step(self) -> bool:
         """Looks once, and does what is due. Returns True if there is more to do soon. Raises FreshetError, OSError."""
         new = list(self._new_notices())
+        self._untaken += new
         now = self._stores.clock()
         if not new and now < self._due:
             return False
         try:
             with self._leased():
-                self._take(new)
+                self._take(self._untaken)
+                self._untaken = []
                 soon = self._go_on()
-        except LeaseTaken:
+        except (LeaseTaken, LeaseLost):
             soon = False
         self._due = now + (STEP_SECONDS if soon else PATIENT_SECONDS)
         return soon
 
     @contextmanager
     def _leased(self) -> Iterator[None]:
-        lease, holder = self._stores.lease, f"pid {os.getpid()} on {socket.gethostname()}"
-        token = lease.acquire(LEASE, holder, self._stores.clock())
+        """Holds the lease, and keeps it between two steps of a pass: another process would read all values too."""
+        lease, token = self._stores.lease, self._token
+        self._token = None
+        if token is None:
+            token = lease.acquire(LEASE, f"pid {os.getpid()} on {socket.gethostname()}", self._stores.clock())
+        else:
+            lease.renew(LEASE, token)
         try:
             yield
         finally:
-            lease.release(LEASE, token)
+            if self._search.is_reading:
+                self._token = token
+            else:
+                lease.release(LEASE, token)
 
     def _new_notices(self) -> Iterator[tuple[OffsetToken, ForgetNotice]]:
         """The notices that this process has not read; all that the log still has when it begins."""
@@ -141,6 +155,7 @@ class Eraser:
                 self._notices.pop(erasure_id, None)
                 _log.info("erasure_complete", erasure_id=erasure_id)
         self._erasures.set_open(opened)
+        soon |= self._search.step()
         return soon
 
     def _advance(self, erasure: Erasure) -> bool:
@@ -247,7 +262,7 @@ class Eraser:
 
     def _try(self, name: str, erasure: Erasure, person: Person) -> None:
         try:
-            changed = Places(self._stores, erasure, person).reach(name)
+            changed = Places(self._stores, erasure, person, self._search).reach(name)
         except (FreshetError, OSError) as error:
             _log.warning("place_not_erased", place=name, erasure_id=erasure.receipt.erasure_id, reason=str(error))
             changed = ErasedPlace(place=name, state="failed", detail=f"{error}; it is tried again"[:500])

@@ -6,13 +6,12 @@ guest's id becomes a pseudonym, the same in each: a fold of them gives the same 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
-from typing import Final, NamedTuple
 
 import msgspec
 
 from ingest.privacy.erasure import Erasure
+from ingest.privacy.link_search import Link, LinkRequest, LinkSearch
 from ingest.privacy.person import Person, decoded_event
 from ingest.privacy.stores import ErasureStores
 from schemas.events import UNLINK_GUEST, LoggedEvent
@@ -20,23 +19,13 @@ from schemas.keys import Signal, anonymous_key, user_key
 from schemas.log import topics
 from schemas.log.codec import encode_event
 from schemas.log.records import LogEntry, OffsetToken, Record
-from signals import user_codec
-
-_USER: Final = user_key("")
-
-
-class Link(NamedTuple):
-    """A remaining user's link to an erased guest."""
-
-    user_id: str
-    guest: str
 
 
 class GuestLinks:
     """The links to the guests of one erasure. Its methods raise the errors of the ports."""
 
-    def __init__(self, stores: ErasureStores, erasure: Erasure, person: Person) -> None:
-        self._stores, self._erasure, self._guests = stores, erasure, person.guests
+    def __init__(self, stores: ErasureStores, erasure: Erasure, person: Person, search: LinkSearch) -> None:
+        self._stores, self._erasure, self._guests, self._search = stores, erasure, person.guests, search
         self._own = person.subjects
 
     def are_folded(self) -> bool:
@@ -51,16 +40,11 @@ class GuestLinks:
         tokens = map(OffsetToken.parse, self._erasure.unlinked.values())
         return all(self._has_applied(token.partition, token.offset) for token in tokens)
 
-    def found(self) -> Iterator[Link]:
-        """The links in the values of remaining users. It reads the values of all users."""
-        texts = {guest: guest.encode() for guest in self._guests}
-        for partition in range(len(self._erasure.link_ends)):
-            for key, data in self._stores.signals.scan(partition, Signal.USERS):
-                # To search bytes is faster than to decode them.
-                named = [guest for guest, text in texts.items() if text in data]
-                if named and key.startswith(_USER) and key not in self._own:
-                    links = user_codec.head(data).links
-                    yield from (Link(key.removeprefix(_USER), guest) for guest in named if guest in links)
+    def found(self) -> list[Link] | None:
+        """The links in the values of remaining users; None until the values of all users are read."""
+        ends = tuple(self._erasure.link_ends)
+        found = self._search.find(LinkRequest(self._erasure.receipt.erasure_id, self._guests, ends))
+        return None if found is None else [link for link in found if user_key(link.user_id) not in self._own]
 
     def note(self, link: Link, removed_at: OffsetToken) -> None:
         """Stores where the log removes a link."""

@@ -14,6 +14,7 @@ import msgspec
 
 from ingest.privacy.erasure import PLACES, Erasure
 from ingest.privacy.guest_links import GuestLinks, unlink_entry
+from ingest.privacy.link_search import LinkSearch
 from ingest.privacy.person import Person, tombstone
 from ingest.privacy.refused_rows import rewrite_lines
 from ingest.privacy.requests import id_of
@@ -77,9 +78,9 @@ AT_ONCE: Final = ("signals", "attributes", "lists", "caches")
 class Places:
     """The steps of one erasure. Each method is named as its place, and returns the place's new state."""
 
-    def __init__(self, stores: ErasureStores, erasure: Erasure, person: Person) -> None:
+    def __init__(self, stores: ErasureStores, erasure: Erasure, person: Person, search: LinkSearch) -> None:
         self._stores, self._erasure, self._person = stores, erasure, person
-        self._links = GuestLinks(stores, erasure, person)
+        self._links = GuestLinks(stores, erasure, person, search)
 
     def reach(self, place: str) -> ErasedPlace:
         """Does what is left to do in a place; raises FreshetError, OSError."""
@@ -144,7 +145,9 @@ class Places:
         if not self._links.are_folded():
             return self._state("links", done=False, detail="the workers have not applied all events yet")
         if not self._erasure.links_searched:
-            found, erasure_id = list(self._links.found()), self._erasure.receipt.erasure_id
+            found, erasure_id = self._links.found(), self._erasure.receipt.erasure_id
+            if found is None:
+                return self._state("links", done=False, detail="the values of all users are being read")
             entries = [unlink_entry(f"{erasure_id}:link:{n}", link, self._now()) for n, link in enumerate(found)]
             removed_at = append_all(self._stores.writer, topics.EVENTS, entries) if entries else []
             for link, token in zip(found, removed_at, strict=True):

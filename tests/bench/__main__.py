@@ -10,6 +10,7 @@ from tests.bench import (
     abuse,
     collector,
     compute,
+    erasures,
     freshness,
     growth,
     hot_users,
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[], Figures]] = {
     "hot_users": hot_users.measure,
     "recovery": recovery.measure,
     "passivation": passivation.measure,
+    "erasures": erasures.measure,
     "abuse": abuse.measure,
     "soak": soak.measure,
 }

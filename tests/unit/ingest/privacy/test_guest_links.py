@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.privacy.erasure import new_erasure
-from ingest.privacy.guest_links import GuestLinks, Link, unlink_entry
+from ingest.privacy.guest_links import GuestLinks, unlink_entry
+from ingest.privacy.link_search import Link, LinkSearch
 from ingest.privacy.person import Person
 from ingest.privacy.secret import SiteSecret
 from schemas.erasures import ForgetNotice
@@ -48,8 +49,12 @@ def links_of(values: dict[str, bytes], end: int, applied: int | None = None) -> 
     reader = SimpleNamespace(log_id=lambda _: "log", partitions=lambda _: 1, bounds=lambda *_: (0, end))
     signals = Signals(values, end - 1 if applied is None else applied)
     stores: Any = SimpleNamespace(reader=reader, signals=signals, secret=SiteSecret(b"a secret"))
-    links = GuestLinks(stores, new_erasure("e", "hash", AT), Person({NOTICE.subject: NOTICE}))
+    search = LinkSearch(stores.signals, lambda: 1)
+    links = GuestLinks(stores, new_erasure("e", "hash", AT), Person({NOTICE.subject: NOTICE}), search)
     links.are_folded()
+    links.found()
+    while search.step():
+        pass
     return links
 
 
@@ -84,7 +89,7 @@ def test_a_fold_of_what_is_left_equals_the_values_without_the_link(chosen):
     events = [event(number, kind, anonymous_id=guest, item_id="i1") for number, (kind, guest) in enumerate(chosen)]
     records = records_of(events)
     links = links_of({f"u:{KEEPER}": folded(records)}, len(records))
-    found = list(links.found())
+    found = links.found()
     assert found == [Link(KEEPER, GUEST)] * (GUEST in user_codec.decode(folded(records)).links)
     for link in found:
         offset = len(records)
