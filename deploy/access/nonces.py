@@ -57,7 +57,7 @@ class SharedNonces:
         """A sentence if signed requests are refused, or could have counted at another process too."""
         if self._steady() > self._failed_at + _MENTIONED_SECONDS:
             return []
-        refused = "signed requests that change items, users or settings are refused, and others may count once in each process"
+        refused = "signed requests that change items, users or settings or read about people are refused, and others may count once in each process"
         return [f"{refused}, because nonces are not shared: {self._reason}"]
 
     def close(self) -> None:

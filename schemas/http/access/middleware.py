@@ -23,6 +23,7 @@ from schemas.http.problems import ProblemError, as_response
 MAX_SIGNED_BYTES: Final = 1_048_576
 """Largest body of a signed request: it is held whole until the signature is checked."""
 _HARMLESS_SCOPES: Final = frozenset({Permission.EVENTS_WRITE, Permission.RECOMMENDATIONS_READ})
+_CONFIDENTIAL_SCOPES: Final = frozenset({Permission.ADMIN, Permission.USERS_READ})
 _NONCES_AWAY: Final = (
     "the store in which the processes note signed requests does not answer, so this one could be a repetition; "
     "send it again later, signed with a new nonce"
@@ -118,8 +119,10 @@ class AccessMiddleware:
 
 
 def _is_harmless_again(rule: AccessRule, method: str) -> bool:
-    """True if a request changes nothing when it comes twice: it reads, or it sends events, which count once by their ids."""
-    return method in SAFE_METHODS or (not rule.is_public and rule.scopes <= _HARMLESS_SCOPES)
+    """True if a repetition harms nobody: events count once by their ids, and no read but that of people tells a secret."""
+    if method in SAFE_METHODS:
+        return rule.is_public or not rule.scopes <= _CONFIDENTIAL_SCOPES
+    return not rule.is_public and rule.scopes <= _HARMLESS_SCOPES
 
 
 def _wrong(detail: str) -> ProblemError:
