@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope as AsgiScope
 
 from adapters.http.description import openapi_document
+from adapters.http.docs_page import build_docs_router
 from schemas.access.scopes import ADMIN_ONLY, METRICS, PUBLIC, Scope, declared_rule, needs
 from schemas.clock_skew import CLOCK_SKEW
 from schemas.errors import FreshetError
@@ -47,7 +48,8 @@ Missing = Callable[[], Awaitable[list[str]]]
 """Returns a sentence for each thing that a process lacks to serve; none if it is ready."""
 
 _ENCODE: Final = msgspec.json.Encoder().encode
-_NO_DOCS: Final[dict[str, Any]] = {"openapi_url": None, "docs_url": None, "redoc_url": None}
+_OWN_DOCS: Final[dict[str, Any]] = {"docs_url": None, "redoc_url": None}
+"""FastAPI's pages load their scripts from another host; ``docs_page`` has ours."""
 _FOR_ANONYMOUS: Final = f"a key with the scope {Scope.METRICS_READ} is told what is missing"
 
 
@@ -74,12 +76,19 @@ def build_application(
     Without ``access`` nobody is asked who calls: for tests of other things. Without ``pseudonyms`` ids stay as they are.
     """
     # A redirect would name the host that the request names, and nobody checks that one where keys count.
-    app = FastAPI(title=title, version="1", lifespan=lifespan, redirect_slashes=False, **({} if docs else _NO_DOCS))
+    app = FastAPI(
+        title=title,
+        version="1",
+        lifespan=lifespan,
+        redirect_slashes=False,
+        openapi_url="/openapi.json" if docs else None,
+        **_OWN_DOCS,
+    )
     description = list(app.routes)
     for route in description:
         # Whoever switches the description on shows it to everybody.
         needs(PUBLIC)(route.endpoint)  # type: ignore[attr-defined]
-    routers = [*routers, _operations(missing, access)]
+    routers = [*routers, _operations(missing, access), *([build_docs_router(title)] if docs else [])]
     for router in routers:
         app.include_router(router)
     hot_rules = [HotRule(path.takes, declared_rule(path.endpoint) or ADMIN_ONLY) for path in reversed(hot_paths)]

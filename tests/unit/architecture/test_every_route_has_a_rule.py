@@ -11,7 +11,7 @@ from schemas.access.scopes import ADMIN_ONLY, PUBLIC, Scope, declared_rule
 from tests.unit.architecture.applications import applications
 
 PUBLIC_PATHS = {
-    *("/docs", "/docs/oauth2-redirect", "/health/live", "/health/ready", "/openapi.json", "/redoc"),
+    *("/docs", "/docs/static/{name}", "/health/live", "/health/ready", "/openapi.json"),
     *("/console", "/console/", "/console/static/{version}/{name:path}"),
     *("/shop/static/{name}", "/v1/models/{kind}", "/v1/models/neighbours", "/v1/models/lists", "/v1/models/factors"),
 }
