@@ -13,7 +13,6 @@ import structlog
 
 from adapters.redis.servers import BlockingCommands, redis_servers
 from adapters.redis.signals import ANSWER_SECONDS
-from adapters.registry import Adapter
 from schemas.configuration.addresses import Address
 
 _REWRITE_SECONDS: Final = 60.0
@@ -25,7 +24,7 @@ _FAILED: Final = re.compile(rb"(aof_last_bgrewrite_status|rdb_last_bgsave_status
 _log = structlog.get_logger(__name__)
 
 
-def _scrub(address: Address, _: Sequence[bytes]) -> bool:
+def scrub(address: Address, _: Sequence[bytes]) -> bool:
     """Makes Redis write its files anew, without the commands that wrote what was removed. False: it could not, or not yet."""
     with closing(redis_servers(address.url, address.access, ANSWER_SECONDS).blocking()) as connection:
         try:
@@ -52,9 +51,3 @@ def _is_written(connection: BlockingCommands, command: str) -> bool:
 def _persistence(connection: BlockingCommands) -> bytes:
     replies: list[str | bytes] = connection.on_primaries("INFO", "persistence")
     return b"\n".join(reply.encode() if isinstance(reply, str) else reply for reply in replies)
-
-
-ADAPTER: Final = Adapter(
-    ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"), scrub=_scrub
-)
-"""Erasure at the addresses of ``adapters.redis.signals``."""

@@ -8,8 +8,8 @@ from typing import Final
 import redis
 
 from adapters.redis.servers import redis_servers, unavailable
-from adapters.registry import Adapter
 from schemas.configuration import site
+from schemas.configuration.addresses import Address
 from schemas.configuration.server_access import NO_ACCESS, ServerAccess
 
 ANSWER_SECONDS: Final = 0.5
@@ -29,7 +29,7 @@ class RedisNonces:
         # The value says who wrote it: the driver sends a command again if the reply was lost.
         own, key = token_hex(8), f"{self._prefix}nonce:{name}"
         try:
-            before = self._connection.execute("SET", key, own, "NX", "GET", "PX", round(seconds * 1_000))
+            before = self._connection.execute("SET", key, own, "N", "GET", "P", round(seconds * 1_000))
         except (redis.RedisError, OSError) as error:
             raise unavailable(self._shown, error) from error
         return before is None or before in (own, own.encode())
@@ -39,8 +39,6 @@ class RedisNonces:
         self._connection.close()
 
 
-ADAPTER: Final = Adapter(
-    ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"),
-    nonce_store=lambda address: RedisNonces(address.url, site.key_prefix(address.site), access=address.access),
-)
-"""Nonces beside the signals, at the same addresses."""
+def nonce_store(address: Address) -> RedisNonces:
+    """The store of nonces of an address."""
+    return RedisNonces(address.url, site.key_prefix(address.site), access=address.access)

@@ -16,7 +16,6 @@ import structlog
 
 from adapters.redis import scripts as redis_scripts
 from adapters.redis.servers import redis_servers, unavailable
-from adapters.registry import Adapter
 from schemas.configuration import site
 from schemas.configuration.addresses import Address
 from schemas.configuration.server_access import NO_ACCESS, ServerAccess
@@ -405,7 +404,8 @@ def _as_text(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _prepare(address: Address) -> None:
+def prepare(address: Address) -> None:
+    """Checks that the server keeps what is written; raises ConfigurationInvalid, StoreUnavailable."""
     with closing(signal_store(address)) as store:
         store.check(allow_eviction=address.durability.allow_eviction)
 
@@ -415,12 +415,6 @@ def signal_store(address: Address) -> RedisSignalStore:
     return RedisSignalStore(address.url, site.key_prefix(address.site), access=address.access)
 
 
-ADAPTER: Final = Adapter(
-    ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"),
-    signal_store=signal_store,
-    signal_reader=lambda address: RedisSignalReader(address.url, site.key_prefix(address.site), access=address.access),
-    prepare=_prepare,
-)
-"""Signals at ``redis://host:port/database``, on a socket at ``unix://path``, behind sentinels at
-``redis+sentinel://host:port,host:port/service/database``, in a cluster at ``redis+cluster://host:port,host:port``.
-``rediss`` in the place of ``redis`` is with TLS."""
+def signal_reader(address: Address) -> RedisSignalReader:
+    """The reader of the signals of an address."""
+    return RedisSignalReader(address.url, site.key_prefix(address.site), access=address.access)
