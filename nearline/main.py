@@ -23,7 +23,6 @@ from nearline.cluster.assignment import Assignment
 from nearline.config import NearlineConfig
 from nearline.dead_letters import LogDeadLetterSink
 from nearline.forgets import LogForgetSink
-from nearline.measured_store import MeasuredStore
 from nearline.partition_worker import WorkerDependencies
 from nearline.passivation.guest_records import GuestRecords
 from nearline.passivation.passivator import Passivation
@@ -89,7 +88,6 @@ def build(config: NearlineConfig) -> NearlineApp:
     # The adapters live as long as the process. The watch has its own thread, and so its own reader.
     opened, watched = (Dependencies(config, ExitStack()) for _ in range(2))
     recording = RecordingStore(opened.signals)
-    measured = MeasuredStore(recording)
     dead_letters = LogDeadLetterSink(opened.writer, time.time)
 
     def another_reader() -> LogReader:
@@ -97,7 +95,7 @@ def build(config: NearlineConfig) -> NearlineApp:
 
     dependencies = WorkerDependencies(
         opened.reader,
-        measured,
+        recording,
         dead_letters,
         archive_reader(opened.archive, opened.reader),
         time.time,
@@ -107,7 +105,7 @@ def build(config: NearlineConfig) -> NearlineApp:
         config.values_in_parts,
         Passivation(GuestRecords(opened.archive, another_reader), config.idle_guest_days),
     )
-    watch, assignment = Watch(watched.reader, measured), Assignment(dependencies)
+    watch, assignment = Watch(watched.reader, recording), Assignment(dependencies)
     if watched.snapshots is not None:
         policy = SnapshotPolicy.of(config)
         SnapshotTaker(

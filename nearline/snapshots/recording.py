@@ -1,4 +1,4 @@
-"""A signal store that notes which keys its commits change while a partition is copied."""
+"""The signal store of the partition workers: it measures commits, and notes changed keys while a partition is copied."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from nearline.metrics import measured_commit
 from schemas.keys import IN_PARTS
 from schemas.log.fence import Fence
 from schemas.ports import PAGE, Replacement, SignalStore
@@ -43,7 +44,7 @@ class ChangeRecord:
 
 
 class RecordingStore:
-    """Wraps the SignalStore of the partition workers. Without a record under way, a commit costs one look more."""
+    """Wraps the SignalStore of the partition workers and measures its commits. ``recording`` notes the keys they change."""
 
     def __init__(self, store: SignalStore) -> None:
         self._store = store
@@ -82,10 +83,12 @@ class RecordingStore:
         """See SignalStore."""
         record = self._records.get((partition, signal))
         if record is None:
-            self._store.commit(partition, signal, expected, fence, values)
+            with measured_commit(signal):
+                self._store.commit(partition, signal, expected, fence, values)
             return
         with record.lock, _broken_by_exceptions(record):
-            self._store.commit(partition, signal, expected, fence, values)
+            with measured_commit(signal):
+                self._store.commit(partition, signal, expected, fence, values)
             record.note(expected, fence, map(owner, values) if signal in IN_PARTS else values)
 
     def reset(self, partition: int, signal: str, expected: Fence | None, fence: Fence) -> None:
