@@ -91,16 +91,8 @@ def import_(
 
     Exit code 0 if the log holds rows of the data set, also where all are repeated; 1 if it holds none.
     """
-    if full and dataset != CATALOGUE:
-        raise typer.BadParameter(
-            f"only a catalogue can be full: freshet import {CATALOGUE} FILE --full", param_hint="--full"
-        )
-    if full and path is not None and path.is_file() and holds_refused_rows(path):
-        raise typer.BadParameter(
-            f"{path.name} holds only the rows that an import refused, and --full would hide all other items: "
-            "import it without --full, then the mended catalogue with it",
-            param_hint="--full",
-        )
+    if full:
+        _refuse_part_as_full(dataset, path)
     if download and path is not None:
         path = _download(dataset, path)
     importer = _importer(dataset, path, mapping, rules, files)
@@ -118,6 +110,20 @@ def import_(
         raise imported.error
     if imported.in_vain:
         raise typer.Exit(1)
+
+
+def _refuse_part_as_full(dataset: str, path: Path | None) -> None:
+    """Raises BadParameter if ``--full`` would hide items because the file does not list the whole catalogue."""
+    if dataset != CATALOGUE:
+        raise typer.BadParameter(
+            f"only a catalogue can be full: freshet import {CATALOGUE} FILE --full", param_hint="--full"
+        )
+    if path is not None and path.is_file() and holds_refused_rows(path):
+        raise typer.BadParameter(
+            f"{path.name} holds only the rows that an import refused, and --full would hide all other items: "
+            "import it without --full, then the mended catalogue with it",
+            param_hint="--full",
+        )
 
 
 def counts_of(imported: Imported) -> dict[str, Any]:
