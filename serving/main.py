@@ -78,7 +78,7 @@ def create_app(
     shell = build_shell_router() if settings.console else build_no_shell_router()
     history = FigureHistory()
     service.upkeep.append(FigureSampling(history, time.time, console.measured if console else dict))
-    views = [*views, *([_console(service, history, console)] if console else [])]
+    views = [*views, *([_console(service, history, console), *console.routers] if console else [])]
     app = build_application(
         "Freshet online API",
         [_page(settings, service), shell, *views, build_router(service), *routers],

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
+from fastapi import APIRouter
+
+from deploy.config import settings_of_tier
+from deploy.processes.schedule import JobProcess
 from deploy.wiring.dependencies import Dependencies, open_dependencies
+from deploy.wiring.job_logs import job_log
+from deploy.wiring.training import jobs_of
+from ingest.config import IngestSettings
+from ingest.http.letters import LetterParts, LettersApi, build_letters_router
+from ingest.main import site_policy
+from offline.jobs.models_api import ModelParts, ModelsApi, build_models_api_router
+from offline.jobs.runs import lease_of
+from offline.jobs.schedule import Due
 from schemas.configuration.settings import SharedSettings
-from schemas.errors import FreshetError
+from schemas.errors import FreshetError, LeaseTaken
 from schemas.ports import LogReader, SignalStore
 from serving.console.log_progress import LogProgress
 from serving.console.recent import LogParts
 from serving.console.sources import ConsoleSources
 
+_TRAIN: Final = "train"
 Open = Callable[[], AbstractContextManager[Dependencies]]
 _OF_WORKERS: Final = ("freshness_p50", "freshness_p99", "rejected_per_second")
 """Figures that a cluster's collectors and workers measure; Prometheus reads them there."""
@@ -23,7 +38,8 @@ _OF_WORKERS: Final = ("freshness_p50", "freshness_p99", "rejected_per_second")
 
 def embedded_sources(settings: SharedSettings) -> ConsoleSources:
     """The sources of a process that runs every tier. Files are opened for each call, which takes a millisecond."""
-    return ConsoleSources(partial(_open_log, partial(open_dependencies, settings)))
+    open_: Open = partial(open_dependencies, settings)
+    return ConsoleSources(partial(_open_log, open_), routers=_routers(settings, open_))
 
 
 @contextmanager
@@ -33,7 +49,8 @@ def cluster_sources(settings: SharedSettings) -> Iterator[ConsoleSources]:
     progress = LogProgress(partial(_open_both, held.open))
     progress.start()
     try:
-        yield ConsoleSources(partial(_open_log, held.open), progress, _OF_WORKERS)
+        routers = _routers(settings, held.open)
+        yield ConsoleSources(partial(_open_log, held.open), progress, _OF_WORKERS, routers)
     finally:
         progress.stop()
         held.close()
@@ -70,6 +87,40 @@ class HeldDependencies:
         opened, self._opened, self._dependencies = self._opened, None, None
         if opened is not None:
             opened.close()
+
+
+def _routers(settings: SharedSettings, open_: Open) -> tuple[APIRouter, ...]:
+    """The calls of other tiers that the console uses, over the stores that ``open_`` opens."""
+    log_of, start = partial(job_log, settings.data), partial(_start_training, settings, open_)
+    letters = LettersApi(partial(_open_letters, settings, open_), time.time)
+    return (
+        build_letters_router(letters),
+        build_models_api_router(ModelsApi(partial(_open_models, open_), start, log_of)),
+    )
+
+
+@contextmanager
+def _open_letters(settings: SharedSettings, open_: Open) -> Iterator[LetterParts]:
+    # The log has pseudonyms already, and they would get pseudonyms of their own.
+    policy = site_policy(settings_of_tier(IngestSettings, settings))._replace(pseudonyms=None)
+    with open_() as dependencies:
+        yield LetterParts(dependencies.reader, lambda: dependencies.writer, policy)
+
+
+@contextmanager
+def _open_models(open_: Open) -> Iterator[ModelParts]:
+    with open_() as opened:
+        yield ModelParts(opened.models, lambda: opened.writer, opened.documents, jobs_of(opened))
+
+
+def _start_training(settings: SharedSettings, open_: Open, reason: str) -> None:
+    """Starts a process that trains. Raises LeaseTaken if one does already."""
+    with open_() as opened:
+        held = jobs_of(opened).lease.held(lease_of(_TRAIN))
+    if held is not None:
+        raise LeaseTaken(_TRAIN, held.holder, datetime.fromtimestamp(held.since, UTC))
+    process = JobProcess(settings.data, settings.stack)
+    threading.Thread(target=process.run, args=(Due(_TRAIN, "time", reason),), name="training", daemon=True).start()
 
 
 @contextmanager

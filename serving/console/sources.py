@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from fastapi import APIRouter
+
 from serving.console.recent import OpenLog
 from serving.console.samples import Measured
 
@@ -16,3 +18,5 @@ class ConsoleSources(NamedTuple):
     """Values that this process does not measure by its metrics."""
     unmeasured: tuple[str, ...] = ()
     """Figures that only other processes measure."""
+    routers: tuple[APIRouter, ...] = ()
+    """Calls of other tiers that the console uses."""

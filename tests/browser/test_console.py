@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -20,20 +20,33 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from deploy.config import CommandSettings
 from deploy.embedded.app import create_app, nearline
+from deploy.wiring.dependencies import open_dependencies
+from deploy.wiring.training import train_in
 from ingest.simulator import shop
+from schemas.errors import ModelRefused
+from schemas.log import topics
+from schemas.log.records import LogEntry
 from serving.config import Settings as ServingSettings
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 Serve = Callable[[FastAPI], AbstractContextManager[str]]
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
-PAGES = ("overview", "events", "events/rejected", "definitions")
+PAGES = (
+    *("overview", "events", "events/rejected", "letters", "users", "users/robin", "catalogue", "catalogue/portal-2"),
+    *("models", "definitions"),
+)
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, serving_at: Serve) -> Iterator[str]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of the site."""
+    return tmp_path_factory.mktemp("console")
+
+
+@pytest.fixture(scope="module")
+def site(folder: Path, serving_at: Serve) -> Iterator[str]:
     """The address of an embedded Freshet with a small sample store, whose visitor has clicked on a recommendation."""
-    folder = tmp_path_factory.mktemp("console")
     settings = ServingSettings(stack="embedded", data=folder)
     with nearline(CommandSettings(data=folder)) as running, serving_at(create_app(running, settings)) as url:
         _fill(url)
@@ -77,6 +90,11 @@ def _texts(browser: WebDriver, selector: str) -> list[str]:
     )
 
 
+def _rows(browser: WebDriver) -> list[list[str]]:
+    script = "return [...document.querySelectorAll('main tbody tr')].map((row) => [...row.cells].map((cell) => cell.textContent))"
+    return browser.execute_script(script)
+
+
 def _faults(browser: WebDriver) -> list[str]:
     browser.execute_script(AXE)
     result = browser.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
@@ -111,9 +129,11 @@ def test_the_overview_shows_figures_that_the_site_measured(site: str, browser: W
     _until(browser, lambda b: _texts(b, "[data-figure=active_visitors]") not in (["–"], ["0"], []))
     _until(browser, lambda b: _texts(b, "[data-figure=lag]") == ["0"], 60)
     assert len(browser.find_elements(By.CSS_SELECTOR, ".chart canvas")) == 6
-    [routes] = [row for row in _texts(browser, "main tbody tr") if row.startswith("recommendations")]
-    # Of the two answers to robin, one was clicked.
-    assert "50%" in routes
+    _until(browser, lambda b: [row for row in _texts(b, "main tbody tr") if row.startswith("recommendations")])
+    [routes] = [row for row in _rows(browser) if row[0] == "recommendations"]
+    shown, clicked, share = int(routes[1]), int(routes[2]), float(routes[3].removesuffix("%"))
+    assert clicked == 1, "one answer to robin was clicked, once"
+    assert share == pytest.approx(100 * clicked / shown, abs=0.06)
 
 
 def test_each_number_leads_to_its_definition_by_keyboard(site: str, browser: WebDriver) -> None:
@@ -184,3 +204,86 @@ def test_a_refused_event_is_shown_with_its_field_and_reason(site: str, browser: 
     _open(browser, site, "events/rejected")
     rows = _texts(browser, "tbody tr")
     assert any("item_id" in row and "'item_id': 7" in row for row in rows)
+
+
+def test_a_dead_letter_is_read_mended_and_replayed(site: str, folder: Path, browser: WebDriver) -> None:
+    with open_dependencies(CommandSettings(data=folder)) as parts:
+        parts.writer.append(topics.EVENTS, [LogEntry(b"mender", b'{"type": "view", "user_id": "mender"')]).result(30)
+    _open(browser, site, "letters")
+    _until(browser, lambda b: b.find_elements(By.CSS_SELECTOR, "tbody a")).pop().click()
+    box = _until(browser, lambda b: b.find_element(By.ID, "mended"))
+    assert box.get_attribute("value") == '{"type": "view", "user_id": "mender"'
+    assert _faults(browser) == []
+    box.send_keys(', "item_id": "portal-2"}')
+    browser.find_element(By.CSS_SELECTOR, "main form button").click()
+    _until(browser, lambda b: "It stands on events at" in b.find_element(By.ID, "main").text)
+    _until(browser, lambda _: httpx.get(f"{site}/v1/users/mender/signals").json()["counters"] == {"view": 1})
+    assert httpx.get(f"{site}/v1/dead-letters").json()["letters"] == []
+    [replayed] = httpx.get(f"{site}/v1/dead-letters?resolved=true").json()["letters"]
+    again = httpx.post(f"{site}/v1/dead-letters/{replayed['token']}/replay", json={}).json()
+    assert again["again"]
+    assert again["offset"] == replayed["replayed_to"]
+
+
+def test_a_user_is_opened_with_signals_list_and_reasons(site: str, browser: WebDriver) -> None:
+    _open(browser, site, "users")
+    browser.find_element(By.ID, "user-id").send_keys("robin", Keys.ENTER)
+    main = _until(browser, lambda b: "portal-2" in b.find_element(By.ID, "main").text and b.find_element(By.ID, "main"))
+    recommended = httpx.get(f"{site}/v1/users/robin/recommendations").json()["items"]
+    assert recommended[0]["item_id"] in main.text
+    assert recommended[0]["reasons"][0]["source"] in main.text
+    counters = httpx.get(f"{site}/v1/users/robin/signals").json()["counters"]
+    assert counters == {"view": 1, "click": 1}
+    assert all(f"{name} 1" in main.text for name in counters)
+
+
+def test_an_item_is_made_hidden_and_deleted(site: str, browser: WebDriver) -> None:
+    _open(browser, site, "catalogue/%20/new")
+    browser.find_element(By.ID, "item-id").send_keys("console/new")
+    fields = browser.find_element(By.ID, "fields")
+    fields.clear()
+    fields.send_keys('{"title": "Made in the console", "categories": ["Test"], "price": 5}')
+    browser.find_element(By.CSS_SELECTOR, "main form button.main").click()
+    address = f"{site}/v1/items/console%2Fnew"
+    _until(browser, lambda _: httpx.get(address).status_code == 200)
+    assert httpx.get(address).json()["title"] == "Made in the console"
+
+    _open(browser, site, "catalogue/console%2Fnew")
+    browser.find_element(By.ID, "hide").click()
+    _until(browser, lambda _: httpx.get(address).json()["hidden"])
+    browser.find_element(By.ID, "delete").click()
+    _until(browser, lambda b: b.find_element(By.ID, "delete-yes").is_displayed())
+    browser.find_element(By.ID, "delete-yes").click()
+    _until(browser, lambda _: httpx.get(address).status_code == 404)
+
+
+def test_the_catalogue_is_searched_and_paged(site: str, browser: WebDriver) -> None:
+    _open(browser, site, "catalogue")
+    first = _until(browser, lambda b: _texts(b, "tbody th"))
+    later = browser.find_element(By.XPATH, "//button[text()='Next']")
+    later.click()
+    _until(browser, lambda b: set(_texts(b, "tbody th")).isdisjoint(first))
+    browser.find_element(By.XPATH, "//button[text()='Earlier']").click()
+    _until(browser, lambda b: _texts(b, "tbody th") == first)
+    browser.find_element(By.ID, "query").send_keys("portal", Keys.ENTER)
+    _until(browser, lambda b: "portal-2" in _texts(b, "tbody th") and len(_texts(b, "tbody th")) < len(first))
+
+
+def test_a_training_is_started_and_its_version_promoted(site: str, folder: Path, browser: WebDriver) -> None:
+    _open(browser, site, "models")
+    browser.find_element(By.ID, "train").click()
+    _until(browser, lambda _: [run["outcome"] for run in httpx.get(f"{site}/v1/jobs").json()["runs"]] == ["done"], 150)
+    first = httpx.get(f"{site}/v1/models").json()["active"]
+    assert first in _until(browser, lambda b: [text for text in _texts(b, "tbody th") if text == first], 30)
+    # So small a model is no better than popularity. The gate refuses it, and it stays in the store, where a person can choose it.
+    with open_dependencies(CommandSettings(data=folder)) as parts, suppress(ModelRefused):
+        train_in(parts, "single", force=True, progress=lambda *_: None)
+    models = httpx.get(f"{site}/v1/models").json()
+    before = models["active"]
+    [other] = [version["version"] for version in models["versions"] if version["version"] != before]
+    _until(browser, lambda b: b.find_elements(By.ID, f"p-{other}")).pop().click()
+    _until(browser, lambda _: httpx.get(f"{site}/v1/models").json()["active"] == other)
+    assert _faults(browser) == []
+    refused = httpx.put(f"{site}/v1/models/active", json={"version": "none such"})
+    assert refused.status_code == 404
+    assert "none such" in refused.json()["detail"]

@@ -3,13 +3,17 @@
 import { may, signIn } from "./api.js";
 import { h, show } from "./dom.js";
 import { load, t } from "./words.js";
+import * as catalogue from "./pages/catalogue.js";
 import * as definitions from "./pages/definitions.js";
 import * as events from "./pages/events.js";
+import * as letters from "./pages/letters.js";
+import * as models from "./pages/models.js";
 import * as overview from "./pages/overview.js";
+import * as users from "./pages/users.js";
 
 // Placements get their place between the catalogue and the models.
-const PAGES = { overview, events, definitions };
-const NEEDS = { overview: "metrics:read", events: "users:read" };
+const PAGES = { overview, events, letters, users, catalogue, models, definitions };
+const NEEDS = { overview: "metrics:read", events: "users:read", letters: "admin", users: "users:read", catalogue: "recommendations:read", models: "metrics:read" };
 
 const main = document.getElementById("main");
 const byId = (name) => document.getElementById(name);

@@ -58,7 +58,7 @@ async function one({ body, parts, actions }) {
         h("h3", {}, t(`signal.${effect.signal}`), " ", h("span", { class: effect.applied ? "tag" : "tag bad" }, t(effect.applied ? "applied" : "waiting"))),
         effect.entries.map((entry) => facts(Object.entries(entry).map(([name, value]) => [name, name === "at" ? moment(value) : String(value)])))))),
       h("section", { class: "wide" }, table(t("events.answers"), [
-        [t("answer"), (row) => h("a", { href: `#/users/${id(event.event.user_id ?? "")}/${id(row.recommendation_id)}` }, row.recommendation_id), "wide"],
+        [t("answer"), (row) => row.recommendation_id, "wide"],
         [t("route"), (row) => row.route],
         [t("after"), (row) => `${number(row.after_ms, 1)} ms`, "number"],
         [t("because"), (row) => (row.named ? t("events.named") : row.because.join(", ")), "wide"],
