@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -34,6 +34,15 @@ def newest(reader: LogReader, limit: int, actor: str | None = None) -> list[Audi
         for entry in _of_partition(reader, partition)
         if actor is None or entry.record.actor == actor
     ]
+    return sorted(entries, key=lambda entry: entry.record.at, reverse=True)[:limit]
+
+
+def tail(reader: LogReader, limit: int) -> list[AuditEntry]:
+    """The newest ``limit`` records, newest first. Reads the end of each partition alone. Raises LogUnavailable."""
+    entries: list[AuditEntry] = []
+    for partition in range(reader.partitions(topics.AUDIT)):
+        begin, end = reader.bounds(topics.AUDIT, partition)
+        entries += _entries(records_between(reader, topics.AUDIT, partition, max(begin, end - limit), end))
     return sorted(entries, key=lambda entry: entry.record.at, reverse=True)[:limit]
 
 
@@ -70,9 +79,14 @@ def _folded(item: Item | None, value: bytes, offset: int) -> Item | None:
 
 def _of_partition(reader: LogReader, partition: int) -> Iterator[AuditEntry]:
     _, end = reader.bounds(topics.AUDIT, partition)
-    for record in _records(reader, topics.AUDIT, partition, end):
+    return _entries(_records(reader, topics.AUDIT, partition, end))
+
+
+def _entries(records: Iterable[Record]) -> Iterator[AuditEntry]:
+    """The records that can be read."""
+    for record in records:
         try:
-            yield AuditEntry(OffsetToken(partition, record.offset), decode_audit(record.value or b""))
+            yield AuditEntry(OffsetToken(record.partition, record.offset), decode_audit(record.value or b""))
         except Undecodable:
             continue
 

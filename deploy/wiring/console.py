@@ -18,6 +18,7 @@ from deploy.wiring.dependencies import Dependencies, open_dependencies
 from deploy.wiring.job_logs import job_log
 from deploy.wiring.training import jobs_of
 from ingest.config import IngestSettings
+from ingest.http.access_api import AccessApi, AccessParts, build_access_api_router
 from ingest.http.letters import LetterParts, LettersApi, build_letters_router
 from ingest.main import site_policy
 from offline.jobs.models_api import ModelParts, ModelsApi, build_models_api_router
@@ -95,6 +96,7 @@ def _routers(settings: SharedSettings, open_: Open) -> tuple[APIRouter, ...]:
     letters = LettersApi(partial(_open_letters, settings, open_), time.time)
     return (
         build_letters_router(letters),
+        build_access_api_router(AccessApi(partial(_open_access_log, open_), time.time)),
         build_models_api_router(ModelsApi(partial(_open_models, open_), start, log_of)),
     )
 
@@ -105,6 +107,12 @@ def _open_letters(settings: SharedSettings, open_: Open) -> Iterator[LetterParts
     policy = site_policy(settings_of_tier(IngestSettings, settings))._replace(pseudonyms=None)
     with open_() as dependencies:
         yield LetterParts(dependencies.reader, lambda: dependencies.writer, policy)
+
+
+@contextmanager
+def _open_access_log(open_: Open) -> Iterator[AccessParts]:
+    with open_() as opened:
+        yield AccessParts(opened.reader, lambda: opened.writer)
 
 
 @contextmanager

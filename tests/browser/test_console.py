@@ -20,12 +20,16 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from deploy.config import CommandSettings
 from deploy.embedded.app import create_app, nearline
+from deploy.wiring.access import open_access
 from deploy.wiring.dependencies import open_dependencies
 from deploy.wiring.training import train_in
+from ingest.access import append_access
 from ingest.simulator import shop
+from schemas.access.accounts import Role, account_entry, new_account
 from schemas.errors import ModelRefused
 from schemas.log import topics
 from schemas.log.records import LogEntry
+from serving.accounts.passwords import hash_password
 from serving.config import Settings as ServingSettings
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -34,7 +38,7 @@ Serve = Callable[[FastAPI], AbstractContextManager[str]]
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
 PAGES = (
     *("overview", "events", "events/rejected", "letters", "users", "users/robin", "catalogue", "catalogue/portal-2"),
-    *("models", "definitions"),
+    *("models", "access", "definitions"),
 )
 
 
@@ -287,3 +291,72 @@ def test_a_training_is_started_and_its_version_promoted(site: str, folder: Path,
     refused = httpx.put(f"{site}/v1/models/active", json={"version": "none such"})
     assert refused.status_code == 404
     assert "none such" in refused.json()["detail"]
+
+
+PASSWORD = "a long enough pass phrase 7"
+
+
+@pytest.fixture(scope="module")
+def guarded_site(tmp_path_factory: pytest.TempPathFactory, serving_at: Serve) -> Iterator[str]:
+    """The address of a site with an admin and a viewer."""
+    data = tmp_path_factory.mktemp("guarded")
+    settings, now = ServingSettings(stack="embedded", data=data), time.time()
+    people = {"anna": Role.ADMIN, "vic": Role.VIEWER}
+    with nearline(CommandSettings(data=data)) as running:
+        made = [new_account(name, role, now, password_hash=hash_password(PASSWORD)) for name, role in people.items()]
+        append_access(running.writer, [account_entry(account) for account in made])
+        with (
+            open_access(settings, "127.0.0.1") as access,
+            serving_at(create_app(running, settings, access)) as url,
+        ):
+            yield url
+
+
+def _sign_in(browser: WebDriver, url: str, name: str) -> None:
+    browser.get(f"{url}/console")
+    browser.delete_all_cookies()
+    browser.get(f"{url}/console")
+    browser.find_element(By.NAME, "name").send_keys(name)
+    browser.find_element(By.NAME, "password").send_keys(PASSWORD, Keys.ENTER)
+    _until(browser, lambda b: b.current_url.partition("#")[0] == f"{url}/console")
+    _until(browser, lambda b: b.find_elements(By.CSS_SELECTOR, "#nav a"))
+
+
+def test_an_admin_signs_in_and_makes_and_revokes_a_key(guarded_site: str, browser: WebDriver) -> None:
+    _sign_in(browser, guarded_site, "anna")
+    assert browser.find_element(By.ID, "account").text == "anna (admin)"
+    browser.get(f"{guarded_site}/console#/access")
+    Select(_until(browser, lambda b: b.find_element(By.ID, "key-scope"))).select_by_value("recommendations:read")
+    browser.find_element(By.ID, "key-name").send_keys("app", Keys.ENTER)
+    key = _until(browser, lambda b: b.find_elements(By.ID, "key-text"))[0].text
+    headers = {"Authorization": f"Bearer {key}"}
+    _until(browser, lambda _: httpx.get(f"{guarded_site}/v1/popular", headers=headers).status_code == 200)
+    assert httpx.get(f"{guarded_site}/v1/keys", headers=headers).status_code == 403
+    assert _faults(browser) == []
+
+    _until(browser, lambda b: b.find_elements(By.CSS_SELECTOR, "button[id^='d-frk_']"))[0].click()
+    _until(browser, lambda _: httpx.get(f"{guarded_site}/v1/popular", headers=headers).status_code == 401)
+    audit = _until(browser, lambda b: [row for row in _texts(b, "tbody tr") if "DELETE /v1/keys/{key_id}" in row])
+    assert "person anna" in audit[0]
+    assert key not in browser.page_source.replace(f'id="key-text">{key}', "")
+
+
+def test_the_last_admin_stays(guarded_site: str, browser: WebDriver) -> None:
+    _sign_in(browser, guarded_site, "anna")
+    browser.get(f"{guarded_site}/console#/access")
+    _until(browser, lambda b: b.find_elements(By.ID, "on-anna"))[0].click()
+    fault = _until(browser, lambda b: b.find_elements(By.CSS_SELECTOR, ".fault"))[0]
+    assert "last admin" in fault.text
+    assert "person anna" not in "".join(row for row in _texts(browser, "tbody tr") if "PATCH /v1/accounts" in row)
+
+
+def test_a_viewer_sees_what_a_viewer_may_and_changes_nothing(guarded_site: str, browser: WebDriver) -> None:
+    _sign_in(browser, guarded_site, "vic")
+    pages = _texts(browser, "#nav a")
+    assert "Overview" in pages
+    assert "Access" not in pages
+    assert "Dead letters" not in pages
+    refused = browser.execute_async_script(
+        "const done = arguments[0]; fetch('/v1/models/rollback', {method: 'POST'}).then((answer) => done(answer.status))"
+    )
+    assert refused == 403

@@ -3,6 +3,7 @@
 import { may, signIn } from "./api.js";
 import { h, show } from "./dom.js";
 import { load, t } from "./words.js";
+import * as access from "./pages/access.js";
 import * as catalogue from "./pages/catalogue.js";
 import * as definitions from "./pages/definitions.js";
 import * as events from "./pages/events.js";
@@ -12,8 +13,8 @@ import * as overview from "./pages/overview.js";
 import * as users from "./pages/users.js";
 
 // Placements get their place between the catalogue and the models.
-const PAGES = { overview, events, letters, users, catalogue, models, definitions };
-const NEEDS = { overview: "metrics:read", events: "users:read", letters: "admin", users: "users:read", catalogue: "recommendations:read", models: "metrics:read" };
+const PAGES = { overview, events, letters, users, catalogue, models, access, definitions };
+const NEEDS = { overview: "metrics:read", events: "users:read", letters: "admin", users: "users:read", catalogue: "recommendations:read", models: "metrics:read", access: "admin" };
 
 const main = document.getElementById("main");
 const byId = (name) => document.getElementById(name);
@@ -120,8 +121,8 @@ async function begin() {
   });
   byId("skip").addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
   words();
-  await open();
   addEventListener("hashchange", async () => (await open()).focus());
+  await open();
 }
 
 begin();
