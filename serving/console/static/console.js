@@ -69,7 +69,7 @@ async function open() {
       leave.push(() => { ended = true; clearTimeout(timer); });
       const step = async () => {
         if (!document.hidden) await guarded(body, work);
-        if (!ended) timer = setTimeout(step, seconds * 1000);
+        if (!ended && body.isConnected) timer = setTimeout(step, seconds * 1000);
       };
       await step();
     },
