@@ -128,6 +128,38 @@ def events(policy: Policy) -> dict[str, Any]:
     )
 
 
+_MESSAGES: Final[dict[str, dict[str, Any]]] = {
+    "segment": {
+        "batch": [
+            {
+                "type": "track",
+                "messageId": "ajs-1",
+                "userId": "ann",
+                "event": "Product Viewed",
+                "properties": {"product_id": "portal-2"},
+            }
+        ]
+    },
+    "snowplow": {
+        "schema": "iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4",
+        "data": [
+            {"e": "se", "eid": _VIEW["event_id"], "uid": "ann", "se_ca": "shop", "se_ac": "like", "se_la": "portal-2"}
+        ],
+    },
+}
+
+
+def compat(source: str) -> dict[str, Any]:
+    """Keyword arguments of the route of another tracker's calls."""
+    return _operation(
+        f"take_{source}",
+        "events of other trackers",
+        f"Take a call of {source.title()}; docs/compat.md says what becomes of each field",
+        _answers(EventsAnswer, "event_id", _VIEW["event_id"]),
+        _body({"type": "object"}, {"a call": _MESSAGES[source]}),
+    )
+
+
 ITEMS: Final = _operation(
     "put_items",
     "items",

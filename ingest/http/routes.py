@@ -16,6 +16,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Scope as AsgiScope
 
 from ingest import metrics
+from ingest.compat import segment, snowplow
+from ingest.compat.mapping import Mapping, Unmapped
 from ingest.http import openapi
 from ingest.http.body import MERGE_PATCH, read_object, read_objects
 from ingest.http.openapi import PathId
@@ -33,6 +35,7 @@ from ingest.validation.validate import Accepted, Policy, Rejection
 from schemas.access.decision import USER_HEADER
 from schemas.access.scopes import ADMIN_ONLY, EVENTS, ITEM_WRITES, USER_WRITES, Scope, needs
 from schemas.errors import LogUnavailable
+from schemas.events import MAX_EVENTS
 from schemas.http.access.callers import principal_of
 from schemas.http.access.limits import ClientLimits
 from schemas.http.problems import ProblemError, as_response, problem_type
@@ -99,6 +102,7 @@ def build_router(dependencies: IngestDependencies) -> APIRouter:
     """The routes under ``/v1`` that write. The online API serves reads of the same paths."""
     router = APIRouter(route_class=IngestRoute)
     _add_events(router, dependencies)
+    _add_compat(router, dependencies)
     _add_items(router, dependencies)
     _add_users(router, dependencies)
     if dependencies.rejections is not None:
@@ -121,20 +125,26 @@ def events_are_sent(scope: AsgiScope) -> bool:
 def _events(dependencies: IngestDependencies) -> Handler:
     @needs(EVENTS)
     async def post_events(request: Request) -> Response:
-        validator = partial(
-            validate.validate_event,
-            now=validate.utc(dependencies.clock()),
-            new_id=dependencies.new_id,
-            allowed=dependencies.policy,
-        )
-        principal = principal_of(request.scope)
-        if principal.speaker is not None:
-            validator = partial(_of_own_user, cache(principal.speaks_for), validator)
-        if not principal.has(Scope.ADMIN):
-            validator = partial(_without_erasure, validator)
+        validator = _event_validator(request, dependencies)
         return await _write_bulk(request, dependencies, topics.EVENTS, "event_id", validator)
 
     return post_events
+
+
+def _event_validator(request: Request, dependencies: IngestDependencies) -> Callable[[Any], Accepted]:
+    """Validates an event as the site wants it, and as this caller may send it."""
+    validator = partial(
+        validate.validate_event,
+        now=validate.utc(dependencies.clock()),
+        new_id=dependencies.new_id,
+        allowed=dependencies.policy,
+    )
+    principal = principal_of(request.scope)
+    if principal.speaker is not None:
+        validator = partial(_of_own_user, cache(principal.speaks_for), validator)
+    if not principal.has(Scope.ADMIN):
+        validator = partial(_without_erasure, validator)
+    return validator
 
 
 def _of_own_user(speaks_for: Callable[[str], bool], validator: Callable[[Any], Accepted], raw_object: Any) -> Accepted:
@@ -158,6 +168,34 @@ def _without_erasure(validator: Callable[[Any], Accepted], raw_object: Any) -> A
 
 def _add_events(router: APIRouter, dependencies: IngestDependencies) -> None:
     router.post("/v1/events", name="events", **openapi.events(dependencies.policy))(_events(dependencies))
+
+
+def _add_compat(router: APIRouter, dependencies: IngestDependencies) -> None:
+    """Adds a route for each source whose calls are mapped to events."""
+
+    def handler_of(events_of: Mapping) -> Callable[..., Coroutine[Any, Any, Response]]:
+        @needs(EVENTS)
+        async def take(call: str, request: Request) -> Response:
+            mapped = events_of(call.rpartition("/")[2], await read_object(request))
+            if not mapped:
+                raise ProblemError(400, "empty", "the body holds no message")
+            if len(mapped) > MAX_EVENTS:
+                raise ProblemError(413, "too-many", f"{len(mapped):,} events in one call; send at most {MAX_EVENTS:,}")
+            validator = partial(_of_source, _event_validator(request, dependencies))
+            return await _write_objects(request, dependencies, topics.EVENTS, "event_id", validator, mapped)
+
+        return take
+
+    for source, events_of in (("segment", segment.events_of), ("snowplow", snowplow.events_of)):
+        path = f"/v1/compat/{source}/{{call:path}}"
+        router.post(path, name=f"compat_{source}", **openapi.compat(source))(handler_of(events_of))
+
+
+def _of_source(validator: Callable[[Any], Accepted], mapped: Any) -> Accepted:
+    """Validates the event that a message was mapped to; raises Rejection also if there is none."""
+    if isinstance(mapped, Unmapped):
+        raise Rejection("unmapped", mapped.reason)
+    return validator(mapped)
 
 
 def _add_items(router: APIRouter, dependencies: IngestDependencies) -> None:
@@ -256,7 +294,17 @@ def _note_rejections(
 async def _write_bulk(
     request: Request, dependencies: IngestDependencies, topic: str, id_field: str, validator: Callable[[Any], Accepted]
 ) -> Response:
-    raw_objects = await read_objects(request)
+    return await _write_objects(request, dependencies, topic, id_field, validator, await read_objects(request))
+
+
+async def _write_objects(
+    request: Request,
+    dependencies: IngestDependencies,
+    topic: str,
+    id_field: str,
+    validator: Callable[[Any], Accepted],
+    raw_objects: Sequence[Any],
+) -> Response:
     dependencies.limits.check(request.scope, len(raw_objects))
     outcomes = [_outcome(validator, raw_object) async for raw_object in in_turns(raw_objects)]
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]

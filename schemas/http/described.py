@@ -32,6 +32,7 @@ DESCRIPTION: Final = (
 LICENCE: Final = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
 TAGS: Final = {
     "events": "What visitors do.",
+    "events of other trackers": "Calls of Segment and Snowplow, mapped to events.",
     "items": "The catalogue.",
     "users": "Attributes of users, what is kept about them, erasure and export.",
     "recommendations": "Lists, scores and ranks.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
@@ -20,6 +21,7 @@ _SINGLE: Final = frozenset(
 )
 """Headers that say who calls, from where, or what the body is. A proxy and this process could each take another one of two."""
 _BEARER: Final = b"bearer "
+_BASIC: Final = b"basic "
 _SIGNED: Final = SCHEME.lower().encode() + b" "
 
 
@@ -87,10 +89,21 @@ def _in_query(scope: Scope, name: str) -> list[str]:
     return [value for key, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True) if key == name]
 
 
+def _basic_name(encoded: bytes) -> str:
+    """The name of HTTP Basic, in which Segment's libraries send a key, without a password; empty for anything else."""
+    try:
+        name, _, password = b64decode(encoded.strip(), validate=True).partition(b":")
+    except ValueError:
+        return ""
+    return "" if password else name.decode("latin-1")
+
+
 def _credential(authorization: bytes) -> tuple[str | None, RequestSignature | None]:
     start = authorization[: len(_SIGNED)].lower()
     if start.startswith(_BEARER):
         return authorization[len(_BEARER) :].strip().decode("latin-1"), None
+    if start.startswith(_BASIC):
+        return _basic_name(authorization[len(_BASIC) :]), None
     if start != _SIGNED:
         # Another scheme: an unknown key is refused where one is needed.
         return "", None

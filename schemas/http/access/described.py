@@ -16,7 +16,7 @@ SCHEMES: Final[dict[str, dict[str, str]]] = {
     "key": {
         "type": "http",
         "scheme": "bearer",
-        "description": f"A key of the site, with one of the scopes of the operation. {_SCOPES}",
+        "description": f"A key of the site, with one of the scopes of the operation. It may also be the name of HTTP Basic. {_SCOPES}",
     },
     "keyInAddress": {
         "type": "apiKey",
