@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 '''
+_NAMED: Final = re.compile(r'"#/components/schemas/(\w+)"')
 _PLAIN: Final = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 _BY_SITE: Final = {("Event", "type"), ("SessionEvent", "type")}
 """Members whose values a site adds to."""
@@ -47,7 +49,19 @@ _SYNCHRONOUS: Final = (
 def models_text(document: Mapping[str, Any]) -> str:
     """Returns the module of the types in an OpenAPI document, before formatting."""
     schemas = document["components"]["schemas"]
-    return _HEAD + "".join(f"\n\n{_typed_dict(name, schemas[name])}" for name in sorted(schemas))
+    return _HEAD + "".join(f"\n\n{_typed_dict(name, schemas[name])}" for name in sorted(_used(document)))
+
+
+def _used(document: Mapping[str, Any]) -> set[str]:
+    """The names of the types that calls of programs use: those of the console are for people."""
+    operations = (operation for methods in document["paths"].values() for operation in methods.values())
+    text = json.dumps([operation for operation in operations if "console" not in operation["tags"]])
+    names: set[str] = set()
+    found = set(_NAMED.findall(text))
+    while found - names:
+        names |= found
+        found = set(_NAMED.findall(json.dumps([document["components"]["schemas"][name] for name in names])))
+    return names
 
 
 def client_text(async_text: str) -> str:

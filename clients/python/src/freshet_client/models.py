@@ -65,29 +65,6 @@ class Contribution(TypedDict):
     share: float
 
 
-class Effect(TypedDict):
-    """What an event is in one signal."""
-
-    signal: str
-    applied: bool
-    """True once the fence of its partition has passed the event."""
-    entries: list[dict[str, Any]]
-
-
-class EnteredAnswer(TypedDict):
-    """An answer that knew of the event, or that the event names."""
-
-    recommendation_id: str
-    route: str
-    generated_at: float
-    after_ms: float
-    """Milliseconds from the log's acceptance to the answer."""
-    named: bool
-    """True if the event names this answer: it came from its list."""
-    because: list[str]
-    """Items of the answer that came from the event's item."""
-
-
 class ErasedPlaceState(TypedDict):
     """One place that holds data of people, and what has become of the person's."""
 
@@ -162,20 +139,6 @@ class Event(TypedDict):
     """Version of this envelope; 1 so far."""
 
 
-class EventDetail(TypedDict):
-    """One event: its bytes, what was made of it, its way and its effects."""
-
-    token: str
-    logged_at: float
-    raw: str
-    event: dict[str, Any] | None
-    fault: str
-    subject: str | None
-    hops: list[Hop]
-    effects: list[Effect]
-    answers: list[EnteredAnswer]
-
-
 class EventResult(TypedDict):
     """The outcome of one event."""
 
@@ -185,32 +148,6 @@ class EventResult(TypedDict):
     offset: str | None
     """Where it stands on the log, as 'partition:offset'; hand it to after=."""
     error: Fault | None
-
-
-class EventRow(TypedDict):
-    """One event of the log, in short."""
-
-    token: str
-    """Partition and offset."""
-    logged_at: float
-    type: str | None
-    user: str | None
-    """user_id, else anonymous_id, else session_id."""
-    item_id: str | None
-    query: str | None
-    recommendation_id: str | None
-    fault: str
-    """Why it cannot be decoded; empty if it can."""
-
-
-class EventRows(TypedDict):
-    """The newest events, newest first."""
-
-    events: list[EventRow]
-    types: dict[str, int]
-    """Events by type, of all that are kept in memory."""
-    read: int
-    """How many of the newest events were looked through."""
 
 
 class EventsAnswer(TypedDict):
@@ -227,25 +164,6 @@ class Fault(TypedDict):
     detail: str
     field: str | None
     index: int
-
-
-class Figures(TypedDict):
-    """Figures over time: for each name as many values as there are times; null where a value is not known."""
-
-    at: float
-    """The time of the answer, seconds since 1970."""
-    times: list[float]
-    series: dict[str, list[float | None]]
-    newest: dict[str, float | None]
-    unmeasured: list[str]
-    """Figures that this process does not measure."""
-
-
-class Hop(TypedDict):
-    """One step of an event's way, and the milliseconds that it took; null where nobody measured it."""
-
-    name: str
-    ms: float | None
 
 
 class ItemFields(TypedDict):
@@ -347,17 +265,6 @@ class Liveness(TypedDict):
     status: Literal["live"]
 
 
-class Outcome(TypedDict):
-    """What became of the answers of one route, or of the items of one source."""
-
-    name: str
-    shown: int
-    clicked: int
-    converted: int
-    ctr: float
-    conversion: float
-
-
 class Problem(TypedDict):
     """An error in the form of RFC 9457, with ``field`` and ``index`` if one is at fault."""
 
@@ -438,33 +345,6 @@ class Reason(TypedDict):
     source: str
     share: float
     item_id: NotRequired[str | None]
-
-
-class RecentOutcomes(TypedDict):
-    """What people did with the newest answers, and how many visitors are active."""
-
-    answers: int
-    events: int
-    routes: list[Outcome]
-    sources: list[Outcome]
-    active_visitors: int
-
-
-class RejectedRow(TypedDict):
-    """One refused object: when, what was wrong, and the beginning of it as JSON."""
-
-    at: float
-    topic: str
-    code: str
-    field: str | None
-    detail: str
-    value: str
-
-
-class RejectedRows(TypedDict):
-    """The newest refused objects, newest first."""
-
-    rejected: list[RejectedRow]
 
 
 class RowOfFactors(TypedDict):
@@ -635,22 +515,6 @@ class UserReceipt(TypedDict):
 
     user_id: str
     offset: str
-
-
-class UserSignals(TypedDict):
-    """What the signals hold of a user: the newest entries first."""
-
-    user_id: str
-    signals_offset: str | None
-    recent: list[dict[str, Any]]
-    searches: list[dict[str, Any]]
-    session: dict[str, Any] | None
-    visits: int
-    seen: int
-    links: list[str]
-    counters: dict[str, int]
-    answers: list[dict[str, Any]]
-    degraded: list[str]
 
 
 class UserView(TypedDict):
