@@ -17,10 +17,11 @@ from functools import cache
 from typing import Any
 
 from deploy.wiring.dependencies import Dependencies
-from nearline.recovery.verify import verify
+from nearline.recovery.verify import VerifyReport, verify
 from schemas.errors import FreshetError
 from schemas.keys import Signal
 from schemas.log.topics import partition_of
+from signals import user_codec
 from tests.faults import oracle
 from tests.faults.clients import Clients
 from tests.faults.results import Row, console
@@ -58,6 +59,8 @@ class Fault:
     """True if it needs a world in which nothing was played before."""
     alone: bool = False
     """True if it is played only when it is named, because it takes long."""
+    leaves_empty_values: bool = False
+    """True if a release takes part that keeps an empty value of a forgotten user, where this one keeps none."""
     traffic: Mapping[str, Any] = field(default_factory=dict)
     """Changes of the usual traffic."""
 
@@ -238,6 +241,17 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
+def _empty_values(dependencies: Dependencies, report: VerifyReport) -> int:
+    """The number of named users that differ only because the store has an empty value of them."""
+    stored = [
+        data
+        for check in report.checks
+        if check.signal == Signal.USERS
+        for data in dependencies.signals.load(check.partition, check.signal, check.differing)
+    ]
+    return sum(data is not None and user_codec.encode_stored(user_codec.decode(data)) is None for data in stored)
+
+
 def judged(fault: Fault, run: Run, seed: int) -> Row:
     """The row of a run whose traffic has ended: the log and the signals compared with the ledger of the clients."""
     ledger, world = run.clients.ledger, run.world
@@ -258,6 +272,7 @@ def judged(fault: Fault, run: Run, seed: int) -> Row:
         compared = oracle.compare(ledger.acknowledged, events, stored_counts(dependencies, partitions))
         unlogged = ledger.titles - logged_titles(dependencies, partitions)
         report = verify(dependencies.reader, dependencies.signals)
+        empty = _empty_values(dependencies, report) if fault.leaves_empty_values else 0
     row.lost, row.doubled = compared.lost + len(unlogged), compared.doubled
     forgotten = [check for check in report.checks if FORGOTTEN in (check.problem or "")]
     differing = [check for check in report.checks if not check.equal and check not in forgotten]
@@ -265,7 +280,11 @@ def judged(fault: Fault, run: Run, seed: int) -> Row:
         row.notes.append(
             f"{len(forgotten)} signals of partitions cannot be folded again from the log; their counts were compared"
         )
-    row.wrong = sum(check.differences + (check.problem is not None) for check in differing) + len(run.broken)
+    row.wrong = sum(check.differences + (check.problem is not None) for check in differing) + len(run.broken) - empty
+    if empty:
+        row.notes.append(
+            f"the release before left {empty} empty values of forgotten users, which `freshet rebuild signals` removes"
+        )
     row.notes += [*compared.examples, *(f"the item '{title}' is not on the log" for title in sorted(unlogged)[:3])]
     row.notes += [
         f"{c.topic}/{c.partition} {c.signal}: {c.differences} differ {c.differing[:3]} {c.problem or ''}"

@@ -47,6 +47,7 @@ FAULTS = [
         "exact and no 5xx, while the release before and this one run side by side",
         upgrade,
         fresh=True,
+        leaves_empty_values=True,
         repetitions=2,
     ),
 ]
