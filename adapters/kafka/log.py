@@ -35,6 +35,8 @@ _log = structlog.get_logger(__name__)
 
 _ANSWER_SECONDS: Final = 5.0
 _CONSUME_SECONDS: Final = 0.2
+_RENEW_SECONDS: Final = 60.0
+"""Time without an answer after which a reader opens new connections."""
 _LOOK_SECONDS: Final = 0.5
 _SILENT: Final = frozenset({KafkaError._MSG_TIMED_OUT, KafkaError._TRANSPORT})  # noqa: SLF001 - librdkafka's local codes begin so
 """Failures of an entry that say that no broker answered."""
@@ -228,12 +230,16 @@ class KafkaLogReader:
         answer_seconds: float = _ANSWER_SECONDS,
         access: ServerAccess = NO_ACCESS,
     ) -> None:
-        self._servers, self._prefix, self._seconds = servers, prefix, answer_seconds
-        self._connection = Connection(servers, access)
-        self._admin = self._connection.admin
-        self._consumer = Consumer(connection_settings(servers, access) | _CONSUMER)
-        self._position: tuple[str, int, int] | None = None
+        self._servers, self._prefix, self._seconds, self._access = servers, prefix, answer_seconds, access
+        self._failing_since: float | None = None
         self._end = 0
+        self._open()
+
+    def _open(self) -> None:
+        self._connection = Connection(self._servers, self._access)
+        self._admin = self._connection.admin
+        self._consumer = Consumer(connection_settings(self._servers, self._access) | _CONSUMER)
+        self._position: tuple[str, int, int] | None = None
 
     def log_id(self, topic: str) -> str:
         """``<cluster id>/<topic id>``. A wiped cluster or a recreated topic has another id."""
@@ -283,13 +289,27 @@ class KafkaLogReader:
 
     def _call(self, operation: Callable[[], T]) -> T:
         try:
-            return operation()
+            result = operation()
         except KafkaException as error:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise TopicMissing(
                     f"Kafka at {self._servers} lacks a topic: `freshet cluster init` makes it"
                 ) from error
-            raise LogUnavailable(self._connection.sentence(error.args[0])) from error
+            sentence = self._connection.sentence(error.args[0])
+            self._renew_clients()
+            raise LogUnavailable(sentence) from error
+        self._failing_since = None
+        return result
+
+    def _renew_clients(self) -> None:
+        """Opens new connections after a minute of failures. A client has gone on failing for minutes beside a broker that was back."""
+        now = time.monotonic()
+        if self._failing_since is None:
+            self._failing_since = now
+        elif now - self._failing_since >= _RENEW_SECONDS:
+            self._failing_since = now
+            self._consumer.close()
+            self._open()
 
     def _seek(self, topic: str, partition: int, offset: int) -> None:
         topic_partition = TopicPartition(topics.topic_name(topic, self._prefix), partition, offset)

@@ -225,3 +225,31 @@ def test_how_far_a_clock_is_ahead_of_the_brokers_is_measured_at_confirmed_append
         [outcome] = writer.append(topics.EVENTS, [LogEntry(b"k", str(number).encode())]).result(60)
         assert not isinstance(outcome, Exception)
     assert abs(skew.seconds - ahead) < 2.0
+
+
+def test_a_reader_opens_new_connections_after_a_minute_of_failures(monkeypatch):
+    now, consumers = [1_000.0], []
+
+    class DeadConsumer:
+        """Fails at every call, whatever the broker does."""
+
+        def __init__(self, _settings):
+            self.closed = False
+            consumers.append(self)
+
+        def list_topics(self, _name, timeout):
+            raise kafka_log.KafkaException(kafka_log.KafkaError(kafka_log.KafkaError._TRANSPORT))
+
+        def close(self):
+            self.closed = True
+
+    monkeypatch.setattr(kafka_log, "Consumer", DeadConsumer)
+    monkeypatch.setattr(kafka_log.time, "monotonic", lambda: now[0])
+    reader = kafka_log.KafkaLogReader(NO_SERVER)
+    for seconds, opened in ((0, 1), (59, 1), (1, 2), (59, 2), (1, 3)):
+        now[0] += seconds
+        with pytest.raises(LogUnavailable, match="Kafka does not answer"):
+            reader.partitions(topics.EVENTS)
+        assert len(consumers) == opened
+    assert [consumer.closed for consumer in consumers] == [True, True, False]
+    reader.close()
