@@ -236,9 +236,13 @@ class _Cluster:
 
     def _metadata(self) -> ClusterMetadata:
         try:
-            return self._admin.list_topics(timeout=_ANSWER_SECONDS)
+            metadata = self._admin.list_topics(timeout=_ANSWER_SECONDS)
         except KafkaException as error:
             raise ServerMissing(self._connection.sentence(error.args[0])) from error
+        # A cluster that has just begun knows no broker for a moment. That says nothing about how many there will be.
+        if not metadata.brokers:
+            raise ServerMissing(f"no broker is registered yet at Kafka's {self._site.servers}: see the brokers' logs")
+        return metadata
 
     def _wait_for_leaders(self, names: Sequence[str]) -> dict[str, TopicMetadata]:
         """Waits until these topics have leaders, then returns all topics. A topic without leaders cannot be used."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -225,6 +226,16 @@ def test_how_far_a_clock_is_ahead_of_the_brokers_is_measured_at_confirmed_append
         [outcome] = writer.append(topics.EVENTS, [LogEntry(b"k", str(number).encode())]).result(60)
         assert not isinstance(outcome, Exception)
     assert abs(skew.seconds - ahead) < 2.0
+
+
+def test_a_cluster_without_a_broker_yet_is_waited_for_and_is_no_wrong_setting(monkeypatch):
+    class JustBegun:
+        def list_topics(self, timeout):
+            return SimpleNamespace(topics={}, brokers={})
+
+    monkeypatch.setattr(kafka_topics, "Connection", lambda *_: SimpleNamespace(admin=JustBegun()))
+    with pytest.raises(ServerMissing, match="no broker is registered yet"):
+        kafka_topics.create_topics(NO_SERVER, "freshet.", 2)
 
 
 def test_a_reader_opens_new_connections_after_a_minute_of_failures(monkeypatch):
