@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from ingest import dead_letters
@@ -22,10 +22,16 @@ from schemas.http.described import problems
 from schemas.http.fallback import json_response
 from schemas.http.problems import ProblemError
 from schemas.json_schema import schema_of
-from schemas.log.records import OffsetToken
+from schemas.log.records import TOKEN_PATTERN, OffsetToken
 from schemas.ports import Clock, LogReader, LogWriter
 
 MOST: Final = 200
+PathToken = Annotated[
+    str,
+    Path(
+        json_schema_extra={"pattern": TOKEN_PATTERN}, description="Its position on the topic of dead letters: `3:17`."
+    ),
+]
 
 
 class LetterParts(NamedTuple):
@@ -91,7 +97,7 @@ def build_letters_router(api: LettersApi) -> APIRouter:
         "/v1/dead-letters/{token}", **_described("get_dead_letter", "One dead letter with its bytes", LetterView)
     )
     @needs(LETTERS)
-    async def show_letter(token: str) -> Response:
+    async def show_letter(token: PathToken) -> Response:
         return json_response(await run_in_threadpool(_view, api, OffsetToken.parse(token)))
 
     @router.post(
@@ -99,7 +105,7 @@ def build_letters_router(api: LettersApi) -> APIRouter:
         **_described("replay_dead_letter", "Put a letter back on its topic", ReplayedLetter, _BODY),
     )
     @needs(LETTERS)
-    async def replay_letter(token: str, request: Request) -> Response:
+    async def replay_letter(token: PathToken, request: Request) -> Response:
         mended = (await read_object(request)).get("mended")
         if mended is not None and not isinstance(mended, str):
             raise ProblemError(400, "mended", "mended is the whole record as text", field="mended")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from schemas.errors import InvalidToken
+
+TOKEN_PATTERN: Final = "^[0-9]{1,6}:[0-9]{1,18}$"  # noqa: S105 - the form of a position, no secret
+"""Matches the text of an offset token."""
 
 
 class OffsetToken(NamedTuple):
