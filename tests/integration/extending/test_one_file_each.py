@@ -151,7 +151,7 @@ ADAPTER = Adapter(("lines",), log_writer=LinesLog, log_reader=LinesLog)
 '''
 
 FILES = {
-    "signals/wishes.py": SIGNAL,
+    "signals/kinds/wishes.py": SIGNAL,
     "serving/ranking/candidates/wished.py": SOURCE,
     "offline/training/alphabet.py": ALGORITHM,
     "adapters/lines_log.py": LOG,
