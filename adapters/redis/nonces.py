@@ -29,7 +29,7 @@ class RedisNonces:
         # The value says who wrote it: the driver sends a command again if the reply was lost.
         own, key = token_hex(8), f"{self._prefix}nonce:{name}"
         try:
-            before = self._connection.execute("SET", key, own, "N", "GET", "P", round(seconds * 1_000))
+            before = self._connection.execute("SET", key, own, "NX", "GET", "PX", round(seconds * 1_000))
         except (redis.RedisError, OSError) as error:
             raise unavailable(self._shown, error) from error
         return before is None or before in (own, own.encode())
