@@ -31,6 +31,7 @@ from schemas.log import topics
 from schemas.log.records import LogEntry
 from serving.accounts.passwords import hash_password
 from serving.config import Settings as ServingSettings
+from tests.e2e.systems import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -60,13 +61,19 @@ def site(folder: Path, serving_at: Serve) -> Iterator[str]:
 def _fill(url: str) -> None:
     end = datetime.now(UTC)
     events = shop.events(7, 20, 5, end=end)
-    with httpx.Client(base_url=url, timeout=60) as client:
+    # The first request of a fresh installation waits until the kernels are compiled.
+    with httpx.Client(base_url=url, timeout=300) as client:
         assert client.post("/v1/items", json=list(shop.catalogue(end, 5))).status_code == 202
         while batch := list(islice(events, 500)):
             assert client.post("/v1/events", json=batch).status_code == 202
         view = {"type": "view", "user_id": "robin", "item_id": "portal-2"}
         first = client.post("/v1/events", json=view).json()["results"][0]["offset"]
-        answer = client.get("/v1/users/robin/recommendations", params={"after": first}).json()
+
+        def listed() -> dict[str, Any] | None:
+            answer = client.get("/v1/users/robin/recommendations", params={"after": first}).json()
+            return answer if answer["items"] else None
+
+        answer = eventually(listed, 120, "the counts of the sample store are read")
         click = view | {
             "type": "click",
             "item_id": answer["items"][0]["item_id"],
