@@ -18,10 +18,13 @@ from typing import Any
 
 from deploy.wiring.dependencies import Dependencies
 from nearline.recovery.verify import VerifyReport, verify
-from schemas.errors import FreshetError
+from schemas.errors import FreshetError, Undecodable
 from schemas.keys import Signal
+from schemas.log import topics
+from schemas.log.codec import decode_event
+from schemas.log.reading import records_between
 from schemas.log.topics import partition_of
-from signals import user_codec
+from signals import user_codec, users
 from tests.faults import oracle
 from tests.faults.clients import Clients
 from tests.faults.results import Row, console
@@ -242,14 +245,26 @@ def _first_line(error: Exception) -> str:
 
 
 def _empty_values(dependencies: Dependencies, report: VerifyReport) -> int:
-    """The number of named users that differ only because the store has an empty value of them."""
-    stored = [
-        data
-        for check in report.checks
-        if check.signal == Signal.USERS
-        for data in dependencies.signals.load(check.partition, check.signal, check.differing)
-    ]
-    return sum(data is not None and user_codec.encode_stored(user_codec.decode(data)) is None for data in stored)
+    """The number of named users of whom a fold of the log knows nothing, while the store has an empty value of them."""
+    empty = 0
+    for check in (check for check in report.checks if check.signal == Signal.USERS):
+        for key, data in zip(
+            check.differing, dependencies.signals.load(check.partition, check.signal, check.differing), strict=True
+        ):
+            is_empty = data is not None and user_codec.encode_stored(user_codec.decode(data)) is None
+            empty += is_empty and _folded(dependencies, check.partition, key) is None
+    return empty
+
+
+def _folded(dependencies: Dependencies, partition: int, key: str) -> bytes | None:
+    """What this release stores of a user after all events of the log; None if that is nothing."""
+    reader, value = dependencies.reader, users.EMPTY
+    for record in records_between(reader, topics.EVENTS, partition, *reader.bounds(topics.EVENTS, partition)):
+        with contextlib.suppress(Undecodable):
+            event = decode_event(record.value or b"")
+            if event.subject == key:
+                value = users.fold(value, event, record.offset)
+    return user_codec.encode_stored(value)
 
 
 def judged(fault: Fault, run: Run, seed: int) -> Row:
