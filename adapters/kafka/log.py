@@ -35,7 +35,7 @@ _log = structlog.get_logger(__name__)
 
 _ANSWER_SECONDS: Final = 5.0
 _CONSUME_SECONDS: Final = 0.2
-_RENEW_SECONDS: Final = 60.0
+_RENEW_SECONDS: Final = 15.0
 """Time without an answer after which a reader opens new connections."""
 _LOOK_SECONDS: Final = 0.5
 _SILENT: Final = frozenset({KafkaError._MSG_TIMED_OUT, KafkaError._TRANSPORT})  # noqa: SLF001 - librdkafka's local codes begin so
@@ -302,7 +302,7 @@ class KafkaLogReader:
         return result
 
     def _renew_clients(self) -> None:
-        """Opens new connections after a minute of failures. A client has gone on failing for minutes beside a broker that was back."""
+        """Opens new connections after some failures. A client has gone on failing for minutes beside a broker that was back."""
         now = time.monotonic()
         if self._failing_since is None:
             self._failing_since = now
